@@ -1,0 +1,5 @@
+//! Analysis: from a stored run to figures. Pure; knows nothing of how trials are executed.
+
+mod model;
+
+pub use model::*;

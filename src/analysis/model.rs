@@ -1,0 +1,247 @@
+//! The figures of a run, as every output shows them. Values are inert; the views only format.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    measure::Histo,
+    scenario::{Claim, Param, Slo},
+};
+
+/// A run, analysed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Analysis {
+    /// One per scenario, in the run's order.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Planned, measured and failed trials.
+    pub trials: TrialCounts,
+}
+
+/// How many trials there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TrialCounts {
+    /// In the plan (cells that are not run are not counted).
+    pub planned: usize,
+    /// Measured and proven.
+    pub measured: usize,
+    /// Failed.
+    pub failed: usize,
+}
+
+/// One scenario's figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct ScenarioResult {
+    /// Its name.
+    pub name: String,
+    /// Its question.
+    pub question: String,
+    /// The executor that ratios are against, as shown.
+    pub baseline: String,
+    /// The metric that ratios are of: [`MetricId::Makespan`] for batches, [`MetricId::Throughput`] for closed loads.
+    pub primary: MetricId,
+    /// One per combination of swept parameters.
+    pub groups: Vec<Group>,
+    /// Claims and what was measured.
+    pub claims: Vec<ClaimResult>,
+    /// SLOs and what was measured.
+    pub slos: Vec<SloResult>,
+}
+
+/// The cells that are compared with each other: same scenario, same parameters.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The swept parameters' values; empty without a sweep.
+    pub params: Vec<Param>,
+    /// The load in words: `batch of 100`, `closed, 64 clients`.
+    pub load: String,
+    /// CPUs that the executors had.
+    pub executor_cpus: usize,
+    /// One per executor, in scenario order.
+    pub cells: Vec<CellResult>,
+}
+
+/// One cell's figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct CellResult {
+    /// `scenario::executor::k=v`.
+    pub name: String,
+    /// The executor's name, such as `thread-pool`.
+    pub executor: String,
+    /// The executor as shown, such as `thread-pool(64)`.
+    pub label: String,
+    /// Whether it has figures, and if not why.
+    pub status: CellStatus,
+    /// Tasks that ran at once at most.
+    pub slots: u64,
+    /// Figures of every metric that applies, by metric.
+    pub metrics: BTreeMap<MetricId, MetricValue>,
+    /// Ratio of the primary metric to the baseline's, oriented so that more is better ("times as fast").
+    pub ratio: Option<Ratio>,
+    /// Task latencies of all rounds, merged.
+    pub latency: Histo,
+    /// Task service times of all rounds, merged.
+    pub service: Histo,
+    /// Counts over all rounds.
+    pub counts: Counts,
+    /// Named steps, over all rounds.
+    pub steps: Vec<StepResult>,
+    /// Why trials failed, with how many.
+    pub failures: Vec<(String, usize)>,
+    /// The least makespan that the delays allow, in ns (batches): ceil(tasks / slots) × least task time.
+    pub least_makespan_ns: Option<u64>,
+    /// What the trials reported of themselves, from the first measured one.
+    pub facts: BTreeMap<String, String>,
+    /// Highest share of its CPUs that a target used, in [0, 1].
+    pub target_busy: Option<f64>,
+}
+
+/// Whether a cell has figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "status", content = "reason")]
+pub enum CellStatus {
+    /// All rounds were measured.
+    Complete,
+    /// Some rounds are missing or failed; there are figures of the others.
+    Partial(String),
+    /// No round was measured.
+    Failed(String),
+    /// The combination makes no sense.
+    NotApplicable(String),
+    /// A limit of the host forbids it.
+    Refused(String),
+    /// It was not reached yet.
+    Pending,
+}
+
+/// A metric of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricId {
+    /// Batch: start to last completion, ns.
+    Makespan,
+    /// Tasks completed per second.
+    Throughput,
+    /// CPU time (user + system) per 1000 tasks, s.
+    CpuPerThousand,
+    /// User CPU time per task, ns.
+    CpuUser,
+    /// System CPU time per task, ns.
+    CpuSystem,
+    /// Context switches (voluntary + involuntary) per task.
+    Switches,
+    /// Peak resident memory, bytes.
+    PeakMemory,
+    /// Peak resident memory above what was resident after preparation, per slot, bytes.
+    MemoryPerSlot,
+    /// Most threads alive.
+    Threads,
+}
+
+/// One metric over the rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricValue {
+    /// The value of each measured round: round, value.
+    pub rounds: Vec<(u32, f64)>,
+    /// Median over rounds.
+    pub median: f64,
+    /// Exact 95 % interval of the median from order statistics; none below six rounds.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// A ratio to the baseline over adjacent rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ratio {
+    /// Hodges–Lehmann estimate over the rounds that both have.
+    pub estimate: f64,
+    /// Exact 95 % interval from the Wilcoxon signed-rank distribution; none below six rounds.
+    pub interval: Option<(f64, f64)>,
+    /// Rounds that both have.
+    pub rounds: usize,
+    /// What the interval says.
+    pub verdict: RatioVerdict,
+    /// The least ratio above 1 that this many rounds with this spread would show, in percent (3.6·σ/√R).
+    pub detectable_percent: Option<f64>,
+}
+
+/// What a ratio's interval says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RatioVerdict {
+    /// It is the baseline.
+    Baseline,
+    /// The whole interval is above 1.
+    Faster,
+    /// The whole interval is below 1.
+    Slower,
+    /// The interval contains 1: no difference shown.
+    NoDifference,
+    /// Fewer than six rounds: no interval.
+    NoInterval,
+}
+
+/// Counts over all rounds of a cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Tasks completed.
+    pub completed: u64,
+    /// Allowed errors.
+    pub errors: u64,
+    /// Time-outs.
+    pub timeouts: u64,
+}
+
+/// One named step's figures.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepResult {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a step of the load's own task.
+    pub top_level: bool,
+    /// Its counts.
+    pub counts: Counts,
+    /// Its latencies, over all rounds.
+    pub latency: Histo,
+}
+
+/// A claim beside what was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClaimResult {
+    /// The claim.
+    pub claim: Claim,
+    /// The executor it is compared for, as shown.
+    pub executor: String,
+    /// The parameters of the group.
+    pub params: Vec<Param>,
+    /// The measured factor ("times as fast") and its interval; none where a cell has no figures.
+    pub measured: Option<Ratio>,
+    /// What follows.
+    pub verdict: ClaimVerdict,
+}
+
+/// Whether a claim holds here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimVerdict {
+    /// The measured factor agrees within the tolerance.
+    Agrees,
+    /// It does not.
+    Disagrees,
+    /// The interval is on both sides, or there is none.
+    Inconclusive,
+    /// A cell has no figures.
+    NotMeasured,
+}
+
+/// An SLO beside what was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct SloResult {
+    /// The SLO.
+    pub slo: Slo,
+    /// The cell.
+    pub cell: String,
+    /// The measured value in the metric's unit; none where it could not be measured.
+    pub measured: Option<f64>,
+    /// Whether it holds; none where it could not be measured.
+    pub holds: Option<bool>,
+}

@@ -1,0 +1,12 @@
+//! Regatta races concurrency executors on the same declarative workload and proves that it was the same.
+
+pub mod analysis;
+pub mod config;
+pub mod draw;
+pub mod measure;
+pub mod runtime;
+pub mod scenario;
+pub mod step;
+pub mod store;
+pub mod target;
+pub mod units;

@@ -1,0 +1,115 @@
+//! A latency histogram as it is stored: HdrHistogram V2, deflated, in base64, which Java, Python and JS tools read.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Deserializer as HdrReader, Serializer as _, V2DeflateSerializer},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest latency that is told apart from longer ones: 60 s, in ns.
+pub const HIGHEST_NS: u64 = 60_000_000_000;
+
+/// An HdrHistogram of nanoseconds, 1 ns to 60 s at three significant digits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histo(pub Histogram<u64>);
+
+/// A quantile that is printed: its name, and its value in ns where there are enough samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// Such as `p99.9`.
+    pub name: String,
+    /// In (0, 1).
+    pub q: f64,
+    /// The value in ns; none where fewer than ten samples lie above it.
+    pub value_ns: Option<u64>,
+}
+
+/// The quantiles that are printed, with their names.
+pub const QUANTILES: [(&str, f64); 7] =
+    [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
+
+impl Default for Histo {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Histo {
+    /// An empty histogram with the fixed bounds that all of ours have.
+    pub fn new() -> Self {
+        // Proof that this cannot fail: 1 ≤ low, 2·low ≤ high and 3 ≤ 5 digits are the only conditions.
+        #[expect(clippy::unwrap_used, reason = "constant bounds that satisfy the constructor's conditions")]
+        Self(Histogram::new_with_bounds(1, HIGHEST_NS, 3).unwrap())
+    }
+
+    /// How many values it holds.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Adds another histogram's values.
+    pub fn merge(&mut self, other: &Self) {
+        // Proof that this cannot fail: both have the same bounds and precision.
+        #[expect(clippy::unwrap_used, reason = "both histograms have the same bounds")]
+        self.0.add(&other.0).unwrap();
+    }
+
+    /// The value at quantile `q` in ns, or nothing where fewer than ten values lie above it (METHODOLOGY).
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        let above = self.count() as f64 * (1.0 - q);
+        (above >= 10.0 - 1e-9).then(|| self.0.value_at_quantile(q))
+    }
+
+    /// The median in ns, of however few values; none of no values.
+    pub fn median(&self) -> Option<u64> {
+        (self.count() > 0).then(|| self.0.value_at_quantile(0.5))
+    }
+
+    /// The printed quantiles, withheld where there are too few samples.
+    pub fn quantiles(&self) -> Vec<Quantile> {
+        QUANTILES.iter().map(|&(name, q)| Quantile { name: name.into(), q, value_ns: self.quantile(q) }).collect()
+    }
+}
+
+impl Serialize for Histo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Histo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
+        let read = HdrReader::new().deserialize(&mut bytes.as_slice()).map_err(serde::de::Error::custom)?;
+        Ok(Self(read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_storage() {
+        let mut histo = Histo::new();
+        for ns in [1, 1_000, 20_000_000, HIGHEST_NS] {
+            histo.0.record(ns).expect("within bounds");
+        }
+        let text = serde_json::to_string(&histo).expect("serialises");
+        let back: Histo = serde_json::from_str(&text).expect("reads back");
+        assert_eq!(histo, back);
+    }
+
+    #[test]
+    fn withholds_quantiles_of_few_samples() {
+        let mut histo = Histo::new();
+        histo.0.record_n(5, 999).expect("within bounds");
+        assert_eq!(histo.quantile(0.99), None);
+        histo.0.record_n(5, 1).expect("within bounds");
+        assert!(histo.quantile(0.99).is_some());
+    }
+}

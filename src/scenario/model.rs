@@ -1,0 +1,257 @@
+//! What a scenario means once it is validated. Nothing here knows about TOML.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{config::Name, step::StepSpec, target::TargetSpec, units::serde_duration};
+
+/// One scenario file, validated.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The file's text, stored with every run.
+    pub text: String,
+    /// Its name; cells are called `name::executor::k=v`.
+    pub name: String,
+    /// The question that it answers.
+    pub question: String,
+    /// One entry per combination of swept parameters, in file order; one entry with no sweep.
+    pub variants: Vec<Variant>,
+    /// What somebody claims about it.
+    pub claims: Vec<Claim>,
+    /// Limits that make a run exit with 1.
+    pub slos: Vec<Slo>,
+}
+
+/// A scenario with one combination of parameter values filled in.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    /// Swept parameters and their values, in sweep order (unswept parameters are not listed).
+    pub params: Vec<Param>,
+    /// How it is run.
+    pub run: RunSettings,
+    /// By whom it is run.
+    pub executors: ExecutorSettings,
+    /// What its operations act on.
+    pub targets: Vec<NamedTarget>,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+    /// How the tasks arrive.
+    pub load: Load,
+}
+
+/// A parameter's name and its value as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// The name.
+    pub name: String,
+    /// The value as a user would write it.
+    pub value: String,
+}
+
+/// The `[run]` table.
+#[derive(Debug, Clone)]
+pub struct RunSettings {
+    /// Passes over all cells; below 6 there is no exact 95 % interval.
+    pub rounds: u32,
+    /// Run before measuring, and discarded.
+    pub warmup: Duration,
+    /// How long a closed load is measured (unless it ends by tasks).
+    pub duration: Duration,
+    /// After this the watchdog kills the trial and records it as timed out.
+    pub timeout: Duration,
+    /// The seed of every draw and of the order of trials.
+    pub seed: u64,
+}
+
+/// The `[executors]` table.
+#[derive(Debug, Clone)]
+pub struct ExecutorSettings {
+    /// Names from the executor table, in the order they are shown.
+    pub names: Vec<String>,
+    /// Ratios are against this one.
+    pub baseline: String,
+    /// Scheduler threads of every executor that has them; none: the CPUs left for the executor.
+    pub workers: Option<usize>,
+    /// Threads of the `thread-pool` executor, and the cap of every blocking pool.
+    pub pool_size: usize,
+    /// Stack of each thread of the `threads` and `thread-pool` executors, in bytes; none: the platform's default (2 MiB).
+    pub stack_size: Option<u64>,
+}
+
+/// A target and its name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NamedTarget {
+    /// The name by which steps refer to it.
+    pub name: String,
+    /// What it is.
+    pub spec: TargetSpec,
+}
+
+/// A unit of work: steps done one after another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Task {
+    /// Its name.
+    pub name: String,
+    /// Its steps.
+    pub steps: Vec<StepPlan>,
+}
+
+/// A step with the options that every step has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepPlan {
+    /// A named step has a histogram of its own.
+    pub name: Option<String>,
+    /// How long it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_optional_duration")]
+    pub timeout: Option<Duration>,
+    /// What a time-out means.
+    #[serde(default)]
+    pub on_timeout: OnTimeout,
+    /// The operation or combinator.
+    pub spec: StepSpec,
+}
+
+/// What a time-out of a step means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnTimeout {
+    /// The task fails, and with it the trial.
+    #[default]
+    Fail,
+    /// It is counted, and the rest of the task is skipped.
+    Skip,
+    /// It is counted, and the task goes on.
+    Ignore,
+}
+
+/// The `[load.*]` table: how tasks arrive.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Load {
+    /// The table's name.
+    pub name: String,
+    /// The task that arrives.
+    pub task: Name,
+    /// In which way.
+    pub kind: LoadKind,
+}
+
+/// The ways in which tasks arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadKind {
+    /// All at one instant.
+    Batch {
+        /// How many.
+        tasks: u64,
+        /// How often within a trial; none: until about a second has been measured.
+        repeat: Option<u32>,
+    },
+    /// A fixed number of clients, each starting its next task when its last one has ended.
+    Closed {
+        /// How many clients.
+        concurrency: u64,
+        /// Pause between the end of a task and the next one's intended start.
+        #[serde(with = "serde_duration")]
+        think: Duration,
+        /// Ends after this many tasks over all clients; none: after the run's `duration`.
+        tasks: Option<u64>,
+    },
+}
+
+/// A `[[claim]]`: what somebody says about an executor against another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Who says it, or in which words.
+    pub text: String,
+    /// The executor that is said to be faster; none: each executor is compared.
+    pub executor: Option<String>,
+    /// The executor that it is compared with.
+    pub against: String,
+    /// "times as fast": 50 means that a task takes a fiftieth of the time.
+    pub factor: f64,
+    /// How far the measured factor may be from the claimed one and still agree: 0.25 is from 1/1.25 to 1.25 of it.
+    pub tolerance: f64,
+    /// Whether more than the factor agrees too.
+    pub direction: Direction,
+}
+
+/// In which direction a claim is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The factor or more.
+    AtLeast,
+    /// The factor or less.
+    AtMost,
+    /// The factor within the tolerance.
+    About,
+}
+
+/// A `[[slo]]`: `assert = "request.latency.p99 < 25ms"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slo {
+    /// The assertion as written.
+    pub assert: String,
+    /// The task or named step it is about.
+    pub subject: String,
+    /// What of it.
+    pub metric: SloMetric,
+    /// The comparison: `<`, `<=`, `>`, `>=`.
+    pub comparison: Comparison,
+    /// The limit in the metric's unit (ns for latencies, 1/s for rates, a share for error rates).
+    pub limit: f64,
+    /// Only cells with these parameter values; empty: all.
+    pub only: Vec<Param>,
+    /// Line of the assertion in the scenario file, from 1.
+    pub line: usize,
+}
+
+/// What an SLO can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SloMetric {
+    /// A latency quantile, in (0, 1]; 1 is the maximum.
+    Latency(f64),
+    /// The mean latency.
+    MeanLatency,
+    /// Completions per second.
+    Throughput,
+    /// Errors and time-outs per execution.
+    ErrorRate,
+}
+
+/// How a measured value is compared with a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comparison {
+    /// `<`
+    #[serde(rename = "<")]
+    Below,
+    /// `<=`
+    #[serde(rename = "<=")]
+    AtMost,
+    /// `>`
+    #[serde(rename = ">")]
+    Above,
+    /// `>=`
+    #[serde(rename = ">=")]
+    AtLeast,
+}
+
+mod serde_optional_duration {
+    //! An optional duration as its text.
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(crate::units::format_duration).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|t| crate::units::parse_duration(&t).map_err(serde::de::Error::custom)).transpose()
+    }
+}

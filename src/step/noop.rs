@@ -1,0 +1,27 @@
+//! `noop`: does nothing. What it measures is the harness and the executor around it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cost, StepKind};
+use crate::{config::Fields, target::TargetSpec};
+
+/// An empty operation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Noop {}
+
+impl StepKind for Noop {
+    const KEY: &'static str = "noop";
+    const DOC: &'static str = "Does nothing; what remains is the cost of the harness and the executor.";
+
+    fn read(_op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {})
+    }
+
+    fn cancellable(&self) -> bool {
+        false
+    }
+
+    fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
+        Cost::default()
+    }
+}

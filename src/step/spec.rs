@@ -1,0 +1,128 @@
+//! What a step is before it is built for an executor: parameters read from a scenario and stored in a plan.
+
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    config::{Fields, Name},
+    target::TargetSpec,
+};
+
+/// One kind of step.
+pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
+    /// The key that names the step in a scenario.
+    const KEY: &'static str;
+    /// What it does, in one sentence.
+    const DOC: &'static str;
+
+    /// Reads the parameters: `op` is the table under [`Self::KEY`], `step` the inline table around it, for keys
+    /// such as `expect` that stand beside the operation. Ask for all keys first, and give up only then.
+    fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self>;
+
+    /// The targets that it acts on.
+    fn targets(&self) -> Vec<TargetUse<'_>> {
+        Vec::new()
+    }
+
+    /// The tasks that it runs.
+    fn children(&self) -> Vec<Child<'_>> {
+        Vec::new()
+    }
+
+    /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on every executor.
+    fn cancellable(&self) -> bool;
+
+    /// Its own time, children excluded. `target` looks a target up by name.
+    fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost;
+}
+
+/// A step's use of a target.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetUse<'a> {
+    /// The target's name, with its place in the file.
+    pub name: &'a Name,
+    /// The kind that it must be: a key of the target table.
+    pub kind: &'static str,
+}
+
+/// A task that a combinator runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Child<'a> {
+    /// The task's name, with its place in the file.
+    pub task: &'a Name,
+    /// How often.
+    pub times: Times,
+}
+
+/// How often a combinator runs a task.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Times {
+    /// One after another.
+    InOrder(u64),
+    /// All at once, where the executor can.
+    AtOnce(u64),
+    /// Once with this probability, by a seeded draw.
+    Chance(f64),
+}
+
+/// How long a step takes by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Cost {
+    /// It cannot be shorter than this.
+    pub least: Duration,
+    /// An estimate, for `list`.
+    pub mean: Duration,
+}
+
+/// Writes the sum type of all steps and its table from one line per step.
+macro_rules! steps {
+    ($($variant:ident => $path:path,)*) => {
+        /// A step of any kind.
+        #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum StepSpec {
+            $(#[allow(missing_docs)] $variant($path),)*
+        }
+
+        impl StepSpec {
+            /// The keys and sentences of all steps, in documentation order.
+            pub const TABLE: &'static [(&'static str, &'static str)] =
+                &[$((<$path as $crate::step::StepKind>::KEY, <$path as $crate::step::StepKind>::DOC),)*];
+
+            /// Reads the parameters of the step called `key`; `None` too if there is no such step.
+            pub fn read(key: &str, op: &mut $crate::config::Fields<'_>, step: &mut $crate::config::Fields<'_>) -> Option<Self> {
+                $(if key == <$path as $crate::step::StepKind>::KEY {
+                    return <$path as $crate::step::StepKind>::read(op, step).map(Self::$variant);
+                })*
+                None
+            }
+
+            /// The key that names this step.
+            pub fn key(&self) -> &'static str {
+                match self { $(Self::$variant(_) => <$path as $crate::step::StepKind>::KEY,)* }
+            }
+
+            /// See [`StepKind::targets`].
+            pub fn targets(&self) -> Vec<TargetUse<'_>> {
+                match self { $(Self::$variant(step) => step.targets(),)* }
+            }
+
+            /// See [`StepKind::children`].
+            pub fn children(&self) -> Vec<Child<'_>> {
+                match self { $(Self::$variant(step) => step.children(),)* }
+            }
+
+            /// See [`StepKind::cancellable`].
+            pub fn cancellable(&self) -> bool {
+                match self { $(Self::$variant(step) => step.cancellable(),)* }
+            }
+
+            /// See [`StepKind::cost`].
+            pub fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a $crate::target::TargetSpec>) -> Cost {
+                match self { $(Self::$variant(step) => step.cost(target),)* }
+            }
+        }
+    };
+}
+pub(super) use steps;

@@ -1,0 +1,201 @@
+//! Run files: `run.jsonl`, a versioned header and then one line per trial, appended when the trial ends.
+//!
+//! The file is the only thing that analysis and report read: a stored run re-renders without executing anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    measure::Measurements,
+    scenario::{Claim, Param, Slo},
+};
+
+/// The version of the format that this program writes.
+pub const VERSION: u32 = 1;
+
+/// The first line of a run file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The format's version, [`VERSION`].
+    pub regatta_run: u32,
+    /// Name of the run: its folder's name.
+    pub run: String,
+    /// When it started, in ms since 1970.
+    pub started_ms: u64,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The run's seed, which orders the trials.
+    pub seed: u64,
+    /// Whether it was a quick run, whose figures are not comparable.
+    pub quick: bool,
+    /// Rounds that were planned (the most of any scenario).
+    pub rounds: u32,
+    /// Host, kernel, versions: label and value, in the order they are shown.
+    pub environment: Vec<(String, String)>,
+    /// CPUs that the process may use.
+    pub cpus: Vec<usize>,
+    /// The scenarios.
+    pub scenarios: Vec<StoredScenario>,
+    /// All cells, in planned order.
+    pub cells: Vec<StoredCell>,
+    /// Warnings of the short check before the run.
+    pub warnings: Vec<String>,
+}
+
+/// A scenario as the run used it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredScenario {
+    /// Its name.
+    pub name: String,
+    /// Its file, as the user named it.
+    pub path: String,
+    /// Its question.
+    pub question: String,
+    /// Its text.
+    pub text: String,
+    /// The executor that ratios are against.
+    pub baseline: String,
+    /// Executor names in the order shown.
+    pub executors: Vec<String>,
+    /// Its claims.
+    pub claims: Vec<Claim>,
+    /// Its SLOs.
+    pub slos: Vec<Slo>,
+}
+
+/// A cell as the run planned it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCell {
+    /// `scenario::executor::k=v,k=v`.
+    pub name: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The executor's name, such as `thread-pool`.
+    pub executor: String,
+    /// The executor as it is shown, such as `thread-pool(64)`.
+    pub label: String,
+    /// Swept parameters.
+    pub params: Vec<Param>,
+    /// `batch` or `closed`.
+    pub load: String,
+    /// The load in words: `batch of 100`, `closed, 64 clients`.
+    pub load_words: String,
+    /// Tasks that run at once at most (slots).
+    pub slots: u64,
+    /// Scheduler threads.
+    pub workers: usize,
+    /// CPUs the executor is placed on; empty: not placed.
+    pub executor_cpus: Vec<usize>,
+    /// CPUs the target is placed on; empty: no target process.
+    pub target_cpus: Vec<usize>,
+    /// Least possible time of one task, in ns: the sum of its constant delays.
+    pub least_task_ns: u64,
+    /// Rounds planned for this cell.
+    pub rounds: u32,
+    /// Why the cell is not run, if it is not.
+    pub absent: Option<Absent>,
+}
+
+/// Why a planned cell has no trials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "why", content = "reason")]
+pub enum Absent {
+    /// The combination makes no sense: `not applicable: reason`.
+    NotApplicable(String),
+    /// A limit of this host forbids it.
+    Refused(String),
+}
+
+/// A line of a run file after the header.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// A trial ended.
+    Trial(Box<TrialRecord>),
+    /// The run was interrupted here by a signal.
+    Interrupted {
+        /// `SIGINT` or `SIGTERM`.
+        signal: String,
+    },
+    /// The run was taken up again.
+    Resumed {
+        /// When, in ms since 1970.
+        at_ms: u64,
+    },
+    /// Everything planned has been run.
+    Finished {
+        /// When, in ms since 1970.
+        at_ms: u64,
+    },
+}
+
+/// One trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// The cell's name.
+    pub cell: String,
+    /// The round, from 1.
+    pub round: u32,
+    /// Position in the order of execution, from 1.
+    pub sequence: u32,
+    /// When it started, in ms since 1970.
+    pub started_ms: u64,
+    /// Wall time of the whole trial process, in ns.
+    pub wall_ns: u64,
+    /// The process that ran it.
+    pub pid: u32,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was measured and proven.
+    Measured(Box<Measurements>),
+    /// It was not; a failed trial is data.
+    Failed(TrialFailure),
+}
+
+/// Why a trial failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialFailure {
+    /// The kind, for counting.
+    pub kind: FailureKind,
+    /// The reason in words, with a remedy where there is one.
+    pub reason: String,
+}
+
+/// Kinds of failed trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The process ended by a signal or an error of its own.
+    Crashed,
+    /// The watchdog ended it.
+    TimedOut,
+    /// It did not do the work it should have.
+    WrongResult,
+    /// A target could not be started or stopped answering.
+    Target,
+    /// The system refused something, such as another thread.
+    Refused,
+}
+
+/// A run file, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its header.
+    pub header: Header,
+    /// Its trials in the order of execution.
+    pub trials: Vec<TrialRecord>,
+    /// Whether everything planned was run.
+    pub finished: bool,
+    /// Facts for which there is no field yet are kept, so that newer files survive being rewritten.
+    pub interruptions: Vec<String>,
+}
+
+/// Trials by cell name.
+pub type TrialsByCell<'a> = BTreeMap<&'a str, Vec<&'a TrialRecord>>;

@@ -1,0 +1,13 @@
+//! Targets: what operations act on. One file (or folder) per kind, plus its two lines here.
+//!
+//! A target is described in the scenario, started before the trial that needs it, asked for its own counts
+//! afterwards, and stopped with the trial.
+
+pub mod http;
+mod spec;
+
+pub use spec::TargetKind;
+
+spec::targets! {
+    Http => http::Http,
+}
