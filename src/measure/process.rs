@@ -1,7 +1,7 @@
 //! Counters of this process and of the host, read before and after the measured window.
 
 use nix::sys::resource::{UsageWho, getrusage};
-use procfs::{Current, CurrentSI, KernelStats, process::Process};
+use procfs::{CurrentSI, KernelStats, process::Process};
 
 use super::HostDelta;
 

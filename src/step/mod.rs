@@ -3,11 +3,18 @@
 //! A step's file holds its TOML parameters, its validation, its code and its proof. To add one: write the file
 //! after the pattern of `noop.rs`, declare it with `mod`, and name it in the table below.
 
+mod exec;
+mod limited;
 mod noop;
+mod recorded;
+mod site;
 mod sleep;
 mod spec;
 
-pub use spec::{Child, Cost, StepKind, TargetUse, Times};
+pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
+pub use recorded::ending;
+pub use site::{BuildError, Endpoint, Ledger, Site, Trial};
+pub use spec::{Calibration, Child, Cost, StepKind, TargetUse, Times};
 
 spec::steps! {
     Sleep => sleep::Sleep,
