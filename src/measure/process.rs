@@ -63,6 +63,20 @@ pub fn peak_memory_bytes() -> u64 {
     own_status().and_then(|status| status.vmhwm).unwrap_or(0) * 1024
 }
 
+/// Resident memory of this process now, in bytes.
+pub fn resident_memory_bytes() -> u64 {
+    own_status().and_then(|status| status.vmrss).unwrap_or(0) * 1024
+}
+
+/// CPU time that another process has used so far, in ns; none if it cannot be read.
+///
+/// The first number of schedstat of each thread is its run time in ns, finer than the ticks of `stat`.
+pub fn cpu_ns_of(pid: u32) -> Option<u64> {
+    let tasks = Process::new(pid as i32).ok()?.tasks().ok()?;
+    let times = tasks.flatten().filter_map(|task| Some(task.schedstat().ok()?.sum_exec_runtime));
+    Some(times.sum())
+}
+
 /// Threads of this process now.
 pub fn thread_count() -> u64 {
     own_status().map_or(0, |status| status.threads)

@@ -13,7 +13,7 @@ mod spec;
 
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
-pub use site::{BuildError, Endpoint, Ledger, Site, Trial};
+pub use site::{BuildError, Ledger, Site, Trial};
 pub use spec::{Calibration, Child, Cost, StepKind, TargetUse, Times};
 
 spec::steps! {

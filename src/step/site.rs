@@ -1,7 +1,6 @@
 //! Where a step is built: the trial's executor, tasks, targets and recorders, and the slot it is built for.
 
 use std::{
-    any::Any,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -16,10 +15,8 @@ use crate::{
     measure::Recorders,
     runtime::Runtime,
     scenario::{OnTimeout, StepPlan, Task},
+    target::Endpoint,
 };
-
-/// What a target gives to the steps that act on it: its address, its folder, what it will answer.
-pub type Endpoint = Arc<dyn Any + Send + Sync>;
 
 /// What all steps of a trial share.
 pub struct Trial<R> {

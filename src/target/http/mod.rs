@@ -1,8 +1,11 @@
 //! HTTP targets: the embedded server, or a server of the user's own.
 
+mod endpoint;
+
+pub use endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 
-use super::TargetKind;
+use super::{Start, Started, TargetError, TargetKind};
 use crate::{config::Fields, units::Distribution};
 
 /// An HTTP server.
@@ -37,5 +40,9 @@ impl TargetKind for Http {
 
     fn has_process(&self) -> bool {
         self.url.is_none()
+    }
+
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
+        endpoint::start(self, start)
     }
 }
