@@ -45,7 +45,7 @@ struct Request {
     path: PathKey,
     id: Option<u64>,
     persistence: Persistence,
-    head_only: bool,
+    bodiless: bool,
 }
 
 /// A response that is not yet sent.
@@ -54,7 +54,7 @@ struct Waiting {
     due: u64,
     choice: Choice,
     persistence: Persistence,
-    head_only: bool,
+    bodiless: bool,
 }
 
 impl Connection {
@@ -93,7 +93,7 @@ impl Connection {
         let mut filled = 0;
         let mut skip = self.sent;
         for next in self.waiting.iter().take_while(|next| next.due <= now) {
-            let (first, second) = site.responses.bytes(next.choice, next.persistence, next.head_only);
+            let (first, second) = site.responses.bytes(next.choice, next.persistence, next.bodiless);
             for part in [first, second] {
                 let skipped = skip.min(part.len());
                 skip -= skipped;
@@ -111,7 +111,7 @@ impl Connection {
     /// Notes that this many bytes of the output were sent.
     pub fn sent(&mut self, mut bytes: usize, site: &mut Site) {
         while let Some(front) = self.waiting.front().copied() {
-            let (first, second) = site.responses.bytes(front.choice, front.persistence, front.head_only);
+            let (first, second) = site.responses.bytes(front.choice, front.persistence, front.bodiless);
             let length = first.len() + second.len();
             let left = length - self.sent;
             if bytes < left {
@@ -187,7 +187,7 @@ impl Connection {
     fn head(&mut self, input: &[u8], now: u64, site: &mut Site) -> Result<Option<usize>, Rejection> {
         let Some(head) = request::parse(input)? else { return Ok(None) };
         let path = site.counts.path(head.path);
-        let request = Request { path, id: head.id, persistence: head.persistence, head_only: head.head_only };
+        let request = Request { path, id: head.id, persistence: head.persistence, bodiless: head.bodiless };
         if head.framing == Framing::Length(0) {
             self.answer(request, now, site);
             return Ok(Some(head.length));
@@ -217,8 +217,8 @@ impl Connection {
         let sequence = site.counts.request(request.path);
         let id = request.id.unwrap_or_else(|| hashed_id(request.path.hash, sequence));
         let (choice, due) = site.answer(id, now);
-        let Request { persistence, head_only, .. } = request;
-        self.waiting.push_back(Waiting { due, choice, persistence, head_only });
+        let Request { persistence, bodiless, .. } = request;
+        self.waiting.push_back(Waiting { due, choice, persistence, bodiless });
         self.reading = if persistence == Persistence::Close { Reading::Ended } else { Reading::Head };
     }
 
@@ -226,7 +226,7 @@ impl Connection {
     fn reject(&mut self, rejection: Rejection, site: &mut Site) {
         site.counts.rejected += 1;
         let choice = Choice::rejection(rejection);
-        self.waiting.push_back(Waiting { due: 0, choice, persistence: Persistence::Close, head_only: false });
+        self.waiting.push_back(Waiting { due: 0, choice, persistence: Persistence::Close, bodiless: false });
         self.reading = Reading::Ended;
         self.excess = true;
     }
@@ -235,7 +235,7 @@ impl Connection {
 /// The interim response to a client that sends the body only when asked to (RFC 9110, 10.1.1).
 fn ask_for_body(head: &Head<'_>) -> Waiting {
     debug_assert!(head.expects_continue, "the client asked to be asked");
-    Waiting { due: 0, choice: Choice::CONTINUE, persistence: Persistence::Implied, head_only: false }
+    Waiting { due: 0, choice: Choice::CONTINUE, persistence: Persistence::Implied, bodiless: false }
 }
 
 #[cfg(test)]

@@ -22,16 +22,24 @@ const LINGER_NS: u64 = 1_000_000_000;
 pub struct Peer {
     socket: OwnedFd,
     connection: Connection,
-    /// Whether a read may find something.
-    readable: bool,
-    /// Whether the peer will send no more, so that a short read is not the end.
-    hung_up: bool,
+    input: Input,
     /// Whether the socket took less than it was given, so that the next turn comes when it has room.
     blocked: bool,
     /// Whether a timer is set for this connection. There is at most one: for the first response that waits.
     has_timer: bool,
     /// When the connection is closed although the peer has not read everything.
     linger_until: Option<u64>,
+}
+
+/// What a read may find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Nothing, until the kernel says so.
+    Nothing,
+    /// Something; a short read has found all of it.
+    Something,
+    /// Something, and behind it the end.
+    End,
 }
 
 /// What the server does with a peer after its turn.
@@ -51,8 +59,7 @@ impl Peer {
         Self {
             socket,
             connection: Connection::new(),
-            readable: false,
-            hung_up: false,
+            input: Input::Nothing,
             blocked: false,
             has_timer: false,
             linger_until: None,
@@ -66,8 +73,11 @@ impl Peer {
 
     /// The kernel has something to read, or the peer has stopped sending.
     pub fn set_readable(&mut self, hung_up: bool) {
-        self.readable = true;
-        self.hung_up |= hung_up;
+        if hung_up {
+            self.input = Input::End;
+        } else if self.input == Input::Nothing {
+            self.input = Input::Something;
+        }
     }
 
     /// The timer fired.
@@ -95,7 +105,7 @@ impl Peer {
             if self.connection.is_finished() && self.finish() {
                 return Turn::Close;
             }
-            if !self.readable || !self.connection.wants_input() {
+            if !self.may_read() {
                 return Turn::Wait;
             }
         }
@@ -107,9 +117,13 @@ impl Peer {
         self.connection.abandon(site);
     }
 
+    fn may_read(&self) -> bool {
+        self.input != Input::Nothing && self.connection.wants_input()
+    }
+
     /// One read, if there may be something to read, and all writes that are due.
     fn exchange(&mut self, scratch: &mut [u8], site: &mut Site) -> Result<(), Errno> {
-        let received = if self.readable && self.connection.wants_input() { self.read(scratch)? } else { 0 };
+        let received = if self.may_read() { self.read(scratch)? } else { 0 };
         // Read after the request was: counted from here, a response is never early.
         let now = if site.has_delays { now_ns() } else { 0 };
         if received > 0 {
@@ -123,11 +137,13 @@ impl Peer {
         match recv(&self.socket, &mut *scratch, RecvFlags::empty()) {
             Ok((0, _)) => Err(Errno::PIPE),
             Ok((received, _)) => {
-                self.readable = received == scratch.len() || self.hung_up;
+                if received < scratch.len() && self.input == Input::Something {
+                    self.input = Input::Nothing;
+                }
                 Ok(received)
             }
             Err(Errno::AGAIN) => {
-                self.readable = false;
+                self.input = Input::Nothing;
                 Ok(0)
             }
             Err(Errno::INTR) => Ok(0),
@@ -172,12 +188,10 @@ impl Peer {
         if !self.connection.has_excess() {
             return true;
         }
-        match self.linger_until {
-            Some(until) => now_ns() >= until,
-            None => {
-                self.linger_until = Some(now_ns().saturating_add(LINGER_NS));
-                shutdown(&self.socket, Shutdown::Write).is_err()
-            }
+        if let Some(until) = self.linger_until {
+            return now_ns() >= until;
         }
+        self.linger_until = Some(now_ns().saturating_add(LINGER_NS));
+        shutdown(&self.socket, Shutdown::Write).is_err()
     }
 }

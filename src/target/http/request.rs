@@ -59,7 +59,7 @@ pub struct Head<'a> {
     /// What becomes of the connection.
     pub persistence: Persistence,
     /// Whether the response must have no body (HEAD).
-    pub head_only: bool,
+    pub bodiless: bool,
     /// Whether the client waits for a `100 Continue` before it sends the body.
     pub expects_continue: bool,
 }
@@ -79,11 +79,10 @@ pub fn parse(input: &[u8]) -> Result<Option<Head<'_>>, Rejection> {
 fn head<'a>(length: usize, request: &httparse::Request<'_, 'a>) -> Result<Head<'a>, Rejection> {
     let fields = fields(request.headers)?;
     let path = request.path.ok_or(Rejection::Malformed)?;
-    let persistence = match request.version {
-        _ if fields.close => Persistence::Close,
-        Some(1) => Persistence::Implied,
-        _ if fields.keep_alive => Persistence::KeepAlive,
-        _ => Persistence::Close,
+    let persistence = match (fields.persistence, request.version) {
+        (Some(Persistence::Close), _) => Persistence::Close,
+        (_, Some(1)) => Persistence::Implied,
+        (asked, _) => asked.unwrap_or(Persistence::Close),
     };
     Ok(Head {
         length,
@@ -91,7 +90,7 @@ fn head<'a>(length: usize, request: &httparse::Request<'_, 'a>) -> Result<Head<'
         id: fields.id,
         framing: fields.framing()?,
         persistence,
-        head_only: request.method == Some("HEAD"),
+        bodiless: request.method == Some("HEAD"),
         expects_continue: fields.expects_continue && request.version == Some(1),
     })
 }
@@ -102,8 +101,8 @@ struct HeaderFields {
     id: Option<u64>,
     length: Option<u64>,
     chunked: bool,
-    close: bool,
-    keep_alive: bool,
+    /// What `connection` asks for; closing wins.
+    persistence: Option<Persistence>,
     expects_continue: bool,
 }
 
@@ -139,8 +138,11 @@ fn fields(headers: &[Header<'_>]) -> Result<HeaderFields, Rejection> {
                 fields.chunked = true;
             }
             10 if header.name.eq_ignore_ascii_case("connection") => {
-                fields.close |= lists(header.value, b"close");
-                fields.keep_alive |= lists(header.value, b"keep-alive");
+                if lists(header.value, b"close") {
+                    fields.persistence = Some(Persistence::Close);
+                } else if lists(header.value, b"keep-alive") {
+                    fields.persistence.get_or_insert(Persistence::KeepAlive);
+                }
             }
             6 if header.name.eq_ignore_ascii_case("expect") => {
                 fields.expects_continue = header.value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(head.id, Some(u64::MAX));
         assert_eq!(head.framing, Framing::Length(5));
         assert_eq!(head.persistence, Persistence::Implied);
-        assert!(head.expects_continue && !head.head_only);
+        assert!(head.expects_continue && !head.bodiless);
     }
 
     #[test]

@@ -82,11 +82,11 @@ impl Responses {
 
     /// The bytes of a response, in two slices of which the second may be empty.
     #[inline]
-    pub fn bytes(&self, choice: Choice, persistence: Persistence, head_only: bool) -> (&[u8], &[u8]) {
+    pub fn bytes(&self, choice: Choice, persistence: Persistence, bodiless: bool) -> (&[u8], &[u8]) {
         let built = &self.built[usize::from(choice.0)];
-        let body = if built.has_body && !head_only { self.body.as_slice() } else { &[] };
+        let body = if built.has_body && !bodiless { self.body.as_slice() } else { &[] };
         match (persistence, &built.joined) {
-            (Persistence::Implied, Some(joined)) if !head_only => (joined, &[]),
+            (Persistence::Implied, Some(joined)) if !bodiless => (joined, &[]),
             (Persistence::Implied, _) => (&built.implied, body),
             (Persistence::KeepAlive, _) => (&built.keep_alive, body),
             (Persistence::Close, _) => (&built.close, body),
@@ -160,8 +160,8 @@ mod tests {
         Responses::new(&Http { body, status: vec![StatusWeight { status, weight: 1.0 }], ..Http::default() })
     }
 
-    fn text(responses: &Responses, choice: Choice, persistence: Persistence, head_only: bool) -> String {
-        let (first, second) = responses.bytes(choice, persistence, head_only);
+    fn text(responses: &Responses, choice: Choice, persistence: Persistence, bodiless: bool) -> String {
+        let (first, second) = responses.bytes(choice, persistence, bodiless);
         String::from_utf8([first, second].concat()).unwrap()
     }
 
@@ -181,7 +181,7 @@ mod tests {
             let responses = responses(length, 200);
             let body = String::from_utf8(body(length)).unwrap();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n");
-            let all = |persistence, head_only| text(&responses, Choice::status(0), persistence, head_only);
+            let all = |persistence, bodiless| text(&responses, Choice::status(0), persistence, bodiless);
             assert_eq!(all(Persistence::Implied, false), format!("{head}\r\n{body}"));
             assert_eq!(all(Persistence::Implied, true), format!("{head}\r\n"));
             assert_eq!(all(Persistence::Close, false), format!("{head}connection: close\r\n\r\n{body}"));
