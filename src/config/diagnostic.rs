@@ -64,14 +64,19 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
-    /// One-based line and column (in characters) of the error's start. A byte order mark is not a column.
+    /// One-based line and column (in characters) of the error's start.
     pub fn position(&self, text: &str) -> (usize, usize) {
-        let before = &text[..floor_char_boundary(text, self.span.start)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let in_line = before[line_start..].trim_start_matches('\u{feff}').trim_end_matches('\r');
-        (line, in_line.chars().count() + 1)
+        position(text, self.span.start)
     }
+}
+
+/// One-based line and column (in characters) of a byte. A byte order mark is not a column.
+pub fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = &text[..floor_char_boundary(text, byte)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let in_line = before[line_start..].trim_start_matches('\u{feff}').trim_end_matches('\r');
+    (line, in_line.chars().count() + 1)
 }
 
 /// The name in `valid` that `wrong` was most likely meant to be, if any is near enough: at most a third of its

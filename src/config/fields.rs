@@ -150,6 +150,13 @@ impl<'a> Fields<'a> {
         diagnostics.merge(reading.found);
     }
 
+    /// Hands over all errors, for a reader that looks at a few keys and leaves the others to somebody else.
+    pub fn leave(self, diagnostics: &mut Diagnostics) {
+        if let Mode::Reading(reading) = self.mode {
+            diagnostics.merge(reading.found);
+        }
+    }
+
     /// The schema of the table whose keys were described.
     pub fn into_schema(self, doc: &str) -> Json {
         let Mode::Describing { properties, required } = self.mode else { return Json::Null };

@@ -7,8 +7,8 @@ use toml::{
 
 use super::{Diagnostics, Name, Node, Span, Value};
 
-/// No scenario is longer; a file that is was not meant to be one.
-const MOST_BYTES: usize = 1 << 20;
+/// No scenario has more bytes; a file that has was not meant to be one.
+pub const MOST_BYTES: usize = 1 << 20;
 
 /// Parts of a dotted key. The TOML parser limits brackets by itself, but not dots, and dropping a table recurses.
 const MOST_PARTS: usize = 16;
@@ -21,7 +21,7 @@ pub fn parse(text: &str, diagnostics: &mut Diagnostics) -> Node {
     let nothing = Node { span: 0..0, value: Value::Table(Vec::new()) };
     if text.len() > MOST_BYTES {
         let help = "a scenario file is at most 1 MiB long; is this the right file?".to_owned();
-        diagnostics.error(0..0, format!("the file is {} bytes long", text.len()), Some(help));
+        diagnostics.error(0..0, "the file is too long", Some(help));
         diagnostics.recover();
         return nothing;
     }

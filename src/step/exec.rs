@@ -16,6 +16,8 @@ use std::{
 
 use tokio_util::sync::ReusableBoxFuture;
 
+use crate::draw;
+
 /// What a step is told when it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Call {
@@ -29,6 +31,14 @@ pub struct Call {
     pub issued_ns: u64,
     /// The nearest deadline of the steps around this one.
     pub deadline_ns: Option<u64>,
+}
+
+impl Call {
+    /// The call of a child: its own index and draws, the same task, deadline and issue.
+    #[must_use]
+    pub fn of_child(self, index: u64) -> Self {
+        Self { child: index, key: draw::mix(self.key, index + 1), ..self }
+    }
 }
 
 /// How a step ended that did not end the task.
@@ -61,6 +71,20 @@ pub enum Failure {
     Skipped(Done),
     /// The work was not done as the scenario demands: the trial fails.
     Wrong(String),
+}
+
+impl Failure {
+    /// The same failure, after other work was done.
+    #[must_use]
+    pub fn after(self, mut before: Done) -> Self {
+        match self {
+            Self::Skipped(done) => {
+                before.add(done);
+                Self::Skipped(before)
+            }
+            Self::Wrong(reason) => Self::Wrong(reason),
+        }
+    }
 }
 
 /// How a step ended.
@@ -261,11 +285,7 @@ impl Sequence {
             step.start(Work::Run(call));
             match Ended(step.as_mut()).await {
                 Ok(more) => done.add(more),
-                Err(Failure::Skipped(more)) => {
-                    done.add(more);
-                    return Err(Failure::Skipped(done));
-                }
-                Err(wrong) => return Err(wrong),
+                Err(failure) => return Err(failure.after(done)),
             }
             // Only the first step was issued by the parent; the next one is issued by the end of this one.
             call.issued_ns = 0;

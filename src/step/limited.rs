@@ -1,16 +1,13 @@
 //! `timeout` and `on_timeout`: a time limit around any step that can be ended early.
 
-use std::{
-    marker::PhantomData,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{marker::PhantomData, time::Duration};
 
 use super::{
+    OnTimeout,
     exec::{Call, Done, Ended, Failure, Operation, Outcome, Reusable, Step, Work},
-    site::BuildError,
+    site::{Broken, BuildError},
 };
-use crate::{clock, runtime::Runtime, scenario::OnTimeout};
+use crate::{clock, runtime::Runtime};
 
 /// Rebuilds the step inside after its state was lost with a cancelled call.
 type Rebuild = dyn Fn() -> Result<Box<dyn Step>, BuildError> + Send + Sync;
@@ -72,17 +69,4 @@ impl<R: Runtime> Operation for Limited<R> {
             ))),
         }
     }
-}
-
-/// A step that could not be rebuilt.
-struct Broken(BuildError);
-
-impl Step for Broken {
-    fn start(&mut self, _: Work) {}
-
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Outcome> {
-        Poll::Ready(Err(Failure::Wrong(self.0.to_string())))
-    }
-
-    fn cancel(&mut self) {}
 }

@@ -3,20 +3,16 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use super::{
-    StepSpec,
-    exec::{Operation, Reusable, Sequence, Step, Tally, TallyCell},
+    OnTimeout, StepPlan, StepSpec, Task,
+    exec::{Failure, Operation, Outcome, Reusable, Sequence, Step, Tally, TallyCell, Work},
     limited::Limited,
     recorded::Recorded,
 };
-use crate::{
-    measure::Recorders,
-    runtime::Runtime,
-    scenario::{OnTimeout, StepPlan, Task},
-    target::Endpoint,
-};
+use crate::{measure::Recorders, runtime::Runtime, target::Endpoint};
 
 /// What all steps of a trial share.
 pub struct Trial<R> {
@@ -118,6 +114,17 @@ impl<R: Runtime> Site<R> {
         Box::new(Reusable::new(Some(self.trial.ledger.open(self.number)), make))
     }
 
+    /// A task that this step runs. Built once to see that it can be built, and then as often as it is needed.
+    pub fn child(&self, task: &str) -> Result<ChildTask, BuildError> {
+        let (trial, slot, name) = (self.trial.clone(), self.slot, task.to_owned());
+        let first = Mutex::new(Some(trial.sequence(task, slot)?));
+        let build = move || {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            first.map_or_else(|| trial.sequence(&name, slot), Ok)
+        };
+        Ok(ChildTask(Arc::new(build)))
+    }
+
     /// The endpoint of a target, of the type that its kind gives.
     pub fn endpoint<E: Send + Sync + 'static>(&self, name: &str) -> Result<Arc<E>, BuildError> {
         let endpoint = self.trial.endpoints.get(name).cloned();
@@ -129,4 +136,30 @@ impl<R: Runtime> Site<R> {
     pub fn seed(&self) -> u64 {
         crate::draw::mix(self.trial.seed, self.number as u64)
     }
+}
+
+/// Builds the sequences of a child task.
+#[derive(Clone)]
+pub struct ChildTask(Arc<dyn Fn() -> Result<Sequence, BuildError> + Send + Sync>);
+
+impl ChildTask {
+    /// Another instance of the task's steps.
+    pub fn build(&self) -> Sequence {
+        // The same plan was built before, and nothing that building depends on changes; were it wrong, the sequence's
+        // first call would say so.
+        (self.0)().unwrap_or_else(|error| Sequence { steps: vec![Box::new(Broken(error))] })
+    }
+}
+
+/// A step that could not be rebuilt.
+pub(super) struct Broken(pub BuildError);
+
+impl Step for Broken {
+    fn start(&mut self, _: Work) {}
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Ready(Err(Failure::Wrong(self.0.to_string())))
+    }
+
+    fn cancel(&mut self) {}
 }

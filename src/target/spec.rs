@@ -1,8 +1,8 @@
 //! What a target is before it is started: parameters read from a scenario and stored in a plan.
 
-use std::{any::Any, path::Path, sync::Arc};
+use std::{any::Any, io, path::Path, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{config::Fields, measure::TargetReport};
 
@@ -18,6 +18,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
 
     /// Whether it is a process that Regatta starts, so that it gets a CPU of its own.
     fn has_process(&self) -> bool;
+
+    /// What runs in its process, until its standard input ends; only of kinds that have one.
+    fn serve(&self, _seed: u64) -> io::Result<()> {
+        Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
+    }
 
     /// Starts it, or gets it ready, before a trial.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError>;
@@ -77,6 +82,15 @@ pub struct TargetError {
     pub reason: String,
 }
 
+/// A target and its name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NamedTarget {
+    /// The name by which steps refer to it.
+    pub name: String,
+    /// What it is.
+    pub spec: super::TargetSpec,
+}
+
 /// Writes the sum type of all targets and its table from one line per kind.
 macro_rules! targets {
     ($($variant:ident => $path:path,)*) => {
@@ -111,6 +125,11 @@ macro_rules! targets {
                 start: &$crate::target::Start<'_>,
             ) -> Result<Box<dyn $crate::target::Started>, $crate::target::TargetError> {
                 match self { $(Self::$variant(target) => target.start(start),)* }
+            }
+
+            /// See [`TargetKind::serve`].
+            pub fn serve(&self, seed: u64) -> std::io::Result<()> {
+                match self { $(Self::$variant(target) => target.serve(seed),)* }
             }
 
             /// See [`TargetKind::has_process`].

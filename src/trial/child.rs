@@ -22,8 +22,8 @@ use crate::{
     load::{self, Batch, Closed, End, LoadError, Shared, Slot},
     measure::{self, Measurements, ProcessSample, Recorders, TargetReport},
     runtime::{self, Runtime, Visitor},
-    scenario::{LoadKind, Task},
-    step::{BuildError, Trial},
+    scenario::LoadKind,
+    step::{BuildError, Task, Trial},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
 };
@@ -226,9 +226,7 @@ fn run_load<R: Runtime>(
 ) -> Result<load::Outcome<Edge>, LoadError> {
     let warmup_ns = plan.warmup.as_nanos() as u64;
     match plan.load.kind {
-        LoadKind::Batch { tasks, repeat } => {
-            Batch { tasks, repeat, warmup_ns }.run(runtime, slots, recorders, sample)
-        }
+        LoadKind::Batch { tasks, repeat } => Batch { tasks, repeat, warmup_ns }.run(runtime, slots, recorders, sample),
         LoadKind::Closed { concurrency, think, tasks } => {
             let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
             let think_ns = think.as_nanos() as u64;

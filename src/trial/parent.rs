@@ -67,13 +67,15 @@ impl Runner {
     fn start(&self, plan: &TrialPlan) -> std::io::Result<Group> {
         let mut plan = plan.clone();
         plan.parent = Some(std::process::id());
-        let mut child = Group(environment(&self.program, &plan)
-            .args(["trial", "--plan", "-", "--die-with-stdin"])
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?);
+        let mut child = Group(
+            environment(&self.program, &plan)
+                .args(["trial", "--plan", "-", "--die-with-stdin"])
+                .process_group(0)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?,
+        );
         if let Some(input) = &mut child.0.stdin {
             writeln!(input, "{}", serde_json::to_string(&plan)?)?;
         }

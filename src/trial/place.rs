@@ -14,7 +14,8 @@ pub fn pin(cpus: &[usize]) -> io::Result<()> {
     for &cpu in cpus {
         set.set(cpu);
     }
-    sched_setaffinity(None, &set).map_err(|why| io::Error::new(why.kind(), format!("cannot run on CPUs {cpus:?}: {why}")))
+    sched_setaffinity(None, &set)
+        .map_err(|why| io::Error::new(why.kind(), format!("cannot run on CPUs {cpus:?}: {why}")))
 }
 
 /// CPUs that this process may use.

@@ -4,8 +4,8 @@ use super::wire::TrialPlan;
 use crate::{
     load,
     measure::{ProofLine, Stream, TargetReport},
-    scenario::{LoadKind, StepPlan},
-    step::Tally,
+    scenario::LoadKind,
+    step::{StepPlan, Tally},
 };
 
 /// Everything that was counted, by the slots, the recorders, the steps and the targets.
@@ -31,7 +31,9 @@ pub(super) fn check<S>(evidence: &Evidence<'_, S>) -> Result<Vec<ProofLine>, Str
     proof.targets(evidence);
     proof.least_makespan(evidence);
     match proof.lines.iter().find(|(_, holds)| !holds) {
-        Some((line, _)) => Err(format!("wrong result: {}: expected {}, found {}", line.what, line.expected, line.found)),
+        Some((line, _)) => {
+            Err(format!("wrong result: {}: expected {}, found {}", line.what, line.expected, line.found))
+        }
         None => Ok(proof.lines.into_iter().map(|(line, _)| line).collect()),
     }
 }

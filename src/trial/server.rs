@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, BufRead, BufReader, Write},
-    net::TcpListener,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -91,10 +90,5 @@ pub fn serve() -> io::Result<()> {
     }
     place::pin(&order.cpus)?;
     place::raise_file_limit();
-    let TargetSpec::Http(spec) = order.target else {
-        return Err(io::Error::other("only the HTTP server runs in a process of its own"));
-    };
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    target::http::serve(&spec, order.seed, listener)?;
-    Ok(())
+    order.target.serve(order.seed)
 }

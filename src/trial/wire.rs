@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     measure::Measurements,
     runtime::Setup,
-    scenario::{Load, NamedTarget, Task},
+    scenario::Load,
+    step::Task,
     store::TrialFailure,
-    target::TargetSpec,
+    target::{NamedTarget, TargetSpec},
     units::serde_duration,
 };
 

@@ -1,14 +1,11 @@
 //! An HTTP target as the client side sees it: where it is, and what it will answer.
 
 use std::{
-    collections::BTreeMap,
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
 };
 
-use serde::Deserialize;
-
-use super::Http;
+use super::{Answer, Http};
 use crate::{
     measure::TargetReport,
     target::{self, Server, Start, Started, TargetError, TargetSpec},
@@ -25,16 +22,6 @@ pub struct Endpoint {
     pub base: String,
     /// For the embedded server: its description and seed, from which every answer is known beforehand.
     pub embedded: Option<(Http, u64)>,
-}
-
-#[derive(Deserialize)]
-struct Greeting {
-    ready: Ready,
-}
-
-#[derive(Deserialize)]
-struct Ready {
-    address: SocketAddr,
 }
 
 /// The embedded server, running.
@@ -60,9 +47,9 @@ pub(super) fn start(spec: &Http, start: &Start<'_>) -> Result<Box<dyn Started>, 
 
 fn embedded(spec: &Http, start: &Start<'_>) -> Result<Embedded, TargetError> {
     let server = start.launcher.launch(&TargetSpec::Http(spec.clone()), start.seed)?;
-    let greeting: Greeting = serde_json::from_str(server.greeting())
-        .map_err(|_| error(start.name, format!("did not say its address but: {}", server.greeting())))?;
-    let address = greeting.ready.address;
+    let Ok(Answer::Ready { address }) = serde_json::from_str(server.greeting()) else {
+        return Err(error(start.name, format!("did not say its address but: {}", server.greeting())));
+    };
     let endpoint = Endpoint {
         address,
         host: address.to_string(),
@@ -103,8 +90,9 @@ impl Started for Embedded {
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {
         let answer = self.server.ask("counts")?;
-        let counts: BTreeMap<String, u64> = serde_json::from_str(&answer)
-            .map_err(|why| error(&self.name, format!("answered with something else than counts: {why}")))?;
+        let Ok(Answer::Counts(counts)) = serde_json::from_str(&answer) else {
+            return Err(error(&self.name, format!("did not say its counts but: {answer}")));
+        };
         let served = counts.get("requests").copied();
         Ok(TargetReport { name: self.name.clone(), served, counts, ..TargetReport::default() })
     }

@@ -4,7 +4,7 @@
 //! allocation per request. Data flows `server` (events) → `peer` (socket) → `connection` (state machine) →
 //! `request`, `incoming`, `site` → `response`; only the first two make system calls.
 
-use std::time::Duration;
+use std::{io, net::Ipv4Addr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,12 @@ impl TargetKind for Http {
 
     fn has_process(&self) -> bool {
         self.url.is_none()
+    }
+
+    fn serve(&self, seed: u64) -> io::Result<()> {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        serve(self, seed, listener, io::stdin(), io::stdout())?;
+        Ok(())
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
