@@ -16,6 +16,7 @@ pub const TASKS: u64 = 100;
 
 /// A run with one scenario, being put together.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Fixture {
     run: Run,
     load: &'static str,
