@@ -88,7 +88,7 @@ fn merged<'a>(histograms: impl Iterator<Item = &'a Histo>) -> Histo {
 }
 
 fn counts(trials: &Trials<'_>) -> Counts {
-    let streams = trials.streams().map(|stream| stream_counts(stream));
+    let streams = trials.streams().map(stream_counts);
     let sum = streams.fold(Counts::default(), Counts::plus);
     Counts { completed: trials.measured.iter().map(|(_, measured)| measured.completed).sum(), ..sum }
 }
@@ -243,13 +243,12 @@ mod tests {
     #[test]
     fn the_busiest_target_of_any_round_counts() {
         let busy = |share| TargetReport { busy: share, ..TargetReport::default() };
-        let cell = first(
-            Fixture::batch("threads", 2)
-                .cell("threads", &[], &[1e6, 1e6])
-                .measured("demo::threads", |round, measured| {
-                    measured.targets = vec![busy(Some(0.4 * f64::from(round))), busy(None)]
-                }),
-        );
+        let cell = first(Fixture::batch("threads", 2).cell("threads", &[], &[1e6, 1e6]).measured(
+            "demo::threads",
+            |round, measured| {
+                measured.targets = vec![busy(Some(0.4 * f64::from(round))), busy(None)];
+            },
+        ));
         assert_eq!(cell.target_busy, Some(0.8));
         assert_eq!(cell.facts["allocator"], "system");
     }

@@ -26,16 +26,12 @@ fn in_group(claim: &Claim, group: &Group, metric: MetricId) -> Vec<ClaimResult> 
             measured,
         }
     };
-    match &claim.executor {
-        Some(executor) => {
-            let cell = group.cell(executor);
-            vec![result(cell.map_or(executor, |cell| &cell.label), cell)]
-        }
-        None => {
-            let others = group.cells.iter().filter(|cell| cell.executor != claim.against);
-            others.map(|cell| result(&cell.label, Some(cell))).collect()
-        }
+    if let Some(executor) = &claim.executor {
+        let cell = group.cell(executor);
+        return vec![result(cell.map_or(executor, |cell| &cell.label), cell)];
     }
+    let others = group.cells.iter().filter(|cell| cell.executor != claim.against);
+    others.map(|cell| result(&cell.label, Some(cell))).collect()
 }
 
 fn verdict(claim: &Claim, measured: Option<&Ratio>) -> ClaimVerdict {

@@ -53,12 +53,6 @@ impl Group {
         self.cells.iter().find(|cell| cell.executor == executor)
     }
 
-    /// Which group it is, in words: ` at concurrency=64`, or nothing without a sweep.
-    pub fn place(&self) -> String {
-        let values: Vec<String> = self.params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
-        if values.is_empty() { String::new() } else { format!(" at {}", values.join(", ")) }
-    }
-
     /// The ratio of a cell to an executor's cell of the same group.
     fn ratio(&self, cell: &CellResult, executor: &str, metric: MetricId) -> Option<Ratio> {
         let reference = self.cell(executor)?;
@@ -106,8 +100,8 @@ mod tests {
     fn cells_are_grouped_by_parameters_in_planned_order() {
         let analysis = swept();
         let groups = &analysis.scenarios[0].groups;
-        let places: Vec<String> = groups.iter().map(super::Group::place).collect();
-        assert_eq!(places, [" at concurrency=64", " at concurrency=1"]);
+        let values: Vec<&str> = groups.iter().map(|group| group.params[0].value.as_str()).collect();
+        assert_eq!(values, ["64", "1"]);
         let executors: Vec<&str> = groups[1].cells.iter().map(|cell| cell.executor.as_str()).collect();
         assert_eq!(executors, ["threads", "thread-pool", "sequential"]);
         assert_eq!((groups[0].load.as_str(), groups[0].executor_cpus), ("batch of 100", 1));

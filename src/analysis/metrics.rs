@@ -13,6 +13,8 @@ pub struct MetricInfo {
     pub id: MetricId,
     /// Its name, as a column or an axis shows it.
     pub label: &'static str,
+    /// What the best executor does, to follow its name in a sentence.
+    pub lead: &'static str,
     /// The unit of its values as they are stored.
     pub unit: &'static str,
     /// Which values are better.
@@ -72,6 +74,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::Makespan,
         label: "makespan",
+        lead: "completes the batch fastest",
         unit: "ns",
         better: Better::Lower,
         axis: Axis::Log,
@@ -83,6 +86,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::Throughput,
         label: "throughput",
+        lead: "has the highest throughput",
         unit: "tasks/s",
         better: Better::Higher,
         axis: Axis::Linear,
@@ -91,7 +95,8 @@ pub const METRICS: &[MetricInfo] = &[
     },
     MetricInfo {
         id: MetricId::LatencyP50,
-        label: "p50 latency, per round",
+        label: "p50 latency",
+        lead: "has the lowest p50 latency",
         unit: "ns",
         better: Better::Lower,
         axis: Axis::Log,
@@ -100,7 +105,8 @@ pub const METRICS: &[MetricInfo] = &[
     },
     MetricInfo {
         id: MetricId::LatencyP99,
-        label: "p99 latency, per round",
+        label: "p99 latency",
+        lead: "has the lowest p99 latency",
         unit: "ns",
         better: Better::Lower,
         axis: Axis::Log,
@@ -110,6 +116,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::CpuPerThousand,
         label: "CPU time per 1000 tasks",
+        lead: "uses the least CPU time",
         unit: "s",
         better: Better::Lower,
         axis: Axis::Linear,
@@ -119,6 +126,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::CpuUser,
         label: "user CPU time per task",
+        lead: "uses the least user CPU time",
         unit: "ns",
         better: Better::Lower,
         axis: Axis::Linear,
@@ -128,6 +136,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::CpuSystem,
         label: "system CPU time per task",
+        lead: "uses the least system CPU time",
         unit: "ns",
         better: Better::Lower,
         axis: Axis::Linear,
@@ -137,6 +146,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::Switches,
         label: "context switches per task",
+        lead: "has the fewest context switches",
         unit: "1",
         better: Better::Lower,
         axis: Axis::Linear,
@@ -148,6 +158,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::PeakMemory,
         label: "peak memory",
+        lead: "has the lowest peak memory",
         unit: "bytes",
         better: Better::Lower,
         axis: Axis::Linear,
@@ -157,6 +168,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::MemoryPerSlot,
         label: "memory per slot",
+        lead: "has the least memory per slot",
         unit: "bytes",
         better: Better::Lower,
         axis: Axis::Linear,
@@ -170,6 +182,7 @@ pub const METRICS: &[MetricInfo] = &[
     MetricInfo {
         id: MetricId::Threads,
         label: "threads, at most",
+        lead: "has the fewest threads",
         unit: "1",
         better: Better::Lower,
         axis: Axis::Linear,

@@ -6,13 +6,19 @@
 
 mod cell;
 mod claims;
+mod compare;
+mod findings;
 mod group;
+mod leader;
 pub mod metrics;
 mod model;
 mod ratio;
 mod slo;
 pub mod stats;
 
+pub use compare::{CellChange, Comparison, compare};
+pub use findings::findings;
+pub use leader::Leader;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 
