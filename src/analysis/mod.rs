@@ -12,6 +12,7 @@ mod group;
 mod leader;
 pub mod metrics;
 mod model;
+mod number;
 mod ratio;
 mod slo;
 pub mod stats;
@@ -21,6 +22,7 @@ pub use findings::findings;
 pub use leader::Leader;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
+pub use number::significant;
 
 use crate::store::{Outcome, Run, StoredScenario};
 

@@ -2,7 +2,7 @@
 
 use super::{collect, interval, list, places, plural};
 use crate::{
-    analysis::{ClaimResult, ClaimVerdict, ScenarioResult, SloResult, metrics::significant},
+    analysis::{ClaimResult, ClaimVerdict, ScenarioResult, SloResult, significant},
     scenario::Direction,
 };
 

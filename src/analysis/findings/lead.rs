@@ -2,7 +2,7 @@
 
 use super::{collect, interval, list, places, plural};
 use crate::{
-    analysis::{CellResult, CellStatus, Group, Leader, MetricId, Ratio, ScenarioResult, metrics::significant},
+    analysis::{CellResult, CellStatus, Group, Leader, MetricId, Ratio, ScenarioResult, significant},
     scenario::Param,
 };
 

@@ -6,7 +6,7 @@ mod checks;
 mod lead;
 mod trouble;
 
-use super::{Analysis, MetricId, Ratio, ScenarioResult, metrics::significant};
+use super::{Analysis, MetricId, Ratio, ScenarioResult, significant};
 use crate::scenario::Param;
 
 /// The findings of a run: for each scenario who leads, in time and in p99, then claims, SLOs, and what went wrong.
