@@ -186,10 +186,12 @@ mod tests {
             |round, measured| {
                 measured.task.errors = u64::from(round);
                 measured.task.timeouts = 10;
+                // Two began before the window and ended in it.
+                measured.completed += 2;
                 measured.steps[0].stream.errors = 7;
             },
         ));
-        assert_eq!(cell.counts, Counts { completed: 200, errors: 3, timeouts: 20 });
+        assert_eq!(cell.counts, Counts { completed: 204, errors: 3, timeouts: 20 });
         assert_eq!(cell.steps[0].counts, Counts { completed: 200, errors: 14, timeouts: 0 });
     }
 

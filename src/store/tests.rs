@@ -67,6 +67,7 @@ fn a_torn_last_line_is_dropped_with_a_note_and_cut_off_by_the_next_writer() {
 
         let (mut writer, seen) = Writer::open_append(scratch.path()).expect("opens");
         assert_eq!(seen, torn);
+        assert_eq!(text(scratch.path()), whole[..last_line]);
         writer.append(&lines(&run)[3]).expect("appends");
         drop(writer);
         assert_eq!(text(scratch.path()), whole);

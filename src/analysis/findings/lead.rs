@@ -134,7 +134,11 @@ mod tests {
 
     #[test]
     fn a_winner_is_named_with_its_margin() {
-        let batch = Fixture::batch("threads", 6).cell("threads", &[], &[8e6; 6]).cell("tokio", &[], &[2e6; 6]);
+        let batch = Fixture::batch("threads", 6).cell("smol", &[], &[3e6; 6]).cell("threads", &[], &[8e6; 6]).cell(
+            "tokio",
+            &[],
+            &[2e6; 6],
+        );
         let expected = [
             "Measured with 1 executor CPU; ratios are against threads.",
             "tokio completes the batch fastest, by a factor of 4.00 against threads (95 % interval 4.00 to 4.00).",

@@ -90,6 +90,8 @@ mod tests {
     #[test]
     fn zeros_are_dropped_and_ties_share_their_ranks() {
         close(signed_rank_two_sided(&[0.1, 0.1, -0.1, 0.3, 0.2, 0.0, 0.2, 0.4]), 0.0625);
+        // `wilcoxon(x, alternative='greater', method=PermutationMethod(n_resamples=np.inf))`
+        close(signed_rank_greater(&[0.0, 0.0, 0.1, 0.2, 0.3, 0.4]), 0.0625);
         close(signed_rank_two_sided(&[0.0; 7]), 1.0);
         close(signed_rank_two_sided(&[]), 1.0);
     }
