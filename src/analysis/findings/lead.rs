@@ -19,13 +19,14 @@ pub(super) fn conditions(scenario: &ScenarioResult) -> Vec<String> {
 /// Who leads in a metric: where one alone, where several, and where there are too few rounds to say.
 pub(super) fn leads(scenario: &ScenarioResult, metric: MetricId) -> Vec<String> {
     let mut won: Vec<(String, Vec<(&Group, &CellResult)>)> = Vec::new();
-    let mut shared: Vec<(Vec<String>, Vec<&Group>)> = Vec::new();
+    let mut shared: Vec<((Vec<String>, bool), Vec<&Group>)> = Vec::new();
     let mut short: Vec<&Group> = Vec::new();
     for group in &scenario.groups {
         match group.leader(metric) {
             Leader::Winner(cell) => collect(&mut won, cell.label.clone(), (group, cell)),
             Leader::Shared(cells) => {
-                collect(&mut shared, cells.iter().map(|cell| cell.label.clone()).collect(), group);
+                let by_all = cells.len() == group.runners(metric).len();
+                collect(&mut shared, (cells.iter().map(|cell| cell.label.clone()).collect(), by_all), group);
             }
             Leader::TooFewRounds => short.push(group),
             Leader::NothingToCompare => {}
@@ -33,7 +34,7 @@ pub(super) fn leads(scenario: &ScenarioResult, metric: MetricId) -> Vec<String> 
     }
     let all = scenario.groups.len();
     let mut sentences: Vec<String> = won.iter().map(|(_, wins)| winner(scenario, metric, wins, all)).collect();
-    sentences.extend(shared.iter().map(|(labels, groups)| no_difference(metric, labels, groups)));
+    sentences.extend(shared.iter().map(|((labels, by_all), at)| no_difference(metric, labels, *by_all, at)));
     if !short.is_empty() && metric == scenario.primary {
         sentences.push(format!(
             "Fewer than six rounds{}: there is no interval, and no winner is named.",
@@ -105,8 +106,13 @@ fn left_out(groups: &[&Group], metric: MetricId) -> String {
     if labels.is_empty() { String::new() } else { format!(", not counting {}", list(&labels)) }
 }
 
-fn no_difference(metric: MetricId, labels: &[String], groups: &[&Group]) -> String {
-    format!("No difference in {} is shown between {}{}.", metric.info().label, list(labels), places(&params(groups)))
+fn no_difference(metric: MetricId, labels: &[String], by_all: bool, groups: &[&Group]) -> String {
+    let (label, labels, places) = (metric.info().label, list(labels), places(&params(groups)));
+    if by_all {
+        format!("No difference in {label} is shown between {labels}{places}.")
+    } else {
+        format!("{labels} share the lead in {label}{places}: no difference is shown between them.")
+    }
 }
 
 fn params<'a>(groups: &[&'a Group]) -> Vec<&'a [Param]> {
@@ -172,6 +178,16 @@ mod tests {
         assert_eq!(said[2], "No difference in throughput is shown between threads and tokio at concurrency=1.");
         let p99 = said.iter().find(|sentence| sentence.contains("p99")).expect("2000 latencies a round have a p99");
         assert!(p99.starts_with("tokio has the lowest p99 latency at 2 of 3 parameter combinations"), "{p99}");
+    }
+
+    #[test]
+    fn those_who_are_ahead_together_share_the_lead() {
+        let batch = Fixture::batch("threads", 6).cell("threads", &[], &[8e6; 6]).cell("tokio", &[], &[2e6; 6]).cell(
+            "smol",
+            &[],
+            &[2e6; 6],
+        );
+        assert_eq!(said(batch)[1], "tokio and smol share the lead in makespan: no difference is shown between them.");
     }
 
     #[test]

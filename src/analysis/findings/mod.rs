@@ -44,13 +44,20 @@ fn list(items: &[String]) -> String {
     }
 }
 
-/// Where it is, by the swept parameters of some groups: ` at concurrency=1 and concurrency=64`; nothing without a sweep.
+/// Where it is, by the swept parameters of some groups: ` at concurrency=1, 8 and 64`; nothing without a sweep.
 fn places(groups: &[&[Param]]) -> String {
     let place = |params: &&[Param]| {
         params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>().join(",")
     };
     let places: Vec<String> = groups.iter().map(place).filter(|place| !place.is_empty()).collect();
-    if places.is_empty() { String::new() } else { format!(" at {}", list(&places)) }
+    match groups {
+        _ if places.is_empty() => String::new(),
+        [[single], ..] if groups.iter().all(|params| params.len() == 1) => {
+            let values: Vec<String> = groups.iter().map(|params| params[0].value.clone()).collect();
+            format!(" at {}={}", single.name, list(&values))
+        }
+        _ => format!(" at {}", list(&places)),
+    }
 }
 
 /// `1 trial`, `3 trials`.
@@ -71,5 +78,20 @@ fn collect<K: PartialEq, V>(entries: &mut Vec<(K, Vec<V>)>, key: K, item: V) {
     match entries.iter_mut().find(|(known, _)| *known == key) {
         Some((_, items)) => items.push(item),
         None => entries.push((key, vec![item])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_named_by_their_swept_parameters() {
+        let param = |name: &str, value: &str| Param { name: name.into(), value: value.into() };
+        let single = [[param("n", "1")], [param("n", "8")], [param("n", "64")]];
+        let pairs = [[param("n", "1"), param("k", "2")], [param("n", "8"), param("k", "2")]];
+        assert_eq!(places(&[&[]]), "");
+        assert_eq!(places(&single.each_ref().map(|params| &params[..])), " at n=1, 8 and 64");
+        assert_eq!(places(&pairs.each_ref().map(|params| &params[..])), " at n=1,k=2 and n=8,k=2");
     }
 }

@@ -76,7 +76,7 @@ mod tests {
             .absent("tokio", &many, Absent::Refused("RLIMIT_NOFILE is 64".into()));
         let expected = [
             "2 trials of threads at concurrency=1 and threads at concurrency=64 failed: no end after 60s.",
-            "sequential is not applicable at concurrency=1 and concurrency=64: one task at a time.",
+            "sequential is not applicable at concurrency=1 and 64: one task at a time.",
             "tokio exceeds a limit of this host at concurrency=64: RLIMIT_NOFILE is 64.",
             "The run is not complete: 1 of 4 planned trials were not run.",
         ];
