@@ -7,7 +7,8 @@ use crate::{
     draw,
     limits::Limits,
     runtime::{self, ExecutorInfo, Setup},
-    scenario::{LoadKind, Param, Scenario, Variant, reach, time_of_task},
+    scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
+    step::Times,
     store::{Absent, StoredCell},
     trial::{TrialPlan, wire},
 };
@@ -86,6 +87,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         executor: executor.name.into(),
         label: if executor.pooled { format!("{}({})", executor.name, setup.pool_size) } else { executor.name.into() },
         params: variant.params.clone(),
+        task: variant.load.task.text.clone(),
         load: load.into(),
         load_words,
         tasks,
@@ -177,18 +179,24 @@ fn per_task(variant: &Variant) -> Vec<Option<u64>> {
 /// Why this host cannot run the cell: too many threads or sockets.
 fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limits) -> Option<String> {
     let reached = reach(&variant.tasks, &variant.load.task.text);
-    let step = |task: usize, step: usize| &variant.tasks[task].steps[step].spec;
-    let fan_out = reached.iter().filter(|at| step(at.task, at.step).key() == "parallel").count() > 0;
-    let widest = reached.iter().map(|at| at.times as u64).max().filter(|_| fan_out).unwrap_or(0);
+    let step = |at: &Reach| &variant.tasks[at.task].steps[at.step].spec;
+    let at_once = |at: &Reach| -> f64 {
+        let counts = step(at).children().into_iter().map(|child| match child.times {
+            Times::AtOnce(count) => count as f64,
+            _ => 0.0,
+        });
+        at.times * counts.sum::<f64>()
+    };
     let threads = if executor.thread_per_task {
-        slots.saturating_mul(1 + widest)
+        (slots as f64 * (1.0 + reached.iter().map(at_once).sum::<f64>())) as u64
     } else if executor.pooled {
         variant.executors.pool_size as u64
     } else {
         variant.executors.workers.unwrap_or(1) as u64
     };
-    let sockets: f64 =
-        reached.iter().filter(|at| step(at.task, at.step).key() == "http").map(|at| at.times.max(1.0)).sum();
+    // Each step that acts on a server keeps a connection of its own per slot.
+    let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");
+    let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
     let files = (slots as f64 * sockets) as u64 + OTHER_FILES;
     limits.refuse_threads(threads).or_else(|| limits.refuse_files(files))
 }

@@ -50,7 +50,7 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
 
 /// Iterations per second of each CPU kernel on this machine, measured when first asked for.
 #[derive(Debug, Default)]
-pub struct Calibration(pub std::collections::HashMap<String, f64>);
+pub struct Calibration(pub std::collections::BTreeMap<String, f64>);
 
 /// A step's use of a target.
 #[derive(Debug, Clone, Copy)]

@@ -39,6 +39,9 @@ pub struct Header {
     pub cells: Vec<StoredCell>,
     /// Warnings of the short check before the run.
     pub warnings: Vec<String>,
+    /// Iterations per second of each CPU kernel, as calibrated; a resumed run does the same work.
+    #[serde(default)]
+    pub calibration: BTreeMap<String, f64>,
 }
 
 /// A scenario as the run used it.
