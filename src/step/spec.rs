@@ -86,8 +86,10 @@ pub enum Times {
 pub struct Cost {
     /// It cannot be shorter than this.
     pub least: Duration,
-    /// An estimate, for `list`.
+    /// An estimate, for `list`; includes `cpu`.
     pub mean: Duration,
+    /// The part of the estimate that keeps a CPU busy.
+    pub cpu: Duration,
 }
 
 /// Writes the sum type of all steps and its table from one line per step.
