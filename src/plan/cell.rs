@@ -88,6 +88,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         params: variant.params.clone(),
         load: load.into(),
         load_words,
+        task: variant.load.task.text.clone(),
         tasks,
         slots,
         workers: setup.workers,
