@@ -280,5 +280,8 @@ mod tests {
     fn values_print_with_their_unit() {
         assert_eq!((MetricId::Throughput.info().format)(31_000.0), "31.0k/s");
         assert_eq!((MetricId::Switches.info().format)(2.1), "2.10");
+        assert_eq!((MetricId::Makespan.info().format)(12_340_000.4), format_ns(12_340_000));
+        assert_eq!((MetricId::CpuPerThousand.info().format)(0.025), format_ns(25_000_000));
+        assert_eq!((MetricId::PeakMemory.info().format)(16_384.0), format_size(16_384));
     }
 }

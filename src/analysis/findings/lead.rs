@@ -16,10 +16,13 @@ pub(super) fn conditions(scenario: &ScenarioResult) -> Vec<String> {
     vec![format!("Measured with {cpus}; ratios are against {}.", scenario.baseline)]
 }
 
+/// The labels that share a lead, and whether they are all that take part.
+type Tie = (Vec<String>, bool);
+
 /// Who leads in a metric: where one alone, where several, and where there are too few rounds to say.
 pub(super) fn leads(scenario: &ScenarioResult, metric: MetricId) -> Vec<String> {
     let mut won: Vec<(String, Vec<(&Group, &CellResult)>)> = Vec::new();
-    let mut shared: Vec<((Vec<String>, bool), Vec<&Group>)> = Vec::new();
+    let mut shared: Vec<(Tie, Vec<&Group>)> = Vec::new();
     let mut short: Vec<&Group> = Vec::new();
     for group in &scenario.groups {
         match group.leader(metric) {
