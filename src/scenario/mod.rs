@@ -20,3 +20,9 @@ pub use overrides::Overrides;
 pub use read::{ScenarioError, from_bytes, from_text, read};
 pub use schema::json_schema;
 pub use tree::{Reach, reach, time_of_task};
+
+// A scenario is made of these, so whoever reads scenarios finds them here too.
+pub use crate::{
+    step::{OnTimeout, StepPlan, Task},
+    target::NamedTarget,
+};

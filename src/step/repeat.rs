@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Child, Cost, StepKind, Times};
+use super::{BuildError, Call, Child, Cost, Done, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
 use crate::{
     config::{Fields, Name},
+    runtime::Runtime,
     target::TargetSpec,
 };
 
@@ -35,5 +36,32 @@ impl StepKind for Repeat {
 
     fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         Cost::default()
+    }
+
+    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
+        let (child, times) = (site.child(&self.task.text)?, self.times.get());
+        Ok(site.operation(move || Loop { body: child.build(), times }))
+    }
+}
+
+struct Loop {
+    body: Sequence,
+    times: u64,
+}
+
+impl Operation for Loop {
+    async fn prepare(&mut self) -> Outcome {
+        self.body.prepare().await
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let mut done = Done::default();
+        for turn in 0..self.times {
+            match self.body.run(call.of_child(turn)).await {
+                Ok(more) => done.add(more),
+                Err(failure) => return Err(failure.after(done)),
+            }
+        }
+        Ok(Done { received: 0, sent: 0, ..done })
     }
 }
