@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod config;
 pub mod draw;
 pub mod measure;
+pub mod report;
 pub mod runtime;
 pub mod scenario;
 pub mod step;
