@@ -1,6 +1,7 @@
 //! Regatta races concurrency executors on the same declarative workload and proves that it was the same.
 
 pub mod analysis;
+pub mod clock;
 pub mod config;
 pub mod draw;
 pub mod measure;

@@ -1,8 +1,15 @@
-//! Typed access to the keys of a table, and the same access turned into a JSON Schema.
+//! The types that a key's value can have.
 
-use serde_json::Value as Json;
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
 
-use super::{Diagnostics, Node};
+use serde_json::{Value as Json, json};
+
+use super::{Diagnostics, Name, Node, Value, parameter_schema, quote, suggest};
+use crate::units::{Distribution, Size, UnitError, parse_duration, parse_size};
 
 /// A type that a key's value can have.
 pub trait Field: Sized {
@@ -12,46 +19,325 @@ pub trait Field: Sized {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self>;
 }
 
-/// A table with fixed keys. Implementing it makes the type a [`Field`] whose value is that table.
-pub trait Section: Sized {
-    /// What the table is for, in one sentence; becomes the schema's description.
-    const DOC: &'static str;
-    /// Asks for every key, then builds the value.
-    fn read(fields: &mut Fields<'_>) -> Option<Self>;
+/// Reports a value of the wrong type: "expected a duration such as `20ms`, found an integer".
+pub fn mismatch(node: &Node, expected: &str, diagnostics: &mut Diagnostics) {
+    let found = match &node.value {
+        Value::Invalid => return,
+        Value::Text(text) => format!("the string {}", quote(text)),
+        other => other.kind().to_owned(),
+    };
+    diagnostics.error(node.span.clone(), format!("expected {expected}, found {found}"), None);
 }
 
-/// The keys of one table, being read or being described.
-pub struct Fields<'a> {
-    _todo: std::marker::PhantomData<&'a ()>,
+/// Whether a task, target, load or step can have this name: it becomes part of cell and metric names.
+pub fn is_name(text: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.bytes().next().is_some_and(fine) && text.bytes().all(|byte| fine(byte) || byte == b'-' || byte == b'_')
 }
 
-impl Fields<'_> {
-    /// A key that must be there.
-    pub fn required<T: Field>(&mut self, _key: &'static str, _doc: &'static str) -> Option<T> {
-        todo!("config helper")
+/// Reads a name of the scenario's own choosing, and reports one that cannot stand in a cell's name.
+pub fn read_name(name: &Name, diagnostics: &mut Diagnostics) -> Option<()> {
+    if is_name(&name.text) {
+        return Some(());
     }
-
-    /// A key that may be missing.
-    pub fn optional<T: Field>(&mut self, _key: &'static str, _doc: &'static str) -> Option<T> {
-        todo!("config helper")
-    }
-
-    /// A key with a default, which the documentation names.
-    pub fn or<T: Field + serde::Serialize>(&mut self, _key: &'static str, _default: T, _doc: &'static str) -> T {
-        todo!("config helper")
-    }
-
-    /// Reports an error about a key's value (or about the table where the key is missing), for rules between keys.
-    pub fn reject(&mut self, _key: &'static str, _message: impl Into<String>, _help: Option<String>) {
-        todo!("config helper")
-    }
+    let help = "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit".to_owned();
+    diagnostics.error(name.span.clone(), format!("{} is no valid name", quote(&name.text)), Some(help));
+    None
 }
 
-impl Field for crate::units::Distribution {
+/// Reads one of a few words.
+pub fn read_choice<T: Copy>(node: &Node, choices: &[(&'static str, T)], diagnostics: &mut Diagnostics) -> Option<T> {
+    let words = || choices.iter().map(|(word, _)| *word);
+    let Value::Text(text) = &node.value else {
+        mismatch(node, &format!("one of {}", words().collect::<Vec<_>>().join(", ")), diagnostics);
+        return None;
+    };
+    let chosen = choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice);
+    if chosen.is_none() {
+        let help = suggest(text, "choices", words());
+        diagnostics.error(node.span.clone(), format!("unknown choice {}", quote(text)), Some(help));
+    }
+    chosen
+}
+
+/// The schema of one of a few words.
+pub fn choice_schema<T>(choices: &[(&'static str, T)]) -> Json {
+    json!({ "type": "string", "enum": choices.iter().map(|(word, _)| *word).collect::<Vec<_>>() })
+}
+
+impl Field for String {
     fn schema() -> Json {
-        todo!("config helper")
+        json!({ "type": "string" })
     }
-    fn read(_node: &Node, _diagnostics: &mut Diagnostics) -> Option<Self> {
-        todo!("config helper")
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if let Value::Text(text) = &node.value {
+            return Some(text.clone());
+        }
+        mismatch(node, "a string", diagnostics);
+        None
+    }
+}
+
+impl Field for Name {
+    fn schema() -> Json {
+        String::schema()
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        <String as Field>::read(node, diagnostics).map(|text| Self { text, span: node.span.clone() })
+    }
+}
+
+impl Field for bool {
+    fn schema() -> Json {
+        json!({ "type": "boolean" })
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if let Value::Bool(value) = node.value {
+            return Some(value);
+        }
+        mismatch(node, "`true` or `false`", diagnostics);
+        None
+    }
+}
+
+/// Reads an integer of at least `least` that `T` can hold.
+fn read_integer<T: TryFrom<i64>>(node: &Node, least: i64, diagnostics: &mut Diagnostics) -> Option<T> {
+    let expected = format!("a whole number of at least {least}");
+    let Value::Integer(value) = node.value else {
+        mismatch(node, &expected, diagnostics);
+        return None;
+    };
+    let read = T::try_from(value).ok().filter(|_| value >= least);
+    if read.is_none() {
+        let too_small = format!("expected {expected}, found {value}");
+        let message = if value < least { too_small } else { format!("{value} is too large here") };
+        diagnostics.error(node.span.clone(), message, None);
+    }
+    read
+}
+
+macro_rules! integers {
+    ($($type:ty, $plain:ty, $least:literal;)*) => {$(
+        impl Field for $type {
+            fn schema() -> Json {
+                json!({ "type": "integer", "minimum": $least })
+            }
+            fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+                <$type>::try_from(read_integer::<$plain>(node, $least, diagnostics)?).ok()
+            }
+        }
+    )*};
+}
+
+integers! {
+    u16, u16, 0;
+    u32, u32, 0;
+    u64, u64, 0;
+    usize, usize, 0;
+    NonZeroU32, u32, 1;
+    NonZeroU64, u64, 1;
+    NonZeroUsize, usize, 1;
+}
+
+impl Field for f64 {
+    fn schema() -> Json {
+        json!({ "type": "number" })
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        match node.value {
+            Value::Float(value) => Some(value),
+            Value::Integer(value) => Some(value as f64),
+            _ => {
+                mismatch(node, "a number", diagnostics);
+                None
+            }
+        }
+    }
+}
+
+/// Reads text with a unit. A bare zero needs no unit.
+fn read_unit<T>(
+    node: &Node,
+    expected: &str,
+    parse: impl Fn(&str) -> Result<T, UnitError>,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
+    let parsed = match &node.value {
+        Value::Text(text) if text.len() <= 100 => parse(text),
+        Value::Integer(0) => parse("0"),
+        _ => {
+            mismatch(node, expected, diagnostics);
+            return None;
+        }
+    };
+    parsed.map_err(|error| diagnostics.error(node.span.clone(), error.0, None)).ok()
+}
+
+/// The schema of text with a unit: `pattern` is as strict as an editor needs, the reader is stricter.
+fn unit_schema(pattern: &str, examples: Json) -> Json {
+    json!({ "type": ["string", "integer"], "pattern": pattern, "examples": examples })
+}
+
+const NUMBER: &str = "[0-9]+(\\.[0-9]+)?";
+const TIME: &str = "(h|m|s|ms|us|µs|μs|ns)";
+
+impl Field for Duration {
+    fn schema() -> Json {
+        let mut schema = unit_schema(&format!("^({NUMBER}{TIME}|0)$"), json!(["20us", "2ms", "1.5s", "1m"]));
+        schema["minimum"] = json!(0);
+        schema["maximum"] = json!(0);
+        schema
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_unit(node, "a duration such as `20ms`", parse_duration, diagnostics)
+    }
+}
+
+impl Field for Size {
+    fn schema() -> Json {
+        let mut schema = unit_schema(&format!("^{NUMBER}(|B|[KMGT]iB|[kMGT]B)$"), json!(["256B", "16KiB", "4kB"]));
+        schema["minimum"] = json!(0);
+        schema
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if let Value::Integer(bytes) = node.value
+            && let Ok(bytes) = u64::try_from(bytes)
+        {
+            return Some(Self(bytes));
+        }
+        read_unit(node, "a size such as `16KiB`", |text| parse_size(text).map(Self), diagnostics)
+    }
+}
+
+impl Field for Distribution {
+    fn schema() -> Json {
+        let pattern = format!("^({NUMBER}{TIME}|0|(const|exp|uniform|lognormal) ?\\(.*\\))$");
+        let examples = json!(["5ms", "exp(1ms)", "uniform(1ms,3ms)", "lognormal(2ms, p99=12ms)"]);
+        let mut schema = unit_schema(&pattern, examples);
+        schema["minimum"] = json!(0);
+        schema["maximum"] = json!(0);
+        schema
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_unit(node, "a duration such as `20ms` or a distribution such as `exp(1ms)`", str::parse, diagnostics)
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn schema() -> Json {
+        json!({ "type": "array", "items": parameter_schema(T::schema()) })
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let Value::Array(items) = &node.value else {
+            mismatch(node, "an array", diagnostics);
+            return None;
+        };
+        // All items are read before the first bad one is allowed to spoil the array.
+        let read: Vec<Option<T>> = items.iter().map(|item| T::read(item, diagnostics)).collect();
+        read.into_iter().collect()
+    }
+}
+
+/// A table whose keys are names of the scenario's own choosing, in file order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named<T>(pub Vec<(Name, T)>);
+
+impl<T: Field> Field for Named<T> {
+    fn schema() -> Json {
+        json!({ "type": "object", "additionalProperties": parameter_schema(T::schema()) })
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let Value::Table(entries) = &node.value else {
+            mismatch(node, "a table", diagnostics);
+            return None;
+        };
+        let read: Vec<Option<(Name, T)>> =
+            entries.iter().map(|(name, value)| Some((name.clone(), T::read(value, diagnostics)?))).collect();
+        read.into_iter().collect::<Option<_>>().map(Self)
+    }
+}
+
+impl<T: Field> Field for BTreeMap<String, T> {
+    fn schema() -> Json {
+        Named::<T>::schema()
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let named = <Named<T> as Field>::read(node, diagnostics)?;
+        Some(named.0.into_iter().map(|(name, value)| (name.text, value)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `text` as the value of a key.
+    fn read<T: Field>(text: &str) -> Result<T, String> {
+        let mut diagnostics = Diagnostics::default();
+        let node = super::super::parse(&format!("k = {text}"), &mut diagnostics);
+        let value = node.get("k").and_then(|node| T::read(node, &mut diagnostics));
+        let errors: Vec<_> = diagnostics.into_sorted().into_iter().map(|d| d.message).collect();
+        value.filter(|_| errors.is_empty()).ok_or_else(|| errors.join("; "))
+    }
+
+    #[test]
+    fn numbers_have_ranges() {
+        assert_eq!(read::<u32>("7"), Ok(7));
+        assert_eq!(read::<u64>("0"), Ok(0));
+        assert_eq!(read::<NonZeroU64>("1"), Ok(NonZeroU64::MIN));
+        assert_eq!(read::<NonZeroU32>("0"), Err("expected a whole number of at least 1, found 0".into()));
+        assert_eq!(read::<usize>("-1"), Err("expected a whole number of at least 0, found -1".into()));
+        assert_eq!(read::<u16>("65536"), Err("65536 is too large here".into()));
+        assert_eq!(read::<u32>("1.5"), Err("expected a whole number of at least 0, found a float".into()));
+        assert_eq!(read::<f64>("2"), Ok(2.0));
+        assert_eq!(read::<f64>("nan"), Err("expected a finite number".into()));
+        assert!(read::<u64>("99999999999999999999").unwrap_err().contains("64 bits"));
+    }
+
+    #[test]
+    fn units_are_strings_and_zero_may_be_bare() {
+        assert_eq!(read::<Duration>("'20ms'"), Ok(Duration::from_millis(20)));
+        assert_eq!(read::<Duration>("0"), Ok(Duration::ZERO));
+        assert_eq!(read::<Duration>("5"), Err("expected a duration such as `20ms`, found an integer".into()));
+        assert!(read::<Duration>("'-5ms'").unwrap_err().contains("negative"));
+        assert_eq!(read::<Size>("'16KiB'"), Ok(Size(16_384)));
+        assert_eq!(read::<Size>("512"), Ok(Size(512)));
+        assert_eq!(read::<Size>("-1"), Err("expected a size such as `16KiB`, found an integer".into()));
+        assert!(read::<Distribution>("'gauss(1ms)'").unwrap_err().contains("`exp(1ms)`"));
+        assert!(read::<Duration>(&format!("'{}'", "9".repeat(100_000))).unwrap_err().len() < 200);
+    }
+
+    #[test]
+    fn every_item_of_an_array_is_checked() {
+        assert_eq!(read::<Vec<u32>>("[1, 2]"), Ok(vec![1, 2]));
+        assert_eq!(read::<Vec<bool>>("[1, 2]").unwrap_err().matches("expected `true` or `false`").count(), 2);
+        assert_eq!(read::<Vec<u32>>("1"), Err("expected an array, found an integer".into()));
+    }
+
+    #[test]
+    fn tables_of_names_keep_their_order() {
+        let named = read::<Named<u32>>("{ z = 1, a = 2 }").unwrap();
+        assert_eq!(
+            named.0.iter().map(|(name, value)| (name.text.as_str(), *value)).collect::<Vec<_>>(),
+            [("z", 1), ("a", 2)]
+        );
+        assert_eq!(read::<BTreeMap<String, bool>>("{ z = true }"), Ok(BTreeMap::from([("z".into(), true)])));
+    }
+
+    #[test]
+    fn choices_name_the_nearest() {
+        let choices = [("fail", 1), ("skip", 2)];
+        let mut diagnostics = Diagnostics::default();
+        let node = |text: &str| Node { span: 0..0, value: Value::Text(text.into()) };
+        assert_eq!(read_choice(&node("skip"), &choices, &mut diagnostics), Some(2));
+        assert_eq!(read_choice(&node("fial"), &choices, &mut diagnostics), None);
+        let found = diagnostics.into_sorted();
+        assert_eq!(found[0].help.as_deref(), Some("did you mean `fail`? choices: fail, skip"));
+    }
+
+    #[test]
+    fn names_fit_into_cells() {
+        assert!(is_name("http-fanout") && is_name("4k") && is_name("fan_out"));
+        assert!(!is_name("") && !is_name("-a") && !is_name("a::b") && !is_name("Ä") && !is_name("a b"));
     }
 }

@@ -7,8 +7,14 @@
 
 mod diagnostic;
 mod field;
+mod fields;
 mod node;
+mod parse;
+mod render;
 
-pub use diagnostic::{Diagnostic, Diagnostics, nearest};
-pub use field::{Field, Fields, Section};
-pub use node::{Name, Node, Span, Value, parse};
+pub use diagnostic::{Diagnostic, Diagnostics, nearest, position, quote, suggest};
+pub use field::{Field, Named, choice_schema, is_name, mismatch, read_choice, read_name};
+pub use fields::{Fields, Section, parameter_schema};
+pub use node::{Name, Node, Span, Value};
+pub use parse::{MOST_BYTES, parse};
+pub use render::render;

@@ -4,6 +4,7 @@
 //! after the pattern of `noop.rs`, declare it with `mod`, and name it in the table below.
 
 mod noop;
+mod repeat;
 mod sleep;
 mod spec;
 
@@ -12,4 +13,5 @@ pub use spec::{Child, Cost, StepKind, TargetUse, Times};
 spec::steps! {
     Sleep => sleep::Sleep,
     Noop => noop::Noop,
+    Repeat => repeat::Repeat,
 }

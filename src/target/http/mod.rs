@@ -1,9 +1,48 @@
 //! HTTP targets: the embedded server, or a server of the user's own.
+//!
+//! The embedded server must never be the limit of a comparison: one thread, `epoll`, prebuilt responses, no
+//! allocation per request. Data flows `server` (events) → `peer` (socket) → `connection` (state machine) →
+//! `request`, `incoming`, `site` → `response`; only the first two make system calls.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::TargetKind;
-use crate::{config::Fields, units::Distribution};
+use crate::{
+    config::{Fields, Section},
+    units::{Distribution, Size, format_size},
+};
+
+mod answer;
+mod connection;
+mod control;
+mod counts;
+mod incoming;
+#[cfg(target_os = "linux")]
+mod peer;
+mod request;
+mod response;
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(not(target_os = "linux"))]
+#[path = "unsupported.rs"]
+mod server;
+mod site;
+mod slab;
+mod timers;
+
+pub use answer::{request_id, response_for};
+pub use control::Answer;
+pub use counts::Counts;
+pub use request::ID_HEADER;
+pub use response::body;
+pub use server::{listen, serve};
+
+/// Longest body that the embedded server answers with: it is built in memory.
+const MOST_BODY: u64 = 1 << 30;
+/// Most entries of `status`.
+const MOST_STATUSES: usize = 64;
 
 /// An HTTP server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,15 +66,129 @@ pub struct StatusWeight {
     pub weight: f64,
 }
 
+/// The embedded server that answers at once with 1 KiB and status 200.
+impl Default for Http {
+    fn default() -> Self {
+        Self { url: None, delay: Distribution::Const(Duration::ZERO), body: 1024, status: Vec::new() }
+    }
+}
+
 impl TargetKind for Http {
     const KEY: &'static str = "http";
     const DOC: &'static str = "An HTTP server: the embedded one, or your own by its url.";
 
-    fn read(_fields: &mut Fields<'_>) -> Option<Self> {
-        todo!("http target helper")
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let usual = Self::default();
+        let url = fields.optional(
+            "url",
+            "Your own server, such as `http://127.0.0.1:3000`; without it the embedded one is started.",
+        );
+        let delay = fields.or("delay", usual.delay, "How long the embedded server waits before it answers.");
+        let Size(body) = fields.or("body", Size(usual.body), "Length of the embedded server's response bodies.");
+        let status = fields.or(
+            "status",
+            usual.status,
+            "Statuses that the embedded server answers with, by weight; empty: always 200.",
+        );
+        let http = Self { url, delay, body, status };
+        http.check(fields);
+        Some(http)
     }
 
     fn has_process(&self) -> bool {
         self.url.is_none()
+    }
+}
+
+impl Http {
+    /// Reports what each key alone cannot see.
+    fn check(&self, fields: &mut Fields<'_>) {
+        if let Some(url) = &self.url {
+            if !url.starts_with("http://") {
+                fields.reject("url", "expected a url that starts with `http://`", None);
+            }
+            for key in ["delay", "body", "status"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>() {
+                let message = format!("`{key}` is about the embedded server, and `url` names your own");
+                fields.reject(key, message, Some(format!("remove `{key}` or `url`")));
+            }
+        }
+        if self.body > MOST_BODY {
+            fields.reject("body", format!("the embedded server's bodies are at most {}", format_size(MOST_BODY)), None);
+        }
+        if self.status.len() > MOST_STATUSES {
+            fields.reject("status", format!("at most {MOST_STATUSES} statuses"), None);
+        }
+    }
+}
+
+impl Section for StatusWeight {
+    const DOC: &'static str = "A status and how often it is answered, relative to the others.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let status = fields.required("status", "The status code, from 200 to 599.");
+        let weight = fields.or("weight", 1.0, "How often, relative to the other entries.");
+        if status.is_some_and(|status| !(200..600).contains(&status)) {
+            fields.reject("status", "expected a status from 200 to 599", None);
+        }
+        if !(weight > 0.0 && weight <= 1e9) {
+            fields.reject("weight", "expected a weight above 0 and at most 1e9", None);
+        }
+        Some(Self { status: status?, weight })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Diagnostics, parse};
+
+    fn read(text: &str) -> (Option<Http>, Vec<String>) {
+        let mut diagnostics = Diagnostics::default();
+        let node = parse(text, &mut diagnostics);
+        let mut fields = Fields::of(&node, &mut diagnostics).unwrap();
+        let http = <Http as TargetKind>::read(&mut fields);
+        fields.finish(&mut diagnostics);
+        (http, diagnostics.into_sorted().into_iter().map(|found| found.message).collect())
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let (http, errors) = read("");
+        let http = http.unwrap();
+        assert_eq!(errors, [""; 0]);
+        assert!(http.has_process());
+        assert_eq!((http.body, http.delay, http.status.len()), (1024, Distribution::Const(Duration::ZERO), 0));
+    }
+
+    #[test]
+    fn all_keys_are_read() {
+        let (http, errors) =
+            read("delay = '2ms'\nbody = '4KiB'\nstatus = [{ status = 200, weight = 9 }, { status = 500 }]");
+        let http = http.unwrap();
+        assert_eq!(errors, [""; 0]);
+        assert_eq!((http.body, http.delay), (4096, Distribution::Const(Duration::from_millis(2))));
+        let statuses: Vec<_> = http.status.iter().map(|entry| (entry.status, entry.weight)).collect();
+        assert_eq!(statuses, [(200, 9.0), (500, 1.0)]);
+    }
+
+    #[test]
+    fn your_own_server_takes_no_orders() {
+        let (http, errors) = read("url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []");
+        assert!(!http.unwrap().has_process());
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(read("url = 'localhost'").1[0].contains("http://"));
+    }
+
+    #[test]
+    fn senseless_values_are_refused() {
+        for text in [
+            "body = '2GiB'",
+            "status = [{ status = 100 }]",
+            "status = [{ status = 600 }]",
+            "status = [{ status = 200, weight = 0 }]",
+            "status = [{ status = 200, weight = -1 }]",
+        ] {
+            assert_eq!(read(text).1.len(), 1, "{text}");
+        }
     }
 }

@@ -1,0 +1,347 @@
+//! Typed access to the keys of a table, and the same access turned into a JSON Schema.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Diagnostics, Field, Name, Node, Span, Value, mismatch, quote, suggest};
+
+/// A table with fixed keys. Implementing it makes the type a [`Field`] whose value is that table.
+pub trait Section: Sized {
+    /// What the table is for, in one sentence; becomes the schema's description.
+    const DOC: &'static str;
+    /// Asks for every key, then builds the value.
+    fn read(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+impl<T: Section> Field for T {
+    fn schema() -> Json {
+        let mut fields = Fields::describing();
+        // What describing yields is thrown away: nothing was read.
+        let _ = <T as Section>::read(&mut fields);
+        fields.into_schema(T::DOC)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut fields = Fields::of(node, diagnostics)?;
+        let value = <T as Section>::read(&mut fields);
+        fields.finish(diagnostics);
+        value
+    }
+}
+
+/// The keys of one table, being read or being described.
+///
+/// Errors collect in the `Fields` itself, so that two tables can be read side by side, until [`Self::finish`]
+/// hands them over.
+pub struct Fields<'a> {
+    mode: Mode<'a>,
+}
+
+enum Mode<'a> {
+    Reading(Reading<'a>),
+    Describing { properties: Map<String, Json>, required: Vec<&'static str> },
+}
+
+struct Reading<'a> {
+    entries: &'a [(Name, Node)],
+    span: Span,
+    asked: Vec<&'static str>,
+    /// Whether the table is so wrong that nothing should be said about its other keys.
+    abandoned: bool,
+    found: Diagnostics,
+}
+
+impl<'a> Fields<'a> {
+    /// The keys of a table that is to be read; any other value is reported.
+    pub fn of(node: &'a Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let Value::Table(entries) = &node.value else {
+            mismatch(node, "a table", diagnostics);
+            return None;
+        };
+        let (span, found) = (node.span.clone(), diagnostics.fork());
+        Some(Self { mode: Mode::Reading(Reading { entries, span, asked: Vec::new(), abandoned: false, found }) })
+    }
+
+    /// No table: every key that is asked for becomes a property of a schema.
+    pub fn describing() -> Self {
+        Self { mode: Mode::Describing { properties: Map::new(), required: Vec::new() } }
+    }
+
+    /// A key that must be there.
+    pub fn required<T: Field>(&mut self, key: &'static str, doc: &'static str) -> Option<T> {
+        let value = self.field(key, doc, None);
+        match &mut self.mode {
+            Mode::Describing { required, .. } => required.push(key),
+            Mode::Reading(reading) => reading.complain_if_missing(key, doc),
+        }
+        value
+    }
+
+    /// A key that may be missing.
+    pub fn optional<T: Field>(&mut self, key: &'static str, doc: &'static str) -> Option<T> {
+        self.field(key, doc, None)
+    }
+
+    /// A key with a default, which the documentation names.
+    pub fn or<T: Field + serde::Serialize>(&mut self, key: &'static str, default: T, doc: &'static str) -> T {
+        let shown = self.is_describing().then(|| default_text(&default));
+        self.field(key, doc, shown).unwrap_or(default)
+    }
+
+    /// Reports an error about a key's value (or about the table where the key is missing), for rules between keys.
+    pub fn reject(&mut self, key: &'static str, message: impl Into<String>, help: Option<String>) {
+        let span = self.span(key);
+        if let Mode::Reading(reading) = &mut self.mode {
+            reading.found.error(span, message, help);
+        }
+    }
+
+    /// Whether the key stands in the table, with a good value or a bad one.
+    pub fn has(&self, key: &str) -> bool {
+        matches!(&self.mode, Mode::Reading(reading) if reading.entry(key).is_some())
+    }
+
+    /// Where the key's value stands; the table itself where the key is missing.
+    pub fn span(&self, key: &str) -> Span {
+        match &self.mode {
+            Mode::Reading(reading) => reading.entry(key).map_or(reading.span.clone(), |(_, node)| node.span.clone()),
+            Mode::Describing { .. } => 0..0,
+        }
+    }
+
+    /// Whether a schema is being made.
+    pub fn is_describing(&self) -> bool {
+        matches!(self.mode, Mode::Describing { .. })
+    }
+
+    /// The one key out of `table` (keys and sentences) that is there, and its value; none or several are reported.
+    /// `what` names such a key, as in "a step needs exactly one operation". Ask for the other keys first.
+    pub fn one_of(&mut self, table: &[(&'static str, &str)], what: &str) -> Option<(&'static str, &'a Node)> {
+        let Mode::Reading(reading) = &mut self.mode else { return None };
+        let known = table.iter().filter_map(|(key, _)| Some((*key, reading.entry(key)?)));
+        let present: Vec<(&'static str, &'a (Name, Node))> = known.collect();
+        reading.asked.extend(table.iter().map(|(key, _)| *key));
+        match present.as_slice() {
+            [(key, (_, node))] => return Some((key, node)),
+            [] => reading.complain_about_none(table, what),
+            [_, (_, (second, _)), ..] => {
+                let keys = present.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
+                let message = format!("expected exactly one {what}, found {keys}");
+                reading.found.error(second.span.clone(), message, Some("keep one and remove the others".to_owned()));
+            }
+        }
+        reading.abandoned = true;
+        None
+    }
+
+    /// Adds a property to a schema by hand; nothing while reading.
+    pub fn describe(&mut self, key: &'static str, schema: Json, is_required: bool) {
+        if let Mode::Describing { properties, required } = &mut self.mode {
+            properties.insert(key.to_owned(), schema);
+            required.extend(is_required.then_some(key));
+        }
+    }
+
+    /// Reports the keys that nobody asked for, and hands over all errors.
+    pub fn finish(self, diagnostics: &mut Diagnostics) {
+        let Mode::Reading(mut reading) = self.mode else { return };
+        if !reading.abandoned {
+            reading.complain_about_unknown();
+        }
+        diagnostics.merge(reading.found);
+    }
+
+    /// Hands over all errors, for a reader that looks at a few keys and leaves the others to somebody else.
+    pub fn leave(self, diagnostics: &mut Diagnostics) {
+        if let Mode::Reading(reading) = self.mode {
+            diagnostics.merge(reading.found);
+        }
+    }
+
+    /// The schema of the table whose keys were described.
+    pub fn into_schema(self, doc: &str) -> Json {
+        let Mode::Describing { properties, required } = self.mode else { return Json::Null };
+        json!({
+            "type": "object",
+            "description": doc,
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        })
+    }
+
+    fn field<T: Field>(&mut self, key: &'static str, doc: &'static str, default: Option<Json>) -> Option<T> {
+        match &mut self.mode {
+            Mode::Describing { properties, .. } => {
+                properties.insert(key.to_owned(), property(T::schema(), doc, default));
+                None
+            }
+            Mode::Reading(reading) => {
+                reading.asked.push(key);
+                let (_, node) = reading.entry(key)?;
+                T::read(node, &mut reading.found)
+            }
+        }
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn entry(&self, key: &str) -> Option<&'a (Name, Node)> {
+        self.entries.iter().find(|(name, _)| name.text == key)
+    }
+
+    fn complain_if_missing(&mut self, key: &str, doc: &str) {
+        if self.entry(key).is_none() && !self.found.is_recovering() {
+            self.found.error(self.span.clone(), format!("missing key `{key}`"), Some(format!("`{key}`: {doc}")));
+        }
+    }
+
+    fn complain_about_none(&mut self, table: &[(&'static str, &str)], what: &str) {
+        let strangers = self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str()));
+        // A misspelt key that holds a table was meant to be the one.
+        let meant = strangers.max_by_key(|(_, node)| matches!(node.value, Value::Table(_)));
+        let keys = table.iter().map(|(key, _)| *key);
+        if let Some((name, _)) = meant {
+            let help = suggest(&name.text, &format!("{what}s"), keys);
+            self.found.error(name.span.clone(), format!("unknown {what} {}", quote(&name.text)), Some(help));
+        } else if !self.found.is_recovering() {
+            let help = format!("{what}s: {}", keys.collect::<Vec<_>>().join(", "));
+            self.found.error(self.span.clone(), format!("expected exactly one {what}, found none"), Some(help));
+        }
+    }
+
+    fn complain_about_unknown(&mut self) {
+        for (name, _) in self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str())) {
+            let help = suggest(&name.text, "valid keys", self.asked.iter().copied());
+            self.found.error(name.span.clone(), format!("unknown key {}", quote(&name.text)), Some(help));
+        }
+    }
+}
+
+/// A key's schema with its documentation, open to a parameter in place of a single value.
+fn property(schema: Json, doc: &str, default: Option<Json>) -> Json {
+    let mut property = parameter_schema(schema);
+    property["description"] = json!(doc);
+    if let Some(default) = default {
+        property["default"] = default;
+    }
+    property
+}
+
+/// `"${name}"` is allowed wherever a single value is. Tables and arrays are spelt out, and free text takes it anyway.
+pub fn parameter_schema(schema: Json) -> Json {
+    let is_compound = schema["type"] == "object" || schema["type"] == "array";
+    let is_free_text = schema == json!({ "type": "string" });
+    if is_compound || is_free_text {
+        return schema;
+    }
+    json!({ "anyOf": [schema, { "type": "string", "pattern": "^\\$\\{[A-Za-z0-9_-]+\\}$" }] })
+}
+
+/// A default as a user would write it. Serde knows a `Duration` as seconds and nanoseconds.
+fn default_text<T: serde::Serialize>(default: &T) -> Json {
+    let json = serde_json::to_value(default).unwrap_or(Json::Null);
+    match (json["secs"].as_u64(), json["nanos"].as_u64()) {
+        (Some(secs), Some(nanos)) => {
+            json!(crate::units::format_duration(std::time::Duration::new(secs, nanos as u32)))
+        }
+        _ => json,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::units::Distribution;
+
+    #[derive(Debug, PartialEq)]
+    struct Inner {
+        time: Distribution,
+    }
+
+    impl Section for Inner {
+        const DOC: &'static str = "An inner table.";
+        fn read(fields: &mut Fields<'_>) -> Option<Self> {
+            let time = fields.required("time", "How long.");
+            Some(Self { time: time? })
+        }
+    }
+
+    #[derive(Debug, PartialEq)]
+    struct Outer {
+        count: u32,
+        think: Duration,
+        inner: Option<Inner>,
+    }
+
+    impl Section for Outer {
+        const DOC: &'static str = "An outer table.";
+        fn read(fields: &mut Fields<'_>) -> Option<Self> {
+            let count = fields.required("count", "How many.");
+            let think = fields.or("think", Duration::from_millis(20), "Pause.");
+            let inner = fields.optional("inner", "More.");
+            if count == Some(13) {
+                fields.reject("count", "13 is unlucky", None);
+            }
+            Some(Self { count: count?, think, inner })
+        }
+    }
+
+    fn read(text: &str) -> (Option<Outer>, Vec<(Span, String, String)>) {
+        let mut diagnostics = Diagnostics::default();
+        let node = super::super::parse(text, &mut diagnostics);
+        let outer = <Outer as Field>::read(&node, &mut diagnostics);
+        let found = diagnostics.into_sorted().into_iter();
+        (outer, found.map(|d| (d.span, d.message, d.help.unwrap_or_default())).collect())
+    }
+
+    #[test]
+    fn reads_what_is_there_and_defaults_the_rest() {
+        let (outer, errors) = read("count = 3\ninner = { time = 'exp(1ms)' }");
+        assert_eq!(errors, []);
+        let inner = Inner { time: Distribution::Exp(Duration::from_millis(1)) };
+        assert_eq!(outer, Some(Outer { count: 3, think: Duration::from_millis(20), inner: Some(inner) }));
+    }
+
+    #[test]
+    fn all_errors_are_reported_at_once() {
+        let (outer, errors) = read("cuont = 3\nthink = 5\ninner = { tim = 1 }");
+        assert_eq!(outer, None);
+        let messages: Vec<_> = errors.iter().map(|(_, message, _)| message.as_str()).collect();
+        let expected = [
+            "missing key `count`",
+            "unknown key `cuont`",
+            "expected a duration such as `20ms`, found an integer",
+            "missing key `time`",
+            "unknown key `tim`",
+        ];
+        assert_eq!(messages, expected);
+        assert_eq!(errors[1].2, "did you mean `count`? valid keys: count, think, inner");
+        assert_eq!(errors[4].0, 30..33);
+    }
+
+    #[test]
+    fn rules_between_keys_point_at_the_key() {
+        let (_, errors) = read("think = '1s'\ncount = 13");
+        assert_eq!(errors, [(21..23, "13 is unlucky".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn broken_syntax_makes_nothing_missing() {
+        let (_, errors) = read("count = 3x\nthink = 5");
+        let messages: Vec<_> = errors.iter().map(|(_, message, _)| message.as_str()).collect();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert_eq!(messages[1], "expected a duration such as `20ms`, found an integer");
+    }
+
+    #[test]
+    fn the_same_function_describes_the_table() {
+        let schema = Outer::schema();
+        assert_eq!(schema["required"], json!(["count"]));
+        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(schema["properties"]["think"]["default"], json!("20ms"));
+        assert_eq!(schema["properties"]["inner"]["properties"]["time"]["description"], json!("How long."));
+        assert_eq!(schema["properties"]["count"]["anyOf"][0]["minimum"], json!(0));
+    }
+}

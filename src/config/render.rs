@@ -1,0 +1,134 @@
+//! Printing diagnostics the way rustc prints its own.
+
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
+
+use super::{Diagnostic, diagnostic::floor_char_boundary};
+
+/// More errors than this are counted, not printed.
+const MOST: usize = 20;
+
+/// Characters of a line that are shown on either side of an error's start.
+const AROUND: usize = 100;
+
+/// Prints at most 20 errors with source line and caret, and how many more there are.
+pub fn render(path: &Path, text: &str, diagnostics: &[Diagnostic], color: bool) -> String {
+    let style = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = style.decor_style(DecorStyle::Ascii).term_width(4 * AROUND);
+    let path = path.display().to_string();
+    let mut blocks: Vec<String> =
+        diagnostics.iter().take(MOST).map(|diagnostic| render_one(&renderer, &path, text, diagnostic)).collect();
+    let more = diagnostics.len().saturating_sub(MOST);
+    if more > 0 {
+        blocks.push(format!("and {more} more {}", if more == 1 { "error" } else { "errors" }));
+    }
+    blocks.join("\n\n") + "\n"
+}
+
+fn render_one(renderer: &Renderer, path: &str, text: &str, diagnostic: &Diagnostic) -> String {
+    let (line, column) = diagnostic.position(text);
+    let Excerpt { line: shown, span, is_cut } = excerpt(text, diagnostic);
+    let snippet = Snippet::source(shown).line_start(line).annotation(AnnotationKind::Primary.span(span));
+    let title = Level::ERROR.primary_title(diagnostic.message.as_str());
+    // The renderer counts columns in what it is shown, so those of a cut line are given by hand.
+    let error = if is_cut {
+        title.element(Origin::path(path).line(line).char_column(column)).element(snippet)
+    } else {
+        title.element(snippet.path(path))
+    };
+    let help = diagnostic.help.iter().map(|help| Group::with_title(Level::HELP.secondary_title(help.as_str())));
+    renderer.render(&std::iter::once(error).chain(help).collect::<Vec<_>>())
+}
+
+/// The part of an error's first line that is shown, and the error's place in it.
+struct Excerpt {
+    line: String,
+    span: std::ops::Range<usize>,
+    is_cut: bool,
+}
+
+fn excerpt(text: &str, diagnostic: &Diagnostic) -> Excerpt {
+    let start = floor_char_boundary(text, diagnostic.span.start);
+    let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+    let line_end = line_start + text[line_start..line_end].trim_end_matches('\r').len();
+    let line_start = line_end - text[line_start..line_end].trim_start_matches('\u{feff}').len();
+    let start = start.clamp(line_start, line_end);
+    let from = text[line_start..start].char_indices().rev().nth(AROUND).map_or(line_start, |(at, _)| line_start + at);
+    let to = text[start..line_end].char_indices().nth(AROUND).map_or(line_end, |(at, _)| start + at);
+    let end = floor_char_boundary(text, diagnostic.span.end).clamp(start, to);
+    let ellipsis = |is_cut: bool| if is_cut { "…" } else { "" };
+    let (lead, trail) = (ellipsis(from > line_start), ellipsis(to < line_end));
+    let shift = |at: usize| at - from + lead.len();
+    let line = format!("{lead}{}{trail}", &text[from..to]);
+    Excerpt { line, span: shift(start)..shift(end), is_cut: from > line_start || to < line_end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnostic(span: std::ops::Range<usize>) -> Diagnostic {
+        Diagnostic { span, message: "unknown step `cpuu`".into(), help: Some("did you mean `cpu`?".into()) }
+    }
+
+    #[test]
+    fn looks_like_rustc() {
+        let text = "# Zeile eins\r\nsteps = [ { cpuu = {} } ]\r\n";
+        let start = text.find("cpuu").unwrap();
+        insta::assert_snapshot!(render(Path::new("a.toml"), text, &[diagnostic(start..start + 4)], false), @r"
+        error: unknown step `cpuu`
+         --> a.toml:2:13
+          |
+        2 | steps = [ { cpuu = {} } ]
+          |             ^^^^
+          |
+        help: did you mean `cpu`?
+        ");
+    }
+
+    #[test]
+    fn colour_is_switchable() {
+        let shown = |color| render(Path::new("a.toml"), "cpuu", &[diagnostic(0..4)], color);
+        assert!(shown(true).contains('\u{1b}'));
+        assert!(!shown(false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn at_most_twenty_are_printed() {
+        let many: Vec<_> = (0..25).map(|at| diagnostic(at..at + 1)).collect();
+        let shown = render(Path::new("a.toml"), &"x".repeat(30), &many, false);
+        assert_eq!(shown.matches("error: ").count(), 20);
+        assert!(shown.ends_with("and 5 more errors\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_keeps_its_column() {
+        let text = format!("{}cpuu{}", "ä".repeat(5_000_000), "ö".repeat(5_000_000));
+        let shown = render(Path::new("a.toml"), &text, &[diagnostic(10_000_000..10_000_004)], false);
+        assert!(shown.len() < 2_000, "{} bytes", shown.len());
+        assert!(shown.contains("a.toml:1:5000001"), "{shown}");
+        let caret = shown.lines().find(|line| line.contains("^^^^")).unwrap();
+        let source = shown.lines().find(|line| line.contains("cpuu") && line.starts_with('1')).unwrap();
+        let column = |line: &str, part: &str| line[..line.find(part).unwrap()].chars().count();
+        assert_eq!(column(caret, "^"), column(source, "cpuu"));
+    }
+
+    #[test]
+    fn any_span_of_any_text_can_be_printed() {
+        let text = "\u{feff}a\0\t= \"ä\"\r\n\r\n\u{1b}[31m🙂";
+        for start in 0..=text.len() + 1 {
+            for end in start..=text.len() + 1 {
+                let shown = render(Path::new("a.toml"), text, &[diagnostic(start..end)], false);
+                assert!(!shown.contains('\u{1b}') && shown.contains("-->"), "{start}..{end}: {shown}");
+                let (line, column) = diagnostic(start..end).position(text);
+                assert!(
+                    shown.contains(&format!("a.toml:{line}:{column}\n")),
+                    "{start}..{end}: {line}:{column} {shown}"
+                );
+            }
+        }
+        assert!(render(Path::new("a.toml"), "", &[diagnostic(0..0)], false).contains("a.toml:1:1"));
+    }
+}
