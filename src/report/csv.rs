@@ -4,7 +4,7 @@ use crate::{
     analysis::{Analysis, CellResult, Group, ScenarioResult},
     measure::Histo,
     report::{
-        format::{METRICS, key},
+        format::{key, shown},
         view::{params, ratio_mark, status_mark},
     },
     store::Header,
@@ -31,7 +31,7 @@ fn columns() -> Vec<String> {
     let ratio = ["ratio_to_baseline", "ratio_low", "ratio_high", "ratio_rounds", "ratio_verdict"];
     let last = ["completed", "errors", "timeouts"];
     let mut columns: Vec<String> = first.map(String::from).to_vec();
-    for id in METRICS {
+    for id in shown() {
         let key = key(id);
         columns.extend([key.into(), format!("{key}_low"), format!("{key}_high")]);
     }
@@ -56,7 +56,7 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
         status.words.to_lowercase(),
         reason.to_string(),
     ];
-    for id in METRICS {
+    for id in shown() {
         let value = cell.metrics.get(&id);
         let interval = value.and_then(|v| v.interval);
         row.extend([number(value.map(|v| v.median)), number(interval.map(|i| i.0)), number(interval.map(|i| i.1))]);

@@ -80,6 +80,8 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         load: if scenario.primary == MetricId::Makespan { "batch".into() } else { "closed".into() },
         load_words: group.load.clone(),
         slots: cell.slots,
+        task: "request".into(),
+        tasks: None,
         workers: 1,
         executor_cpus: vec![0],
         target_cpus: vec![1],
@@ -219,6 +221,7 @@ impl Seed<'_> {
         let cost = 0.03 + 0.02 * self.index as f64 / (1.0 + self.index as f64) + 0.004 * self.noise(77);
         let metrics = [
             (primary, value, 0.02),
+            (MetricId::LatencyP99, typical * (1.7 + 0.1 * self.index as f64), 0.05),
             (MetricId::CpuPerThousand, cost, 0.01),
             (MetricId::CpuUser, cost * 6e5, 0.01),
             (MetricId::CpuSystem, cost * 4e5, 0.01),

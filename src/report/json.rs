@@ -1,7 +1,8 @@
 //! JSON: all figures of a run in one stable shape.
 //!
 //! `version` changes when a field changes its meaning or goes; new fields may come at any time. Durations are ns,
-//! sizes bytes, rates 1/s; a withheld or missing number is `null`. Histograms stay in the run file.
+//! sizes bytes, rates 1/s, with seven significant digits; a withheld or missing number is `null`. Histograms stay in
+//! the run file.
 //!
 //! ```text
 //! { version, run, started_ms, command: [..], seed, quick, rounds, environment: [[label, value]..], warnings: [..],
@@ -20,10 +21,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     analysis::{
-        Analysis, CellResult, CellStatus, ClaimResult, Group, MetricId, Ratio, ScenarioResult, SloResult, StepResult,
+        Analysis, CellResult, CellStatus, ClaimResult, Group, METRICS, MetricId, Ratio, ScenarioResult, SloResult,
+        StepResult,
     },
     measure::Histo,
-    report::format::{METRICS, key},
+    report::format::key,
     scenario::Param,
     store::Header,
 };
@@ -76,7 +78,7 @@ fn group(group: &Group) -> Value {
 
 fn cell(cell: &CellResult) -> Value {
     let metrics: Map<String, Value> =
-        METRICS.iter().filter_map(|&id| Some((key(id).into(), metric(cell, id)?))).collect();
+        METRICS.iter().filter_map(|info| Some((key(info.id).into(), metric(cell, info.id)?))).collect();
     let (status, reason) = status(&cell.status);
     json!({
         "name": cell.name,
@@ -112,19 +114,26 @@ fn status(status: &CellStatus) -> (&'static str, Option<&str>) {
 fn metric(cell: &CellResult, id: MetricId) -> Option<Value> {
     let value = cell.metrics.get(&id)?;
     let (low, high) = value.interval.unzip();
-    Some(json!({ "median": value.median, "low": low, "high": high, "rounds": value.rounds }))
+    let rounds: Vec<(u32, Value)> = value.rounds.iter().map(|&(round, v)| (round, number(v))).collect();
+    Some(json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number), "rounds": rounds }))
 }
 
 fn ratio(ratio: &Ratio) -> Value {
     let (low, high) = ratio.interval.unzip();
     json!({
-        "estimate": ratio.estimate,
-        "low": low,
-        "high": high,
+        "estimate": number(ratio.estimate),
+        "low": low.map(number),
+        "high": high.map(number),
         "rounds": ratio.rounds,
         "verdict": ratio.verdict,
-        "detectable_percent": ratio.detectable_percent,
+        "detectable_percent": ratio.detectable_percent.map(number),
     })
+}
+
+/// Seven significant digits, which no measurement exceeds; whole numbers without a fraction.
+fn number(value: f64) -> Value {
+    let rounded: f64 = format!("{value:.6e}").parse().unwrap_or(value);
+    if rounded.fract() == 0.0 && rounded.abs() < 1e15 { json!(rounded as i64) } else { json!(rounded) }
 }
 
 fn step(step: &StepResult) -> Value {
@@ -184,6 +193,6 @@ mod tests {
         assert_eq!(cell["status"], "partial");
         assert_eq!(cell["ratio"]["low"], Value::Null);
         assert_eq!(cell["ratio"]["verdict"], "no-interval");
-        assert!(cell["metrics"]["throughput_per_s"]["median"].is_f64());
+        assert!(cell["metrics"]["throughput_per_s"]["median"].is_number());
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     report::{
         format::{digits, label, plural},
         sentence,
-        view::{self, has_figures, metric_words, quantile_words, ratio_mark, ratio_words},
+        view::{self, metric_words, quantile_words, ratio_mark, ratio_words},
     },
     store::Header,
 };
@@ -59,7 +59,7 @@ fn table(group: &Group, primary: MetricId) -> String {
 
 fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
     let mark = view::status_mark(&cell.status).0;
-    if !has_figures(cell) {
+    if !cell.has_figures() {
         let reason = format!("{} {}", mark.symbol, view::status_words(cell));
         let blank = String::new;
         return [escaped(&cell.label), blank(), blank(), blank(), blank(), blank(), blank(), escaped(&reason)];

@@ -1,69 +1,90 @@
-//! Findings as sentences, computed from the figures. Nothing here names a winner inside overlapping intervals.
+//! Findings as sentences for headings and captions, computed from the figures. Who leads is decided by the analysis:
+//! nothing here names a winner where the intervals leave it open.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
 
 use crate::{
-    analysis::{Analysis, CellResult, CellStatus, ClaimVerdict, Group, MetricId, RatioVerdict, ScenarioResult},
+    analysis::{Analysis, CellResult, CellStatus, ClaimVerdict, Group, Leader, MetricId, RatioVerdict, ScenarioResult},
     report::{
         format::{digits, label, metric, ns, plural, prose},
-        view::{group_name, has_figures, winner},
+        view::group_name,
     },
 };
 
-/// Who won how many groups of a scenario: `tokio is fastest in 5 of 7 groups`.
+/// Lists longer than this are counted and not named in a heading.
+const NAMED: usize = 3;
+
+/// Who won how many groups: `tokio is the fastest in 5 of 7 groups`.
 pub fn winners(scenarios: &[ScenarioResult]) -> String {
-    let groups = || scenarios.iter().flat_map(|s| &s.groups);
-    let raced = groups().filter(|g| g.cells.iter().filter(|c| has_figures(c)).count() > 1).count();
-    if raced == 0 {
-        return "Nothing to compare: no two executors have figures".into();
+    let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (g, g.leader(s.primary))));
+    let raced: Vec<_> = groups.filter(|(_, leader)| !matches!(leader, Leader::NothingToCompare)).collect();
+    match raced.as_slice() {
+        [] => "Nothing to compare: no two executors have figures".into(),
+        [(group, leader)] => upper(&led(group, leader)),
+        _ => over_groups(&raced),
     }
-    let mut wins: BTreeMap<&str, usize> = BTreeMap::new();
-    for cell in groups().filter_map(winner) {
-        *wins.entry(cell.label.as_str()).or_default() += 1;
-    }
-    let mut wins: Vec<(&str, usize)> = wins.into_iter().collect();
-    wins.sort_by_key(|&(name, count)| (std::cmp::Reverse(count), name));
-    let Some(&(best, count)) = wins.first() else { return leaders(scenarios, raced) };
-    if raced == 1 {
-        return format!("{best} is the fastest");
-    }
-    let others: Vec<String> = wins[1..].iter().map(|(name, count)| format!("{name} in {count}")).collect();
-    let rest = if others.is_empty() { String::new() } else { format!(", {}", prose(&others)) };
-    format!("{best} is the fastest in {count} of {raced} groups{rest}")
 }
 
-/// Without a winner: who is shown to be faster than the baseline.
-fn leaders(scenarios: &[ScenarioResult], raced: usize) -> String {
-    let mut faster: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut intervals = false;
-    for cell in scenarios.iter().flat_map(|s| &s.groups).flat_map(|g| &g.cells) {
-        let Some(ratio) = &cell.ratio else { continue };
-        intervals |= ratio.interval.is_some();
-        if ratio.verdict == RatioVerdict::Faster {
-            *faster.entry(cell.label.as_str()).or_default() += 1;
+fn over_groups(raced: &[(&Group, Leader<'_>)]) -> String {
+    let mut wins: Vec<(&str, usize)> = Vec::new();
+    for (_, leader) in raced {
+        let Leader::Winner(cell) = leader else { continue };
+        match wins.iter_mut().find(|(name, _)| *name == cell.label) {
+            Some((_, count)) => *count += 1,
+            None => wins.push((&cell.label, 1)),
         }
     }
-    if !intervals {
-        return "No winner: fewer than six rounds give no interval".into();
-    }
-    let names: Vec<String> = faster.keys().map(|name| (*name).to_string()).collect();
-    let place = if raced == 1 { String::new() } else { " in at least one group".into() };
-    let baseline = match scenarios {
-        [one] => one.baseline.as_str(),
-        _ => "the baseline",
+    wins.sort_by_key(|&(_, count)| Reverse(count));
+    let Some((best, count)) = wins.first() else {
+        let short = raced.iter().all(|(_, leader)| matches!(leader, Leader::TooFewRounds));
+        let why = if short { ": fewer than six rounds give no interval" } else { "" };
+        return format!("No executor is shown to be the fastest alone in any of {} groups{why}", raced.len());
     };
-    if names.is_empty() {
-        return format!("Nothing is shown to be faster than {baseline}");
+    let others = if wins.len() > NAMED {
+        format!(", {} others in {}", wins.len() - 1, wins[1..].iter().map(|w| w.1).sum::<usize>())
+    } else {
+        wins[1..].iter().fold(String::new(), |text, (name, count)| text + &format!(", {name} in {count}"))
+    };
+    let open = raced.len() - wins.iter().map(|w| w.1).sum::<usize>();
+    let open = if open > 0 { format!("; {open} show no single winner") } else { String::new() };
+    format!("{best} is the fastest in {count} of {} groups{others}{open}", raced.len())
+}
+
+/// Who leads one group: `tokio is the fastest`, or between whom no difference is shown.
+pub fn lead(scenario: &ScenarioResult, group: &Group) -> String {
+    led(group, &group.leader(scenario.primary))
+}
+
+fn led(group: &Group, leader: &Leader<'_>) -> String {
+    match leader {
+        Leader::Winner(cell) => format!("{} is the fastest", cell.label),
+        Leader::Shared(cells) if cells.len() == group.cells.len() && cells.len() > NAMED => {
+            "no difference is shown between any of them".into()
+        }
+        Leader::Shared(cells) => {
+            let names: Vec<String> = cells.iter().map(|cell| cell.label.clone()).collect();
+            format!("no difference is shown between the fastest: {}", prose(&names))
+        }
+        Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
+        Leader::NothingToCompare => "nothing to compare".into(),
     }
-    let verb = if names.len() == 1 { "is" } else { "are" };
-    format!("{} {verb} faster than {baseline}{place}; no single winner is shown", prose(&names))
+}
+
+/// Our own words get a capital at the beginning of a heading; names keep their spelling.
+pub fn upper(text: &str) -> String {
+    for own in ["no ", "fewer ", "nothing ", "the ", "too ", "how "] {
+        if let Some(rest) = text.strip_prefix(own) {
+            return format!("{}{}{rest}", own[..1].to_uppercase(), &own[1..]);
+        }
+    }
+    text.to_string()
 }
 
 /// The group in which the extremes of something are furthest apart, as a factor.
-pub fn widest<'a>(
-    scenarios: &'a [ScenarioResult],
+pub fn widest(
+    scenarios: &[ScenarioResult],
     value: impl Fn(&CellResult) -> Option<f64>,
-) -> Option<(&'a ScenarioResult, &'a Group)> {
+) -> Option<(&ScenarioResult, &Group)> {
     let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (s, g)));
     let factors = groups.filter_map(|(s, g)| {
         let [(_, low), (_, high)] = extremes(g, &value)?;
@@ -73,7 +94,7 @@ pub fn widest<'a>(
 }
 
 /// The lowest and the highest measured value of something over a group's cells: (cell, value).
-fn extremes<'a>(group: &'a Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option<[(&'a CellResult, f64); 2]> {
+fn extremes(group: &Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option<[(&CellResult, f64); 2]> {
     let values: Vec<(&CellResult, f64)> = group.cells.iter().filter_map(|cell| Some((cell, value(cell)?))).collect();
     let low = values.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let high = values.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -82,50 +103,56 @@ fn extremes<'a>(group: &'a Group, value: impl Fn(&CellResult) -> Option<f64>) ->
 
 /// The quantile that has samples enough in every cell with figures: p99, else p50.
 fn telling_quantile(group: &Group) -> (&'static str, f64) {
-    let enough = group.cells.iter().filter(|c| has_figures(c)).all(|c| c.latency.quantile(0.99).is_some());
+    let enough = group.cells.iter().filter(|c| c.has_figures()).all(|c| c.latency.quantile(0.99).is_some());
     if enough { ("p99", 0.99) } else { ("p50", 0.5) }
 }
 
-/// `p99 runs from 11.2ms (tokio) to 29.1ms (threads)`.
+/// `measured p99 runs from 11.2ms (tokio) to 29.1ms (threads)`, and whether one is shown to be the lowest.
 pub fn latency(group: &Group) -> String {
     let (name, q) = telling_quantile(group);
-    match extremes(group, |cell| cell.latency.quantile(q).map(|v| v as f64)) {
-        Some([(low, a), (high, b)]) => {
-            format!("{name} runs from {} ({}) to {} ({})", ns(a), low.label, ns(b), high.label)
-        }
-        None => "too few samples for a quantile of two executors".into(),
+    let Some([(low, a), (high, b)]) = extremes(group, |cell| cell.latency.quantile(q).map(|v| v as f64)) else {
+        return "too few samples for a quantile of two executors".into();
+    };
+    format!("{name} runs from {} ({}) to {} ({})", ns(a), low.label, ns(b), high.label)
+}
+
+/// Who is shown to have the lowest p99.
+pub fn lowest_p99(group: &Group) -> String {
+    match group.leader(MetricId::LatencyP99) {
+        Leader::Winner(cell) => format!("; {} is shown to be the lowest", cell.label),
+        Leader::Shared(_) => "; no single one is shown to be the lowest".into(),
+        Leader::TooFewRounds | Leader::NothingToCompare => String::new(),
     }
 }
 
-/// `threads reaches its highest throughput at concurrency=256 and falls behind from there`.
+/// Whose throughput falls again as a parameter grows: only where the intervals of peak and end are apart.
 pub fn scaling(scenario: &ScenarioResult, param: &str) -> String {
     let id = scenario.primary;
     if id == MetricId::Makespan {
         return format!("How the makespan grows with {param}");
     }
-    let mut peaks: Vec<(String, String)> = Vec::new();
-    let Some(last) = scenario.groups.last() else { return String::new() };
-    for cell in &last.cells {
-        let values = scenario.groups.iter().filter_map(|group| {
-            let same = group.cells.iter().find(|c| c.executor == cell.executor && has_figures(c))?;
-            Some((group, same.metrics.get(&id)?))
-        });
-        let values: Vec<_> = values.collect();
-        let Some(peak) = (0..values.len()).max_by(|&a, &b| values[a].1.median.total_cmp(&values[b].1.median)) else {
-            continue;
-        };
-        let end = values.len() - 1;
-        // Only where the intervals of the peak and of the end are apart has it fallen.
-        let fell = matches!((values[peak].1.interval, values[end].1.interval), (Some(p), Some(e)) if e.1 < p.0);
-        if peak < end && fell {
-            peaks.push((cell.label.clone(), group_name(values[peak].0)));
-        }
-    }
-    if peaks.is_empty() {
+    let cells = scenario.groups.last().map(|group| group.cells.as_slice()).unwrap_or_default();
+    let fallen: Vec<String> = cells.iter().filter_map(|cell| fall(scenario, cell)).collect();
+    if fallen.is_empty() {
         return format!("No executor is shown to lose throughput as {param} grows");
     }
-    let words: Vec<String> = peaks.iter().map(|(label, at)| format!("{label} after {at}")).collect();
-    format!("Throughput falls again: {}", prose(&words))
+    format!("Throughput falls again: {}", prose(&fallen))
+}
+
+/// `threads after concurrency=256`, if its throughput falls from there.
+fn fall(scenario: &ScenarioResult, cell: &CellResult) -> Option<String> {
+    let values: Vec<_> = scenario
+        .groups
+        .iter()
+        .filter_map(|group| {
+            let same = group.cells.iter().find(|c| c.executor == cell.executor && c.has_figures())?;
+            Some((group, same.metrics.get(&scenario.primary)?))
+        })
+        .collect();
+    let (at, peak) = values.iter().max_by(|a, b| a.1.median.total_cmp(&b.1.median))?;
+    let (_, end) = values.last()?;
+    let apart = matches!((peak.interval, end.interval), (Some(peak), Some(end)) if end.1 < peak.0);
+    apart.then(|| format!("{} after {}", cell.label, group_name(at)))
 }
 
 /// `CPU time per 1000 tasks runs from 30ms (sequential) to 52ms (smol)`.
@@ -160,19 +187,17 @@ pub fn stability(scenarios: &[ScenarioResult]) -> String {
 
 /// The step with the greatest part in the mean time of a task.
 pub fn steps(group: &Group) -> String {
-    let mut parts: Vec<String> = Vec::new();
+    let mut greatest: Vec<String> = Vec::new();
     for cell in &group.cells {
-        let means: Vec<(&str, f64)> = top_steps(cell);
-        let total: f64 = means.iter().map(|m| m.1).sum();
-        let Some((name, mean)) = means.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
-        if !parts.contains(&name.to_string()) && total > 0.0 && mean > 0.0 {
-            parts.push(name.to_string());
+        let Some((name, mean)) = top_steps(cell).into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        if mean > 0.0 && greatest.iter().all(|known| known != name) {
+            greatest.push(name.to_string());
         }
     }
-    match parts.as_slice() {
+    match greatest.as_slice() {
         [] => "no step has a name of its own".into(),
         [one] => format!("{one} takes the greatest part of a task under every executor"),
-        _ => format!("the greatest part of a task is {}, depending on the executor", prose(&parts)),
+        _ => format!("the greatest part of a task is {}, depending on the executor", prose(&greatest)),
     }
 }
 
@@ -200,19 +225,28 @@ pub fn claims(scenarios: &[ScenarioResult]) -> String {
     format!("Of {}, {}", plural(claims().count(), "claim"), prose(&words))
 }
 
+/// How many of a group's other executors are shown to be faster or slower than the baseline.
+pub fn against_baseline(group: &Group) -> String {
+    let count = |verdict| group.cells.iter().filter_map(|c| c.ratio.as_ref()).filter(|r| r.verdict == verdict).count();
+    format!(
+        "{} shown faster than the baseline, {} slower, {} without a difference",
+        count(RatioVerdict::Faster),
+        count(RatioVerdict::Slower),
+        count(RatioVerdict::NoDifference)
+    )
+}
+
 /// What a reader must know of the run's validity: cells that are not complete, by state.
 pub fn validity(analysis: &Analysis) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for cell in analysis.scenarios.iter().flat_map(|s| &s.groups).flat_map(|g| &g.cells) {
-        let word = match cell.status {
-            CellStatus::Complete => continue,
-            CellStatus::Partial(_) => "partial",
-            CellStatus::Failed(_) => "failed",
-            CellStatus::NotApplicable(_) => "not applicable",
-            CellStatus::Refused(_) => "refused by this host",
-            CellStatus::Pending => "not run yet",
-        };
-        *counts.entry(word).or_default() += 1;
-    }
-    counts.into_iter().map(|(word, count)| format!("{} {word}", plural(count, "cell"))).collect()
+    type State = (&'static str, fn(&CellStatus) -> bool);
+    const STATES: [State; 5] = [
+        ("failed", |s| matches!(s, CellStatus::Failed(_))),
+        ("partial", |s| matches!(s, CellStatus::Partial(_))),
+        ("refused by this host", |s| matches!(s, CellStatus::Refused(_))),
+        ("not applicable", |s| matches!(s, CellStatus::NotApplicable(_))),
+        ("not run yet", |s| matches!(s, CellStatus::Pending)),
+    ];
+    let count = |is: fn(&CellStatus) -> bool| analysis.cells().filter(|cell| is(&cell.status)).count();
+    let counted = STATES.into_iter().map(|(word, is)| (count(is), word)).filter(|(n, _)| *n > 0);
+    counted.map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
 }

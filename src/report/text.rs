@@ -7,9 +7,7 @@ use crate::{
     report::{
         format::{digits, label, plural},
         sentence,
-        view::{
-            self, Mark, SloSummary, Tone, group_title, has_figures, metric_words, quantile_words, ratio_mark, stored,
-        },
+        view::{self, Mark, SloSummary, Tone, group_title, metric_words, quantile_words, ratio_mark, stored},
         width::{columns, printable},
     },
     store::Header,
@@ -83,14 +81,14 @@ fn table(group: &Group, primary: MetricId, color: bool) -> String {
     let gap = if widths.iter().sum::<usize>() + 2 * (head.len() - 1) > WIDTH { 1 } else { 2 };
     let mut out = aligned(&rows[0], &widths, gap, None, false);
     for (cell, row) in group.cells.iter().zip(&rows[1..]) {
-        if has_figures(cell) {
+        if cell.has_figures() {
             let mark = cell.ratio.as_ref().map(|r| ratio_mark(r.verdict));
             out.push_str(&aligned(row, &widths, gap, mark, color));
         } else {
             out.push_str(&absent(cell, widths[0], gap, color));
         }
     }
-    for cell in group.cells.iter().filter(|c| has_figures(c)) {
+    for cell in group.cells.iter().filter(|c| c.has_figures()) {
         out.push_str(&note(cell, color));
     }
     out
@@ -98,7 +96,7 @@ fn table(group: &Group, primary: MetricId, color: bool) -> String {
 
 fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
     let label = printable(&cell.label);
-    if !has_figures(cell) {
+    if !cell.has_figures() {
         return vec![label];
     }
     let (ratio, verdict) =

@@ -1,9 +1,7 @@
 //! What the outputs have in common: words for states and verdicts, and who won.
 
 use crate::{
-    analysis::{
-        Analysis, CellResult, CellStatus, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult, SloResult,
-    },
+    analysis::{CellResult, CellStatus, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult, SloResult},
     report::format::{NOTHING, digits, metric, ns, plural},
     scenario::{Param, Slo, SloMetric},
     store::Header,
@@ -86,11 +84,6 @@ pub fn status_words(cell: &CellResult) -> String {
     let details: Vec<&str> =
         std::iter::once(why).chain(failures.iter().map(String::as_str)).filter(|text| !text.is_empty()).collect();
     if details.is_empty() { mark.words.into() } else { format!("{}: {}", mark.words, details.join("; ")) }
-}
-
-/// Whether a cell has figures.
-pub fn has_figures(cell: &CellResult) -> bool {
-    matches!(cell.status, CellStatus::Complete | CellStatus::Partial(_))
 }
 
 /// `concurrency=64 fanout=16`.
@@ -190,47 +183,7 @@ pub fn slos(scenario: &ScenarioResult) -> Vec<SloSummary<'_>> {
     summaries
 }
 
-/// The one cell whose ratio lies wholly above every other's, if there is one. Without intervals nobody wins.
-pub fn winner(group: &Group) -> Option<&CellResult> {
-    let bounds = |cell: &CellResult| {
-        let ratio = cell.ratio.as_ref()?;
-        if ratio.verdict == RatioVerdict::Baseline { Some((1.0, 1.0)) } else { ratio.interval }
-    };
-    let raced: Vec<&CellResult> = group.cells.iter().filter(|cell| has_figures(cell)).collect();
-    if raced.len() < 2 {
-        return None;
-    }
-    let all: Option<Vec<(f64, f64)>> = raced.iter().map(|cell| bounds(cell)).collect();
-    let all = all?;
-    let best = (0..all.len()).max_by(|&a, &b| all[a].0.total_cmp(&all[b].0))?;
-    let clear = (0..all.len()).all(|other| other == best || all[other].1 < all[best].0);
-    clear.then(|| raced[best])
-}
-
 /// The scenario as the run stored it.
 pub fn stored<'a>(header: &'a Header, scenario: &ScenarioResult) -> Option<&'a crate::store::StoredScenario> {
     header.scenarios.iter().find(|s| s.name == scenario.name)
-}
-
-/// All groups of a run with their scenarios.
-pub fn groups(analysis: &Analysis) -> impl Iterator<Item = (&ScenarioResult, &Group)> {
-    analysis.scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (s, g)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::fixture;
-
-    #[test]
-    fn nobody_wins_inside_overlapping_intervals() {
-        let analysis = fixture::analysis();
-        let mut group = analysis.scenarios[1].groups[0].clone();
-        assert!(winner(&group).is_none(), "tokio, tokio-current-thread and smol overlap");
-        let fastest = group.cells[4].ratio.as_mut().expect("has a ratio");
-        fastest.interval = Some((1.6, 1.7));
-        assert_eq!(winner(&group).map(|c| c.label.as_str()), Some("tokio-current-thread"));
-        group.cells[0].ratio.as_mut().expect("has a ratio").interval = None;
-        assert!(winner(&group).is_none(), "a cell without an interval leaves it open");
-    }
 }

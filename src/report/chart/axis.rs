@@ -1,6 +1,9 @@
 //! Axes: scales with ticks of our own, since plotters' log axis draws none inside a decade.
 
-use std::ops::Range;
+use std::{
+    f64::consts::{FRAC_1_SQRT_2, SQRT_2},
+    ops::Range,
+};
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 
@@ -13,6 +16,25 @@ enum Scale {
     Log,
     /// By nines of a probability: −log10(1 − p).
     Nines,
+}
+
+/// Which numbers are round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// 1, 2 and 5 times powers of ten.
+    Ten,
+    /// Powers of two, for bytes.
+    Two,
+}
+
+impl Base {
+    /// The least round number that is not below a value.
+    fn ceil(self, value: f64) -> f64 {
+        match self {
+            Self::Ten => ceil_125(value),
+            Self::Two => 2_f64.powi(value.log2().ceil() as i32),
+        }
+    }
 }
 
 /// A scale, its ends and its ticks.
@@ -37,22 +59,32 @@ impl Axis {
     }
 
     /// A log2 axis of ratios around 1 with ticks at powers of two.
-    pub fn ratio(values: impl IntoIterator<Item = f64>, most: usize) -> Self {
+    pub fn ratio(values: impl IntoIterator<Item = f64>, most: i32) -> Self {
         let (low, high) = bounds(values.into_iter().filter(|v| *v > 0.0)).unwrap_or((1.0, 1.0));
+        if low >= FRAC_1_SQRT_2 && high <= SQRT_2 {
+            // Less than half an octave to either side: closer, since there would be little to see.
+            let ticks = [(FRAC_1_SQRT_2, "0.71"), (1.0, "1"), (SQRT_2, "1.41")].map(|(v, text)| (v, text.into()));
+            return Self { scale: Scale::Log, low: FRAC_1_SQRT_2, high: SQRT_2, ticks: ticks.to_vec() };
+        }
         let low = (low.log2().floor() as i32).min(-1);
         let high = (high.log2().ceil() as i32).max(1);
-        let step = ((high - low) as usize).div_ceil(most.max(2) - 1).max(1);
+        let step = (high - low).div_euclid(most.max(2)) + 1;
         // Multiples of the step, so that 1 is always a tick; the ends move outwards to one.
-        let (low, high) = (low.div_euclid(step as i32) * step as i32, -((-high).div_euclid(step as i32)) * step as i32);
-        let ticks = (low..=high).step_by(step).map(|e| 2_f64.powi(e)).collect();
+        let (low, high) = (low.div_euclid(step) * step, -((-high).div_euclid(step)) * step);
+        let ticks = (0..=(high - low) / step).map(|i| 2_f64.powi(low + i * step)).collect();
         Self { scale: Scale::Log, low: 2_f64.powi(low), high: 2_f64.powi(high), ticks: labelled(ticks, fraction) }
     }
 
     /// A linear axis from 0 to a round number.
-    pub fn from_zero(values: impl IntoIterator<Item = f64>, most: usize, format: impl Fn(f64) -> String) -> Self {
+    pub fn from_zero(
+        values: impl IntoIterator<Item = f64>,
+        most: usize,
+        base: Base,
+        format: impl Fn(f64) -> String,
+    ) -> Self {
         let high = bounds(values).map_or(0.0, |b| b.1);
         let high = if high > 0.0 { high } else { 1.0 };
-        let step = ceil_125(high / (most.max(2) - 1) as f64);
+        let step = base.ceil(high / (most.max(2) - 1) as f64);
         let count = (high / step - 1e-9).ceil().max(1.0) as usize;
         let ticks = (0..=count).map(|i| i as f64 * step).collect();
         Self { scale: Scale::Linear, low: 0.0, high: count as f64 * step, ticks: labelled(ticks, |v| tick(&format(v))) }
@@ -68,14 +100,14 @@ impl Axis {
 
     /// From the minimum to the percentile with the given number of nines.
     pub fn nines(deepest: f64) -> Self {
-        let most = deepest.ceil().max(1.0) as i32;
-        let mut ticks = vec![(0.0, "min".to_string()), (0.5, "p50".to_string())];
-        for nines in 1..=most {
+        let deepest = deepest.max(1.0);
+        let mut ticks = vec![(0.5, "p50".to_string())];
+        for nines in 1..=(deepest + 1e-9) as i32 {
             let percent = 100.0 - 100.0 * 10_f64.powi(-nines);
             let decimals = (nines - 2).max(0) as usize;
             ticks.push((1.0 - 10_f64.powi(-nines), format!("p{percent:.decimals$}")));
         }
-        Self { scale: Scale::Nines, low: 0.0, high: 1.0 - 10_f64.powi(-most), ticks }
+        Self { scale: Scale::Nines, low: 0.0, high: 1.0 - 10_f64.powf(-deepest), ticks }
     }
 
     /// Whether a value can be placed on it; others break a line.
@@ -159,7 +191,7 @@ fn thinned(all: Vec<f64>, most: usize) -> Vec<f64> {
     if all.len() <= most {
         return all;
     }
-    let powers: Vec<f64> = all.iter().copied().filter(|v| nth_125(3 * v.log10().round() as i32) == *v).collect();
+    let powers: Vec<f64> = all.iter().copied().filter(|v| (v.log10() - v.log10().round()).abs() < 1e-9).collect();
     if powers.len() < 2 {
         let step = all.len().div_ceil(most);
         return all.into_iter().step_by(step).collect();
@@ -170,19 +202,22 @@ fn thinned(all: Vec<f64>, most: usize) -> Vec<f64> {
 
 /// `¼`, `½`, `1`, `2`, `1/16`.
 fn fraction(value: f64) -> String {
-    match value {
-        v if v >= 1.0 => format!("{v:.0}"),
-        v if v == 0.5 => "½".into(),
-        v if v == 0.25 => "¼".into(),
-        v if v == 0.125 => "⅛".into(),
-        v => format!("1/{:.0}", 1.0 / v),
+    match value.log2().round() as i32 {
+        -1 => "½".into(),
+        -2 => "¼".into(),
+        -3 => "⅛".into(),
+        below if below < 0 => format!("1/{:.0}", 1.0 / value),
+        _ => format!("{value:.0}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::format::{count, ns};
+    use crate::{
+        report::format::{digits as count, ns},
+        units::format_size,
+    };
 
     fn labels(axis: &Axis) -> Vec<&str> {
         axis.ticks.iter().map(|t| t.1.as_str()).collect()
@@ -199,32 +234,34 @@ mod tests {
         assert!(log(1.0, 1e15).ticks.len() >= 2);
         assert_eq!(
             labels(&Axis::log([90.0, 21e6], 7, ns).expect("positive")),
-            ["100ns", "1µs", "10µs", "100µs", "1ms", "10ms"]
+            ["100ns", "1us", "10us", "100us", "1ms", "10ms"]
         );
         assert!(Axis::log([0.0, f64::NAN, -1.0], 8, count).is_none());
     }
 
     #[test]
     fn ratio_axes_are_centred_on_one_where_little_differs() {
-        assert_eq!(labels(&Axis::ratio([0.97, 1.04], 7)), ["½", "1", "2"]);
+        assert_eq!(labels(&Axis::ratio([0.97, 1.04], 7)), ["0.71", "1", "1.41"]);
+        assert_eq!(labels(&Axis::ratio([0.97, 1.5], 7)), ["½", "1", "2"]);
         assert_eq!(labels(&Axis::ratio([0.3, 1.04], 7)), ["¼", "½", "1", "2"]);
         let wide = Axis::ratio([0.011, 90.0], 7);
-        assert!(wide.ticks.len() <= 7 && wide.ticks.iter().any(|t| t.0 == 1.0), "{wide:?}");
+        assert!(wide.ticks.len() <= 7 && wide.ticks.iter().any(|t| (t.0 - 1.0).abs() < 1e-9), "{wide:?}");
     }
 
     #[test]
     fn linear_axes_start_at_zero() {
-        assert_eq!(labels(&Axis::from_zero([0.041, 0.052], 3, |v| v.to_string())), ["0", "0.05", "0.1"]);
-        assert_eq!(Axis::from_zero([], 3, count).ticks.len() >= 2, true);
-        assert_eq!(Axis::from_zero([5.0, 5.0], 4, count).ticks[0].0, 0.0);
+        assert_eq!(labels(&Axis::from_zero([0.041, 0.052], 3, Base::Ten, |v| v.to_string())), ["0", "0.05", "0.1"]);
+        assert_eq!(labels(&Axis::from_zero([9000.0], 2, Base::Two, |v| format_size(v as u64))), ["0", "16KiB"]);
+        assert!(Axis::from_zero([], 3, Base::Ten, count).ticks.len() >= 2);
+        assert!(Axis::from_zero([5.0, 5.0], 4, Base::Ten, count).ticks.len() >= 2);
     }
 
     #[test]
     fn nines_are_evenly_spaced_and_values_off_a_log_axis_are_refused() {
         let axis = Axis::nines(3.3);
-        assert_eq!(labels(&axis), ["min", "p50", "p90", "p99", "p99.9", "p99.99"]);
-        assert_eq!(axis.map(&0.9, (0, 400)), 100);
-        assert_eq!(axis.map(&0.99, (0, 400)), 200);
+        assert_eq!(labels(&axis), ["p50", "p90", "p99", "p99.9"]);
+        assert_eq!(axis.map(&0.9, (0, 330)), 100);
+        assert_eq!(axis.map(&0.99, (0, 330)), 200);
         let log = Axis::log([1.0, 10.0], 5, count).expect("positive");
         assert!(!log.takes(0.0) && !log.takes(f64::NAN) && log.takes(3.0));
     }

@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::{
     Caption,
-    axis::Axis,
+    axis::{Axis, Base},
     canvas::{Anchor, FONT, Ink, place},
     frame::Rows,
     style::{Ident, STEPS},
@@ -15,6 +15,8 @@ use crate::report::width::pixels;
 pub struct Panel<'a> {
     /// What it shows, with the unit.
     pub title: &'a str,
+    /// Which numbers are round on its axis.
+    pub base: Base,
     /// A value per row.
     pub values: Vec<Option<f64>>,
     /// Writes a value.
@@ -22,7 +24,7 @@ pub struct Panel<'a> {
 }
 
 /// Room at the right of a panel for the longest value.
-const VALUE_ROOM: f64 = 54.0;
+const VALUE_ROOM: f64 = 60.0;
 
 /// Bars of several metrics side by side, one row per executor, each axis linear from 0.
 pub fn panels(caption: &Caption, rows: &[(Ident, String)], panels: &[Panel<'_>]) -> Markup {
@@ -35,7 +37,7 @@ pub fn panels(caption: &Caption, rows: &[(Ident, String)], panels: &[Panel<'_>])
     for (index, panel) in panels.iter().enumerate() {
         let left = frame.x.0 + share * index as f64;
         let x = (left, left + share - VALUE_ROOM);
-        let axis = Axis::from_zero(panel.values.iter().copied().flatten(), 2, panel.format);
+        let axis = Axis::from_zero(panel.values.iter().copied().flatten(), 2, panel.base, panel.format);
         canvas_panel(&mut canvas, &frame, rows, panel, &axis, x);
     }
     canvas.finish(caption)
@@ -87,7 +89,7 @@ pub fn stacked(
     format: impl Fn(f64) -> String,
 ) -> Markup {
     let frame = Rows::new(rows.iter().map(|r| r.1.as_str()), 28.0, 24.0);
-    let axis = Axis::from_zero(rows.iter().map(|r| r.2.iter().map(|s| s.value).sum()), 6, format);
+    let axis = Axis::from_zero(rows.iter().map(|r| r.2.iter().map(|s| s.value).sum()), 6, Base::Ten, format);
     let mut canvas = frame.canvas();
     frame.axis(&mut canvas, &axis, frame.x, title);
     for (index, (ident, label, segments)) in rows.iter().enumerate() {
@@ -100,7 +102,7 @@ pub fn stacked(
             // The gap of a pixel tells neighbours apart where their tints do not.
             let right = (to - 1.0).max(from + 0.5);
             canvas.marked(Ink::Step(segment.step.min(STEPS.len() - 1)), &tip, |pen| {
-                pen.rect((from, y - 9.0), (right, y + 9.0))
+                pen.rect((from, y - 9.0), (right, y + 9.0));
             });
             if pixels(&segment.words, FONT) + 8.0 < to - from {
                 let class = format!("on{}", segment.step.min(STEPS.len() - 1));

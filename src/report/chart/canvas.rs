@@ -55,11 +55,10 @@ impl Ink {
         match self {
             Self::Executor(Ident(index)) => FALLBACKS[index],
             Self::Step(index) => STEPS[index].0,
-            Self::Axis => "#57606a",
+            Self::Axis | Self::Claim => "#57606a",
             Self::Grid => "#d8dee4",
             Self::Band => "#e9edf1",
             Self::Limit => "#a40e26",
-            Self::Claim => "#57606a",
         }
     }
 }
@@ -112,8 +111,8 @@ impl Canvas {
         let (class, colour) = (ink.class(), ink.fallback());
         let dashes = (!dashes.is_empty()).then_some(dashes);
         let tip = (!tip.is_empty()).then_some(tip);
-        let group =
-            html! { g class=(class) color=(colour) stroke-dasharray=[dashes] data-tip=[tip] { (PreEscaped(shapes)) } };
+        let (line, shapes) = hoisted(shapes);
+        let group = html! { g class=(class) color=(colour) stroke-dasharray=[dashes] stroke-width=[line] data-tip=[tip] { (PreEscaped(shapes)) } };
         self.shapes.push_str(&group.into_string());
     }
 
@@ -138,7 +137,7 @@ impl Canvas {
     /// The shapes as a symbol that `<use>` refers to.
     pub fn symbol(self, id: &str) -> Markup {
         let view = format!("0 0 {} {}", self.width * FINE, self.height * FINE);
-        html! { symbol id=(id) viewBox=(view) { (PreEscaped(self.shapes)) } }
+        html! { symbol id=(id) viewBox=(view) fill="currentColor" { (PreEscaped(self.shapes)) } }
     }
 
     /// The drawing as an inline SVG that says what it shows.
@@ -182,6 +181,19 @@ fn slimmed(shapes: &str) -> String {
         .replace("\"#000000\"", "\"currentColor\"")
         .replace(" \"/>\n", "\"/>")
         .replace("/>\n", "/>")
+}
+
+/// Where a layer is nothing but lines of one width, the width moves to the group, and what all share to the page.
+fn hoisted(shapes: String) -> (Option<String>, String) {
+    let start = "<polyline fill=\"none\" stroke=\"currentColor\" stroke-width=\"";
+    let width = shapes.strip_prefix(start).and_then(|rest| rest.split('"').next()).map(String::from);
+    let Some(width) = width else { return (None, shapes) };
+    let whole = format!("{start}{width}\"");
+    if shapes.matches(&whole).count() != shapes.matches('<').count() {
+        return (None, shapes);
+    }
+    let slim = shapes.replace(&whole, "<polyline fill=\"none\" stroke=\"currentColor\"");
+    (Some(width), slim)
 }
 
 /// Draws shapes of one layer, in pixels.

@@ -10,7 +10,7 @@ use super::{
     marker,
     style::Ident,
 };
-use crate::report::format::{count, ns};
+use crate::report::format::{digits, ns};
 
 /// One executor's line.
 #[derive(Debug, Clone)]
@@ -42,9 +42,7 @@ pub fn nines(caption: &Caption, curves: &[Curve], limits: &[(String, f64)]) -> O
     let points = || curves.iter().flat_map(|c| &c.points);
     let up = Axis::log(points().map(|p| p.y).chain(limits.iter().map(|l| l.1)), 8, ns)?;
     let deepest = points().map(|p| -(1.0 - p.x).log10()).fold(1.0, f64::max);
-    // Eight hundredths of slack: a line may end just before the tick, and the axis should not go on for a nine more.
-    let across = Axis::nines((deepest - 0.08).max(1.0));
-    let plane = Plane::new(across, up, curves.iter().map(|c| c.label.as_str()));
+    let plane = Plane::new(Axis::nines(deepest), up, curves.iter().map(|c| c.label.as_str()));
     let mut canvas = plane.canvas("percentile of tasks", "latency");
     for (text, value) in limits {
         limit(&mut canvas, &plane, text, *value);
@@ -63,7 +61,7 @@ pub fn scaling(
     let points = || curves.iter().flat_map(|c| &c.points);
     let ends = points().flat_map(|p| [Some(p.y), p.interval.map(|i| i.0), p.interval.map(|i| i.1)]).flatten();
     let plane = Plane::new(
-        Axis::log(points().map(|p| p.x), 8, count)?,
+        Axis::log(points().map(|p| p.x), 8, digits)?,
         Axis::log(ends, 8, format)?,
         curves.iter().map(|c| c.label.as_str()),
     );
@@ -129,8 +127,9 @@ mod tests {
     }
 
     fn draw(values: &[f64]) -> Option<String> {
-        let caption = Caption { id: "c".into(), title: "a title".into(), finding: "a finding".into() };
-        scaling(&caption, &[curve(values)], ("x", "y"), count).map(|m| m.into_string())
+        let caption =
+            Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
+        scaling(&caption, &[curve(values)], ("x", "y"), digits).map(maud::PreEscaped::into_string)
     }
 
     #[test]

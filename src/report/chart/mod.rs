@@ -14,6 +14,7 @@ mod ratios;
 mod style;
 
 pub use self::{
+    axis::Base,
     bars::{Panel, Segment, panels, stacked},
     claims::{ClaimRow, claims},
     curves::{Curve, Point, nines, scaling},
@@ -28,8 +29,10 @@ pub use self::{
 pub struct Caption {
     /// Unique in the page; prefixes the ids of title and description.
     pub id: String,
-    /// What it shows.
+    /// What it shows, by itself.
     pub title: String,
+    /// What it shows, inside its section.
+    pub head: String,
     /// What it finds.
     pub finding: String,
 }

@@ -10,10 +10,13 @@ use super::{
     marker,
     style::Ident,
 };
-use crate::report::width::pixels;
+use crate::report::width::{fit, pixels};
 
 /// Differences inside this band around 1 rarely matter: ±5 %.
 const BAND: (f64, f64) = (1.0 / 1.05, 1.05);
+
+/// The longest words beside a row: every group leaves the same room, so that their axes are level.
+const WIDEST_WORDS: &str = "0.0123× ~ no difference shown";
 
 /// An executor's ratio.
 #[derive(Debug, Clone)]
@@ -28,13 +31,13 @@ pub struct RatioRow {
     pub words: String,
 }
 
-/// The dots of one group.
-pub fn ratios(caption: &Caption, rows: &[RatioRow], baseline: &str) -> Markup {
-    let right = rows.iter().map(|r| pixels(&r.words, FONT)).fold(0.0, f64::max).min(190.0);
-    let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 20.0);
+/// The dots of one group. The axis covers `reach` too, so that the groups of a scenario share it.
+pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &str) -> Markup {
+    let right = pixels(WIDEST_WORDS, FONT);
+    let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 14.0);
     let values = rows.iter().filter_map(|r| r.value);
     let ends = values.flat_map(|(dot, interval)| [Some(dot), interval.map(|i| i.0), interval.map(|i| i.1)]).flatten();
-    let axis = Axis::ratio(ends.filter(|v| v.is_finite()), 7);
+    let axis = Axis::ratio(ends.chain(reach.iter().copied()), 7);
     let mut canvas = frame.canvas();
     let x = |value: f64| place(&axis, value, frame.x);
     canvas.layer(Ink::Band, |pen| pen.rect((x(BAND.0), frame.top), (x(BAND.1), frame.bottom())));
@@ -43,7 +46,7 @@ pub fn ratios(caption: &Caption, rows: &[RatioRow], baseline: &str) -> Markup {
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);
         frame.name(&mut canvas, index, row.ident, &row.label);
-        canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &crate::report::width::fit(&row.words, FONT, right));
+        canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
         let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.takes(*dot)) else { continue };
         canvas.marked(Ink::Executor(row.ident), &format!("{}: {}", row.label, row.words), |pen| {
             if let Some((low, high)) = interval {

@@ -23,6 +23,7 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     let caption = Caption {
         id: format!("f12-{index}"),
         title: format!("Claimed and measured factors: {}", scenario.name),
+        head: "Claimed and measured".into(),
         finding: sentence::claims(std::slice::from_ref(scenario)),
     };
     let rows: Vec<ClaimRow> = scenario.claims.iter().map(|claim| chart_row(scenario, claim)).collect();

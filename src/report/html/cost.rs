@@ -6,7 +6,7 @@ use super::part::{Page, Value, caption, figure, table};
 use crate::{
     analysis::{CellResult, Group, MetricId},
     report::{
-        chart::{self, Panel, ident},
+        chart::{self, Base, Panel, ident},
         format::{label, metric},
         sentence,
         view::group_name,
@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// What is drawn, with short titles that name the unit of work.
-const DRAWN: [(MetricId, &str); 3] = [
-    (MetricId::CpuPerThousand, "CPU per 1000 tasks"),
-    (MetricId::MemoryPerSlot, "memory per slot"),
-    (MetricId::Switches, "switches per task"),
+const DRAWN: [(MetricId, &str, Base); 3] = [
+    (MetricId::CpuPerThousand, "CPU per 1000 tasks", Base::Ten),
+    (MetricId::MemoryPerSlot, "memory per slot", Base::Two),
+    (MetricId::Switches, "switches per task", Base::Ten),
 ];
 /// What the table adds.
 const LISTED: [MetricId; 7] = [
@@ -50,12 +50,13 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
         return None;
     }
     let caption = caption(6, place, group, "Cost", sentence::spread(group, MetricId::CpuPerThousand));
-    let formats = DRAWN.map(|(id, _)| move |v: f64| metric(id, v));
+    let formats = DRAWN.map(|(id, ..)| move |v: f64| metric(id, v));
     let panels: Vec<Panel<'_>> = DRAWN
         .iter()
         .zip(&formats)
-        .map(|((id, title), format)| Panel {
+        .map(|((id, title, base), format)| Panel {
             title,
+            base: *base,
             values: rows.iter().map(|c| c.metrics.get(id).map(|v| v.median)).collect(),
             format,
         })

@@ -15,13 +15,16 @@ use crate::{
     scenario::{Comparison, SloMetric},
 };
 
+/// Shares of tasks above whole nines.
+const POWERS: [f64; 6] = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
 /// Points of a curve per nine.
 const PER_NINE: usize = 12;
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let body = page.per_scenario(|index, scenario| {
         let groups = scenario.groups.iter().enumerate();
-        let figures: Vec<Markup> = groups.filter_map(|(g, group)| group_figure((index, g), scenario, group)).collect();
+        let figures: Vec<Markup> =
+            groups.filter_map(|(g, group)| group_figure(page, (index, g), scenario, group)).collect();
         let note = html! {
             p.note {
                 "From a task's intended start to its end, all rounds together, in " (load_words(scenario))
@@ -33,7 +36,14 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let widest = sentence::widest(&page.analysis.scenarios, |cell| cell.latency.quantile(0.99).map(|v| v as f64));
     let heading = widest.map_or_else(
         || "Too few samples for a p99 of two executors".to_string(),
-        |(s, g)| format!("{} in {} at {}, where executors differ most", sentence::latency(g), s.name, group_name(g)),
+        |(s, g)| {
+            format!(
+                "{} in {} at {}, where executors differ most",
+                sentence::upper(&sentence::latency(g)),
+                s.name,
+                group_name(g)
+            )
+        },
     );
     Some((heading, body))
 }
@@ -47,20 +57,27 @@ fn load_words(scenario: &ScenarioResult) -> String {
     }
 }
 
-fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Option<Markup> {
-    let caption = caption(3, place, group, "Latency by percentile", sentence::latency(group));
+fn group_figure(page: &Page<'_>, place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Option<Markup> {
+    let caption = caption(
+        3,
+        place,
+        group,
+        "Latency by percentile",
+        format!("{}{}", sentence::latency(group), sentence::lowest_p99(group)),
+    );
     let curves: Vec<Curve> = group.cells.iter().filter(|c| c.latency.count() > 0).map(curve).collect();
-    let chart = chart::nines(&caption, &curves, &limits(scenario, group))?;
+    let chart = chart::nines(&caption, &curves, &limits(page, scenario, group))?;
     Some(figure(&caption, &chart, &quantile_table(group)))
 }
 
-/// The limits of latencies of the load's own task: an SLO's subject that is no step is the task.
-fn limits(scenario: &ScenarioResult, group: &Group) -> Vec<(String, f64)> {
-    let steps: Vec<&str> = group.cells.iter().flat_map(|c| &c.steps).map(|s| s.name.as_str()).collect();
+/// The limits of latencies of the task that arrives.
+fn limits(page: &Page<'_>, scenario: &ScenarioResult, group: &Group) -> Vec<(String, f64)> {
+    let stored = page.header.cells.iter().find(|cell| cell.scenario == scenario.name);
+    let task = stored.map(|cell| cell.task.as_str());
     let about_task = |s: &&crate::report::view::SloSummary<'_>| {
         matches!(s.slo.metric, SloMetric::Latency(_))
             && matches!(s.slo.comparison, Comparison::Below | Comparison::AtMost)
-            && !steps.contains(&s.slo.subject.as_str())
+            && task == Some(s.slo.subject.as_str())
             && s.slo.only.iter().all(|p| group.params.contains(p))
     };
     let slos = crate::report::view::slos(scenario);
@@ -110,11 +127,9 @@ fn grid(histo: &Histo) -> Vec<(f64, u64)> {
 /// Probabilities from 0 by equal parts of nines, with the median, to where ten samples remain.
 fn probabilities(count: u64) -> Vec<f64> {
     let enough = |p: &f64| count as f64 * (1.0 - p) >= 10.0 - 1e-9;
-    let steps = 0..=5 * PER_NINE;
+    let steps = 0..POWERS.len() * PER_NINE;
     // Whole nines exactly, so that p90 is 0.9 and not a neighbour.
-    let at = |step: usize| {
-        1.0 - 10_f64.powi(-((step / PER_NINE) as i32)) * 10_f64.powf(-((step % PER_NINE) as f64) / PER_NINE as f64)
-    };
+    let at = |step: usize| 1.0 - POWERS[step / PER_NINE] * 10_f64.powf(-((step % PER_NINE) as f64) / PER_NINE as f64);
     let mut all: Vec<f64> = steps.map(at).chain([0.5]).filter(enough).collect();
     all.sort_by(f64::total_cmp);
     all

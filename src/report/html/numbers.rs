@@ -8,7 +8,7 @@ use crate::{
     analysis::{CellResult, MetricId, ScenarioResult},
     report::{
         csv::csv,
-        format::{METRICS, digits, label, metric, ns, plural},
+        format::{digits, label, metric, ns, plural, shown},
         json,
         view::{group_name, ratio_mark, status_mark, status_words},
     },
@@ -41,7 +41,7 @@ fn data(kind: &str, text: &str) -> String {
 /// Metrics that some cell of the scenario has.
 fn present(scenario: &ScenarioResult) -> Vec<MetricId> {
     let cells = || scenario.groups.iter().flat_map(|g| &g.cells);
-    METRICS.into_iter().filter(|id| cells().any(|c| c.metrics.contains_key(id))).collect()
+    shown().filter(|id| cells().any(|c| c.metrics.contains_key(id))).collect()
 }
 
 fn scenario_table(scenario: &ScenarioResult) -> Markup {

@@ -7,6 +7,7 @@ use crate::{
     report::{
         chart::{Caption, icon, ident},
         format::NOTHING,
+        sentence,
         view::{Mark, Tone, group_title},
     },
     store::Header,
@@ -39,23 +40,28 @@ impl Page<'_> {
 /// A caption for a group's figure.
 pub fn caption(section: u8, place: (usize, usize), group: &Group, what: &str, finding: String) -> Caption {
     let (scenario, index) = place;
-    Caption { id: format!("f{section}-{scenario}-{index}"), title: format!("{what}: {}", group_title(group)), finding }
+    Caption {
+        id: format!("f{section}-{scenario}-{index}"),
+        title: format!("{what}: {}", group_title(group)),
+        head: group_title(group),
+        finding,
+    }
 }
 
 /// A chart with its finding and the same data as a table.
 pub fn figure(caption: &Caption, chart: &Markup, table: &Markup) -> Markup {
     html! {
         figure {
-            figcaption { strong { (caption.title) } " " span { (sentence(&caption.finding)) } }
+            figcaption { strong { (caption.head) } " " span { (finding(&caption.finding)) } }
             div.chart tabindex="0" role="group" aria-label=(caption.title) { (chart) }
             details { summary { "The same as a table" } (table) }
         }
     }
 }
 
-/// A text as a sentence: a capital first (unless it is a name) and a full stop.
-pub fn sentence(text: &str) -> String {
-    format!("{}.", text.trim_end_matches('.'))
+/// A finding as a sentence: a capital first (unless it is a name) and a full stop.
+fn finding(text: &str) -> String {
+    format!("{}.", sentence::upper(text).trim_end_matches('.'))
 }
 
 /// A table that scrolls by itself where it is too wide.

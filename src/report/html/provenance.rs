@@ -14,6 +14,7 @@ use crate::{
     store::{Absent, StoredCell, StoredScenario},
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let header = page.header;
     let body = html! {

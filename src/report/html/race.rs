@@ -9,7 +9,7 @@ use crate::{
         chart::{self, RatioRow, ident},
         format::{NOTHING, digits, metric, ratio},
         sentence,
-        view::{cpus, has_figures, ratio_mark, status_mark, status_words, winner},
+        view::{cpus, ratio_mark, status_mark, status_words},
     },
 };
 
@@ -17,33 +17,40 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let body = page.per_scenario(|index, scenario| {
         let figures = scenario.groups.iter().enumerate().map(|(g, group)| group_figure((index, g), scenario, group));
         let figures: Vec<Markup> = figures.collect();
-        let note = html! {
-            p.note {
-                "Dots are Hodges–Lehmann estimates of the ratio per round, lines exact 95 % intervals; the grey band is ±5 %. "
-                "An interval that contains 1 means: no difference shown."
-            }
-        };
-        (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
+        (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
     })?;
+    let body = html! {
+        p.note {
+            "Dots are Hodges–Lehmann estimates of the ratio per round, lines exact 95 % intervals; the grey band is ±5 %. "
+            "An interval that contains 1 means: no difference shown."
+        }
+        (body)
+    };
     Some((sentence::winners(&page.analysis.scenarios), body))
 }
 
 fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Markup {
-    let finding = match winner(group) {
-        Some(cell) => format!("{} is the fastest; {}", cell.label, cpus(group)),
-        None => format!("No single winner is shown; {}", cpus(group)),
-    };
+    let finding =
+        format!("{}; {}; {}", sentence::lead(scenario, group), sentence::against_baseline(group), cpus(group));
     let caption = caption(2, place, group, &format!("Times as fast as {}", scenario.baseline), finding);
     let rows: Vec<RatioRow> = group.cells.iter().map(row).collect();
-    let chart = chart::ratios(&caption, &rows, &scenario.baseline);
+    let chart = chart::ratios(&caption, &rows, &reach(scenario), &scenario.baseline);
     figure(&caption, &chart, &ratio_table(scenario, group))
+}
+
+/// The extreme ratios of a scenario: its groups share one axis.
+fn reach(scenario: &ScenarioResult) -> Vec<f64> {
+    let ratios = || scenario.groups.iter().flat_map(|g| &g.cells).filter_map(|c| c.ratio.as_ref());
+    let low = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.0)).fold(1.0, f64::min);
+    let high = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.1)).fold(1.0, f64::max);
+    vec![low, high]
 }
 
 fn row(cell: &CellResult) -> RatioRow {
     let state = status_mark(&cell.status).0;
     let words = match &cell.ratio {
         Some(r) => format!("{} {} {}", ratio(r.estimate), ratio_mark(r.verdict).symbol, ratio_mark(r.verdict).words),
-        None if has_figures(cell) => "? no ratio".into(),
+        None if cell.has_figures() => "? no ratio".into(),
         None => format!("{} {}", state.symbol, state.words),
     };
     let value = cell.ratio.as_ref().map(|r| (r.estimate, r.interval));

@@ -7,7 +7,7 @@ use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     report::{
         chart::{self, Caption, Curve, Point, ident},
-        format::{count, label, metric, tick},
+        format::{digits, label, metric, tick},
         sentence,
         view::{params, status_words},
     },
@@ -26,7 +26,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         let facets = facets(scenario, &param).into_iter().enumerate();
         let figures: Vec<Markup> =
             facets.filter_map(|(facet, groups)| facet_figure((index, facet), scenario, &param, &groups)).collect();
-        (!figures.is_empty()).then(|| html! { div.grid.wide { @for f in &figures { (f) } } })
+        (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
     })?;
     let heading = headings.first().cloned().unwrap_or_default();
     let more = if headings.len() > 1 { format!("; {} more below", headings.len() - 1) } else { String::new() };
@@ -44,14 +44,17 @@ fn swept(scenario: &ScenarioResult) -> Option<String> {
     let first = scenario.groups.first()?;
     let candidates = first.params.iter().find(|param| {
         let values: Option<Vec<f64>> = scenario.groups.iter().map(|g| number(g, &param.name)).collect();
-        values.is_some_and(|v| v.iter().any(|x| *x != v[0]))
+        values.is_some_and(|v| v.iter().any(|x| (x - v[0]).abs() > 0.0))
     });
     candidates.map(|p| p.name.clone())
 }
 
+/// The other parameters, and the groups that have them, by the swept value.
+type Facet<'a> = (Vec<&'a Param>, Vec<(f64, &'a Group)>);
+
 /// Groups that differ only in the parameter, by its value.
 fn facets<'a>(scenario: &'a ScenarioResult, param: &str) -> Vec<Vec<(f64, &'a Group)>> {
-    let mut facets: Vec<(Vec<&Param>, Vec<(f64, &Group)>)> = Vec::new();
+    let mut facets: Vec<Facet<'_>> = Vec::new();
     for group in &scenario.groups {
         let Some(x) = number(group, param) else { continue };
         let others: Vec<&Param> = group.params.iter().filter(|p| p.name != param).collect();
@@ -78,6 +81,7 @@ fn facet_figure(
     let caption = Caption {
         id: format!("f4-{scenario_index}-{facet}"),
         title: format!("{} over {param}{at}", capital(label(id))),
+        head: format!("{} over {param}{at}", capital(label(id))),
         finding: sentence::scaling(scenario, param),
     };
     let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, groups, cell)).collect();
@@ -105,14 +109,14 @@ fn curve(scenario: &ScenarioResult, groups: &[(f64, &Group)], cell: &CellResult)
         let value = same(group, cell).and_then(|c| c.metrics.get(&scenario.primary));
         let y = value.map_or(f64::NAN, |v| v.median);
         let tip =
-            value.map(|v| format!("{} at {}: {}", cell.label, tick(&count(x)), metric(scenario.primary, v.median)));
+            value.map(|v| format!("{} at {}: {}", cell.label, tick(&digits(x)), metric(scenario.primary, v.median)));
         Point { x, y, interval: value.and_then(|v| v.interval), tip: tip.unwrap_or_default() }
     });
     Curve { ident: ident(&cell.executor), label: cell.label.clone(), points: points.collect() }
 }
 
 fn facet_table(scenario: &ScenarioResult, param: &str, groups: &[(f64, &Group)]) -> Markup {
-    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{param}={}", tick(&count(*x)))).collect();
+    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{param}={}", tick(&digits(*x)))).collect();
     let heads: Vec<&str> = std::iter::once("executor").chain(heads.iter().map(String::as_str)).collect();
     let rows: Vec<_> = executors(groups)
         .into_iter()
@@ -122,7 +126,7 @@ fn facet_table(scenario: &ScenarioResult, param: &str, groups: &[(f64, &Group)])
                     Some(v) => Value::number(Some(v.median), |v| metric(scenario.primary, v)),
                     None => Value::Text(status_words(c)),
                 },
-                None => Value::number(None, count),
+                None => Value::number(None, digits),
             };
             (Some(cell), groups.iter().map(|(_, group)| value(group)).collect())
         })

@@ -25,12 +25,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
     })?;
     let first = page.analysis.scenarios.iter().flat_map(|s| &s.groups).find(|g| !names(g).is_empty())?;
-    Some((upper(&sentence::steps(first)), body))
-}
-
-fn upper(text: &str) -> String {
-    // Names of steps keep their spelling; only our own words get a capital.
-    text.strip_prefix("the ").map_or_else(|| text.to_string(), |rest| format!("The {rest}"))
+    Some((sentence::upper(&sentence::steps(first)), body))
 }
 
 /// Names of the top-level steps, in scenario order.

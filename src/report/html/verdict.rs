@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::part::{Page, mark};
 use crate::{
-    analysis::ScenarioResult,
+    analysis::{ScenarioResult, findings},
     report::{
         format::plural,
         sentence,
@@ -12,6 +12,7 @@ use crate::{
     },
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let analysis = page.analysis;
     let body = html! {
@@ -21,7 +22,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         div.cards {
             div.card {
                 h3 { "Findings" }
-                ul { @for finding in findings(page) { li { (finding) } } }
+                ul { @for finding in findings(analysis) { li { (finding) } } }
             }
             div.card {
                 h3 { "Validity" }
@@ -38,14 +39,6 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         }
     };
     Some((sentence::winners(&analysis.scenarios), body))
-}
-
-fn findings(page: &Page<'_>) -> Vec<String> {
-    page.analysis
-        .scenarios
-        .iter()
-        .map(|s| format!("{}: {}", s.name, sentence::winners(std::slice::from_ref(s))))
-        .collect()
 }
 
 fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
