@@ -62,7 +62,8 @@ impl CliError {
         match self {
             Self::Scenario(ScenarioError::Override { .. }) | Self::Usage(_) => Exit::Usage,
             Self::Scenario(_) | Self::Scenarios(..) | Self::Input { .. } | Self::BadData { .. } => Exit::BadData,
-            Self::Store(error) if error.is_write() => Exit::CannotWrite,
+            Self::Store(StoreError::Create { .. } | StoreError::Write { .. }) => Exit::CannotWrite,
+            Self::Store(StoreError::Exists { .. } | StoreError::Locked { .. }) => Exit::Usage,
             Self::Store(_) => Exit::BadData,
             Self::NothingMatched(_) => Exit::NothingMatched,
             Self::Output { .. } => Exit::CannotWrite,

@@ -158,9 +158,12 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
         .map_err(|_| bad("was made by a command line that this program does not understand".into()))?;
     let Command::Run(original) = command.command else { return Err(bad("was not made by `regatta run`".into())) };
     let overrides = original.selection.overrides();
-    let scenarios: Result<Vec<Scenario>, _> = run.header.scenarios.iter().map(|stored| {
-        scenario::from_text(Path::new(&stored.path), &stored.text, &overrides)
-    }).collect();
+    let scenarios: Result<Vec<Scenario>, _> = run
+        .header
+        .scenarios
+        .iter()
+        .map(|stored| scenario::from_text(Path::new(&stored.path), &stored.text, &overrides))
+        .collect();
     let (mut plan, _) = original.selection.plan(&scenarios?)?;
     if plan.stored().iter().map(|cell| &cell.name).ne(run.header.cells.iter().map(|cell| &cell.name)) {
         return Err(bad("was planned differently by another version of this program; start a new run".into()));
@@ -216,8 +219,7 @@ fn write_plan(folder: &Path, sequence: usize, plan: &TrialPlan, terminal: &Termi
 /// The first signal ends the run in good order, the second one at once.
 fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
     let signals = Signals::new([SIGINT, SIGTERM]);
-    let mut signals =
-        signals.map_err(|source| CliError::System { what: "cannot listen for signals", source })?;
+    let mut signals = signals.map_err(|source| CliError::System { what: "cannot listen for signals", source })?;
     std::thread::spawn(move || {
         let mut arrived = signals.forever();
         while let Some(signal) = arrived.next() {

@@ -71,10 +71,8 @@ impl Terminal {
 
     /// Prints an error and what caused it.
     pub(super) fn error(&self, error: &CliError) {
-        if let CliError::Scenario(error) = error
-            && let Some(rendered) = error.rendered(self.error_color)
-        {
-            self.to_stderr(rendered.trim_end());
+        if let CliError::Scenario(error) = error {
+            self.to_stderr(error.render(self.error_color).trim_end());
             return;
         }
         let word = if self.error_color { "\x1b[31;1merror\x1b[0m" } else { "error" };

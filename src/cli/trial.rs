@@ -29,8 +29,10 @@ impl Trial {
         if self.die_with_stdin {
             child::die_with_stdin(plan.parent);
         } else {
-            child::ensure_environment(&plan)
-                .map_err(|source| CliError::System { what: "cannot start again with the trial's environment", source })?;
+            child::ensure_environment(&plan).map_err(|source| CliError::System {
+                what: "cannot start again with the trial's environment",
+                source,
+            })?;
         }
         let answer = child::run(&plan);
         let text = serde_json::to_string(&answer).map_err(io::Error::from);

@@ -90,7 +90,6 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         task: variant.load.task.text.clone(),
         load: load.into(),
         load_words,
-        task: variant.load.task.text.clone(),
         tasks,
         slots,
         workers: setup.workers,
