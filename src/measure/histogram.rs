@@ -29,6 +29,33 @@ pub struct Quantile {
 pub const QUANTILES: [(&str, f64); 7] =
     [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
 
+/// Sub-buckets of the first bucket: the least power of two that tells three significant digits apart.
+const SUB_BUCKETS: u64 = 2048;
+/// Binary digits of half of them.
+const HALF_DIGITS: u32 = 10;
+
+/// How many slots an array of counters with the histogram's layout has.
+pub(super) const SLOTS: usize = slot_of(HIGHEST_NS) + 1;
+
+/// The slot of a value, as HdrHistogram computes it (`bucket_for`, `sub_bucket_for`, `index_for`).
+#[inline]
+pub(super) const fn slot_of(ns: u64) -> usize {
+    let bucket = 63 - HALF_DIGITS - (ns | (SUB_BUCKETS - 1)).leading_zeros();
+    let sub_bucket = ns >> bucket;
+    (((bucket as u64 + 1) << HALF_DIGITS) + sub_bucket - SUB_BUCKETS / 2) as usize
+}
+
+/// The least value that falls into a slot.
+pub(super) const fn lowest_value(slot: usize) -> u64 {
+    let half = SUB_BUCKETS / 2;
+    let slot = slot as u64;
+    if slot < SUB_BUCKETS {
+        return slot;
+    }
+    let bucket = (slot >> HALF_DIGITS) - 1;
+    ((slot & (half - 1)) + half) << bucket
+}
+
 impl Default for Histo {
     fn default() -> Self {
         Self::new()
@@ -102,6 +129,21 @@ mod tests {
         let text = serde_json::to_string(&histo).expect("serialises");
         let back: Histo = serde_json::from_str(&text).expect("reads back");
         assert_eq!(histo, back);
+    }
+
+    #[test]
+    fn slots_are_those_of_hdrhistogram() {
+        let histo = Histo::new();
+        let mut value = 1_u64;
+        while value < HIGHEST_NS {
+            for near in [value - 1, value, value + 1, value + value / 3] {
+                let near = near.clamp(1, HIGHEST_NS);
+                let slot = slot_of(near);
+                assert_eq!(lowest_value(slot), histo.0.lowest_equivalent(near), "{near}");
+                assert!(slot < SLOTS);
+            }
+            value *= 2;
+        }
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 mod histogram;
 mod model;
+mod process;
+mod recorder;
 
-pub use histogram::{Histo, Quantile};
+pub use histogram::{Histo, QUANTILES, Quantile};
 pub use model::*;
+pub use process::{ProcessSample, cpu_ns_of, peak_memory_bytes, resident_memory_bytes, thread_count};
+pub use recorder::{Ending, Recorder, Recorders};

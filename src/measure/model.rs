@@ -93,6 +93,8 @@ pub struct TargetReport {
     pub cpu_ns: Option<u64>,
     /// Share of its CPUs that it used in the window, in [0, 1].
     pub busy: Option<f64>,
+    /// Operations that it served since it started, by its own count, where it counts.
+    pub served: Option<u64>,
     /// Counts since it started: `connections`, `requests`, `status 200`, `path /item`, `bytes received`, …
     pub counts: BTreeMap<String, u64>,
 }

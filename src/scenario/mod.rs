@@ -1,5 +1,28 @@
 //! Scenario files: from TOML text to a validated [`Scenario`], with every error of a file at once.
+//!
+//! `wire` holds what stands in a file, table by table; `sweep` multiplies it; `check` looks at names, cycles and
+//! rules between tables; `read` ties them together. `tree` answers questions about a validated scenario.
 
+mod check;
+mod check_tasks;
 mod model;
+mod overrides;
+mod read;
+mod schema;
+mod slo;
+mod sweep;
+mod tree;
+mod wire;
+mod wire_step;
 
 pub use model::*;
+pub use overrides::Overrides;
+pub use read::{ScenarioError, from_bytes, from_text, read};
+pub use schema::json_schema;
+pub use tree::{Reach, reach, time_of_task};
+
+// A scenario is made of these, so whoever reads scenarios finds them here too.
+pub use crate::{
+    step::{OnTimeout, StepPlan, Task},
+    target::NamedTarget,
+};

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Name, step::StepSpec, target::TargetSpec, units::serde_duration};
+use crate::{config::Name, step::Task, target::NamedTarget, units::serde_duration};
 
 /// One scenario file, validated.
 #[derive(Debug, Clone)]
@@ -79,52 +79,6 @@ pub struct ExecutorSettings {
     pub pool_size: usize,
     /// Stack of each thread of the `threads` and `thread-pool` executors, in bytes; none: the platform's default (2 MiB).
     pub stack_size: Option<u64>,
-}
-
-/// A target and its name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NamedTarget {
-    /// The name by which steps refer to it.
-    pub name: String,
-    /// What it is.
-    pub spec: TargetSpec,
-}
-
-/// A unit of work: steps done one after another.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Task {
-    /// Its name.
-    pub name: String,
-    /// Its steps.
-    pub steps: Vec<StepPlan>,
-}
-
-/// A step with the options that every step has.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StepPlan {
-    /// A named step has a histogram of its own.
-    pub name: Option<String>,
-    /// How long it may take.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_optional_duration")]
-    pub timeout: Option<Duration>,
-    /// What a time-out means.
-    #[serde(default)]
-    pub on_timeout: OnTimeout,
-    /// The operation or combinator.
-    pub spec: StepSpec,
-}
-
-/// What a time-out of a step means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnTimeout {
-    /// The task fails, and with it the trial.
-    #[default]
-    Fail,
-    /// It is counted, and the rest of the task is skipped.
-    Skip,
-    /// It is counted, and the task goes on.
-    Ignore,
 }
 
 /// The `[load.*]` table: how tasks arrive.
@@ -238,20 +192,4 @@ pub enum Comparison {
     /// `>=`
     #[serde(rename = ">=")]
     AtLeast,
-}
-
-mod serde_optional_duration {
-    //! An optional duration as its text.
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        value.map(crate::units::format_duration).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|t| crate::units::parse_duration(&t).map_err(serde::de::Error::custom)).transpose()
-    }
 }

@@ -3,13 +3,28 @@
 //! A step's file holds its TOML parameters, its validation, its code and its proof. To add one: write the file
 //! after the pattern of `noop.rs`, declare it with `mod`, and name it in the table below.
 
+mod choice;
+mod exec;
+mod limited;
 mod noop;
+mod parallel;
+mod recorded;
+mod repeat;
+mod site;
 mod sleep;
 mod spec;
+mod task;
 
-pub use spec::{Child, Cost, StepKind, TargetUse, Times};
+pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
+pub use recorded::ending;
+pub use site::{BuildError, Ledger, Site, Trial};
+pub use spec::{Calibration, Child, Cost, StepKind, TargetUse, Times};
+pub use task::{OnTimeout, StepPlan, Task};
 
 spec::steps! {
     Sleep => sleep::Sleep,
     Noop => noop::Noop,
+    Parallel => parallel::Parallel,
+    Repeat => repeat::Repeat,
+    Choice => choice::Choice,
 }

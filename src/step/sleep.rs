@@ -1,9 +1,11 @@
 //! `sleep`: waits with the executor's own timer; what simulated I/O is made of.
 
+use std::marker::PhantomData;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, StepKind};
-use crate::{config::Fields, target::TargetSpec, units::Distribution};
+use super::{BuildError, Call, Cost, Done, Operation, Outcome, Site, Step, StepKind};
+use crate::{config::Fields, draw, runtime::Runtime, target::TargetSpec, units::Distribution};
 
 /// A wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,5 +28,23 @@ impl StepKind for Sleep {
 
     fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         Cost { least: self.time.least(), mean: self.time.mean() }
+    }
+
+    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
+        let (time, seed) = (self.time, site.seed());
+        Ok(site.operation(move || Wait::<R> { time, seed, runtime: PhantomData }))
+    }
+}
+
+struct Wait<R> {
+    time: Distribution,
+    seed: u64,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R: Runtime> Operation for Wait<R> {
+    async fn call(&mut self, call: Call) -> Outcome {
+        R::sleep(self.time.sample(draw::mix(self.seed, call.key))).await;
+        Ok(Done::default())
     }
 }

@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::{
+    exec::Step,
+    site::{BuildError, Site},
+};
 use crate::{
     config::{Fields, Name},
+    runtime::Runtime,
     target::TargetSpec,
 };
 
@@ -35,7 +40,17 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
 
     /// Its own time, children excluded. `target` looks a target up by name.
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost;
+
+    /// Turns sizes given as time into iterations, with a machine-wide calibration made once per run.
+    fn calibrate(&mut self, _calibration: &mut Calibration) {}
+
+    /// Builds it for one slot of one executor.
+    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError>;
 }
+
+/// Iterations per second of each CPU kernel on this machine, measured when first asked for.
+#[derive(Debug, Default)]
+pub struct Calibration(pub std::collections::HashMap<String, f64>);
 
 /// A step's use of a target.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +136,19 @@ macro_rules! steps {
             /// See [`StepKind::cost`].
             pub fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a $crate::target::TargetSpec>) -> Cost {
                 match self { $(Self::$variant(step) => step.cost(target),)* }
+            }
+
+            /// See [`StepKind::calibrate`].
+            pub fn calibrate(&mut self, calibration: &mut Calibration) {
+                match self { $(Self::$variant(step) => step.calibrate(calibration),)* }
+            }
+
+            /// See [`StepKind::build`].
+            pub fn build<R: $crate::runtime::Runtime>(
+                &self,
+                site: &$crate::step::Site<R>,
+            ) -> Result<Box<dyn $crate::step::Step>, $crate::step::BuildError> {
+                match self { $(Self::$variant(step) => step.build(site),)* }
             }
         }
     };

@@ -6,7 +6,7 @@
 pub mod http;
 mod spec;
 
-pub use spec::TargetKind;
+pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetError, TargetKind};
 
 spec::targets! {
     Http => http::Http,

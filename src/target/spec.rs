@@ -1,8 +1,10 @@
 //! What a target is before it is started: parameters read from a scenario and stored in a plan.
 
-use serde::{Serialize, de::DeserializeOwned};
+use std::{any::Any, io, path::Path, sync::Arc};
 
-use crate::config::Fields;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{config::Fields, measure::TargetReport};
 
 /// One kind of target.
 pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
@@ -16,6 +18,77 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
 
     /// Whether it is a process that Regatta starts, so that it gets a CPU of its own.
     fn has_process(&self) -> bool;
+
+    /// What runs in its process, until its standard input ends; only of kinds that have one.
+    fn serve(&self, _seed: u64) -> io::Result<()> {
+        Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
+    }
+
+    /// Starts it, or gets it ready, before a trial.
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError>;
+}
+
+/// What a target gives to the steps that act on it: its address, its folder, what it will answer. Each kind has its
+/// own type.
+pub type Endpoint = Arc<dyn Any + Send + Sync>;
+
+/// With what a target is started.
+pub struct Start<'a> {
+    /// Its name in the scenario.
+    pub name: &'a str,
+    /// The seed of its contents and of its draws.
+    pub seed: u64,
+    /// An empty folder for the trial, removed afterwards.
+    pub scratch: &'a Path,
+    /// Starts processes; only the trial layer may.
+    pub launcher: &'a dyn Launcher,
+}
+
+/// Starts a target's process on its CPUs.
+pub trait Launcher {
+    /// Starts the process that serves `spec`; its first line on standard output says that it is ready.
+    fn launch(&self, spec: &super::TargetSpec, seed: u64) -> Result<Box<dyn Server>, TargetError>;
+}
+
+/// A target's process, spoken to by lines of JSON. It is killed when this is dropped.
+pub trait Server: Send {
+    /// The process.
+    fn pid(&self) -> u32;
+    /// The line with which it said that it was ready.
+    fn greeting(&self) -> &str;
+    /// Sends a line and waits for the answer.
+    fn ask(&mut self, line: &str) -> Result<String, TargetError>;
+}
+
+/// A target that is ready for a trial. Dropping it stops it and removes what it made.
+pub trait Started: Send {
+    /// What the steps need to know.
+    fn endpoint(&self) -> Endpoint;
+    /// The process, where it is one.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+    /// Its own account of what was done to it.
+    fn report(&mut self) -> Result<TargetReport, TargetError>;
+}
+
+/// A target could not be started, or did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("target `{name}`: {reason}")]
+pub struct TargetError {
+    /// The target's name.
+    pub name: String,
+    /// What happened, and what can be done.
+    pub reason: String,
+}
+
+/// A target and its name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NamedTarget {
+    /// The name by which steps refer to it.
+    pub name: String,
+    /// What it is.
+    pub spec: super::TargetSpec,
 }
 
 /// Writes the sum type of all targets and its table from one line per kind.
@@ -44,6 +117,19 @@ macro_rules! targets {
             /// The key that names this kind.
             pub fn key(&self) -> &'static str {
                 match self { $(Self::$variant(_) => <$path as $crate::target::TargetKind>::KEY,)* }
+            }
+
+            /// See [`TargetKind::start`].
+            pub fn start(
+                &self,
+                start: &$crate::target::Start<'_>,
+            ) -> Result<Box<dyn $crate::target::Started>, $crate::target::TargetError> {
+                match self { $(Self::$variant(target) => target.start(start),)* }
+            }
+
+            /// See [`TargetKind::serve`].
+            pub fn serve(&self, seed: u64) -> std::io::Result<()> {
+                match self { $(Self::$variant(target) => target.serve(seed),)* }
             }
 
             /// See [`TargetKind::has_process`].

@@ -4,11 +4,11 @@
 //! allocation per request. Data flows `server` (events) → `peer` (socket) → `connection` (state machine) →
 //! `request`, `incoming`, `site` → `response`; only the first two make system calls.
 
-use std::time::Duration;
+use std::{io, net::Ipv4Addr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::TargetKind;
+use super::{Start, Started, TargetError, TargetKind};
 use crate::{
     config::{Fields, Section},
     units::{Distribution, Size, format_size},
@@ -18,6 +18,7 @@ mod answer;
 mod connection;
 mod control;
 mod counts;
+mod endpoint;
 mod incoming;
 #[cfg(target_os = "linux")]
 mod peer;
@@ -35,6 +36,7 @@ mod timers;
 pub use answer::{request_id, response_for};
 pub use control::Answer;
 pub use counts::Counts;
+pub use endpoint::Endpoint;
 pub use request::ID_HEADER;
 pub use response::body;
 pub use server::{listen, serve};
@@ -97,6 +99,16 @@ impl TargetKind for Http {
 
     fn has_process(&self) -> bool {
         self.url.is_none()
+    }
+
+    fn serve(&self, seed: u64) -> io::Result<()> {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        serve(self, seed, listener, io::stdin(), io::stdout())?;
+        Ok(())
+    }
+
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
+        endpoint::start(self, start)
     }
 }
 

@@ -1,0 +1,226 @@
+//! `closed`: a fixed number of clients, each starting its next task when its last one has ended.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use super::{LoadError, Outcome, Shared, Slot, WARMUP_TASKS, lane::run_lanes};
+use crate::{
+    clock,
+    measure::Recorders,
+    runtime::{Queue, Runtime, Ticket},
+};
+
+/// A closed load.
+#[derive(Debug, Clone, Copy)]
+pub struct Closed {
+    /// How many clients.
+    pub clients: u64,
+    /// Pause between a task's end and the next one's intended start, in ns.
+    pub think_ns: u64,
+    /// When it ends.
+    pub end: End,
+    /// Run before measuring, in ns.
+    pub warmup_ns: u64,
+}
+
+/// When a closed load ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// After this much measured time, in ns.
+    After(u64),
+    /// After this many measured tasks.
+    Tasks(u64),
+}
+
+/// One pass of the clients.
+#[derive(Debug, Clone, Copy)]
+struct Pass {
+    clients: u64,
+    think_ns: u64,
+    first_task: u64,
+    start_ns: u64,
+    /// No task is started whose intended start is not before this.
+    until_ns: u64,
+    /// No task is started whose index is not below this.
+    tasks_end: u64,
+}
+
+impl Closed {
+    /// Runs the load. `sample` reads the counters at the edges of the window.
+    pub fn run<R: Runtime, S: Send>(
+        self,
+        runtime: &R,
+        slots: &mut Vec<Slot>,
+        recorders: &Recorders,
+        sample: impl Fn() -> S + Sync,
+    ) -> Result<Outcome<S>, LoadError> {
+        match self.end {
+            End::After(duration_ns) => self.for_duration(duration_ns, runtime, slots, recorders, sample),
+            End::Tasks(tasks) => self.for_tasks(tasks, runtime, slots, recorders, sample),
+        }
+    }
+
+    fn pass(&self, first_task: u64) -> Pass {
+        Pass {
+            clients: self.clients,
+            think_ns: self.think_ns,
+            first_task,
+            start_ns: clock::now_ns(),
+            until_ns: u64::MAX,
+            tasks_end: u64::MAX,
+        }
+    }
+
+    /// Warm-up and window in one pass; the edges are sampled by a thread of their own.
+    fn for_duration<R: Runtime, S: Send>(
+        self,
+        duration_ns: u64,
+        runtime: &R,
+        slots: &mut Vec<Slot>,
+        recorders: &Recorders,
+        sample: impl Fn() -> S + Sync,
+    ) -> Result<Outcome<S>, LoadError> {
+        let mut pass = self.pass(0);
+        let window = (pass.start_ns + self.warmup_ns, pass.start_ns + self.warmup_ns + duration_ns);
+        pass.until_ns = window.1;
+        for slot in slots.iter_mut() {
+            slot.window = window;
+        }
+        recorders.set_window(window.0, window.1);
+        let shared = slots.first().map(Slot::shared).unwrap_or_default();
+        let edges = thread::scope(|scope| {
+            let sampler = scope.spawn(|| {
+                clock::sleep_until(window.0);
+                let before = sample();
+                sleep_unless_stopped(window.1, &shared);
+                (before, sample())
+            });
+            pass.run(runtime, slots)?;
+            match sampler.join() {
+                Ok(edges) => Ok(edges),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })?;
+        Ok(outcome(slots, duration_ns, edges))
+    }
+
+    /// Equal work: a pass that only warms up, and a pass of `tasks` tasks.
+    fn for_tasks<R: Runtime, S: Send>(
+        self,
+        tasks: u64,
+        runtime: &R,
+        slots: &mut Vec<Slot>,
+        recorders: &Recorders,
+        sample: impl Fn() -> S + Sync,
+    ) -> Result<Outcome<S>, LoadError> {
+        if self.warmup_ns > 0 {
+            let mut warmup = self.pass(WARMUP_TASKS);
+            warmup.until_ns = warmup.start_ns + self.warmup_ns;
+            warmup.run(runtime, slots)?;
+        }
+        for slot in slots.iter_mut() {
+            slot.completed = 0;
+            slot.per_client = None;
+        }
+        let before = sample();
+        recorders.set_window(0, u64::MAX);
+        let mut pass = self.pass(0);
+        pass.tasks_end = tasks;
+        pass.run(runtime, slots)?;
+        recorders.set_window(u64::MAX, 0);
+        let edges = (before, sample());
+        let last_ns = slots.iter().map(|slot| slot.last_ns).max().unwrap_or(pass.start_ns);
+        Ok(outcome(slots, last_ns.saturating_sub(pass.start_ns), edges))
+    }
+}
+
+/// Sleeps until the window ends, or until a trial that must fail has stopped its clients.
+fn sleep_unless_stopped(until_ns: u64, shared: &Shared) {
+    const GLANCE_NS: u64 = 50_000_000;
+    while clock::now_ns() < until_ns && !shared.stopped() {
+        clock::sleep_until(until_ns.min(clock::now_ns() + GLANCE_NS));
+    }
+}
+
+fn outcome<S>(slots: &[Slot], window_ns: u64, edges: (S, S)) -> Outcome<S> {
+    let clients = slots.iter().filter_map(|slot| slot.per_client);
+    Outcome {
+        makespans_ns: Vec::new(),
+        window_ns,
+        completed: slots.iter().map(|slot| slot.completed).sum(),
+        total_tasks: slots.iter().map(|slot| slot.ran).sum(),
+        per_client: clients.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
+        edges,
+    }
+}
+
+impl Pass {
+    fn run<R: Runtime>(self, runtime: &R, slots: &mut Vec<Slot>) -> Result<(), LoadError> {
+        let lanes = slots.len() as u64;
+        if let Some(queue) = runtime.queue() {
+            let first = (0..self.clients).map(|client| Ticket { number: client, due_ns: self.start_ns });
+            queue.admit(first);
+            run_lanes(runtime, slots, |_, slot| from_queue(slot, self, queue.clone()))
+        } else {
+            run_lanes(runtime, slots, |lane, slot| round_robin::<R>(slot, self, lane as u64, lanes))
+        }
+    }
+
+    /// The task of a client's turn, unless the pass is over for this client. `number` counts turns over all clients.
+    fn task(&self, number: u64, due_ns: u64, slot: &Slot) -> Option<u64> {
+        let goes_on = due_ns < self.until_ns && number < self.tasks_end && !slot.stopped();
+        goes_on.then_some(self.first_task + number)
+    }
+}
+
+/// A client in a lane.
+struct Client {
+    /// Its own number, and then one more round of all clients with each task.
+    number: u64,
+    due_ns: u64,
+}
+
+/// A lane with clients of its own, in turn: one, where clients have a slot each, and all under `sequential`.
+async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u64) -> Slot {
+    let numbers = (lane..pass.clients).step_by(lanes as usize);
+    let mut clients: Vec<Client> = numbers.map(|number| Client { number, due_ns: pass.start_ns }).collect();
+    let mut turn = slot.turn();
+    let mut now_ns = clock::now_ns();
+    let mut at = 0;
+    while !clients.is_empty() {
+        at = if at < clients.len() { at } else { 0 };
+        let client = &mut clients[at];
+        let Some(task) = pass.task(client.number, client.due_ns, &slot) else {
+            slot.client_ended(client.number / pass.clients);
+            clients.remove(at);
+            continue;
+        };
+        if client.due_ns > now_ns {
+            R::sleep(Duration::from_nanos(client.due_ns - now_ns)).await;
+            now_ns = clock::now_ns();
+        }
+        now_ns = slot.run(task, client.due_ns, now_ns).await;
+        client.due_ns = now_ns + pass.think_ns;
+        client.number += pass.clients;
+        at += 1;
+        if turn.is_over(now_ns) {
+            R::yield_now().await;
+            now_ns = clock::now_ns();
+        }
+    }
+    slot
+}
+
+/// A lane that takes clients from the pool's queue and puts them back.
+async fn from_queue(mut slot: Slot, pass: Pass, queue: Arc<Queue>) -> Slot {
+    while let Some(ticket) = queue.next_ticket() {
+        let Some(task) = pass.task(ticket.number, ticket.due_ns, &slot) else {
+            slot.client_ended(ticket.number / pass.clients);
+            queue.retire();
+            continue;
+        };
+        let actual_ns = clock::now_ns();
+        let completed_ns = slot.run(task, ticket.due_ns, actual_ns).await;
+        queue.put_back(Ticket { number: ticket.number + pass.clients, due_ns: completed_ns + pass.think_ns });
+    }
+    slot
+}

@@ -1,0 +1,234 @@
+//! Slots and the lanes in which they run: what all loads share.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::{
+    clock, draw,
+    measure::{Recorder, Recorders},
+    runtime::Runtime,
+    step::{self, Call, Failure, Sequence},
+};
+
+/// After this long without a pause a client lets others run, in ns: four clients that never wait on one worker
+/// would otherwise be one client.
+const LONGEST_TURN_NS: u64 = 1_000_000;
+
+/// What all slots of a trial share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    stop: AtomicBool,
+    wrong: OnceLock<String>,
+}
+
+impl Shared {
+    /// Why the trial must fail, if it must.
+    pub fn wrong(&self) -> Option<&str> {
+        self.wrong.get().map(String::as_str)
+    }
+
+    fn fail(&self, task: u64, reason: String) {
+        // Only the first reason counts; the others follow from it as often as not.
+        let _ = self.wrong.set(format!("task {task}: {reason}"));
+        self.stop.store(true, Relaxed);
+    }
+
+    /// Whether no further task should start.
+    #[inline]
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+}
+
+/// A place in which one task at a time runs: its steps with their connections, and its recorder.
+pub struct Slot {
+    steps: Sequence,
+    recorder: Recorder,
+    shared: Arc<Shared>,
+    seed: u64,
+    polls: Arc<AtomicU64>,
+    /// Tasks run.
+    pub(super) ran: u64,
+    /// Tasks completed inside the window given by `count_until`.
+    pub(super) completed: u64,
+    /// Completions at or after `.0` and before `.1` are counted.
+    pub(super) window: (u64, u64),
+    /// When the last task completed.
+    pub(super) last_ns: u64,
+    /// Least and most tasks of the clients that ended in this slot.
+    pub(super) per_client: Option<(u64, u64)>,
+}
+
+/// A load could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The system refused a thread.
+    #[error(
+        "the system refused thread {started} of {wanted}: {source}; lower the concurrency, or raise the limit on processes (ulimit -u, kernel.threads-max, vm.max_map_count)"
+    )]
+    Thread {
+        /// Threads that were running.
+        started: usize,
+        /// Threads that were wanted.
+        wanted: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A slot could not get ready.
+    #[error("{0}")]
+    Prepare(String),
+}
+
+impl Slot {
+    /// A slot that runs `steps`.
+    pub fn new(number: usize, steps: Sequence, recorders: &Recorders, shared: Arc<Shared>, seed: u64) -> Self {
+        Self {
+            steps,
+            recorder: recorders.of_slot(number),
+            shared,
+            seed,
+            polls: Arc::default(),
+            ran: 0,
+            completed: 0,
+            window: (0, u64::MAX),
+            last_ns: 0,
+            per_client: None,
+        }
+    }
+
+    /// Runs one task and records it; returns when it completed.
+    pub(super) async fn run(&mut self, task: u64, intended_ns: u64, actual_ns: u64) -> u64 {
+        let call = Call { task, key: draw::mix(self.seed, task), issued_ns: intended_ns, ..Call::default() };
+        let outcome = self.steps.run(call).await;
+        let completed_ns = clock::now_ns();
+        self.ran += 1;
+        self.last_ns = completed_ns;
+        if completed_ns >= self.window.0 && completed_ns < self.window.1 {
+            self.completed += 1;
+        }
+        self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&outcome));
+        if let Err(Failure::Wrong(reason)) = outcome {
+            self.shared.fail(task, reason);
+        }
+        completed_ns
+    }
+
+    /// Whether no further task should start.
+    #[inline]
+    pub(super) fn stopped(&self) -> bool {
+        self.shared.stopped()
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Tasks that this slot has run, in the whole life of the process.
+    pub fn tasks_run(&self) -> u64 {
+        self.ran
+    }
+
+    /// Notes how many tasks a client has completed that ends here.
+    pub(super) fn client_ended(&mut self, tasks: u64) {
+        let (least, most) = self.per_client.unwrap_or((u64::MAX, 0));
+        self.per_client = Some((least.min(tasks), most.max(tasks)));
+    }
+
+    pub(super) fn turn(&self) -> Turn {
+        Turn { polls: self.polls.clone(), seen: 0, since_ns: 0 }
+    }
+}
+
+/// How long a lane has run without a pause: found by counting polls, not by reading clocks.
+pub(super) struct Turn {
+    polls: Arc<AtomicU64>,
+    seen: u64,
+    since_ns: u64,
+}
+
+impl Turn {
+    /// Whether the lane has run for too long at `now_ns`, without having been suspended since.
+    #[inline]
+    pub(super) fn is_over(&mut self, now_ns: u64) -> bool {
+        let polls = self.polls.load(Relaxed);
+        if polls != self.seen {
+            self.seen = polls;
+            self.since_ns = now_ns;
+        }
+        now_ns - self.since_ns > LONGEST_TURN_NS
+    }
+}
+
+/// Counts the polls of a lane, which tell its [`Turn`] that it was suspended.
+async fn counted<F: Future>(polls: Arc<AtomicU64>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        polls.store(polls.load(Relaxed) + 1, Relaxed);
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Starts one lane per slot, waits for all of them, and gives the slots back.
+pub(super) fn run_lanes<R, F>(
+    runtime: &R,
+    slots: &mut Vec<Slot>,
+    lane: impl Fn(usize, Slot) -> F,
+) -> Result<(), LoadError>
+where
+    R: Runtime,
+    F: Future<Output = Slot> + Send + 'static,
+{
+    let wanted = slots.len();
+    let mut lanes = Vec::with_capacity(wanted);
+    let given = std::mem::take(slots);
+    runtime.block_on(async {
+        let mut refused = None;
+        for (number, slot) in given.into_iter().enumerate() {
+            let polls = slot.polls.clone();
+            match runtime.spawn(counted(polls, lane(number, slot))) {
+                Ok(started) => lanes.push(started),
+                Err(source) => {
+                    refused = Some(LoadError::Thread { started: number, wanted, source });
+                    break;
+                }
+            }
+        }
+        for lane in lanes {
+            slots.push(lane.await);
+        }
+        refused.map_or(Ok(()), Err)
+    })
+}
+
+/// Gets all slots ready, at most 256 at once, on the executor itself: connections belong to its reactor.
+pub fn prepare<R: Runtime>(runtime: &R, slots: &mut Vec<Slot>) -> Result<(), LoadError> {
+    const AT_ONCE: usize = 256;
+    let mut ready = Vec::with_capacity(slots.len());
+    let mut rest = std::mem::take(slots).into_iter();
+    loop {
+        let mut some: Vec<Slot> = rest.by_ref().take(AT_ONCE).collect();
+        if some.is_empty() {
+            break;
+        }
+        run_lanes(runtime, &mut some, |_, mut slot| async move {
+            if let Err(Failure::Wrong(reason)) = slot.steps.prepare().await {
+                slot.shared.fail(0, reason);
+            }
+            slot
+        })?;
+        if let Some(reason) = some.first().and_then(|slot| slot.shared.wrong()) {
+            return Err(LoadError::Prepare(reason.replacen("task 0: ", "", 1)));
+        }
+        ready.append(&mut some);
+    }
+    *slots = ready;
+    Ok(())
+}

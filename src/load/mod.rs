@@ -1,0 +1,32 @@
+//! Loads: how tasks arrive, and the slots that run them. One file per load.
+//!
+//! `t` is a task's intended start, `a` its actual start, `c` its completion. Latency is c − t in every load and
+//! service is c − a.
+
+mod batch;
+mod closed;
+mod lane;
+
+pub use batch::Batch;
+pub use closed::{Closed, End};
+pub use lane::{LoadError, Shared, Slot, prepare};
+
+/// Index of the first task that only warms up; far from those that are measured, so that no key is used twice.
+const WARMUP_TASKS: u64 = 1 << 40;
+
+/// What a load measured, besides what went into the recorders.
+#[derive(Debug, Clone)]
+pub struct Outcome<S> {
+    /// Batch: one makespan per repeat, in ns.
+    pub makespans_ns: Vec<u64>,
+    /// Length of the measured window in ns.
+    pub window_ns: u64,
+    /// Tasks completed inside the window.
+    pub completed: u64,
+    /// Tasks run in the whole life of the process, warm-up included.
+    pub total_tasks: u64,
+    /// Least and most tasks that any client completed, in the whole life of the process (closed loads).
+    pub per_client: Option<(u64, u64)>,
+    /// Samples of the counters at the edges of the window.
+    pub edges: (S, S),
+}

@@ -1,0 +1,208 @@
+//! The measured path: a few relaxed additions per operation, no lock and no allocation.
+//!
+//! Latencies go into arrays of atomic counters laid out like an HdrHistogram, a few for the whole process rather
+//! than one per task, and become histograms when the load has ended.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    Histo, NamedStream, Stream,
+    histogram::{HIGHEST_NS, SLOTS, lowest_value, slot_of},
+};
+
+/// The window of intended starts that count, in ns of the monotonic clock.
+#[derive(Debug)]
+struct Window {
+    from_ns: AtomicU64,
+    to_ns: AtomicU64,
+}
+
+struct Counters {
+    slots: Box<[AtomicU64]>,
+}
+
+impl Counters {
+    fn new() -> Self {
+        // Pages that are never counted in stay untouched, so the memory figure does not see them.
+        Self { slots: bytemuck::zeroed_slice_box(SLOTS) }
+    }
+
+    #[inline]
+    fn add(&self, ns: u64) {
+        self.slots[slot_of(ns.clamp(1, HIGHEST_NS))].fetch_add(1, Relaxed);
+    }
+
+    fn drain_into(&self, histo: &mut Histo) {
+        for (slot, counter) in self.slots.iter().enumerate() {
+            let count = counter.load(Relaxed);
+            if count > 0 {
+                // Saturating, because the lowest value of a slot is always within the histogram's bounds.
+                histo.0.saturating_record_n(lowest_value(slot), count);
+            }
+        }
+    }
+}
+
+/// What one shard holds of one stream.
+struct StreamCounters {
+    latency: Counters,
+    service: Counters,
+    clipped: AtomicU64,
+    errors: AtomicU64,
+    timeouts: AtomicU64,
+}
+
+struct Shared {
+    window: Window,
+    /// `shards × streams`.
+    streams: Vec<StreamCounters>,
+    names: Vec<(String, bool)>,
+    shards: usize,
+}
+
+/// Where the streams of a trial are recorded; cheap to clone.
+#[derive(Clone)]
+pub struct Recorders(Arc<Shared>);
+
+/// One slot's way into the recorders: its shard. The load's task is stream 0, named steps follow.
+#[derive(Clone)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+    shard: usize,
+}
+
+/// How an operation ended, for counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Well.
+    Done,
+    /// In an error that the scenario allows.
+    Error,
+    /// At its time limit.
+    TimedOut,
+}
+
+impl Recorders {
+    /// Room for the load's task and the named steps (name, whether of the load's own task).
+    pub fn new(shards: usize, steps: Vec<(String, bool)>) -> Self {
+        let streams = (0..shards * (steps.len() + 1)).map(|_| StreamCounters {
+            latency: Counters::new(),
+            service: Counters::new(),
+            clipped: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+        });
+        let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
+        Self(Arc::new(Shared { window, streams: streams.collect(), names: steps, shards }))
+    }
+
+    /// Only operations whose intended start is in `[from_ns, to_ns)` are recorded from now on.
+    pub fn set_window(&self, from_ns: u64, to_ns: u64) {
+        self.0.window.from_ns.store(from_ns, Relaxed);
+        self.0.window.to_ns.store(to_ns, Relaxed);
+    }
+
+    /// The recorder of a slot.
+    pub fn of_slot(&self, slot: usize) -> Recorder {
+        Recorder { shared: self.0.clone(), shard: slot % self.0.shards }
+    }
+
+    /// The stream number of a named step.
+    pub fn stream_of(&self, name: &str) -> Option<usize> {
+        self.0.names.iter().position(|(known, _)| known == name).map(|at| at + 1)
+    }
+
+    /// The load's task, after the load has ended.
+    pub fn task(&self) -> Stream {
+        self.merged(0)
+    }
+
+    /// The named steps, after the load has ended.
+    pub fn steps(&self) -> Vec<NamedStream> {
+        let named = |(at, (name, top_level)): (usize, &(String, bool))| NamedStream {
+            name: name.clone(),
+            top_level: *top_level,
+            stream: self.merged(at + 1),
+        };
+        self.0.names.iter().enumerate().map(named).collect()
+    }
+
+    fn merged(&self, stream: usize) -> Stream {
+        let mut merged = Stream::default();
+        let per_shard = self.0.names.len() + 1;
+        for shard in 0..self.0.shards {
+            let counters = &self.0.streams[shard * per_shard + stream];
+            counters.latency.drain_into(&mut merged.latency);
+            counters.service.drain_into(&mut merged.service);
+            merged.clipped += counters.clipped.load(Relaxed);
+            merged.errors += counters.errors.load(Relaxed);
+            merged.timeouts += counters.timeouts.load(Relaxed);
+        }
+        merged.count = merged.latency.count() - merged.errors - merged.timeouts;
+        merged
+    }
+}
+
+impl Recorder {
+    /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
+    #[inline]
+    pub fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
+        let window = &self.shared.window;
+        if intended_ns < window.from_ns.load(Relaxed) || intended_ns >= window.to_ns.load(Relaxed) {
+            return;
+        }
+        let counters = &self.shared.streams[self.shard * (self.shared.names.len() + 1) + stream];
+        let latency = completed_ns.saturating_sub(intended_ns);
+        counters.latency.add(latency);
+        counters.service.add(completed_ns.saturating_sub(actual_ns));
+        if latency > HIGHEST_NS {
+            counters.clipped.fetch_add(1, Relaxed);
+        }
+        match ending {
+            Ending::Done => {}
+            Ending::Error => {
+                counters.errors.fetch_add(1, Relaxed);
+            }
+            Ending::TimedOut => {
+                counters.timeouts.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_only_inside_the_window() {
+        let recorders = Recorders::new(2, vec![("call".into(), true)]);
+        let (first, second) = (recorders.of_slot(0), recorders.of_slot(3));
+        first.record(0, 50, 50, 60, Ending::Done);
+        recorders.set_window(100, 200);
+        first.record(0, 99, 99, 150, Ending::Done);
+        first.record(0, 100, 110, 150, Ending::Done);
+        second.record(0, 199, 199, 900, Ending::TimedOut);
+        second.record(0, 200, 200, 201, Ending::Done);
+        second.record(1, 150, 150, 155, Ending::Error);
+        let task = recorders.task();
+        assert_eq!((task.count, task.errors, task.timeouts), (1, 0, 1));
+        assert_eq!((task.latency.0.min(), task.latency.0.max()), (50, 701));
+        assert_eq!(task.service.0.min(), 40);
+        let steps = recorders.steps();
+        assert_eq!((steps[0].stream.errors, steps[0].stream.latency.count()), (1, 1));
+    }
+
+    #[test]
+    fn clips_above_sixty_seconds_and_says_so() {
+        let recorders = Recorders::new(1, Vec::new());
+        recorders.set_window(0, u64::MAX);
+        recorders.of_slot(0).record(0, 0, 0, HIGHEST_NS + 1, Ending::Done);
+        let task = recorders.task();
+        assert_eq!(task.clipped, 1);
+        assert_eq!(task.latency.count(), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! `async-std`: discontinued upstream (RUSTSEC-2025-0052); raced because people still run it.
+//!
+//! Its pools are global to the process and sized once from the environment, so the trial's process is started
+//! with `ASYNC_STD_THREAD_COUNT` and `BLOCKING_MAX_THREADS` set ([`super::environment`]). It shares its reactor
+//! (async-io) and its blocking pool with smol: equal numbers are to be expected.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use async_std::{net::TcpStream, task::JoinHandle};
+
+use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, futures_stream::FuturesStream};
+
+/// async-std's global executor.
+#[derive(Clone)]
+pub struct AsyncStd {
+    setup: Setup,
+}
+
+/// A started task; cancelled when the handle is dropped, as tasks of other executors are.
+pub struct Joining<T>(Option<JoinHandle<T>>);
+
+impl<T> Future for Joining<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // A future is not polled again after it was ready, so the handle is there.
+        #[expect(clippy::expect_used, reason = "polling a finished future breaks the contract of Future")]
+        let handle = self.0.as_mut().expect("polled after completion");
+        let polled = Pin::new(handle).poll(context);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl<T> Drop for Joining<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = self.0.take() {
+            // The first poll of `cancel` marks the task; all later ones would only wait for it to notice.
+            let _ = pin!(handle.cancel()).poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+impl Runtime for AsyncStd {
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "async-std",
+        doc: "async-std, discontinued upstream (RUSTSEC-2025-0052).",
+        scheduled: true,
+        ..ExecutorInfo::PATTERN
+    };
+
+    type Conn = FuturesStream<TcpStream>;
+    type Join<T: Send + 'static> = Joining<T>;
+
+    fn start(setup: &Setup) -> io::Result<Self> {
+        Ok(Self { setup: setup.clone() })
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        async_std::task::block_on(future)
+    }
+
+    fn spawn<F>(&self, future: F) -> io::Result<Joining<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Ok(Joining(Some(async_std::task::spawn(future))))
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(FuturesStream(stream))
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
+        async_std::task::sleep(time)
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        async_std::future::timeout(limit, future).await.map_err(|_| Elapsed)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        async_std::task::yield_now()
+    }
+
+    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        async_std::task::spawn_blocking(work)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::from([
+            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
+            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
+            ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
+        ])
+    }
+}

@@ -1,0 +1,128 @@
+//! A blocking TCP stream behind hyper's asynchronous traits.
+
+use std::{
+    io::{self, IoSlice, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use super::{
+    super::fill::fill,
+    task::{Turn, deadline, expire, may_block},
+};
+use crate::clock;
+
+/// A TCP stream whose reads block, but only when the task has nothing else to do.
+pub struct BlockingStream {
+    socket: TcpStream,
+    read_limit: Option<Duration>,
+    write_limit: Option<Duration>,
+}
+
+impl BlockingStream {
+    /// Connects, at most until the task's deadline.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let socket = match deadline() {
+            None => TcpStream::connect(address)?,
+            Some(at) => TcpStream::connect_timeout(&address, left(at).unwrap_or(Duration::from_nanos(1)))?,
+        };
+        socket.set_nodelay(true)?;
+        Ok(Self { socket, read_limit: None, write_limit: None })
+    }
+
+    /// Sets the socket's read limit, only if it changes: limits are whole milliseconds, as the kernel keeps them.
+    fn limit_reads(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        if self.read_limit != limit {
+            self.socket.set_read_timeout(limit)?;
+            self.read_limit = limit;
+        }
+        Ok(())
+    }
+
+    fn limit_writes(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        if self.write_limit != limit {
+            self.socket.set_write_timeout(limit)?;
+            self.write_limit = limit;
+        }
+        Ok(())
+    }
+
+    /// One blocking call, repeated if the socket's coarser clock gave up before the deadline.
+    fn until(
+        &mut self,
+        deadline: Option<u64>,
+        set_limit: fn(&mut Self, Option<Duration>) -> io::Result<()>,
+        mut call: impl FnMut(&mut TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let limit = match deadline.map(|at| (at, left(at))) {
+                Some((at, None)) => {
+                    expire(at);
+                    return Poll::Pending;
+                }
+                Some((_, some)) => some,
+                None => None,
+            };
+            set_limit(self, limit)?;
+            match call(&mut self.socket) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+}
+
+/// The time left until `at_ns`, rounded up to whole milliseconds; none if it has passed.
+fn left(at_ns: u64) -> Option<Duration> {
+    let left = at_ns.saturating_sub(clock::now_ns());
+    (left > 0).then(|| Duration::from_millis(left.div_ceil(1_000_000)))
+}
+
+impl Read for BlockingStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Turn::Block(deadline) = may_block(context) else { return Poll::Pending };
+        let mut pending = false;
+        let filled = fill(buffer, |free| match self.until(deadline, Self::limit_reads, |socket| socket.read(free)) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                pending = true;
+                Ok(0)
+            }
+        });
+        if pending { Poll::Pending } else { Poll::Ready(filled) }
+    }
+}
+
+impl Write for BlockingStream {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.until(deadline(), Self::limit_writes, |socket| socket.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.until(deadline(), Self::limit_writes, |socket| socket.write_vectored(parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.shutdown(Shutdown::Write))
+    }
+}

@@ -1,0 +1,181 @@
+//! The task that a thread runs: its driver, its sleep and its deadlines.
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::Thread,
+    time::Duration,
+};
+
+use super::super::Elapsed;
+use crate::clock;
+
+/// What the driver and the streams of one task tell each other.
+#[derive(Default)]
+struct Task {
+    /// Set by a stream that can only go on by blocking: who polled it.
+    wants_to_block: Option<Waker>,
+    /// Set by the driver: the next poll of a stream may block once.
+    may_block: bool,
+    /// The innermost deadline.
+    deadline_ns: Option<u64>,
+    /// A deadline that has passed and whose time-out has not yet taken notice.
+    expired_ns: Option<u64>,
+}
+
+thread_local! {
+    static TASK: RefCell<Task> = RefCell::new(Task::default());
+    static PARKER: (Arc<Parker>, Waker) = {
+        let parker = Arc::new(Parker { thread: std::thread::current(), woken: AtomicBool::new(false) });
+        (parker.clone(), parker.into())
+    };
+}
+
+fn with_task<T>(change: impl FnOnce(&mut Task) -> T) -> T {
+    TASK.with_borrow_mut(change)
+}
+
+/// Wakes the thread that drives a task.
+struct Parker {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // A thread that wakes itself is not parked, so the system call can be saved.
+        if !self.woken.swap(true, Ordering::Release) && std::thread::current().id() != self.thread.id() {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// Runs a future to its end on this thread. May be nested: a task that waits for its own children runs them.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let outer = with_task(std::mem::take);
+    let output = PARKER.with(|(parker, waker)| drive(future, parker, waker));
+    with_task(|task| *task = outer);
+    // The inner task may have taken a wake-up that was meant for the outer one; one more poll is harmless.
+    PARKER.with(|(parker, _)| parker.woken.store(true, Ordering::Release));
+    output
+}
+
+fn drive<F: Future>(future: F, parker: &Parker, waker: &Waker) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        if !parker.woken.swap(false, Ordering::Acquire) && !allow_blocking(parker, waker) {
+            park(parker);
+        }
+    }
+}
+
+/// Lets the stream that asked for it block on its next poll; false if none asked.
+fn allow_blocking(parker: &Parker, own: &Waker) -> bool {
+    let Some(asked_by) = with_task(|task| task.wants_to_block.take()) else { return false };
+    with_task(|task| task.may_block = true);
+    if !asked_by.will_wake(own) {
+        // Groups of futures (FuturesUnordered, h2) poll only the child that was woken.
+        asked_by.wake();
+        parker.woken.store(false, Ordering::Relaxed);
+    }
+    true
+}
+
+fn park(parker: &Parker) {
+    while !parker.woken.swap(false, Ordering::Acquire) {
+        std::thread::park();
+    }
+}
+
+/// What a stream may do now.
+pub(super) enum Turn {
+    /// Block, at most until this deadline.
+    Block(Option<u64>),
+    /// Return `Pending`: the driver will come back when nothing else can be done.
+    Wait,
+}
+
+/// Asked by a stream before it reads.
+pub(super) fn may_block(context: &mut Context<'_>) -> Turn {
+    with_task(|task| {
+        if std::mem::take(&mut task.may_block) {
+            return Turn::Block(task.deadline_ns);
+        }
+        match &task.wants_to_block {
+            Some(waker) if waker.will_wake(context.waker()) => {}
+            _ => task.wants_to_block = Some(context.waker().clone()),
+        }
+        Turn::Wait
+    })
+}
+
+/// The innermost deadline, for calls that are made at once.
+pub(super) fn deadline() -> Option<u64> {
+    with_task(|task| task.deadline_ns)
+}
+
+/// Told by a stream or a sleep that had to stop at the deadline; it then returns `Pending`, and the time-out ends it.
+pub(super) fn expire(deadline_ns: u64) {
+    with_task(|task| task.expired_ns = Some(deadline_ns));
+}
+
+/// Sleeps this thread, at most until the deadline.
+pub async fn sleep(time: Duration) {
+    let mut slept = false;
+    poll_fn(|_| {
+        if slept {
+            return Poll::Pending;
+        }
+        slept = true;
+        let until = clock::now_ns().saturating_add(time.as_nanos() as u64);
+        match deadline() {
+            Some(deadline) if deadline < until => {
+                clock::sleep_until(deadline);
+                expire(deadline);
+                Poll::Pending
+            }
+            _ => {
+                std::thread::sleep(time);
+                Poll::Ready(())
+            }
+        }
+    })
+    .await;
+}
+
+/// Ends `future` at the deadline: the blocking call that is under way then returns, and the future is dropped.
+pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let own = clock::now_ns().saturating_add(limit.as_nanos() as u64);
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let outer = with_task(|task| {
+            let inner = task.deadline_ns.map_or(own, |outer| outer.min(own));
+            task.deadline_ns.replace(inner)
+        });
+        let polled = future.as_mut().poll(context);
+        let expired = with_task(|task| {
+            task.deadline_ns = outer;
+            task.expired_ns.take_if(|at| *at == own).is_some()
+        });
+        match polled {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending if expired => Poll::Ready(Err(Elapsed)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}

@@ -1,0 +1,83 @@
+//! `sequential`: one thread, one task after another; what everything else is compared with.
+
+use std::{
+    future::{Future, Ready, ready},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use super::{
+    Elapsed, ExecutorInfo, Facts, Runtime, Setup,
+    blocking::{self, BlockingStream},
+};
+
+/// Runs each task to its end where it is started.
+#[derive(Clone)]
+pub struct Sequential;
+
+impl Runtime for Sequential {
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "sequential",
+        doc: "One thread, one task after another.",
+        serial: true,
+        ..ExecutorInfo::PATTERN
+    };
+
+    type Conn = BlockingStream;
+    type Join<T: Send + 'static> = Ready<T>;
+
+    fn start(_: &Setup) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        blocking::block_on(future)
+    }
+
+    fn spawn<F>(&self, future: F) -> io::Result<Ready<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        Ok(ready(blocking::block_on(future)))
+    }
+
+    fn slots(&self, _concurrency: u64) -> u64 {
+        1
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
+        BlockingStream::connect(address)
+    }
+
+    async fn sleep(time: Duration) {
+        blocking::sleep(time).await;
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        blocking::timeout(limit, future).await
+    }
+
+    async fn yield_now() {}
+
+    async fn unblock<T, W>(work: W) -> T
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        work()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::from([
+            ("threads for tasks".into(), "1".into()),
+            ("blocking work".into(), "inline".into()),
+            ("stream".into(), "blocking socket".into()),
+        ])
+    }
+}

@@ -1,0 +1,142 @@
+//! What an executor is: the trait that each implements, and what is known of it without starting it.
+
+use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::Queue;
+
+/// What is known of an executor without starting it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecutorInfo {
+    /// Its name in scenarios and cells.
+    pub name: &'static str,
+    /// What it is, in one sentence.
+    pub doc: &'static str,
+    /// Whether at most one task runs at a time.
+    pub serial: bool,
+    /// Whether each task or client is an OS thread of its own, so that the limits on threads apply.
+    pub thread_per_task: bool,
+    /// Whether it has a fixed number of threads for tasks, which its label shows.
+    pub pooled: bool,
+    /// Whether `workers` sets its number of scheduler threads.
+    pub scheduled: bool,
+}
+
+impl ExecutorInfo {
+    /// The pattern that each entry of the table overrides.
+    pub const PATTERN: Self =
+        Self { name: "", doc: "", serial: false, thread_per_task: false, pooled: false, scheduled: false };
+}
+
+/// How an executor is set up: the same for all of them, as far as it applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Scheduler threads.
+    pub workers: usize,
+    /// Threads of the thread pool, and the cap of every pool for blocking work.
+    pub pool_size: usize,
+    /// Stack of each thread that a blocking executor starts, in bytes; none: 2 MiB, Rust's default.
+    pub stack_size: Option<u64>,
+}
+
+/// What an executor says of itself, for the fairness manifest: label and value.
+pub type Facts = BTreeMap<String, String>;
+
+/// A time-out ended a future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elapsed;
+
+/// An executor with its native primitives.
+///
+/// Blocking executors implement it too: their futures are driven by a small `block_on` over blocking sockets,
+/// so that the system calls are those of hand-written blocking code (`blocking/`).
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// What is known of it without starting it.
+    const INFO: ExecutorInfo;
+
+    /// Its TCP stream.
+    type Conn: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
+    /// A started task's handle. Dropping it before it is ready gives the task up where the executor can.
+    type Join<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
+
+    /// Starts the executor's threads.
+    fn start(setup: &Setup) -> io::Result<Self>;
+
+    /// Runs a future to its end on the calling thread, inside the executor.
+    fn block_on<F: Future>(&self, future: F) -> F::Output;
+
+    /// Starts a task. An error means that the system refused a thread.
+    fn spawn<F>(&self, future: F) -> io::Result<Self::Join<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static;
+
+    /// How many of `concurrency` tasks run at once at most: each of them owns a slot with its connections.
+    fn slots(&self, concurrency: u64) -> u64 {
+        concurrency
+    }
+
+    /// The queue in which tasks wait for one of a fixed number of workers, where there is one.
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        None
+    }
+
+    /// Opens a TCP connection without delay (`TCP_NODELAY`).
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send;
+
+    /// Waits with the native timer.
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Ends `future` after `limit` with the native timer.
+    fn timeout<F>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send;
+
+    /// Lets other tasks run, where they can only run if this one steps back.
+    fn yield_now() -> impl Future<Output = ()> + Send;
+
+    /// Runs blocking work where it does not hold up the scheduler: inline where there is none.
+    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static;
+
+    /// What the executor says of itself.
+    fn facts(&self) -> Facts;
+
+    /// Ends the executor's threads.
+    fn stop(self) {}
+}
+
+/// Something to be done with an executor that is only known by name.
+pub trait Visitor {
+    /// What comes of it.
+    type Output;
+    /// Does it with this executor.
+    fn visit<R: Runtime>(self) -> Self::Output;
+}
+
+/// Writes the table of executors from one line each.
+macro_rules! executors {
+    ($($(#[$gate:meta])* $path:path,)*) => {
+        /// All executors of this build, in the order in which they are shown.
+        pub const EXECUTORS: &[ExecutorInfo] = &[$($(#[$gate])* <$path as Runtime>::INFO,)*];
+
+        /// Calls the visitor with the executor called `name`; `None` if this build has none of that name.
+        pub fn dispatch<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
+            $($(#[$gate])*
+            if name == <$path as Runtime>::INFO.name {
+                return Some(visitor.visit::<$path>());
+            })*
+            None
+        }
+
+        /// Looks an executor up by name.
+        pub fn executor(name: &str) -> Option<&'static ExecutorInfo> {
+            EXECUTORS.iter().find(|info| info.name == name)
+        }
+    };
+}
+pub(super) use executors;

@@ -1,0 +1,230 @@
+//! `thread-pool`: a fixed number of OS threads and one first-in-first-out queue.
+//!
+//! A worker that waits for jobs which its own task has started runs those of them that nobody has taken yet, and
+//! parks otherwise. So nested jobs cannot deadlock (by induction on the tree of jobs), and no foreign work gets
+//! into the latency of the task that waits.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    Elapsed, ExecutorInfo, Facts, Queue, Runtime, Setup,
+    blocking::{self, BlockingStream},
+    queue::{Found, Job},
+    threads::DEFAULT_STACK,
+};
+
+/// A pool of worker threads.
+#[derive(Clone)]
+pub struct ThreadPool {
+    queue: Arc<Queue>,
+    workers: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    size: usize,
+    stack_size: usize,
+}
+
+/// A job in the pool: not begun, running, or done.
+struct PoolJob<F: Future> {
+    state: Mutex<JobState<F>>,
+}
+
+enum JobState<F: Future> {
+    Waiting(F),
+    Running(Option<Waker>),
+    Done(std::thread::Result<F::Output>),
+    Taken,
+}
+
+impl<F: Future> PoolJob<F> {
+    fn lock(&self) -> MutexGuard<'_, JobState<F>> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the job for running, if nobody has.
+    fn claim(&self) -> Option<F> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, JobState::Running(None)) {
+            JobState::Waiting(future) => Some(future),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    fn finish(&self, output: std::thread::Result<F::Output>) {
+        let before = std::mem::replace(&mut *self.lock(), JobState::Done(output));
+        if let JobState::Running(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+impl<F> Job for PoolJob<F>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    fn run(&self) {
+        if let Some(future) = self.claim() {
+            let run = std::panic::AssertUnwindSafe(|| blocking::block_on(future));
+            self.finish(std::panic::catch_unwind(run));
+        }
+    }
+}
+
+/// What the waiting task needs of a job, whatever its future is.
+trait Awaited<T>: Job {
+    /// The output; or nothing, and `waker` is woken when it is there.
+    fn poll_output(&self, waker: &Waker) -> Poll<std::thread::Result<T>>;
+    /// Forgets a job that has not begun.
+    fn give_up(&self);
+}
+
+impl<F> Awaited<F::Output> for PoolJob<F>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    fn poll_output(&self, waker: &Waker) -> Poll<std::thread::Result<F::Output>> {
+        self.run();
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, JobState::Taken) {
+            JobState::Done(output) => Poll::Ready(output),
+            _ => {
+                *state = JobState::Running(Some(waker.clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn give_up(&self) {
+        drop(self.claim());
+    }
+}
+
+/// A started job's handle.
+pub struct PoolJoin<T>(Arc<dyn Awaited<T>>);
+
+impl<T> Future for PoolJoin<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        self.0.poll_output(context.waker()).map(|output| match output {
+            Ok(output) => output,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+}
+
+impl<T> Drop for PoolJoin<T> {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+fn work(queue: &Queue) {
+    while let Found::Job(job) = queue.next_job() {
+        job.run();
+    }
+}
+
+impl Runtime for ThreadPool {
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "thread-pool",
+        doc: "A fixed number of OS threads and one first-in-first-out queue.",
+        pooled: true,
+        ..ExecutorInfo::PATTERN
+    };
+
+    type Conn = BlockingStream;
+    type Join<T: Send + 'static> = PoolJoin<T>;
+
+    fn start(setup: &Setup) -> io::Result<Self> {
+        let stack_size = setup.stack_size.unwrap_or(DEFAULT_STACK) as usize;
+        let queue = Arc::new(Queue::default());
+        let workers: io::Result<Vec<_>> = (0..setup.pool_size)
+            .map(|number| {
+                let queue = queue.clone();
+                let builder = Builder::new().name(format!("pool-{number}")).stack_size(stack_size);
+                builder.spawn(move || work(&queue))
+            })
+            .collect();
+        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)), size: setup.pool_size, stack_size })
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        blocking::block_on(future)
+    }
+
+    fn spawn<F>(&self, future: F) -> io::Result<PoolJoin<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let job = Arc::new(PoolJob { state: Mutex::new(JobState::Waiting(future)) });
+        self.queue.push_job(job.clone());
+        Ok(PoolJoin(job))
+    }
+
+    fn slots(&self, concurrency: u64) -> u64 {
+        concurrency.min(self.size as u64)
+    }
+
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        Some(&self.queue)
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
+        BlockingStream::connect(address)
+    }
+
+    async fn sleep(time: Duration) {
+        blocking::sleep(time).await;
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        blocking::timeout(limit, future).await
+    }
+
+    async fn yield_now() {}
+
+    async fn unblock<T, W>(work: W) -> T
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        work()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::from([
+            ("threads for tasks".into(), format!("{} in a pool", self.size)),
+            ("stack per thread".into(), crate::units::format_size(self.stack_size as u64)),
+            ("blocking work".into(), "inline".into()),
+            ("stream".into(), "blocking socket".into()),
+        ])
+    }
+
+    fn stop(self) {
+        self.queue.close();
+        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in workers {
+            // A worker cannot panic: jobs catch their own panics and hand them to whoever waits.
+            let _ = worker.join();
+        }
+    }
+}

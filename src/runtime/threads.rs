@@ -1,0 +1,114 @@
+//! `threads`: one OS thread per task or client, started when the task starts.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    Elapsed, ExecutorInfo, Facts, Runtime, Setup,
+    blocking::{self, BlockingStream},
+};
+
+/// The stack of a thread where the scenario does not say otherwise: Rust's own default, in bytes.
+pub(super) const DEFAULT_STACK: u64 = 2 * 1024 * 1024;
+
+/// Starts a thread per task.
+#[derive(Clone)]
+pub struct Threads {
+    stack_size: usize,
+    started: Arc<AtomicU64>,
+}
+
+/// A running thread; waiting for it blocks, as `join` does.
+pub struct Joining<T>(Option<JoinHandle<T>>);
+
+impl<T> Future for Joining<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+        // A future is not polled again after it was ready, so the handle is there.
+        #[expect(clippy::expect_used, reason = "polling a finished future breaks the contract of Future")]
+        let handle = self.0.take().expect("polled after completion");
+        match handle.join() {
+            Ok(output) => Poll::Ready(output),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Runtime for Threads {
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "threads",
+        doc: "One OS thread per task or client.",
+        thread_per_task: true,
+        ..ExecutorInfo::PATTERN
+    };
+
+    type Conn = BlockingStream;
+    type Join<T: Send + 'static> = Joining<T>;
+
+    fn start(setup: &Setup) -> io::Result<Self> {
+        let stack_size = setup.stack_size.unwrap_or(DEFAULT_STACK) as usize;
+        Ok(Self { stack_size, started: Arc::default() })
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        blocking::block_on(future)
+    }
+
+    fn spawn<F>(&self, future: F) -> io::Result<Joining<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let thread = Builder::new().stack_size(self.stack_size).spawn(move || blocking::block_on(future))?;
+        self.started.fetch_add(1, Ordering::Relaxed);
+        Ok(Joining(Some(thread)))
+    }
+
+    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
+        BlockingStream::connect(address)
+    }
+
+    async fn sleep(time: Duration) {
+        blocking::sleep(time).await;
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        blocking::timeout(limit, future).await
+    }
+
+    async fn yield_now() {}
+
+    async fn unblock<T, W>(work: W) -> T
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        work()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::from([
+            ("threads for tasks".into(), "one per task".into()),
+            ("threads started".into(), self.started.load(Ordering::Relaxed).to_string()),
+            ("stack per thread".into(), crate::units::format_size(self.stack_size as u64)),
+            ("blocking work".into(), "inline".into()),
+            ("stream".into(), "blocking socket".into()),
+        ])
+    }
+}

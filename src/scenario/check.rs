@@ -1,0 +1,152 @@
+//! Rules between the tables of a file.
+
+use super::{
+    LoadKind, Param, Slo, check_tasks, slo,
+    sweep::Axis,
+    wire::{ExecutorName, File, SloTable},
+};
+use crate::config::{Diagnostics, position, quote, suggest};
+
+/// Checks everything that no table can know by itself, and looks up what the limits are about.
+pub(super) fn check(file: &File, axes: &[Axis], text: &str, diagnostics: &mut Diagnostics) -> Vec<Slo> {
+    check_load(file, diagnostics);
+    check_executors(file, diagnostics);
+    check_claims(file, diagnostics);
+    check_tasks::check(file, diagnostics);
+    let slos = file.slos.iter().filter_map(|table| read_slo(table, file, axes, text, diagnostics));
+    slos.collect()
+}
+
+fn check_load(file: &File, diagnostics: &mut Diagnostics) {
+    let [(_, load)] = file.load.0.as_slice() else {
+        check_number_of_loads(file, diagnostics);
+        return;
+    };
+    let Some(load) = load else { return };
+    let Some(span) = &file.run.duration else {
+        check_watchdog(file, load.kind, diagnostics);
+        return;
+    };
+    let why = match load.kind {
+        LoadKind::Batch { .. } => "a batch ends when its tasks are done",
+        LoadKind::Closed { tasks: Some(_), .. } => "the load ends after its `tasks`",
+        LoadKind::Closed { .. } => {
+            check_watchdog(file, load.kind, diagnostics);
+            return;
+        }
+    };
+    let message = format!("`duration` has no meaning here: {why}");
+    diagnostics.error(span.clone(), message, Some("remove `duration`".to_owned()));
+}
+
+fn check_number_of_loads(file: &File, diagnostics: &mut Diagnostics) {
+    match file.load.0.get(1) {
+        Some((second, _)) => {
+            let help = "keep one [load.x] table; the others belong into scenarios of their own".to_owned();
+            diagnostics.error(second.span.clone(), "a scenario has exactly one load", Some(help));
+        }
+        None => diagnostics.error(
+            file.load_span.clone(),
+            "expected exactly one load, found none",
+            Some("add a table such as [load.clients] with `task` and `batch` or `closed`".to_owned()),
+        ),
+    }
+}
+
+/// A watchdog that barks before a trial can end kills them all.
+fn check_watchdog(file: &File, kind: LoadKind, diagnostics: &mut Diagnostics) {
+    let run = &file.run.settings;
+    let timed = matches!(kind, LoadKind::Closed { tasks: None, .. });
+    if let Some(span) = file.run.timeout.as_ref().or(file.run.duration.as_ref())
+        && timed
+        && run.timeout <= run.warmup.saturating_add(run.duration)
+    {
+        let help = "make `timeout` longer than `warmup` and `duration` together".to_owned();
+        diagnostics.error(span.clone(), "every trial would be killed before it ends", Some(help));
+    }
+}
+
+fn check_executors(file: &File, diagnostics: &mut Diagnostics) {
+    let names = file.executors.names.as_deref().unwrap_or_default();
+    for (at, ExecutorName(name)) in names.iter().enumerate() {
+        if names[..at].iter().any(|earlier| earlier.0 == *name) {
+            diagnostics.error(name.span.clone(), format!("`{}` stands twice in `use`", name.text), None);
+        }
+    }
+    if let Some(ExecutorName(baseline)) = &file.executors.baseline
+        && !is_used(file, &baseline.text)
+    {
+        let help = format!("add it to `use`, or take another baseline: {}", used(names));
+        diagnostics.error(
+            baseline.span.clone(),
+            format!("the baseline `{}` is not in `use`", baseline.text),
+            Some(help),
+        );
+    }
+}
+
+fn check_claims(file: &File, diagnostics: &mut Diagnostics) {
+    for name in file.claims.iter().flat_map(|table| &table.executors).filter(|name| !is_used(file, &name.text)) {
+        let help = format!("add it to `use`; in use: {}", used(file.executors.names.as_deref().unwrap_or_default()));
+        diagnostics.error(name.span.clone(), format!("the executor `{}` is not in `use`", name.text), Some(help));
+    }
+}
+
+fn is_used(file: &File, name: &str) -> bool {
+    file.executors.names.as_ref().is_none_or(|names| names.iter().any(|used| used.0.text == name))
+}
+
+fn used(names: &[ExecutorName]) -> String {
+    names.iter().map(|name| name.0.text.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn read_slo(table: &SloTable, file: &File, axes: &[Axis], text: &str, diagnostics: &mut Diagnostics) -> Option<Slo> {
+    check_only(table, axes, diagnostics);
+    let span = &table.assert.span;
+    let parsed = slo::parse(&table.assert.text);
+    let parsed = parsed.map_err(|(message, help)| diagnostics.error(span.clone(), message, help)).ok()?;
+    let subjects = subjects(file);
+    if !subjects.contains(&parsed.subject) {
+        // It may stand in a part of the file that could not be read.
+        if !check_tasks::is_whole(file) {
+            return None;
+        }
+        let help = suggest(parsed.subject, "measured tasks and steps", subjects);
+        let message = format!("no measured task or named step is called {}", quote(parsed.subject));
+        diagnostics.error(span.clone(), message, Some(help));
+        return None;
+    }
+    let only = table.only.iter();
+    Some(Slo {
+        assert: table.assert.text.clone(),
+        subject: parsed.subject.to_owned(),
+        metric: parsed.metric,
+        comparison: parsed.comparison,
+        limit: parsed.limit,
+        only: only.map(|(name, value)| Param { name: name.text.clone(), value: value.0.value.to_string() }).collect(),
+        line: position(text, span.start).0,
+    })
+}
+
+/// What has a histogram: the task of the load, and every named step.
+fn subjects(file: &File) -> Vec<&str> {
+    let loads = file.load.0.iter().filter_map(|(_, load)| Some(load.as_ref()?.task.text.as_str()));
+    loads.chain(check_tasks::steps(file).filter_map(|step| step.plan.name.as_deref())).collect()
+}
+
+fn check_only(table: &SloTable, axes: &[Axis], diagnostics: &mut Diagnostics) {
+    for (name, value) in &table.only {
+        let Some(axis) = axes.iter().find(|axis| axis.name == *name) else {
+            let help = suggest(&name.text, "swept parameters", axes.iter().map(|axis| axis.name.text.as_str()));
+            diagnostics.error(name.span.clone(), format!("{} is not swept", quote(&name.text)), Some(help));
+            continue;
+        };
+        let shown = value.0.value.to_string();
+        let values: Vec<String> = axis.values.iter().map(ToString::to_string).collect();
+        if !values.contains(&shown) {
+            let help = format!("values: {}", values.join(", "));
+            let message = format!("`{}` never has the value {}", name.text, quote(&shown));
+            diagnostics.error(value.0.span.clone(), message, Some(help));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the command line changes about a scenario.
+
+use std::time::Duration;
+
+use super::{RunSettings, Variant};
+use crate::{
+    config::{quote, suggest},
+    runtime::{EXECUTORS, executor},
+};
+
+/// Changes to a scenario from outside its file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `-p name=value`: a parameter's value; one that is swept gets this value alone.
+    pub params: Vec<(String, String)>,
+    /// `-P name=1,2,4`: a sweep over a parameter, in place of its value or its sweep.
+    pub sweeps: Vec<(String, Vec<String>)>,
+    /// Passes over all cells.
+    pub rounds: Option<u32>,
+    /// How long a closed load is measured; without meaning for a batch.
+    pub duration: Option<Duration>,
+    /// Run before measuring.
+    pub warmup: Option<Duration>,
+    /// The seed of every draw.
+    pub seed: Option<u64>,
+    /// The watchdog of a trial.
+    pub timeout: Option<Duration>,
+    /// The executors that are raced; empty: those of the file.
+    pub executors: Vec<String>,
+}
+
+impl Overrides {
+    /// Why the values make no sense in any scenario, if so. Parameters are looked up in each scenario.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.rounds == Some(0) {
+            return Some("at least 1 round is needed".to_owned());
+        }
+        if self.duration.is_some_and(|duration| duration.is_zero()) || self.timeout.is_some_and(|time| time.is_zero()) {
+            return Some("durations and time-outs must be above zero".to_owned());
+        }
+        let unknown = self.executors.iter().find(|name| executor(name).is_none())?;
+        let help = suggest(unknown, "executors", EXECUTORS.iter().map(|info| info.name));
+        Some(format!("unknown executor {}: {help}", quote(unknown)))
+    }
+
+    /// Applies everything but the parameters, which were filled in before the file was read.
+    pub(super) fn apply(&self, variant: &mut Variant) {
+        let run = &mut variant.run;
+        *run = RunSettings {
+            rounds: self.rounds.unwrap_or(run.rounds),
+            warmup: self.warmup.unwrap_or(run.warmup),
+            duration: self.duration.unwrap_or(run.duration),
+            timeout: self.timeout.unwrap_or(run.timeout),
+            seed: self.seed.unwrap_or(run.seed),
+        };
+        if self.executors.is_empty() {
+            return;
+        }
+        let chosen = EXECUTORS.iter().map(|info| info.name).filter(|name| self.executors.iter().any(|n| n == name));
+        let executors = &mut variant.executors;
+        executors.names = chosen.map(str::to_owned).collect();
+        if !executors.names.contains(&executors.baseline) {
+            executors.baseline = default_baseline(&executors.names);
+        }
+    }
+}
+
+/// `thread-pool` if it is raced, else the first.
+pub(super) fn default_baseline(names: &[String]) -> String {
+    let pool = names.iter().find(|name| *name == "thread-pool");
+    pool.or(names.first()).cloned().unwrap_or_default()
+}

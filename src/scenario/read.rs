@@ -1,0 +1,363 @@
+//! Reading a scenario: parse, fill in parameters, read each variant, check it, and build what it means.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    ExecutorSettings, Load, NamedTarget, Overrides, Param, Scenario, Task, Variant, check,
+    overrides::default_baseline,
+    sweep::{Combination, Matrix},
+    wire::{ExecutorsTable, File, Head},
+};
+use crate::{
+    config::{Diagnostic, Diagnostics, Field as _, Fields, MOST_BYTES, Node, Value, parse, render},
+    runtime::EXECUTORS,
+};
+
+/// Why a scenario cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error("{}", render(path, text, diagnostics, false).trim_end())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Its text.
+        text: String,
+        /// What is wrong with it, in file order.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The command line asks for something that the scenario does not have.
+    #[error("{}: {message}", path.display())]
+    Override {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the remedy.
+        message: String,
+    },
+}
+
+impl ScenarioError {
+    /// The error as it is shown to people, with or without colour.
+    pub fn render(&self, color: bool) -> String {
+        match self {
+            Self::Invalid { path, text, diagnostics } => render(path, text, diagnostics, color),
+            Self::Unreadable { source, .. } => format!("error: {self}: {source}\n"),
+            Self::Override { .. } => format!("error: {self}\n"),
+        }
+    }
+}
+
+/// Reads a scenario file.
+pub fn read(path: &Path, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+    let unreadable = |source| ScenarioError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to see that it is too much.
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    from_bytes(path, &bytes, overrides)
+}
+
+/// Reads a scenario from the bytes of a file, which should be UTF-8.
+pub fn from_bytes(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return from_text(path, text, overrides),
+        // The limit may have cut a character in half; it is the length that is wrong then.
+        Err(_) if bytes.len() > MOST_BYTES => return from_text(path, &String::from_utf8_lossy(bytes), overrides),
+        Err(error) => error,
+    };
+    let at = error.valid_up_to();
+    let diagnostic = Diagnostic {
+        span: at..at,
+        message: format!("the file is not UTF-8: byte 0x{:02x}", bytes[at]),
+        help: Some("save the file as UTF-8".to_owned()),
+    };
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    Err(ScenarioError::Invalid { path: path.to_owned(), text, diagnostics: vec![diagnostic] })
+}
+
+/// Reads a scenario from the text of a file.
+pub fn from_text(path: &Path, text: &str, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+    let mut diagnostics = Diagnostics::default();
+    let scenario = Reader { path, text, overrides }.scenario(&mut diagnostics)?;
+    let diagnostics = diagnostics.into_sorted();
+    match scenario {
+        Some(scenario) if diagnostics.is_empty() => Ok(scenario),
+        _ => Err(ScenarioError::Invalid { path: path.to_owned(), text: text.to_owned(), diagnostics }),
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    overrides: &'a Overrides,
+}
+
+impl Reader<'_> {
+    fn scenario(&self, diagnostics: &mut Diagnostics) -> Result<Option<Scenario>, ScenarioError> {
+        let root = parse(self.text, diagnostics);
+        let Some(head) = read_head(&root, diagnostics) else { return Ok(None) };
+        let mut matrix = Matrix::new(&head, diagnostics);
+        let axes = matrix.axes.clone();
+        let problem = self.overrides.problem().or_else(|| matrix.apply(self.overrides).err());
+        if let Some(message) = problem.filter(|_| diagnostics.is_empty()) {
+            return Err(ScenarioError::Override { path: self.path.to_owned(), message });
+        }
+        if !diagnostics.is_recovering() {
+            matrix.check(&used_parameters(&root), diagnostics);
+        }
+        let mut scenario = Scenario {
+            path: self.path.to_owned(),
+            text: self.text.to_owned(),
+            name: head.name,
+            question: head.question,
+            variants: Vec::new(),
+            claims: Vec::new(),
+            slos: Vec::new(),
+        };
+        let combinations = matrix.combinations();
+        let mut tally = Tally::default();
+        for combination in &combinations {
+            let mut found = diagnostics.fork();
+            let file = read_file(&root, combination, &mut found);
+            if let Some(file) = file.as_ref().filter(|_| !found.is_recovering()) {
+                let slos = check::check(file, &axes, self.text, &mut found);
+                // Claims and limits hold for all variants, and are the same in each.
+                scenario.slos = slos;
+                scenario.claims = file.claims.iter().map(|table| table.claim.clone()).collect();
+                scenario.variants.extend(build(file, combination));
+            }
+            tally.add(found, &combination.params);
+        }
+        tally.report(combinations.len(), diagnostics);
+        scenario.variants.iter_mut().for_each(|variant| self.overrides.apply(variant));
+        Ok(Some(scenario))
+    }
+}
+
+/// Reads what is the same in all variants.
+fn read_head(root: &Node, diagnostics: &mut Diagnostics) -> Option<Head> {
+    let mut fields = Fields::of(root, diagnostics)?;
+    let head = Head::read(&mut fields);
+    fields.leave(diagnostics);
+    head
+}
+
+/// The names of the parameters that the file uses outside its head.
+fn used_parameters(root: &Node) -> BTreeSet<&str> {
+    let mut used = BTreeSet::new();
+    let body = root.entries().iter().filter(|(name, _)| !Head::KEYS.contains(&name.text.as_str()));
+    body.for_each(|(_, node)| node.parameters(&mut used));
+    used
+}
+
+/// Reads the whole file with one combination of values.
+fn read_file(root: &Node, combination: &Combination, diagnostics: &mut Diagnostics) -> Option<File> {
+    let entries = root.entries().iter().map(|(name, node)| {
+        let is_head = Head::KEYS.contains(&name.text.as_str());
+        let node = if is_head { node.clone() } else { node.substitute(&combination.values, diagnostics) };
+        (name.clone(), node)
+    });
+    let filled = Node { span: root.span.clone(), value: Value::Table(entries.collect()) };
+    File::read(&filled, diagnostics)
+}
+
+/// What a checked file means; `None` where an error was reported.
+fn build(file: &File, combination: &Combination) -> Option<Variant> {
+    let (name, load) = file.load.0.first()?;
+    let load = load.as_ref()?;
+    let targets =
+        file.targets.0.iter().map(|(name, spec)| Some(NamedTarget { name: name.text.clone(), spec: spec.clone()? }));
+    let tasks = file.tasks.0.iter().map(|(name, task)| {
+        let steps = task.as_ref()?.steps.iter().map(|step| step.plan.clone()).collect();
+        Some(Task { name: name.text.clone(), steps })
+    });
+    Some(Variant {
+        params: combination.params.clone(),
+        run: file.run.settings.clone(),
+        executors: build_executors(&file.executors),
+        targets: targets.collect::<Option<_>>()?,
+        tasks: tasks.collect::<Option<_>>()?,
+        load: Load { name: name.text.clone(), task: load.task.clone(), kind: load.kind },
+    })
+}
+
+fn build_executors(table: &ExecutorsTable) -> ExecutorSettings {
+    let names: Vec<String> = match &table.names {
+        Some(names) => names.iter().map(|name| name.0.text.clone()).collect(),
+        None => EXECUTORS.iter().map(|info| info.name.to_owned()).collect(),
+    };
+    let baseline = table.baseline.as_ref().map(|name| name.0.text.clone());
+    ExecutorSettings {
+        baseline: baseline.unwrap_or_else(|| default_baseline(&names)),
+        names,
+        workers: table.workers.map(std::num::NonZeroUsize::get),
+        pool_size: table.pool.size.get(),
+        stack_size: table.stack_size.map(|size| size.0),
+    }
+}
+
+/// The errors of all variants: one that only some have is shown with the values of the first of these.
+#[derive(Default)]
+struct Tally {
+    /// In the order in which they were found: the error, how many variants have it, and the first one's values.
+    found: Vec<(Diagnostic, usize, String)>,
+    index: HashMap<Diagnostic, usize>,
+}
+
+impl Tally {
+    fn add(&mut self, diagnostics: Diagnostics, params: &[Param]) {
+        for diagnostic in diagnostics.into_sorted() {
+            let at = *self.index.entry(diagnostic).or_insert_with_key(|diagnostic| {
+                let values: Vec<_> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
+                self.found.push((diagnostic.clone(), 0, values.join(", ")));
+                self.found.len() - 1
+            });
+            self.found[at].1 += 1;
+        }
+    }
+
+    fn report(self, variants: usize, diagnostics: &mut Diagnostics) {
+        for (Diagnostic { span, message, help }, count, values) in self.found {
+            let message = if count < variants { format!("{message} (with {values})") } else { message };
+            diagnostics.error(span, message, help);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        scenario::{Comparison, Direction, LoadKind, OnTimeout, SloMetric},
+        units::Distribution,
+    };
+
+    const FULL: &str = include_str!("../../tests/it/valid/full.toml");
+
+    fn read_with(text: &str, overrides: &Overrides) -> Scenario {
+        from_text(Path::new("full.toml"), text, overrides).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn every_table_is_read() {
+        let scenario = read_with(FULL, &Overrides::default());
+        assert_eq!((scenario.name.as_str(), scenario.variants.len()), ("full", 6));
+        let variant = &scenario.variants[1];
+        assert_eq!(variant.run.rounds, 9);
+        assert_eq!(variant.run.duration, Duration::from_secs(5));
+        assert_eq!(variant.executors.names, ["tokio", "thread-pool", "sequential"]);
+        assert_eq!((variant.executors.baseline.as_str(), variant.executors.pool_size), ("thread-pool", 32));
+        assert_eq!((variant.executors.workers, variant.executors.stack_size), (Some(2), Some(64 * 1024)));
+        let step = &variant.tasks[0].steps[0];
+        assert_eq!((step.name.as_deref(), step.timeout), (Some("pause"), Some(Duration::from_millis(50))));
+        assert_eq!((step.on_timeout, step.spec.key()), (OnTimeout::Ignore, "sleep"));
+        let think = Duration::from_millis(3);
+        assert_eq!(variant.load.kind, LoadKind::Closed { concurrency: 1, think, tasks: None });
+        assert_eq!(scenario.claims[0].direction, Direction::AtLeast);
+        let slo = &scenario.slos[0];
+        assert_eq!(
+            (slo.subject.as_str(), slo.metric, slo.comparison),
+            ("request", SloMetric::Latency(0.99), Comparison::Below)
+        );
+        assert_eq!((slo.limit, slo.only[0].value.as_str()), (25e6, "8"));
+        assert!(FULL.lines().nth(slo.line - 1).unwrap().starts_with("assert"));
+    }
+
+    #[test]
+    fn variants_come_in_file_order_with_their_values_filled_in() {
+        let scenario = read_with(FULL, &Overrides::default());
+        let shown = scenario.variants.iter().map(|variant| {
+            variant.params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>().join(",")
+        });
+        let expected = [
+            "concurrency=1,wait=1ms",
+            "concurrency=1,wait=exp(2ms)",
+            "concurrency=8,wait=1ms",
+            "concurrency=8,wait=exp(2ms)",
+            "concurrency=64,wait=1ms",
+            "concurrency=64,wait=exp(2ms)",
+        ];
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+        let least = |at: usize| scenario.variants[at].tasks[0].steps[0].spec.cost(&|_| None).least;
+        assert_eq!(
+            (least(0), least(1)),
+            (Duration::from_millis(1), Distribution::Exp(Duration::from_millis(2)).least())
+        );
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let text =
+            "schema = 1\nname = 'x'\n[tasks.a]\nsteps = [{ noop = {} }]\n[load.b]\ntask = 'a'\nbatch = { tasks = 1 }";
+        let variant = read_with(text, &Overrides::default()).variants.remove(0);
+        let seconds = |duration: Duration| duration.as_secs();
+        let run = &variant.run;
+        assert_eq!((run.rounds, seconds(run.warmup), seconds(run.duration), seconds(run.timeout)), (7, 1, 5, 60));
+        assert_eq!((run.seed, variant.executors.pool_size, variant.executors.names.len()), (42, 64, EXECUTORS.len()));
+        assert_eq!(variant.executors.baseline, "thread-pool");
+        assert_eq!((variant.params.len(), variant.load.kind), (0, LoadKind::Batch { tasks: 1, repeat: None }));
+    }
+
+    #[test]
+    fn the_command_line_changes_parameters_and_settings() {
+        let overrides = Overrides {
+            params: vec![("wait".into(), "7ms".into())],
+            sweeps: vec![("times".into(), vec!["2".into(), "3".into()])],
+            rounds: Some(1),
+            executors: vec!["smol".into(), "tokio".into()],
+            ..Overrides::default()
+        };
+        let scenario = read_with(FULL, &overrides);
+        assert_eq!(scenario.variants.len(), 6);
+        let variant = &scenario.variants[1];
+        let values: Vec<_> = variant.params.iter().map(|param| param.value.as_str()).collect();
+        assert_eq!(values, ["1", "7ms", "3"]);
+        assert_eq!(variant.tasks[0].steps[0].spec.cost(&|_| None).least, Duration::from_millis(7));
+        assert_eq!((variant.run.rounds, variant.executors.baseline.as_str()), (1, "tokio"));
+        assert_eq!(variant.executors.names, ["tokio", "smol"]);
+    }
+
+    #[test]
+    fn the_command_line_is_checked_too() {
+        let message = |overrides| match from_text(Path::new("full.toml"), FULL, &overrides) {
+            Err(error @ ScenarioError::Override { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let param = |name: &str| Overrides { params: vec![(name.into(), "1".into())], ..Overrides::default() };
+        assert!(message(param("concurency")).contains("unknown parameter `concurency`: did you mean `concurrency`?"));
+        let sweeps = vec![("concurrency".to_owned(), Vec::new())];
+        assert!(message(Overrides { sweeps, ..Overrides::default() }).contains("no values"));
+        let executors = vec!["tokyo".to_owned()];
+        assert!(message(Overrides { executors, ..Overrides::default() }).contains("did you mean `tokio`?"));
+        assert!(message(Overrides { rounds: Some(0), ..Overrides::default() }).contains("1 round"));
+    }
+
+    #[test]
+    fn an_error_of_some_variants_names_the_first_of_them() {
+        let overrides =
+            Overrides { sweeps: vec![("concurrency".into(), vec!["8".into(), "0".into()])], ..Overrides::default() };
+        let error = from_text(Path::new("full.toml"), FULL, &overrides).unwrap_err().to_string();
+        assert!(error.contains("found 0 (with concurrency=0, wait=1ms)"), "{error}");
+        assert_eq!(error.matches("error: ").count(), 1, "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_says_so() {
+        let error = read(Path::new("no/such/file.toml"), &Overrides::default()).unwrap_err();
+        assert!(error.render(false).starts_with("error: cannot read no/such/file.toml: "), "{error}");
+    }
+}

@@ -1,0 +1,294 @@
+//! What follows from the tree of tasks: how often each step is executed, and how long a task takes at least.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{NamedTarget, OnTimeout, StepPlan, Task};
+use crate::{
+    step::{Child, Cost, Times},
+    target::TargetSpec,
+};
+
+/// How often a step is executed for each task of the load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reach {
+    /// Index of the task in which the step stands.
+    pub task: usize,
+    /// Index of the step in that task.
+    pub step: usize,
+    /// Executions per task of the load: exact, or the mean where chance or a time-out decides.
+    pub times: f64,
+    /// Whether `times` is the same for every task.
+    pub exact: bool,
+}
+
+/// How often each step is executed while the task called `root` is executed once, in the order of tasks and steps;
+/// steps that it does not reach are left out. The tasks must be validated: no cycles, no unknown names.
+pub fn reach(tasks: &[Task], root: &str) -> Vec<Reach> {
+    let mut count = Count { tasks: Tasks::new(tasks), reached: vec![Executions::NEVER; tasks.len()] };
+    for task in count.tasks.in_order_of_use(root) {
+        count.pass_on(task, tasks[task].name == root);
+    }
+    let reached = count.reached.iter().enumerate().filter(|(_, reached)| reached.times > 0.0);
+    let steps = reached.flat_map(|(task, reached)| {
+        let mut exact = reached.exact;
+        tasks[task].steps.iter().enumerate().map(move |(step, plan)| {
+            let here = Reach { task, step, times: reached.times, exact };
+            exact &= !may_skip(plan);
+            here
+        })
+    });
+    steps.collect()
+}
+
+/// The time of one task called `root`: a bound that it cannot be shorter than, and an estimate.
+///
+/// `concurrent` says whether the executor runs children at once; then the longest of them counts, else all.
+pub fn time_of_task(tasks: &[Task], targets: &[NamedTarget], root: &str, concurrent: bool) -> Cost {
+    let tasks = Tasks::new(tasks);
+    let mut order = tasks.in_order_of_use(root);
+    let mut clock = Clock { targets, concurrent, known: HashMap::new(), tasks };
+    // Children first, so that every task is computed once.
+    order.reverse();
+    let costs = order.iter().map(|task| clock.task(*task));
+    costs.last().unwrap_or_default()
+}
+
+/// Tasks by name.
+struct Tasks<'a> {
+    list: &'a [Task],
+    index: HashMap<&'a str, usize>,
+}
+
+impl<'a> Tasks<'a> {
+    fn new(list: &'a [Task]) -> Self {
+        Self { list, index: list.iter().enumerate().map(|(at, task)| (task.name.as_str(), at)).collect() }
+    }
+
+    /// The tasks that `root` reaches, each before those that it runs.
+    fn in_order_of_use(&self, root: &str) -> Vec<usize> {
+        let mut order = Vec::new();
+        let mut seen = vec![false; self.list.len()];
+        self.index.get(root).into_iter().for_each(|root| self.visit(*root, &mut seen, &mut order));
+        order.reverse();
+        order
+    }
+
+    fn visit(&self, task: usize, seen: &mut [bool], order: &mut Vec<usize>) {
+        if std::mem::replace(&mut seen[task], true) {
+            return;
+        }
+        for child in self.list[task].steps.iter().flat_map(|step| step.spec.children()) {
+            self.index.get(child.task.text.as_str()).into_iter().for_each(|child| self.visit(*child, seen, order));
+        }
+        order.push(task);
+    }
+}
+
+/// Whether the steps after this one, or a part of this one, may be left out.
+fn may_skip(plan: &StepPlan) -> bool {
+    plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip
+}
+
+/// Executions of one task.
+#[derive(Clone, Copy)]
+struct Executions {
+    times: f64,
+    exact: bool,
+}
+
+impl Executions {
+    const NEVER: Self = Self { times: 0.0, exact: true };
+}
+
+struct Count<'a> {
+    tasks: Tasks<'a>,
+    reached: Vec<Executions>,
+}
+
+impl Count<'_> {
+    /// Adds a task's executions to those of the tasks that it runs.
+    fn pass_on(&mut self, task: usize, is_root: bool) {
+        if is_root {
+            self.reached[task].times += 1.0;
+        }
+        let Executions { times, mut exact } = self.reached[task];
+        for plan in &self.tasks.list[task].steps {
+            // A time-out that is not a failure may cut a child short.
+            let cut = plan.timeout.is_some() && plan.on_timeout != OnTimeout::Fail;
+            for Child { task: child, times: each } in plan.spec.children() {
+                let Some(&child) = self.tasks.index.get(child.text.as_str()) else { continue };
+                let (factor, certain) = match each {
+                    Times::InOrder(count) | Times::AtOnce(count) => (count as f64, true),
+                    Times::Chance(chance) => (chance, chance >= 1.0 || chance <= 0.0),
+                };
+                self.reached[child].times += times * factor;
+                self.reached[child].exact &= exact && certain && !cut;
+            }
+            exact &= !may_skip(plan);
+        }
+    }
+}
+
+struct Clock<'a> {
+    tasks: Tasks<'a>,
+    targets: &'a [NamedTarget],
+    concurrent: bool,
+    known: HashMap<usize, Cost>,
+}
+
+impl Clock<'_> {
+    /// The time of a task, once those of the tasks that it runs are known.
+    fn task(&mut self, task: usize) -> Cost {
+        let mut total = Cost::default();
+        let mut shortest_exit: Option<Duration> = None;
+        for plan in &self.tasks.list[task].steps {
+            if let Some(timeout) = plan.timeout.filter(|_| may_skip(plan)) {
+                let exit = total.least.saturating_add(timeout);
+                shortest_exit = Some(shortest_exit.map_or(exit, |shortest| shortest.min(exit)));
+            }
+            total = in_sequence(total, self.step(plan));
+        }
+        total.least = shortest_exit.map_or(total.least, |exit| exit.min(total.least));
+        self.known.insert(task, total);
+        total
+    }
+
+    fn step(&self, plan: &StepPlan) -> Cost {
+        let target = |name: &str| -> Option<&TargetSpec> {
+            self.targets.iter().find(|target| target.name == name).map(|target| &target.spec)
+        };
+        let children = plan.spec.children().into_iter().map(|child| self.child(child));
+        let whole = children.fold(plan.spec.cost(&target), in_sequence);
+        match plan.timeout {
+            Some(timeout) => Cost { least: whole.least.min(timeout), mean: whole.mean.min(timeout) },
+            None => whole,
+        }
+    }
+
+    fn child(&self, child: Child<'_>) -> Cost {
+        let index = self.tasks.index.get(child.task.text.as_str());
+        let once = index.and_then(|task| self.known.get(task)).copied().unwrap_or_default();
+        match child.times {
+            Times::AtOnce(count) if self.concurrent => {
+                if count == 0 {
+                    Cost::default()
+                } else {
+                    once
+                }
+            }
+            Times::AtOnce(count) | Times::InOrder(count) => {
+                Cost { least: times(once.least, count as f64), mean: times(once.mean, count as f64) }
+            }
+            Times::Chance(chance) => {
+                Cost { least: if chance >= 1.0 { once.least } else { Duration::ZERO }, mean: times(once.mean, chance) }
+            }
+        }
+    }
+}
+
+fn in_sequence(first: Cost, second: Cost) -> Cost {
+    Cost { least: first.least.saturating_add(second.least), mean: first.mean.saturating_add(second.mean) }
+}
+
+/// A multiple of a duration; beyond 584 years it stays there.
+fn times(duration: Duration, factor: f64) -> Duration {
+    Duration::from_nanos((duration.as_nanos() as f64 * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::{Overrides, Variant, from_text};
+
+    fn variant(tasks: &str) -> Variant {
+        let text = format!("schema = 1\nname = \"x\"\n{tasks}\n[load.l]\ntask = \"root\"\nbatch = {{ tasks = 1 }}\n");
+        match from_text(Path::new("x.toml"), &text, &Overrides::default()) {
+            Ok(mut scenario) => scenario.variants.remove(0),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn times_of(variant: &Variant) -> Vec<(usize, usize, f64, bool)> {
+        let reached = reach(&variant.tasks, "root");
+        reached.into_iter().map(|r| (r.task, r.step, r.times, r.exact)).collect()
+    }
+
+    const NESTED: &str = "
+        [tasks.leaf]
+        steps = [{ sleep = { time = '2ms' } }, { noop = {} }]
+        [tasks.root]
+        steps = [{ repeat = { task = 'middle', times = 3 } }, { repeat = { task = 'leaf', times = 4 } }]
+        [tasks.middle]
+        steps = [{ repeat = { task = 'leaf', times = 5 } }, { sleep = { time = 'exp(1ms)' } }]";
+
+    #[test]
+    fn executions_multiply_down_the_tree() {
+        let expected = [(0, 0, 19.0), (0, 1, 19.0), (1, 0, 1.0), (1, 1, 1.0), (2, 0, 3.0), (2, 1, 3.0)];
+        assert_eq!(times_of(&variant(NESTED)), expected.map(|(task, step, times)| (task, step, times, true)));
+    }
+
+    #[test]
+    fn time_adds_up_down_the_tree() {
+        let variant = variant(NESTED);
+        for concurrent in [false, true] {
+            let cost = time_of_task(&variant.tasks, &variant.targets, "root", concurrent);
+            assert_eq!(cost, Cost { least: Duration::from_millis(38), mean: Duration::from_millis(41) });
+        }
+        assert_eq!(time_of_task(&variant.tasks, &[], "nowhere", true), Cost::default());
+    }
+
+    #[test]
+    fn a_skipped_rest_is_neither_exact_nor_waited_for() {
+        let variant = variant(
+            "[tasks.leaf]
+            steps = [{ sleep = { time = '2ms' } }]
+            [tasks.root]
+            steps = [
+              { sleep = { time = '1ms' } },
+              { sleep = { time = 'exp(1ms)' }, timeout = '5ms', on_timeout = 'skip' },
+              { sleep = { time = '20ms' } },
+              { repeat = { task = 'leaf', times = 2 } },
+            ]",
+        );
+        let exact: Vec<_> = times_of(&variant).into_iter().map(|(.., exact)| exact).collect();
+        assert_eq!(exact, [false, true, true, false, false]);
+        assert_eq!(time_of_task(&variant.tasks, &[], "root", true).least, Duration::from_millis(6));
+    }
+
+    #[test]
+    fn many_levels_are_counted_once_each() {
+        let name = |at: usize| if at == 0 { "root".to_owned() } else { format!("t{at}") };
+        let level = |at: usize| {
+            let step = format!("{{ repeat = {{ task = '{}', times = 2 }} }}", name(at + 1));
+            format!("[tasks.{}]\nsteps = [{step}, {step}]\n", name(at))
+        };
+        let tower: String = (0..30).map(level).collect();
+        let variant = variant(&format!("{tower}[tasks.t30]\nsteps = [{{ sleep = {{ time = '1ns' }} }}]\n"));
+        assert!(times_of(&variant).contains(&(30, 0, 4_f64.powi(30), true)));
+        let expected = Duration::from_nanos(4_u64.pow(30));
+        assert_eq!(time_of_task(&variant.tasks, &[], "root", true).least, expected);
+    }
+
+    #[test]
+    fn children_at_once_cost_the_longest_only_where_they_run_at_once() {
+        let variant = variant(
+            "[tasks.leaf]\nsteps = [{ sleep = { time = '2ms' } }]\n[tasks.root]\nsteps = [{ repeat = { task = 'leaf', times = 1 } }]",
+        );
+        let name = crate::config::Name::from("leaf".to_owned());
+        let cost = |times, concurrent| {
+            let mut clock =
+                Clock { tasks: Tasks::new(&variant.tasks), targets: &[], concurrent, known: HashMap::new() };
+            clock.task(0);
+            clock.child(Child { task: &name, times })
+        };
+        let ms = |least, mean| Cost { least: Duration::from_millis(least), mean: Duration::from_millis(mean) };
+        assert_eq!(cost(Times::AtOnce(5), true), ms(2, 2));
+        assert_eq!(cost(Times::AtOnce(5), false), ms(10, 10));
+        assert_eq!(cost(Times::InOrder(5), true), ms(10, 10));
+        assert_eq!(cost(Times::Chance(0.5), true), ms(0, 1));
+        assert_eq!(cost(Times::Chance(1.0), true), ms(2, 2));
+        assert_eq!(cost(Times::AtOnce(u64::MAX), false).least, Duration::from_nanos(u64::MAX));
+    }
+}

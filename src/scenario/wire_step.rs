@@ -1,0 +1,217 @@
+//! What stands in `[tasks.x]` and `[targets.x]`.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::{OnTimeout, StepPlan};
+use crate::{
+    config::{
+        Diagnostics, Field, Fields, NAME_HELP, Name, Named, Node, Section, Span, Value, choice_schema, is_name,
+        mismatch, quote, read_choice, read_name,
+    },
+    step::StepSpec,
+    target::TargetSpec,
+};
+
+/// A table of declared things, in file order; one that could not be read is still declared.
+#[derive(Debug, Clone)]
+pub(super) struct Declared<T>(pub Vec<(Name, Option<T>)>);
+
+impl<T> Default for Declared<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Declared<T> {
+    /// The declared names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.text.as_str())
+    }
+
+    /// Whether `name` is declared.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names().any(|declared| declared == name)
+    }
+
+    /// What was declared under `name`, if it could be read.
+    pub(super) fn get(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(declared, _)| declared.text == name)?.1.as_ref()
+    }
+}
+
+impl<T: Field> Field for Declared<T> {
+    fn schema() -> Json {
+        let mut schema = Named::<T>::schema();
+        schema["propertyNames"] = json!({ "pattern": "^[a-z0-9][a-z0-9_-]*$" });
+        schema
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let Value::Table(entries) = &node.value else {
+            mismatch(node, "a table", diagnostics);
+            return None;
+        };
+        let mut declared = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let named = read_name(name, diagnostics);
+            declared.push((name.clone(), T::read(value, diagnostics).filter(|_| named.is_some())));
+        }
+        Some(Self(declared))
+    }
+}
+
+/// A `[tasks.x]` table.
+#[derive(Debug, Clone)]
+pub(super) struct WireTask {
+    /// The steps that could be read.
+    pub steps: Vec<WireStep>,
+    /// Whether these are all.
+    pub whole: bool,
+}
+
+/// The items of an array that could be read; the others are reported.
+#[derive(Debug, Clone)]
+pub(super) struct Readable<T> {
+    pub items: Vec<T>,
+    pub whole: bool,
+}
+
+impl<T: Field> Field for Readable<T> {
+    fn schema() -> Json {
+        Vec::<T>::schema()
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let Value::Array(items) = &node.value else {
+            mismatch(node, "an array", diagnostics);
+            return None;
+        };
+        let read: Vec<T> = items.iter().filter_map(|item| T::read(item, diagnostics)).collect();
+        Some(Self { whole: read.len() == items.len(), items: read })
+    }
+}
+
+impl Section for WireTask {
+    const DOC: &'static str = "A unit of work: steps done one after another.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let steps: Option<Readable<WireStep>> = fields.required("steps", "The steps, one inline table each.");
+        let Readable { items, whole } = steps?;
+        Some(Self { steps: items, whole })
+    }
+}
+
+/// A step and the places in the file that checks point at.
+#[derive(Debug, Clone)]
+pub(super) struct WireStep {
+    pub plan: StepPlan,
+    pub name: Option<Name>,
+    pub timeout_span: Span,
+}
+
+const ON_TIMEOUT: &[(&str, OnTimeout)] =
+    &[("fail", OnTimeout::Fail), ("skip", OnTimeout::Skip), ("ignore", OnTimeout::Ignore)];
+
+impl Field for OnTimeout {
+    fn schema() -> Json {
+        choice_schema(ON_TIMEOUT)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, ON_TIMEOUT, diagnostics)
+    }
+}
+
+/// The keys that every step has.
+struct Common {
+    name: Option<Name>,
+    timeout: Option<Duration>,
+    on_timeout: Option<OnTimeout>,
+}
+
+impl Common {
+    fn read(step: &mut Fields<'_>) -> Self {
+        let name: Option<Name> = step.optional("name", "A named step has a histogram of its own.");
+        let timeout: Option<Duration> = step.optional("timeout", "How long the step may take.");
+        let doc =
+            "What a time-out means: `fail` ends the trial, `skip` ends the task, `ignore` goes on; default `fail`.";
+        let on_timeout = step.optional("on_timeout", doc);
+        if let Some(name) = name.as_ref().filter(|name| !is_name(&name.text)) {
+            step.reject("name", format!("{} is no valid name", quote(&name.text)), Some(NAME_HELP.to_owned()));
+        }
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            step.reject("timeout", "a time-out must be above zero", None);
+        }
+        if on_timeout.is_some() && !step.has("timeout") {
+            let help = "add `timeout`, or remove `on_timeout`".to_owned();
+            step.reject("on_timeout", "`on_timeout` without `timeout`", Some(help));
+        }
+        Self { name, timeout, on_timeout }
+    }
+}
+
+impl Field for WireStep {
+    fn schema() -> Json {
+        one_of_schema("A step: exactly one operation, and what every step has.", StepSpec::TABLE, |key, doc, step| {
+            let mut op = Fields::describing();
+            Common::read(step);
+            let _ = StepSpec::read(key, &mut op, step);
+            step.describe(key, op.into_schema(doc), true);
+        })
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut step = Fields::of(node, diagnostics)?;
+        let common = Common::read(&mut step);
+        // Keys such as `expect` belong to an operation, so without one nothing is known about them.
+        let spec = step.one_of(StepSpec::TABLE, "operation", "operations").and_then(|(key, value)| {
+            let mut op = Fields::of(value, diagnostics)?;
+            let spec = StepSpec::read(key, &mut op, &mut step);
+            op.finish(diagnostics);
+            spec
+        });
+        let timeout_span = step.span("timeout");
+        step.finish(diagnostics);
+        let Common { name, timeout, on_timeout } = common;
+        let step_name = name.as_ref().map(|name| name.text.clone());
+        let plan = StepPlan { name: step_name, timeout, on_timeout: on_timeout.unwrap_or_default(), spec: spec? };
+        Some(Self { plan, name, timeout_span })
+    }
+}
+
+impl Field for TargetSpec {
+    fn schema() -> Json {
+        one_of_schema("A target, by exactly one kind.", TargetSpec::TABLE, |key, doc, target| {
+            let mut kind = Fields::describing();
+            let _ = TargetSpec::read(key, &mut kind);
+            target.describe(key, kind.into_schema(doc), true);
+        })
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut target = Fields::of(node, diagnostics)?;
+        let chosen = target.one_of(TargetSpec::TABLE, "kind of target", "kinds of target");
+        target.finish(diagnostics);
+        let (key, value) = chosen?;
+        let mut kind = Fields::of(value, diagnostics)?;
+        let spec = TargetSpec::read(key, &mut kind);
+        kind.finish(diagnostics);
+        spec
+    }
+}
+
+/// The schema of a table with exactly one key out of `table`, each with the keys that `describe` adds.
+pub(super) fn one_of_schema(
+    doc: &str,
+    table: &[(&'static str, &'static str)],
+    describe: impl Fn(&'static str, &'static str, &mut Fields<'_>),
+) -> Json {
+    let schemas = table.iter().map(|(key, doc)| {
+        let mut fields = Fields::describing();
+        describe(key, doc, &mut fields);
+        fields.into_schema(doc)
+    });
+    json!({ "type": "object", "description": doc, "oneOf": schemas.collect::<Vec<_>>() })
+}

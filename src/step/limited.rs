@@ -1,0 +1,72 @@
+//! `timeout` and `on_timeout`: a time limit around any step that can be ended early.
+
+use std::{marker::PhantomData, time::Duration};
+
+use super::{
+    OnTimeout,
+    exec::{Call, Done, Ended, Failure, Operation, Outcome, Reusable, Step, Work},
+    site::{Broken, BuildError},
+};
+use crate::{clock, runtime::Runtime};
+
+/// Rebuilds the step inside after its state was lost with a cancelled call.
+type Rebuild = dyn Fn() -> Result<Box<dyn Step>, BuildError> + Send + Sync;
+
+/// A step with a time limit.
+pub struct Limited<R> {
+    inner: Box<dyn Step>,
+    limit: Duration,
+    on_timeout: OnTimeout,
+    words: String,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R: Runtime> Limited<R> {
+    /// `words` names the step in errors.
+    pub fn wrap(
+        inner: Box<dyn Step>,
+        limit: Duration,
+        on_timeout: OnTimeout,
+        words: String,
+        rebuild: impl Fn() -> Result<Box<dyn Step>, BuildError> + Send + Sync + 'static,
+    ) -> Box<dyn Step> {
+        let first = std::sync::Mutex::new(Some(inner));
+        let rebuild: Box<Rebuild> = Box::new(rebuild);
+        let make = move || {
+            let first = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            // What could be built once from the same plan can be built again; if not, its first call says so.
+            let inner = first.unwrap_or_else(|| rebuild().unwrap_or_else(|error| Box::new(Broken(error))));
+            Self { inner, limit, on_timeout, words: words.clone(), runtime: PhantomData }
+        };
+        Box::new(Reusable::new(None, make))
+    }
+}
+
+impl<R: Runtime> Operation for Limited<R> {
+    async fn prepare(&mut self) -> Outcome {
+        self.inner.start(Work::Prepare);
+        Ended(self.inner.as_mut()).await
+    }
+
+    async fn call(&mut self, mut call: Call) -> Outcome {
+        let own = clock::now_ns().saturating_add(self.limit.as_nanos() as u64);
+        call.deadline_ns = Some(call.deadline_ns.map_or(own, |outer| outer.min(own)));
+        self.inner.start(Work::Run(call));
+        if let Ok(outcome) = R::timeout(self.limit, Ended(self.inner.as_mut())).await {
+            return outcome;
+        }
+        self.inner.cancel();
+        let counted = Done { timeouts: 1, ..Done::default() };
+        match self.on_timeout {
+            OnTimeout::Ignore => Ok(counted),
+            OnTimeout::Skip => Err(Failure::Skipped(counted)),
+            OnTimeout::Fail => Err(Failure::Wrong(format!(
+                "step `{}` of task {} took longer than its limit of {}; raise `timeout`, or say \
+                 `on_timeout = \"skip\"` or `\"ignore\"` if that may happen",
+                self.words,
+                call.task,
+                crate::units::format_duration(self.limit)
+            ))),
+        }
+    }
+}

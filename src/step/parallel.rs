@@ -1,0 +1,202 @@
+//! `parallel`: starts a task several times at once and waits for all of them; what `gather` does.
+//!
+//! Every executor starts the children in its own way: threads, jobs of the pool, spawned tasks; `sequential` runs
+//! them in order.
+
+use std::{future::poll_fn, num::NonZeroU64, pin::Pin, task::Poll, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BuildError, Call, Child, Cost, Done, Failure, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
+    site::ChildTask,
+};
+use crate::{
+    clock,
+    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
+    runtime::Runtime,
+    target::TargetSpec,
+};
+
+/// A fan-out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Parallel {
+    task: Name,
+    count: NonZeroU64,
+    #[serde(default)]
+    errors: Errors,
+}
+
+/// What an allowed error or a time-out of a child means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Errors {
+    /// They go on, and all are counted.
+    #[default]
+    Collect,
+    /// They are cancelled where the executor can, and the task ends.
+    FailFast,
+}
+
+const ERRORS: &[(&str, Errors)] = &[("collect", Errors::Collect), ("fail-fast", Errors::FailFast)];
+
+impl Field for Errors {
+    fn schema() -> serde_json::Value {
+        choice_schema(ERRORS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, ERRORS, diagnostics)
+    }
+}
+
+impl StepKind for Parallel {
+    const KEY: &'static str = "parallel";
+    const DOC: &'static str = "Starts a task several times at once and waits for all of them.";
+
+    fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
+        let task = op.required("task", "The task that is started.");
+        let count = op.required("count", "How often.");
+        let errors = op.or(
+            "errors",
+            Errors::Collect,
+            "`collect` lets the others go on after an allowed error or time-out; `fail-fast` cancels them.",
+        );
+        Some(Self { task: task?, count: count?, errors })
+    }
+
+    fn children(&self) -> Vec<Child<'_>> {
+        vec![Child { task: &self.task, times: Times::AtOnce(self.count.get()) }]
+    }
+
+    fn cancellable(&self) -> bool {
+        true
+    }
+
+    fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
+        Cost::default()
+    }
+
+    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
+        let (child, count, errors) = (site.child(&self.task.text)?, self.count.get(), self.errors);
+        let runtime = site.trial.runtime.clone();
+        Ok(site.operation(move || FanOut {
+            children: (0..count).map(|_| Some(child.build())).collect(),
+            joins: Vec::with_capacity(count as usize),
+            rebuild: child.clone(),
+            errors,
+            runtime: runtime.clone(),
+        }))
+    }
+}
+
+type Ended = (Sequence, Outcome);
+
+struct FanOut<R: Runtime> {
+    /// None where a child was lost by being cancelled.
+    children: Vec<Option<Sequence>>,
+    /// Empty between calls; kept for its memory.
+    joins: Vec<Option<R::Join<Ended>>>,
+    rebuild: ChildTask,
+    errors: Errors,
+    runtime: R,
+}
+
+impl<R: Runtime> Operation for FanOut<R> {
+    async fn prepare(&mut self) -> Outcome {
+        for child in self.children.iter_mut().flatten() {
+            child.prepare().await?;
+        }
+        Ok(Done::default())
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let call = Call { issued_ns: clock::now_ns(), ..call };
+        for index in 0..self.children.len() {
+            let child = self.children[index].take().unwrap_or_else(|| self.rebuild.build());
+            match self.runtime.spawn(run_child::<R>(child, call.of_child(index as u64))) {
+                Ok(join) => self.joins.push(Some(join)),
+                Err(why) => {
+                    self.joins.clear();
+                    return Err(Failure::Wrong(format!(
+                        "the system refused a thread for child {index}: {why}; lower `count` or the concurrency"
+                    )));
+                }
+            }
+        }
+        let outcome = match self.errors {
+            Errors::Collect => self.collect().await,
+            Errors::FailFast => self.fail_fast().await,
+        };
+        self.joins.clear();
+        // The bytes are counted by the steps that moved them.
+        outcome.map(|done| Done { received: 0, sent: 0, ..done })
+    }
+}
+
+async fn run_child<R: Runtime>(mut child: Sequence, call: Call) -> Ended {
+    let Some(deadline_ns) = call.deadline_ns else {
+        let outcome = child.run(call).await;
+        return (child, outcome);
+    };
+    let left = Duration::from_nanos(deadline_ns.saturating_sub(clock::now_ns()));
+    let in_time = R::timeout(left, child.run(call)).await;
+    let outcome = in_time.unwrap_or_else(|_| {
+        child.cancel();
+        Err(Failure::Skipped(Done { timeouts: 1, ..Done::default() }))
+    });
+    (child, outcome)
+}
+
+/// What one child's outcome adds to its parent's.
+fn fold(done: &mut Done, wrong: &mut Option<Failure>, outcome: Outcome) {
+    match outcome {
+        Ok(more) | Err(Failure::Skipped(more)) => done.add(more),
+        Err(failure) => {
+            wrong.get_or_insert(failure);
+        }
+    }
+}
+
+impl<R: Runtime> FanOut<R> {
+    async fn collect(&mut self) -> Outcome {
+        let (mut done, mut wrong) = (Done::default(), None);
+        for (index, join) in self.joins.iter_mut().enumerate() {
+            if let Some(join) = join.take() {
+                let (child, outcome) = join.await;
+                self.children[index] = Some(child);
+                fold(&mut done, &mut wrong, outcome);
+            }
+        }
+        wrong.map_or(Ok(done), Err)
+    }
+
+    /// Looks at whichever child ends; the first that did not end well cancels the rest.
+    async fn fail_fast(&mut self) -> Outcome {
+        let (mut done, mut wrong) = (Done::default(), None);
+        let (children, joins) = (&mut self.children, &mut self.joins);
+        let ended_early = poll_fn(|context| {
+            let mut waiting = false;
+            for (index, place) in joins.iter_mut().enumerate() {
+                let Some(join) = place else { continue };
+                let Poll::Ready((child, outcome)) = Pin::new(join).poll(context) else {
+                    waiting = true;
+                    continue;
+                };
+                (*place, children[index]) = (None, Some(child));
+                let well = matches!(&outcome, Ok(done) if done.errors == 0 && done.timeouts == 0);
+                fold(&mut done, &mut wrong, outcome);
+                if !well {
+                    return Poll::Ready(true);
+                }
+            }
+            if waiting { Poll::Pending } else { Poll::Ready(false) }
+        })
+        .await;
+        match wrong {
+            Some(wrong) => Err(wrong),
+            None if ended_early => Err(Failure::Skipped(done)),
+            None => Ok(done),
+        }
+    }
+}

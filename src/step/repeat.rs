@@ -1,0 +1,67 @@
+//! `repeat`: runs a task several times, one after another.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, Call, Child, Cost, Done, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
+use crate::{
+    config::{Fields, Name},
+    runtime::Runtime,
+    target::TargetSpec,
+};
+
+/// A loop over a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Repeat {
+    task: Name,
+    times: std::num::NonZeroU64,
+}
+
+impl StepKind for Repeat {
+    const KEY: &'static str = "repeat";
+    const DOC: &'static str = "Runs a task several times, one after another.";
+
+    fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
+        let task = op.required("task", "The task that is run.");
+        let times = op.required("times", "How often.");
+        Some(Self { task: task?, times: times? })
+    }
+
+    fn children(&self) -> Vec<Child<'_>> {
+        vec![Child { task: &self.task, times: Times::InOrder(self.times.get()) }]
+    }
+
+    fn cancellable(&self) -> bool {
+        true
+    }
+
+    fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
+        Cost::default()
+    }
+
+    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
+        let (child, times) = (site.child(&self.task.text)?, self.times.get());
+        Ok(site.operation(move || Loop { body: child.build(), times }))
+    }
+}
+
+struct Loop {
+    body: Sequence,
+    times: u64,
+}
+
+impl Operation for Loop {
+    async fn prepare(&mut self) -> Outcome {
+        self.body.prepare().await
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let mut done = Done::default();
+        for turn in 0..self.times {
+            match self.body.run(call.of_child(turn)).await {
+                Ok(more) => done.add(more),
+                Err(failure) => return Err(failure.after(done)),
+            }
+        }
+        Ok(Done { received: 0, sent: 0, ..done })
+    }
+}

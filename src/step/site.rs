@@ -1,0 +1,165 @@
+//! Where a step is built: the trial's executor, tasks, targets and recorders, and the slot it is built for.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use super::{
+    OnTimeout, StepPlan, StepSpec, Task,
+    exec::{Failure, Operation, Outcome, Reusable, Sequence, Step, Tally, TallyCell, Work},
+    limited::Limited,
+    recorded::Recorded,
+};
+use crate::{measure::Recorders, runtime::Runtime, target::Endpoint};
+
+/// What all steps of a trial share.
+pub struct Trial<R> {
+    /// The executor.
+    pub runtime: R,
+    /// The seed of every draw.
+    pub seed: u64,
+    /// The plan's tasks.
+    pub tasks: Vec<Task>,
+    /// The targets' endpoints by name.
+    pub endpoints: HashMap<String, Endpoint>,
+    /// Where named steps are recorded.
+    pub recorders: Recorders,
+    /// What every instance of every step has done.
+    pub ledger: Ledger,
+}
+
+/// The tallies of all instances, each with the number of its step in the plan.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<Vec<(usize, Arc<TallyCell>)>>);
+
+impl Ledger {
+    /// A cell for a new instance of step `number`.
+    fn open(&self, number: usize) -> Arc<TallyCell> {
+        let cell = Arc::new(TallyCell::default());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((number, cell.clone()));
+        cell
+    }
+
+    /// The sums by step number, for `steps` steps.
+    pub fn read(&self, steps: usize) -> Vec<Tally> {
+        let mut sums = vec![Tally::default(); steps];
+        for (number, cell) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            sums[*number].add(cell.read());
+        }
+        sums
+    }
+}
+
+/// A step could not be built: the plan names something that it does not contain, or a target is of another kind.
+#[derive(Debug, thiserror::Error)]
+#[error("the plan cannot be built: {0}")]
+pub struct BuildError(pub String);
+
+/// Where one step is built.
+pub struct Site<R> {
+    /// What all steps share.
+    pub trial: Arc<Trial<R>>,
+    /// The slot that it belongs to.
+    pub slot: usize,
+    /// Its number in the plan: all tasks' steps in order.
+    pub number: usize,
+}
+
+impl<R: Runtime> Trial<R> {
+    /// Builds the steps of a task for a slot.
+    pub fn sequence(self: &Arc<Self>, task: &str, slot: usize) -> Result<Sequence, BuildError> {
+        let mut number = 0;
+        for candidate in &self.tasks {
+            if candidate.name == task {
+                let numbered = candidate.steps.iter().enumerate();
+                let steps: Result<_, _> = numbered.map(|(at, plan)| self.step(plan, slot, number + at)).collect();
+                return Ok(Sequence { steps: steps? });
+            }
+            number += candidate.steps.len();
+        }
+        Err(BuildError(format!("there is no task `{task}`")))
+    }
+
+    /// Builds one step: the operation, its time limit around it, and its recording around both.
+    fn step(self: &Arc<Self>, plan: &StepPlan, slot: usize, number: usize) -> Result<Box<dyn Step>, BuildError> {
+        let site = Site { trial: self.clone(), slot, number };
+        let mut step = plan.spec.build(&site)?;
+        if let Some(limit) = plan.timeout {
+            step = limited(&site, plan, step, limit);
+        }
+        if let Some(stream) = plan.name.as_deref().and_then(|name| self.recorders.stream_of(name)) {
+            step = Box::new(Recorded::new(step, self.recorders.of_slot(slot), stream));
+        }
+        Ok(step)
+    }
+}
+
+fn limited<R: Runtime>(
+    site: &Site<R>,
+    plan: &StepPlan,
+    step: Box<dyn Step>,
+    limit: std::time::Duration,
+) -> Box<dyn Step> {
+    let words = plan.name.clone().unwrap_or_else(|| plan.spec.key().to_owned());
+    let (on_timeout, spec, site): (OnTimeout, StepSpec, _) =
+        (plan.on_timeout, plan.spec.clone(), Site { trial: site.trial.clone(), slot: site.slot, number: site.number });
+    Limited::<R>::wrap(step, limit, on_timeout, words, move || spec.build(&site))
+}
+
+impl<R: Runtime> Site<R> {
+    /// An operation as a step; `make` gives fresh state, also after a cancelled call.
+    pub fn operation<O: Operation>(&self, make: impl Fn() -> O + Send + 'static) -> Box<dyn Step> {
+        Box::new(Reusable::new(Some(self.trial.ledger.open(self.number)), make))
+    }
+
+    /// A task that this step runs. Built once to see that it can be built, and then as often as it is needed.
+    pub fn child(&self, task: &str) -> Result<ChildTask, BuildError> {
+        let (trial, slot, name) = (self.trial.clone(), self.slot, task.to_owned());
+        let first = Mutex::new(Some(trial.sequence(task, slot)?));
+        let build = move || {
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            first.map_or_else(|| trial.sequence(&name, slot), Ok)
+        };
+        Ok(ChildTask(Arc::new(build)))
+    }
+
+    /// The endpoint of a target, of the type that its kind gives.
+    pub fn endpoint<E: Send + Sync + 'static>(&self, name: &str) -> Result<Arc<E>, BuildError> {
+        let endpoint = self.trial.endpoints.get(name).cloned();
+        let endpoint = endpoint.ok_or_else(|| BuildError(format!("there is no target `{name}`")))?;
+        endpoint.downcast().map_err(|_| BuildError(format!("target `{name}` is of another kind")))
+    }
+
+    /// The draw of this step for one execution.
+    pub fn seed(&self) -> u64 {
+        crate::draw::mix(self.trial.seed, self.number as u64)
+    }
+}
+
+/// Builds the sequences of a child task.
+#[derive(Clone)]
+pub struct ChildTask(Arc<dyn Fn() -> Result<Sequence, BuildError> + Send + Sync>);
+
+impl ChildTask {
+    /// Another instance of the task's steps.
+    pub fn build(&self) -> Sequence {
+        // The same plan was built before, and nothing that building depends on changes; were it wrong, the sequence's
+        // first call would say so.
+        (self.0)().unwrap_or_else(|error| Sequence { steps: vec![Box::new(Broken(error))] })
+    }
+}
+
+/// A step that could not be rebuilt.
+pub(super) struct Broken(pub BuildError);
+
+impl Step for Broken {
+    fn start(&mut self, _: Work) {}
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Ready(Err(Failure::Wrong(self.0.to_string())))
+    }
+
+    fn cancel(&mut self) {}
+}

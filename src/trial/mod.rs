@@ -1,0 +1,13 @@
+//! Trials: one cell, run once in a fresh process. The only layer that starts processes.
+//!
+//! [`parent`] starts the child, watches over it and kills it; [`child`] builds the executor, runs the load and
+//! proves the work; [`server`] is the process of an embedded target; [`wire`] is what they say to each other.
+
+pub mod child;
+pub mod parent;
+mod place;
+mod proof;
+pub mod server;
+pub mod wire;
+
+pub use wire::{Answer, TrialPlan};

@@ -1,0 +1,200 @@
+//! The parent's side of a trial: starts the child, waits with a watchdog, and keeps nothing alive.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::wire::{Answer, TrialPlan};
+use crate::{
+    clock,
+    store::{FailureKind, Outcome, TrialFailure, TrialRecord},
+};
+
+/// What the parent is told while it waits.
+#[derive(Debug)]
+pub enum Event {
+    /// The child has ended: the lines that it printed, and the end of what it wrote to standard error.
+    Ended {
+        /// Standard output's last line.
+        answer: String,
+        /// The last lines of standard error.
+        errors: String,
+    },
+    /// A signal asks the whole run to end: its name.
+    Signal(&'static str),
+}
+
+/// Runs trials, one at a time.
+pub struct Runner {
+    program: PathBuf,
+    events: Receiver<Event>,
+    to_self: Sender<Event>,
+}
+
+/// A trial that was ended by a signal to the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Interrupted(pub &'static str);
+
+impl Runner {
+    /// A runner that starts this program, and a sender through which signals reach it.
+    pub fn new() -> std::io::Result<(Self, Sender<Event>)> {
+        let (to_self, events) = channel();
+        Ok((Self { program: std::env::current_exe()?, events, to_self: to_self.clone() }, to_self))
+    }
+
+    /// Runs one trial to its end, whatever that is.
+    pub fn run(&self, plan: &TrialPlan, sequence: u32) -> Result<TrialRecord, Interrupted> {
+        let started_ms = clock::unix_ms();
+        let start_ns = clock::now_ns();
+        let (pid, outcome) = match self.start(plan) {
+            Ok(mut child) => (child.0.id(), self.wait(plan, &mut child)?),
+            Err(why) => (0, failed(FailureKind::Refused, format!("the trial's process could not be started: {why}"))),
+        };
+        let wall_ns = clock::now_ns() - start_ns;
+        Ok(TrialRecord { cell: plan.cell.clone(), round: plan.round, sequence, started_ms, wall_ns, pid, outcome })
+    }
+
+    /// Starts the child in a process group of its own, or the terminal's Ctrl-C would kill it before its record is
+    /// saved. Must be called on a thread that lives as long as the run: the child dies with it.
+    fn start(&self, plan: &TrialPlan) -> std::io::Result<Group> {
+        let mut plan = plan.clone();
+        plan.parent = Some(std::process::id());
+        let mut child = Group(
+            environment(&self.program, &plan)
+                .args(["trial", "--plan", "-", "--die-with-stdin"])
+                .process_group(0)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?,
+        );
+        if let Some(input) = &mut child.0.stdin {
+            writeln!(input, "{}", serde_json::to_string(&plan)?)?;
+        }
+        let (output, errors) = (child.0.stdout.take(), child.0.stderr.take());
+        let events = self.to_self.clone();
+        thread::spawn(move || {
+            let errors = thread::spawn(move || errors.map(last_lines).unwrap_or_default());
+            let answer = output.map(last_line).unwrap_or_default();
+            let errors = errors.join().unwrap_or_default();
+            // The runner is gone only when the program ends.
+            let _ = events.send(Event::Ended { answer, errors });
+        });
+        Ok(child)
+    }
+
+    fn wait(&self, plan: &TrialPlan, child: &mut Group) -> Result<Outcome, Interrupted> {
+        match self.events.recv_timeout(plan.timeout) {
+            Ok(Event::Ended { answer, errors }) => Ok(judge(&answer, &errors, child.0.wait().ok())),
+            Ok(Event::Signal(name)) => {
+                child.kill();
+                self.drain();
+                Err(Interrupted(name))
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                child.kill();
+                self.drain();
+                let limit = crate::units::format_duration(plan.timeout);
+                let reason = format!(
+                    "the trial took longer than {limit} and was killed; raise `timeout` under [run] if it needs more"
+                );
+                Ok(failed(FailureKind::TimedOut, reason))
+            }
+        }
+    }
+
+    /// Whether a signal has arrived between trials.
+    pub fn interrupted(&self) -> Option<Interrupted> {
+        match self.events.try_recv() {
+            Ok(Event::Signal(name)) => Some(Interrupted(name)),
+            _ => None,
+        }
+    }
+
+    /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.
+    fn drain(&self) {
+        while let Ok(event) = self.events.recv_timeout(Duration::from_secs(5)) {
+            if matches!(event, Event::Ended { .. }) {
+                return;
+            }
+        }
+    }
+}
+
+/// A command that runs this program with the environment that process-global pools are sized from.
+#[expect(clippy::disallowed_methods, reason = "the trial layer starts processes")]
+pub(super) fn environment(program: &std::path::Path, plan: &TrialPlan) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("ASYNC_STD_THREAD_COUNT", plan.setup.workers.to_string())
+        .env("BLOCKING_MAX_THREADS", plan.setup.pool_size.to_string());
+    command
+}
+
+/// A child and all that it has started.
+struct Group(Child);
+
+impl Group {
+    fn kill(&mut self) {
+        if let Some(group) = Pid::from_raw(self.0.id() as i32) {
+            // An error means that the group has already ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.kill();
+        }
+    }
+}
+
+fn last_line(output: impl Read) -> String {
+    BufReader::new(output).lines().map_while(Result::ok).last().unwrap_or_default()
+}
+
+/// The last lines of standard error, which name the reason of a crash.
+fn last_lines(errors: impl Read) -> String {
+    const KEPT: usize = 8;
+    let mut lines = std::collections::VecDeque::new();
+    for line in BufReader::new(errors).lines().map_while(Result::ok) {
+        if lines.len() == KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+    Vec::from(lines).join("\n")
+}
+
+fn failed(kind: FailureKind, reason: String) -> Outcome {
+    Outcome::Failed(TrialFailure { kind, reason })
+}
+
+fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> Outcome {
+    match serde_json::from_str(answer) {
+        Ok(Answer::Measured(measurements)) => Outcome::Measured(measurements),
+        Ok(Answer::Failed(failure)) => Outcome::Failed(failure),
+        Err(_) => {
+            let how = match status.and_then(|status| status.signal()) {
+                Some(signal) => format!("the trial's process was killed by signal {signal}"),
+                None => match status.and_then(|status| status.code()) {
+                    Some(code) => format!("the trial's process ended with code {code} and no result"),
+                    None => "the trial's process ended without a result".into(),
+                },
+            };
+            let separator = if errors.is_empty() { "" } else { ": " };
+            failed(FailureKind::Crashed, format!("{how}{separator}{errors}"))
+        }
+    }
+}

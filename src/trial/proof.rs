@@ -1,0 +1,134 @@
+//! Same work or no number: what a trial must have done, beside what it did.
+
+use super::wire::TrialPlan;
+use crate::{
+    load,
+    measure::{ProofLine, Stream, TargetReport},
+    scenario::LoadKind,
+    step::{StepPlan, Tally},
+};
+
+/// Everything that was counted, by the slots, the recorders, the steps and the targets.
+pub(super) struct Evidence<'a, S> {
+    pub plan: &'a TrialPlan,
+    pub outcome: &'a load::Outcome<S>,
+    pub slots: u64,
+    /// By the slots.
+    pub tasks_run: u64,
+    /// By the recorders.
+    pub recorded: Stream,
+    /// By the steps, by step number.
+    pub tallies: &'a [Tally],
+    /// By the targets.
+    pub reports: &'a [TargetReport],
+}
+
+/// Compares all accounts; the error names the first difference.
+pub(super) fn check<S>(evidence: &Evidence<'_, S>) -> Result<Vec<ProofLine>, String> {
+    let mut proof = Proof::default();
+    proof.tasks(evidence);
+    proof.steps(evidence);
+    proof.targets(evidence);
+    proof.least_makespan(evidence);
+    match proof.lines.iter().find(|(_, holds)| !holds) {
+        Some((line, _)) => {
+            Err(format!("wrong result: {}: expected {}, found {}", line.what, line.expected, line.found))
+        }
+        None => Ok(proof.lines.into_iter().map(|(line, _)| line).collect()),
+    }
+}
+
+#[derive(Default)]
+struct Proof {
+    lines: Vec<(ProofLine, bool)>,
+}
+
+impl Proof {
+    fn equal(&mut self, what: impl Into<String>, expected: u64, found: u64) {
+        let line = ProofLine { what: what.into(), expected: expected.to_string(), found: found.to_string() };
+        self.lines.push((line, expected == found));
+    }
+
+    fn within(&mut self, what: impl Into<String>, expected: (u64, u64), found: u64) {
+        let (least, most) = expected;
+        if least == most {
+            return self.equal(what, least, found);
+        }
+        let expected = if most == u64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
+        let holds = (least..=most).contains(&found);
+        self.lines.push((ProofLine { what: what.into(), expected, found: found.to_string() }, holds));
+    }
+
+    /// The slots ran, and the recorders saw, as many tasks as the load has.
+    fn tasks<S>(&mut self, evidence: &Evidence<'_, S>) {
+        let recorded = evidence.recorded.latency.count();
+        match evidence.plan.load.kind {
+            LoadKind::Batch { tasks, .. } => {
+                let measured = tasks * evidence.outcome.makespans_ns.len() as u64;
+                self.equal("tasks run", evidence.outcome.total_tasks, evidence.tasks_run);
+                self.equal("tasks recorded", measured, recorded);
+            }
+            LoadKind::Closed { tasks: Some(tasks), .. } => {
+                self.equal("tasks completed", tasks, evidence.outcome.completed);
+                self.equal("tasks recorded", tasks, recorded);
+            }
+            LoadKind::Closed { concurrency, .. } => {
+                // A client's task can begin before an edge of the window and end behind it.
+                let completed = evidence.outcome.completed;
+                let bounds = (completed.saturating_sub(concurrency), completed + concurrency);
+                self.within("tasks recorded", bounds, recorded);
+                self.within("tasks completed", (1, u64::MAX), completed);
+            }
+        }
+    }
+
+    /// Every step was executed as often as its task demands.
+    fn steps<S>(&mut self, evidence: &Evidence<'_, S>) {
+        // A task that was cut short by a time-out has not done all its steps.
+        let cut_short = evidence.tallies.iter().any(|tally| tally.cancelled > 0 || tally.done.timeouts > 0);
+        for ((name, _), (per_task, tally)) in
+            numbered_steps(evidence.plan).zip(evidence.plan.per_task.iter().zip(evidence.tallies))
+        {
+            let accounted = tally.ended + tally.cancelled;
+            self.equal(format!("{name}: calls that ended"), tally.started, accounted);
+            if let Some(per_task) = per_task {
+                let all = per_task * evidence.tasks_run;
+                self.within(format!("{name}: calls"), (if cut_short { 0 } else { all }, all), tally.started);
+            }
+        }
+    }
+
+    /// Each target served as many operations as the steps that act on it began.
+    fn targets<S>(&mut self, evidence: &Evidence<'_, S>) {
+        for report in evidence.reports {
+            let Some(served) = report.served else { continue };
+            let (mut ended, mut started) = (0, 0);
+            for ((_, step), tally) in numbered_steps(evidence.plan).zip(evidence.tallies) {
+                if step.spec.targets().iter().any(|target| target.name.text == report.name) {
+                    ended += tally.ended;
+                    started += tally.started;
+                }
+            }
+            self.within(format!("operations that target {} served", report.name), (ended, started), served);
+        }
+    }
+
+    /// A batch cannot end before its delays have passed; a bound that noise cannot break.
+    fn least_makespan<S>(&mut self, evidence: &Evidence<'_, S>) {
+        let LoadKind::Batch { tasks, .. } = evidence.plan.load.kind else { return };
+        let least = tasks.div_ceil(evidence.slots.max(1)) * evidence.plan.least_task_ns;
+        if let Some(&shortest) = evidence.outcome.makespans_ns.iter().min().filter(|_| least > 0) {
+            self.within("makespan in ns", (least, u64::MAX), shortest);
+        }
+    }
+}
+
+/// All steps of the plan in the order of their numbers, with a name for messages.
+fn numbered_steps(plan: &TrialPlan) -> impl Iterator<Item = (String, &StepPlan)> {
+    plan.tasks.iter().flat_map(|task| {
+        task.steps.iter().enumerate().map(move |(at, step)| {
+            let own = step.name.clone().unwrap_or_else(|| format!("{} (step {})", step.spec.key(), at + 1));
+            (format!("task {}, {own}", task.name), step)
+        })
+    })
+}

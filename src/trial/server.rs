@@ -1,0 +1,94 @@
+//! Target processes: how a trial starts one, and what runs inside it.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use super::{place, wire::ServerOrder};
+use crate::target::{self, Launcher, TargetError, TargetSpec};
+
+/// Starts target processes on given CPUs.
+pub struct ProcessLauncher<'a> {
+    /// CPUs of the target; empty: any.
+    pub cpus: &'a [usize],
+}
+
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    greeting: String,
+}
+
+impl Launcher for ProcessLauncher<'_> {
+    #[expect(clippy::disallowed_methods, reason = "the trial layer starts processes")]
+    fn launch(&self, spec: &TargetSpec, seed: u64) -> Result<Box<dyn target::Server>, TargetError> {
+        let start = || -> io::Result<Process> {
+            let mut child = Command::new(std::env::current_exe()?)
+                .arg("target")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()?;
+            let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+                return Err(io::Error::other("its pipes are missing"));
+            };
+            let order =
+                ServerOrder { target: spec.clone(), seed, cpus: self.cpus.to_vec(), parent: std::process::id() };
+            writeln!(input, "{}", serde_json::to_string(&order)?)?;
+            let mut process = Process { child, input, output: BufReader::new(output), greeting: String::new() };
+            process.greeting = process.line()?;
+            Ok(process)
+        };
+        start().map(|process| Box::new(process) as Box<dyn target::Server>).map_err(|why| failed(spec.key(), &why))
+    }
+}
+
+fn failed(name: &str, why: &io::Error) -> TargetError {
+    TargetError { name: name.into(), reason: format!("the embedded server could not be started or has ended: {why}") }
+}
+
+impl Process {
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has closed its output"));
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl target::Server for Process {
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    fn ask(&mut self, line: &str) -> Result<String, TargetError> {
+        writeln!(self.input, "{line}").and_then(|()| self.line()).map_err(|why| failed("server", &why))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error means that it has already ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What runs inside a target's process, until its standard input ends.
+pub fn serve() -> io::Result<()> {
+    let mut first = String::new();
+    io::stdin().lock().read_line(&mut first)?;
+    let order: ServerOrder = serde_json::from_str(&first)?;
+    if !place::die_with_parent(order.parent) {
+        return Ok(());
+    }
+    place::pin(&order.cpus)?;
+    place::raise_file_limit();
+    order.target.serve(order.seed)
+}

@@ -1,0 +1,84 @@
+//! What parent, child and target processes say to each other: one line of JSON each way.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    measure::Measurements,
+    runtime::Setup,
+    scenario::Load,
+    step::Task,
+    store::TrialFailure,
+    target::{NamedTarget, TargetSpec},
+    units::serde_duration,
+};
+
+/// The version of a plan.
+pub const VERSION: u32 = 1;
+
+/// Everything that a trial needs to know; `regatta trial --plan FILE` replays it by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrialPlan {
+    /// [`VERSION`].
+    pub regatta_trial: u32,
+    /// The cell's name.
+    pub cell: String,
+    /// The round, from 1.
+    pub round: u32,
+    /// The executor's name.
+    pub executor: String,
+    /// How it is set up.
+    pub setup: Setup,
+    /// CPUs of the executor; empty: any.
+    pub executor_cpus: Vec<usize>,
+    /// CPUs of target processes and of the trial's own helper threads; empty: any.
+    pub target_cpus: Vec<usize>,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// Its targets.
+    pub targets: Vec<NamedTarget>,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+    /// Its load.
+    pub load: Load,
+    /// Run before measuring, and discarded.
+    #[serde(with = "serde_duration")]
+    pub warmup: Duration,
+    /// Measured time of a closed load that does not end by tasks.
+    #[serde(with = "serde_duration")]
+    pub duration: Duration,
+    /// After this the watchdog kills the trial.
+    #[serde(with = "serde_duration")]
+    pub timeout: Duration,
+    /// Least time of one task, from its constant delays, in ns.
+    pub least_task_ns: u64,
+    /// Executions of each step per task of the load, by step number; none where chance decides.
+    pub per_task: Vec<Option<u64>>,
+    /// The process that started this one; none: started by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+}
+
+/// A child's answer: the last line of its standard output.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It measured and proved.
+    Measured(Box<Measurements>),
+    /// It could not.
+    Failed(TrialFailure),
+}
+
+/// The order to a target's process: the first line of its standard input.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerOrder {
+    /// What to serve.
+    pub target: TargetSpec,
+    /// The seed of its draws.
+    pub seed: u64,
+    /// Its CPUs; empty: any.
+    pub cpus: Vec<usize>,
+    /// The process that started it.
+    pub parent: u32,
+}
