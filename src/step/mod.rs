@@ -15,6 +15,8 @@ mod sleep;
 mod spec;
 mod task;
 mod template;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
