@@ -5,6 +5,7 @@
 
 mod choice;
 mod exec;
+mod http;
 mod limited;
 mod noop;
 mod parallel;
@@ -26,6 +27,7 @@ pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
 
 spec::steps! {
+    Http => http::Http,
     Sleep => sleep::Sleep,
     Noop => noop::Noop,
     Parallel => parallel::Parallel,
