@@ -109,8 +109,8 @@ mod tests {
         let text = csv(&fixture::header(), &analysis);
         let mut lines = text.lines().map(|line| line.split(','));
         let (columns, values) = (lines.next().expect("a heading"), lines.next().expect("a row"));
-        let text = columns.zip(values).map(|(column, value)| format!("{column}: {value}\n")).collect::<String>();
-        insta::assert_snapshot!(text, @r##"
+        let pairs: Vec<String> = columns.zip(values).map(|(column, value)| format!("{column}: {value}")).collect();
+        insta::assert_snapshot!(pairs.join("\n"), @r##"
         scenario: hundred-calls
         params: 
         load: batch of 100

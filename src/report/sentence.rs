@@ -119,8 +119,8 @@ pub fn latency(group: &Group) -> String {
 /// Who is shown to have the lowest p99.
 pub fn lowest_p99(group: &Group) -> String {
     match group.leader(MetricId::LatencyP99) {
-        Leader::Winner(cell) => format!("; {} is shown to be the lowest", cell.label),
-        Leader::Shared(_) => "; no single one is shown to be the lowest".into(),
+        Leader::Winner(cell) => format!("; {} is shown to have the lowest", cell.label),
+        Leader::Shared(_) => "; none is shown to have the lowest alone".into(),
         Leader::TooFewRounds | Leader::NothingToCompare => String::new(),
     }
 }
