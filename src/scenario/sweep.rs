@@ -44,9 +44,9 @@ impl Matrix {
         });
         let axes = axes.collect();
         let matrix = Self { fixed: fixed.collect(), axes };
-        for name in matrix.names().filter(|name| name.text == "i") {
-            let help = "`${i}` is the index of the task; use another name".to_owned();
-            diagnostics.error(name.span.clone(), "a parameter cannot be called `i`", Some(help));
+        for name in matrix.names().filter(|name| name.text == "i" || name.text == "j") {
+            let help = "`${i}` is the index of the task and `${j}` that of the child; use another name".to_owned();
+            diagnostics.error(name.span.clone(), format!("a parameter cannot be called `{}`", name.text), Some(help));
         }
         matrix
     }

@@ -14,12 +14,14 @@ mod site;
 mod sleep;
 mod spec;
 mod task;
+mod template;
 
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
 pub use site::{BuildError, Ledger, Site, Trial};
 pub use spec::{Calibration, Child, Cost, StepKind, TargetUse, Times};
 pub use task::{OnTimeout, StepPlan, Task};
+pub use template::Template;
 
 spec::steps! {
     Sleep => sleep::Sleep,
