@@ -23,6 +23,26 @@ pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+/// A moment as `2026-11-21T10-02-11Z`, for names of folders.
+pub fn label(unix_ms: u64) -> String {
+    let seconds = unix_ms / 1000;
+    let (year, month, day) = civil(seconds / 86_400);
+    let of_day = seconds % 86_400;
+    format!("{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+/// Year, month and day of a number of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
 /// Sleeps this thread until the monotonic clock shows `at_ns`.
 pub fn sleep_until(at_ns: u64) {
     let left = at_ns.saturating_sub(now_ns());
@@ -45,4 +65,16 @@ pub fn cost_ns() -> f64 {
         .collect();
     bursts.sort_by(f64::total_cmp);
     bursts[bursts.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_dates() {
+        assert_eq!(label(0), "1970-01-01T00-00-00Z");
+        assert_eq!(label(951_827_696_000), "2000-02-29T12-34-56Z");
+        assert_eq!(label(1_795_226_531_000), "2026-11-21T02-02-11Z");
+    }
 }

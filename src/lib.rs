@@ -1,11 +1,28 @@
 //! Regatta races concurrency executors on the same declarative workload and proves that it was the same.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! scenario.toml ─▶ Scenario ─▶ Plan [Trial…] ─▶ child process ─▶ Measurements ─▶ run.jsonl ─▶ Analysis ─▶ table · HTML
+//!   config,          plan          trial, run      load × step ×     measure         store       analysis    report
+//!   scenario                                       runtime, target
+//! ```
+//!
+//! ARCHITECTURE.md says which module may know which.
 
 pub mod analysis;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod draw;
+pub mod environment;
+pub mod exit;
+pub mod limits;
 pub mod load;
 pub mod measure;
+pub mod plan;
+pub mod report;
+pub mod run;
 pub mod runtime;
 pub mod scenario;
 pub mod step;

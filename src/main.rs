@@ -1,3 +1,5 @@
-//! The command line.
+//! `regatta`: argv to exit code. Everything else is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    regatta::cli::main().into()
+}

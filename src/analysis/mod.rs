@@ -1,5 +1,143 @@
 //! Analysis: from a stored run to figures. Pure; knows nothing of how trials are executed.
+//!
+//! A cell's trials are put together (`cell`), cells that differ only in their executor form a group and get their
+//! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows.
+//! Metrics are declared in one table (`metrics`); `stats` knows only numbers.
 
+mod cell;
+mod claims;
+mod compare;
+mod findings;
+mod group;
+mod leader;
+pub mod metrics;
 mod model;
+mod number;
+mod ratio;
+mod slo;
+pub mod stats;
 
+pub use compare::{CellChange, Comparison, compare};
+pub use findings::findings;
+pub use leader::Leader;
+pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
+pub use number::significant;
+
+use crate::store::{Outcome, Run, StoredScenario};
+
+/// The figures of a run.
+pub fn analyse(run: &Run) -> Analysis {
+    Analysis {
+        scenarios: run.header.scenarios.iter().map(|stored| scenario(run, stored)).collect(),
+        trials: trial_counts(run),
+    }
+}
+
+fn scenario(run: &Run, stored: &StoredScenario) -> ScenarioResult {
+    let primary = group::primary(&run.header.cells, &stored.name);
+    let groups = group::groups(run, stored);
+    ScenarioResult {
+        name: stored.name.clone(),
+        question: stored.question.clone(),
+        baseline: label(run, stored, &stored.baseline),
+        primary,
+        claims: claims::claims(&stored.claims, &groups, primary),
+        slos: slo::slos(run, &stored.slos, &groups),
+        groups,
+    }
+}
+
+/// An executor as the scenario's cells show it.
+fn label(run: &Run, scenario: &StoredScenario, executor: &str) -> String {
+    let mut cells = run.header.cells.iter().filter(|cell| cell.scenario == scenario.name);
+    cells.find(|cell| cell.executor == executor).map_or_else(|| executor.to_owned(), |cell| cell.label.clone())
+}
+
+/// Counts each round of a cell once, by its last trial.
+fn trial_counts(run: &Run) -> TrialCounts {
+    let mut counts = TrialCounts::default();
+    for cell in &run.header.cells {
+        if cell.absent.is_none() {
+            counts.planned += cell.rounds as usize;
+        }
+        for trial in run.rounds_of(&cell.name).into_values() {
+            match trial.outcome {
+                Outcome::Measured(_) => counts.measured += 1,
+                Outcome::Failed(_) => counts.failed += 1,
+            }
+        }
+    }
+    counts
+}
+
+impl Analysis {
+    /// Whether an SLO was measured and does not hold.
+    pub fn has_failed_slo(&self) -> bool {
+        self.scenarios.iter().flat_map(|scenario| &scenario.slos).any(|slo| slo.holds == Some(false))
+    }
+
+    /// Whether a trial failed.
+    pub fn has_failures(&self) -> bool {
+        self.trials.failed > 0
+    }
+
+    /// Whether a limit of the host forbade a cell.
+    pub fn has_refusals(&self) -> bool {
+        self.cells().any(|cell| matches!(cell.status, CellStatus::Refused(_)))
+    }
+
+    /// Whether everything planned was run, however it ended.
+    pub fn is_complete(&self) -> bool {
+        self.trials.measured + self.trials.failed >= self.trials.planned
+    }
+
+    /// All cells of all scenarios.
+    pub fn cells(&self) -> impl Iterator<Item = &CellResult> {
+        self.scenarios.iter().flat_map(|scenario| &scenario.groups).flat_map(|group| &group.cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Absent, FailureKind, fixture::Fixture};
+
+    fn fixture() -> Fixture {
+        Fixture::batch("thread-pool", 3).cell("thread-pool", &[], &[1e6, 1e6]).cell("tokio", &[], &[1e6, 1e6, 1e6])
+    }
+
+    #[test]
+    fn a_run_in_progress_is_analysed_as_it_stands() {
+        let analysis = analyse(&fixture().build());
+        assert_eq!(analysis.trials, TrialCounts { planned: 6, measured: 5, failed: 0 });
+        assert!(!analysis.is_complete() && !analysis.has_failures() && !analysis.has_refusals());
+        assert_eq!(analysis.scenarios[0].baseline, "thread-pool(64)");
+        assert_eq!(analysis.scenarios[0].question, "Which executor is fastest?");
+    }
+
+    #[test]
+    fn failures_and_refusals_are_seen() {
+        let failed = fixture().fail("demo::thread-pool", 3, FailureKind::WrongResult, "99 of 100 tasks");
+        let analysis = analyse(&failed.build());
+        assert_eq!(analysis.trials, TrialCounts { planned: 6, measured: 5, failed: 1 });
+        assert!(analysis.is_complete() && analysis.has_failures());
+        let refused = fixture().absent("threads", &[], Absent::Refused("too many".into()));
+        let analysis = analyse(&refused.build());
+        assert_eq!(analysis.trials.planned, 6);
+        assert!(analysis.has_refusals() && !analysis.has_failures());
+    }
+
+    #[test]
+    fn a_run_without_trials_has_no_figures_and_no_panic() {
+        let analysis = analyse(&Fixture::closed("threads", 7).cell("threads", &[], &[]).build());
+        assert_eq!(analysis.scenarios[0].groups[0].cells[0].status, CellStatus::Pending);
+    }
+
+    /// The JSON output is this type as it is: no value of it may fail to serialise.
+    #[test]
+    fn an_analysis_serialises() {
+        let json = serde_json::to_value(analyse(&fixture().build())).expect("serialises");
+        assert_eq!(json["scenarios"][0]["groups"][0]["cells"][1]["metrics"]["makespan"]["median"], 1e6);
+    }
+}

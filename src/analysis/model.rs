@@ -122,6 +122,10 @@ pub enum MetricId {
     Makespan,
     /// Tasks completed per second.
     Throughput,
+    /// Median latency of each round, ns. For comparing rounds; the latency that is shown is of all rounds merged.
+    LatencyP50,
+    /// 99th percentile of each round's latencies, ns, where the round has enough. For comparing rounds, as above.
+    LatencyP99,
     /// CPU time (user + system) per 1000 tasks, s.
     CpuPerThousand,
     /// User CPU time per task, ns.
@@ -149,7 +153,7 @@ pub struct MetricValue {
     pub interval: Option<(f64, f64)>,
 }
 
-/// A ratio to the baseline over adjacent rounds.
+/// A ratio to another cell, such as the baseline, over the rounds that both have; more is better.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ratio {
     /// Hodges–Lehmann estimate over the rounds that both have.

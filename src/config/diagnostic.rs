@@ -18,7 +18,9 @@ pub struct Diagnostic {
 /// Collects the errors of one file, dropping exact repeats.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
-    found: HashSet<Diagnostic>,
+    /// In the order in which they were found, which settles ties of place.
+    found: Vec<Diagnostic>,
+    seen: HashSet<Diagnostic>,
     recovering: bool,
 }
 
@@ -26,12 +28,18 @@ impl Diagnostics {
     /// Adds an error.
     pub fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         let message = clip(&message.into(), 400);
-        self.found.insert(Diagnostic { span, message, help: help.map(|help| clip(&help, 600)) });
+        self.add(Diagnostic { span, message, help: help.map(|help| clip(&help, 600)) });
+    }
+
+    fn add(&mut self, diagnostic: Diagnostic) {
+        if self.seen.insert(diagnostic.clone()) {
+            self.found.push(diagnostic);
+        }
     }
 
     /// Adds the errors of another collection about the same file.
     pub fn merge(&mut self, other: Self) {
-        self.found.extend(other.found);
+        other.found.into_iter().for_each(|diagnostic| self.add(diagnostic));
     }
 
     /// Says that the syntax is broken: what is missing or unknown from here on may be there, in the broken part.
@@ -47,7 +55,7 @@ impl Diagnostics {
     /// An empty collection about the same file, for a reader that works beside this one.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { found: HashSet::new(), recovering: self.recovering }
+        Self { recovering: self.recovering, ..Self::default() }
     }
 
     /// Whether nothing is wrong so far.
@@ -56,10 +64,9 @@ impl Diagnostics {
     }
 
     /// The errors in file order.
-    pub fn into_sorted(self) -> Vec<Diagnostic> {
-        let mut found: Vec<_> = self.found.into_iter().collect();
-        found.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
-        found
+    pub fn into_sorted(mut self) -> Vec<Diagnostic> {
+        self.found.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
+        self.found
     }
 }
 

@@ -35,13 +35,16 @@ pub fn is_name(text: &str) -> bool {
     text.bytes().next().is_some_and(fine) && text.bytes().all(|byte| fine(byte) || byte == b'-' || byte == b'_')
 }
 
+/// What [`is_name`] accepts, in words.
+pub const NAME_HELP: &str = "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit";
+
 /// Reads a name of the scenario's own choosing, and reports one that cannot stand in a cell's name.
 pub fn read_name(name: &Name, diagnostics: &mut Diagnostics) -> Option<()> {
     if is_name(&name.text) {
         return Some(());
     }
-    let help = "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit".to_owned();
-    diagnostics.error(name.span.clone(), format!("{} is no valid name", quote(&name.text)), Some(help));
+    let message = format!("{} is no valid name", quote(&name.text));
+    diagnostics.error(name.span.clone(), message, Some(NAME_HELP.to_owned()));
     None
 }
 

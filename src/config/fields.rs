@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Diagnostics, Field, Name, Node, Span, Value, mismatch, quote, suggest};
+use super::{Diagnostics, Field, Name, Node, Span, Value, mismatch, nearest, quote, suggest};
 
 /// A table with fixed keys. Implementing it makes the type a [`Field`] whose value is that table.
 pub trait Section: Sized {
@@ -45,6 +45,8 @@ struct Reading<'a> {
     entries: &'a [(Name, Node)],
     span: Span,
     asked: Vec<&'static str>,
+    /// Keys that must be there and are not, with what they are for.
+    missing: Vec<(&'static str, &'static str)>,
     /// Whether the table is so wrong that nothing should be said about its other keys.
     abandoned: bool,
     found: Diagnostics,
@@ -58,7 +60,8 @@ impl<'a> Fields<'a> {
             return None;
         };
         let (span, found) = (node.span.clone(), diagnostics.fork());
-        Some(Self { mode: Mode::Reading(Reading { entries, span, asked: Vec::new(), abandoned: false, found }) })
+        let (asked, missing) = (Vec::new(), Vec::new());
+        Some(Self { mode: Mode::Reading(Reading { entries, span, asked, missing, abandoned: false, found }) })
     }
 
     /// No table: every key that is asked for becomes a property of a schema.
@@ -71,7 +74,8 @@ impl<'a> Fields<'a> {
         let value = self.field(key, doc, None);
         match &mut self.mode {
             Mode::Describing { required, .. } => required.push(key),
-            Mode::Reading(reading) => reading.complain_if_missing(key, doc),
+            Mode::Reading(reading) if reading.entry(key).is_none() => reading.missing.push((key, doc)),
+            Mode::Reading(_) => {}
         }
         value
     }
@@ -114,15 +118,21 @@ impl<'a> Fields<'a> {
     }
 
     /// The one key out of `table` (keys and sentences) that is there, and its value; none or several are reported.
-    /// `what` names such a key, as in "a step needs exactly one operation". Ask for the other keys first.
-    pub fn one_of(&mut self, table: &[(&'static str, &str)], what: &str) -> Option<(&'static str, &'a Node)> {
+    /// `what` and `plural` name such keys, as in "operation" and "operations". Ask for the other keys first.
+    pub fn one_of(
+        &mut self,
+        table: &[(&'static str, &str)],
+        what: &str,
+        plural: &str,
+    ) -> Option<(&'static str, &'a Node)> {
         let Mode::Reading(reading) = &mut self.mode else { return None };
         let known = table.iter().filter_map(|(key, _)| Some((*key, reading.entry(key)?)));
-        let present: Vec<(&'static str, &'a (Name, Node))> = known.collect();
+        let mut present: Vec<(&'static str, &'a (Name, Node))> = known.collect();
+        present.sort_by_key(|(_, (name, _))| name.span.start);
         reading.asked.extend(table.iter().map(|(key, _)| *key));
         match present.as_slice() {
             [(key, (_, node))] => return Some((key, node)),
-            [] => reading.complain_about_none(table, what),
+            [] => reading.complain_about_none(table, what, plural),
             [_, (_, (second, _)), ..] => {
                 let keys = present.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
                 let message = format!("expected exactly one {what}, found {keys}");
@@ -141,16 +151,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reports the keys that nobody asked for, and hands over all errors.
+    /// Reports missing keys and keys that nobody asked for, and hands over all errors.
     pub fn finish(self, diagnostics: &mut Diagnostics) {
         let Mode::Reading(mut reading) = self.mode else { return };
         if !reading.abandoned {
             reading.complain_about_unknown();
         }
+        reading.complain_about_missing();
         diagnostics.merge(reading.found);
     }
 
-    /// Hands over all errors, for a reader that looks at a few keys and leaves the others to somebody else.
+    /// Hands over the errors of values, for a reader that looks at a few keys and leaves the table to another.
     pub fn leave(self, diagnostics: &mut Diagnostics) {
         if let Mode::Reading(reading) = self.mode {
             diagnostics.merge(reading.found);
@@ -189,30 +200,37 @@ impl<'a> Reading<'a> {
         self.entries.iter().find(|(name, _)| name.text == key)
     }
 
-    fn complain_if_missing(&mut self, key: &str, doc: &str) {
-        if self.entry(key).is_none() && !self.found.is_recovering() {
-            self.found.error(self.span.clone(), format!("missing key `{key}`"), Some(format!("`{key}`: {doc}")));
+    fn complain_about_missing(&mut self) {
+        if self.found.is_recovering() {
+            return;
+        }
+        for (key, doc) in std::mem::take(&mut self.missing) {
+            let help = Some(format!("`{key}`: {doc}"));
+            self.found.error(self.span.clone(), format!("missing key `{key}`"), help);
         }
     }
 
-    fn complain_about_none(&mut self, table: &[(&'static str, &str)], what: &str) {
+    fn complain_about_none(&mut self, table: &[(&'static str, &str)], what: &str, plural: &str) {
         let strangers = self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str()));
         // A misspelt key that holds a table was meant to be the one.
         let meant = strangers.max_by_key(|(_, node)| matches!(node.value, Value::Table(_)));
         let keys = table.iter().map(|(key, _)| *key);
         if let Some((name, _)) = meant {
-            let help = suggest(&name.text, &format!("{what}s"), keys);
+            let help = suggest(&name.text, plural, keys);
             self.found.error(name.span.clone(), format!("unknown {what} {}", quote(&name.text)), Some(help));
         } else if !self.found.is_recovering() {
-            let help = format!("{what}s: {}", keys.collect::<Vec<_>>().join(", "));
+            let help = format!("{plural}: {}", keys.collect::<Vec<_>>().join(", "));
             self.found.error(self.span.clone(), format!("expected exactly one {what}, found none"), Some(help));
         }
     }
 
+    /// A misspelt key is not missing too.
     fn complain_about_unknown(&mut self) {
         for (name, _) in self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str())) {
             let help = suggest(&name.text, "valid keys", self.asked.iter().copied());
             self.found.error(name.span.clone(), format!("unknown key {}", quote(&name.text)), Some(help));
+            let meant = nearest(&name.text, self.asked.iter().copied());
+            self.missing.retain(|(key, _)| Some(*key) != meant);
         }
     }
 }
@@ -309,16 +327,14 @@ mod tests {
         let (outer, errors) = read("cuont = 3\nthink = 5\ninner = { tim = 1 }");
         assert_eq!(outer, None);
         let messages: Vec<_> = errors.iter().map(|(_, message, _)| message.as_str()).collect();
-        let expected = [
-            "missing key `count`",
-            "unknown key `cuont`",
-            "expected a duration such as `20ms`, found an integer",
-            "missing key `time`",
-            "unknown key `tim`",
-        ];
+        let expected =
+            ["unknown key `cuont`", "expected a duration such as `20ms`, found an integer", "unknown key `tim`"];
         assert_eq!(messages, expected);
-        assert_eq!(errors[1].2, "did you mean `count`? valid keys: count, think, inner");
-        assert_eq!(errors[4].0, 30..33);
+        assert_eq!(errors[0].2, "did you mean `count`? valid keys: count, think, inner");
+        assert_eq!(errors[2].0, 30..33);
+        let (_, errors) = read("inner = {}");
+        assert_eq!(errors[0].1, "missing key `count`");
+        assert_eq!(errors[1], (8..10, "missing key `time`".to_owned(), "`time`: How long.".to_owned()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod parse;
 mod render;
 
 pub use diagnostic::{Diagnostic, Diagnostics, nearest, position, quote, suggest};
-pub use field::{Field, Named, choice_schema, is_name, mismatch, read_choice, read_name};
+pub use field::{Field, NAME_HELP, Named, choice_schema, is_name, mismatch, read_choice, read_name};
 pub use fields::{Fields, Section, parameter_schema};
 pub use node::{Name, Node, Span, Value};
 pub use parse::{MOST_BYTES, parse};

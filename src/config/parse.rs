@@ -13,6 +13,9 @@ pub const MOST_BYTES: usize = 1 << 20;
 /// Parts of a dotted key. The TOML parser limits brackets by itself, but not dots, and dropping a table recurses.
 const MOST_PARTS: usize = 16;
 
+/// Syntax errors in a file that is meant to be a scenario; beyond that, nothing in it is to be believed.
+const MOST_ERRORS: usize = 200;
+
 /// Levels of tables and arrays in one another.
 const MOST_LEVELS: usize = 60;
 
@@ -30,11 +33,16 @@ pub fn parse(text: &str, diagnostics: &mut Diagnostics) -> Node {
         diagnostics.recover();
         return nothing;
     }
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    let hopeless = errors.len() > MOST_ERRORS;
+    errors.truncate(MOST_ERRORS);
     let broken: Vec<Span> = errors.iter().map(|error| error.span().unwrap_or(0..0)).collect();
     for (error, span) in errors.iter().zip(&broken) {
         diagnostics.error(span.clone(), error.message(), remedy(text, error.message(), span));
         diagnostics.recover();
+    }
+    if hopeless {
+        return nothing;
     }
     Converter { broken, diagnostics }.table(table.get_ref(), 0..0, 0)
 }
@@ -206,6 +214,12 @@ mod tests {
         ] {
             assert!(!errors(&text).is_empty(), "{}", &text[..40]);
         }
+    }
+
+    #[test]
+    fn a_file_of_errors_is_given_up_soon() {
+        assert_eq!(errors(&"a\nb = 1\n".repeat(50_000)).len(), MOST_ERRORS);
+        assert_eq!(errors(&"a".repeat(MOST_BYTES + 1)), [(1, 1, "the file is too long".to_owned())]);
     }
 
     #[test]

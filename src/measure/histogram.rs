@@ -112,7 +112,13 @@ impl<'de> Deserialize<'de> for Histo {
         let text = String::deserialize(deserializer)?;
         let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
         let read = HdrReader::new().deserialize(&mut bytes.as_slice()).map_err(serde::de::Error::custom)?;
-        Ok(Self(read))
+        // Merging relies on it: a histogram with other bounds could be too narrow to take the values of ours.
+        let bounds: (u64, u64, u8) = (read.low(), read.high(), read.sigfig());
+        if bounds == (1, HIGHEST_NS, 3) {
+            Ok(Self(read))
+        } else {
+            Err(serde::de::Error::custom(format!("a histogram from 1 ns to 60 s was expected, found {bounds:?}")))
+        }
     }
 }
 
@@ -144,6 +150,14 @@ mod tests {
             }
             value *= 2;
         }
+    }
+
+    #[test]
+    fn other_bounds_are_refused() {
+        let narrow = Histo(Histogram::new_with_bounds(1, 1_000, 3).expect("valid bounds"));
+        let text = serde_json::to_string(&narrow).expect("serialises");
+        let error = serde_json::from_str::<Histo>(&text).expect_err("cannot be merged");
+        assert!(error.to_string().contains("60 s was expected"), "{error}");
     }
 
     #[test]

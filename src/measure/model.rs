@@ -46,7 +46,7 @@ pub struct Measurements {
 /// Latencies and counts of a task or a named step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
-    /// Executions that ended well or in an allowed way.
+    /// Executions that ended well or in an allowed way: errors and time-outs that the scenario allows are among them.
     pub count: u64,
     /// Executions that ended in an error that the scenario allows.
     pub errors: u64,

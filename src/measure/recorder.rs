@@ -141,7 +141,7 @@ impl Recorders {
             merged.errors += counters.errors.load(Relaxed);
             merged.timeouts += counters.timeouts.load(Relaxed);
         }
-        merged.count = merged.latency.count() - merged.errors - merged.timeouts;
+        merged.count = merged.latency.count();
         merged
     }
 }
@@ -189,7 +189,7 @@ mod tests {
         second.record(0, 200, 200, 201, Ending::Done);
         second.record(1, 150, 150, 155, Ending::Error);
         let task = recorders.task();
-        assert_eq!((task.count, task.errors, task.timeouts), (1, 0, 1));
+        assert_eq!((task.count, task.errors, task.timeouts), (2, 0, 1));
         assert_eq!((task.latency.0.min(), task.latency.0.max()), (50, 701));
         assert_eq!(task.service.0.min(), 40);
         let steps = recorders.steps();

@@ -74,7 +74,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Sc
     let error = match std::str::from_utf8(bytes) {
         Ok(text) => return from_text(path, text, overrides),
         // The limit may have cut a character in half; it is the length that is wrong then.
-        Err(_) if bytes.len() > MOST_BYTES => return from_text(path, &"\0".repeat(bytes.len()), overrides),
+        Err(_) if bytes.len() > MOST_BYTES => return from_text(path, &String::from_utf8_lossy(bytes), overrides),
         Err(error) => error,
     };
     let at = error.valid_up_to();
@@ -211,19 +211,25 @@ fn build_executors(table: &ExecutorsTable) -> ExecutorSettings {
 /// The errors of all variants: one that only some have is shown with the values of the first of these.
 #[derive(Default)]
 struct Tally {
-    found: HashMap<Diagnostic, (usize, String)>,
+    /// In the order in which they were found: the error, how many variants have it, and the first one's values.
+    found: Vec<(Diagnostic, usize, String)>,
+    index: HashMap<Diagnostic, usize>,
 }
 
 impl Tally {
     fn add(&mut self, diagnostics: Diagnostics, params: &[Param]) {
         for diagnostic in diagnostics.into_sorted() {
-            let shown = || params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>();
-            self.found.entry(diagnostic).or_insert_with(|| (0, shown().join(", "))).0 += 1;
+            let at = *self.index.entry(diagnostic).or_insert_with_key(|diagnostic| {
+                let values: Vec<_> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
+                self.found.push((diagnostic.clone(), 0, values.join(", ")));
+                self.found.len() - 1
+            });
+            self.found[at].1 += 1;
         }
     }
 
     fn report(self, variants: usize, diagnostics: &mut Diagnostics) {
-        for (Diagnostic { span, message, help }, (count, values)) in self.found {
+        for (Diagnostic { span, message, help }, count, values) in self.found {
             let message = if count < variants { format!("{message} (with {values})") } else { message };
             diagnostics.error(span, message, help);
         }

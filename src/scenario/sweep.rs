@@ -93,21 +93,29 @@ impl Matrix {
             let help = format!("use it as \"${{{name}}}\", or remove it");
             diagnostics.error(axis.name.span.clone(), message, Some(help));
         }
-        let size = self.axes.iter().fold(1_usize, |size, axis| size.saturating_mul(axis.values.len()));
+        let size = self.size();
         if let Some(last) = self.axes.last().filter(|_| size > MOST_VARIANTS) {
             let message = format!("the sweep has {size} combinations; {MOST_VARIANTS} is the most");
             diagnostics.error(last.name.span.clone(), message, Some("sweep over fewer values".to_owned()));
         }
     }
 
-    /// Every combination, the last axis turning fastest; not more than are allowed.
+    fn size(&self) -> usize {
+        self.axes.iter().fold(1, |size, axis| size.saturating_mul(axis.values.len()))
+    }
+
+    /// Every combination, the last axis turning fastest. Where there are too many, the first stands for all.
     pub(super) fn combinations(&self) -> Vec<Combination> {
+        if self.size() > MOST_VARIANTS {
+            let first: Vec<&Value> = self.axes.iter().filter_map(|axis| axis.values.first()).collect();
+            return vec![self.combination(&first)];
+        }
         let mut picks: Vec<Vec<&Value>> = vec![Vec::new()];
         for axis in &self.axes {
             let longer = picks.iter().flat_map(|pick| {
                 axis.values.iter().map(move |value| pick.iter().copied().chain([value]).collect::<Vec<_>>())
             });
-            picks = longer.take(MOST_VARIANTS).collect();
+            picks = longer.collect();
         }
         picks.into_iter().map(|pick| self.combination(&pick)).collect()
     }

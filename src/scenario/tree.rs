@@ -160,7 +160,9 @@ impl Clock<'_> {
         let children = plan.spec.children().into_iter().map(|child| self.child(child));
         let whole = children.fold(plan.spec.cost(&target), in_sequence);
         match plan.timeout {
-            Some(timeout) => Cost { least: whole.least.min(timeout), mean: whole.mean.min(timeout) },
+            Some(timeout) => {
+                Cost { least: whole.least.min(timeout), mean: whole.mean.min(timeout), cpu: whole.cpu.min(timeout) }
+            }
             None => whole,
         }
     }
@@ -173,21 +175,27 @@ impl Clock<'_> {
                 if count == 0 {
                     Cost::default()
                 } else {
-                    once
+                    // The delays of children overlap, their work for the CPU does not.
+                    Cost { cpu: times(once.cpu, count as f64), ..once }
                 }
             }
-            Times::AtOnce(count) | Times::InOrder(count) => {
-                Cost { least: times(once.least, count as f64), mean: times(once.mean, count as f64) }
-            }
-            Times::Chance(chance) => {
-                Cost { least: if chance >= 1.0 { once.least } else { Duration::ZERO }, mean: times(once.mean, chance) }
-            }
+            Times::AtOnce(count) | Times::InOrder(count) => multiple(once, count as f64),
+            Times::Chance(chance) if chance >= 1.0 => once,
+            Times::Chance(chance) => Cost { least: Duration::ZERO, ..multiple(once, chance) },
         }
     }
 }
 
 fn in_sequence(first: Cost, second: Cost) -> Cost {
-    Cost { least: first.least.saturating_add(second.least), mean: first.mean.saturating_add(second.mean) }
+    Cost {
+        least: first.least.saturating_add(second.least),
+        mean: first.mean.saturating_add(second.mean),
+        cpu: first.cpu.saturating_add(second.cpu),
+    }
+}
+
+fn multiple(once: Cost, factor: f64) -> Cost {
+    Cost { least: times(once.least, factor), mean: times(once.mean, factor), cpu: times(once.cpu, factor) }
 }
 
 /// A multiple of a duration; beyond 584 years it stays there.
@@ -234,7 +242,10 @@ mod tests {
         let variant = variant(NESTED);
         for concurrent in [false, true] {
             let cost = time_of_task(&variant.tasks, &variant.targets, "root", concurrent);
-            assert_eq!(cost, Cost { least: Duration::from_millis(38), mean: Duration::from_millis(41) });
+            assert_eq!(
+                cost,
+                Cost { least: Duration::from_millis(38), mean: Duration::from_millis(41), ..Cost::default() }
+            );
         }
         assert_eq!(time_of_task(&variant.tasks, &[], "nowhere", true), Cost::default());
     }
@@ -283,7 +294,11 @@ mod tests {
             clock.task(0);
             clock.child(Child { task: &name, times })
         };
-        let ms = |least, mean| Cost { least: Duration::from_millis(least), mean: Duration::from_millis(mean) };
+        let ms = |least, mean| Cost {
+            least: Duration::from_millis(least),
+            mean: Duration::from_millis(mean),
+            ..Cost::default()
+        };
         assert_eq!(cost(Times::AtOnce(5), true), ms(2, 2));
         assert_eq!(cost(Times::AtOnce(5), false), ms(10, 10));
         assert_eq!(cost(Times::InOrder(5), true), ms(10, 10));

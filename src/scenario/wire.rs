@@ -9,12 +9,12 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Claim, Direction, LoadKind, RunSettings,
-    wire_step::{Declared, WireTask, one_of_schema},
+    wire_step::{Declared, Readable, WireTask, one_of_schema},
 };
 use crate::{
     config::{
-        Diagnostics, Field, Fields, Name, Named, Node, Section, Span, Value, choice_schema, is_name, mismatch, quote,
-        read_choice, suggest,
+        Diagnostics, Field, Fields, NAME_HELP, Name, Named, Node, Section, Span, Value, choice_schema, is_name,
+        mismatch, quote, read_choice, suggest,
     },
     runtime::{EXECUTORS, executor},
     target::TargetSpec,
@@ -45,8 +45,9 @@ impl Section for File {
         let targets = fields.optional("targets", "What operations act on, by name.");
         let tasks = fields.required("tasks", "The tasks, by name.");
         let load = fields.required("load", "How tasks arrive: one table.");
-        let claims = fields.optional("claim", "What somebody says about an executor against another.");
-        let slos = fields.optional("slo", "Limits that make a run exit with 1.");
+        let claims: Option<Readable<ClaimTable>> =
+            fields.optional("claim", "What somebody says about an executor against another.");
+        let slos: Option<Readable<SloTable>> = fields.optional("slo", "Limits that make a run exit with 1.");
         Some(Self {
             run: run.unwrap_or_default(),
             executors: executors.unwrap_or_default(),
@@ -54,8 +55,8 @@ impl Section for File {
             tasks: tasks?,
             load: load?,
             load_span: fields.span("load"),
-            claims: claims.unwrap_or_default(),
-            slos: slos.unwrap_or_default(),
+            claims: claims.map_or(Vec::new(), |claims| claims.items),
+            slos: slos.map_or(Vec::new(), |slos| slos.items),
         })
     }
 }
@@ -80,14 +81,13 @@ impl Head {
         let question = fields.or("question", String::new(), "The question that the scenario answers.");
         let params = fields.optional("params", "Values for `\"${name}\"`, by name.");
         let sweep = fields.optional("sweep", "Parameters with several values each: every combination is run.");
-        let name = name.map(|name| name.text).unwrap_or_default();
-        if !fields.is_describing() && fields.has("name") && !is_name(&name) {
-            let help = "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit";
-            fields.reject("name", format!("{} is no valid name", quote(&name)), Some(help.to_owned()));
+        if let Some(name) = name.as_ref().filter(|name| !is_name(&name.text)) {
+            fields.reject("name", format!("{} is no valid name", quote(&name.text)), Some(NAME_HELP.to_owned()));
         }
         if fields.has("schema") {
             version?;
         }
+        let name = name.map(|name| name.text).unwrap_or_default();
         Some(Self { name, question, params: params.unwrap_or_default(), sweep: sweep.unwrap_or_default() })
     }
 }
@@ -283,7 +283,7 @@ impl Field for LoadTable {
         let open_is_there = load.has(OPEN.0);
         let table = [BATCH, CLOSED, OPEN];
         let known = if open_is_there { &table[..] } else { &table[..2] };
-        let chosen = load.one_of(known, "kind of load").filter(|(key, _)| *key != OPEN.0);
+        let chosen = load.one_of(known, "kind of load", "kinds of load").filter(|(key, _)| *key != OPEN.0);
         if open_is_there {
             load.reject(OPEN.0, "open load is not available yet; use batch or closed", None);
         }

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use super::{OnTimeout, StepPlan};
 use crate::{
     config::{
-        Diagnostics, Field, Fields, Name, Named, Node, Section, Span, Value, choice_schema, is_name, mismatch,
-        read_choice, read_name,
+        Diagnostics, Field, Fields, NAME_HELP, Name, Named, Node, Section, Span, Value, choice_schema, is_name,
+        mismatch, quote, read_choice, read_name,
     },
     step::StepSpec,
     target::TargetSpec,
@@ -73,9 +73,9 @@ pub(super) struct WireTask {
 
 /// The items of an array that could be read; the others are reported.
 #[derive(Debug, Clone)]
-struct Readable<T> {
-    items: Vec<T>,
-    whole: bool,
+pub(super) struct Readable<T> {
+    pub items: Vec<T>,
+    pub whole: bool,
 }
 
 impl<T: Field> Field for Readable<T> {
@@ -138,9 +138,8 @@ impl Common {
         let doc =
             "What a time-out means: `fail` ends the trial, `skip` ends the task, `ignore` goes on; default `fail`.";
         let on_timeout = step.optional("on_timeout", doc);
-        if name.as_ref().is_some_and(|name| !is_name(&name.text)) {
-            let help = "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit";
-            step.reject("name", "this is no valid name", Some(help.to_owned()));
+        if let Some(name) = name.as_ref().filter(|name| !is_name(&name.text)) {
+            step.reject("name", format!("{} is no valid name", quote(&name.text)), Some(NAME_HELP.to_owned()));
         }
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             step.reject("timeout", "a time-out must be above zero", None);
@@ -167,7 +166,7 @@ impl Field for WireStep {
         let mut step = Fields::of(node, diagnostics)?;
         let common = Common::read(&mut step);
         // Keys such as `expect` belong to an operation, so without one nothing is known about them.
-        let spec = step.one_of(StepSpec::TABLE, "step").and_then(|(key, value)| {
+        let spec = step.one_of(StepSpec::TABLE, "operation", "operations").and_then(|(key, value)| {
             let mut op = Fields::of(value, diagnostics)?;
             let spec = StepSpec::read(key, &mut op, &mut step);
             op.finish(diagnostics);
@@ -193,7 +192,7 @@ impl Field for TargetSpec {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let mut target = Fields::of(node, diagnostics)?;
-        let chosen = target.one_of(TargetSpec::TABLE, "kind of target");
+        let chosen = target.one_of(TargetSpec::TABLE, "kind of target", "kinds of target");
         target.finish(diagnostics);
         let (key, value) = chosen?;
         let mut kind = Fields::of(value, diagnostics)?;

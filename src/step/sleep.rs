@@ -27,7 +27,7 @@ impl StepKind for Sleep {
     }
 
     fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
-        Cost { least: self.time.least(), mean: self.time.mean() }
+        Cost { least: self.time.least(), mean: self.time.mean(), ..Cost::default() }
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {

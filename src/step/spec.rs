@@ -50,7 +50,7 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
 
 /// Iterations per second of each CPU kernel on this machine, measured when first asked for.
 #[derive(Debug, Default)]
-pub struct Calibration(pub std::collections::HashMap<String, f64>);
+pub struct Calibration(pub std::collections::BTreeMap<String, f64>);
 
 /// A step's use of a target.
 #[derive(Debug, Clone, Copy)]
@@ -86,8 +86,10 @@ pub enum Times {
 pub struct Cost {
     /// It cannot be shorter than this.
     pub least: Duration,
-    /// An estimate, for `list`.
+    /// An estimate, for `list`; includes `cpu`.
     pub mean: Duration,
+    /// The part of the estimate that keeps a CPU busy.
+    pub cpu: Duration,
 }
 
 /// Writes the sum type of all steps and its table from one line per step.

@@ -10,4 +10,5 @@ mod proof;
 pub mod server;
 pub mod wire;
 
+pub use place::allowed_cpus;
 pub use wire::{Answer, TrialPlan};

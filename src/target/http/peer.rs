@@ -195,3 +195,65 @@ impl Peer {
         shutdown(&self.socket, Shutdown::Write).is_err()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{target::http::Http, units::Distribution};
+
+    #[test]
+    fn a_full_socket_sets_no_timer_that_would_fire_for_ever() {
+        let spec = Http { delay: Distribution::Const(Duration::from_nanos(1)), body: 4 << 20, ..Http::default() };
+        let mut site = Site::new(&spec, 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut peer = Peer::new(socket.into());
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        peer.set_readable(false);
+        let mut scratch = [0; 1024];
+        // The response is due a nanosecond after the request; the second turn comes later than that.
+        let turns = [peer.turn(&mut scratch, &mut site), peer.turn(&mut scratch, &mut site)];
+        assert_eq!(turns, [Turn::Wait; 2]);
+        assert!(peer.blocked);
+        assert_eq!(peer.take_timer(), None);
+        assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+    }
+
+    #[test]
+    fn there_is_one_timer_at_a_time() {
+        let spec = Http { delay: Distribution::Const(Duration::from_secs(3600)), ..Http::default() };
+        let mut site = Site::new(&spec, 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        let mut peer = Peer::new(socket.into());
+        assert_eq!(peer.take_timer(), None);
+        client.write_all(&b"GET / HTTP/1.1\r\n\r\n".repeat(2)).unwrap();
+        peer.set_readable(false);
+        assert_eq!(peer.turn(&mut [0; 1024], &mut site), Turn::Wait);
+        let due = peer.take_timer();
+        assert!(due.is_some());
+        assert_eq!(peer.take_timer(), None);
+        peer.clear_timer();
+        assert_eq!(peer.take_timer(), due);
+    }
+
+    #[test]
+    fn a_refused_client_that_stays_is_closed_in_the_end() {
+        let mut site = Site::new(&Http::default(), 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut peer = Peer::new(socket.into());
+        client.write_all(b"nonsense\r\n\r\n").unwrap();
+        peer.set_readable(false);
+        let before = now_ns();
+        assert_eq!(peer.turn(&mut [0; 1024], &mut site), Turn::Wait);
+        assert!(peer.take_timer().unwrap() >= before + LINGER_NS);
+        peer.linger_until = Some(now_ns());
+        assert_eq!(peer.turn(&mut [0; 1024], &mut site), Turn::Close);
+    }
+}

@@ -1,8 +1,6 @@
-//! Run files: `run.jsonl`, a versioned header and then one line per trial, appended when the trial ends.
-//!
-//! The file is the only thing that analysis and report read: a stored run re-renders without executing anything.
+//! What a run file holds: inert values, one type per line of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +39,9 @@ pub struct Header {
     pub cells: Vec<StoredCell>,
     /// Warnings of the short check before the run.
     pub warnings: Vec<String>,
+    /// Iterations per second of each CPU kernel, as calibrated; a resumed run does the same work.
+    #[serde(default)]
+    pub calibration: BTreeMap<String, f64>,
 }
 
 /// A scenario as the run used it.
@@ -89,6 +90,10 @@ pub struct StoredCell {
     pub executor_cpus: Vec<usize>,
     /// CPUs the target is placed on; empty: no target process.
     pub target_cpus: Vec<usize>,
+    /// The task that arrives, by name.
+    pub task: String,
+    /// Tasks of one batch, or after which a closed load ends; none: the load ends by its duration.
+    pub tasks: Option<u64>,
     /// Least possible time of one task, in ns: the sum of its constant delays.
     pub least_task_ns: u64,
     /// Rounds planned for this cell.
@@ -189,13 +194,33 @@ pub enum FailureKind {
 pub struct Run {
     /// Its header.
     pub header: Header,
-    /// Its trials in the order of execution.
+    /// Its trials in the order of execution. A round that was run again has two; the later one counts.
     pub trials: Vec<TrialRecord>,
-    /// Whether everything planned was run.
+    /// Whether everything planned was run, and nothing was taken up again since.
     pub finished: bool,
-    /// Facts for which there is no field yet are kept, so that newer files survive being rewritten.
+    /// The signals that interrupted it, in order.
     pub interruptions: Vec<String>,
+    /// What the reader noticed, such as a torn last line that was dropped.
+    pub notes: Vec<String>,
 }
 
-/// Trials by cell name.
-pub type TrialsByCell<'a> = BTreeMap<&'a str, Vec<&'a TrialRecord>>;
+impl Run {
+    /// The trials of a cell by round. Where a round was run again, only the later trial is in it.
+    pub fn rounds_of(&self, cell: &str) -> BTreeMap<u32, &TrialRecord> {
+        self.trials.iter().filter(|trial| trial.cell == cell).map(|trial| (trial.round, trial)).collect()
+    }
+
+    /// What a resumed run has still to do: each (cell, round) of the plan without a trial.
+    ///
+    /// A failed trial is a result and counts as done: a crash or a time-out that is run again until it passes
+    /// would hide what the run has found. A trial that a signal cut off is never recorded (the line
+    /// [`Line::Interrupted`] stands for it), so it is missing and is run. Cells that are not run are not missing.
+    pub fn missing(&self) -> BTreeSet<(&str, u32)> {
+        let done: BTreeSet<(&str, u32)> = self.trials.iter().map(|t| (t.cell.as_str(), t.round)).collect();
+        let planned = self.header.cells.iter().filter(|cell| cell.absent.is_none());
+        planned
+            .flat_map(|cell| (1..=cell.rounds).map(|round| (cell.name.as_str(), round)))
+            .filter(|trial| !done.contains(trial))
+            .collect()
+    }
+}

@@ -1,0 +1,257 @@
+//! One cell: its trials of all rounds put together.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use super::{CellResult, CellStatus, Counts, METRICS, MetricId, MetricValue, StepResult};
+use crate::{
+    measure::{Histo, Measurements, Stream},
+    store::{Absent, Outcome, Run, StoredCell, TrialFailure},
+};
+
+/// The trials of a cell, told apart by their outcome, in the order of rounds.
+struct Trials<'a> {
+    measured: Vec<(u32, &'a Measurements)>,
+    failed: Vec<&'a TrialFailure>,
+}
+
+/// Puts a cell's trials together. Its ratio is left out: it needs the baseline's cell.
+pub(super) fn cell(run: &Run, cell: &StoredCell) -> CellResult {
+    let trials = Trials::of(run, cell);
+    CellResult {
+        name: cell.name.clone(),
+        executor: cell.executor.clone(),
+        label: cell.label.clone(),
+        status: status(cell, &trials),
+        slots: cell.slots,
+        metrics: metrics(cell, &trials),
+        ratio: None,
+        latency: merged(trials.streams().map(|stream| &stream.latency)),
+        service: merged(trials.streams().map(|stream| &stream.service)),
+        counts: counts(&trials),
+        steps: steps(&trials),
+        failures: failures(&trials.failed),
+        least_makespan_ns: least_makespan_ns(cell),
+        facts: trials.measured.first().map(|(_, first)| first.facts.clone()).unwrap_or_default(),
+        target_busy: target_busy(&trials),
+    }
+}
+
+impl<'a> Trials<'a> {
+    fn of(run: &'a Run, cell: &StoredCell) -> Self {
+        let mut trials = Self { measured: Vec::new(), failed: Vec::new() };
+        for (round, trial) in run.rounds_of(&cell.name) {
+            match &trial.outcome {
+                Outcome::Measured(measured) => trials.measured.push((round, measured.as_ref())),
+                Outcome::Failed(failure) => trials.failed.push(failure),
+            }
+        }
+        trials
+    }
+
+    fn streams(&self) -> impl Iterator<Item = &'a Stream> {
+        self.measured.iter().map(|(_, measured)| &measured.task)
+    }
+}
+
+fn status(cell: &StoredCell, trials: &Trials<'_>) -> CellStatus {
+    let (measured, planned) = (trials.measured.len(), cell.rounds as usize);
+    if measured > 0 && measured >= planned {
+        return CellStatus::Complete;
+    }
+    if measured > 0 {
+        return CellStatus::Partial(format!("{measured} of {planned} rounds"));
+    }
+    if let Some((reason, _)) = failures(&trials.failed).into_iter().next() {
+        return CellStatus::Failed(reason);
+    }
+    match &cell.absent {
+        Some(Absent::NotApplicable(reason)) => CellStatus::NotApplicable(reason.clone()),
+        Some(Absent::Refused(reason)) => CellStatus::Refused(reason.clone()),
+        None => CellStatus::Pending,
+    }
+}
+
+fn metrics(cell: &StoredCell, trials: &Trials<'_>) -> BTreeMap<MetricId, MetricValue> {
+    let over_rounds = |metric: &super::MetricInfo| {
+        let values = trials.measured.iter().filter_map(|&(round, m)| Some((round, metric.value(m, cell.slots)?)));
+        Some((metric.id, MetricValue::of(values.collect())?))
+    };
+    METRICS.iter().filter_map(over_rounds).collect()
+}
+
+/// One histogram of all rounds: percentiles are read off it, and never averaged.
+fn merged<'a>(histograms: impl Iterator<Item = &'a Histo>) -> Histo {
+    histograms.fold(Histo::new(), |mut sum, histogram| {
+        sum.merge(histogram);
+        sum
+    })
+}
+
+fn counts(trials: &Trials<'_>) -> Counts {
+    let streams = trials.streams().map(stream_counts);
+    let sum = streams.fold(Counts::default(), Counts::plus);
+    Counts { completed: trials.measured.iter().map(|(_, measured)| measured.completed).sum(), ..sum }
+}
+
+fn stream_counts(stream: &Stream) -> Counts {
+    Counts { completed: stream.count, errors: stream.errors, timeouts: stream.timeouts }
+}
+
+impl Counts {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            completed: self.completed + other.completed,
+            errors: self.errors + other.errors,
+            timeouts: self.timeouts + other.timeouts,
+        }
+    }
+}
+
+/// Named steps over all rounds, in the order of the first round that has them.
+fn steps(trials: &Trials<'_>) -> Vec<StepResult> {
+    let mut steps: Vec<StepResult> = Vec::new();
+    for named in trials.measured.iter().flat_map(|(_, measured)| &measured.steps) {
+        let counts = stream_counts(&named.stream);
+        if let Some(step) = steps.iter_mut().find(|step| step.name == named.name) {
+            step.counts = step.counts.plus(counts);
+            step.latency.merge(&named.stream.latency);
+        } else {
+            let latency = named.stream.latency.clone();
+            steps.push(StepResult { name: named.name.clone(), top_level: named.top_level, counts, latency });
+        }
+    }
+    steps
+}
+
+/// Reasons with how many trials failed for them, the commonest first.
+fn failures(failed: &[&TrialFailure]) -> Vec<(String, usize)> {
+    let mut by_reason: BTreeMap<&str, usize> = BTreeMap::new();
+    for failure in failed {
+        *by_reason.entry(&failure.reason).or_default() += 1;
+    }
+    let mut reasons: Vec<(String, usize)> = by_reason.into_iter().map(|(reason, n)| (reason.into(), n)).collect();
+    reasons.sort_by_key(|(_, count)| Reverse(*count));
+    reasons
+}
+
+/// The bound that no noise can break: with `slots` tasks at once, a batch takes ceil(tasks / slots) turns at least.
+fn least_makespan_ns(cell: &StoredCell) -> Option<u64> {
+    let tasks = cell.tasks.filter(|_| cell.load == "batch" && cell.slots > 0 && cell.least_task_ns > 0)?;
+    Some(tasks.div_ceil(cell.slots).saturating_mul(cell.least_task_ns))
+}
+
+fn target_busy(trials: &Trials<'_>) -> Option<f64> {
+    let targets = trials.measured.iter().flat_map(|(_, measured)| &measured.targets);
+    targets.filter_map(|target| target.busy).max_by(f64::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        measure::TargetReport,
+        store::{FailureKind, fixture::Fixture},
+    };
+
+    fn first(fixture: Fixture) -> CellResult {
+        let run = fixture.build();
+        cell(&run, &run.header.cells[0])
+    }
+
+    #[test]
+    fn a_complete_cell_has_every_round() {
+        let cell = first(Fixture::batch("threads", 3).cell("threads", &[], &[2e6, 4e6, 3e6]));
+        assert_eq!(cell.status, CellStatus::Complete);
+        let makespan = &cell.metrics[&MetricId::Makespan];
+        assert_eq!(makespan.rounds, [(1, 2e6), (2, 4e6), (3, 3e6)]);
+        assert_eq!((makespan.median, makespan.interval), (3e6, None));
+        assert_eq!(cell.counts.completed, 300);
+    }
+
+    #[test]
+    fn percentiles_are_of_merged_histograms() {
+        // Rounds of 100 have no p99; three of them, with 0.5, 5 and 50 ms, have a p90 near the slowest round's.
+        let cell = first(Fixture::batch("threads", 3).cell("threads", &[], &[1e6, 1e7, 1e8]));
+        assert_eq!((cell.latency.count(), cell.service.count()), (300, 300));
+        let p90 = cell.latency.quantile(0.9).expect("thirty lie above") as f64;
+        assert!((p90 / 5e7 - 1.0).abs() < 0.001, "{p90}");
+        assert_eq!(cell.steps.len(), 1);
+        assert_eq!((cell.steps[0].counts.completed, cell.steps[0].latency.count()), (300, 300));
+    }
+
+    #[test]
+    fn errors_and_timeouts_add_up() {
+        let cell = first(Fixture::batch("threads", 2).cell("threads", &[], &[1e6, 1e6]).measured(
+            "demo::threads",
+            |round, measured| {
+                measured.task.errors = u64::from(round);
+                measured.task.timeouts = 10;
+                // Two began before the window and ended in it.
+                measured.completed += 2;
+                measured.steps[0].stream.errors = 7;
+            },
+        ));
+        assert_eq!(cell.counts, Counts { completed: 204, errors: 3, timeouts: 20 });
+        assert_eq!(cell.steps[0].counts, Counts { completed: 200, errors: 14, timeouts: 0 });
+    }
+
+    #[test]
+    fn a_failed_round_leaves_the_others_their_figures() {
+        let cell = first(Fixture::batch("threads", 3).cell("threads", &[], &[2e6, 4e6, 3e6]).fail(
+            "demo::threads",
+            2,
+            FailureKind::TimedOut,
+            "no end after 60s",
+        ));
+        assert_eq!(cell.status, CellStatus::Partial("2 of 3 rounds".into()));
+        assert_eq!(cell.metrics[&MetricId::Makespan].rounds, [(1, 2e6), (3, 3e6)]);
+        assert_eq!(cell.failures, [("no end after 60s".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_cell_without_a_measured_round_says_why() {
+        let failing = Fixture::batch("threads", 3)
+            .cell("threads", &[], &[])
+            .fail("demo::threads", 1, FailureKind::Crashed, "SIGSEGV")
+            .fail("demo::threads", 2, FailureKind::TimedOut, "no end after 60s")
+            .fail("demo::threads", 3, FailureKind::TimedOut, "no end after 60s");
+        let cell = first(failing);
+        assert_eq!(cell.status, CellStatus::Failed("no end after 60s".into()));
+        assert_eq!(cell.failures, [("no end after 60s".to_owned(), 2), ("SIGSEGV".to_owned(), 1)]);
+        assert!(cell.metrics.is_empty());
+
+        assert_eq!(first(Fixture::batch("threads", 3).cell("threads", &[], &[])).status, CellStatus::Pending);
+        let refused = Absent::Refused("10 000 threads, 4 096 allowed".into());
+        let cell = first(Fixture::batch("threads", 3).absent("threads", &[], refused));
+        assert_eq!(cell.status, CellStatus::Refused("10 000 threads, 4 096 allowed".into()));
+        let senseless = Absent::NotApplicable("no queue".into());
+        let cell = first(Fixture::batch("threads", 3).absent("sequential", &[], senseless));
+        assert_eq!(cell.status, CellStatus::NotApplicable("no queue".into()));
+    }
+
+    #[test]
+    fn delays_bound_the_makespan_of_batches_from_below() {
+        let least = |fixture: Fixture| first(fixture).least_makespan_ns;
+        // 100 tasks of at least 1 ms: in 100 turns, in ceil(100 / 64) = 2, in one.
+        for (executor, turns) in [("sequential", 100), ("thread-pool", 2), ("tokio", 1)] {
+            let batch = Fixture::batch("threads", 1).cell(executor, &[], &[]);
+            assert_eq!(least(batch), Some(turns * 1_000_000), "{executor}");
+        }
+        assert_eq!(least(Fixture::closed("threads", 1).cell("threads", &[], &[])), None);
+        let undelayed = Fixture::batch("threads", 1).cell("threads", &[], &[]);
+        assert_eq!(least(undelayed.with(|run| run.header.cells[0].least_task_ns = 0)), None);
+    }
+
+    #[test]
+    fn the_busiest_target_of_any_round_counts() {
+        let busy = |share| TargetReport { busy: share, ..TargetReport::default() };
+        let cell = first(Fixture::batch("threads", 2).cell("threads", &[], &[1e6, 1e6]).measured(
+            "demo::threads",
+            |round, measured| {
+                measured.targets = vec![busy(Some(0.4 * f64::from(round))), busy(None)];
+            },
+        ));
+        assert_eq!(cell.target_busy, Some(0.8));
+        assert_eq!(cell.facts["allocator"], "system");
+    }
+}

@@ -1,0 +1,267 @@
+//! Two stored runs side by side.
+//!
+//! The runs are of different sessions: their rounds are not paired, and what differs between sessions (load of the
+//! host, frequency, memory layout) is in the difference. An interval from the rounds of two sessions knows only the
+//! spread within each, so it is too narrow: a stored list of numbers gives 22–45 % false alarms whatever the test. The
+//! comparison therefore shows and warns; it never decides. For a decision both binaries must be run in one session.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Analysis, Better, CellResult, MetricId, MetricValue, RatioVerdict, analyse, stats};
+use crate::store::{Header, Run, StoredScenario};
+
+/// Two runs, compared cell by cell.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// Name of the first run.
+    pub a: String,
+    /// Name of the second run.
+    pub b: String,
+    /// What such a comparison is worth; to be printed above it.
+    pub caveat: &'static str,
+    /// Cells with figures in both runs, in the order of the first.
+    pub cells: Vec<CellChange>,
+    /// Geometric mean of the cells' ratios; none without cells.
+    pub geometric_mean: Option<f64>,
+    /// Cells that only the first run has.
+    pub only_a: Vec<String>,
+    /// Cells that only the second run has.
+    pub only_b: Vec<String>,
+    /// Cells of both runs that cannot be compared, and why.
+    pub not_compared: Vec<(String, String)>,
+    /// Why the runs may differ for other reasons than the code: host, seed, scenario, quick or unfinished runs.
+    pub warnings: Vec<String>,
+}
+
+/// A cell of two runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct CellChange {
+    /// Its name.
+    pub cell: String,
+    /// The executor as the second run shows it.
+    pub label: String,
+    /// The primary metric of its scenario.
+    pub metric: MetricId,
+    /// The first run's value.
+    pub a: MetricValue,
+    /// The second run's value.
+    pub b: MetricValue,
+    /// How many times as good the second run is: the Hodges–Lehmann shift of the logarithms, two samples. Above 1 is
+    /// better in either direction of the metric.
+    pub ratio: f64,
+    /// 95 % interval of the ratio from the Mann–Whitney distribution, within sessions only. None of too few rounds.
+    pub interval: Option<(f64, f64)>,
+    /// What the interval says, as a hint: see the caveat.
+    pub verdict: RatioVerdict,
+}
+
+const CAVEAT: &str = "different sessions: not paired; intervals leave out what differs between sessions, \
+                      so this can warn and never decide";
+
+/// Compares two stored runs.
+pub fn compare(a: &Run, b: &Run) -> Comparison {
+    let (before, after) = (analyse(a), analyse(b));
+    let (before, after) = (by_name(&before), by_name(&after));
+    let mut comparison = Comparison {
+        a: a.header.run.clone(),
+        b: b.header.run.clone(),
+        caveat: CAVEAT,
+        cells: Vec::new(),
+        geometric_mean: None,
+        only_a: names(a).filter(|name| !after.contains_key(name)).map(str::to_owned).collect(),
+        only_b: names(b).filter(|name| !before.contains_key(name)).map(str::to_owned).collect(),
+        not_compared: Vec::new(),
+        warnings: warnings(a, b),
+    };
+    for name in names(a) {
+        if let (Some(before), Some(after)) = (before.get(name), after.get(name)) {
+            match change(before, after) {
+                Ok(change) => comparison.cells.push(change),
+                Err(reason) => comparison.not_compared.push((name.to_owned(), reason)),
+            }
+        }
+    }
+    comparison.geometric_mean =
+        stats::geometric_mean(&comparison.cells.iter().map(|cell| cell.ratio).collect::<Vec<_>>());
+    comparison
+}
+
+fn names(run: &Run) -> impl Iterator<Item = &str> {
+    run.header.cells.iter().map(|cell| cell.name.as_str())
+}
+
+type Cells<'a> = BTreeMap<&'a str, (&'a CellResult, MetricId)>;
+
+/// Cells with the primary metric of their scenario.
+fn by_name(analysis: &Analysis) -> Cells<'_> {
+    analysis
+        .scenarios
+        .iter()
+        .flat_map(|scenario| scenario.groups.iter().map(move |group| (scenario.primary, group)))
+        .flat_map(|(primary, group)| group.cells.iter().map(move |cell| (cell.name.as_str(), (cell, primary))))
+        .collect()
+}
+
+fn change(before: &(&CellResult, MetricId), after: &(&CellResult, MetricId)) -> Result<CellChange, String> {
+    let ((before, metric), (after, other)) = (*before, *after);
+    if metric != other {
+        return Err(format!("{} in one run, {} in the other", metric.info().label, other.info().label));
+    }
+    let value = |cell: &CellResult, which: &str| {
+        cell.metrics.get(&metric).cloned().ok_or_else(|| format!("no figures in the {which} run"))
+    };
+    let (a, b) = (value(before, "first")?, value(after, "second")?);
+    let (logs_a, logs_b) = (goodness(metric, &a), goodness(metric, &b));
+    let ratio = stats::shift(&logs_a, &logs_b).ok_or("a value is not positive")?.exp();
+    let interval = stats::shift_interval(&logs_a, &logs_b).map(|(low, high)| (low.exp(), high.exp()));
+    let verdict = RatioVerdict::of(interval);
+    Ok(CellChange { cell: before.name.clone(), label: after.label.clone(), metric, a, b, ratio, interval, verdict })
+}
+
+/// Logarithms of the values of the rounds, turned so that more is better.
+fn goodness(metric: MetricId, value: &MetricValue) -> Vec<f64> {
+    let sign = if metric.info().better == Better::Lower { -1.0 } else { 1.0 };
+    value.rounds.iter().filter(|(_, value)| *value > 0.0).map(|(_, value)| sign * value.ln()).collect()
+}
+
+fn warnings(a: &Run, b: &Run) -> Vec<String> {
+    let (first, second) = (&a.header, &b.header);
+    let mut warnings = environment(first, second);
+    if (&first.run, first.started_ms) == (&second.run, second.started_ms) {
+        warnings.push("both are the same run".into());
+    }
+    if first.seed != second.seed {
+        warnings.push(format!("seeds differ: {} and {}", first.seed, second.seed));
+    }
+    if first.cpus != second.cpus {
+        warnings.push(format!("CPUs differ: {:?} and {:?}", first.cpus, second.cpus));
+    }
+    for run in [a, b] {
+        warnings.extend(of_one(run));
+    }
+    warnings.extend(second.scenarios.iter().filter_map(|after| scenario(first, after)));
+    warnings
+}
+
+/// Facts of the host that differ or that one run does not have.
+fn environment(first: &Header, second: &Header) -> Vec<String> {
+    let value = |header: &Header, label: &str| {
+        header.environment.iter().find(|(known, _)| known == label).map_or("unknown", |(_, value)| value).to_owned()
+    };
+    let mut labels: Vec<&str> = Vec::new();
+    for (label, _) in first.environment.iter().chain(&second.environment) {
+        if !labels.contains(&label.as_str()) {
+            labels.push(label);
+        }
+    }
+    let pairs = labels.into_iter().map(|label| (label, value(first, label), value(second, label)));
+    pairs.filter(|(_, a, b)| a != b).map(|(label, a, b)| format!("{label} differs: {a} and {b}")).collect()
+}
+
+fn of_one(run: &Run) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if run.header.quick {
+        warnings.push(format!("{} is a quick run: not comparable", run.header.run));
+    }
+    if !run.finished {
+        warnings.push(format!("{} is not finished", run.header.run));
+    }
+    warnings
+}
+
+fn scenario(first: &Header, after: &StoredScenario) -> Option<String> {
+    let before = first.scenarios.iter().find(|before| before.name == after.name)?;
+    (before.text != after.text).then(|| format!("the text of scenario {} differs", after.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::Fixture;
+
+    const OLD: [f64; 7] = [10.1e6, 10.4e6, 9.8e6, 10.0e6, 10.3e6, 10.2e6, 9.9e6];
+    const NEW: [f64; 7] = [11.0e6, 10.6e6, 11.3e6, 10.9e6, 10.35e6, 11.1e6, 10.7e6];
+
+    fn batch(values: &[f64]) -> Fixture {
+        Fixture::batch("threads", 7).cell("threads", &[], values)
+    }
+
+    fn second(fixture: Fixture) -> Run {
+        let renamed = fixture.with(|run| {
+            run.header.run = "second".into();
+            run.header.started_ms += 1;
+        });
+        renamed.build()
+    }
+
+    /// The reciprocals of the golden values of `stats::two_samples`: a longer makespan is worse.
+    #[test]
+    fn the_ratio_is_how_many_times_as_good_the_second_run_is() {
+        let comparison = compare(&batch(&OLD).build(), &second(batch(&NEW)));
+        let [change] = &comparison.cells[..] else { panic!("{comparison:?}") };
+        assert!((change.ratio - 1.0 / 1.077_669_902_9).abs() < 1e-9, "{}", change.ratio);
+        let (low, high) = change.interval.expect("seven and seven");
+        assert!((low - 0.9).abs() < 1e-8 && (high - 1.0 / 1.038_834_951).abs() < 1e-8, "{low} to {high}");
+        assert_eq!((change.verdict, change.metric), (RatioVerdict::Slower, MetricId::Makespan));
+        assert_eq!((change.a.median, change.b.median), (10.1e6, 10.9e6));
+        assert!((comparison.geometric_mean.expect("one cell") - change.ratio).abs() < 1e-12);
+        assert_eq!(comparison.warnings, Vec::<String>::new());
+        assert!(comparison.caveat.starts_with("different sessions: not paired"));
+    }
+
+    #[test]
+    fn more_throughput_is_better() {
+        let closed = |rate| Fixture::closed("threads", 7).cell("threads", &[], &[rate; 7]);
+        let change = &compare(&closed(100.0).build(), &second(closed(200.0))).cells[0];
+        assert!((change.ratio - 2.0).abs() < 1e-12);
+        assert_eq!(change.verdict, RatioVerdict::Faster);
+    }
+
+    #[test]
+    fn rounds_need_not_be_the_same() {
+        let change = &compare(&batch(&OLD[..2]).build(), &second(batch(&NEW))).cells[0];
+        assert_eq!((change.interval, change.verdict), (None, RatioVerdict::NoInterval));
+        assert_eq!((change.a.rounds.len(), change.b.rounds.len()), (2, 7));
+    }
+
+    #[test]
+    fn cells_of_one_run_only_and_cells_without_figures_are_listed() {
+        let a = batch(&OLD).cell("smol", &[], &OLD).cell("tokio", &[], &OLD).build();
+        let b = second(batch(&NEW).cell("async-std", &[], &NEW).cell("tokio", &[], &[]));
+        let comparison = compare(&a, &b);
+        assert_eq!(comparison.cells.len(), 1);
+        assert_eq!(comparison.only_a, ["demo::smol"]);
+        assert_eq!(comparison.only_b, ["demo::async-std"]);
+        assert_eq!(comparison.not_compared, [("demo::tokio".into(), "no figures in the second run".into())]);
+        let closed = Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]);
+        let other_load = compare(&batch(&OLD).build(), &second(closed));
+        assert_eq!(other_load.not_compared[0].1, "makespan in one run, throughput in the other");
+    }
+
+    #[test]
+    fn other_causes_of_a_difference_are_warned_of() {
+        let changed = batch(&NEW).with(|run| {
+            run.header.seed = 43;
+            run.header.quick = true;
+            run.header.cpus = vec![0];
+            run.header.environment[0].1 = "Linux 6.9".into();
+            run.header.environment.push(("governor".into(), "performance".into()));
+            run.header.scenarios[0].text.push_str("# changed\n");
+            run.finished = false;
+        });
+        let expected = [
+            "kernel differs: Linux 6.1 and Linux 6.9",
+            "governor differs: unknown and performance",
+            "seeds differ: 42 and 43",
+            "CPUs differ: [0, 1] and [0]",
+            "second is a quick run: not comparable",
+            "second is not finished",
+            "the text of scenario demo differs",
+        ];
+        assert_eq!(compare(&batch(&OLD).build(), &second(changed)).warnings, expected);
+        let run = batch(&OLD).build();
+        assert_eq!(compare(&run, &run).warnings, ["both are the same run"]);
+    }
+}

@@ -1,0 +1,97 @@
+//! What follows from the figures, in plain sentences computed from them.
+//!
+//! Where intervals overlap no winner is named, and where something was not measured it is said.
+
+mod checks;
+mod lead;
+mod trouble;
+
+use super::{Analysis, MetricId, Ratio, ScenarioResult, significant};
+use crate::scenario::Param;
+
+/// The findings of a run: for each scenario who leads, in time and in p99, then claims, SLOs, and what went wrong.
+/// With several scenarios each sentence begins with its scenario's name.
+pub fn findings(analysis: &Analysis) -> Vec<String> {
+    let several = analysis.scenarios.len() > 1;
+    let mut sentences = Vec::new();
+    for scenario in &analysis.scenarios {
+        let prefix = if several { format!("{}: ", scenario.name) } else { String::new() };
+        sentences.extend(of_scenario(scenario).into_iter().map(|sentence| format!("{prefix}{sentence}")));
+    }
+    sentences.extend(trouble::not_run_yet(analysis));
+    sentences
+}
+
+fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
+    let parts = [
+        lead::conditions(scenario),
+        lead::leads(scenario, scenario.primary),
+        lead::leads(scenario, MetricId::LatencyP99),
+        checks::claims(scenario),
+        checks::slos(scenario),
+        trouble::failures(scenario),
+        trouble::not_run(scenario),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [single] => single.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Where it is, by the swept parameters of some groups: ` at concurrency=1, 8 and 64`; nothing without a sweep.
+fn places(groups: &[&[Param]]) -> String {
+    let place = |params: &&[Param]| {
+        params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>().join(",")
+    };
+    let places: Vec<String> = groups.iter().map(place).filter(|place| !place.is_empty()).collect();
+    match groups {
+        _ if places.is_empty() => String::new(),
+        [[single], ..] if groups.iter().all(|params| params.len() == 1) => {
+            let values: Vec<String> = groups.iter().map(|params| params[0].value.clone()).collect();
+            format!(" at {}={}", single.name, list(&values))
+        }
+        _ => format!(" at {}", list(&places)),
+    }
+}
+
+/// `1 trial`, `3 trials`.
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// ` (95 % interval 3.90 to 4.30)`, or that there is none.
+fn interval(ratio: &Ratio) -> String {
+    match ratio.interval {
+        Some((low, high)) => format!(" (95 % interval {} to {})", significant(low), significant(high)),
+        None => " (no interval)".into(),
+    }
+}
+
+/// Adds an item to the entry with this key, keeping the order in which keys came.
+fn collect<K: PartialEq, V>(entries: &mut Vec<(K, Vec<V>)>, key: K, item: V) {
+    match entries.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, items)) => items.push(item),
+        None => entries.push((key, vec![item])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_named_by_their_swept_parameters() {
+        let param = |name: &str, value: &str| Param { name: name.into(), value: value.into() };
+        let single = [[param("n", "1")], [param("n", "8")], [param("n", "64")]];
+        let pairs = [[param("n", "1"), param("k", "2")], [param("n", "8"), param("k", "2")]];
+        assert_eq!(places(&[&[]]), "");
+        assert_eq!(places(&single.each_ref().map(|params| &params[..])), " at n=1, 8 and 64");
+        assert_eq!(places(&pairs.each_ref().map(|params| &params[..])), " at n=1,k=2 and n=8,k=2");
+    }
+}

@@ -1,0 +1,96 @@
+//! Sentences on what failed and on what was not run.
+
+use super::{collect, list, places, plural};
+use crate::{
+    analysis::{Analysis, CellResult, CellStatus, Group, ScenarioResult},
+    scenario::Param,
+};
+
+/// Executor, what keeps it from running, reason.
+type Why<'a> = (&'a str, &'a str, &'a str);
+
+/// Failed trials by reason, with the cells they are in.
+pub(super) fn failures(scenario: &ScenarioResult) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<(String, usize)>)> = Vec::new();
+    for (group, cell) in cells(scenario) {
+        for (reason, count) in &cell.failures {
+            collect(&mut by_reason, reason, (format!("{}{}", cell.label, places(&[&group.params])), *count));
+        }
+    }
+    let sentence = |(reason, cells): &(&str, Vec<(String, usize)>)| {
+        let names: Vec<String> = cells.iter().map(|(name, _)| name.clone()).collect();
+        let trials = plural(cells.iter().map(|(_, count)| count).sum(), "trial");
+        format!("{trials} of {} failed: {reason}.", list(&names))
+    };
+    by_reason.iter().map(sentence).collect()
+}
+
+/// Cells that make no sense or that a limit forbids, by executor and reason.
+pub(super) fn not_run(scenario: &ScenarioResult) -> Vec<String> {
+    let mut by_reason: Vec<(Why<'_>, Vec<&[Param]>)> = Vec::new();
+    for (group, cell) in cells(scenario) {
+        let (verb, reason) = match &cell.status {
+            CellStatus::NotApplicable(reason) => ("is not applicable", reason),
+            CellStatus::Refused(reason) => ("exceeds a limit of this host", reason),
+            _ => continue,
+        };
+        collect(&mut by_reason, (&cell.label, verb, reason), &group.params);
+    }
+    let sentence =
+        |((label, verb, reason), at): &(Why<'_>, Vec<&[Param]>)| format!("{label} {verb}{}: {reason}.", places(at));
+    by_reason.iter().map(sentence).collect()
+}
+
+/// Planned trials without a record, over all scenarios.
+pub(super) fn not_run_yet(analysis: &Analysis) -> Option<String> {
+    let done = analysis.trials.measured + analysis.trials.failed;
+    let missing = analysis.trials.planned.checked_sub(done).filter(|missing| *missing > 0)?;
+    Some(format!(
+        "The run is not complete: {missing} of {} were not run.",
+        plural(analysis.trials.planned, "planned trial")
+    ))
+}
+
+fn cells(scenario: &ScenarioResult) -> impl Iterator<Item = (&Group, &CellResult)> {
+    scenario.groups.iter().flat_map(|group| group.cells.iter().map(move |cell| (group, cell)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        analysis::{analyse, findings},
+        store::{Absent, FailureKind, fixture::Fixture},
+    };
+
+    #[test]
+    fn what_failed_and_what_was_not_run_is_said() {
+        let (one, many) = ([("concurrency", "1")], [("concurrency", "64")]);
+        let senseless = || Absent::NotApplicable("one task at a time".into());
+        let fixture = Fixture::batch("threads", 2)
+            .cell("threads", &one, &[1e6, 1e6])
+            .cell("threads", &many, &[])
+            .fail("demo::threads::concurrency=1", 1, FailureKind::TimedOut, "no end after 60s")
+            .fail("demo::threads::concurrency=64", 1, FailureKind::TimedOut, "no end after 60s")
+            .absent("sequential", &one, senseless())
+            .absent("sequential", &many, senseless())
+            .absent("tokio", &many, Absent::Refused("RLIMIT_NOFILE is 64".into()));
+        let expected = [
+            "2 trials of threads at concurrency=1 and threads at concurrency=64 failed: no end after 60s.",
+            "sequential is not applicable at concurrency=1 and 64: one task at a time.",
+            "tokio exceeds a limit of this host at concurrency=64: RLIMIT_NOFILE is 64.",
+            "The run is not complete: 1 of 4 planned trials were not run.",
+        ];
+        assert_eq!(findings(&analyse(&fixture.build()))[1..], expected);
+    }
+
+    #[test]
+    fn with_several_scenarios_each_sentence_names_its_own() {
+        let fixture = Fixture::batch("threads", 1).cell("threads", &[], &[1e6]).with(|run| {
+            let mut other = run.header.scenarios[0].clone();
+            other.name = "other".into();
+            run.header.scenarios.push(other);
+        });
+        let said = findings(&analyse(&fixture.build()));
+        assert_eq!(said, ["demo: Measured with 1 executor CPU; ratios are against threads."]);
+    }
+}

@@ -1,0 +1,152 @@
+//! Groups: the cells that are compared with each other, because only their executors differ.
+
+use super::{CellResult, CellStatus, Group, MetricId, Ratio, cell};
+use crate::{
+    scenario::Param,
+    store::{Run, StoredCell, StoredScenario},
+};
+
+/// The groups of a scenario, in planned order, with every cell's ratio to the baseline.
+pub(super) fn groups(run: &Run, scenario: &StoredScenario) -> Vec<Group> {
+    let cells: Vec<&StoredCell> = run.header.cells.iter().filter(|cell| cell.scenario == scenario.name).collect();
+    let mut combinations: Vec<&[Param]> = Vec::new();
+    for cell in &cells {
+        if !combinations.contains(&cell.params.as_slice()) {
+            combinations.push(&cell.params);
+        }
+    }
+    let of = |params| cells.iter().copied().filter(|cell| cell.params == params).collect();
+    combinations.into_iter().map(|params| group(run, scenario, of(params))).collect()
+}
+
+/// The metric that ratios are of.
+pub(super) fn primary(cells: &[StoredCell], scenario: &str) -> MetricId {
+    let batch = cells.iter().any(|cell| cell.scenario == scenario && cell.load == "batch");
+    if batch { MetricId::Makespan } else { MetricId::Throughput }
+}
+
+fn group(run: &Run, scenario: &StoredScenario, mut planned: Vec<&StoredCell>) -> Group {
+    let place = |cell: &&StoredCell| scenario.executors.iter().position(|name| *name == cell.executor);
+    planned.sort_by_key(|cell| place(cell).unwrap_or(usize::MAX));
+    let mut group = Group {
+        params: planned.first().map(|cell| cell.params.clone()).unwrap_or_default(),
+        load: planned.first().map(|cell| cell.load_words.clone()).unwrap_or_default(),
+        executor_cpus: planned.first().map_or(0, |cell| executor_cpus(run, cell)),
+        cells: planned.into_iter().map(|planned| cell::cell(run, planned)).collect(),
+    };
+    let metric = primary(&run.header.cells, &scenario.name);
+    let ratios: Vec<_> = group.cells.iter().map(|cell| group.ratio(cell, &scenario.baseline, metric)).collect();
+    for (cell, ratio) in group.cells.iter_mut().zip(ratios) {
+        cell.ratio = ratio;
+    }
+    group
+}
+
+/// A cell that is not placed may use every CPU of the process.
+fn executor_cpus(run: &Run, cell: &StoredCell) -> usize {
+    if cell.executor_cpus.is_empty() { run.header.cpus.len() } else { cell.executor_cpus.len() }
+}
+
+impl Group {
+    /// The cell of an executor, by its name.
+    pub fn cell(&self, executor: &str) -> Option<&CellResult> {
+        self.cells.iter().find(|cell| cell.executor == executor)
+    }
+
+    /// The ratio of a cell to an executor's cell of the same group.
+    fn ratio(&self, cell: &CellResult, executor: &str, metric: MetricId) -> Option<Ratio> {
+        let reference = self.cell(executor)?;
+        if reference.name == cell.name {
+            return Some(Ratio::baseline(cell.metrics.get(&metric)?.rounds.len()));
+        }
+        cell.ratio_to(reference, metric)
+    }
+}
+
+impl CellResult {
+    /// How many times as good this cell is as another, in one metric; none where they share no round.
+    pub fn ratio_to(&self, other: &Self, metric: MetricId) -> Option<Ratio> {
+        Ratio::between(metric.info(), self.metrics.get(&metric)?, other.metrics.get(&metric)?)
+    }
+
+    /// Whether it has figures.
+    pub fn has_figures(&self) -> bool {
+        matches!(self.status, CellStatus::Complete | CellStatus::Partial(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        analysis::{Analysis, CellStatus, MetricId, RatioVerdict, analyse},
+        store::{Absent, fixture::Fixture},
+    };
+
+    const SLOW: [f64; 6] = [8e6, 8.8e6, 8e6, 9e6, 8e6, 8.4e6];
+    const FAST: [f64; 6] = [2e6, 2e6, 2e6, 2e6, 2e6, 2e6];
+
+    fn swept() -> Analysis {
+        let (one, many) = ([("concurrency", "1")], [("concurrency", "64")]);
+        let fixture = Fixture::batch("threads", 6)
+            .cell("threads", &many, &SLOW)
+            .cell("threads", &one, &FAST)
+            .cell("thread-pool", &one, &FAST)
+            .cell("thread-pool", &many, &FAST)
+            .absent("sequential", &one, Absent::NotApplicable("one at a time".into()))
+            .with(|run| run.header.scenarios[0].executors.rotate_right(1));
+        analyse(&fixture.build())
+    }
+
+    #[test]
+    fn cells_are_grouped_by_parameters_in_planned_order() {
+        let analysis = swept();
+        let groups = &analysis.scenarios[0].groups;
+        let values: Vec<&str> = groups.iter().map(|group| group.params[0].value.as_str()).collect();
+        assert_eq!(values, ["64", "1"]);
+        let executors: Vec<&str> = groups[1].cells.iter().map(|cell| cell.executor.as_str()).collect();
+        assert_eq!(executors, ["sequential", "threads", "thread-pool"]);
+        assert_eq!((groups[0].load.as_str(), groups[0].executor_cpus), ("batch of 100", 1));
+    }
+
+    #[test]
+    fn ratios_are_against_the_baseline_of_the_same_group() {
+        let analysis = swept();
+        let many = &analysis.scenarios[0].groups[0];
+        let ratio = many.cell("thread-pool").and_then(|cell| cell.ratio.as_ref()).expect("both measured");
+        let (low, high) = ratio.interval.expect("six rounds");
+        assert!((low - 4.0).abs() < 1e-12 && (high - 4.5).abs() < 1e-12, "{low} to {high}");
+        assert_eq!(ratio.verdict, RatioVerdict::Faster);
+        let baseline = many.cell("threads").and_then(|cell| cell.ratio.as_ref()).expect("is the baseline");
+        assert_eq!((baseline.verdict, baseline.estimate, baseline.rounds), (RatioVerdict::Baseline, 1.0, 6));
+        let one = &analysis.scenarios[0].groups[1];
+        let ratio = one.cell("thread-pool").and_then(|cell| cell.ratio.as_ref()).expect("both measured");
+        assert_eq!(ratio.verdict, RatioVerdict::NoDifference);
+        assert_eq!(one.cell("sequential").expect("planned").ratio, None);
+    }
+
+    #[test]
+    fn closed_loads_compare_throughput() {
+        let fixture = Fixture::closed("threads", 6).cell("threads", &[], &[100.0; 6]).cell("tokio", &[], &[300.0; 6]);
+        let analysis = analyse(&fixture.build());
+        assert_eq!(analysis.scenarios[0].primary, MetricId::Throughput);
+        let ratio = analysis.scenarios[0].groups[0].cells[1].ratio.clone().expect("both measured");
+        assert!((ratio.estimate - 3.0).abs() < 1e-12);
+        assert_eq!(ratio.verdict, RatioVerdict::Faster);
+    }
+
+    #[test]
+    fn without_the_baseline_there_is_no_ratio() {
+        let fixture = Fixture::batch("threads", 6).cell("threads", &[], &[]).cell("tokio", &[], &FAST);
+        let analysis = analyse(&fixture.build());
+        let group = &analysis.scenarios[0].groups[0];
+        assert_eq!((&group.cells[0].status, &group.cells[0].ratio), (&CellStatus::Pending, &None));
+        assert_eq!(group.cells[1].ratio, None);
+    }
+
+    #[test]
+    fn a_cell_without_placement_may_use_every_cpu() {
+        let fixture = Fixture::batch("threads", 1).cell("threads", &[], &[1e6]);
+        let run = fixture.with(|run| run.header.cells[0].executor_cpus.clear()).build();
+        assert_eq!(analyse(&run).scenarios[0].groups[0].executor_cpus, 2);
+    }
+}

@@ -1,0 +1,287 @@
+//! The metrics of a cell, each declared once. Labels, units, directions, axes, values and ratios follow from the table.
+
+use super::{MetricId, significant};
+use crate::{
+    measure::Measurements,
+    units::{format_ns, format_size},
+};
+
+/// What is known of a metric without measuring it.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricInfo {
+    /// Which metric.
+    pub id: MetricId,
+    /// Its name, as a column or an axis shows it.
+    pub label: &'static str,
+    /// What the best executor does, to follow its name in a sentence.
+    pub lead: &'static str,
+    /// The unit of its values as they are stored.
+    pub unit: &'static str,
+    /// Which values are better.
+    pub better: Better,
+    /// The axis on which it is drawn.
+    pub axis: Axis,
+    /// Prints a value for people, with its unit.
+    pub format: fn(f64) -> String,
+    extract: fn(&Measurements, u64) -> Option<f64>,
+}
+
+/// Which values of a metric are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Less is better: times, costs.
+    Lower,
+    /// More is better: rates.
+    Higher,
+}
+
+/// How a metric is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axis {
+    /// Linear, and from zero.
+    Linear,
+    /// Logarithmic.
+    Log,
+}
+
+impl MetricInfo {
+    /// The value of one trial; none where the metric does not apply to it. `slots` are the tasks that run at once.
+    pub fn value(&self, measured: &Measurements, slots: u64) -> Option<f64> {
+        (self.extract)(measured, slots).filter(|value| value.is_finite())
+    }
+
+    /// How many times as good `value` is as `reference`: above 1 is better, whatever the direction. None where one
+    /// of them is not positive.
+    pub fn times_as_good(&self, value: f64, reference: f64) -> Option<f64> {
+        let (above, below) = match self.better {
+            Better::Lower => (reference, value),
+            Better::Higher => (value, reference),
+        };
+        (above > 0.0 && below > 0.0).then(|| above / below)
+    }
+}
+
+impl MetricId {
+    /// Its row of [`METRICS`].
+    pub fn info(self) -> &'static MetricInfo {
+        // The table is in the order of the enum; a test holds it there.
+        &METRICS[self as usize]
+    }
+}
+
+/// All metrics, in the order in which they are shown.
+pub const METRICS: &[MetricInfo] = &[
+    MetricInfo {
+        id: MetricId::Makespan,
+        label: "makespan",
+        lead: "completes the batch fastest",
+        unit: "ns",
+        better: Better::Lower,
+        axis: Axis::Log,
+        format: nanoseconds,
+        extract: |measured, _| {
+            super::stats::median(&measured.makespans_ns.iter().map(|&ns| ns as f64).collect::<Vec<_>>())
+        },
+    },
+    MetricInfo {
+        id: MetricId::Throughput,
+        label: "throughput",
+        lead: "has the highest throughput",
+        unit: "tasks/s",
+        better: Better::Higher,
+        axis: Axis::Linear,
+        format: |value| format!("{}/s", significant(value)),
+        extract: |measured, _| share(measured.completed as f64 * 1e9, measured.window_ns),
+    },
+    MetricInfo {
+        id: MetricId::LatencyP50,
+        label: "p50 latency",
+        lead: "has the lowest p50 latency",
+        unit: "ns",
+        better: Better::Lower,
+        axis: Axis::Log,
+        format: nanoseconds,
+        extract: |measured, _| measured.task.latency.quantile(0.5).map(|ns| ns as f64),
+    },
+    MetricInfo {
+        id: MetricId::LatencyP99,
+        label: "p99 latency",
+        lead: "has the lowest p99 latency",
+        unit: "ns",
+        better: Better::Lower,
+        axis: Axis::Log,
+        format: nanoseconds,
+        extract: |measured, _| measured.task.latency.quantile(0.99).map(|ns| ns as f64),
+    },
+    MetricInfo {
+        id: MetricId::CpuPerThousand,
+        label: "CPU time per 1000 tasks",
+        lead: "uses the least CPU time",
+        unit: "s",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: |value| nanoseconds(value * 1e9),
+        extract: |measured, _| share((measured.cpu_user_ns + measured.cpu_system_ns) as f64 / 1e6, measured.completed),
+    },
+    MetricInfo {
+        id: MetricId::CpuUser,
+        label: "user CPU time per task",
+        lead: "uses the least user CPU time",
+        unit: "ns",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: nanoseconds,
+        extract: |measured, _| share(measured.cpu_user_ns as f64, measured.completed),
+    },
+    MetricInfo {
+        id: MetricId::CpuSystem,
+        label: "system CPU time per task",
+        lead: "uses the least system CPU time",
+        unit: "ns",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: nanoseconds,
+        extract: |measured, _| share(measured.cpu_system_ns as f64, measured.completed),
+    },
+    MetricInfo {
+        id: MetricId::Switches,
+        label: "context switches per task",
+        lead: "has the fewest context switches",
+        unit: "1",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: significant,
+        extract: |measured, _| {
+            share((measured.switches_voluntary + measured.switches_involuntary) as f64, measured.completed)
+        },
+    },
+    MetricInfo {
+        id: MetricId::PeakMemory,
+        label: "peak memory",
+        lead: "has the lowest peak memory",
+        unit: "bytes",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: bytes,
+        extract: |measured, _| positive(measured.peak_memory_bytes),
+    },
+    MetricInfo {
+        id: MetricId::MemoryPerSlot,
+        label: "memory per slot",
+        lead: "has the least memory per slot",
+        unit: "bytes",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: bytes,
+        extract: |measured, slots| {
+            positive(measured.peak_memory_bytes).and_then(|_| {
+                share(measured.peak_memory_bytes.saturating_sub(measured.prepared_memory_bytes) as f64, slots)
+            })
+        },
+    },
+    MetricInfo {
+        id: MetricId::Threads,
+        label: "threads, at most",
+        lead: "has the fewest threads",
+        unit: "1",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: significant,
+        extract: |measured, _| positive(measured.peak_threads),
+    },
+];
+
+/// A counter that is zero was not read.
+fn positive(count: u64) -> Option<f64> {
+    (count > 0).then_some(count as f64)
+}
+
+fn share(whole: f64, parts: u64) -> Option<f64> {
+    positive(parts).map(|parts| whole / parts)
+}
+
+fn nanoseconds(value: f64) -> String {
+    format_ns(value.round() as u64)
+}
+
+fn bytes(value: f64) -> String {
+    format_size(value.round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Outcome, fixture::Fixture};
+
+    /// 100 tasks in 2 ms with the fixture's costs: 20 µs user, 5 µs system, 2.1 switches a task.
+    fn measured() -> Measurements {
+        let run = Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build();
+        match run.trials[0].outcome.clone() {
+            Outcome::Measured(measured) => *measured,
+            Outcome::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+
+    fn value(id: MetricId, measured: &Measurements) -> Option<f64> {
+        id.info().value(measured, 64)
+    }
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum_and_labels_are_unique() {
+        for (row, index) in METRICS.iter().zip(0..) {
+            assert_eq!(row.id as usize, index, "{}", row.label);
+            assert_eq!(METRICS.iter().filter(|other| other.label == row.label).count(), 1, "{}", row.label);
+        }
+    }
+
+    #[test]
+    fn values_follow_from_the_measurements() {
+        let measured = measured();
+        let expected = [
+            (MetricId::Makespan, Some(2e6)),
+            (MetricId::Throughput, Some(50_000.0)),
+            (MetricId::LatencyP99, None),
+            (MetricId::CpuPerThousand, Some(0.025)),
+            (MetricId::CpuUser, Some(20_000.0)),
+            (MetricId::CpuSystem, Some(5_000.0)),
+            (MetricId::Switches, Some(2.1)),
+            (MetricId::PeakMemory, Some(f64::from(16 << 20))),
+            (MetricId::MemoryPerSlot, Some(f64::from(8 << 20) / 64.0)),
+            (MetricId::Threads, Some(4.0)),
+        ];
+        for (id, expected) in expected {
+            assert_eq!(value(id, &measured), expected, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_trial_of_several_batches_has_their_median_makespan() {
+        let measured = Measurements { makespans_ns: vec![9, 1, 3], ..measured() };
+        assert_eq!(value(MetricId::Makespan, &measured), Some(3.0));
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_value() {
+        let nothing = Measurements::default();
+        for row in METRICS {
+            assert_eq!(row.value(&nothing, 1), None, "{}", row.label);
+        }
+    }
+
+    #[test]
+    fn better_is_above_one_in_both_directions() {
+        let half_the_time = MetricId::Makespan.info().times_as_good(1.0, 2.0);
+        let twice_the_rate = MetricId::Throughput.info().times_as_good(2.0, 1.0);
+        assert_eq!((half_the_time, twice_the_rate), (Some(2.0), Some(2.0)));
+        assert_eq!(MetricId::Makespan.info().times_as_good(0.0, 2.0), None);
+    }
+
+    #[test]
+    fn values_print_with_their_unit() {
+        assert_eq!((MetricId::Throughput.info().format)(31_000.0), "31.0k/s");
+        assert_eq!((MetricId::Switches.info().format)(2.1), "2.10");
+        assert_eq!((MetricId::Makespan.info().format)(12_340_000.4), format_ns(12_340_000));
+        assert_eq!((MetricId::CpuPerThousand.info().format)(0.025), format_ns(25_000_000));
+        assert_eq!((MetricId::PeakMemory.info().format)(16_384.0), format_size(16_384));
+    }
+}

@@ -1,0 +1,200 @@
+//! SLOs: assertions of a scenario, checked in every cell that they are about.
+
+use super::{CellResult, CellStatus, Group, MetricId, SloResult, stats};
+use crate::{
+    measure::{Histo, Measurements, Stream},
+    scenario::{Comparison, Slo, SloMetric},
+    store::{Outcome, Run, StoredCell},
+};
+
+/// Every SLO in every cell that it is about, in the SLOs' order. Cells that make no sense are left out.
+pub(super) fn slos(run: &Run, slos: &[Slo], groups: &[Group]) -> Vec<SloResult> {
+    let mut results = Vec::new();
+    for slo in slos {
+        let about = groups.iter().filter(|group| slo.only.iter().all(|param| group.params.contains(param)));
+        for cell in about.flat_map(|group| &group.cells) {
+            if !matches!(cell.status, CellStatus::NotApplicable(_)) {
+                results.push(evaluate(run, slo, cell));
+            }
+        }
+    }
+    results
+}
+
+fn evaluate(run: &Run, slo: &Slo, cell: &CellResult) -> SloResult {
+    let measured = Subject::find(run, &slo.subject, cell).and_then(|subject| subject.measure(slo.metric));
+    let holds = measured.map(|value| holds(slo.comparison, value, slo.limit));
+    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds }
+}
+
+fn holds(comparison: Comparison, value: f64, limit: f64) -> bool {
+    match comparison {
+        Comparison::Below => value < limit,
+        Comparison::AtMost => value <= limit,
+        Comparison::Above => value > limit,
+        Comparison::AtLeast => value >= limit,
+    }
+}
+
+/// What an SLO is about, over all rounds of a cell.
+struct Subject<'a> {
+    latency: &'a Histo,
+    /// Per second, of each round.
+    rates: Vec<f64>,
+    executions: u64,
+    bad: u64,
+}
+
+impl<'a> Subject<'a> {
+    /// The load's task where the name is its name, else the named step. None without a measured round.
+    fn find(run: &'a Run, name: &str, cell: &'a CellResult) -> Option<Self> {
+        let planned = run.header.cells.iter().find(|planned| planned.name == cell.name)?;
+        if planned.task == name { Self::task(run, planned, cell) } else { Self::step(run, name, cell) }
+    }
+
+    fn task(run: &'a Run, planned: &StoredCell, cell: &'a CellResult) -> Option<Self> {
+        let executions = measured(run, &planned.name).map(|measured| measured.task.count).sum();
+        let rates = cell.metrics.get(&MetricId::Throughput)?.rounds.iter().map(|&(_, rate)| rate).collect();
+        Some(Self { latency: &cell.latency, rates, executions, bad: cell.counts.errors + cell.counts.timeouts })
+    }
+
+    fn step(run: &'a Run, name: &str, cell: &'a CellResult) -> Option<Self> {
+        let step = cell.steps.iter().find(|step| step.name == name)?;
+        let rate = |measured: &Measurements| Some(per_second(stream(measured, name)?.count, measured.window_ns));
+        Some(Self {
+            latency: &step.latency,
+            rates: measured(run, &cell.name).filter_map(rate).collect(),
+            executions: step.counts.completed,
+            bad: step.counts.errors + step.counts.timeouts,
+        })
+    }
+
+    /// The value in the metric's unit; none of too few samples.
+    fn measure(&self, metric: SloMetric) -> Option<f64> {
+        match metric {
+            SloMetric::Latency(q) if q >= 1.0 => (self.latency.count() > 0).then(|| self.latency.0.max() as f64),
+            SloMetric::Latency(q) => self.latency.quantile(q).map(|ns| ns as f64),
+            SloMetric::MeanLatency => (self.latency.count() > 0).then(|| self.latency.0.mean()),
+            SloMetric::Throughput => stats::median(&self.rates),
+            SloMetric::ErrorRate => self.error_rate(),
+        }
+    }
+
+    /// Errors and time-outs that the scenario allows, as a share of the executions that ended in any allowed way.
+    fn error_rate(&self) -> Option<f64> {
+        let all = self.executions.max(self.bad);
+        (all > 0).then(|| self.bad as f64 / all as f64)
+    }
+}
+
+fn measured<'a>(run: &'a Run, cell: &str) -> impl Iterator<Item = &'a Measurements> {
+    run.rounds_of(cell).into_values().filter_map(|trial| match &trial.outcome {
+        Outcome::Measured(measured) => Some(measured.as_ref()),
+        Outcome::Failed(_) => None,
+    })
+}
+
+fn stream<'a>(measured: &'a Measurements, step: &str) -> Option<&'a Stream> {
+    measured.steps.iter().find(|named| named.name == step).map(|named| &named.stream)
+}
+
+fn per_second(count: u64, window_ns: u64) -> f64 {
+    if window_ns == 0 { 0.0 } else { count as f64 * 1e9 / window_ns as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::{Analysis, analyse},
+        scenario::Param,
+        store::{Absent, FailureKind, fixture::Fixture},
+    };
+
+    fn slo(subject: &str, metric: SloMetric, comparison: Comparison, limit: f64) -> Slo {
+        Slo {
+            assert: "as written".into(),
+            subject: subject.into(),
+            metric,
+            comparison,
+            limit,
+            only: Vec::new(),
+            line: 7,
+        }
+    }
+
+    /// 2000 tasks a round: nine tenths of the latencies are 1 s, the rest 2 s; those of the step are half of it.
+    fn fixture() -> Fixture {
+        Fixture::closed("threads", 2).cell("threads", &[], &[100.0, 100.0])
+    }
+
+    fn found(fixture: Fixture) -> Vec<(Option<f64>, Option<bool>)> {
+        analyse(&fixture.build()).scenarios[0].slos.iter().map(|result| (result.measured, result.holds)).collect()
+    }
+
+    #[track_caller]
+    fn check(slo: Slo, value: f64, holds: bool) {
+        let (measured, found) = found(fixture().slo(slo))[0];
+        let measured = measured.expect("is measured");
+        assert!((measured / value - 1.0).abs() < 0.001, "{measured} is not {value}");
+        assert_eq!(found, Some(holds));
+    }
+
+    #[test]
+    fn every_metric_of_tasks_and_of_steps() {
+        check(slo("request", SloMetric::Latency(0.5), Comparison::Below, 1.1e9), 1e9, true);
+        check(slo("request", SloMetric::Latency(0.99), Comparison::Below, 1.1e9), 2e9, false);
+        check(slo("call", SloMetric::Latency(0.99), Comparison::Below, 1.1e9), 1e9, true);
+        check(slo("call", SloMetric::Latency(1.0), Comparison::AtMost, 0.9e9), 1e9, false);
+        check(slo("request", SloMetric::MeanLatency, Comparison::Below, 1e9), 1.1e9, false);
+        check(slo("request", SloMetric::Throughput, Comparison::AtLeast, 100.0), 100.0, true);
+        check(slo("call", SloMetric::Throughput, Comparison::Above, 100.0), 100.0, false);
+    }
+
+    #[test]
+    fn error_rates_count_errors_and_timeouts_of_all_rounds() {
+        let limit = |subject| slo(subject, SloMetric::ErrorRate, Comparison::AtMost, 0.01);
+        let failing = fixture().slo(limit("request")).slo(limit("call")).measured("demo::threads", |_, measured| {
+            measured.task.errors = 30;
+            measured.task.timeouts = 10;
+        });
+        assert_eq!(found(failing), [(Some(0.02), Some(false)), (Some(0.0), Some(true))]);
+    }
+
+    #[test]
+    fn a_quantile_of_too_few_samples_decides_nothing() {
+        // 4000 latencies have a p99.7 (twelve lie above) but no p99.9.
+        let at = |q| slo("request", SloMetric::Latency(q), Comparison::Below, 1.0);
+        assert_eq!(found(fixture().slo(at(0.999))), [(None, None)]);
+        assert_eq!(found(fixture().slo(at(0.997)))[0].1, Some(false));
+    }
+
+    #[test]
+    fn only_cells_with_the_parameters_and_no_senseless_ones() {
+        let mut at_64 = slo("request", SloMetric::Throughput, Comparison::Above, 150.0);
+        at_64.only = vec![Param { name: "concurrency".into(), value: "64".into() }];
+        let (one, many) = ([("concurrency", "1")], [("concurrency", "64")]);
+        let fixture = Fixture::closed("threads", 1)
+            .cell("threads", &one, &[100.0])
+            .cell("threads", &many, &[200.0])
+            .absent("sequential", &many, Absent::NotApplicable("one at a time".into()))
+            .slo(at_64);
+        let analysis = analyse(&fixture.build());
+        let cells: Vec<&str> = analysis.scenarios[0].slos.iter().map(|result| result.cell.as_str()).collect();
+        assert_eq!(cells, ["demo::threads::concurrency=64"]);
+        assert!(!analysis.has_failed_slo());
+    }
+
+    #[test]
+    fn what_has_no_figures_is_not_judged() {
+        let asked = fixture()
+            .cell("tokio", &[], &[])
+            .fail("demo::tokio", 1, FailureKind::Crashed, "SIGSEGV")
+            .slo(slo("request", SloMetric::ErrorRate, Comparison::AtMost, 0.0))
+            .slo(slo("unheard-of", SloMetric::ErrorRate, Comparison::AtMost, 0.0));
+        let analysis: Analysis = analyse(&asked.build());
+        let holds: Vec<Option<bool>> = analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
+        assert_eq!(holds, [Some(true), None, None, None]);
+        assert!(!analysis.has_failed_slo());
+    }
+}

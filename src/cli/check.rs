@@ -1,0 +1,29 @@
+//! `regatta check`: are these files scenarios?
+
+use std::path::PathBuf;
+
+use super::{CliError, Terminal, input::Selection};
+use crate::exit::Exit;
+
+/// Checks scenario files.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    selection: Selection,
+}
+
+impl Check {
+    pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+        let scenarios = self.selection.scenarios(terminal)?;
+        for scenario in &scenarios {
+            let path: &PathBuf = &scenario.path;
+            let variants = match scenario.variants.len() {
+                1 => String::new(),
+                several => format!(", {several} combinations of parameters"),
+            };
+            let executors = scenario.variants.first().map_or(0, |variant| variant.executors.names.len());
+            terminal.result(&format!("{}: fine ({executors} executors{variants})", path.display()))?;
+        }
+        Ok(Exit::Fine)
+    }
+}

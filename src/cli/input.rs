@@ -1,0 +1,223 @@
+//! What several commands take: scenario files and what the command line changes about them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use regex::Regex;
+
+use super::{CliError, Terminal};
+use crate::{
+    limits::Limits,
+    plan::{Machine, Plan},
+    scenario::{self, Overrides, Scenario},
+    trial, units,
+};
+
+/// Scenarios, and changes to them.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Selection {
+    /// Scenario files, or folders of them.
+    #[arg(value_name = "SCENARIO|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// Only cells whose name (`scenario::executor::k=v`) matches; may be repeated.
+    #[arg(short, long, value_name = "REGEX")]
+    pub filter: Vec<Regex>,
+    /// Only these executors; may be repeated.
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub executor: Vec<String>,
+    /// A parameter's value: `-p name=value`.
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    pub param: Vec<(String, String)>,
+    /// A sweep over a parameter: `-P name=1,2,4`.
+    #[arg(short = 'P', long = "sweep", value_name = "NAME=A,B,…", value_parser = pair)]
+    pub sweep: Vec<(String, String)>,
+    /// Passes over all cells.
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+    /// Measured time of closed loads.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub duration: Option<Duration>,
+    /// Time before measuring.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub warmup: Option<Duration>,
+    /// Time after which a trial is killed.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub timeout: Option<Duration>,
+    /// Seed of all draws and of the order of trials.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// One round, at most 300 ms measured: to see whether it works. The figures are stamped "not comparable".
+    #[arg(long)]
+    pub quick: bool,
+    /// CPUs by hand: `--cpus executor=0,1 target=2`.
+    #[arg(long, value_name = "WHO=CPUS", num_args = 1..=2, value_parser = cpus)]
+    pub cpus: Vec<(Who, Vec<usize>)>,
+}
+
+/// Who is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The executor.
+    Executor,
+    /// The target's process.
+    Target,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn cpus(text: &str) -> Result<(Who, Vec<usize>), String> {
+    let (who, list) = pair(text)?;
+    let who = match who.as_str() {
+        "executor" => Who::Executor,
+        "target" => Who::Target,
+        _ => return Err(format!("expected `executor=…` or `target=…`, found `{who}`")),
+    };
+    let numbers: Result<Vec<usize>, _> = list.split([',', '+']).map(str::parse).collect();
+    Ok((who, numbers.map_err(|_| format!("expected CPU numbers such as `0,1`, found `{list}`"))?))
+}
+
+impl Selection {
+    /// The changes.
+    pub(super) fn overrides(&self) -> Overrides {
+        let quick = |value: Option<Duration>, ms| value.or(self.quick.then(|| Duration::from_millis(ms)));
+        Overrides {
+            params: self.param.clone(),
+            sweeps: self.sweep.iter().map(|(name, values)| (name.clone(), split(values))).collect(),
+            rounds: self.rounds.or(self.quick.then_some(1)),
+            duration: quick(self.duration, 300),
+            warmup: quick(self.warmup, 0),
+            seed: self.seed,
+            timeout: self.timeout,
+            executors: self.executor.clone(),
+        }
+    }
+
+    /// Reads all scenarios; every file's errors are printed.
+    pub(super) fn scenarios(&self, terminal: &Terminal) -> Result<Vec<Scenario>, CliError> {
+        let files = self.files()?;
+        let overrides = self.overrides();
+        let mut scenarios: Vec<Scenario> = Vec::new();
+        let mut errors = Vec::new();
+        for file in &files {
+            match scenario::read(file, &overrides) {
+                Ok(scenario) => scenarios.push(scenario),
+                Err(error) => errors.push(CliError::from(error)),
+            }
+        }
+        if errors.len() > 1 {
+            let count = errors.len();
+            errors.iter().for_each(|error| terminal.error(error));
+            return Err(CliError::Scenarios(count, files.len()));
+        }
+        if let Some(error) = errors.pop() {
+            return Err(error);
+        }
+        same_name(&scenarios).map_or(Ok(scenarios), Err)
+    }
+
+    /// The files that the paths mean.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>, CliError> {
+        if self.paths.is_empty() {
+            return Err(CliError::Usage(
+                "name a scenario file or a folder of them, such as `scenarios/headline`; `regatta init` writes a first one"
+                    .into(),
+            ));
+        }
+        let mut files = Vec::new();
+        for path in &self.paths {
+            let before = files.len();
+            collect(path, &mut files)?;
+            if files.len() == before {
+                let reason = "this folder has no scenario files (*.toml)".into();
+                return Err(CliError::BadData { path: path.clone(), reason });
+            }
+        }
+        Ok(files)
+    }
+
+    /// The plan, and the seed that orders it.
+    pub(super) fn plan(&self, scenarios: &[Scenario]) -> Result<(Plan, u64), CliError> {
+        let seed = scenarios.iter().flat_map(|s| &s.variants).map(|v| v.run.seed).next().unwrap_or(0);
+        let keep = |name: &str| self.filter.iter().all(|filter| filter.is_match(name));
+        let plan = Plan::new(scenarios, &self.machine()?, seed, keep);
+        if plan.cells.is_empty() {
+            let filters: Vec<&str> = self.filter.iter().map(Regex::as_str).collect();
+            let reason = format!("no cell matches `{}`; `regatta list` shows the names", filters.join("` and `"));
+            return Err(CliError::NothingMatched(reason));
+        }
+        Ok((plan, seed))
+    }
+
+    fn machine(&self) -> Result<Machine, CliError> {
+        let cpus = trial::allowed_cpus();
+        let of = |who| self.cpus.iter().find(|(placed, _)| *placed == who).map(|(_, cpus)| cpus.clone());
+        if let Some(wrong) = self.cpus.iter().flat_map(|(_, list)| list).find(|cpu| !cpus.contains(cpu)) {
+            return Err(CliError::Usage(format!("CPU {wrong} is not one of those that may be used: {cpus:?}")));
+        }
+        Ok(Machine { executor_cpus: of(Who::Executor), target_cpus: of(Who::Target), cpus, limits: Limits::read() })
+    }
+}
+
+/// Splits at commas that are not inside parentheses, so that distributions can be swept.
+fn split(values: &str) -> Vec<String> {
+    let mut depth = 0;
+    let parts = values.split(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth == 0
+    });
+    parts.map(|part| part.trim().to_owned()).collect()
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), CliError> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let unreadable = |source| CliError::Input { path: path.to_owned(), source };
+    let entries: Result<Vec<_>, _> = fs::read_dir(path).map_err(unreadable)?.collect();
+    let mut paths: Vec<PathBuf> = entries.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() || path.extension().is_some_and(|extension| extension == "toml") {
+            collect(&path, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Cells are found by name, so two scenarios of one run cannot have the same.
+fn same_name(scenarios: &[Scenario]) -> Option<CliError> {
+    let twin = |(at, scenario): (usize, &Scenario)| {
+        let first = scenarios[..at].iter().find(|other| other.name == scenario.name)?;
+        let reason = format!("the name `{}` is also that of {}; rename one", scenario.name, first.path.display());
+        Some(CliError::BadData { path: scenario.path.clone(), reason })
+    };
+    scenarios.iter().enumerate().find_map(twin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sweeps_split_outside_parentheses() {
+        assert_eq!(split("1, 2,4"), ["1", "2", "4"]);
+        assert_eq!(split("uniform(1ms,3ms),exp(2ms)"), ["uniform(1ms,3ms)", "exp(2ms)"]);
+    }
+
+    #[test]
+    fn cpus_are_read() {
+        assert_eq!(cpus("executor=0,1"), Ok((Who::Executor, vec![0, 1])));
+        assert!(cpus("client=0").is_err() && cpus("target=x").is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! What is seen while a run goes on: a bar on a terminal, one line per trial elsewhere. Nothing is drawn while a
+//! trial runs.
+
+use std::{collections::HashMap, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Terminal, list::short};
+use crate::{
+    plan::Plan,
+    store::{Outcome, TrialRecord},
+};
+
+/// Shows how far a run is.
+pub(super) struct Progress<'a> {
+    terminal: &'a Terminal,
+    bar: ProgressBar,
+    total: usize,
+    estimates: HashMap<String, Duration>,
+    left: Duration,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(terminal: &'a Terminal, plan: &Plan, left: Duration) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(plan.trials.len() as u64), ProgressDrawTarget::stderr());
+        if !terminal.interactive {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        // A constant template either parses always or never; the tests see it parse.
+        if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {pos}/{len}  {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        let estimates = plan.cells.iter().map(|cell| (cell.stored.name.clone(), cell.estimate.trial)).collect();
+        Self { terminal, bar, total: plan.trials.len(), estimates, left }
+    }
+
+    pub(super) fn begins(&self, sequence: usize, cell: &str, round: u32) {
+        self.bar.set_position(sequence as u64 - 1);
+        self.bar.set_message(format!("{cell} #{round}  about {} left", short(self.left)));
+    }
+
+    pub(super) fn ended(&mut self, record: &TrialRecord) {
+        let estimate = self.estimates.get(&record.cell).copied().unwrap_or_default();
+        self.left = self.left.saturating_sub(estimate);
+        let line = line(record, self.total);
+        if matches!(record.outcome, Outcome::Failed(_)) && !self.terminal.quiet {
+            self.bar.suspend(|| self.terminal.note(&line));
+        } else if !self.terminal.interactive {
+            self.terminal.note(&line);
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn line(record: &TrialRecord, total: usize) -> String {
+    let wall = short(Duration::from_nanos(record.wall_ns));
+    let head = format!("trial {}/{total} {} #{}", record.sequence, record.cell, record.round);
+    match &record.outcome {
+        Outcome::Measured(measured) => {
+            let p50 = measured.task.latency.median().map(crate::units::format_ns).unwrap_or_default();
+            format!("{head} ok p50={p50} {wall}")
+        }
+        Outcome::Failed(failure) => format!("{head} FAILED: {}", failure.reason),
+    }
+}

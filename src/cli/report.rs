@@ -1,0 +1,39 @@
+//! `regatta report`: renders a stored run again.
+
+use std::path::PathBuf;
+
+use super::{CliError, Terminal};
+use crate::{analysis, exit::Exit, report, store};
+
+/// Renders a run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Report {
+    /// The run's folder or its run.jsonl.
+    run: PathBuf,
+    /// What to print; without it the HTML page is written into the run's folder.
+    #[arg(long, value_parser = format)]
+    format: Option<String>,
+}
+
+/// The name of an output, or which ones there are.
+pub(super) fn format(name: &str) -> Result<String, String> {
+    let names: Vec<&str> = report::OUTPUTS.iter().map(|output| output.name).collect();
+    if names.contains(&name) { Ok(name.into()) } else { Err(format!("expected one of {}", names.join(", "))) }
+}
+
+impl Report {
+    pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+        let run = store::read(&self.run)?;
+        let analysis = analysis::analyse(&run);
+        if let Some(output) = self.format.as_deref().and_then(report::output) {
+            terminal.result(&(output.render)(&run.header, &analysis))?;
+            return Ok(Exit::Fine);
+        }
+        let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
+        let path = folder.join("index.html");
+        let page = report::html(&run.header, &analysis);
+        std::fs::write(&path, page).map_err(|source| CliError::Output { path: path.clone(), source })?;
+        terminal.result(&path.display().to_string())?;
+        Ok(Exit::Fine)
+    }
+}

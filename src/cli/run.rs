@@ -1,0 +1,234 @@
+//! `regatta run`: measure, store, print, report.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Parser as _;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use super::{Arguments, CliError, Command, Terminal, input::Selection, progress::Progress, report::format};
+use crate::{
+    analysis::{self, Analysis},
+    clock, environment,
+    exit::Exit,
+    plan::Plan,
+    report,
+    run::{self, End, Event},
+    scenario::{self, Scenario},
+    step::Calibration,
+    store::{self, Header, Line, StoredScenario, Writer},
+    trial::{
+        TrialPlan, allowed_cpus,
+        parent::{self, Runner},
+    },
+};
+
+/// Measures scenarios.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    selection: Selection,
+    /// The folder for this run; by default a new one under `reports/`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Take up an interrupted run: only what is missing is run.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["paths", "out"])]
+    resume: Option<PathBuf>,
+    /// What to print at the end.
+    #[arg(long, default_value = "human", value_parser = format)]
+    format: String,
+    /// Cells that a limit of this host forbids are no reason for exit code 5.
+    #[arg(long)]
+    skip_refused: bool,
+}
+
+/// A run that is ready to go on.
+struct Prepared {
+    folder: PathBuf,
+    plan: Plan,
+    writer: Writer,
+    done: BTreeSet<(String, u32)>,
+}
+
+impl Run {
+    pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+        let mut prepared = match &self.resume {
+            Some(folder) => resume(folder, terminal)?,
+            None => self.prepare(terminal)?,
+        };
+        let end = measure(&mut prepared, terminal)?;
+        self.show(&prepared, end, terminal)
+    }
+
+    fn prepare(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
+        let scenarios = self.selection.scenarios(terminal)?;
+        let (mut plan, seed) = self.selection.plan(&scenarios)?;
+        let mut calibration = Calibration::default();
+        plan.calibrate(&mut calibration);
+        let started_ms = clock::unix_ms();
+        let folder = self.out.clone().unwrap_or_else(|| folder(&scenarios, started_ms));
+        let warnings = environment::warnings();
+        warnings.iter().for_each(|warning| terminal.warn(warning));
+        let header = Header {
+            regatta_run: store::VERSION,
+            run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            started_ms,
+            command: std::env::args().collect(),
+            seed,
+            quick: self.selection.quick,
+            rounds: plan.rounds(),
+            environment: environment::describe(),
+            cpus: allowed_cpus(),
+            scenarios: scenarios.iter().map(stored).collect(),
+            cells: plan.stored(),
+            warnings,
+            calibration: calibration.0,
+        };
+        let writer = Writer::create(&folder, &header)?;
+        Ok(Prepared { folder, plan, writer, done: BTreeSet::new() })
+    }
+
+    /// Prints and writes what the run has found; says how the program ends.
+    fn show(&self, prepared: &Prepared, end: End, terminal: &Terminal) -> Result<Exit, CliError> {
+        let run = store::read(&prepared.folder)?;
+        let analysis = analysis::analyse(&run);
+        let text = match (self.format.as_str(), report::output(&self.format)) {
+            ("human", _) | (_, None) => report::text(&run.header, &analysis, terminal.color),
+            (_, Some(output)) => (output.render)(&run.header, &analysis),
+        };
+        terminal.result(&text)?;
+        let page = prepared.folder.join("index.html");
+        fs::write(&page, report::html(&run.header, &analysis))
+            .map_err(|source| CliError::Output { path: page.clone(), source })?;
+        terminal.note(&format!("wrote {}", prepared.writer.path().display()));
+        terminal.note(&format!("wrote {}", page.display()));
+        if let End::Interrupted(signal) = end {
+            let folder = prepared.folder.display();
+            terminal.note(&format!("{signal}: what was measured is kept; go on with `regatta run --resume {folder}`"));
+        }
+        Ok(exit(&analysis, end, self.skip_refused))
+    }
+}
+
+fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
+    let signal = match end {
+        End::Interrupted("SIGTERM") => Exit::Terminated,
+        End::Interrupted(_) => Exit::Interrupted,
+        End::Finished => Exit::Fine,
+    };
+    let incomplete = analysis.has_failures() || (analysis.has_refusals() && !skip_refused);
+    let when = |condition, exit| if condition { exit } else { Exit::Fine };
+    signal.or(when(incomplete, Exit::Incomplete)).or(when(analysis.has_failed_slo(), Exit::Bad))
+}
+
+/// `reports/2026-11-21T10-02-11Z-http-fanout`, with the scenario's name if there is only one.
+fn folder(scenarios: &[Scenario], started_ms: u64) -> PathBuf {
+    let name = match scenarios {
+        [only] => only.name.clone(),
+        several => format!("{}-scenarios", several.len()),
+    };
+    Path::new("reports").join(format!("{}-{name}", clock::label(started_ms)))
+}
+
+fn stored(scenario: &Scenario) -> StoredScenario {
+    let executors = scenario.variants.first().map(|variant| variant.executors.clone());
+    StoredScenario {
+        name: scenario.name.clone(),
+        path: scenario.path.display().to_string(),
+        question: scenario.question.clone(),
+        text: scenario.text.clone(),
+        baseline: executors.as_ref().map(|executors| executors.baseline.clone()).unwrap_or_default(),
+        executors: executors.map(|executors| executors.names).unwrap_or_default(),
+        claims: scenario.claims.clone(),
+        slos: scenario.slos.clone(),
+    }
+}
+
+/// Plans a stored run again, from the scenarios and the command line in its header.
+fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
+    let (mut writer, run) = Writer::open_append(folder)?;
+    let bad = |reason: String| CliError::BadData { path: writer.path().to_owned(), reason };
+    let command = Arguments::try_parse_from(&run.header.command)
+        .map_err(|_| bad("was made by a command line that this program does not understand".into()))?;
+    let Command::Run(original) = command.command else { return Err(bad("was not made by `regatta run`".into())) };
+    let overrides = original.selection.overrides();
+    let scenarios: Result<Vec<Scenario>, _> = run
+        .header
+        .scenarios
+        .iter()
+        .map(|stored| scenario::from_text(Path::new(&stored.path), &stored.text, &overrides))
+        .collect();
+    let (mut plan, _) = original.selection.plan(&scenarios?)?;
+    if plan.stored().iter().map(|cell| &cell.name).ne(run.header.cells.iter().map(|cell| &cell.name)) {
+        return Err(bad("was planned differently by another version of this program; start a new run".into()));
+    }
+    plan.calibrate(&mut Calibration(run.header.calibration.clone()));
+    let missing: BTreeSet<(String, u32)> =
+        run.missing().into_iter().map(|(cell, round)| (cell.to_owned(), round)).collect();
+    let all = plan.trials.iter().map(|trial| (plan.cells[trial.cell].stored.name.clone(), trial.round));
+    let done: BTreeSet<_> = all.filter(|trial| !missing.contains(trial)).collect();
+    terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
+    writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
+    let folder = writer.path().parent().unwrap_or(Path::new(".")).to_owned();
+    Ok(Prepared { folder, plan, writer, done })
+}
+
+fn measure(prepared: &mut Prepared, terminal: &Terminal) -> Result<End, CliError> {
+    let (runner, events) =
+        Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
+    forward_signals(events)?;
+    let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
+    let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
+    let left = left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial).sum();
+    let count = prepared.plan.trials.len() - prepared.done.len();
+    terminal.note(&format!("{count} trials, about {}, one process each", super::list::short(left)));
+    let mut progress = Progress::new(terminal, &prepared.plan, left);
+    let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
+    let mut written = Ok(());
+    let end = run::execute(&prepared.plan, &prepared.done, &runner, &mut prepared.writer, |event| match event {
+        Event::Begins { sequence, plan } => {
+            if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
+                written = write_plan(folder, sequence, plan, terminal);
+            }
+            progress.begins(sequence, &plan.cell, plan.round);
+        }
+        Event::Ended(record) => progress.ended(record),
+    })?;
+    progress.finish();
+    written?;
+    Ok(end)
+}
+
+/// Writes a trial's plan and says how to replay it.
+fn write_plan(folder: &Path, sequence: usize, plan: &TrialPlan, terminal: &Terminal) -> Result<(), CliError> {
+    let path = folder.join(format!("{sequence:04}.json"));
+    let text = serde_json::to_string_pretty(plan).map_err(std::io::Error::from);
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&path, text?))
+        .map_err(|source| CliError::Output { path: path.clone(), source })?;
+    terminal.note(&format!("replay: regatta trial --plan {}", path.display()));
+    Ok(())
+}
+
+/// The first signal ends the run in good order, the second one at once.
+fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
+    let signals = Signals::new([SIGINT, SIGTERM]);
+    let mut signals = signals.map_err(|source| CliError::System { what: "cannot listen for signals", source })?;
+    std::thread::spawn(move || {
+        let mut arrived = signals.forever();
+        while let Some(signal) = arrived.next() {
+            let (name, exit) =
+                if signal == SIGTERM { ("SIGTERM", Exit::Terminated) } else { ("SIGINT", Exit::Interrupted) };
+            if events.send(parent::Event::Signal(name)).is_err() || arrived.next().is_some() {
+                std::process::exit(i32::from(exit.code()));
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Where everything is printed: data to standard output, progress and warnings to standard error.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal, Write},
+};
+
+use super::{Global, error::CliError};
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Color {
+    /// Where it is a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The two streams and what may be printed on them.
+pub(super) struct Terminal {
+    /// Whether standard output is coloured.
+    pub color: bool,
+    /// Whether standard error is coloured.
+    pub error_color: bool,
+    /// Whether progress may be drawn.
+    pub interactive: bool,
+    /// Only errors and results.
+    pub quiet: bool,
+    /// More.
+    pub verbose: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(global: &Global) -> Self {
+        Self {
+            color: colored(global.color, io::stdout().is_terminal()),
+            error_color: colored(global.color, io::stderr().is_terminal()),
+            interactive: io::stderr().is_terminal() && !global.quiet,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
+    }
+
+    /// Prints a result.
+    pub(super) fn result(&self, text: &str) -> Result<(), CliError> {
+        let text = text.trim_end_matches('\n');
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            // Whoever reads has seen enough, as in `regatta list | head`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|source| CliError::Output { path: "standard output".into(), source }),
+        }
+    }
+
+    /// Says something on the way, unless quiet.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.to_stderr(text);
+        }
+    }
+
+    /// Warns, unless quiet.
+    pub(super) fn warn(&self, text: &str) {
+        let word = if self.error_color { "\x1b[33;1mwarning\x1b[0m" } else { "warning" };
+        self.note(&format!("{word}: {text}"));
+    }
+
+    /// Prints an error and what caused it.
+    pub(super) fn error(&self, error: &CliError) {
+        if let CliError::Scenario(error) = error {
+            self.to_stderr(error.render(self.error_color).trim_end());
+            return;
+        }
+        let word = if self.error_color { "\x1b[31;1merror\x1b[0m" } else { "error" };
+        let mut text = format!("{word}: {error}");
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            let next_text = next.to_string();
+            if !text.ends_with(&next_text) {
+                text.push_str(": ");
+                text.push_str(&next_text);
+            }
+            cause = next.source();
+        }
+        self.to_stderr(&text);
+    }
+
+    fn to_stderr(&self, text: &str) {
+        // There is nobody left to tell if standard error is closed.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether it is a terminal.
+fn colored(wish: Color, is_terminal: bool) -> bool {
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    match wish {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if set("NO_COLOR") => false,
+        Color::Auto if set("CLICOLOR_FORCE") => true,
+        Color::Auto => is_terminal && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+    }
+}

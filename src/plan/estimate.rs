@@ -1,0 +1,86 @@
+//! How long a trial will take, for `list` and the progress bar.
+
+use std::time::Duration;
+
+use crate::{scenario::LoadKind, step::Cost};
+
+/// Starting a process, its target and its executor, and saying the result.
+const OVERHEAD: Duration = Duration::from_millis(90);
+/// Without an explicit `repeat`, batches are repeated until this much has been measured.
+const ENOUGH: Duration = Duration::from_secs(1);
+
+/// An estimate for one trial of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// One batch, or one task of a closed load.
+    pub once: Duration,
+    /// The whole trial.
+    pub trial: Duration,
+}
+
+impl Estimate {
+    /// For a load on `slots` slots and `cpus` CPUs whose tasks cost `task`.
+    pub fn new(load: &LoadKind, task: Cost, slots: u64, cpus: usize, warmup: Duration, duration: Duration) -> Self {
+        match *load {
+            LoadKind::Batch { tasks, repeat } => {
+                let once = time_of(tasks, task, slots, cpus);
+                let measured = match repeat {
+                    Some(repeat) => once * repeat,
+                    None => once.max(whole_batches(once)),
+                };
+                let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
+                Self { once, trial: OVERHEAD + warming + measured }
+            }
+            LoadKind::Closed { concurrency, think, tasks } => {
+                let once = task.mean + think;
+                let measured = match tasks {
+                    Some(tasks) => time_of(tasks, Cost { mean: once, ..task }, slots.min(concurrency), cpus),
+                    None => duration,
+                };
+                Self { once, trial: OVERHEAD + warmup + measured }
+            }
+        }
+    }
+}
+
+/// The time of `tasks` tasks: rounds over the slots, or the work for the CPUs if that is longer.
+fn time_of(tasks: u64, task: Cost, slots: u64, cpus: usize) -> Duration {
+    let waves = tasks.div_ceil(slots.max(1)) as f64;
+    let waiting = task.mean.as_secs_f64() * waves;
+    let working = task.cpu.as_secs_f64() * tasks as f64 / (cpus as f64).min(slots as f64).max(1.0);
+    Duration::from_secs_f64(waiting.max(working))
+}
+
+/// Whole batches of length `once` until enough has been measured.
+fn whole_batches(once: Duration) -> Duration {
+    if once.is_zero() { ENOUGH } else { once.mul_f64((ENOUGH.as_secs_f64() / once.as_secs_f64()).ceil()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn batch(slots: u64, mean: u64, cpu: u64) -> Duration {
+        let cost = Cost { least: MS(0), mean: MS(mean), cpu: MS(cpu) };
+        let load = LoadKind::Batch { tasks: 100, repeat: Some(1) };
+        Estimate::new(&load, cost, slots, 2, MS(0), MS(0)).once
+    }
+
+    #[test]
+    fn waits_overlap_and_work_does_not() {
+        assert_eq!(batch(1, 20, 0), MS(2_000));
+        assert_eq!(batch(100, 20, 0), MS(20));
+        assert_eq!(batch(64, 20, 0), MS(40));
+        assert_eq!(batch(1, 5, 5), MS(500));
+        assert_eq!(batch(100, 5, 5), MS(250));
+    }
+
+    #[test]
+    fn short_batches_are_repeated_for_a_second() {
+        let cost = Cost { mean: MS(300), ..Cost::default() };
+        let load = LoadKind::Batch { tasks: 1, repeat: None };
+        assert_eq!(Estimate::new(&load, cost, 1, 1, MS(0), MS(0)).trial, OVERHEAD + MS(1_200));
+    }
+}

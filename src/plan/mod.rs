@@ -1,0 +1,69 @@
+//! Plans: from scenarios to cells and an ordered list of trials. Pure; executes nothing.
+
+mod cell;
+mod estimate;
+mod order;
+
+pub use cell::{Cell, Machine};
+pub use estimate::Estimate;
+pub use order::{Planned, order};
+
+use std::time::Duration;
+
+use crate::{
+    scenario::Scenario,
+    step::Calibration,
+    store::{Absent, StoredCell},
+    trial::TrialPlan,
+};
+
+/// Everything that a run will do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// All cells, in the order of scenarios, parameters and executors.
+    pub cells: Vec<Cell>,
+    /// The trials of the cells that are run, in the order in which they are run.
+    pub trials: Vec<Planned>,
+}
+
+impl Plan {
+    /// Plans all cells of the scenarios whose name `keep` accepts.
+    pub fn new(scenarios: &[Scenario], machine: &Machine, seed: u64, keep: impl Fn(&str) -> bool) -> Self {
+        let cells = scenarios.iter().flat_map(|scenario| cell::cells(scenario, machine));
+        let cells: Vec<Cell> = cells.filter(|cell| keep(&cell.stored.name)).collect();
+        let rounds: Vec<u32> =
+            cells.iter().map(|cell| if cell.stored.absent.is_some() { 0 } else { cell.stored.rounds }).collect();
+        Self { trials: order(&rounds, seed), cells }
+    }
+
+    /// The cells as a run file stores them.
+    pub fn stored(&self) -> Vec<StoredCell> {
+        self.cells.iter().map(|cell| cell.stored.clone()).collect()
+    }
+
+    /// The plan of one trial.
+    pub fn trial(&self, planned: Planned) -> TrialPlan {
+        TrialPlan { round: planned.round, ..self.cells[planned.cell].trial.clone() }
+    }
+
+    /// Estimated time of all trials.
+    pub fn estimate(&self) -> Duration {
+        self.trials.iter().map(|planned| self.cells[planned.cell].estimate.trial).sum()
+    }
+
+    /// The most rounds of any cell.
+    pub fn rounds(&self) -> u32 {
+        self.cells.iter().map(|cell| cell.stored.rounds).max().unwrap_or(0)
+    }
+
+    /// Turns CPU work that is given as time into iterations, the same for all cells.
+    pub fn calibrate(&mut self, calibration: &mut Calibration) {
+        let steps = self.cells.iter_mut().flat_map(|cell| &mut cell.trial.tasks).flat_map(|task| &mut task.steps);
+        steps.for_each(|step| step.spec.calibrate(calibration));
+    }
+
+    /// Whether any cell was refused because of a limit of this host.
+    pub fn has_refusals(&self) -> bool {
+        self.cells.iter().any(|cell| matches!(cell.stored.absent, Some(Absent::Refused(_))))
+    }
+}

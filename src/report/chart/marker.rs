@@ -1,0 +1,63 @@
+//! Markers: a shape per executor, so that no two are told apart by colour alone.
+
+use maud::{Markup, html};
+
+use super::{
+    canvas::{Canvas, Ink, Pen},
+    style::{FALLBACKS, Ident},
+};
+
+/// Draws an executor's marker.
+pub fn draw(pen: &Pen<'_, '_>, ident: Ident, (x, y): (f64, f64), radius: f64) {
+    let at = |corners: &[(f64, f64)]| -> Vec<(f64, f64)> {
+        corners.iter().map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect()
+    };
+    match ident.0 {
+        0 => pen.area(&at(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)])),
+        1 => pen.area(&at(&[(0.0, -1.1), (1.05, 0.8), (-1.05, 0.8)])),
+        2 => pen.area(&at(&[(0.0, 1.1), (1.05, -0.8), (-1.05, -0.8)])),
+        3 => pen.disc((x, y), radius),
+        4 => pen.ring((x, y), radius * 0.85, radius * 0.4),
+        5 => pen.area(&at(&CROSS)),
+        6 => pen.area(&at(&[(0.0, -1.2), (1.2, 0.0), (0.0, 1.2), (-1.2, 0.0)])),
+        _ => pen.area(&at(&[(-1.0, -0.4), (1.0, -0.4), (1.0, 0.4), (-1.0, 0.4)])),
+    }
+}
+
+/// A diagonal cross.
+const CROSS: [(f64, f64); 12] = [
+    (0.0, -0.4),
+    (0.6, -1.0),
+    (1.0, -0.6),
+    (0.4, 0.0),
+    (1.0, 0.6),
+    (0.6, 1.0),
+    (0.0, 0.4),
+    (-0.6, 1.0),
+    (-1.0, 0.6),
+    (-0.4, 0.0),
+    (-1.0, -0.6),
+    (-0.6, -1.0),
+];
+
+/// All markers as symbols, once in a page, for [`icon`].
+pub fn symbols() -> Markup {
+    html! {
+        svg.defs aria-hidden="true" width="0" height="0" {
+            @for index in 0..FALLBACKS.len() {
+                (symbol(Ident(index)))
+            }
+        }
+    }
+}
+
+fn symbol(ident: Ident) -> Markup {
+    let mut canvas = Canvas::new(14.0, 14.0);
+    canvas.layer(Ink::Executor(ident), |pen| draw(pen, ident, (7.0, 7.0), 4.6));
+    canvas.symbol(&format!("m{}", ident.0))
+}
+
+/// A marker by itself, for legends and tables; the name stands beside it.
+pub fn icon(ident: Ident) -> Markup {
+    html! { svg.ic viewBox="0 0 14 14" aria-hidden="true" width="14" height="14" { use href=(format!("#m{}", ident.0)) {} } }
+}

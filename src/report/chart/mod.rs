@@ -1,0 +1,38 @@
+//! Charts as inline SVG. plotters does the geometry (scales, shapes); axes, labels, colours and accessibility are
+//! ours, and plotters is named nowhere outside this module, so that it can be replaced.
+
+mod axis;
+mod bars;
+mod canvas;
+mod claims;
+mod curves;
+mod dots;
+mod frame;
+mod label;
+mod marker;
+mod ratios;
+mod style;
+
+pub use self::{
+    axis::Base,
+    bars::{Panel, Segment, panels, stacked},
+    claims::{ClaimRow, claims},
+    curves::{Curve, Point, nines, scaling},
+    dots::{RoundRow, rounds},
+    marker::{icon, symbols},
+    ratios::{RatioRow, ratios},
+    style::{Ident, STEPS, ident, variables},
+};
+
+/// What a chart says without being seen: its title, and its finding as a sentence.
+#[derive(Debug, Clone)]
+pub struct Caption {
+    /// Unique in the page; prefixes the ids of title and description.
+    pub id: String,
+    /// What it shows, by itself.
+    pub title: String,
+    /// What it shows, inside its section.
+    pub head: String,
+    /// What it finds.
+    pub finding: String,
+}

@@ -1,0 +1,66 @@
+//! Who wins, by how much: a dot and a 95 % interval per executor on a log2 axis centred on 1.
+
+use maud::Markup;
+
+use super::{
+    Caption,
+    axis::Axis,
+    canvas::{Anchor, FONT, Ink, place},
+    frame::Rows,
+    marker,
+    style::Ident,
+};
+use crate::report::width::{fit, pixels};
+
+/// Differences inside this band around 1 rarely matter: ±5 %.
+const BAND: (f64, f64) = (1.0 / 1.05, 1.05);
+
+/// The longest words beside a row: every group leaves the same room, so that their axes are level.
+const WIDEST_WORDS: &str = "0.0123× ~ no difference shown";
+
+/// An executor's ratio.
+#[derive(Debug, Clone)]
+pub struct RatioRow {
+    /// Its colour and marker.
+    pub ident: Ident,
+    /// Its name.
+    pub label: String,
+    /// Estimate, and interval where there is one; nothing where there are no figures.
+    pub value: Option<(f64, Option<(f64, f64)>)>,
+    /// What it says in words, such as `1.59× faster`.
+    pub words: String,
+}
+
+/// The dots of one group. The axis covers `reach` too, so that the groups of a scenario share it.
+pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &str) -> Markup {
+    let right = pixels(WIDEST_WORDS, FONT);
+    let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 14.0);
+    let values = rows.iter().filter_map(|r| r.value);
+    let ends = values.flat_map(|(dot, interval)| [Some(dot), interval.map(|i| i.0), interval.map(|i| i.1)]).flatten();
+    let axis = Axis::ratio(ends.chain(reach.iter().copied()), 7);
+    let mut canvas = frame.canvas();
+    let x = |value: f64| place(&axis, value, frame.x);
+    canvas.layer(Ink::Band, |pen| pen.rect((x(BAND.0), frame.top), (x(BAND.1), frame.bottom())));
+    frame.axis(&mut canvas, &axis, frame.x, &format!("slower ←  times as fast as {baseline}  → faster"));
+    canvas.layer(Ink::Axis, |pen| pen.line(&[(x(1.0), frame.top), (x(1.0), frame.bottom())], 1.25));
+    for (index, row) in rows.iter().enumerate() {
+        let y = frame.y(index);
+        frame.name(&mut canvas, index, row.ident, &row.label);
+        canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
+        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.takes(*dot)) else { continue };
+        canvas.marked(Ink::Executor(row.ident), &format!("{}: {}", row.label, row.words), |pen| {
+            if let Some((low, high)) = interval {
+                whisker(pen, (x(low), x(high)), y);
+            }
+            marker::draw(pen, row.ident, (x(dot), y), 5.0);
+        });
+    }
+    canvas.finish(caption)
+}
+
+/// An interval with ends.
+pub fn whisker(pen: &super::canvas::Pen<'_, '_>, (low, high): (f64, f64), y: f64) {
+    pen.line(&[(low, y), (high, y)], 2.0);
+    pen.line(&[(low, y - 4.0), (low, y + 4.0)], 1.5);
+    pen.line(&[(high, y - 4.0), (high, y + 4.0)], 1.5);
+}

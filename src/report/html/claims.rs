@@ -1,0 +1,91 @@
+//! Section 12: what is claimed, beside what was measured.
+
+use maud::{Markup, html};
+
+use super::part::{Page, Value, figure, mark, table};
+use crate::{
+    analysis::{CellResult, ClaimResult, ScenarioResult},
+    report::{
+        chart::{self, Caption, ClaimRow, ident},
+        format::{NOTHING, digits},
+        sentence,
+        view::{claim_mark, params, ratio_words},
+    },
+};
+
+pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
+    let body =
+        page.per_scenario(|index, scenario| (!scenario.claims.is_empty()).then(|| scenario_claims(index, scenario)))?;
+    Some((sentence::claims(&page.analysis.scenarios), body))
+}
+
+fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
+    let caption = Caption {
+        id: format!("f12-{index}"),
+        title: format!("Claimed and measured factors: {}", scenario.name),
+        head: "Claimed and measured".into(),
+        finding: sentence::claims(std::slice::from_ref(scenario)),
+    };
+    let rows: Vec<ClaimRow> = scenario.claims.iter().map(|claim| chart_row(scenario, claim)).collect();
+    html! {
+        (figure(&caption, &chart::claims(&caption, &rows), &claim_table(scenario)))
+        ul.claims {
+            @for result in &scenario.claims {
+                li { (mark(claim_mark(result.verdict))) " “" (result.claim.text) "”: " (words(result)) }
+            }
+        }
+    }
+}
+
+fn words(result: &ClaimResult) -> String {
+    let measured =
+        result.measured.as_ref().map_or_else(|| "not measured".into(), |r| format!("measured {}", ratio_words(r)));
+    format!("{} against {}, claimed {}, {measured}", result.executor, result.claim.against, digits(result.claim.factor))
+}
+
+fn chart_row(scenario: &ScenarioResult, result: &ClaimResult) -> ClaimRow {
+    let cell = cell(scenario, result);
+    let at = params(&result.params);
+    let mark = claim_mark(result.verdict);
+    let measured = result.measured.as_ref();
+    ClaimRow {
+        ident: ident(cell.map_or(result.executor.as_str(), |c| c.executor.as_str())),
+        label: if at.is_empty() { result.executor.clone() } else { format!("{} {at}", result.executor) },
+        claimed: result.claim.factor,
+        measured: measured.map(|r| (r.estimate, r.interval)),
+        words: format!(
+            "{} {} ({})",
+            mark.symbol,
+            mark.words,
+            measured.map_or_else(|| NOTHING.into(), |r| digits(r.estimate))
+        ),
+    }
+}
+
+/// The cell that a claim is about: its label and parameters are those of the claim.
+fn cell<'a>(scenario: &'a ScenarioResult, result: &ClaimResult) -> Option<&'a CellResult> {
+    let group = scenario.groups.iter().find(|g| g.params == result.params)?;
+    group.cells.iter().find(|c| c.label == result.executor)
+}
+
+fn claim_table(scenario: &ScenarioResult) -> Markup {
+    let rows: Vec<_> = scenario
+        .claims
+        .iter()
+        .map(|result| {
+            let values = vec![
+                Value::Text(result.executor.clone()),
+                Value::Text(result.claim.against.clone()),
+                Value::Text(params(&result.params)),
+                Value::number(Some(result.claim.factor), digits),
+                Value::Number(
+                    result.measured.as_ref().map_or_else(|| NOTHING.into(), ratio_words),
+                    result.measured.as_ref().map(|r| r.estimate),
+                ),
+                Value::Marked(claim_mark(result.verdict)),
+            ];
+            (None, values)
+        })
+        .collect();
+    table(&["executor", "against", "parameters", "claimed", "measured [95 %]", "verdict"], &rows)
+}

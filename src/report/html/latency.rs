@@ -1,0 +1,174 @@
+//! Section 3: latency by percentile.
+
+use maud::{Markup, html};
+
+use super::part::{Page, Value, caption, figure, table};
+use crate::{
+    analysis::{CellResult, Group, ScenarioResult},
+    measure::Histo,
+    report::{
+        chart::{self, Curve, Point, ident},
+        format::ns,
+        sentence,
+        view::group_name,
+    },
+    scenario::{Comparison, SloMetric},
+};
+
+/// Shares of tasks above whole nines.
+const POWERS: [f64; 6] = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
+/// Points of a curve per nine.
+const PER_NINE: usize = 12;
+
+pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
+    let body = page.per_scenario(|index, scenario| {
+        let groups = scenario.groups.iter().enumerate();
+        let figures: Vec<Markup> =
+            groups.filter_map(|(g, group)| group_figure(page, (index, g), scenario, group)).collect();
+        let note = html! {
+            p.note {
+                "From a task's intended start to its end, all rounds together, in " (load_words(scenario))
+                ". A line ends where fewer than ten samples remain above it."
+            }
+        };
+        (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
+    })?;
+    let widest = sentence::widest(&page.analysis.scenarios, |cell| cell.latency.quantile(0.99).map(|v| v as f64));
+    let heading = widest.map_or_else(
+        || "Too few samples for a p99 of two executors".to_string(),
+        |(s, g)| {
+            format!(
+                "{} in {} at {}, where executors differ most",
+                sentence::upper(&sentence::latency(g)),
+                s.name,
+                group_name(g)
+            )
+        },
+    );
+    Some((heading, body))
+}
+
+fn load_words(scenario: &ScenarioResult) -> String {
+    let loads: Vec<&str> = scenario.groups.iter().map(|g| g.load.as_str()).collect();
+    match loads.as_slice() {
+        [one] => format!("a {one}"),
+        [first, ..] if first.starts_with("batch") => "batches".into(),
+        _ => "closed loops, which is not a response time under an offered load".into(),
+    }
+}
+
+fn group_figure(page: &Page<'_>, place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Option<Markup> {
+    let caption = caption(
+        3,
+        place,
+        group,
+        "Latency by percentile",
+        format!("{}{}", sentence::latency(group), sentence::lowest_p99(group)),
+    );
+    let curves: Vec<Curve> = group.cells.iter().filter(|c| c.latency.count() > 0).map(curve).collect();
+    let chart = chart::nines(&caption, &curves, &limits(page, scenario, group))?;
+    Some(figure(&caption, &chart, &quantile_table(group)))
+}
+
+/// The limits of latencies of the task that arrives.
+fn limits(page: &Page<'_>, scenario: &ScenarioResult, group: &Group) -> Vec<(String, f64)> {
+    let stored = page.header.cells.iter().find(|cell| cell.scenario == scenario.name);
+    let task = stored.map(|cell| cell.task.as_str());
+    let about_task = |s: &&crate::report::view::SloSummary<'_>| {
+        matches!(s.slo.metric, SloMetric::Latency(_))
+            && matches!(s.slo.comparison, Comparison::Below | Comparison::AtMost)
+            && task == Some(s.slo.subject.as_str())
+            && s.slo.only.iter().all(|p| group.params.contains(p))
+    };
+    let slos = crate::report::view::slos(scenario);
+    slos.iter().filter(about_task).map(|s| (s.slo.assert.clone(), s.slo.limit)).collect()
+}
+
+fn curve(cell: &CellResult) -> Curve {
+    let marked = [0.5, 0.9, 0.99, 0.999, 0.9999];
+    let mut points: Vec<Point> = grid(&cell.latency)
+        .into_iter()
+        .map(|(p, value)| Point { x: p, y: value as f64, interval: None, tip: String::new() })
+        .collect();
+    for p in marked {
+        let nearest = points.iter_mut().find(|point| (point.x - p).abs() < 1e-9);
+        if let Some(point) = nearest {
+            point.tip = format!("{}, p{}: {}", cell.label, trimmed(p), ns(point.y));
+        }
+    }
+    Curve { ident: ident(&cell.executor), label: cell.label.clone(), points }
+}
+
+fn trimmed(p: f64) -> String {
+    let percent = format!("{:.2}", p * 100.0);
+    percent.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+/// The latency at probabilities that are evenly spaced by nines, in one pass over the histogram.
+fn grid(histo: &Histo) -> Vec<(f64, u64)> {
+    let count = histo.count();
+    let mut wanted = probabilities(count).into_iter().peekable();
+    let mut points = Vec::new();
+    let mut below = 0;
+    for bucket in histo.0.iter_recorded() {
+        below += bucket.count_at_value();
+        while let Some(&p) = wanted.peek() {
+            // The least value with a share of p at or below it; the slack is for rounding in p × count.
+            if (below as f64) < p * count as f64 - 1e-6 {
+                break;
+            }
+            points.push((p, bucket.value_iterated_to()));
+            wanted.next();
+        }
+    }
+    points
+}
+
+/// Probabilities from 0 by equal parts of nines, with the median, to where ten samples remain.
+fn probabilities(count: u64) -> Vec<f64> {
+    let enough = |p: &f64| count as f64 * (1.0 - p) >= 10.0 - 1e-9;
+    let steps = 0..POWERS.len() * PER_NINE;
+    // Whole nines exactly, so that p90 is 0.9 and not a neighbour.
+    let at = |step: usize| 1.0 - POWERS[step / PER_NINE] * 10_f64.powf(-((step % PER_NINE) as f64) / PER_NINE as f64);
+    let mut all: Vec<f64> = steps.map(at).chain([0.5]).filter(enough).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn quantile_table(group: &Group) -> Markup {
+    let rows: Vec<_> = group
+        .cells
+        .iter()
+        .map(|cell| {
+            let quantiles = cell.latency.quantiles();
+            let mut values: Vec<Value> =
+                quantiles.iter().map(|q| Value::number(q.value_ns.map(|v| v as f64), ns)).collect();
+            let max = (cell.latency.count() > 0).then(|| cell.latency.0.max() as f64);
+            values.push(Value::number(max, ns));
+            values.push(Value::number(Some(cell.latency.count() as f64), |v| format!("{v:.0}")));
+            (Some(cell), values)
+        })
+        .collect();
+    table(&["executor", "p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max", "samples"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_agree_with_quantiles_and_stop_where_samples_run_out() {
+        let mut histo = Histo::new();
+        for ns in 1..=1000_u64 {
+            histo.0.record(ns * 1000).expect("within bounds");
+        }
+        let points = grid(&histo);
+        for (p, value) in &points {
+            let exact = histo.0.value_at_quantile(*p);
+            assert!(value.abs_diff(exact) <= 1100, "p{p}: {value} and {exact}");
+        }
+        let last = points.last().expect("points").0;
+        assert!((last - 0.99).abs() < 1e-9, "1000 samples end at p99, not at {last}");
+        assert!(grid(&Histo::new()).is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Parts that sections share: figures, tables, names and marks.
+
+use maud::{Markup, Render, html};
+
+use crate::{
+    analysis::{Analysis, CellResult, Group, ScenarioResult},
+    report::{
+        chart::{Caption, icon, ident},
+        format::NOTHING,
+        sentence,
+        view::{Mark, Tone, group_title},
+    },
+    store::Header,
+};
+
+/// What every section reads.
+pub struct Page<'a> {
+    /// What was run.
+    pub header: &'a Header,
+    /// What came of it.
+    pub analysis: &'a Analysis,
+}
+
+impl Page<'_> {
+    /// A part per scenario; scenarios without one are left out. Names head the parts where there are several.
+    pub fn per_scenario(&self, part: impl Fn(usize, &ScenarioResult) -> Option<Markup>) -> Option<Markup> {
+        let scenarios = self.analysis.scenarios.iter().enumerate();
+        let parts: Vec<_> = scenarios.filter_map(|(index, s)| part(index, s).map(|markup| (s, markup))).collect();
+        let named = self.analysis.scenarios.len() > 1;
+        let markup = html! {
+            @for (scenario, part) in &parts {
+                @if named { h3 { (scenario.name) } }
+                (part)
+            }
+        };
+        (!parts.is_empty()).then_some(markup)
+    }
+}
+
+/// A caption for a group's figure.
+pub fn caption(section: u8, place: (usize, usize), group: &Group, what: &str, finding: String) -> Caption {
+    let (scenario, index) = place;
+    Caption {
+        id: format!("f{section}-{scenario}-{index}"),
+        title: format!("{what}: {}", group_title(group)),
+        head: group_title(group),
+        finding,
+    }
+}
+
+/// A chart with its finding and the same data as a table.
+pub fn figure(caption: &Caption, chart: &Markup, table: &Markup) -> Markup {
+    html! {
+        figure {
+            figcaption { strong { (caption.head) } " " span { (finding(&caption.finding)) } }
+            div.chart tabindex="0" role="group" aria-label=(caption.title) { (chart) }
+            details { summary { "The same as a table" } (table) }
+        }
+    }
+}
+
+/// A finding as a sentence: a capital first (unless it is a name) and a full stop.
+fn finding(text: &str) -> String {
+    format!("{}.", sentence::upper(text).trim_end_matches('.'))
+}
+
+/// A table that scrolls by itself where it is too wide.
+pub fn table(head: &[&str], rows: &[(Option<&CellResult>, Vec<Value>)]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="group" aria-label=(format!("Table: {}", head.join(", "))) {
+            table {
+                thead { tr { @for name in head { th scope="col" { (name) } } } }
+                tbody { @for (cell, values) in rows { (row(*cell, values)) } }
+            }
+        }
+    }
+}
+
+fn row(cell: Option<&CellResult>, values: &[Value]) -> Markup {
+    let class = cell.map(|cell| format!("r{}", ident(&cell.executor).0));
+    html! {
+        tr class=[class] {
+            @if let Some(cell) = cell { th scope="row" { (name(cell)) } }
+            @for value in values { (value) }
+        }
+    }
+}
+
+/// A field of a table.
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// A number: as shown, and by which it is sorted.
+    Number(String, Option<f64>),
+    /// A symbol with words.
+    Marked(Mark),
+}
+
+impl Value {
+    /// A number, or a dash.
+    pub fn number(value: Option<f64>, format: impl Fn(f64) -> String) -> Self {
+        Self::Number(value.map_or_else(|| NOTHING.into(), format), value)
+    }
+}
+
+impl Render for Value {
+    fn render(&self) -> Markup {
+        match self {
+            Self::Text(text) => html! { td { (text) } },
+            Self::Number(text, value) => html! { td.n data-v=[value.map(|v| format!("{v:.6e}"))] { (text) } },
+            Self::Marked(m) => html! { td { (mark(*m)) } },
+        }
+    }
+}
+
+/// An executor's marker and label.
+pub fn name(cell: &CellResult) -> Markup {
+    html! { (icon(ident(&cell.executor))) (cell.label) }
+}
+
+/// A symbol with words, supported by a colour.
+pub fn mark(mark: Mark) -> Markup {
+    let class = match mark.tone {
+        Tone::Good => "m good",
+        Tone::Bad => "m bad",
+        Tone::Warn => "m warn",
+        Tone::Plain => "m",
+    };
+    html! { span class=(class) { b aria-hidden="true" { (mark.symbol) } " " (mark.words) } }
+}

@@ -1,0 +1,162 @@
+//! Section 11: how it was run, and how to run it again.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::part::{Page, Value, name, table};
+use crate::{
+    analysis::{CellResult, ScenarioResult},
+    report::{
+        format::{NOTHING, metric, moment, ns, plural},
+        view::group_name,
+    },
+    store::{Absent, StoredCell, StoredScenario},
+};
+
+#[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
+pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
+    let header = page.header;
+    let body = html! {
+        h3 { "Run it again" }
+        pre { code { (command(&header.command)) } }
+        p.note { "Show a stored run again without running anything: " code { "regatta report " (quoted(&header.run)) } }
+        h3 { "Order" }
+        p {
+            (plural(header.rounds as usize, "round")) "; each visits every cell once, in an order drawn anew from seed "
+            code { (header.seed) } ". Every trial is a fresh process. Started " (moment(header.started_ms)) "."
+        }
+        h3 { "Environment" }
+        (environment(page))
+        h3 { "The same for every executor?" }
+        (manifests(page))
+        h3 { "Cells" }
+        details { summary { (plural(header.cells.len(), "planned cell")) } (cells(&header.cells)) }
+        h3 { "Scenarios" }
+        @for scenario in &header.scenarios { (text(scenario)) }
+    };
+    let heading = format!(
+        "Seed {} and {} give the same work again",
+        header.seed,
+        if header.scenarios.len() == 1 { "this file" } else { "these files" }
+    );
+    Some((heading, body))
+}
+
+fn command(arguments: &[String]) -> String {
+    let words: Vec<String> = arguments.iter().map(|argument| quoted(argument)).collect();
+    words.join(" ")
+}
+
+/// An argument as a POSIX shell reads it back.
+fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.into();
+    }
+    format!("'{}'", argument.replace('\'', "'\\''"))
+}
+
+fn environment(page: &Page<'_>) -> Markup {
+    let cpus: Vec<String> = page.header.cpus.iter().map(ToString::to_string).collect();
+    html! {
+        div.scroll tabindex="0" role="group" aria-label="Table: environment" {
+            table.pairs { tbody {
+                @for (label, value) in &page.header.environment { tr { th scope="row" { (label) } td { (value) } } }
+                tr { th scope="row" { "CPUs that may be used" } td { (cpus.join(", ")) } }
+            } }
+        }
+    }
+}
+
+/// What the trials reported of themselves: one table per scenario, of its first group with facts.
+fn manifests(page: &Page<'_>) -> Markup {
+    html! {
+        @for scenario in &page.analysis.scenarios {
+            @if let Some(manifest) = manifest(scenario) { (manifest) }
+        }
+    }
+}
+
+fn manifest(scenario: &ScenarioResult) -> Option<Markup> {
+    let group = scenario.groups.iter().find(|g| g.cells.iter().any(|c| !c.facts.is_empty()))?;
+    let cells: Vec<&CellResult> = group.cells.iter().filter(|c| !c.facts.is_empty()).collect();
+    let keys: BTreeSet<&str> = cells.iter().flat_map(|c| c.facts.keys().map(String::as_str)).collect();
+    let fact = |cell: &CellResult, key: &str| cell.facts.get(key).cloned().unwrap_or_else(|| NOTHING.into());
+    Some(html! {
+        p.note { (scenario.name) " at " (group_name(group)) ": what each trial process reported of itself. Rows that differ are marked ≠." }
+        div.scroll tabindex="0" role="group" aria-label=(format!("Table: facts of {}", scenario.name)) {
+            table {
+                thead { tr { th scope="col" { "fact" } th scope="col" { "same?" } @for cell in &cells { th scope="col" { (name(cell)) } } } }
+                tbody {
+                    @for key in keys {
+                        @let values: BTreeSet<String> = cells.iter().map(|c| fact(c, key)).collect();
+                        tr class=[(values.len() > 1).then_some("differs")] {
+                            th scope="row" { (key) }
+                            td { @if values.len() > 1 { "≠ differs" } @else { "= same" } }
+                            @for cell in &cells { td { (fact(cell, key)) } }
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn cells(cells: &[StoredCell]) -> Markup {
+    let rows: Vec<_> = cells.iter().map(|cell| (None, cell_values(cell))).collect();
+    table(
+        &[
+            "cell",
+            "load",
+            "slots",
+            "workers",
+            "executor CPUs",
+            "target CPUs",
+            "least task time",
+            "rounds",
+            "not run because",
+        ],
+        &rows,
+    )
+}
+
+fn cell_values(cell: &StoredCell) -> Vec<Value> {
+    let list = |cpus: &[usize]| cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let why = match &cell.absent {
+        None => String::new(),
+        Some(Absent::NotApplicable(why)) => format!("not applicable: {why}"),
+        Some(Absent::Refused(why)) => format!("refused: {why}"),
+    };
+    vec![
+        Value::Text(cell.name.clone()),
+        Value::Text(cell.load_words.clone()),
+        Value::number(Some(cell.slots as f64), |v| format!("{v:.0}")),
+        Value::number(Some(cell.workers as f64), |v| metric(crate::analysis::MetricId::Threads, v)),
+        Value::Text(list(&cell.executor_cpus)),
+        Value::Text(list(&cell.target_cpus)),
+        Value::number(Some(cell.least_task_ns as f64), ns),
+        Value::number(Some(f64::from(cell.rounds)), |v| format!("{v:.0}")),
+        Value::Text(why),
+    ]
+}
+
+fn text(scenario: &StoredScenario) -> Markup {
+    html! {
+        details open {
+            summary { (scenario.name) " (" (scenario.path) ")" }
+            pre tabindex="0" { code { (scenario.text) } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_can_be_pasted() {
+        let arguments = ["regatta", "run", "a b.toml", "it's", ""].map(String::from);
+        assert_eq!(command(&arguments), r"regatta run 'a b.toml' 'it'\''s' ''");
+    }
+}

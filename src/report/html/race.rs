@@ -1,0 +1,88 @@
+//! Section 2: who wins, by how much, and is it real.
+
+use maud::{Markup, html};
+
+use super::part::{Page, Value, caption, figure, table};
+use crate::{
+    analysis::{CellResult, Group, ScenarioResult},
+    report::{
+        chart::{self, RatioRow, ident},
+        format::{NOTHING, digits, metric, ratio},
+        sentence,
+        view::{cpus, ratio_mark, status_mark, status_words},
+    },
+};
+
+pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
+    let body = page.per_scenario(|index, scenario| {
+        let figures = scenario.groups.iter().enumerate().map(|(g, group)| group_figure((index, g), scenario, group));
+        let figures: Vec<Markup> = figures.collect();
+        (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
+    })?;
+    let body = html! {
+        p.note {
+            "Dots are Hodges–Lehmann estimates of the ratio per round, lines exact 95 % intervals; the grey band is ±5 %. "
+            "An interval that contains 1 means: no difference shown."
+        }
+        (body)
+    };
+    Some((sentence::winners(&page.analysis.scenarios), body))
+}
+
+fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Markup {
+    let finding =
+        format!("{}; {}; {}", sentence::lead(scenario, group), sentence::against_baseline(group), cpus(group));
+    let caption = caption(2, place, group, &format!("Times as fast as {}", scenario.baseline), finding);
+    let rows: Vec<RatioRow> = group.cells.iter().map(row).collect();
+    let chart = chart::ratios(&caption, &rows, &reach(scenario), &scenario.baseline);
+    figure(&caption, &chart, &ratio_table(scenario, group))
+}
+
+/// The extreme ratios of a scenario: its groups share one axis.
+fn reach(scenario: &ScenarioResult) -> Vec<f64> {
+    let ratios = || scenario.groups.iter().flat_map(|g| &g.cells).filter_map(|c| c.ratio.as_ref());
+    let low = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.0)).fold(1.0, f64::min);
+    let high = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.1)).fold(1.0, f64::max);
+    vec![low, high]
+}
+
+fn row(cell: &CellResult) -> RatioRow {
+    let state = status_mark(&cell.status).0;
+    let words = match &cell.ratio {
+        Some(r) => format!("{} {} {}", ratio(r.estimate), ratio_mark(r.verdict).symbol, ratio_mark(r.verdict).words),
+        None if cell.has_figures() => "? no ratio".into(),
+        None => format!("{} {}", state.symbol, state.words),
+    };
+    let value = cell.ratio.as_ref().map(|r| (r.estimate, r.interval));
+    RatioRow { ident: ident(&cell.executor), label: cell.label.clone(), value, words }
+}
+
+fn ratio_table(scenario: &ScenarioResult, group: &Group) -> Markup {
+    let primary = crate::report::format::label(scenario.primary);
+    let rows: Vec<_> = group.cells.iter().map(|cell| (Some(cell), values(scenario, cell))).collect();
+    table(&["executor", primary, "ratio", "low", "high", "rounds", "shows from", "verdict"], &rows)
+}
+
+fn values(scenario: &ScenarioResult, cell: &CellResult) -> Vec<Value> {
+    let r = cell.ratio.as_ref();
+    let value = cell.metrics.get(&scenario.primary).map(|v| v.median);
+    let verdict = match r {
+        Some(r) if matches!(cell.status, crate::analysis::CellStatus::Complete) => Value::Marked(ratio_mark(r.verdict)),
+        Some(r) => Value::Text(format!(
+            "{} {}; {}",
+            ratio_mark(r.verdict).symbol,
+            ratio_mark(r.verdict).words,
+            status_words(cell)
+        )),
+        None => Value::Text(status_words(cell)),
+    };
+    vec![
+        Value::number(value, |v| metric(scenario.primary, v)),
+        Value::number(r.map(|r| r.estimate), digits),
+        Value::number(r.and_then(|r| r.interval).map(|i| i.0), digits),
+        Value::number(r.and_then(|r| r.interval).map(|i| i.1), digits),
+        Value::Number(r.map_or_else(|| NOTHING.into(), |r| r.rounds.to_string()), r.map(|r| r.rounds as f64)),
+        Value::number(r.and_then(|r| r.detectable_percent), |v| format!("{} %", digits(v))),
+        verdict,
+    ]
+}

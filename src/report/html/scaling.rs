@@ -1,0 +1,135 @@
+//! Section 4: throughput or makespan over a swept number.
+
+use maud::{Markup, html};
+
+use super::part::{Page, Value, figure, table};
+use crate::{
+    analysis::{CellResult, Group, ScenarioResult},
+    report::{
+        chart::{self, Caption, Curve, Point, ident},
+        format::{digits, label, metric, tick},
+        sentence,
+        view::{params, status_words},
+    },
+    scenario::Param,
+};
+
+pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
+    let mut headings = Vec::new();
+    for scenario in &page.analysis.scenarios {
+        if let Some(param) = swept(scenario) {
+            headings.push(sentence::scaling(scenario, &param));
+        }
+    }
+    let body = page.per_scenario(|index, scenario| {
+        let param = swept(scenario)?;
+        let facets = facets(scenario, &param).into_iter().enumerate();
+        let figures: Vec<Markup> =
+            facets.filter_map(|(facet, groups)| facet_figure((index, facet), scenario, &param, &groups)).collect();
+        (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
+    })?;
+    let heading = headings.first().cloned().unwrap_or_default();
+    let more = if headings.len() > 1 { format!("; {} more below", headings.len() - 1) } else { String::new() };
+    Some((format!("{heading}{more}"), body))
+}
+
+/// A swept parameter as a number.
+fn number(group: &Group, param: &str) -> Option<f64> {
+    let value = &group.params.iter().find(|p| p.name == param)?.value;
+    value.parse::<f64>().ok().filter(|v| *v > 0.0 && v.is_finite())
+}
+
+/// The first parameter that is a positive number in every group and differs between groups.
+fn swept(scenario: &ScenarioResult) -> Option<String> {
+    let first = scenario.groups.first()?;
+    let candidates = first.params.iter().find(|param| {
+        let values: Option<Vec<f64>> = scenario.groups.iter().map(|g| number(g, &param.name)).collect();
+        values.is_some_and(|v| v.iter().any(|x| (x - v[0]).abs() > 0.0))
+    });
+    candidates.map(|p| p.name.clone())
+}
+
+/// The other parameters, and the groups that have them, by the swept value.
+type Facet<'a> = (Vec<&'a Param>, Vec<(f64, &'a Group)>);
+
+/// Groups that differ only in the parameter, by its value.
+fn facets<'a>(scenario: &'a ScenarioResult, param: &str) -> Vec<Vec<(f64, &'a Group)>> {
+    let mut facets: Vec<Facet<'_>> = Vec::new();
+    for group in &scenario.groups {
+        let Some(x) = number(group, param) else { continue };
+        let others: Vec<&Param> = group.params.iter().filter(|p| p.name != param).collect();
+        match facets.iter_mut().find(|f| f.0 == others) {
+            Some(facet) => facet.1.push((x, group)),
+            None => facets.push((others, vec![(x, group)])),
+        }
+    }
+    for facet in &mut facets {
+        facet.1.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    facets.into_iter().map(|f| f.1).collect()
+}
+
+fn facet_figure(
+    (scenario_index, facet): (usize, usize),
+    scenario: &ScenarioResult,
+    param: &str,
+    groups: &[(f64, &Group)],
+) -> Option<Markup> {
+    let id = scenario.primary;
+    let others: Vec<Param> = groups.first()?.1.params.iter().filter(|p| p.name != param).cloned().collect();
+    let at = if others.is_empty() { String::new() } else { format!(" at {}", params(&others)) };
+    let caption = Caption {
+        id: format!("f4-{scenario_index}-{facet}"),
+        title: format!("{} over {param}{at}", capital(label(id))),
+        head: format!("{} over {param}{at}", capital(label(id))),
+        finding: sentence::scaling(scenario, param),
+    };
+    let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, groups, cell)).collect();
+    let up = format!("{}, median over rounds with 95 % interval", label(id));
+    let chart = chart::scaling(&caption, &curves, (param, &up), |v| metric(id, v))?;
+    Some(figure(&caption, &chart, &facet_table(scenario, param, groups)))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// A cell of each executor, in the order of the first group.
+fn executors<'a>(groups: &[(f64, &'a Group)]) -> Vec<&'a CellResult> {
+    groups.first().map(|(_, group)| group.cells.iter().collect()).unwrap_or_default()
+}
+
+fn same<'a>(group: &'a Group, cell: &CellResult) -> Option<&'a CellResult> {
+    group.cells.iter().find(|c| c.executor == cell.executor)
+}
+
+fn curve(scenario: &ScenarioResult, groups: &[(f64, &Group)], cell: &CellResult) -> Curve {
+    let points = groups.iter().map(|&(x, group)| {
+        let value = same(group, cell).and_then(|c| c.metrics.get(&scenario.primary));
+        let y = value.map_or(f64::NAN, |v| v.median);
+        let tip =
+            value.map(|v| format!("{} at {}: {}", cell.label, tick(&digits(x)), metric(scenario.primary, v.median)));
+        Point { x, y, interval: value.and_then(|v| v.interval), tip: tip.unwrap_or_default() }
+    });
+    Curve { ident: ident(&cell.executor), label: cell.label.clone(), points: points.collect() }
+}
+
+fn facet_table(scenario: &ScenarioResult, param: &str, groups: &[(f64, &Group)]) -> Markup {
+    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{param}={}", tick(&digits(*x)))).collect();
+    let heads: Vec<&str> = std::iter::once("executor").chain(heads.iter().map(String::as_str)).collect();
+    let rows: Vec<_> = executors(groups)
+        .into_iter()
+        .map(|cell| {
+            let value = |group: &Group| match same(group, cell) {
+                Some(c) => match c.metrics.get(&scenario.primary) {
+                    Some(v) => Value::number(Some(v.median), |v| metric(scenario.primary, v)),
+                    None => Value::Text(status_words(c)),
+                },
+                None => Value::number(None, digits),
+            };
+            (Some(cell), groups.iter().map(|(_, group)| value(group)).collect())
+        })
+        .collect();
+    table(&heads, &rows)
+}

@@ -1,0 +1,62 @@
+//! Section 1: may I trust this, and what won.
+
+use maud::{Markup, html};
+
+use super::part::{Page, mark};
+use crate::{
+    analysis::{ScenarioResult, findings},
+    report::{
+        format::plural,
+        sentence,
+        view::{self, slo_mark, slo_value, stored},
+    },
+};
+
+#[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
+pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
+    let analysis = page.analysis;
+    let body = html! {
+        @if page.header.quick {
+            p.stamp { "! quick: not comparable. One short round shows that everything runs, not how fast." }
+        }
+        div.cards {
+            div.card {
+                h3 { "Findings" }
+                ul { @for finding in findings(analysis) { li { (finding) } } }
+            }
+            div.card {
+                h3 { "Validity" }
+                ul {
+                    li { (plural(analysis.trials.planned, "trial")) " planned, " (analysis.trials.measured) " measured, " (analysis.trials.failed) " failed" }
+                    @for words in sentence::validity(analysis) { li { (words) } }
+                    @for warning in &page.header.warnings { li { span.m.warn { b aria-hidden="true" { "!" } " warning" } " " (warning) } }
+                    @if page.header.warnings.is_empty() { li { "No warning of the check before the run" } }
+                }
+            }
+            @if analysis.scenarios.iter().any(|s| !s.slos.is_empty()) {
+                div.card { h3 { "Service levels" } ul { @for s in &analysis.scenarios { (slos(page, s)) } } }
+            }
+        }
+    };
+    Some((sentence::winners(&analysis.scenarios), body))
+}
+
+fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
+    let path = stored(page.header, scenario).map(|s| s.path.as_str());
+    html! {
+        @for summary in view::slos(scenario) {
+            li {
+                (mark(slo_mark(summary.holds()))) " " code { (summary.slo.assert) } " in "
+                (summary.passed()) " of " (plural(summary.measured(), "cell"))
+                @if let Some(path) = path { span.where { " " (path) ":" (summary.slo.line) } }
+                @let broken: Vec<_> = summary.results.iter().filter(|r| r.holds == Some(false)).collect();
+                @if !broken.is_empty() {
+                    details {
+                        summary { (plural(broken.len(), "cell")) " above the limit" }
+                        ul { @for r in broken { li { (r.cell) ": " (r.measured.map(|v| slo_value(&r.slo, v)).unwrap_or_default()) } } }
+                    }
+                }
+            }
+        }
+    }
+}

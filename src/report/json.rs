@@ -1,0 +1,198 @@
+//! JSON: all figures of a run in one stable shape.
+//!
+//! `version` changes when a field changes its meaning or goes; new fields may come at any time. Durations are ns,
+//! sizes bytes, rates 1/s, with seven significant digits; a withheld or missing number is `null`. Histograms stay in
+//! the run file.
+//!
+//! ```text
+//! { version, run, started_ms, command: [..], seed, quick, rounds, environment: [[label, value]..], warnings: [..],
+//!   trials: { planned, measured, failed },
+//!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
+//!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
+//!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
+//!               latency_ns: { p50.. }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
+//!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
+//!               least_makespan_ns, target_busy, facts: {..} }] }],
+//!     claims: [{ text, executor, against, factor, tolerance, direction, params, measured, verdict }],
+//!     slos: [{ assert, line, cell, measured, limit, holds }] }] }
+//! ```
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    analysis::{
+        Analysis, CellResult, CellStatus, ClaimResult, Group, METRICS, MetricId, Ratio, ScenarioResult, SloResult,
+        StepResult,
+    },
+    measure::Histo,
+    report::format::key,
+    scenario::Param,
+    store::Header,
+};
+
+/// The version of the shape.
+const VERSION: u32 = 1;
+
+/// Everything that was computed from the run, indented.
+pub fn json(header: &Header, analysis: &Analysis) -> String {
+    format!("{:#}\n", document(header, analysis))
+}
+
+/// The document itself.
+pub(super) fn document(header: &Header, analysis: &Analysis) -> Value {
+    json!({
+        "version": VERSION,
+        "run": header.run,
+        "started_ms": header.started_ms,
+        "command": header.command,
+        "seed": header.seed,
+        "quick": header.quick,
+        "rounds": header.rounds,
+        "environment": header.environment,
+        "warnings": header.warnings,
+        "trials": analysis.trials,
+        "scenarios": analysis.scenarios.iter().map(scenario).collect::<Vec<_>>(),
+    })
+}
+
+fn scenario(scenario: &ScenarioResult) -> Value {
+    json!({
+        "name": scenario.name,
+        "question": scenario.question,
+        "baseline": scenario.baseline,
+        "primary": key(scenario.primary),
+        "groups": scenario.groups.iter().map(group).collect::<Vec<_>>(),
+        "claims": scenario.claims.iter().map(claim).collect::<Vec<_>>(),
+        "slos": scenario.slos.iter().map(slo).collect::<Vec<_>>(),
+    })
+}
+
+fn group(group: &Group) -> Value {
+    json!({
+        "params": params(&group.params),
+        "load": group.load,
+        "executor_cpus": group.executor_cpus,
+        "cells": group.cells.iter().map(cell).collect::<Vec<_>>(),
+    })
+}
+
+fn cell(cell: &CellResult) -> Value {
+    let metrics: Map<String, Value> =
+        METRICS.iter().filter_map(|info| Some((key(info.id).into(), metric(cell, info.id)?))).collect();
+    let (status, reason) = status(&cell.status);
+    json!({
+        "name": cell.name,
+        "executor": cell.executor,
+        "label": cell.label,
+        "status": status,
+        "reason": reason,
+        "slots": cell.slots,
+        "metrics": metrics,
+        "ratio": cell.ratio.as_ref().map(ratio),
+        "latency_ns": quantiles(&cell.latency),
+        "service_ns": quantiles(&cell.service),
+        "counts": cell.counts,
+        "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
+        "failures": cell.failures,
+        "least_makespan_ns": cell.least_makespan_ns,
+        "target_busy": cell.target_busy,
+        "facts": cell.facts,
+    })
+}
+
+fn status(status: &CellStatus) -> (&'static str, Option<&str>) {
+    match status {
+        CellStatus::Complete => ("complete", None),
+        CellStatus::Partial(why) => ("partial", Some(why)),
+        CellStatus::Failed(why) => ("failed", Some(why)),
+        CellStatus::NotApplicable(why) => ("not-applicable", Some(why)),
+        CellStatus::Refused(why) => ("refused", Some(why)),
+        CellStatus::Pending => ("pending", None),
+    }
+}
+
+fn metric(cell: &CellResult, id: MetricId) -> Option<Value> {
+    let value = cell.metrics.get(&id)?;
+    let (low, high) = value.interval.unzip();
+    let rounds: Vec<(u32, Value)> = value.rounds.iter().map(|&(round, v)| (round, number(v))).collect();
+    Some(json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number), "rounds": rounds }))
+}
+
+fn ratio(ratio: &Ratio) -> Value {
+    let (low, high) = ratio.interval.unzip();
+    json!({
+        "estimate": number(ratio.estimate),
+        "low": low.map(number),
+        "high": high.map(number),
+        "rounds": ratio.rounds,
+        "verdict": ratio.verdict,
+        "detectable_percent": ratio.detectable_percent.map(number),
+    })
+}
+
+/// Seven significant digits, which no measurement exceeds; whole numbers without a fraction.
+fn number(value: f64) -> Value {
+    let rounded: f64 = format!("{value:.6e}").parse().unwrap_or(value);
+    if rounded.fract() == 0.0 && rounded.abs() < 1e15 { json!(rounded as i64) } else { json!(rounded) }
+}
+
+fn step(step: &StepResult) -> Value {
+    json!({
+        "name": step.name,
+        "top_level": step.top_level,
+        "counts": step.counts,
+        "latency_ns": quantiles(&step.latency),
+    })
+}
+
+fn claim(result: &ClaimResult) -> Value {
+    json!({
+        "text": result.claim.text,
+        "executor": result.executor,
+        "against": result.claim.against,
+        "factor": result.claim.factor,
+        "tolerance": result.claim.tolerance,
+        "direction": result.claim.direction,
+        "params": params(&result.params),
+        "measured": result.measured.as_ref().map(ratio),
+        "verdict": result.verdict,
+    })
+}
+
+fn slo(result: &SloResult) -> Value {
+    json!({
+        "assert": result.slo.assert,
+        "line": result.slo.line,
+        "cell": result.cell,
+        "measured": result.measured,
+        "limit": result.slo.limit,
+        "holds": result.holds,
+    })
+}
+
+fn params(params: &[Param]) -> Map<String, Value> {
+    params.iter().map(|p| (p.name.clone(), p.value.clone().into())).collect()
+}
+
+fn quantiles(histo: &Histo) -> Map<String, Value> {
+    histo.quantiles().into_iter().map(|q| (q.name, q.value_ns.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn reads_back_with_a_version_and_every_cell() {
+        let text = json(&fixture::header(), &fixture::analysis());
+        let read: Value = serde_json::from_str(&text).expect("is JSON");
+        assert_eq!(read["version"], 1);
+        assert_eq!(read["scenarios"][0]["groups"].as_array().map(Vec::len), Some(7));
+        let cell = &read["scenarios"][0]["groups"][6]["cells"][6];
+        assert_eq!(cell["status"], "partial");
+        assert_eq!(cell["ratio"]["low"], Value::Null);
+        assert_eq!(cell["ratio"]["verdict"], "no-interval");
+        assert!(cell["metrics"]["throughput_per_s"]["median"].is_number());
+    }
+}

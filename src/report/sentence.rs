@@ -1,0 +1,252 @@
+//! Findings as sentences for headings and captions, computed from the figures. Who leads is decided by the analysis:
+//! nothing here names a winner where the intervals leave it open.
+
+use std::cmp::Reverse;
+
+use crate::{
+    analysis::{Analysis, CellResult, CellStatus, ClaimVerdict, Group, Leader, MetricId, RatioVerdict, ScenarioResult},
+    report::{
+        format::{digits, label, metric, ns, plural, prose},
+        view::group_name,
+    },
+};
+
+/// Lists longer than this are counted and not named in a heading.
+const NAMED: usize = 3;
+
+/// Who won how many groups: `tokio is the fastest in 5 of 7 groups`.
+pub fn winners(scenarios: &[ScenarioResult]) -> String {
+    let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (g, g.leader(s.primary))));
+    let raced: Vec<_> = groups.filter(|(_, leader)| !matches!(leader, Leader::NothingToCompare)).collect();
+    match raced.as_slice() {
+        [] => "Nothing to compare: no two executors have figures".into(),
+        [(group, leader)] => upper(&led(group, leader)),
+        _ => over_groups(&raced),
+    }
+}
+
+fn over_groups(raced: &[(&Group, Leader<'_>)]) -> String {
+    let mut wins: Vec<(&str, usize)> = Vec::new();
+    for (_, leader) in raced {
+        let Leader::Winner(cell) = leader else { continue };
+        match wins.iter_mut().find(|(name, _)| *name == cell.label) {
+            Some((_, count)) => *count += 1,
+            None => wins.push((&cell.label, 1)),
+        }
+    }
+    wins.sort_by_key(|&(_, count)| Reverse(count));
+    let Some((best, count)) = wins.first() else {
+        let short = raced.iter().all(|(_, leader)| matches!(leader, Leader::TooFewRounds));
+        let why = if short { ": fewer than six rounds give no interval" } else { "" };
+        return format!("No executor is shown to be the fastest alone in any of {} groups{why}", raced.len());
+    };
+    let others = if wins.len() > NAMED {
+        format!(", {} others in {}", wins.len() - 1, wins[1..].iter().map(|w| w.1).sum::<usize>())
+    } else {
+        wins[1..].iter().fold(String::new(), |text, (name, count)| text + &format!(", {name} in {count}"))
+    };
+    let open = raced.len() - wins.iter().map(|w| w.1).sum::<usize>();
+    let open = if open > 0 { format!("; {open} show no single winner") } else { String::new() };
+    format!("{best} is the fastest in {count} of {} groups{others}{open}", raced.len())
+}
+
+/// Who leads one group: `tokio is the fastest`, or between whom no difference is shown.
+pub fn lead(scenario: &ScenarioResult, group: &Group) -> String {
+    led(group, &group.leader(scenario.primary))
+}
+
+fn led(group: &Group, leader: &Leader<'_>) -> String {
+    match leader {
+        Leader::Winner(cell) => format!("{} is the fastest", cell.label),
+        Leader::Shared(cells) if cells.len() == group.cells.len() && cells.len() > NAMED => {
+            "no difference is shown between any of them".into()
+        }
+        Leader::Shared(cells) => {
+            let names: Vec<String> = cells.iter().map(|cell| cell.label.clone()).collect();
+            format!("no difference is shown between the fastest: {}", prose(&names))
+        }
+        Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
+        Leader::NothingToCompare => "nothing to compare".into(),
+    }
+}
+
+/// Our own words get a capital at the beginning of a heading; names keep their spelling.
+pub fn upper(text: &str) -> String {
+    for own in ["no ", "fewer ", "nothing ", "the ", "too ", "how "] {
+        if let Some(rest) = text.strip_prefix(own) {
+            return format!("{}{}{rest}", own[..1].to_uppercase(), &own[1..]);
+        }
+    }
+    text.to_string()
+}
+
+/// The group in which the extremes of something are furthest apart, as a factor.
+pub fn widest(
+    scenarios: &[ScenarioResult],
+    value: impl Fn(&CellResult) -> Option<f64>,
+) -> Option<(&ScenarioResult, &Group)> {
+    let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (s, g)));
+    let factors = groups.filter_map(|(s, g)| {
+        let [(_, low), (_, high)] = extremes(g, &value)?;
+        (low > 0.0).then_some((high / low, s, g))
+    });
+    factors.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, s, g)| (s, g))
+}
+
+/// The lowest and the highest measured value of something over a group's cells: (cell, value).
+fn extremes(group: &Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option<[(&CellResult, f64); 2]> {
+    let values: Vec<(&CellResult, f64)> = group.cells.iter().filter_map(|cell| Some((cell, value(cell)?))).collect();
+    let low = values.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let high = values.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (values.len() > 1).then_some([low, high])
+}
+
+/// The quantile that has samples enough in every cell with figures: p99, else p50.
+fn telling_quantile(group: &Group) -> (&'static str, f64) {
+    let enough = group.cells.iter().filter(|c| c.has_figures()).all(|c| c.latency.quantile(0.99).is_some());
+    if enough { ("p99", 0.99) } else { ("p50", 0.5) }
+}
+
+/// `measured p99 runs from 11.2ms (tokio) to 29.1ms (threads)`, and whether one is shown to be the lowest.
+pub fn latency(group: &Group) -> String {
+    let (name, q) = telling_quantile(group);
+    let Some([(low, a), (high, b)]) = extremes(group, |cell| cell.latency.quantile(q).map(|v| v as f64)) else {
+        return "too few samples for a quantile of two executors".into();
+    };
+    format!("{name} runs from {} ({}) to {} ({})", ns(a), low.label, ns(b), high.label)
+}
+
+/// Who is shown to have the lowest p99.
+pub fn lowest_p99(group: &Group) -> String {
+    match group.leader(MetricId::LatencyP99) {
+        Leader::Winner(cell) => format!("; {} is shown to be the lowest", cell.label),
+        Leader::Shared(_) => "; no single one is shown to be the lowest".into(),
+        Leader::TooFewRounds | Leader::NothingToCompare => String::new(),
+    }
+}
+
+/// Whose throughput falls again as a parameter grows: only where the intervals of peak and end are apart.
+pub fn scaling(scenario: &ScenarioResult, param: &str) -> String {
+    let id = scenario.primary;
+    if id == MetricId::Makespan {
+        return format!("How the makespan grows with {param}");
+    }
+    let cells = scenario.groups.last().map(|group| group.cells.as_slice()).unwrap_or_default();
+    let fallen: Vec<String> = cells.iter().filter_map(|cell| fall(scenario, cell)).collect();
+    if fallen.is_empty() {
+        return format!("No executor is shown to lose throughput as {param} grows");
+    }
+    format!("Throughput falls again: {}", prose(&fallen))
+}
+
+/// `threads after concurrency=256`, if its throughput falls from there.
+fn fall(scenario: &ScenarioResult, cell: &CellResult) -> Option<String> {
+    let values: Vec<_> = scenario
+        .groups
+        .iter()
+        .filter_map(|group| {
+            let same = group.cells.iter().find(|c| c.executor == cell.executor && c.has_figures())?;
+            Some((group, same.metrics.get(&scenario.primary)?))
+        })
+        .collect();
+    let (at, peak) = values.iter().max_by(|a, b| a.1.median.total_cmp(&b.1.median))?;
+    let (_, end) = values.last()?;
+    let apart = matches!((peak.interval, end.interval), (Some(peak), Some(end)) if end.1 < peak.0);
+    apart.then(|| format!("{} after {}", cell.label, group_name(at)))
+}
+
+/// `CPU time per 1000 tasks runs from 30ms (sequential) to 52ms (smol)`.
+pub fn spread(group: &Group, id: MetricId) -> String {
+    match extremes(group, |cell| cell.metrics.get(&id).map(|v| v.median)) {
+        Some([(low, a), (high, b)]) => {
+            format!("{} runs from {} ({}) to {} ({})", label(id), metric(id, a), low.label, metric(id, b), high.label)
+        }
+        None => format!("{} was not measured for two executors", label(id)),
+    }
+}
+
+/// The largest distance of a round from its cell's median, in percent, and whose it is.
+pub fn stability(scenarios: &[ScenarioResult]) -> String {
+    let mut worst: Option<(f64, &str)> = None;
+    for scenario in scenarios {
+        for cell in scenario.groups.iter().flat_map(|g| &g.cells) {
+            let Some(value) = cell.metrics.get(&scenario.primary) else { continue };
+            let far = value.rounds.iter().map(|r| (r.1 / value.median - 1.0).abs() * 100.0).fold(0.0, f64::max);
+            if far.is_finite() && worst.is_none_or(|(most, _)| far > most) {
+                worst = Some((far, &cell.name));
+            }
+        }
+    }
+    match worst {
+        Some((percent, cell)) => {
+            format!("No round is further than {} % from its cell's median; the furthest is of {cell}", digits(percent))
+        }
+        None => "No round was measured".into(),
+    }
+}
+
+/// The step with the greatest part in the mean time of a task.
+pub fn steps(group: &Group) -> String {
+    let mut greatest: Vec<String> = Vec::new();
+    for cell in &group.cells {
+        let Some((name, mean)) = top_steps(cell).into_iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        if mean > 0.0 && greatest.iter().all(|known| known != name) {
+            greatest.push(name.to_string());
+        }
+    }
+    match greatest.as_slice() {
+        [] => "no step has a name of its own".into(),
+        [one] => format!("{one} takes the greatest part of a task under every executor"),
+        _ => format!("the greatest part of a task is {}, depending on the executor", prose(&greatest)),
+    }
+}
+
+/// Names and mean latencies in ns of a cell's top-level steps.
+pub fn top_steps(cell: &CellResult) -> Vec<(&str, f64)> {
+    let steps = cell.steps.iter().filter(|s| s.top_level && s.latency.count() > 0);
+    steps.map(|s| (s.name.as_str(), s.latency.0.mean())).collect()
+}
+
+/// How many claims agree.
+pub fn claims(scenarios: &[ScenarioResult]) -> String {
+    let claims = || scenarios.iter().flat_map(|s| &s.claims);
+    let count = |verdict| claims().filter(|c| c.verdict == verdict).count();
+    let parts = [
+        (count(ClaimVerdict::Agrees), "agrees", "agree"),
+        (count(ClaimVerdict::Disagrees), "disagrees", "disagree"),
+        (count(ClaimVerdict::Inconclusive), "is inconclusive", "are inconclusive"),
+        (count(ClaimVerdict::NotMeasured), "was not measured", "were not measured"),
+    ];
+    let words: Vec<String> = parts
+        .into_iter()
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
+        .collect();
+    format!("Of {}, {}", plural(claims().count(), "claim"), prose(&words))
+}
+
+/// How many of a group's other executors are shown to be faster or slower than the baseline.
+pub fn against_baseline(group: &Group) -> String {
+    let count = |verdict| group.cells.iter().filter_map(|c| c.ratio.as_ref()).filter(|r| r.verdict == verdict).count();
+    format!(
+        "{} shown faster than the baseline, {} slower, {} without a difference",
+        count(RatioVerdict::Faster),
+        count(RatioVerdict::Slower),
+        count(RatioVerdict::NoDifference)
+    )
+}
+
+/// What a reader must know of the run's validity: cells that are not complete, by state.
+pub fn validity(analysis: &Analysis) -> Vec<String> {
+    type State = (&'static str, fn(&CellStatus) -> bool);
+    const STATES: [State; 5] = [
+        ("failed", |s| matches!(s, CellStatus::Failed(_))),
+        ("partial", |s| matches!(s, CellStatus::Partial(_))),
+        ("refused by this host", |s| matches!(s, CellStatus::Refused(_))),
+        ("not applicable", |s| matches!(s, CellStatus::NotApplicable(_))),
+        ("not run yet", |s| matches!(s, CellStatus::Pending)),
+    ];
+    let count = |is: fn(&CellStatus) -> bool| analysis.cells().filter(|cell| is(&cell.status)).count();
+    let counted = STATES.into_iter().map(|(word, is)| (count(is), word)).filter(|(n, _)| *n > 0);
+    counted.map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
+}

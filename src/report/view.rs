@@ -1,0 +1,189 @@
+//! What the outputs have in common: words for states and verdicts, and who won.
+
+use crate::{
+    analysis::{CellResult, CellStatus, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult, SloResult},
+    report::format::{NOTHING, digits, metric, ns, plural},
+    scenario::{Param, Slo, SloMetric},
+    store::Header,
+};
+
+/// A symbol and words, so that nothing is said by colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// One character.
+    pub symbol: &'static str,
+    /// The words.
+    pub words: &'static str,
+    /// Which colour may support it.
+    pub tone: Tone,
+}
+
+/// Colours that may support a [`Mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// It is well.
+    Good,
+    /// It is not.
+    Bad,
+    /// Mind it.
+    Warn,
+    /// Neither.
+    Plain,
+}
+
+const fn mark(symbol: &'static str, words: &'static str, tone: Tone) -> Mark {
+    Mark { symbol, words, tone }
+}
+
+/// What a ratio's interval says.
+pub fn ratio_mark(verdict: RatioVerdict) -> Mark {
+    match verdict {
+        RatioVerdict::Baseline => mark("=", "baseline", Tone::Plain),
+        RatioVerdict::Faster => mark("+", "faster", Tone::Good),
+        RatioVerdict::Slower => mark("-", "slower", Tone::Bad),
+        RatioVerdict::NoDifference => mark("~", "no difference shown", Tone::Plain),
+        RatioVerdict::NoInterval => mark("?", "no interval", Tone::Warn),
+    }
+}
+
+/// Whether a claim holds here.
+pub fn claim_mark(verdict: ClaimVerdict) -> Mark {
+    match verdict {
+        ClaimVerdict::Agrees => mark("+", "agrees", Tone::Good),
+        ClaimVerdict::Disagrees => mark("x", "disagrees", Tone::Bad),
+        ClaimVerdict::Inconclusive => mark("~", "inconclusive", Tone::Warn),
+        ClaimVerdict::NotMeasured => mark("?", "not measured", Tone::Warn),
+    }
+}
+
+/// Whether an SLO holds.
+pub fn slo_mark(holds: Option<bool>) -> Mark {
+    match holds {
+        Some(true) => mark("+", "pass", Tone::Good),
+        Some(false) => mark("x", "FAIL", Tone::Bad),
+        None => mark("?", "not measured", Tone::Warn),
+    }
+}
+
+/// A cell's state and its reason.
+pub fn status_mark(status: &CellStatus) -> (Mark, &str) {
+    match status {
+        CellStatus::Complete => (mark("+", "complete", Tone::Good), ""),
+        CellStatus::Partial(why) => (mark("!", "partial", Tone::Warn), why),
+        CellStatus::Failed(why) => (mark("x", "FAILED", Tone::Bad), why),
+        CellStatus::NotApplicable(why) => (mark("–", "not applicable", Tone::Plain), why),
+        CellStatus::Refused(why) => (mark("x", "refused", Tone::Bad), why),
+        CellStatus::Pending => (mark("?", "not run yet", Tone::Warn), ""),
+    }
+}
+
+/// A cell's state in one phrase, such as `refused: …`; nothing for a complete one.
+pub fn status_words(cell: &CellResult) -> String {
+    let (mark, why) = status_mark(&cell.status);
+    let failures: Vec<String> = cell.failures.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
+    let details: Vec<&str> =
+        std::iter::once(why).chain(failures.iter().map(String::as_str)).filter(|text| !text.is_empty()).collect();
+    if details.is_empty() { mark.words.into() } else { format!("{}: {}", mark.words, details.join("; ")) }
+}
+
+/// `concurrency=64 fanout=16`.
+pub fn params(params: &[Param]) -> String {
+    let words: Vec<String> = params.iter().map(|p| format!("{}={}", p.name, p.value)).collect();
+    words.join(" ")
+}
+
+/// What a group is called: its parameters, else its load.
+pub fn group_name(group: &Group) -> String {
+    if group.params.is_empty() { group.load.clone() } else { params(&group.params) }
+}
+
+/// A group's parameters and load: `concurrency=64 (closed, 64 clients)`.
+pub fn group_title(group: &Group) -> String {
+    if group.params.is_empty() { group.load.clone() } else { format!("{} ({})", params(&group.params), group.load) }
+}
+
+/// `1 executor CPU`.
+pub fn cpus(group: &Group) -> String {
+    plural(group.executor_cpus, "executor CPU")
+}
+
+/// The executor CPUs of a whole scenario, such as `1 executor CPU` or `1 to 2 executor CPUs`.
+pub fn scenario_cpus(scenario: &ScenarioResult) -> String {
+    let least = scenario.groups.iter().map(|g| g.executor_cpus).min().unwrap_or(0);
+    let most = scenario.groups.iter().map(|g| g.executor_cpus).max().unwrap_or(0);
+    if least == most { plural(most, "executor CPU") } else { format!("{least} to {most} executor CPUs") }
+}
+
+/// `[1.47, 1.73]`, nothing without an interval.
+pub fn interval(ratio: &Ratio) -> Option<String> {
+    ratio.interval.map(|(low, high)| format!("[{}, {}]", digits(low), digits(high)))
+}
+
+/// `1.59 [1.47, 1.73]`.
+pub fn ratio_words(ratio: &Ratio) -> String {
+    match interval(ratio) {
+        Some(interval) => format!("{} {interval}", digits(ratio.estimate)),
+        None => digits(ratio.estimate),
+    }
+}
+
+/// A cell's metric with its unit, or a dash.
+pub fn metric_words(cell: &CellResult, id: MetricId) -> String {
+    cell.metrics.get(&id).map_or_else(|| NOTHING.into(), |value| metric(id, value.median))
+}
+
+/// A cell's latency quantile, or a dash where it is withheld.
+pub fn quantile_words(cell: &CellResult, q: f64) -> String {
+    cell.latency.quantile(q).map_or_else(|| NOTHING.into(), |value| ns(value as f64))
+}
+
+/// A measured or limiting value of an SLO with its unit.
+pub fn slo_value(slo: &Slo, value: f64) -> String {
+    match slo.metric {
+        SloMetric::Latency(_) | SloMetric::MeanLatency => ns(value),
+        SloMetric::Throughput => metric(MetricId::Throughput, value),
+        SloMetric::ErrorRate => format!("{}%", digits(value * 100.0)),
+    }
+}
+
+/// One assertion and its results over the cells.
+pub struct SloSummary<'a> {
+    /// The assertion.
+    pub slo: &'a Slo,
+    /// Its results.
+    pub results: Vec<&'a SloResult>,
+}
+
+impl SloSummary<'_> {
+    /// Cells in which it holds.
+    pub fn passed(&self) -> usize {
+        self.results.iter().filter(|r| r.holds == Some(true)).count()
+    }
+
+    /// Cells in which it could be measured.
+    pub fn measured(&self) -> usize {
+        self.results.iter().filter(|r| r.holds.is_some()).count()
+    }
+
+    /// Whether it holds wherever it was measured.
+    pub fn holds(&self) -> Option<bool> {
+        (self.measured() > 0).then(|| self.passed() == self.measured())
+    }
+}
+
+/// The results of each assertion together, in the scenario's order.
+pub fn slos(scenario: &ScenarioResult) -> Vec<SloSummary<'_>> {
+    let mut summaries: Vec<SloSummary<'_>> = Vec::new();
+    for result in &scenario.slos {
+        match summaries.iter_mut().find(|s| *s.slo == result.slo) {
+            Some(summary) => summary.results.push(result),
+            None => summaries.push(SloSummary { slo: &result.slo, results: vec![result] }),
+        }
+    }
+    summaries
+}
+
+/// The scenario as the run stored it.
+pub fn stored<'a>(header: &'a Header, scenario: &ScenarioResult) -> Option<&'a crate::store::StoredScenario> {
+    header.scenarios.iter().find(|s| s.name == scenario.name)
+}

@@ -1,0 +1,106 @@
+//! What can go wrong with a run file, each with the path and what to do about it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// An error of a run file.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder or the file could not be made.
+    #[error("{path}: cannot create the run: {source}{}", remedy(source, path), path = path.display())]
+    Create {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder has a run already.
+    #[error(
+        "{path}: there is a run already; take it up with `regatta run --resume {folder}`, or name another folder with --out",
+        path = path.display(), folder = folder(path).display()
+    )]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process is writing the run.
+    #[error("{path}: another regatta is writing this run; wait for it to end", path = path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line could not be written; the lines before it are safe.
+    #[error("{path}: cannot write: {source}{}", remedy(source, path), path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file could not be read.
+    #[error("{path}: cannot read the run: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file's first line is not the header of a run file.
+    #[error("{path}: not a run file: its first line has no version; name a folder or `run.jsonl` that `regatta run` wrote", path = path.display())]
+    NotARun {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The process that made the run died before the header was written.
+    #[error("{path}: the run has no header, so nothing was measured; delete {folder} and run again", path = path.display(), folder = folder(path).display())]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is of another version.
+    #[error("{path}: format {found}, but this regatta reads format {known}; use the regatta that wrote it, or a newer one", path = path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The file's version.
+        found: u32,
+        /// The version that this program reads.
+        known: u32,
+    },
+    /// A line is not what it should be.
+    #[error("{path}:{line}: the line is damaged: {source}{}", repair(*line), path = path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// The folder of a run file.
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
+}
+
+/// What to do about a failed write.
+fn remedy(source: &io::Error, path: &Path) -> String {
+    let run = folder(path).display();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("; free space, then `regatta run --resume {run}`")
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
+            "; name a folder that can be written with --out".into()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What to do about a damaged line. Without its header a run is lost; without a trial it can go on.
+fn repair(line: usize) -> &'static str {
+    if line == 1 { "" } else { "; delete the line, and `regatta run --resume` measures its trial again" }
+}

@@ -1,0 +1,85 @@
+//! Reading a run file, whole or torn.
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{Header, Line, Run, StoreError, VERSION, run_file};
+
+/// The part of a header that every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    regatta_run: u32,
+}
+
+/// Reads a run from its folder or its file.
+///
+/// A torn last line (no line feed) is dropped, and [`Run::notes`] says so. A damaged line anywhere else is an
+/// error that names it: skipping it would change the figures silently.
+pub fn read(path: &Path) -> Result<Run, StoreError> {
+    let path = run_file(path);
+    let bytes = fs::read(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
+    Ok(parse(&path, &bytes)?.0)
+}
+
+/// Parses a run file's content; also gives the length in bytes up to its last line feed.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Run, u64), StoreError> {
+    let committed = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    let mut lines = bytes[..committed].split_inclusive(|&byte| byte == b'\n').zip(1..);
+    let Some((first, _)) = lines.next() else {
+        return Err(headless(path, bytes));
+    };
+    let mut run = Run {
+        header: header(path, first)?,
+        trials: Vec::new(),
+        finished: false,
+        interruptions: Vec::new(),
+        notes: Vec::new(),
+    };
+    for (text, number) in lines {
+        take(&mut run, json(path, number, text)?);
+    }
+    if committed < bytes.len() {
+        run.notes.push(torn(path, bytes.len() - committed));
+    }
+    Ok((run, committed as u64))
+}
+
+/// Reads the first line: first its version, and only then what this version has in it.
+fn header(path: &Path, line: &[u8]) -> Result<Header, StoreError> {
+    let Ok(Versioned { regatta_run: found }) = serde_json::from_slice(line) else {
+        return Err(StoreError::NotARun { path: path.to_owned() });
+    };
+    if found != VERSION {
+        return Err(StoreError::Version { path: path.to_owned(), found, known: VERSION });
+    }
+    json(path, 1, line)
+}
+
+fn json<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(text).map_err(|source| StoreError::Corrupt { path: path.to_owned(), line, source })
+}
+
+/// Adds what a line says to the run.
+fn take(run: &mut Run, line: Line) {
+    match line {
+        Line::Trial(trial) => run.trials.push(*trial),
+        Line::Interrupted { signal } => run.interruptions.push(signal),
+        Line::Resumed { .. } => run.finished = false,
+        Line::Finished { .. } => run.finished = true,
+    }
+}
+
+/// A file without a line feed: a torn header, or no run file at all.
+fn headless(path: &Path, bytes: &[u8]) -> StoreError {
+    let path = path.to_owned();
+    if bytes.is_empty() || bytes.starts_with(b"{") {
+        StoreError::NoHeader { path }
+    } else {
+        StoreError::NotARun { path }
+    }
+}
+
+fn torn(path: &Path, bytes: usize) -> String {
+    format!("{}: the last line is torn ({bytes} bytes without an end) and was dropped", path.display())
+}

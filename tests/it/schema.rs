@@ -1,0 +1,122 @@
+//! The schema and the reader accept the same files.
+
+use std::path::{Path, PathBuf};
+
+use regatta::scenario::{Overrides, json_schema, read};
+use serde_json::Value as Json;
+
+/// All TOML files under a folder of this repository.
+fn files_under(folder: &str) -> Vec<PathBuf> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn json_of(path: &Path) -> Json {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap()
+}
+
+fn errors(document: &Json) -> Vec<String> {
+    let validator = jsonschema::draft202012::new(&json_schema()).unwrap();
+    validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn the_schema_is_a_schema() {
+    let schema = json_schema();
+    assert!(jsonschema::draft202012::meta::is_valid(&schema), "{schema}");
+}
+
+#[test]
+fn every_shipped_scenario_is_read_and_fits_the_schema() {
+    let files = [files_under("scenarios"), files_under("tests/it/valid")].concat();
+    assert!(!files.is_empty());
+    for path in files {
+        if let Err(error) = read(&path, &Overrides::default()) {
+            panic!("{}", error.render(false));
+        }
+        let errors = errors(&json_of(&path));
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    }
+}
+
+/// The places of all tables in a document, except those whose keys the user chooses.
+fn fixed_tables(document: &Json, place: &str, found: &mut Vec<String>) {
+    let free = ["/params", "/sweep", "/targets", "/tasks", "/load"].contains(&place) || place.ends_with("/only");
+    match document {
+        Json::Object(entries) => {
+            if !free {
+                found.push(place.to_owned());
+            }
+            entries.iter().for_each(|(key, value)| fixed_tables(value, &format!("{place}/{key}"), found));
+        }
+        Json::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| fixed_tables(item, &format!("{place}/{at}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn an_unknown_key_fits_nowhere() {
+    for path in files_under("tests/it/valid") {
+        let document = json_of(&path);
+        let mut places = Vec::new();
+        fixed_tables(&document, "", &mut places);
+        assert!(places.len() > 5, "{places:?}");
+        for place in places {
+            let mut broken = document.clone();
+            broken.pointer_mut(&place).unwrap()["no-such-key"] = Json::from(1);
+            assert!(!errors(&broken).is_empty(), "{}: {place}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_key_says_what_it_is_for() {
+    fn undocumented(schema: &Json, place: &str, found: &mut Vec<String>) {
+        if let Json::Object(entries) = schema {
+            for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+                if property["description"].as_str().is_none_or(str::is_empty) {
+                    found.push(format!("{place}/{key}"));
+                }
+            }
+            entries.iter().for_each(|(key, value)| undocumented(value, &format!("{place}/{key}"), found));
+        } else if let Json::Array(items) = schema {
+            items.iter().enumerate().for_each(|(at, item)| undocumented(item, &format!("{place}/{at}"), found));
+        }
+    }
+    let mut found = Vec::new();
+    undocumented(&json_schema(), "", &mut found);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_parameter_may_stand_for_a_value_but_not_for_a_key() {
+    let document = json_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/valid/full.toml"));
+    for (place, value, fine) in [
+        ("/run/rounds", "${times}", true),
+        ("/run/rounds", "many", false),
+        ("/run/warmup", "${think}", true),
+        ("/run/warmup", "5", false),
+        ("/executors/thread-pool/size", "${times}", true),
+        ("/executors/baseline", "tokyo", false),
+        ("/load/clients/closed/concurrency", "x${times}", false),
+    ] {
+        let mut changed = document.clone();
+        *changed.pointer_mut(place).unwrap() = Json::from(value);
+        assert_eq!(errors(&changed).is_empty(), fine, "{place} = {value}: {:?}", errors(&changed));
+    }
+}
