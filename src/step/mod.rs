@@ -13,6 +13,7 @@ mod repeat;
 mod site;
 mod sleep;
 mod spec;
+mod sql;
 mod task;
 mod template;
 
@@ -29,4 +30,5 @@ spec::steps! {
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
+    Sql => sql::Sql,
 }

@@ -78,24 +78,22 @@ impl Database {
     fn expected_rows(&self) -> Option<u64> {
         let accounts = self.accounts();
         let changes = accounts.iter().map(|account| account.read());
-        let (inserted, deleted) = changes
-            .reduce(|sum, next| sum.zip(next).map(|((a, b), (c, d))| (a + c, b + d)))
-            .unwrap_or(Some((0, 0)))?;
+        let (inserted, deleted) =
+            changes.reduce(|sum, next| sum.zip(next).map(|((a, b), (c, d))| (a + c, b + d))).unwrap_or(Some((0, 0)))?;
         Some((self.rows + inserted).saturating_sub(deleted))
     }
 }
 
 impl Engine {
-    /// Opens a connection to SQLite: write-ahead log, `synchronous = NORMAL`, 5 s of patience with other writers.
+    /// Opens a connection to SQLite: `synchronous = NORMAL`, and 5 s of patience with other writers. The file's
+    /// write-ahead log was switched on for all connections when it was made.
     pub fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
-        let connection = Connection::open(path)?;
-        set_up(connection)
+        set_up(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
     }
 }
 
 fn set_up(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)
 }
@@ -112,7 +110,8 @@ pub(super) struct Embedded {
 pub(super) fn start(spec: &Sql, start: &Start<'_>) -> Result<Embedded, TargetError> {
     let path = start.scratch.join("sqlite.db");
     let fill = || {
-        let mut connection = Engine::open_sqlite(&path)?;
+        let mut connection = set_up(Connection::open(&path)?)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
         seed::fill(&mut connection, spec.rows, start.seed)?;
         Ok(connection)
     };
@@ -168,7 +167,9 @@ impl Embedded {
     fn counts(&self) -> rusqlite::Result<BTreeMap<String, u64>> {
         let mut counts = BTreeMap::new();
         for (name, query) in COUNTS {
-            let value = self.connection.query_row(query, [], |row| row.get_ref(0)?.as_i64().map_or(Ok(None), |n| Ok(Some(n))))?;
+            let value = self
+                .connection
+                .query_row(query, [], |row| row.get_ref(0)?.as_i64().map_or(Ok(None), |n| Ok(Some(n))))?;
             counts.extend(value.and_then(|value| u64::try_from(value).ok()).map(|value| ((*name).to_owned(), value)));
         }
         Ok(counts)
