@@ -16,6 +16,8 @@ mod spec;
 mod sql;
 mod task;
 mod template;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;

@@ -1,0 +1,190 @@
+//! For tests of operations: a step read from TOML, built like in a trial, and run under a real executor.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use super::{Call, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
+use crate::{
+    config::{Diagnostic, Diagnostics, Field, Fields, parse},
+    draw,
+    measure::Recorders,
+    runtime::{self, Runtime, Setup, Visitor},
+    target::{Endpoint, Launcher, Server, Start, Started, TargetError, TargetSpec},
+};
+
+/// One blocking executor of each kind, and two that are asynchronous.
+pub const EXECUTORS: [&str; 4] = ["sequential", "threads", "tokio", "smol"];
+
+/// Reads a step as it stands in a scenario, such as `{ noop = {} }`; else the errors in file order.
+pub fn read_step(text: &str) -> Result<StepSpec, Vec<Diagnostic>> {
+    let mut diagnostics = Diagnostics::default();
+    let node = parse(&format!("step = {text}"), &mut diagnostics);
+    let spec = node.get("step").and_then(|node| {
+        let mut step = Fields::of(node, &mut diagnostics)?;
+        let spec = step.one_of(StepSpec::TABLE, "step").and_then(|(key, value)| {
+            let mut op = Fields::of(value, &mut diagnostics)?;
+            let spec = StepSpec::read(key, &mut op, &mut step);
+            op.finish(&mut diagnostics);
+            spec
+        });
+        step.finish(&mut diagnostics);
+        spec
+    });
+    spec.filter(|_| diagnostics.is_empty()).ok_or_else(|| diagnostics.into_sorted())
+}
+
+/// The messages and remedies of a step that cannot be read, one line each.
+pub fn errors_of(text: &str) -> Vec<String> {
+    let found = read_step(text).map_or_else(|found| found, |_| Vec::new());
+    found.into_iter().map(|found| format!("{}; {}", found.message, found.help.unwrap_or_default())).collect()
+}
+
+/// Reads a target as it stands in a scenario, such as `{ http = {} }`; else the messages.
+pub fn read_target(text: &str) -> Result<TargetSpec, Vec<String>> {
+    let mut diagnostics = Diagnostics::default();
+    let node = parse(&format!("target = {text}"), &mut diagnostics);
+    let spec = node.get("target").and_then(|node| <TargetSpec as Field>::read(node, &mut diagnostics));
+    let messages = diagnostics.into_sorted().into_iter().map(|found| found.message);
+    let messages: Vec<_> = messages.collect();
+    spec.filter(|_| messages.is_empty()).ok_or(messages)
+}
+
+/// Starts a target that has no process of its own, in an empty folder.
+pub fn start_target(text: &str, scratch: &Path) -> Result<Box<dyn Started>, TargetError> {
+    struct Refusing;
+    impl Launcher for Refusing {
+        fn launch(&self, _: &TargetSpec, _: u64) -> Result<Box<dyn Server>, TargetError> {
+            Err(TargetError { name: "scratch".into(), reason: "no processes in unit tests".into() })
+        }
+    }
+    let spec = read_target(text).unwrap();
+    spec.start(&Start { name: "scratch", seed: 11, scratch, launcher: &Refusing })
+}
+
+/// Tasks and endpoints from which trials are made. The first task is the one that is run.
+#[derive(Default)]
+pub struct Rig {
+    tasks: Vec<Task>,
+    endpoints: HashMap<String, Endpoint>,
+    slots: usize,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Ran {
+    /// By task index. A slot whose preparation failed has that as its only outcome.
+    pub outcomes: Vec<Outcome>,
+    /// By step number.
+    pub tallies: Vec<Tally>,
+}
+
+impl Ran {
+    /// The reason of the first failure.
+    pub fn wrong(&self) -> Option<String> {
+        self.outcomes.iter().find_map(|outcome| outcome.as_ref().err()).map(|failure| format!("{failure:?}"))
+    }
+}
+
+impl Rig {
+    /// A rig whose task `main` has these steps, with one slot.
+    pub fn new(steps: &[&str]) -> Self {
+        Self { slots: 1, ..Self::default() }.task("main", steps)
+    }
+
+    /// Adds a task.
+    pub fn task(mut self, name: &str, steps: &[&str]) -> Self {
+        let plan = |text: &&str| {
+            let spec = read_step(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
+            StepPlan { name: None, timeout: None, on_timeout: Default::default(), spec }
+        };
+        self.tasks.push(Task { name: name.into(), steps: steps.iter().map(plan).collect() });
+        self
+    }
+
+    /// Adds a target's endpoint.
+    pub fn endpoint(mut self, name: &str, endpoint: Endpoint) -> Self {
+        self.endpoints.insert(name.into(), endpoint);
+        self
+    }
+
+    /// How many slots run tasks at once; where the executor has fewer, it runs them in turn.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Builds the trial under `executor`, prepares each slot, and runs the first task `times` times in each of them.
+    pub fn run(&self, executor: &str, times: u64) -> Ran {
+        runtime::dispatch(executor, Running { rig: self, times }).expect("an executor of this build")
+    }
+
+    fn trial<R: Runtime>(&self, runtime: &R) -> Arc<Trial<R>> {
+        Arc::new(Trial {
+            runtime: runtime.clone(),
+            seed: 42,
+            tasks: self.tasks.clone(),
+            endpoints: self.endpoints.clone(),
+            recorders: Recorders::new(1, Vec::new()),
+            ledger: Default::default(),
+        })
+    }
+}
+
+struct Running<'a> {
+    rig: &'a Rig,
+    times: u64,
+}
+
+impl Visitor for Running<'_> {
+    type Output = Ran;
+
+    fn visit<R: Runtime>(self) -> Ran {
+        let (rig, times) = (self.rig, self.times);
+        let runtime = R::start(&Setup { workers: 2, pool_size: 4, stack_size: None }).unwrap();
+        let trial = rig.trial(&runtime);
+        let joins: Vec<_> = (0..rig.slots)
+            .map(|slot| {
+                let mut steps = trial.sequence(&rig.tasks[0].name, slot).unwrap();
+                let first = slot as u64 * times;
+                let tasks = async move {
+                    if let Err(failure) = steps.prepare().await {
+                        return vec![Err(failure)];
+                    }
+                    let mut outcomes = Vec::new();
+                    for task in first..first + times {
+                        outcomes.push(steps.run(Call { task, key: draw::mix(42, task), ..Call::default() }).await);
+                    }
+                    outcomes
+                };
+                runtime.spawn(tasks).unwrap()
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for join in joins {
+            outcomes.extend(runtime.block_on(join));
+        }
+        let tallies = trial.ledger.read(rig.tasks.iter().map(|task| task.steps.len()).sum());
+        drop(trial);
+        runtime.stop();
+        Ran { outcomes, tallies }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_under_every_executor() {
+        for executor in EXECUTORS {
+            let ran = Rig::new(&["{ noop = {} }", "{ sleep = { time = 0 } }"]).slots(3).run(executor, 5);
+            assert_eq!((ran.outcomes.len(), ran.wrong()), (15, None), "{executor}");
+            assert_eq!(ran.tallies.iter().map(|tally| tally.ended).collect::<Vec<_>>(), [15, 15], "{executor}");
+        }
+    }
+
+    #[test]
+    fn errors_are_told() {
+        assert_eq!(errors_of("{ noop = {} }"), [""; 0]);
+        assert!(errors_of("{ nop = {} }")[0].contains("did you mean `noop`?"));
+    }
+}
