@@ -16,6 +16,7 @@ mod repeat;
 mod site;
 mod sleep;
 mod spec;
+mod sql;
 mod task;
 mod template;
 #[cfg(test)]
@@ -37,4 +38,5 @@ spec::steps! {
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
+    Sql => sql::Sql,
 }

@@ -5,9 +5,11 @@
 
 pub mod http;
 mod spec;
+pub mod sql;
 
 pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetError, TargetKind};
 
 spec::targets! {
     Http => http::Http,
+    Sql => sql::Sql,
 }
