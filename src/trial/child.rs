@@ -23,7 +23,7 @@ use crate::{
     measure::{self, Measurements, ProcessSample, Recorders, TargetReport},
     runtime::{self, Runtime, Visitor},
     scenario::LoadKind,
-    step::{BuildError, Task, Trial},
+    step::{BuildError, Ledger, Task, Trial},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
 };
@@ -199,7 +199,7 @@ impl Race<'_> {
             tasks: self.plan.tasks.clone(),
             endpoints: named.zip(self.targets.iter().map(|target| target.endpoint())).collect(),
             recorders: recorders.clone(),
-            ledger: Default::default(),
+            ledger: Ledger::default(),
         }
     }
 }
