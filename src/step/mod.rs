@@ -7,6 +7,7 @@ mod blocking;
 mod choice;
 mod cpu;
 mod exec;
+mod file;
 mod limited;
 mod noop;
 mod parallel;
@@ -31,6 +32,7 @@ pub use template::Template;
 spec::steps! {
     Sleep => sleep::Sleep,
     Cpu => cpu::Cpu,
+    File => file::File,
     Noop => noop::Noop,
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,
