@@ -97,6 +97,10 @@ pub struct TargetReport {
     pub served: Option<u64>,
     /// Counts since it started: `connections`, `requests`, `status 200`, `path /item`, `bytes received`, …
     pub counts: BTreeMap<String, u64>,
+    /// What it checked by itself: as much as the steps say that they did, beside what it holds. The trial's proof
+    /// takes it over, and only there it is stored.
+    #[serde(skip)]
+    pub proof: Vec<ProofLine>,
 }
 
 /// One thing that was checked.

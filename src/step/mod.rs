@@ -8,6 +8,7 @@ mod choice;
 mod cpu;
 mod exec;
 mod file;
+mod http;
 mod limited;
 mod noop;
 mod parallel;
@@ -16,6 +17,7 @@ mod repeat;
 mod site;
 mod sleep;
 mod spec;
+mod sql;
 mod task;
 mod template;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
 
 spec::steps! {
+    Http => http::Http,
     Sleep => sleep::Sleep,
     Cpu => cpu::Cpu,
     File => file::File,
@@ -37,4 +40,5 @@ spec::steps! {
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
+    Sql => sql::Sql,
 }

@@ -6,10 +6,12 @@
 pub mod directory;
 pub mod http;
 mod spec;
+pub mod sql;
 
 pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetError, TargetKind};
 
 spec::targets! {
     Http => http::Http,
     Directory => directory::Directory,
+    Sql => sql::Sql,
 }

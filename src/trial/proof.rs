@@ -98,9 +98,11 @@ impl Proof {
         }
     }
 
-    /// Each target served as many operations as the steps that act on it began.
+    /// Each target holds what it should by its own check, and served as many operations as the steps that act on it
+    /// began.
     fn targets<S>(&mut self, evidence: &Evidence<'_, S>) {
         for report in evidence.reports {
+            self.lines.extend(report.proof.iter().map(|line| (line.clone(), line.expected == line.found)));
             let Some(served) = report.served else { continue };
             let (mut ended, mut started) = (0, 0);
             for ((_, step), tally) in numbered_steps(evidence.plan).zip(evidence.tallies) {

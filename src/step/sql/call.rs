@@ -1,0 +1,108 @@
+//! A step's calls on a blocking engine: in place, or in the executor's pool for blocking work.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use super::{Blocking, sqlite::Session, work::Work};
+use crate::{
+    draw,
+    runtime::Runtime,
+    step::{Call, Done, Failure, Operation, Outcome},
+    target::sql::{Database, Engine},
+};
+
+/// Keys the draws of the round trips apart from those of the arguments.
+const ROUND_TRIP: u64 = 1 << 32;
+
+/// A step in one slot, with its own connection.
+pub(super) struct Calls<R> {
+    /// None before preparation, and while a call owns it.
+    session: Option<Box<Session>>,
+    way: Way<R>,
+}
+
+/// How a step's calls reach its database.
+pub(super) struct Way<R> {
+    pub database: Arc<Database>,
+    pub work: Arc<Work>,
+    /// Round trips of a call.
+    pub trips: u32,
+    /// The step's draws.
+    pub seed: u64,
+    pub blocking: Blocking,
+    pub runtime: PhantomData<fn() -> R>,
+}
+
+impl<R> Clone for Way<R> {
+    fn clone(&self) -> Self {
+        Self { database: self.database.clone(), work: self.work.clone(), ..*self }
+    }
+}
+
+impl<R> Calls<R> {
+    /// Calls without a connection as yet.
+    pub fn new(way: Way<R>) -> Self {
+        Self { session: None, way }
+    }
+}
+
+impl<R: Runtime> Way<R> {
+    /// Opens the connection and learns what is to be learned.
+    async fn open(&self) -> Result<Box<Session>, Failure> {
+        let (database, work) = (self.database.clone(), self.work.clone());
+        let opened = self.block(move || {
+            let Engine::Sqlite { path } = &database.engine;
+            let mut session = Session::open(path, database.account(), work)?;
+            session.learn()?;
+            Ok(session)
+        });
+        opened.await.map_err(Failure::Wrong)
+    }
+
+    /// Does blocking work where the scenario wants it.
+    async fn block<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        match self.blocking {
+            Blocking::Inline => work(),
+            Blocking::Offload => R::unblock(work).await,
+        }
+    }
+
+    /// The simulated round trips of one call, one wait each.
+    ///
+    /// A transaction waits for all of them before it begins, so that it never waits with the write lock in hand: an
+    /// executor whose threads block on that lock could not run the very task that is to give it back.
+    async fn travel(&self, key: u64) {
+        for trip in 0..u64::from(self.trips) {
+            let time = self.database.delay.sample(draw::mix(draw::mix(self.seed, key), ROUND_TRIP + trip));
+            if !time.is_zero() {
+                R::sleep(time).await;
+            }
+        }
+    }
+}
+
+impl<R: Runtime> Operation for Calls<R> {
+    async fn prepare(&mut self) -> Outcome {
+        self.session = Some(self.way.open().await?);
+        Ok(Done::default())
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            // The one before was lost with a cancelled call.
+            None => self.way.open().await?,
+        };
+        session.bind(&call, self.way.seed);
+        self.way.travel(call.key).await;
+        session.begin();
+        let (session, outcome) = self
+            .way
+            .block(move || {
+                let outcome = session.run();
+                (session, outcome)
+            })
+            .await;
+        self.session = Some(session);
+        outcome.map_err(Failure::Wrong)
+    }
+}

@@ -1,0 +1,74 @@
+//! `expect = { rows = 1 }`, beside the operation: how many rows each statement returns or changes.
+
+use serde_json::{Value as Json, json};
+
+use crate::config::{Diagnostics, Field, Fields, Node, Section, Value};
+
+/// What the answer must be.
+#[derive(Debug)]
+pub(super) struct Expect {
+    rows: Rows,
+}
+
+/// Numbers of rows.
+#[derive(Debug)]
+enum Rows {
+    /// Of the only statement.
+    One(u64),
+    /// Of each statement of a transaction.
+    Each(Vec<u64>),
+}
+
+impl Expect {
+    /// The documentation of the key.
+    pub const USE: &'static str = "What must come of it: `{ rows = 1 }`, the number of rows that a query returns or a \
+        write changes; in a transaction one number per statement.";
+}
+
+impl Section for Expect {
+    const DOC: &'static str = "What must come of a query or a transaction.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let rows =
+            fields.required("rows", "Rows returned or changed; in a transaction a list, one for each statement.");
+        Some(Self { rows: rows? })
+    }
+}
+
+impl Field for Rows {
+    fn schema() -> Json {
+        let one = <u64 as Field>::schema();
+        json!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if matches!(node.value, Value::Array(_)) {
+            return <Vec<u64> as Field>::read(node, diagnostics).map(Self::Each);
+        }
+        <u64 as Field>::read(node, diagnostics).map(Self::One)
+    }
+}
+
+/// The expectation of each statement; one that does not fit is reported at the step's `expect`.
+pub(super) fn by_statement(
+    expect: Option<Expect>,
+    statements: usize,
+    transaction: bool,
+    step: &mut Fields<'_>,
+) -> Option<Vec<Option<u64>>> {
+    match expect.map(|expect| expect.rows) {
+        None => Some(vec![None; statements]),
+        Some(Rows::One(rows)) if !transaction => Some(vec![Some(rows)]),
+        Some(Rows::Each(rows)) if transaction && rows.len() == statements => Some(rows.into_iter().map(Some).collect()),
+        Some(Rows::Each(_)) if !transaction => {
+            step.reject("expect", "a query has one number of rows, not a list", Some("write { rows = 1 }".to_owned()));
+            None
+        }
+        Some(_) => {
+            let help = format!("write {{ rows = [{}] }}", vec!["1"; statements].join(", "));
+            let message = format!("expected one number of rows for each of the {statements} statements");
+            step.reject("expect", message, Some(help));
+            None
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! One statement: its text, its arguments, and what its text says about its effect.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch},
+    step::Template,
+};
+
+/// A statement and its arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Statement {
+    /// The text, with `?` for each argument.
+    pub query: String,
+    /// The arguments in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<Arg>,
+}
+
+/// An argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Arg {
+    /// A whole number.
+    Integer(i64),
+    /// Another number.
+    Real(f64),
+    /// Text; a single key such as `${i}` is a whole number.
+    Text(Template),
+}
+
+/// What a statement does to the number of rows in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: it reads.
+    Read,
+    /// Adds as many as it changes.
+    Insert,
+    /// Nothing: it changes rows in place.
+    Update,
+    /// Takes away as many as it changes.
+    Delete,
+    /// Its text does not say.
+    Unknown,
+}
+
+impl Effect {
+    /// Whether the data stays as it is.
+    pub fn is_read(self) -> bool {
+        self == Self::Read
+    }
+}
+
+/// Words that begin or end a transaction.
+const TRANSACTION_WORDS: &[&str] = &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+
+impl Statement {
+    /// Read off the text: the verb it begins with, and words that make an insert replace rows instead. In doubt it is
+    /// unknown, and then the proof over the whole database is not made.
+    pub fn effect(&self) -> Effect {
+        let text = self.query.to_ascii_uppercase();
+        let has = |word: &str| words(&text).any(|found| found == word);
+        match words(&text).next() {
+            Some("SELECT" | "VALUES") => Effect::Read,
+            Some("WITH") if !["INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"].into_iter().any(has) => Effect::Read,
+            Some("INSERT") if !has("REPLACE") && !has("UPDATE") => Effect::Insert,
+            Some("UPDATE") if !has("REPLACE") => Effect::Update,
+            Some("DELETE") => Effect::Delete,
+            _ => Effect::Unknown,
+        }
+    }
+
+    /// Whether it is the same for every call.
+    pub fn is_constant(&self) -> bool {
+        self.effect().is_read() && self.args.iter().all(Arg::is_constant)
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_ascii_alphabetic()).filter(|word| !word.is_empty())
+}
+
+/// Reports a text that cannot be a statement of a step.
+pub(super) fn check(query: &str, key: &'static str, fields: &mut Fields<'_>) -> Option<()> {
+    let upper = query.to_ascii_uppercase();
+    match words(&upper).next() {
+        None => {
+            fields.reject(key, "this is no statement", Some("for example: SELECT name FROM items WHERE id = ?".into()))
+        }
+        Some(word) if TRANSACTION_WORDS.contains(&word) => {
+            let help = "write transaction = [{ query = \"…\" }, …]: it is begun and committed for you".to_owned();
+            fields.reject(key, format!("`{word}` cannot be a step by itself"), Some(help));
+        }
+        Some(_) => return Some(()),
+    }
+    None
+}
+
+impl Section for Statement {
+    const DOC: &'static str = "A statement of a transaction.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let query: Option<String> = fields.required("query", "The statement, with `?` for each argument.");
+        let args = fields.optional("args", "The values of the `?`, in order.");
+        let query = query?;
+        check(&query, "query", fields)?;
+        Some(Self { query, args: args.unwrap_or_default() })
+    }
+}
+
+impl Arg {
+    fn is_constant(&self) -> bool {
+        if let Self::Text(template) = self { template.constant().is_some() } else { true }
+    }
+}
+
+impl Field for Arg {
+    fn schema() -> Json {
+        json!({ "type": ["number", "string"] })
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        match &node.value {
+            Value::Integer(value) => Some(Self::Integer(*value)),
+            Value::Float(value) if value.is_finite() => Some(Self::Real(*value)),
+            Value::Text(_) => <Template as Field>::read(node, diagnostics).map(Self::Text),
+            _ => {
+                mismatch(node, "a number or text", diagnostics);
+                None
+            }
+        }
+    }
+}

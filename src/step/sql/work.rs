@@ -1,0 +1,65 @@
+//! What a step does in every call, shared by all its connections in one slot; and the words for what went wrong.
+
+use std::{fmt::Display, sync::OnceLock};
+
+use super::statement::{Effect, Statement};
+use crate::config::quote;
+
+/// The statements of a step, and what must come of them.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// The step's task and name, for messages.
+    pub words: String,
+    /// In order.
+    pub statements: Vec<Statement>,
+    /// The effect of each statement.
+    pub effects: Vec<Effect>,
+    /// The expectation of each statement.
+    pub expected: Vec<Expected>,
+    /// Whether they are done together or not at all.
+    pub transaction: bool,
+}
+
+/// How many rows a statement must return or change.
+#[derive(Debug)]
+pub(super) enum Expected {
+    /// So many: as the scenario says, or as it was in preparation.
+    Rows(OnceLock<u64>),
+    /// Nobody can say.
+    Unknown,
+}
+
+impl Expected {
+    /// As the scenario says.
+    pub fn known(rows: u64) -> Self {
+        Self::Rows(OnceLock::from(rows))
+    }
+
+    /// As it will be in preparation.
+    pub fn learned() -> Self {
+        Self::Rows(OnceLock::new())
+    }
+
+    /// Whether it is still to be learned.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Rows(rows) if rows.get().is_none())
+    }
+}
+
+impl Work {
+    /// Compares what a statement returned or changed with what it must, or learns it.
+    pub fn compare(&self, at: usize, rows: u64) -> Result<(), String> {
+        let Expected::Rows(expected) = &self.expected[at] else { return Ok(()) };
+        let expected = *expected.get_or_init(|| rows);
+        if rows == expected {
+            return Ok(());
+        }
+        let verb = if self.effects[at].is_read() { "returned" } else { "changed" };
+        Err(self.failed(at, format!("expected {expected} rows, {verb} {rows}")))
+    }
+
+    /// An error with the names of the step and of the statement.
+    pub fn failed(&self, at: usize, why: impl Display) -> String {
+        format!("{}: query {}: {why}", self.words, quote(&self.statements[at].query))
+    }
+}
