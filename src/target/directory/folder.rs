@@ -148,20 +148,33 @@ impl Folder {
         growths.entry(name.to_owned()).or_default().clone()
     }
 
-    /// Compares the files that were appended to with what was appended; returns how many there are, and their bytes.
-    pub(super) fn check_growth(&self) -> Result<(u64, u64), String> {
-        let (mut files, mut bytes) = (0, 0);
+    /// The files that were appended to, and whether they are as long as what was written to them.
+    pub(super) fn grown(&self) -> Grown {
+        let mut grown = Grown::default();
         for (name, growth) in locked(&self.growths).iter() {
             // A call that was given up may still be writing: the length is between what had ended before it was
             // looked up and what had begun after that.
             let least = growth.ended.load(SeqCst);
             let found = fs::metadata(self.path.join(name)).map_or(0, |metadata| metadata.len());
-            let most = growth.begun.load(SeqCst);
-            if !(least..=most).contains(&found) {
-                return Err(format!("wrong result: `{name}` is {found} bytes long, and {least} were written to it"));
+            let most = growth.begun.load(SeqCst).max(least);
+            let expected = found.clamp(least, most);
+            grown.files += 1;
+            grown.bytes += found;
+            if found != expected && grown.wrong.is_none() {
+                grown.wrong = Some((name.clone(), expected, found));
             }
-            (files, bytes) = (files + 1, bytes + found);
         }
-        Ok((files, bytes))
+        grown
     }
+}
+
+/// What became of the files that were appended to.
+#[derive(Debug, Default)]
+pub(super) struct Grown {
+    /// How many there are.
+    pub files: u64,
+    /// How many bytes they hold.
+    pub bytes: u64,
+    /// The first one with a wrong length: its name, the length that it must have, and the one that it has.
+    pub wrong: Option<(String, u64, u64)>,
 }

@@ -24,7 +24,7 @@ pub use self::{
 use super::{Endpoint, Start, Started, TargetError, TargetKind};
 use crate::{
     config::Fields,
-    measure::TargetReport,
+    measure::{ProofLine, TargetReport},
     units::{Size, format_size},
 };
 
@@ -108,15 +108,21 @@ impl Started for Ready {
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {
-        let error = |reason| TargetError { name: self.name.clone(), reason };
-        let (grown, grown_bytes) = self.folder.check_growth().map_err(error)?;
-        let unreadable = |why: io::Error| error(format!("its folder cannot be read: {why}"));
+        let unreadable = |why| TargetError { name: self.name.clone(), reason: format!("cannot be read: {why}") };
         let (files, bytes) = left(&self.folder.path).map_err(unreadable)?;
         let mut counts = BTreeMap::from([("files left".to_owned(), files), ("bytes left".to_owned(), bytes)]);
-        if grown > 0 {
-            counts.extend([("files appended to".to_owned(), grown), ("bytes in them".to_owned(), grown_bytes)]);
+        let grown = self.folder.grown();
+        let mut proof = Vec::new();
+        if grown.files > 0 {
+            counts.extend([("files appended to".to_owned(), grown.files), ("bytes in them".to_owned(), grown.bytes)]);
+            let (file, expected, found) = grown.wrong.map_or_else(
+                || ("the files appended to".to_owned(), grown.bytes, grown.bytes),
+                |(name, expected, found)| (format!("`{name}`"), expected, found),
+            );
+            let what = format!("target {}: bytes in {file}", self.name);
+            proof.push(ProofLine { what, expected: expected.to_string(), found: found.to_string() });
         }
-        Ok(TargetReport { name: self.name.clone(), counts, ..TargetReport::default() })
+        Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
     }
 }
 
