@@ -99,6 +99,10 @@ impl StepKind for Sql {
                 .map(|()| vec![Statement { query, args: args.unwrap_or_default() }]),
             None => transaction,
         }?;
+        if statements.is_empty() {
+            op.reject("transaction", "a transaction needs at least one statement", None);
+            return None;
+        }
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
         Some(Self { target: target?, statements, expect: expect?, transaction: in_transaction, blocking })
     }
