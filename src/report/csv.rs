@@ -4,7 +4,7 @@ use crate::{
     analysis::{Analysis, CellResult, Group, ScenarioResult},
     measure::Histo,
     report::{
-        format::{key, shown},
+        format::{key, seven_digits, shown},
         view::{params, ratio_mark, status_mark},
     },
     store::Header,
@@ -84,7 +84,7 @@ fn quantiles(histo: &Histo) -> impl Iterator<Item = String> {
 }
 
 fn number(value: Option<f64>) -> String {
-    value.filter(|v| v.is_finite()).map(|v| v.to_string()).unwrap_or_default()
+    value.filter(|v| v.is_finite()).map(|v| seven_digits(v).to_string()).unwrap_or_default()
 }
 
 fn line(fields: &[String]) -> String {
@@ -100,6 +100,73 @@ fn quoted(field: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::fixture;
+
+    #[test]
+    fn rows_hold_raw_numbers() {
+        let mut analysis = fixture::small();
+        analysis.scenarios.remove(0);
+        analysis.scenarios[0].groups[0].cells.drain(..2);
+        let text = csv(&fixture::header(), &analysis);
+        let mut lines = text.lines().map(|line| line.split(','));
+        let (columns, values) = (lines.next().expect("a heading"), lines.next().expect("a row"));
+        let pairs: Vec<String> = columns.zip(values).map(|(column, value)| format!("{column}: {value}")).collect();
+        insta::assert_snapshot!(pairs.join("\n"), @r##"
+        scenario: hundred-calls
+        params: 
+        load: batch of 100
+        executor_cpus: 1
+        executor: tokio
+        label: tokio
+        slots: 5
+        status: complete
+        reason: 
+        makespan_ns: 115783600
+        makespan_ns_low: 114097700
+        makespan_ns_high: 115885500
+        throughput_per_s: 
+        throughput_per_s_low: 
+        throughput_per_s_high: 
+        cpu_s_per_1000_tasks: 0.04376661
+        cpu_s_per_1000_tasks_low: 0.04354181
+        cpu_s_per_1000_tasks_high: 0.04390697
+        cpu_user_ns_per_task: 26243.15
+        cpu_user_ns_per_task_low: 26140.07
+        cpu_user_ns_per_task_high: 26304.41
+        cpu_system_ns_per_task: 17498.52
+        cpu_system_ns_per_task_low: 17430.47
+        cpu_system_ns_per_task_high: 17576.19
+        context_switches_per_task: 0.8109595
+        context_switches_per_task_low: 0.7975178
+        context_switches_per_task_high: 0.8161117
+        peak_memory_bytes: 8981352
+        peak_memory_bytes_low: 8962789
+        peak_memory_bytes_high: 9033319
+        memory_bytes_per_slot: 620.1014
+        memory_bytes_per_slot_low: 617.3063
+        memory_bytes_per_slot_high: 622.3895
+        threads_max: 2
+        threads_max_low: 2
+        threads_max_high: 2
+        latency_p50_ns: 98303999
+        latency_p90_ns: 137756671
+        latency_p99_ns: 203030527
+        latency_p99_9_ns: 249954303
+        latency_p99_99_ns: 
+        service_p50_ns: 98303999
+        service_p90_ns: 137756671
+        service_p99_ns: 203030527
+        service_p99_9_ns: 249954303
+        service_p99_99_ns: 
+        ratio_to_baseline: 1.386921
+        ratio_low: 1.366117
+        ratio_high: 1.407725
+        ratio_rounds: 7
+        ratio_verdict: faster
+        completed: 140000
+        errors: 12
+        timeouts: 3
+        "##);
+    }
 
     #[test]
     fn quotes_what_needs_it() {

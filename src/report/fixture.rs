@@ -44,6 +44,7 @@ pub fn header() -> Header {
         scenarios: analysis.scenarios.iter().map(stored_scenario).collect(),
         cells: analysis.scenarios.iter().flat_map(stored_cells).collect(),
         warnings: vec!["turbo is on: frequencies vary (regatta doctor)".into()],
+        calibration: std::collections::BTreeMap::new(),
     }
 }
 
@@ -347,4 +348,18 @@ fn relate(cells: &mut [CellResult], primary: MetricId) {
         cell.ratio =
             Some(Ratio { estimate, interval, rounds: value.rounds.len(), verdict, detectable_percent: Some(2.1) });
     }
+}
+
+/// A run small enough to be read as a whole: one group with every state, and a batch with claims and a hostile name.
+pub fn small() -> Analysis {
+    let mut analysis = analysis();
+    let sweep = &mut analysis.scenarios[0];
+    sweep.groups.retain(|group| group.params[0].value == "4096");
+    sweep.slos.retain(|slo| slo.cell.ends_with("=4096"));
+    let batch = &mut analysis.scenarios[1];
+    batch.groups[0]
+        .cells
+        .retain(|cell| ["sequential", "thread-pool", "tokio", HOSTILE].contains(&cell.executor.as_str()));
+    batch.claims.truncate(1);
+    analysis
 }

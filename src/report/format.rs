@@ -16,6 +16,11 @@ pub fn ns(value: f64) -> String {
     format_ns(value.round() as u64)
 }
 
+/// Rounds to seven significant digits, which no measurement exceeds, for files that programs read.
+pub fn seven_digits(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
+}
+
 /// A ratio: `1.59×`.
 pub fn ratio(value: f64) -> String {
     format!("{}×", digits(value))
@@ -48,7 +53,11 @@ pub fn moment(ms: u64) -> String {
 
 /// A metric's value with its unit.
 pub fn metric(id: MetricId, value: f64) -> String {
-    (id.info().format)(value)
+    match id {
+        // Threads are counted: 65, and not 65.0.
+        MetricId::Threads => format!("{value:.0}"),
+        _ => (id.info().format)(value),
+    }
 }
 
 /// A metric's name in a heading.

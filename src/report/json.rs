@@ -25,7 +25,7 @@ use crate::{
         StepResult,
     },
     measure::Histo,
-    report::format::key,
+    report::format::{key, seven_digits},
     scenario::Param,
     store::Header,
 };
@@ -130,9 +130,9 @@ fn ratio(ratio: &Ratio) -> Value {
     })
 }
 
-/// Seven significant digits, which no measurement exceeds; whole numbers without a fraction.
+/// Seven significant digits; whole numbers without a fraction.
 fn number(value: f64) -> Value {
-    let rounded: f64 = format!("{value:.6e}").parse().unwrap_or(value);
+    let rounded = seven_digits(value);
     if rounded.fract() == 0.0 && rounded.abs() < 1e15 { json!(rounded as i64) } else { json!(rounded) }
 }
 

@@ -85,7 +85,7 @@ fn slos(scenario: &ScenarioResult) -> String {
         let (passed, measured) = (summary.passed(), plural(summary.measured(), "cell"));
         let _ = writeln!(
             out,
-            "\n- SLO {} {}: {} ({passed} of {measured})",
+            "\n- SLO {} {}: {} (holds in {passed} of {measured})",
             escaped(mark.symbol),
             mark.words,
             escaped(&summary.slo.assert)
@@ -132,4 +132,70 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn tables_with_escaped_names() {
+        insta::assert_snapshot!(markdown(&fixture::header(), &fixture::small()), @r##"
+        # 2026-11-21T10-02-11Z-http-fanout
+
+        368 of 378 trials measured, 8 failed.
+
+        > ! turbo is on: frequencies vary (regatta doctor)
+
+        ## http-fanout
+
+        Which executor keeps p99 flat when one request becomes N sub-requests? &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1
+
+        tokio-current-thread is the fastest. Ratios are times as fast as thread-pool(64), with 95 % intervals; 1 executor CPU.
+
+        ### concurrency=4096 (closed, 4096 clients)
+
+        | executor | throughput | p50 | p99 | CPU per 1000 | peak memory | ratio | verdict |
+        |:--|--:|--:|--:|--:|--:|--:|:--|
+        | sequential |  |  |  |  |  |  | – not applicable: one thread cannot hold more than one client |
+        | threads |  |  |  |  |  |  | x refused: 4097 threads are above pids.max = 4096: raise it, or lower concurrency |
+        | thread-pool(64) | 17.1k/s | 230ms | 442ms | 44.0ms | 24.2MiB | 1.00 | = baseline |
+        | tokio | 25.5k/s | 159ms | 298ms | 44.8ms | 10.9MiB | 1.49 [1.47, 1.52] | + faster |
+        | tokio-current-thread | 26.0k/s | 158ms | 344ms | 47.8ms | 10.9MiB | 1.52 [1.50, 1.54] | + faster |
+        | async-std |  |  |  |  |  |  | ? not run yet |
+        | smol | 24.2k/s | 178ms | 401ms | 46.3ms | 11.1MiB | 1.42 | ? no interval; partial: 5 of 7 rounds; 2 × wrong result: 999 of 1000 tasks |
+
+        - SLO x FAIL: request.latency.p99 &lt; 25ms (holds in 0 of 4 cells)
+
+        ## hundred-calls
+
+        Are 100 calls of 100 ms a hundred times as fast when they overlap?
+
+        tokio is the fastest. Ratios are times as fast as thread-pool(64), with 95 % intervals; 1 executor CPU.
+
+        ### batch of 100
+
+        | executor | makespan | p50 | p99 | CPU per 1000 | peak memory | ratio | verdict |
+        |:--|--:|--:|--:|--:|--:|--:|:--|
+        | sequential | 10.1s | 90.8ms | 151ms | 28.6ms | 8.58MiB | 0.0160 [0.0157, 0.0162] | - slower |
+        | thread-pool(64) | 161ms | 95.4ms | 173ms | 43.8ms | 8.61MiB | 1.00 | = baseline |
+        | tokio | 116ms | 98.3ms | 203ms | 43.8ms | 8.57MiB | 1.39 [1.37, 1.41] | + faster |
+        | async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | 121ms | 102ms | 220ms | 47.9ms | 8.58MiB | 1.32 [1.30, 1.34] | + faster |
+
+        | claim | executor | against | claimed | measured | verdict |
+        |:--|:--|:--|--:|--:|:--|
+        | async is 50 times as fast &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | tokio | thread-pool | 50.0 | 1.39 [1.37, 1.41] | x disagrees |
+        "##);
+    }
+
+    #[test]
+    fn every_row_has_every_column() {
+        let text = markdown(&fixture::header(), &fixture::analysis());
+        for line in text.lines().filter(|line| line.starts_with('|')) {
+            let bars = line.replace("\\|", "").matches('|').count();
+            assert!(bars == 9 || bars == 7, "{line}");
+        }
+        assert!(!text.contains("<script>"));
+    }
 }

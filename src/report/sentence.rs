@@ -119,8 +119,8 @@ pub fn latency(group: &Group) -> String {
 /// Who is shown to have the lowest p99.
 pub fn lowest_p99(group: &Group) -> String {
     match group.leader(MetricId::LatencyP99) {
-        Leader::Winner(cell) => format!("; {} is shown to be the lowest", cell.label),
-        Leader::Shared(_) => "; no single one is shown to be the lowest".into(),
+        Leader::Winner(cell) => format!("; {} is shown to have the lowest", cell.label),
+        Leader::Shared(_) => "; none is shown to have the lowest alone".into(),
         Leader::TooFewRounds | Leader::NothingToCompare => String::new(),
     }
 }
@@ -225,15 +225,21 @@ pub fn claims(scenarios: &[ScenarioResult]) -> String {
     format!("Of {}, {}", plural(claims().count(), "claim"), prose(&words))
 }
 
-/// How many of a group's other executors are shown to be faster or slower than the baseline.
+/// How many of a group's executors are shown to be faster or slower than the baseline.
 pub fn against_baseline(group: &Group) -> String {
     let count = |verdict| group.cells.iter().filter_map(|c| c.ratio.as_ref()).filter(|r| r.verdict == verdict).count();
-    format!(
-        "{} shown faster than the baseline, {} slower, {} without a difference",
-        count(RatioVerdict::Faster),
-        count(RatioVerdict::Slower),
-        count(RatioVerdict::NoDifference)
-    )
+    let counts = [
+        (count(RatioVerdict::Faster), "faster"),
+        (count(RatioVerdict::Slower), "slower"),
+        (count(RatioVerdict::NoDifference), "without a difference shown"),
+        (count(RatioVerdict::NoInterval), "without an interval"),
+    ];
+    let words: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if words.is_empty() {
+        "nothing to compare with the baseline".into()
+    } else {
+        format!("against the baseline {}", prose(&words))
+    }
 }
 
 /// What a reader must know of the run's validity: cells that are not complete, by state.

@@ -71,7 +71,9 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, color: bool) -> Str
 
 /// The rows of a group: figures in columns, cells without figures as a reason, notes below.
 fn table(group: &Group, primary: MetricId, color: bool) -> String {
-    let head = ["executor", label(primary), "p50", "p99", "CPU/1k", "peak mem", "ratio", ""].map(String::from);
+    // The rate's unit says what it is in less room than its name.
+    let main = if primary == MetricId::Throughput { "tasks/s" } else { label(primary) };
+    let head = ["executor", main, "p50", "p99", "CPU/1k", "memory", "ratio", ""].map(String::from);
     let mut rows = vec![head.to_vec()];
     rows.extend(group.cells.iter().map(|cell| row(cell, primary)));
     let widths: Vec<usize> = (0..head.len())
@@ -164,7 +166,7 @@ fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, color: bool) -> String
     let mark = view::slo_mark(summary.holds());
     let place = path.map(|p| format!("  {}:{}", printable(p), summary.slo.line)).unwrap_or_default();
     let mut out = format!(
-        "\nSLO {} {}  {} of {}{place}\n",
+        "\nSLO {} {}  holds in {} of {}{place}\n",
         painted(&words(mark), mark.tone, color),
         printable(&summary.slo.assert),
         summary.passed(),
@@ -228,4 +230,83 @@ fn wrapped(text: &str, indent: usize) -> String {
         line.push_str(word);
     }
     format!("{out}{}\n", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn every_state_has_a_row_and_every_claim_a_line() {
+        insta::assert_snapshot!(text(&fixture::header(), &fixture::small(), false), @r##"
+        2026-11-21T10-02-11Z-http-fanout: 368 of 378 trials measured, 8 failed
+        ! turbo is on: frequencies vary (regatta doctor)
+
+        http-fanout  Which executor keeps p99 flat when one request becomes N sub-requests?
+          <script>alert(1)</script> & "x" | 'y', =1+1
+          1 executor CPU; ratios are times as fast as thread-pool(64), with 95% intervals over 7 rounds
+
+        concurrency=4096 (closed, 4096 clients)
+        executor              tasks/s    p50    p99  CPU/1k   memory  ratio
+        sequential            – not applicable: one thread cannot hold more than one client
+        threads               x refused: 4097 threads are above pids.max = 4096: raise it, or lower
+                                concurrency
+        thread-pool(64)       17.1k/s  230ms  442ms  44.0ms  24.2MiB  1.00              = baseline
+        tokio                 25.5k/s  159ms  298ms  44.8ms  10.9MiB  1.49 [1.47,1.52]  + faster
+        tokio-current-thread  26.0k/s  158ms  344ms  47.8ms  10.9MiB  1.52 [1.50,1.54]  + faster
+        async-std             ? not run yet
+        smol                  24.2k/s  178ms  401ms  46.3ms  11.1MiB  1.42              ? no interval
+        ! smol: partial: 5 of 7 rounds; 2 × wrong result: 999 of 1000 tasks
+
+        SLO x FAIL request.latency.p99 < 25ms  holds in 0 of 4 cells  scenarios/http-fanout.toml:31
+            x http-fanout::thread-pool::concurrency=4096: 442ms
+            x http-fanout::tokio::concurrency=4096: 298ms
+            x http-fanout::tokio-current-thread::concurrency=4096: 344ms
+            x http-fanout::smol::concurrency=4096: 401ms
+
+        tokio-current-thread is the fastest.
+
+        hundred-calls  Are 100 calls of 100 ms a hundred times as fast when they overlap?
+          1 executor CPU; ratios are times as fast as thread-pool(64), with 95% intervals over 7 rounds
+
+        batch of 100
+        executor                                             makespan    p50   p99 CPU/1k  memory ratio
+        sequential                                              10.1s 90.8ms 151ms 28.6ms 8.58MiB 0.0160 [0.0157,0.0162] - slower
+        thread-pool(64)                                         161ms 95.4ms 173ms 43.8ms 8.61MiB 1.00                   = baseline
+        tokio                                                   116ms 98.3ms 203ms 43.8ms 8.57MiB 1.39 [1.37,1.41]       + faster
+        async-std<script>alert(1)</script> & "x" | 'y', =1+1    121ms  102ms 220ms 47.9ms 8.58MiB 1.32 [1.30,1.34]       + faster
+
+        claims
+          x disagrees tokio against thread-pool: claimed 50.0, measured 1.39 [1.37,1.41]
+              "async is 50 times as fast <script>alert(1)</script> & "x" | 'y', =1+1"
+
+        tokio is the fastest.
+        "##);
+    }
+
+    #[test]
+    fn lines_fit_and_colours_only_support_words() {
+        let (header, mut analysis) = (fixture::header(), fixture::analysis());
+        analysis.scenarios.truncate(1);
+        let plain = text(&header, &analysis, false);
+        for line in plain.lines() {
+            assert!(columns(line) <= WIDTH, "{} columns: {line}", columns(line));
+        }
+        assert!(!plain.contains('\u{1b}'));
+        let coloured = text(&header, &analysis, true);
+        let mut stripped = coloured.replace("\u{1b}[0m", "");
+        for code in ["31", "32", "33"] {
+            stripped = stripped.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(stripped, plain);
+        assert_ne!(coloured, plain);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let (header, mut analysis) = (fixture::header(), fixture::small());
+        analysis.scenarios[0].groups[0].cells[3].label = "to\u{1b}[2Jkio".into();
+        assert!(text(&header, &analysis, false).contains("to\u{FFFD}[2Jkio"));
+    }
 }

@@ -1,9 +1,7 @@
 //! Rules between the tables of a file.
 
 use super::{
-    LoadKind, Param, Slo, check_tasks, slo,
-    sweep::Axis,
-    wire::{ExecutorName, File, SloTable},
+    LoadKind, Param, Slo, check_tasks, slo, sweep::Axis, wire::File, wire_executors::ExecutorName, wire_load::SloTable,
 };
 use crate::config::{Diagnostics, position, quote, suggest};
 

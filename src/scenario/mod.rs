@@ -1,6 +1,6 @@
 //! Scenario files: from TOML text to a validated [`Scenario`], with every error of a file at once.
 //!
-//! `wire` holds what stands in a file, table by table; `sweep` multiplies it; `check` looks at names, cycles and
+//! The `wire` files hold what stands in a file, table by table; `sweep` multiplies it; `check` looks at names, cycles and
 //! rules between tables; `read` ties them together. `tree` answers questions about a validated scenario.
 
 mod check;
@@ -13,7 +13,10 @@ mod slo;
 mod sweep;
 mod tree;
 mod wire;
+mod wire_executors;
+mod wire_load;
 mod wire_step;
+mod wire_value;
 
 pub use model::*;
 pub use overrides::Overrides;

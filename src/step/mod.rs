@@ -3,8 +3,11 @@
 //! A step's file holds its TOML parameters, its validation, its code and its proof. To add one: write the file
 //! after the pattern of `noop.rs`, declare it with `mod`, and name it in the table below.
 
+mod blocking;
 mod choice;
+mod cpu;
 mod exec;
+mod http;
 mod limited;
 mod noop;
 mod parallel;
@@ -19,6 +22,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use blocking::Blocking;
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
 pub use site::{BuildError, Ledger, Site, Trial};
@@ -27,7 +31,9 @@ pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
 
 spec::steps! {
+    Http => http::Http,
     Sleep => sleep::Sleep,
+    Cpu => cpu::Cpu,
     Noop => noop::Noop,
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use super::{Call, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
+use super::{Call, Ledger, OnTimeout, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
     draw,
@@ -20,7 +20,7 @@ pub fn read_step(text: &str) -> Result<StepSpec, Vec<Diagnostic>> {
     let node = parse(&format!("step = {text}"), &mut diagnostics);
     let spec = node.get("step").and_then(|node| {
         let mut step = Fields::of(node, &mut diagnostics)?;
-        let spec = step.one_of(StepSpec::TABLE, "step").and_then(|(key, value)| {
+        let spec = step.one_of(StepSpec::TABLE, "operation", "operations").and_then(|(key, value)| {
             let mut op = Fields::of(value, &mut diagnostics)?;
             let spec = StepSpec::read(key, &mut op, &mut step);
             op.finish(&mut diagnostics);
@@ -92,11 +92,16 @@ impl Rig {
 
     /// Adds a task.
     pub fn task(mut self, name: &str, steps: &[&str]) -> Self {
-        let plan = |text: &&str| {
-            let spec = read_step(text).unwrap_or_else(|found| panic!("{text}: {found:?}"));
-            StepPlan { name: None, timeout: None, on_timeout: Default::default(), spec }
-        };
-        self.tasks.push(Task { name: name.into(), steps: steps.iter().map(plan).collect() });
+        self.tasks.push(Task { name: name.into(), steps: Vec::new() });
+        steps
+            .iter()
+            .fold(self, |rig, text| rig.step(read_step(text).unwrap_or_else(|found| panic!("{text}: {found:?}"))))
+    }
+
+    /// Adds a step to the task that was added last.
+    pub fn step(mut self, spec: StepSpec) -> Self {
+        let plan = StepPlan { name: None, timeout: None, on_timeout: OnTimeout::Fail, spec };
+        self.tasks.last_mut().unwrap().steps.push(plan);
         self
     }
 
@@ -124,7 +129,7 @@ impl Rig {
             tasks: self.tasks.clone(),
             endpoints: self.endpoints.clone(),
             recorders: Recorders::new(1, Vec::new()),
-            ledger: Default::default(),
+            ledger: Ledger::default(),
         })
     }
 }

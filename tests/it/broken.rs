@@ -324,8 +324,27 @@ fn a_long_line_is_not_printed_whole() {
 
 #[test]
 fn at_most_twenty_errors_are_printed() {
-    let keys: String = (0..40).map(|at| format!("wrong-{at} = {at}\n")).collect();
-    let printed = from_text(Path::new("x.toml"), &keys, &Overrides::default()).unwrap_err().render(false);
+    let keys: Vec<String> = (0..40).map(|at| format!("wrong-{at} = {at}")).collect();
+    let printed = from_text(Path::new("x.toml"), &keys.join("\n"), &Overrides::default()).unwrap_err().render(false);
     assert_eq!(printed.matches("error: ").count(), 20, "{printed}");
     assert!(printed.ends_with("and 24 more errors\n"), "{printed}");
+}
+
+proptest::proptest! {
+    /// Whatever is done to a good file, reading it ends with a scenario or with errors that can be printed.
+    #[test]
+    fn no_damage_to_a_file_is_a_crash(
+        cuts in proptest::collection::vec((0_usize..2_000, 0_usize..30, "[\\[\\]{}=.,'\"#$a0\\-\n\u{0}]{0,4}"), 1..6)
+    ) {
+        let mut text = include_str!("valid/full.toml").to_owned();
+        for (start, length, inserted) in cuts {
+            let start = start % text.len();
+            text.replace_range(start..(start + length).min(text.len()), &inserted);
+            proptest::prop_assume!(text.len() > 1);
+        }
+        if let Err(error) = from_text(Path::new("x.toml"), &text, &Overrides::default()) {
+            let printed = error.render(false);
+            proptest::prop_assert!(printed.contains("error: ") && printed.contains("--> x.toml:"), "{}", printed);
+        }
+    }
 }

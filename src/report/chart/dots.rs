@@ -29,6 +29,12 @@ pub fn rounds(caption: &Caption, rows: &[RoundRow], what: &str) -> Markup {
     let axis = Axis::around_zero(rows.iter().flat_map(|r| r.rounds.iter().map(|d| d.1)), signed);
     let mut canvas = frame.canvas();
     frame.axis(&mut canvas, &axis, frame.x, &format!("{what}: distance of a round from the cell's median"));
+    canvas.layer(Ink::Grid, |pen| {
+        for row in 1..rows.len() {
+            let y = frame.top + frame.height * row as f64;
+            pen.line(&[(frame.x.0, y), (frame.x.1, y)], 0.75);
+        }
+    });
     let x = |value: f64| place(&axis, value, frame.x);
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(0.0), frame.top), (x(0.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {

@@ -59,5 +59,5 @@ fn symbol(ident: Ident) -> Markup {
 
 /// A marker by itself, for legends and tables; the name stands beside it.
 pub fn icon(ident: Ident) -> Markup {
-    html! { svg.ic viewBox="0 0 14 14" aria-hidden="true" width="14" height="14" { use href=(format!("#m{}", ident.0)) {} } }
+    html! { svg.ic aria-hidden="true" width="14" height="14" { use href=(format!("#m{}", ident.0)) {} } }
 }

@@ -3,9 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 
-use super::part::{Page, Value, table};
+use super::part::{Page, Value, sortable};
 use crate::{
-    analysis::{CellResult, MetricId, ScenarioResult},
+    analysis::{CellResult, CellStatus, MetricId, ScenarioResult},
     report::{
         csv::csv,
         format::{digits, label, metric, ns, plural, shown},
@@ -18,7 +18,7 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), 
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let cells = page.analysis.scenarios.iter().flat_map(|s| &s.groups).map(|g| g.cells.len()).sum();
-    let body = page.per_scenario(|_, scenario| Some(html! { div.sortable { (scenario_table(scenario)) } }))?;
+    let body = page.per_scenario(|_, scenario| Some(scenario_table(scenario)))?;
     let csv = data("text/csv", &csv(page.header, page.analysis));
     let json = data("application/json", &json::document(page.header, page.analysis).to_string());
     let run = &page.header.run;
@@ -46,39 +46,48 @@ fn present(scenario: &ScenarioResult) -> Vec<MetricId> {
 
 fn scenario_table(scenario: &ScenarioResult) -> Markup {
     let metrics = present(scenario);
-    let mut heads = vec!["executor", "group"];
-    heads.extend(metrics.iter().map(|id| label(*id)));
+    let (primary, others): (Vec<MetricId>, Vec<MetricId>) = metrics.into_iter().partition(|id| *id == scenario.primary);
+    let mut heads = vec!["executor", "group", "verdict"];
+    heads.extend(primary.iter().map(|id| label(*id)));
+    heads.extend(["ratio", "low", "high"]);
     heads.extend(QUANTILES.map(|q| q.0));
-    heads.extend(["ratio", "low", "high", "verdict", "completed", "errors", "time-outs", "state"]);
+    heads.extend(others.iter().map(|id| label(*id)));
+    heads.extend(["completed", "errors", "time-outs"]);
     let mut rows = Vec::new();
     for group in &scenario.groups {
         let name = group_name(group);
-        rows.extend(group.cells.iter().map(|cell| (Some(cell), values(cell, &name, &metrics))));
+        rows.extend(group.cells.iter().map(|cell| (Some(cell), values(cell, &name, &primary, &others))));
     }
-    table(&heads, &rows)
+    sortable(&heads, &rows)
 }
 
-fn values(cell: &CellResult, group: &str, metrics: &[MetricId]) -> Vec<Value> {
+fn values(cell: &CellResult, group: &str, primary: &[MetricId], others: &[MetricId]) -> Vec<Value> {
     let ratio = cell.ratio.as_ref();
+    let of = |id: &MetricId| Value::number(cell.metrics.get(id).map(|v| v.median), |v| metric(*id, v));
     let whole = |v: u64| Value::number(Some(v as f64), |v| format!("{v:.0}"));
-    let mut values = vec![Value::Text(group.into())];
-    values.extend(metrics.iter().map(|&id| Value::number(cell.metrics.get(&id).map(|v| v.median), |v| metric(id, v))));
-    values.extend(QUANTILES.map(|(_, q)| Value::number(cell.latency.quantile(q).map(|v| v as f64), ns)));
+    let mut values = vec![Value::Text(group.into()), verdict(cell)];
+    values.extend(primary.iter().map(of));
     values.extend([
         Value::number(ratio.map(|r| r.estimate), digits),
         Value::number(ratio.and_then(|r| r.interval).map(|i| i.0), digits),
         Value::number(ratio.and_then(|r| r.interval).map(|i| i.1), digits),
-        ratio.map_or_else(|| Value::Text(String::new()), |r| Value::Marked(ratio_mark(r.verdict))),
-        whole(cell.counts.completed),
-        whole(cell.counts.errors),
-        whole(cell.counts.timeouts),
-        state(cell),
     ]);
+    values.extend(QUANTILES.map(|(_, q)| Value::number(cell.latency.quantile(q).map(|v| v as f64), ns)));
+    values.extend(others.iter().map(of));
+    values.extend([whole(cell.counts.completed), whole(cell.counts.errors), whole(cell.counts.timeouts)]);
     values
 }
 
-fn state(cell: &CellResult) -> Value {
-    let words = status_words(cell);
-    let mark = status_mark(&cell.status).0;
-    if words == mark.words { Value::Marked(mark) } else { Value::Text(format!("{} {words}", mark.symbol)) }
+/// What the ratio says, or why there is none.
+fn verdict(cell: &CellResult) -> Value {
+    let state = status_mark(&cell.status).0;
+    match &cell.ratio {
+        Some(ratio) if cell.status == CellStatus::Complete => Value::Marked(ratio_mark(ratio.verdict)),
+        Some(ratio) => {
+            let mark = ratio_mark(ratio.verdict);
+            Value::Text(format!("{} {}; {}", mark.symbol, mark.words, status_words(cell)))
+        }
+        None if cell.status == CellStatus::Complete => Value::Marked(state),
+        None => Value::Text(format!("{} {}", state.symbol, status_words(cell))),
+    }
 }

@@ -1,6 +1,6 @@
 //! Parts that sections share: figures, tables, names and marks.
 
-use maud::{Markup, Render, html};
+use maud::{Markup, html};
 
 use crate::{
     analysis::{Analysis, CellResult, Group, ScenarioResult},
@@ -64,24 +64,44 @@ fn finding(text: &str) -> String {
     format!("{}.", sentence::upper(text).trim_end_matches('.'))
 }
 
+/// Rows of a table: the cell that a row is about, which is its first field, and the other fields.
+pub type Rows<'a> = Vec<(Option<&'a CellResult>, Vec<Value>)>;
+
 /// A table that scrolls by itself where it is too wide.
-pub fn table(head: &[&str], rows: &[(Option<&CellResult>, Vec<Value>)]) -> Markup {
+pub fn table(head: &[&str], rows: &Rows<'_>) -> Markup {
+    table_with(head, rows, false)
+}
+
+/// A table that the script makes sortable.
+pub fn sortable(head: &[&str], rows: &Rows<'_>) -> Markup {
+    table_with(head, rows, true)
+}
+
+fn table_with(head: &[&str], rows: &Rows<'_>, sortable: bool) -> Markup {
     html! {
-        div.scroll tabindex="0" role="group" aria-label=(format!("Table: {}", head.join(", "))) {
+        div.scroll.sortable[sortable] tabindex="0" role="group" aria-label=(format!("Table: {}", head.join(", "))) {
             table {
-                thead { tr { @for name in head { th scope="col" { (name) } } } }
-                tbody { @for (cell, values) in rows { (row(*cell, values)) } }
+                thead { tr { @for (index, name) in head.iter().enumerate() { th.n[numeric(rows, index)] scope="col" { (name) } } } }
+                tbody { @for (cell, values) in rows { (row(*cell, values, sortable)) } }
             }
         }
     }
 }
 
-fn row(cell: Option<&CellResult>, values: &[Value]) -> Markup {
+/// Whether a column holds numbers, whose heading then stands at the right as they do.
+fn numeric(rows: &Rows<'_>, column: usize) -> bool {
+    rows.first().is_some_and(|(cell, values)| {
+        let value = column.checked_sub(usize::from(cell.is_some())).and_then(|at| values.get(at));
+        matches!(value, Some(Value::Number(..)))
+    })
+}
+
+fn row(cell: Option<&CellResult>, values: &[Value], sortable: bool) -> Markup {
     let class = cell.map(|cell| format!("r{}", ident(&cell.executor).0));
     html! {
         tr class=[class] {
             @if let Some(cell) = cell { th scope="row" { (name(cell)) } }
-            @for value in values { (value) }
+            @for value in values { (value.field(sortable)) }
         }
     }
 }
@@ -101,13 +121,15 @@ impl Value {
     pub fn number(value: Option<f64>, format: impl Fn(f64) -> String) -> Self {
         Self::Number(value.map_or_else(|| NOTHING.into(), format), value)
     }
-}
 
-impl Render for Value {
-    fn render(&self) -> Markup {
+    /// The field; the number behind it is only written where it is needed to sort.
+    fn field(&self, sortable: bool) -> Markup {
         match self {
             Self::Text(text) => html! { td { (text) } },
-            Self::Number(text, value) => html! { td.n data-v=[value.map(|v| format!("{v:.6e}"))] { (text) } },
+            Self::Number(text, value) => {
+                let by = value.filter(|_| sortable).map(|v| format!("{v:.4e}"));
+                html! { td.n data-v=[by] { (text) } }
+            }
             Self::Marked(m) => html! { td { (mark(*m)) } },
         }
     }

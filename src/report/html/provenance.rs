@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::part::{Page, Value, name, table};
 use crate::{
-    analysis::{CellResult, ScenarioResult},
+    analysis::{CellResult, Group, ScenarioResult},
     report::{
         format::{NOTHING, metric, moment, ns, plural},
         view::group_name,
@@ -69,7 +69,7 @@ fn environment(page: &Page<'_>) -> Markup {
     }
 }
 
-/// What the trials reported of themselves: one table per scenario, of its first group with facts.
+/// What the trials reported of themselves: one table per scenario, of the group in which most executors have facts.
 fn manifests(page: &Page<'_>) -> Markup {
     html! {
         @for scenario in &page.analysis.scenarios {
@@ -79,7 +79,8 @@ fn manifests(page: &Page<'_>) -> Markup {
 }
 
 fn manifest(scenario: &ScenarioResult) -> Option<Markup> {
-    let group = scenario.groups.iter().find(|g| g.cells.iter().any(|c| !c.facts.is_empty()))?;
+    let telling = |group: &Group| group.cells.iter().filter(|c| !c.facts.is_empty()).count();
+    let group = scenario.groups.iter().max_by_key(|group| telling(group)).filter(|group| telling(group) > 0)?;
     let cells: Vec<&CellResult> = group.cells.iter().filter(|c| !c.facts.is_empty()).collect();
     let keys: BTreeSet<&str> = cells.iter().flat_map(|c| c.facts.keys().map(String::as_str)).collect();
     let fact = |cell: &CellResult, key: &str| cell.facts.get(key).cloned().unwrap_or_else(|| NOTHING.into());

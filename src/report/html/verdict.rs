@@ -21,10 +21,6 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         }
         div.cards {
             div.card {
-                h3 { "Findings" }
-                ul { @for finding in findings(analysis) { li { (finding) } } }
-            }
-            div.card {
                 h3 { "Validity" }
                 ul {
                     li { (plural(analysis.trials.planned, "trial")) " planned, " (analysis.trials.measured) " measured, " (analysis.trials.failed) " failed" }
@@ -36,9 +32,25 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
             @if analysis.scenarios.iter().any(|s| !s.slos.is_empty()) {
                 div.card { h3 { "Service levels" } ul { @for s in &analysis.scenarios { (slos(page, s)) } } }
             }
+            div.card.findings {
+                h3 { "Findings" }
+                ul { @for finding in &findings(analysis) { (finding_item(finding)) } }
+            }
         }
     };
     Some((sentence::winners(&analysis.scenarios), body))
+}
+
+/// Sentences longer than this are folded: they list cells.
+const LONG: usize = 260;
+
+fn finding_item(finding: &str) -> Markup {
+    if finding.chars().count() <= LONG {
+        return html! { li { (finding) } };
+    }
+    let start: String = finding.chars().take(LONG / 2).collect();
+    let start = start.rsplit_once(' ').map_or(start.as_str(), |(words, _)| words);
+    html! { li { details { summary { (start) " …" } (finding) } } }
 }
 
 fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
@@ -46,7 +58,7 @@ fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
     html! {
         @for summary in view::slos(scenario) {
             li {
-                (mark(slo_mark(summary.holds()))) " " code { (summary.slo.assert) } " in "
+                (mark(slo_mark(summary.holds()))) " " code { (summary.slo.assert) } " holds in "
                 (summary.passed()) " of " (plural(summary.measured(), "cell"))
                 @if let Some(path) = path { span.where { " " (path) ":" (summary.slo.line) } }
                 @let broken: Vec<_> = summary.results.iter().filter(|r| r.holds == Some(false)).collect();

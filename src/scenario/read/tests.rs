@@ -1,0 +1,121 @@
+//! Tests of reading whole scenarios.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    scenario::{Comparison, Direction, LoadKind, OnTimeout, SloMetric},
+    units::Distribution,
+};
+
+const FULL: &str = include_str!("../../../tests/it/valid/full.toml");
+
+fn read_with(text: &str, overrides: &Overrides) -> Scenario {
+    from_text(Path::new("full.toml"), text, overrides).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn every_table_is_read() {
+    let scenario = read_with(FULL, &Overrides::default());
+    assert_eq!((scenario.name.as_str(), scenario.variants.len()), ("full", 6));
+    let variant = &scenario.variants[1];
+    assert_eq!(variant.run.rounds, 9);
+    assert_eq!(variant.run.duration, Duration::from_secs(5));
+    assert_eq!(variant.executors.names, ["tokio", "thread-pool", "sequential"]);
+    assert_eq!((variant.executors.baseline.as_str(), variant.executors.pool_size), ("thread-pool", 32));
+    assert_eq!((variant.executors.workers, variant.executors.stack_size), (Some(2), Some(64 * 1024)));
+    let step = &variant.tasks[0].steps[0];
+    assert_eq!((step.name.as_deref(), step.timeout), (Some("pause"), Some(Duration::from_millis(50))));
+    assert_eq!((step.on_timeout, step.spec.key()), (OnTimeout::Ignore, "sleep"));
+    let think = Duration::from_millis(3);
+    assert_eq!(variant.load.kind, LoadKind::Closed { concurrency: 1, think, tasks: None });
+    assert_eq!(scenario.claims[0].direction, Direction::AtLeast);
+    let slo = &scenario.slos[0];
+    assert_eq!(
+        (slo.subject.as_str(), slo.metric, slo.comparison),
+        ("request", SloMetric::Latency(0.99), Comparison::Below)
+    );
+    assert_eq!((slo.limit, slo.only[0].value.as_str()), (25e6, "8"));
+    assert!(FULL.lines().nth(slo.line - 1).unwrap().starts_with("assert"));
+}
+
+#[test]
+fn variants_come_in_file_order_with_their_values_filled_in() {
+    let scenario = read_with(FULL, &Overrides::default());
+    let shown = scenario.variants.iter().map(|variant| {
+        variant.params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>().join(",")
+    });
+    let expected = [
+        "concurrency=1,wait=1ms",
+        "concurrency=1,wait=exp(2ms)",
+        "concurrency=8,wait=1ms",
+        "concurrency=8,wait=exp(2ms)",
+        "concurrency=64,wait=1ms",
+        "concurrency=64,wait=exp(2ms)",
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    let least = |at: usize| scenario.variants[at].tasks[0].steps[0].spec.cost(&|_| None).least;
+    assert_eq!((least(0), least(1)), (Duration::from_millis(1), Distribution::Exp(Duration::from_millis(2)).least()));
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let text =
+        "schema = 1\nname = 'x'\n[tasks.a]\nsteps = [{ noop = {} }]\n[load.b]\ntask = 'a'\nbatch = { tasks = 1 }";
+    let variant = read_with(text, &Overrides::default()).variants.remove(0);
+    let seconds = |duration: Duration| duration.as_secs();
+    let run = &variant.run;
+    assert_eq!((run.rounds, seconds(run.warmup), seconds(run.duration), seconds(run.timeout)), (7, 1, 5, 60));
+    assert_eq!((run.seed, variant.executors.pool_size, variant.executors.names.len()), (42, 64, EXECUTORS.len()));
+    assert_eq!(variant.executors.baseline, "thread-pool");
+    assert_eq!((variant.params.len(), variant.load.kind), (0, LoadKind::Batch { tasks: 1, repeat: None }));
+}
+
+#[test]
+fn the_command_line_changes_parameters_and_settings() {
+    let overrides = Overrides {
+        params: vec![("wait".into(), "7ms".into())],
+        sweeps: vec![("times".into(), vec!["2".into(), "3".into()])],
+        rounds: Some(1),
+        executors: vec!["smol".into(), "tokio".into()],
+        ..Overrides::default()
+    };
+    let scenario = read_with(FULL, &overrides);
+    assert_eq!(scenario.variants.len(), 6);
+    let variant = &scenario.variants[1];
+    let values: Vec<_> = variant.params.iter().map(|param| param.value.as_str()).collect();
+    assert_eq!(values, ["1", "7ms", "3"]);
+    assert_eq!(variant.tasks[0].steps[0].spec.cost(&|_| None).least, Duration::from_millis(7));
+    assert_eq!((variant.run.rounds, variant.executors.baseline.as_str()), (1, "tokio"));
+    assert_eq!(variant.executors.names, ["tokio", "smol"]);
+}
+
+#[test]
+fn the_command_line_is_checked_too() {
+    let message = |overrides| match from_text(Path::new("full.toml"), FULL, &overrides) {
+        Err(error @ ScenarioError::Override { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let param = |name: &str| Overrides { params: vec![(name.into(), "1".into())], ..Overrides::default() };
+    assert!(message(param("concurency")).contains("unknown parameter `concurency`: did you mean `concurrency`?"));
+    let sweeps = vec![("concurrency".to_owned(), Vec::new())];
+    assert!(message(Overrides { sweeps, ..Overrides::default() }).contains("no values"));
+    let executors = vec!["tokyo".to_owned()];
+    assert!(message(Overrides { executors, ..Overrides::default() }).contains("did you mean `tokio`?"));
+    assert!(message(Overrides { rounds: Some(0), ..Overrides::default() }).contains("1 round"));
+}
+
+#[test]
+fn an_error_of_some_variants_names_the_first_of_them() {
+    let overrides =
+        Overrides { sweeps: vec![("concurrency".into(), vec!["8".into(), "0".into()])], ..Overrides::default() };
+    let error = from_text(Path::new("full.toml"), FULL, &overrides).unwrap_err().to_string();
+    assert!(error.contains("found 0 (with concurrency=0, wait=1ms)"), "{error}");
+    assert_eq!(error.matches("error: ").count(), 1, "{error}");
+}
+
+#[test]
+fn a_missing_file_says_so() {
+    let error = read(Path::new("no/such/file.toml"), &Overrides::default()).unwrap_err();
+    assert!(error.render(false).starts_with("error: cannot read no/such/file.toml: "), "{error}");
+}

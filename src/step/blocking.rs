@@ -1,0 +1,45 @@
+//! Where an operation's blocking part runs: on the executor's own thread, or where the executor puts such work.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{Diagnostics, Field, Node, choice_schema, read_choice},
+    runtime::Runtime,
+};
+
+/// The choice that operations offer as `blocking`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blocking {
+    /// On the thread that runs the task, which does nothing else meanwhile.
+    Inline,
+    /// On a thread of the executor's pool for blocking work; executors without a scheduler run it inline.
+    Offload,
+}
+
+const CHOICES: &[(&str, Blocking)] = &[("inline", Blocking::Inline), ("offload", Blocking::Offload)];
+
+impl Blocking {
+    /// Does the work there. It owns what it needs and hands it back, so that nothing is allocated for it here.
+    pub async fn run<R, T, W>(self, work: W) -> T
+    where
+        R: Runtime,
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        match self {
+            Self::Inline => work(),
+            Self::Offload => R::unblock(work).await,
+        }
+    }
+}
+
+impl Field for Blocking {
+    fn schema() -> serde_json::Value {
+        choice_schema(CHOICES)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, CHOICES, diagnostics)
+    }
+}

@@ -1,0 +1,136 @@
+//! What a kernel is, the table of all kernels, and how fast they are on this machine.
+
+use rand_xoshiro::{
+    SplitMix64,
+    rand_core::{Rng, SeedableRng},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{base64::Base64, json::Json, sha256::Sha256, sum_squares::SumSquares};
+use crate::{
+    clock,
+    config::{Diagnostics, Field, Node, choice_schema, read_choice},
+};
+
+/// A computation in a loop, with the buffers that it needs.
+pub trait Kernel: Send {
+    /// Does `iterations` iterations from the same beginning, and gives a result that depends on every one of them.
+    fn run(&mut self, iterations: u64) -> u64;
+}
+
+/// What is known of a kernel without running it.
+pub struct KernelInfo {
+    /// Its name in scenarios.
+    pub name: &'static str,
+    /// Time per iteration on an ordinary machine of 2024 in ns; only for estimates of how long a run takes.
+    pub nominal_ns: f64,
+    /// Makes its state.
+    pub make: fn() -> Box<dyn Kernel>,
+}
+
+/// All kernels. To add one: write its file, declare it in `mod.rs`, and name it here.
+static KERNELS: [KernelInfo; 4] = [
+    KernelInfo { name: "sum-squares", nominal_ns: 0.7, make: || Box::new(SumSquares) },
+    KernelInfo { name: "sha256", nominal_ns: 800.0, make: || Box::new(Sha256::new()) },
+    KernelInfo { name: "base64", nominal_ns: 1_300.0, make: || Box::new(Base64::new()) },
+    KernelInfo { name: "json", nominal_ns: 6_000.0, make: || Box::new(Json::new()) },
+];
+
+/// A kernel by name.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KernelName(pub &'static KernelInfo);
+
+fn choices() -> [(&'static str, KernelName); 4] {
+    KERNELS.each_ref().map(|info| (info.name, KernelName(info)))
+}
+
+impl std::fmt::Debug for KernelName {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.0.name)
+    }
+}
+
+impl TryFrom<String> for KernelName {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, String> {
+        KERNELS.iter().find(|info| info.name == name).map(Self).ok_or_else(|| format!("there is no kernel `{name}`"))
+    }
+}
+
+impl From<KernelName> for String {
+    fn from(kernel: KernelName) -> Self {
+        kernel.0.name.to_owned()
+    }
+}
+
+impl Field for KernelName {
+    fn schema() -> serde_json::Value {
+        choice_schema(&choices())
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, &choices(), diagnostics)
+    }
+}
+
+/// Length of one timed burst, in ns. Several of them take about 50 ms, and their median ignores a disturbed few.
+const BURST_NS: u64 = 5_000_000;
+const BURSTS: usize = 9;
+
+/// Iterations per second of a kernel on this thread now: the median of several bursts.
+pub fn iterations_per_second(info: &KernelInfo) -> f64 {
+    let mut kernel = (info.make)();
+    let mut time = |iterations: u64| {
+        let start = clock::now_ns();
+        std::hint::black_box(kernel.run(std::hint::black_box(iterations)));
+        (clock::now_ns() - start).max(1)
+    };
+    // Doubling warms caches and the clock frequency up on the way. A kernel that no compiler could make this fast
+    // stops at 2⁴⁰.
+    let mut iterations = 1;
+    while time(iterations) < BURST_NS && iterations < 1 << 40 {
+        iterations *= 2;
+    }
+    let mut bursts: Vec<u64> = (0..BURSTS).map(|_| time(iterations)).collect();
+    bursts.sort_unstable();
+    iterations as f64 * 1e9 / bursts[BURSTS / 2] as f64
+}
+
+/// Bytes that look random and are always the same.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SplitMix64::seed_from_u64(0x7265_6761_7474_6121).fill_bytes(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_the_same_again_and_depend_on_the_iterations() {
+        for info in &KERNELS {
+            let mut kernel = (info.make)();
+            let results: Vec<u64> = [0, 1, 2, 3, 50].into_iter().map(|iterations| kernel.run(iterations)).collect();
+            let again: Vec<u64> = [0, 1, 2, 3, 50].into_iter().map(|n| (info.make)().run(n)).collect();
+            assert_eq!(results, again, "{}", info.name);
+            for pair in results.windows(2) {
+                assert_ne!(pair[0], pair[1], "{}: {results:?}", info.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_stored_and_unknown_ones_refused() {
+        let stored: Vec<KernelName> = serde_json::from_str(r#"["json", "sha256"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&stored).unwrap(), r#"["json","sha256"]"#);
+        assert!(serde_json::from_str::<KernelName>("\"md5\"").is_err());
+    }
+
+    #[test]
+    fn speed_is_a_positive_number() {
+        let speed = iterations_per_second(&KERNELS[0]);
+        assert!(speed.is_finite() && speed > 1.0, "{speed}");
+    }
+}

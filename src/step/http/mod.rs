@@ -1,0 +1,326 @@
+//! `http`: an HTTP/1.1 request against the embedded server or one of the user's own, its answer checked.
+//!
+//! `mod` holds what a scenario says, [`exchange`] the connection, and [`expect`] what an answer must be.
+
+mod exchange;
+mod expect;
+
+use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Uri,
+    header::{HOST, HeaderName, HeaderValue},
+};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    exchange::Connection,
+    expect::{Allow, Expect, Expected},
+};
+use super::{
+    BuildError, Call, Cost, Done, Failure, Operation, Outcome, Site, Step, StepKind, TargetUse, template::Template,
+};
+use crate::{
+    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
+    draw,
+    runtime::Runtime,
+    target::{TargetSpec, http as target},
+    units::Size,
+};
+
+/// A request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Http {
+    target: Name,
+    method: Verb,
+    path: Template,
+    headers: BTreeMap<String, Template>,
+    body: Option<Template>,
+    body_size: Option<Size>,
+    connection: Keep,
+    expect: Expect,
+    allow: Allow,
+}
+
+/// A request's method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+const VERBS: &[(&str, Verb)] = &[
+    ("GET", Verb::Get),
+    ("HEAD", Verb::Head),
+    ("POST", Verb::Post),
+    ("PUT", Verb::Put),
+    ("PATCH", Verb::Patch),
+    ("DELETE", Verb::Delete),
+];
+
+/// How long a connection lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Keep {
+    /// Opened in preparation, kept by the slot.
+    Keep,
+    /// Opened and closed by every call.
+    PerCall,
+}
+
+const KEEPS: &[(&str, Keep)] = &[("keep", Keep::Keep), ("per-call", Keep::PerCall)];
+
+impl Field for Verb {
+    fn schema() -> serde_json::Value {
+        choice_schema(VERBS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, VERBS, diagnostics)
+    }
+}
+
+impl Field for Keep {
+    fn schema() -> serde_json::Value {
+        choice_schema(KEEPS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, KEEPS, diagnostics)
+    }
+}
+
+impl Verb {
+    fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Head => Method::HEAD,
+            Self::Post => Method::POST,
+            Self::Put => Method::PUT,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+        }
+    }
+}
+
+impl StepKind for Http {
+    const KEY: &'static str = "http";
+    const DOC: &'static str = "An HTTP/1.1 request whose answer is checked.";
+
+    fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
+        let target = op.required("target", "The HTTP target.");
+        let method = op.or("method", Verb::Get, "The method.");
+        let path = op.required("path", "The path and query; `${i}` is the task's index.");
+        let headers = op.or("headers", BTreeMap::new(), "More headers: name and value.");
+        let body = op.optional("body", "The request's body as text.");
+        let body_size = op.optional("body_size", "Or: a body of this many bytes.");
+        let connection = op.or(
+            "connection",
+            Keep::Keep,
+            "`keep`: opened in preparation and kept by the slot; `per-call`: opened and closed by every call.",
+        );
+        let expect = step.or("expect", Expect::default(), "What the answer must be; otherwise the trial fails.");
+        let allow = step.or("allow", Allow::default(), "What is counted as an error and does not fail the trial.");
+        if body.is_some() && body_size.is_some() {
+            op.reject("body_size", "`body` says what is sent already", Some("keep one of the two".into()));
+        }
+        check(op, path.as_ref(), &headers);
+        Some(Self { target: target?, method, path: path?, headers, body, body_size, connection, expect, allow })
+    }
+
+    fn targets(&self) -> Vec<TargetUse<'_>> {
+        vec![TargetUse { name: &self.target, kind: "http" }]
+    }
+
+    fn cancellable(&self) -> bool {
+        true
+    }
+
+    fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
+        match target(&self.target.text) {
+            Some(TargetSpec::Http(server)) if server.url.is_none() => {
+                Cost { least: server.delay.least(), mean: server.delay.mean() + NOMINAL, cpu: NOMINAL }
+            }
+            _ => Cost { mean: NOMINAL, cpu: NOMINAL, ..Cost::default() },
+        }
+    }
+
+    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
+        let endpoint = site.endpoint::<target::Endpoint>(&self.target.text)?;
+        let shared = Arc::new(Shared::new(self, endpoint, site.seed())?);
+        Ok(site.operation(move || Client::<R> {
+            shared: shared.clone(),
+            connection: None,
+            text: String::new(),
+            runtime: PhantomData,
+        }))
+    }
+}
+
+/// What a request costs the CPU, for estimates: about what hyper's client takes.
+const NOMINAL: std::time::Duration = std::time::Duration::from_micros(30);
+
+/// Reports a path that does not begin with a slash, and headers that are none.
+fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String, Template>) {
+    if path.is_some_and(|path| !path.text().starts_with('/')) {
+        op.reject("path", "a path begins with `/`", Some("the host is the target's".into()));
+    }
+    for (name, value) in headers {
+        if name.parse::<HeaderName>().is_err() {
+            op.reject("headers", format!("`{name}` is no name of a header"), None);
+        }
+        if ["host", "content-length", "transfer-encoding", "connection", target::ID_HEADER].contains(&name.as_str()) {
+            op.reject("headers", format!("`{name}` is set by Regatta"), Some("remove it".into()));
+        }
+        if HeaderValue::from_str(value.text()).is_err() {
+            op.reject("headers", format!("the value of `{name}` has characters that a header cannot have"), None);
+        }
+    }
+}
+
+/// What all slots share of a step: everything that does not change from call to call, made once.
+struct Shared {
+    spec: Http,
+    endpoint: Arc<target::Endpoint>,
+    seed: u64,
+    host: HeaderValue,
+    /// The path, where it is the same for every call.
+    uri: Option<Uri>,
+    headers: Vec<(HeaderName, Template)>,
+    body: Option<Bytes>,
+    expected: Expected,
+}
+
+impl Shared {
+    fn new(spec: &Http, endpoint: Arc<target::Endpoint>, seed: u64) -> Result<Self, BuildError> {
+        let bad = |what: &str| BuildError(format!("{what} of a request to target `{}`", spec.target.text));
+        let constant = spec.path.constant().map(|path| format!("{}{path}", endpoint.base).parse::<Uri>());
+        let headers: Result<Vec<_>, _> =
+            spec.headers.iter().map(|(name, value)| Ok((name.parse()?, value.clone()))).collect();
+        let generated = spec.body_size.map(|Size(bytes)| Bytes::from(target::body(bytes)));
+        let written = spec.body.as_ref().and_then(Template::constant).map(|text| Bytes::from(text.to_owned()));
+        Ok(Self {
+            host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
+            uri: constant.transpose().map_err(|_| bad("the path"))?,
+            headers: headers.map_err(|_: hyper::header::InvalidHeaderName| bad("a header"))?,
+            body: generated.or(written),
+            expected: Expected::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint),
+            spec: spec.clone(),
+            endpoint,
+            seed,
+        })
+    }
+
+    /// The id by which the embedded server draws its delay and status.
+    fn id(&self, call: &Call) -> u64 {
+        draw::mix(self.seed, call.key)
+    }
+
+    /// The request of one call, and the length of its body. `text` is room for templates.
+    fn request(&self, call: &Call, text: &mut String) -> Result<(Request<Full<Bytes>>, u64), String> {
+        let mut render = |template: &Template, place: u64| {
+            text.clear();
+            template.render(call, draw::mix(self.seed, place), text);
+            text.clone()
+        };
+        let uri = match &self.uri {
+            Some(uri) => uri.clone(),
+            None => {
+                let path = format!("{}{}", self.endpoint.base, render(&self.spec.path, 0));
+                path.parse().map_err(|_| format!("`{path}` is no path"))?
+            }
+        };
+        let body = match (&self.body, &self.spec.body) {
+            (Some(body), _) => body.clone(),
+            (None, Some(template)) => render(template, 1).into(),
+            (None, None) => Bytes::new(),
+        };
+        let sent = body.len() as u64;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = self.spec.method.method();
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        if self.endpoint.embedded.is_some() {
+            headers.insert(HeaderName::from_static(target::ID_HEADER), HeaderValue::from(self.id(call)));
+        }
+        for (place, (name, value)) in self.headers.iter().enumerate() {
+            let value = render(value, place as u64 + 2);
+            headers.insert(name, HeaderValue::from_str(&value).map_err(|_| format!("`{value}` is no header"))?);
+        }
+        Ok((request, sent))
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "{} http://{}{}{}",
+            self.spec.method.method(),
+            self.endpoint.host,
+            self.endpoint.base,
+            self.spec.path.text()
+        )
+    }
+}
+
+/// A slot's client.
+struct Client<R: Runtime> {
+    shared: Arc<Shared>,
+    connection: Option<Connection<R>>,
+    text: String,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R: Runtime> Operation for Client<R> {
+    async fn prepare(&mut self) -> Outcome {
+        if let Some(reason) = self.shared.expected.contradiction() {
+            return Err(Failure::Wrong(reason));
+        }
+        if self.shared.spec.connection == Keep::Keep {
+            let opened = Connection::open(self.shared.endpoint.address).await;
+            self.connection = Some(opened.map_err(|why| Failure::Wrong(self.lost(&why)))?);
+        }
+        Ok(Done::default())
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let shared = self.shared.clone();
+        let wrong = |reason: String| Failure::Wrong(format!("{}: {reason}", shared.words()));
+        let (request, sent) = shared.request(&call, &mut self.text).map_err(wrong)?;
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => match Connection::open(shared.endpoint.address).await {
+                Ok(connection) => connection,
+                Err(why) => return self.failed(&why),
+            },
+        };
+        let answer = match connection.exchange(request).await {
+            Ok(answer) => answer,
+            Err(why) => return self.failed(&why),
+        };
+        if shared.spec.connection == Keep::Keep && connection.is_open() {
+            self.connection = Some(connection);
+        }
+        let errors = shared.expected.judge(&answer, shared.id(&call)).map_err(wrong)?;
+        Ok(Done { received: answer.bytes, sent, errors: u64::from(errors), timeouts: 0 })
+    }
+}
+
+impl<R: Runtime> Client<R> {
+    fn lost(&self, why: &exchange::Lost) -> String {
+        format!("{}: {why}; is the server still running, and does it keep connections open?", self.shared.words())
+    }
+
+    fn failed(&self, why: &exchange::Lost) -> Outcome {
+        if self.shared.spec.allow.errors {
+            return Ok(Done { errors: 1, ..Done::default() });
+        }
+        Err(Failure::Wrong(self.lost(why)))
+    }
+}
