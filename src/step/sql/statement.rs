@@ -86,7 +86,8 @@ pub(super) fn check(query: &str, key: &'static str, fields: &mut Fields<'_>) -> 
     let upper = query.to_ascii_uppercase();
     match words(&upper).next() {
         None => {
-            fields.reject(key, "this is no statement", Some("for example: SELECT name FROM items WHERE id = ?".into()))
+            let help = "for example: SELECT name FROM items WHERE id = ?".to_owned();
+            fields.reject(key, "this is no statement", Some(help));
         }
         Some(word) if TRANSACTION_WORDS.contains(&word) => {
             let help = "write transaction = [{ query = \"…\" }, …]: it is begun and committed for you".to_owned();

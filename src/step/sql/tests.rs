@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     clock,
-    runtime::Sequential,
+    runtime::{self, Visitor},
     step::{
-        Call, Done, Operation,
+        Call, Done,
         exec::{Reusable, Work as Order},
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
@@ -138,7 +138,10 @@ fn a_transaction_that_fails_leaves_nothing() {
         );
         everywhere(&step, 2, |bench, ran, place| {
             let wrong = ran.wrong().unwrap();
-            assert!(wrong.contains("UNIQUE constraint") || wrong.contains("expected 1 rows, changed 0"), "{wrong}");
+            assert!(
+                wrong.contains("UNIQUE constraint") || wrong.contains("rows changed: expected 1, found 0"),
+                "{wrong}"
+            );
             // Both calls failed in the same way: the first one left neither a row nor an open transaction.
             assert_eq!(ran.outcomes[0], ran.outcomes[1], "{place}");
             assert_eq!(bench.logged(), 0, "{place}");
@@ -182,7 +185,7 @@ fn another_number_of_rows_is_wrong() {
     everywhere(&step, 1, |_, ran, place| {
         let wrong = ran.wrong().unwrap();
         assert!(wrong.contains("task main, step sql: query `SELECT name, price FROM items WHERE id = ?`"), "{wrong}");
-        assert!(wrong.contains("expected 2 rows, returned 1"), "{place}: {wrong}");
+        assert!(wrong.contains("rows returned: expected 2, found 1"), "{place}: {wrong}");
     });
 }
 
@@ -243,7 +246,7 @@ fn a_constant_query_must_go_on_as_it_began() {
     reader.learn().unwrap();
     assert_eq!(reader.run().unwrap().received, 80);
     session(&bench, "DELETE FROM items WHERE id = 3", Expected::Unknown).unwrap().run().unwrap();
-    assert!(reader.run().unwrap_err().ends_with("expected 10 rows, returned 9"));
+    assert!(reader.run().unwrap_err().ends_with("rows returned: expected 10, found 9"));
 }
 
 #[test]
@@ -265,6 +268,22 @@ fn a_statement_without_a_known_effect_spoils_no_proof() {
     assert_eq!(bench.started.report().unwrap().proof, []);
 }
 
+/// A step of one statement, for an executor known by name.
+struct Build {
+    database: Arc<Database>,
+    work: Arc<Work>,
+}
+
+impl Visitor for Build {
+    type Output = Box<dyn Step>;
+
+    fn visit<R: Runtime>(self) -> Self::Output {
+        let Self { database, work } = self;
+        let way = Way::<R> { database, work, trips: 1, seed: 1, blocking: Blocking::Offload, runtime: PhantomData };
+        Box::new(Reusable::new(None, move || Calls::new(way.clone())))
+    }
+}
+
 #[test]
 fn a_call_after_a_cancelled_one_opens_a_new_connection() {
     let mut bench = Bench::new();
@@ -277,9 +296,7 @@ fn a_call_after_a_cancelled_one_opens_a_new_connection() {
         expected: vec![Expected::known(1)],
         transaction: false,
     });
-    let way =
-        Way::<Sequential> { database, work, trips: 1, seed: 1, blocking: Blocking::Offload, runtime: PhantomData };
-    let mut step = Reusable::new(None, move || Calls::new(way.clone()));
+    let mut step = runtime::dispatch("sequential", Build { database, work }).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     for order in [Order::Prepare, Order::Run(Call::default())] {
         step.start(order);
@@ -353,7 +370,7 @@ fn mistakes_are_named_where_they_stand() {
         ("{ sql = { target = 'db', query = 'SELECT ?', args = [true] } }", "true", "expected a number or text"),
         ("{ sql = { target = 'db', query = 'SELECT ?', args = ['${k}'] } }", "'${k}'", "unknown name"),
         ("{ sql = { target = 'db', query = 'SELECT 1', blocking = 'of' } }", "'of'", "unknown choice"),
-        ("{ sql = { target = 'db', transaction = [{ qury = 'x' }] } }", "{ qury = 'x' }", "missing key `query`"),
+        ("{ sql = { target = 'db', transaction = [{ qury = 'x' }] } }", "qury", "unknown key `qury`"),
         ("{ sql = { target = 'db', transaction = [] } }", "[]", "a transaction needs at least one statement"),
         (
             "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1' }], args = [1] } }",
