@@ -27,6 +27,11 @@ const TRANSFER: &str = "{ sql = { target = 'db', transaction = [\
     { query = 'UPDATE items SET price = price + 1 WHERE id = ?', args = ['${uniform(1,100)}'] }, \
     { query = 'INSERT INTO log(task, value) VALUES (?, 1)', args = ['${i}'] }] }, expect = { rows = [1, 1, 1] } }";
 
+/// Reads before it writes: only a transaction that has the lock from the beginning can always go on to write.
+const READ_AND_WRITE: &str = "{ sql = { target = 'db', transaction = [\
+    { query = 'SELECT price FROM items WHERE id = 1' }, { query = 'INSERT INTO log(task) VALUES (?)', args = ['${i}'] }\
+    ] }, expect = { rows = [1, 1] } }";
+
 /// A database of 100 items.
 struct Bench {
     started: Box<dyn Started>,
@@ -152,7 +157,7 @@ fn a_transaction_that_fails_leaves_nothing() {
 #[test]
 fn eight_writers_at_once_lose_nothing() {
     for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
-        for step in [INSERT.to_owned(), inline(INSERT), TRANSFER.to_owned(), inline(TRANSFER)] {
+        for step in [INSERT, TRANSFER, READ_AND_WRITE].into_iter().flat_map(|step| [step.to_owned(), inline(step)]) {
             let mut bench = Bench::new();
             let ran = bench.rig(&[&step]).slots(8).run(executor, 25);
             assert_eq!((ran.wrong(), bench.logged()), (None, 200), "{executor}: {step}");
@@ -193,6 +198,7 @@ fn another_number_of_rows_is_wrong() {
 fn what_sqlite_does_not_understand_fails_in_preparation() {
     for (query, args, reason) in [
         ("SELECT * FROM itms", "[]", "no such table: itms"),
+        ("SELECT nam FROM items", "[]", "no such column: nam (at byte 7 of the query)"),
         ("SELEC 1", "[]", "syntax error"),
         ("SELECT 1; SELECT 2", "[]", "Multiple statements"),
         ("SELECT ?, ?", "[1]", "it has 2 `?`, and `args` has 1 values"),
@@ -247,6 +253,16 @@ fn a_constant_query_must_go_on_as_it_began() {
     assert_eq!(reader.run().unwrap().received, 80);
     session(&bench, "DELETE FROM items WHERE id = 3", Expected::Unknown).unwrap().run().unwrap();
     assert!(reader.run().unwrap_err().ends_with("rows returned: expected 10, found 9"));
+}
+
+#[test]
+fn what_varies_by_itself_is_not_learned() {
+    let constant = |query: &str, args: Vec<Arg>| Statement { query: query.into(), args }.is_constant();
+    assert!(constant("SELECT * FROM items WHERE id < ?", vec![Arg::Integer(5)]));
+    assert!(!constant("SELECT * FROM items WHERE id < ?", vec![Arg::Text("${i}".to_owned().try_into().unwrap())]));
+    assert!(!constant("SELECT * FROM items WHERE random() > 0", Vec::new()));
+    assert!(!constant("SELECT 1 WHERE current_timestamp > '2030'", Vec::new()));
+    assert!(!constant("DELETE FROM items", Vec::new()));
 }
 
 #[test]
