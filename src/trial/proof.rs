@@ -138,3 +138,69 @@ fn numbered_steps(plan: &TrialPlan) -> impl Iterator<Item = (String, &StepPlan)>
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{measure::Histo, runtime::Setup, scenario::Load};
+
+    /// A plan without steps: one batch of one task, run once.
+    fn plan() -> TrialPlan {
+        let kind = LoadKind::Batch { tasks: 1, repeat: Some(1) };
+        TrialPlan {
+            regatta_trial: super::super::wire::VERSION,
+            cell: "s::sequential".into(),
+            round: 1,
+            executor: "sequential".into(),
+            setup: Setup { workers: 1, pool_size: 1, stack_size: None },
+            executor_cpus: Vec::new(),
+            target_cpus: Vec::new(),
+            seed: 1,
+            targets: Vec::new(),
+            tasks: Vec::new(),
+            load: Load { name: "load".into(), task: "task".to_owned().into(), kind },
+            warmup: Duration::ZERO,
+            duration: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            least_task_ns: 0,
+            per_task: Vec::new(),
+            parent: None,
+        }
+    }
+
+    /// The proof of a trial that went well, but for what its target reports.
+    fn checked(report: TargetReport) -> Result<Vec<ProofLine>, String> {
+        let outcome = load::Outcome {
+            makespans_ns: vec![1],
+            window_ns: 1,
+            completed: 1,
+            total_tasks: 1,
+            per_client: None,
+            edges: ((), ()),
+        };
+        let mut latency = Histo::new();
+        latency.0.record(1).unwrap();
+        let recorded = Stream { count: 1, latency, ..Stream::default() };
+        let (plan, reports) = (plan(), [report]);
+        let evidence = Evidence {
+            plan: &plan,
+            outcome: &outcome,
+            slots: 1,
+            tasks_run: 1,
+            recorded,
+            tallies: &[],
+            reports: &reports,
+        };
+        check(&evidence)
+    }
+
+    #[test]
+    fn what_a_target_checked_by_itself_is_part_of_the_proof() {
+        let line = |found: &str| ProofLine { what: "rows".into(), expected: "3".into(), found: found.into() };
+        let report = |found| TargetReport { name: "db".into(), proof: vec![line(found)], ..TargetReport::default() };
+        assert!(checked(report("3")).unwrap().contains(&line("3")));
+        assert_eq!(checked(report("2")).unwrap_err(), "wrong result: rows: expected 3, found 2");
+    }
+}
