@@ -7,6 +7,7 @@ mod blocking;
 mod choice;
 mod cpu;
 mod exec;
+mod file;
 mod http;
 mod limited;
 mod noop;
@@ -34,6 +35,7 @@ spec::steps! {
     Http => http::Http,
     Sleep => sleep::Sleep,
     Cpu => cpu::Cpu,
+    File => file::File,
     Noop => noop::Noop,
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,

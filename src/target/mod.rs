@@ -3,6 +3,7 @@
 //! A target is described in the scenario, started before the trial that needs it, asked for its own counts
 //! afterwards, and stopped with the trial.
 
+pub mod directory;
 pub mod http;
 mod spec;
 pub mod sql;
@@ -11,5 +12,6 @@ pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetEr
 
 spec::targets! {
     Http => http::Http,
+    Directory => directory::Directory,
     Sql => sql::Sql,
 }

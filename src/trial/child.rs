@@ -156,6 +156,7 @@ impl Visitor for Race<'_> {
             outcome: &outcome,
             slots: slots.len() as u64,
             tasks_run: slots.iter().map(Slot::tasks_run).sum(),
+            timeouts: slots.iter().map(Slot::timeouts).sum(),
             recorded: recorders.task(),
             tallies: &tallies,
             reports: &reports,
