@@ -60,13 +60,16 @@ impl CliError {
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Scenario(ScenarioError::Override { .. }) | Self::Usage(_) => Exit::Usage,
-            Self::Scenario(_) | Self::Scenarios(..) | Self::Input { .. } | Self::BadData { .. } => Exit::BadData,
-            Self::Store(StoreError::Create { .. } | StoreError::Write { .. }) => Exit::CannotWrite,
-            Self::Store(StoreError::Exists { .. } | StoreError::Locked { .. }) => Exit::Usage,
-            Self::Store(_) => Exit::BadData,
+            Self::Scenario(ScenarioError::Override { .. })
+            | Self::Usage(_)
+            | Self::Store(StoreError::Exists { .. } | StoreError::Locked { .. }) => Exit::Usage,
+            Self::Store(StoreError::Create { .. } | StoreError::Write { .. }) | Self::Output { .. } => {
+                Exit::CannotWrite
+            }
+            Self::Scenario(_) | Self::Scenarios(..) | Self::Store(_) | Self::Input { .. } | Self::BadData { .. } => {
+                Exit::BadData
+            }
             Self::NothingMatched(_) => Exit::NothingMatched,
-            Self::Output { .. } => Exit::CannotWrite,
             Self::System { .. } => Exit::Incomplete,
         }
     }

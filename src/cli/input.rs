@@ -116,7 +116,9 @@ impl Selection {
         }
         if errors.len() > 1 {
             let count = errors.len();
-            errors.iter().for_each(|error| terminal.error(error));
+            for error in &errors {
+                terminal.error(error);
+            }
             return Err(CliError::Scenarios(count, files.len()));
         }
         if let Some(error) = errors.pop() {

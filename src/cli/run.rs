@@ -74,7 +74,9 @@ impl Run {
         let started_ms = clock::unix_ms();
         let folder = self.out.clone().unwrap_or_else(|| folder(&scenarios, started_ms));
         let warnings = environment::warnings();
-        warnings.iter().for_each(|warning| terminal.warn(warning));
+        for warning in &warnings {
+            terminal.warn(warning);
+        }
         let header = Header {
             regatta_run: store::VERSION,
             run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),

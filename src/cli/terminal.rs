@@ -21,6 +21,7 @@ pub(super) enum Color {
 }
 
 /// The two streams and what may be printed on them.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of the command line")]
 pub(super) struct Terminal {
     /// Whether standard output is coloured.
     pub color: bool,
@@ -46,6 +47,7 @@ impl Terminal {
     }
 
     /// Prints a result.
+    #[expect(clippy::unused_self, reason = "whoever prints needs the terminal in hand, as with notes and warnings")]
     pub(super) fn result(&self, text: &str) -> Result<(), CliError> {
         let text = text.trim_end_matches('\n');
         let mut out = io::stdout().lock();
@@ -59,7 +61,7 @@ impl Terminal {
     /// Says something on the way, unless quiet.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {
-            self.to_stderr(text);
+            to_stderr(text);
         }
     }
 
@@ -72,7 +74,7 @@ impl Terminal {
     /// Prints an error and what caused it.
     pub(super) fn error(&self, error: &CliError) {
         if let CliError::Scenario(error) = error {
-            self.to_stderr(error.render(self.error_color).trim_end());
+            to_stderr(error.render(self.error_color).trim_end());
             return;
         }
         let word = if self.error_color { "\x1b[31;1merror\x1b[0m" } else { "error" };
@@ -86,13 +88,13 @@ impl Terminal {
             }
             cause = next.source();
         }
-        self.to_stderr(&text);
+        to_stderr(&text);
     }
+}
 
-    fn to_stderr(&self, text: &str) {
-        // There is nobody left to tell if standard error is closed.
-        let _ = writeln!(io::stderr(), "{text}");
-    }
+fn to_stderr(text: &str) {
+    // There is nobody left to tell if standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether it is a terminal.

@@ -56,6 +56,8 @@ pub struct Slot {
     polls: Arc<AtomicU64>,
     /// Tasks run.
     pub(super) ran: u64,
+    /// Time-outs that the scenario allows.
+    timeouts: u64,
     /// Tasks completed inside the window given by `count_until`.
     pub(super) completed: u64,
     /// Completions at or after `.0` and before `.1` are counted.
@@ -96,6 +98,7 @@ impl Slot {
             seed,
             polls: Arc::default(),
             ran: 0,
+            timeouts: 0,
             completed: 0,
             window: (0, u64::MAX),
             last_ns: 0,
@@ -114,8 +117,9 @@ impl Slot {
             self.completed += 1;
         }
         self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&outcome));
-        if let Err(Failure::Wrong(reason)) = outcome {
-            self.shared.fail(task, reason);
+        match outcome {
+            Ok(done) | Err(Failure::Skipped(done)) => self.timeouts += done.timeouts,
+            Err(Failure::Wrong(reason)) => self.shared.fail(task, reason),
         }
         completed_ns
     }
@@ -133,6 +137,11 @@ impl Slot {
     /// Tasks that this slot has run, in the whole life of the process.
     pub fn tasks_run(&self) -> u64 {
         self.ran
+    }
+
+    /// Time-outs in this slot, in the whole life of the process.
+    pub fn timeouts(&self) -> u64 {
+        self.timeouts
     }
 
     /// Notes how many tasks a client has completed that ends here.

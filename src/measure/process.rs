@@ -72,7 +72,7 @@ pub fn resident_memory_bytes() -> u64 {
 ///
 /// The first number of schedstat of each thread is its run time in ns, finer than the ticks of `stat`.
 pub fn cpu_ns_of(pid: u32) -> Option<u64> {
-    let tasks = Process::new(pid as i32).ok()?.tasks().ok()?;
+    let tasks = Process::new(i32::try_from(pid).ok()?).ok()?.tasks().ok()?;
     let times = tasks.flatten().filter_map(|task| Some(task.schedstat().ok()?.sum_exec_runtime));
     Some(times.sum())
 }

@@ -6,7 +6,7 @@ use super::Estimate;
 use crate::{
     draw,
     limits::Limits,
-    runtime::{self, ExecutorInfo, Setup},
+    runtime::{self, ExecutorInfo, Setup, Style},
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::Times,
     store::{Absent, StoredCell},
@@ -59,7 +59,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     };
     let name = cell_name(&scenario.name, executor.name, &variant.params);
     let slots = slots(executor, &variant.load.kind, setup.pool_size);
-    let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, !executor.serial);
+    let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, executor.style != Style::Serial);
     let estimate = Estimate::new(&variant.load.kind, cost, slots, cpus, variant.run.warmup, variant.run.duration);
     let (load, load_words, tasks) = load_words(&variant.load.kind);
     let trial = TrialPlan {
@@ -85,7 +85,11 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         name,
         scenario: scenario.name.clone(),
         executor: executor.name.into(),
-        label: if executor.pooled { format!("{}({})", executor.name, setup.pool_size) } else { executor.name.into() },
+        label: if executor.style == Style::Pool {
+            format!("{}({})", executor.name, setup.pool_size)
+        } else {
+            executor.name.into()
+        },
         params: variant.params.clone(),
         task: variant.load.task.text.clone(),
         load: load.into(),
@@ -128,12 +132,10 @@ fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
 
 fn slots(executor: &ExecutorInfo, load: &LoadKind, pool_size: usize) -> u64 {
     let concurrency = concurrency(load);
-    if executor.serial {
-        1
-    } else if executor.pooled {
-        concurrency.min(pool_size as u64)
-    } else {
-        concurrency
+    match executor.style {
+        Style::Serial => 1,
+        Style::Pool => concurrency.min(pool_size as u64),
+        Style::ThreadPerTask | Style::Workers | Style::OneWorker => concurrency,
     }
 }
 
@@ -187,12 +189,11 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
         });
         at.times * counts.sum::<f64>()
     };
-    let threads = if executor.thread_per_task {
-        (slots as f64 * (1.0 + reached.iter().map(at_once).sum::<f64>())) as u64
-    } else if executor.pooled {
-        variant.executors.pool_size as u64
-    } else {
-        variant.executors.workers.unwrap_or(1) as u64
+    let threads = match executor.style {
+        Style::Serial | Style::OneWorker => 1,
+        Style::ThreadPerTask => (slots as f64 * (1.0 + reached.iter().map(at_once).sum::<f64>())) as u64,
+        Style::Pool => variant.executors.pool_size as u64,
+        Style::Workers => variant.executors.workers.unwrap_or(1) as u64,
     };
     // Each step that acts on a server keeps a connection of its own per slot.
     let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");

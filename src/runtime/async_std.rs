@@ -15,7 +15,7 @@ use std::{
 
 use async_std::{net::TcpStream, task::JoinHandle};
 
-use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, futures_stream::FuturesStream};
+use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style, futures_stream::FuturesStream};
 
 /// async-std's global executor.
 #[derive(Clone)]
@@ -54,8 +54,7 @@ impl Runtime for AsyncStd {
     const INFO: ExecutorInfo = ExecutorInfo {
         name: "async-std",
         doc: "async-std, discontinued upstream (RUSTSEC-2025-0052).",
-        scheduled: true,
-        ..ExecutorInfo::PATTERN
+        style: Style::Workers,
     };
 
     type Conn = FuturesStream<TcpStream>;

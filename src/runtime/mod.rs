@@ -20,7 +20,7 @@ mod tokio_current_thread;
 mod tokio_parts;
 
 pub use queue::{Queue, Ticket};
-pub use spec::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Visitor};
+pub use spec::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style, Visitor};
 
 spec::executors! {
     sequential::Sequential,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup,
+    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
     blocking::{self, BlockingStream},
 };
 
@@ -17,12 +17,8 @@ use super::{
 pub struct Sequential;
 
 impl Runtime for Sequential {
-    const INFO: ExecutorInfo = ExecutorInfo {
-        name: "sequential",
-        doc: "One thread, one task after another.",
-        serial: true,
-        ..ExecutorInfo::PATTERN
-    };
+    const INFO: ExecutorInfo =
+        ExecutorInfo { name: "sequential", doc: "One thread, one task after another.", style: Style::Serial };
 
     type Conn = BlockingStream;
     type Join<T: Send + 'static> = Ready<T>;

@@ -15,7 +15,7 @@ use std::{
 use async_executor::{Executor, Task};
 use async_io::{Async, Timer};
 
-use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, futures_stream::FuturesStream};
+use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style, futures_stream::FuturesStream};
 
 /// smol with a number of worker threads.
 #[derive(Clone)]
@@ -30,8 +30,7 @@ impl Runtime for Smol {
     const INFO: ExecutorInfo = ExecutorInfo {
         name: "smol",
         doc: "smol's executor, with as many threads as the others get.",
-        scheduled: true,
-        ..ExecutorInfo::PATTERN
+        style: Style::Workers,
     };
 
     type Conn = FuturesStream<Async<TcpStream>>;

@@ -13,20 +13,23 @@ pub struct ExecutorInfo {
     pub name: &'static str,
     /// What it is, in one sentence.
     pub doc: &'static str,
-    /// Whether at most one task runs at a time.
-    pub serial: bool,
-    /// Whether each task or client is an OS thread of its own, so that the limits on threads apply.
-    pub thread_per_task: bool,
-    /// Whether it has a fixed number of threads for tasks, which its label shows.
-    pub pooled: bool,
-    /// Whether `workers` sets its number of scheduler threads.
-    pub scheduled: bool,
+    /// Who runs its tasks.
+    pub style: Style,
 }
 
-impl ExecutorInfo {
-    /// The pattern that each entry of the table overrides.
-    pub const PATTERN: Self =
-        Self { name: "", doc: "", serial: false, thread_per_task: false, pooled: false, scheduled: false };
+/// Who runs an executor's tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// One thread, one task at a time.
+    Serial,
+    /// An OS thread for each task or client, so that the limits on threads apply.
+    ThreadPerTask,
+    /// A fixed number of threads, each with one task at a time; the number is in the executor's label.
+    Pool,
+    /// Scheduler threads, whose number is `workers`.
+    Workers,
+    /// A scheduler on one thread, whatever `workers` says.
+    OneWorker,
 }
 
 /// How an executor is set up: the same for all of them, as far as it applies.

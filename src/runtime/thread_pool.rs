@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Queue, Runtime, Setup,
+    Elapsed, ExecutorInfo, Facts, Queue, Runtime, Setup, Style,
     blocking::{self, BlockingStream},
     queue::{Found, Job},
     threads::DEFAULT_STACK,
@@ -98,13 +98,11 @@ where
     fn poll_output(&self, waker: &Waker) -> Poll<std::thread::Result<F::Output>> {
         self.run();
         let mut state = self.lock();
-        match std::mem::replace(&mut *state, JobState::Taken) {
-            JobState::Done(output) => Poll::Ready(output),
-            _ => {
-                *state = JobState::Running(Some(waker.clone()));
-                Poll::Pending
-            }
+        if let JobState::Done(output) = std::mem::replace(&mut *state, JobState::Taken) {
+            return Poll::Ready(output);
         }
+        *state = JobState::Running(Some(waker.clone()));
+        Poll::Pending
     }
 
     fn give_up(&self) {
@@ -142,8 +140,7 @@ impl Runtime for ThreadPool {
     const INFO: ExecutorInfo = ExecutorInfo {
         name: "thread-pool",
         doc: "A fixed number of OS threads and one first-in-first-out queue.",
-        pooled: true,
-        ..ExecutorInfo::PATTERN
+        style: Style::Pool,
     };
 
     type Conn = BlockingStream;

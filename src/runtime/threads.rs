@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup,
+    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
     blocking::{self, BlockingStream},
 };
 
@@ -47,12 +47,8 @@ impl<T> Future for Joining<T> {
 }
 
 impl Runtime for Threads {
-    const INFO: ExecutorInfo = ExecutorInfo {
-        name: "threads",
-        doc: "One OS thread per task or client.",
-        thread_per_task: true,
-        ..ExecutorInfo::PATTERN
-    };
+    const INFO: ExecutorInfo =
+        ExecutorInfo { name: "threads", doc: "One OS thread per task or client.", style: Style::ThreadPerTask };
 
     type Conn = BlockingStream;
     type Join<T: Send + 'static> = Joining<T>;

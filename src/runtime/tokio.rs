@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup,
+    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
     tokio_parts::{self, Stream, TokioJoin},
 };
 
@@ -15,12 +15,8 @@ pub struct Tokio {
 }
 
 impl Runtime for Tokio {
-    const INFO: ExecutorInfo = ExecutorInfo {
-        name: "tokio",
-        doc: "tokio's multi-thread scheduler.",
-        scheduled: true,
-        ..ExecutorInfo::PATTERN
-    };
+    const INFO: ExecutorInfo =
+        ExecutorInfo { name: "tokio", doc: "tokio's multi-thread scheduler.", style: Style::Workers };
 
     type Conn = Stream;
     type Join<T: Send + 'static> = TokioJoin<T>;

@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup,
+    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
     tokio_parts::{self, Stream, TokioJoin},
 };
 
@@ -16,7 +16,7 @@ pub struct TokioCurrentThread {
 
 impl Runtime for TokioCurrentThread {
     const INFO: ExecutorInfo =
-        ExecutorInfo { name: "tokio-current-thread", doc: "tokio on a single thread.", ..ExecutorInfo::PATTERN };
+        ExecutorInfo { name: "tokio-current-thread", doc: "tokio on a single thread.", style: Style::OneWorker };
 
     type Conn = Stream;
     type Join<T: Send + 'static> = TokioJoin<T>;

@@ -244,9 +244,24 @@ impl<O: Operation, F: Fn() -> O + Send> Step for Reusable<O, F> {
     fn cancel(&mut self) {
         if self.idle.is_none() {
             self.running = ReusableBoxFuture::new(std::future::pending());
-            if let Some(tally) = self.tally.as_ref().filter(|_| self.measured) {
-                bump(&tally.cancelled, 1);
-            }
+            self.count_cancelled();
+        }
+    }
+}
+
+impl<O: Operation, F: Fn() -> O + Send> Reusable<O, F> {
+    fn count_cancelled(&mut self) {
+        if let Some(tally) = self.tally.as_ref().filter(|_| std::mem::take(&mut self.measured)) {
+            bump(&tally.cancelled, 1);
+        }
+    }
+}
+
+impl<O: Operation, F: Fn() -> O + Send> Drop for Reusable<O, F> {
+    /// A task that is given up takes its steps with it, without having cancelled them.
+    fn drop(&mut self) {
+        if self.idle.is_none() {
+            self.count_cancelled();
         }
     }
 }

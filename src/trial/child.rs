@@ -23,7 +23,7 @@ use crate::{
     measure::{self, Measurements, ProcessSample, Recorders, TargetReport},
     runtime::{self, Runtime, Visitor},
     scenario::LoadKind,
-    step::{BuildError, Task, Trial},
+    step::{BuildError, Ledger, Task, Trial},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
 };
@@ -156,6 +156,7 @@ impl Visitor for Race<'_> {
             outcome: &outcome,
             slots: slots.len() as u64,
             tasks_run: slots.iter().map(Slot::tasks_run).sum(),
+            timeouts: slots.iter().map(Slot::timeouts).sum(),
             recorded: recorders.task(),
             tallies: &tallies,
             reports: &reports,
@@ -199,7 +200,7 @@ impl Race<'_> {
             tasks: self.plan.tasks.clone(),
             endpoints: named.zip(self.targets.iter().map(|target| target.endpoint())).collect(),
             recorders: recorders.clone(),
-            ledger: Default::default(),
+            ledger: Ledger::default(),
         }
     }
 }

@@ -144,7 +144,7 @@ struct Group(Child);
 
 impl Group {
     fn kill(&mut self) {
-        if let Some(group) = Pid::from_raw(self.0.id() as i32) {
+        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
             // An error means that the group has already ended.
             let _ = kill_process_group(group, Signal::KILL);
         }

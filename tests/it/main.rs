@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may panic")]
 
 mod broken;
+mod race;
 mod schema;

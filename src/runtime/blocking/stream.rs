@@ -34,9 +34,9 @@ impl BlockingStream {
         Ok(Self { socket, read_limit: None, write_limit: None })
     }
 
-    /// Sets the socket's read limit, only if it changes: limits are whole milliseconds, as the kernel keeps them.
+    /// Sets the socket's read limit, only if it changes.
     fn limit_reads(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        if self.read_limit != limit {
+        if !is_near(self.read_limit, limit) {
             self.socket.set_read_timeout(limit)?;
             self.read_limit = limit;
         }
@@ -44,7 +44,7 @@ impl BlockingStream {
     }
 
     fn limit_writes(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        if self.write_limit != limit {
+        if !is_near(self.write_limit, limit) {
             self.socket.set_write_timeout(limit)?;
             self.write_limit = limit;
         }
@@ -73,6 +73,15 @@ impl BlockingStream {
                 result => return Poll::Ready(result),
             }
         }
+    }
+}
+
+/// Whether a limit that is set serves for another one: a call with an unchanged time-out must not cost a system
+/// call only because a moment has passed since. The time-out then fires at most a fiftieth late.
+fn is_near(set: Option<Duration>, wanted: Option<Duration>) -> bool {
+    match (set, wanted) {
+        (Some(set), Some(wanted)) => set.abs_diff(wanted) <= wanted / 50 + Duration::from_millis(1),
+        (set, wanted) => set == wanted,
     }
 }
 
@@ -124,5 +133,18 @@ impl Write for BlockingStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.socket.shutdown(Shutdown::Write))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_set_again_only_when_it_changes() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        assert!(is_near(None, None) && is_near(ms(100), ms(99)) && is_near(ms(100), ms(103)));
+        assert!(!is_near(None, ms(100)) && !is_near(ms(100), None));
+        assert!(!is_near(ms(100), ms(50)) && !is_near(ms(100), ms(104)));
     }
 }

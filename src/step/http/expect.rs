@@ -166,7 +166,11 @@ fn contradiction(expect: &Expect, body: &[u8]) -> Option<String> {
         return Some(format!("`expect.bytes` is {bytes}, and the target's `body` has {} bytes", body.len()));
     }
     let sha256 = expect.sha256.as_ref()?;
-    let found: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut found = String::new();
+    for byte in Sha256::digest(body) {
+        // Writing to a String cannot fail.
+        let _ = write!(found, "{byte:02x}");
+    }
     (!found.eq_ignore_ascii_case(sha256)).then(|| format!("`expect.sha256` is not that of the target's body: {found}"))
 }
 

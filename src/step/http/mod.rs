@@ -230,12 +230,11 @@ impl Shared {
             template.render(call, draw::mix(self.seed, place), text);
             text.clone()
         };
-        let uri = match &self.uri {
-            Some(uri) => uri.clone(),
-            None => {
-                let path = format!("{}{}", self.endpoint.base, render(&self.spec.path, 0));
-                path.parse().map_err(|_| format!("`{path}` is no path"))?
-            }
+        let uri = if let Some(uri) = &self.uri {
+            uri.clone()
+        } else {
+            let path = format!("{}{}", self.endpoint.base, render(&self.spec.path, 0));
+            path.parse().map_err(|_| format!("`{path}` is no path"))?
         };
         let body = match (&self.body, &self.spec.body) {
             (Some(body), _) => body.clone(),

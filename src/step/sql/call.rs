@@ -2,11 +2,11 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use super::{Blocking, sqlite::Session, work::Work};
+use super::{sqlite::Session, work::Work};
 use crate::{
     draw,
     runtime::Runtime,
-    step::{Call, Done, Failure, Operation, Outcome},
+    step::{Blocking, Call, Done, Failure, Operation, Outcome},
     target::sql::{Database, Engine},
 };
 
@@ -49,21 +49,13 @@ impl<R: Runtime> Way<R> {
     /// Opens the connection and learns what is to be learned.
     async fn open(&self) -> Result<Box<Session>, Failure> {
         let (database, work) = (self.database.clone(), self.work.clone());
-        let opened = self.block(move || {
+        let opened = self.blocking.run::<R, _, _>(move || {
             let Engine::Sqlite { path } = &database.engine;
             let mut session = Session::open(path, database.account(), work)?;
             session.learn()?;
             Ok(session)
         });
         opened.await.map_err(Failure::Wrong)
-    }
-
-    /// Does blocking work where the scenario wants it.
-    async fn block<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        match self.blocking {
-            Blocking::Inline => work(),
-            Blocking::Offload => R::unblock(work).await,
-        }
     }
 
     /// The simulated round trips of one call, one wait each.
@@ -95,13 +87,11 @@ impl<R: Runtime> Operation for Calls<R> {
         session.bind(&call, self.way.seed);
         self.way.travel(call.key).await;
         session.begin();
-        let (session, outcome) = self
-            .way
-            .block(move || {
-                let outcome = session.run();
-                (session, outcome)
-            })
-            .await;
+        let run = move || {
+            let outcome = session.run();
+            (session, outcome)
+        };
+        let (session, outcome) = self.way.blocking.run::<R, _, _>(run).await;
         self.session = Some(session);
         outcome.map_err(Failure::Wrong)
     }

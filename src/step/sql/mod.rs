@@ -18,9 +18,9 @@ use self::{
     statement::Statement,
     work::{Expected, Work},
 };
-use super::{BuildError, Cost, Site, Step, StepKind, StepSpec, TargetUse};
+use super::{Blocking, BuildError, Cost, Site, Step, StepKind, StepSpec, TargetUse};
 use crate::{
-    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
+    config::{Fields, Name},
     runtime::Runtime,
     target::{
         TargetSpec,
@@ -50,29 +50,6 @@ pub struct Sql {
     blocking: Blocking,
 }
 
-/// Where a blocking engine runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Blocking {
-    /// In the executor's pool for blocking work, where it has one.
-    #[default]
-    Offload,
-    /// On the thread that runs the task, which can do nothing else meanwhile.
-    Inline,
-}
-
-const BLOCKING: &[(&str, Blocking)] = &[("offload", Blocking::Offload), ("inline", Blocking::Inline)];
-
-impl Field for Blocking {
-    fn schema() -> serde_json::Value {
-        choice_schema(BLOCKING)
-    }
-
-    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_choice(node, BLOCKING, diagnostics)
-    }
-}
-
 impl StepKind for Sql {
     const KEY: &'static str = "sql";
     const DOC: &'static str = "Runs a query or a transaction on an SQL target, and reads every row of the answer.";
@@ -99,6 +76,10 @@ impl StepKind for Sql {
                 .map(|()| vec![Statement { query, args: args.unwrap_or_default() }]),
             None => transaction,
         }?;
+        if statements.is_empty() {
+            op.reject("transaction", "a transaction needs at least one statement", None);
+            return None;
+        }
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
         Some(Self { target: target?, statements, expect: expect?, transaction: in_transaction, blocking })
     }

@@ -193,10 +193,14 @@ fn length(value: ValueRef<'_>) -> u64 {
 
 /// SQLite's message, and what can be done where the message does not say it.
 fn remedy(why: &rusqlite::Error) -> String {
-    match why.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy) => format!(
-            "{why}: other writers held the lock for more than 5 s; lower the concurrency, or write less at once"
-        ),
+    match why {
+        // Printed as it is, it would repeat the whole text.
+        rusqlite::Error::SqlInputError { msg, offset, .. } => format!("{msg} (at byte {offset} of the query)"),
+        _ if why.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            format!(
+                "{why}: other writers held the lock for more than 5 s; lower the concurrency, or write less at once"
+            )
+        }
         _ => why.to_string(),
     }
 }

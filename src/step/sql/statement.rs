@@ -55,6 +55,9 @@ impl Effect {
 /// Words that begin or end a transaction.
 const TRANSACTION_WORDS: &[&str] = &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
 
+/// Words of functions that give something else in every call: random numbers and the time.
+const VOLATILE_WORDS: &[&str] = &["RANDOM", "RANDOMBLOB", "RAND", "NOW", "CURRENT"];
+
 impl Statement {
     /// Read off the text: the verb it begins with, and words that make an insert replace rows instead. In doubt it is
     /// unknown, and then the proof over the whole database is not made.
@@ -71,9 +74,11 @@ impl Statement {
         }
     }
 
-    /// Whether it is the same for every call.
+    /// Whether it reads the same in every call, as long as nothing is written.
     pub fn is_constant(&self) -> bool {
-        self.effect().is_read() && self.args.iter().all(Arg::is_constant)
+        let text = self.query.to_ascii_uppercase();
+        let varies = words(&text).any(|word| VOLATILE_WORDS.contains(&word));
+        self.effect().is_read() && !varies && self.args.iter().all(Arg::is_constant)
     }
 }
 
@@ -86,7 +91,8 @@ pub(super) fn check(query: &str, key: &'static str, fields: &mut Fields<'_>) -> 
     let upper = query.to_ascii_uppercase();
     match words(&upper).next() {
         None => {
-            fields.reject(key, "this is no statement", Some("for example: SELECT name FROM items WHERE id = ?".into()))
+            let help = "for example: SELECT name FROM items WHERE id = ?".to_owned();
+            fields.reject(key, "this is no statement", Some(help));
         }
         Some(word) if TRANSACTION_WORDS.contains(&word) => {
             let help = "write transaction = [{ query = \"…\" }, …]: it is begun and committed for you".to_owned();

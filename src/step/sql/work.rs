@@ -55,7 +55,7 @@ impl Work {
             return Ok(());
         }
         let verb = if self.effects[at].is_read() { "returned" } else { "changed" };
-        Err(self.failed(at, format!("expected {expected} rows, {verb} {rows}")))
+        Err(self.failed(at, format!("rows {verb}: expected {expected}, found {rows}")))
     }
 
     /// An error with the names of the step and of the statement.

@@ -29,8 +29,7 @@ fn insert_items(transaction: &Transaction<'_>, rows: u64, seed: u64) -> rusqlite
         let category = draw(seed, id, 0) % CATEGORIES;
         let price = draw(seed, id, 1) % MOST_PRICE + 1;
         let name = format!("item {id} {:016x}", draw(seed, id, 2));
-        // All three numbers are far below the 63 bits of SQLite's integers.
-        insert.execute(params![id as i64, category as i64, name, price as i64])?;
+        insert.execute(params![id.cast_signed(), category.cast_signed(), name, price.cast_signed()])?;
     }
     Ok(())
 }

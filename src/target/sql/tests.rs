@@ -1,1 +1,125 @@
+use std::path::Path;
 
+use super::*;
+use crate::{
+    measure::TargetReport,
+    step::testing::{read_target, start_target},
+};
+
+fn database(text: &str, scratch: &Path) -> (Box<dyn Started>, rusqlite::Connection) {
+    let started = start_target(text, scratch).unwrap();
+    let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
+    let Engine::Sqlite { path } = &endpoint.engine;
+    let connection = Engine::open_sqlite(path).unwrap();
+    (started, connection)
+}
+
+fn report(text: &str) -> TargetReport {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut started, _) = database(text, scratch.path());
+    started.report().unwrap()
+}
+
+fn number(connection: &rusqlite::Connection, query: &str) -> i64 {
+    connection.query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn the_contents_are_as_described() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (started, connection) = database("{ sql = { rows = 1000 } }", scratch.path());
+    assert_eq!(number(&connection, "SELECT count(*) FROM items WHERE id BETWEEN 1 AND 1000"), 1000);
+    assert_eq!(number(&connection, "SELECT count(*) FROM items"), 1000);
+    assert_eq!(number(&connection, "SELECT count(*) FROM log"), 0);
+    assert_eq!(number(&connection, "SELECT count(DISTINCT category) FROM items"), CATEGORIES.cast_signed());
+    assert_eq!(number(&connection, "SELECT min(price) >= 1 AND max(price) <= 10000 FROM items"), 1);
+    assert_eq!(number(&connection, "SELECT count(DISTINCT name) FROM items"), 1000);
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!((mode.as_str(), number(&connection, "PRAGMA synchronous")), ("wal", 1));
+    assert_eq!(started.pid(), None);
+}
+
+#[test]
+fn the_contents_depend_on_the_seed_and_nothing_else() {
+    let contents = |seed| {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        seed::fill(&mut connection, 50, seed).unwrap();
+        let query = "SELECT group_concat(id || ' ' || category || ' ' || name || ' ' || price) FROM items";
+        connection.query_row(query, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(contents(1), contents(1));
+    assert_ne!(contents(1), contents(2));
+}
+
+#[test]
+fn an_untouched_database_proves_its_rows() {
+    let report = report("{ sql = { rows = 7 } }");
+    assert_eq!(report.proof.len(), 1);
+    assert_eq!((report.proof[0].expected.as_str(), report.proof[0].found.as_str()), ("7", "7"));
+    assert_eq!((report.served, report.counts["rows items"], report.counts["rows log"]), (None, 7, 0));
+}
+
+#[test]
+fn rows_that_nobody_counted_are_seen() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut started, connection) = database("{ sql = { rows = 7 } }", scratch.path());
+    connection.execute("INSERT INTO log(task, value) VALUES (1, 2)", []).unwrap();
+    let proof = started.report().unwrap().proof;
+    assert_eq!((proof[0].expected.as_str(), proof[0].found.as_str()), ("7", "8"));
+}
+
+#[test]
+fn accounts_add_up_and_one_without_a_count_spoils_the_sum() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut started, _) = database("{ sql = { rows = 7 } }", scratch.path());
+    let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
+    endpoint.account().commit(5, 2);
+    endpoint.account().commit(1, 0);
+    assert_eq!(started.report().unwrap().proof[0].expected, "11");
+    endpoint.account().lose_track();
+    assert_eq!(started.report().unwrap().proof, []);
+}
+
+#[test]
+fn the_report_waits_for_who_still_writes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut started, connection) = database("{ sql = { rows = 7 } }", scratch.path());
+    let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
+    let account = endpoint.account();
+    account.begin();
+    let late = std::thread::spawn(move || {
+        crate::clock::sleep_until(crate::clock::now_ns() + 20_000_000);
+        connection.execute("INSERT INTO log(task, value) VALUES (1, 2)", []).unwrap();
+        account.commit(1, 0);
+        account.end();
+    });
+    let proof = started.report().unwrap().proof;
+    assert_eq!((proof[0].expected.as_str(), proof[0].found.as_str()), ("8", "8"));
+    late.join().unwrap();
+}
+
+#[test]
+fn what_cannot_be_summed_is_left_out() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut started, connection) = database("{ sql = { rows = 7 } }", scratch.path());
+    connection.execute("UPDATE items SET price = -1", []).unwrap();
+    let counts = started.report().unwrap().counts;
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["rows items", "rows log", "sum log.value"]);
+    connection.execute("DROP TABLE log", []).unwrap();
+    assert!(started.report().unwrap_err().to_string().contains("no such table: log"));
+}
+
+#[test]
+fn senseless_parameters_are_refused() {
+    assert!(read_target("{ sql = {} }").is_ok());
+    assert_eq!(
+        read_target("{ sql = { url = 'postgres://localhost' } }").unwrap_err(),
+        ["only the embedded SQLite database is available"]
+    );
+    assert!(read_target("{ sql = { rows = 10000001 } }").unwrap_err()[0].contains("at most 10000000"));
+    assert!(read_target("{ sql = { rows = -1 } }").is_err());
+    let mut fields = Fields::describing();
+    assert!(<Sql as TargetKind>::read(&mut fields).is_some());
+    let schema = fields.into_schema(Sql::DOC);
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["delay", "rows"]);
+}
