@@ -189,6 +189,7 @@ mod tests {
             outcome: &outcome,
             slots: 1,
             tasks_run: 1,
+            timeouts: 0,
             recorded,
             tallies: &[],
             reports: &reports,
