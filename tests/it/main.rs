@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start the program and wait for things")]
 
 mod broken;
+mod documents;
 mod race;
 mod schema;
 mod tidy;
