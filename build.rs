@@ -1,5 +1,11 @@
 //! Notes the compiler and the profile, which every run records.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "build scripts ask the compiler, and speak by printing"
+)]
+
 use std::{env, process::Command};
 
 fn main() {

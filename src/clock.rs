@@ -6,12 +6,14 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of the monotonic clock.
 #[inline]
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// CPU time that this process has used so far, in ns.
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn process_cpu_ns() -> u64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64

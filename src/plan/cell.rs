@@ -60,7 +60,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     let name = cell_name(&scenario.name, executor.name, &variant.params);
     let slots = slots(executor, &variant.load.kind, setup.pool_size);
     let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, executor.style != Style::Serial);
-    let estimate = Estimate::new(&variant.load.kind, cost, slots, cpus, variant.run.warmup, variant.run.duration);
+    let at_work = working_cpus(executor, cpus, setup.workers);
+    let estimate = Estimate::new(&variant.load.kind, cost, slots, at_work, variant.run.warmup, variant.run.duration);
     let (load, load_words, tasks) = load_words(&variant.load.kind);
     let trial = TrialPlan {
         regatta_trial: wire::VERSION,
@@ -136,6 +137,15 @@ fn slots(executor: &ExecutorInfo, load: &LoadKind, pool_size: usize) -> u64 {
         Style::Serial => 1,
         Style::Pool => concurrency.min(pool_size as u64),
         Style::ThreadPerTask | Style::Workers | Style::OneWorker => concurrency,
+    }
+}
+
+/// How many CPUs can work on tasks at once.
+fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
+    match executor.style {
+        Style::Serial | Style::OneWorker => 1,
+        Style::ThreadPerTask | Style::Pool => cpus,
+        Style::Workers => cpus.min(workers),
     }
 }
 

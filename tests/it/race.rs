@@ -199,12 +199,8 @@ fn plan_of_gets(folder: &Path) -> std::path::PathBuf {
     );
     std::fs::write(&file, scenario).unwrap();
     let out = folder.join("out");
-    let run = Command::new(env!("CARGO_BIN_EXE_regatta"))
-        .args(["run", "-v", "--out"])
-        .arg(&out)
-        .arg(&file)
-        .output()
-        .unwrap();
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_regatta")).args(["run", "-v", "--out"]).arg(&out).arg(&file).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     out.join("plans/0001.json")
 }

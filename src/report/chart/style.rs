@@ -1,21 +1,20 @@
-//! Which colour and marker an executor has: decided once, by its place in the table of executors.
+//! Which colour and marker an executor has: decided once, by its name.
 
 use std::fmt::Write as _;
 
-use crate::runtime::EXECUTORS;
-
-/// Light and dark colours by executor, then one for executors that this version does not know.
+/// Executors with their light and dark colours, then one for executors that this version does not know. By name, since
+/// a report must not need the executors themselves.
 /// Okabe and Ito's set, darkened or lightened until the contrast is at least 3:1 on either ground; families
 /// (threads and pool, the two tokios) are near in hue and far in lightness.
-const COLOURS: [(&str, &str); 8] = [
-    ("#1a1a1a", "#f0f3f6"),
-    ("#d55e00", "#f0803c"),
-    ("#b07800", "#e6b422"),
-    ("#0072b2", "#4aa3e8"),
-    ("#3d94c9", "#9bd3f5"),
-    ("#b8619a", "#e79cc6"),
-    ("#009e73", "#2fbf94"),
-    ("#767676", "#9aa0a6"),
+const COLOURS: [(&str, &str, &str); 8] = [
+    ("sequential", "#1a1a1a", "#f0f3f6"),
+    ("threads", "#d55e00", "#f0803c"),
+    ("thread-pool", "#b07800", "#e6b422"),
+    ("tokio", "#0072b2", "#4aa3e8"),
+    ("tokio-current-thread", "#3d94c9", "#9bd3f5"),
+    ("async-std", "#b8619a", "#e79cc6"),
+    ("smol", "#009e73", "#2fbf94"),
+    ("", "#767676", "#9aa0a6"),
 ];
 
 /// Colours by place, for viewers that ignore style sheets.
@@ -23,7 +22,7 @@ pub const FALLBACKS: [&str; 8] = {
     let mut light = [""; 8];
     let mut index = 0;
     while index < 8 {
-        light[index] = COLOURS[index].0;
+        light[index] = COLOURS[index].1;
         index += 1;
     }
     light
@@ -45,13 +44,14 @@ pub struct Ident(pub usize);
 
 /// The place of an executor by name.
 pub fn ident(executor: &str) -> Ident {
-    Ident(EXECUTORS.iter().position(|info| info.name == executor).unwrap_or(COLOURS.len() - 1).min(COLOURS.len() - 1))
+    Ident(COLOURS.iter().position(|(name, ..)| *name == executor).unwrap_or(COLOURS.len() - 1))
 }
 
 /// The style sheet's colour variables: (light, dark).
 pub fn variables() -> (String, String) {
     let (mut light, mut dark) = (String::new(), String::new());
-    for (kind, colours) in [("e", COLOURS.as_slice()), ("t", STEPS.as_slice())] {
+    let executors = COLOURS.map(|(_, on_white, on_black)| (on_white, on_black));
+    for (kind, colours) in [("e", executors.as_slice()), ("t", STEPS.as_slice())] {
         for (index, (on_white, on_black)) in colours.iter().enumerate() {
             let _ = write!(light, "--{kind}{index}:{on_white};");
             let _ = write!(dark, "--{kind}{index}:{on_black};");
@@ -63,6 +63,7 @@ pub fn variables() -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::EXECUTORS;
 
     /// Relative luminance of WCAG 2.
     fn luminance(hex: &str) -> f64 {
@@ -79,9 +80,16 @@ mod tests {
     }
 
     #[test]
+    fn every_executor_has_a_colour_and_a_marker() {
+        for info in EXECUTORS {
+            assert!(ident(info.name).0 < COLOURS.len() - 1, "{} needs a colour in this file", info.name);
+        }
+        assert_eq!(ident("unheard of").0, COLOURS.len() - 1);
+    }
+
+    #[test]
     fn every_executor_stands_out_on_either_ground() {
-        assert!(EXECUTORS.len() < COLOURS.len(), "a new executor needs a colour and a marker");
-        for (light, dark) in COLOURS {
+        for (_, light, dark) in COLOURS {
             assert!(contrast(light, "#ffffff") >= 3.0, "{light} on white: {}", contrast(light, "#ffffff"));
             assert!(contrast(dark, "#0d1117") >= 3.0, "{dark} on black");
         }

@@ -85,6 +85,16 @@ fn a_write_empties_what_was_there() {
 }
 
 #[test]
+fn a_write_sees_a_file_of_another_length() {
+    for executor in EXECUTORS {
+        let bench = Bench::new();
+        std::os::unix::fs::symlink("/dev/null", bench.path("out.bin")).unwrap();
+        let ran = bench.rig(&["op = 'write', path = 'out.bin', bytes = 10"]).run(executor, 1);
+        assert!(ran.wrong().unwrap().contains("is 0 bytes long after 10 were written"), "{executor}: {ran:?}");
+    }
+}
+
+#[test]
 fn reads_start_again_after_the_last_seeded_file() {
     everywhere("op = 'read'", |_, ran| {
         assert_eq!((ran.tallies[0].done.sent, ran.tallies[0].done.received), (0, 15 * (70 << 10)));
@@ -158,11 +168,15 @@ fn appends_add_up() {
 
 #[test]
 fn a_file_may_be_written_and_then_appended_to() {
-    let mut bench = Bench::new();
-    let steps = ["op = 'write', path = 'w', bytes = 10", "op = 'append', path = 'w', bytes = 5"];
-    assert_eq!(bench.rig(&steps).run("sequential", 4).wrong(), None);
-    let (counts, holds) = bench.report();
-    assert_eq!((counts["bytes in them"], holds), (15, true));
+    for (path, files) in [("w", 1), ("w-${i}", 4)] {
+        let mut bench = Bench::new();
+        let write = format!("op = 'write', path = '{path}', bytes = 10");
+        let append = format!("op = 'append', path = '{path}', bytes = 5");
+        let ran = bench.rig(&[&write, &append, &append, "op = 'write', path = 'other'"]).run("sequential", 4);
+        let (counts, holds) = bench.report();
+        assert_eq!((ran.wrong(), counts["files appended to"], counts["bytes in them"]), (None, files, files * 20));
+        assert!(holds);
+    }
 }
 
 #[test]

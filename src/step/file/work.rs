@@ -166,9 +166,7 @@ impl Inner {
                  and `${{j}}` under `parallel`"
             )));
         }
-        if self.folder.grows() {
-            self.folder.growth(&self.name).restart(sent);
-        }
+        self.folder.restarted(&self.name, sent);
         Ok(Done { sent, ..Done::default() })
     }
 

@@ -1,3 +1,5 @@
+//! The sql step against real databases.
+
 use std::task::{Context, Poll, Waker};
 
 use tempfile::TempDir;

@@ -71,8 +71,8 @@ impl Growth {
         self.ended.fetch_add(bytes, SeqCst);
     }
 
-    /// The file was made anew with that many bytes.
-    pub fn restart(&self, bytes: u64) {
+    /// The file has that many bytes, and nobody appends to it now.
+    fn restart(&self, bytes: u64) {
         self.begun.store(bytes, SeqCst);
         self.ended.store(bytes, SeqCst);
     }
@@ -129,23 +129,36 @@ impl Folder {
         Ok(lines)
     }
 
-    /// Says that files of this folder will be appended to, so that their lengths are kept from now on.
+    /// Says that files of this folder will be appended to, so that writes need to look whether theirs is one of them.
     pub fn will_grow(&self) {
         self.grows.store(true, SeqCst);
     }
 
-    /// Whether any file is appended to.
-    pub fn grows(&self) -> bool {
-        self.grows.load(SeqCst)
-    }
-
-    /// The length that the file of this name must have.
+    /// The length that a file must have which is appended to. One that is appended to for the first time has been
+    /// written before, or is new.
     pub fn growth(&self, name: &str) -> Arc<Growth> {
         let mut growths = locked(&self.growths);
         if let Some(growth) = growths.get(name) {
             return growth.clone();
         }
-        growths.entry(name.to_owned()).or_default().clone()
+        let growth = growths.entry(name.to_owned()).or_default();
+        growth.restart(self.length(name));
+        growth.clone()
+    }
+
+    /// Says that a file was made anew with so many bytes.
+    pub fn restarted(&self, name: &str, bytes: u64) {
+        if !self.grows.load(SeqCst) {
+            return;
+        }
+        if let Some(growth) = locked(&self.growths).get(name) {
+            growth.restart(bytes);
+        }
+    }
+
+    /// The length of a file; a missing one has none.
+    fn length(&self, name: &str) -> u64 {
+        fs::metadata(self.path.join(name)).map_or(0, |metadata| metadata.len())
     }
 
     /// The files that were appended to, and whether they are as long as what was written to them.
@@ -155,7 +168,7 @@ impl Folder {
             // A call that was given up may still be writing: the length is between what had ended before it was
             // looked up and what had begun after that.
             let least = growth.ended.load(SeqCst);
-            let found = fs::metadata(self.path.join(name)).map_or(0, |metadata| metadata.len());
+            let found = self.length(name);
             let most = growth.begun.load(SeqCst).max(least);
             let expected = found.clamp(least, most);
             grown.files += 1;

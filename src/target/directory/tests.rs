@@ -90,7 +90,12 @@ fn growth_must_be_found_on_disk() {
     growth.end(10);
     fs::write(scratch.path().join("grown.bin"), [0; 9]).unwrap();
     assert_eq!(grown(started.as_mut()), line("`grown.bin`", 10, 9));
-    growth.restart(9);
+    let folder = folder(started.as_ref());
+    folder.restarted("grown.bin", 9);
+    assert_eq!(grown(started.as_mut()), line("`grown.bin`", 10, 9), "nobody said that files will grow");
+    folder.will_grow();
+    folder.restarted("grown.bin", 9);
+    folder.restarted("another.bin", 9);
     assert_eq!(grown(started.as_mut()), line("the files appended to", 9, 9));
     assert_eq!(started.report().unwrap().counts["files appended to"], 1);
 }

@@ -1,3 +1,5 @@
+//! The sql target: what it seeds, and what its own proof finds.
+
 use std::path::Path;
 
 use super::*;
