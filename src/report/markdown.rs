@@ -82,13 +82,13 @@ fn slos(scenario: &ScenarioResult) -> String {
     let mut out = String::new();
     for summary in view::slos(scenario) {
         let mark = view::slo_mark(summary.holds());
-        let (passed, measured) = (summary.passed(), plural(summary.measured(), "cell"));
         let _ = writeln!(
             out,
-            "\n- SLO {} {}: {} (holds in {passed} of {measured})",
+            "\n- SLO {} {}: {} ({})",
             escaped(mark.symbol),
             mark.words,
-            escaped(&summary.slo.assert)
+            escaped(&summary.slo.assert),
+            summary.words()
         );
     }
     out

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, ClaimResult, Group, MetricId, Ratio, ScenarioResult},
+    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult},
     report::{
         format::{digits, label, plural},
         sentence,
-        view::{self, Mark, SloSummary, Tone, group_title, metric_words, quantile_words, ratio_mark, stored},
+        view::{
+            self, ClaimSummary, Mark, SloSummary, Tone, group_title, metric_words, quantile_words, ratio_mark, stored,
+        },
         width::{columns, printable},
     },
     store::Header,
@@ -61,8 +63,8 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, color: bool) -> Str
     for summary in view::slos(scenario) {
         out.push_str(&slo_text(&summary, path, color));
     }
-    if !scenario.claims.is_empty() {
-        out.push_str(&claims_text(scenario, color));
+    for summary in view::claims(scenario) {
+        out.push_str(&claim_text(&summary, color));
     }
     let _ =
         write!(out, "\n{}", wrapped(&format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))), 2));
@@ -166,11 +168,10 @@ fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, color: bool) -> String
     let mark = view::slo_mark(summary.holds());
     let place = path.map(|p| format!("  {}:{}", printable(p), summary.slo.line)).unwrap_or_default();
     let mut out = format!(
-        "\nSLO {} {}  holds in {} of {}{place}\n",
+        "\nSLO {} {}  {}{place}\n",
         painted(&words(mark), mark.tone, color),
         printable(&summary.slo.assert),
-        summary.passed(),
-        plural(summary.measured(), "cell"),
+        summary.words(),
     );
     for result in summary.results.iter().filter(|r| r.holds == Some(false)) {
         let measured = result.measured.map(|v| view::slo_value(&result.slo, v)).unwrap_or_default();
@@ -179,27 +180,21 @@ fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, color: bool) -> String
     out
 }
 
-fn claims_text(scenario: &ScenarioResult, color: bool) -> String {
-    let mut out = String::from("\nclaims\n");
-    for result in &scenario.claims {
-        out.push_str(&claim_text(result, color));
+/// A claim, and below it a line for each executor that it is about.
+fn claim_text(summary: &ClaimSummary<'_>, color: bool) -> String {
+    let mut out = String::from("\n");
+    out.push_str(&wrapped(&format!("claim \"{}\"", printable(&summary.claim.text)), 6));
+    out.push_str(&wrapped(&format!("  {}", printable(&view::claimed_words(summary.claim))), 2));
+    let whom: Vec<String> = summary.results.iter().map(|result| printable(&view::claimant(result))).collect();
+    let width = whom.iter().map(|text| columns(text)).max().unwrap_or(0);
+    for (result, whom) in summary.results.iter().zip(whom) {
+        let mark = view::claim_mark(result.verdict);
+        let measured = result.measured.as_ref().map_or_else(String::new, compact);
+        let pad = " ".repeat(width - columns(&whom));
+        let line = wrapped(&format!("  {:<14}  {whom}{pad}  {measured}", words(mark)), 4);
+        out.push_str(&painted_once(&line, mark.words, mark.tone, color));
     }
     out
-}
-
-fn claim_text(result: &ClaimResult, color: bool) -> String {
-    let mark = view::claim_mark(result.verdict);
-    let measured =
-        result.measured.as_ref().map_or_else(|| "not measured".into(), |r| format!("measured {}", compact(r)));
-    let text = format!(
-        "  {} {} against {}: claimed {}, {measured}",
-        words(mark),
-        printable(&result.executor),
-        printable(&result.claim.against),
-        digits(result.claim.factor),
-    );
-    let source = wrapped(&format!("      \"{}\"", printable(&result.claim.text)), 7);
-    painted_once(&wrapped(&text, 4), mark.words, mark.tone, color) + &source
 }
 
 fn painted(text: &str, tone: Tone, color: bool) -> String {
@@ -277,9 +272,9 @@ mod tests {
         tokio                                                   116ms 98.3ms 203ms 43.8ms 8.57MiB 1.39 [1.37,1.41]       + faster
         async-std<script>alert(1)</script> & "x" | 'y', =1+1    121ms  102ms 220ms 47.9ms 8.58MiB 1.32 [1.30,1.34]       + faster
 
-        claims
-          x disagrees tokio against thread-pool: claimed 50.0, measured 1.39 [1.37,1.41]
-              "async is 50 times as fast <script>alert(1)</script> & "x" | 'y', =1+1"
+        claim "async is 50 times as fast <script>alert(1)</script> & "x" | 'y', =1+1"
+          at least 50.0 times as fast as thread-pool, with a tolerance of 25%
+          x disagrees     tokio  1.39 [1.37,1.41]
 
         tokio is the fastest.
         "##);

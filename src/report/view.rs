@@ -1,9 +1,12 @@
 //! What the outputs have in common: words for states and verdicts, and who won.
 
 use crate::{
-    analysis::{CellResult, CellStatus, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult, SloResult},
+    analysis::{
+        CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult,
+        SloResult,
+    },
     report::format::{NOTHING, digits, metric, ns, plural},
-    scenario::{Param, Slo, SloMetric},
+    scenario::{Claim, Direction, Param, Slo, SloMetric},
     store::Header,
 };
 
@@ -165,6 +168,15 @@ impl SloSummary<'_> {
         self.results.iter().filter(|r| r.holds.is_some()).count()
     }
 
+    /// `holds in 3 of 4 cells`, and in how many it could not be measured.
+    pub fn words(&self) -> String {
+        let words = format!("holds in {} of {}", self.passed(), plural(self.measured(), "cell"));
+        match self.results.len() - self.measured() {
+            0 => words,
+            left => format!("{words}, too few samples or none in {left}"),
+        }
+    }
+
     /// Whether it holds wherever it was measured.
     pub fn holds(&self) -> Option<bool> {
         (self.measured() > 0).then(|| self.passed() == self.measured())
@@ -181,6 +193,42 @@ pub fn slos(scenario: &ScenarioResult) -> Vec<SloSummary<'_>> {
         }
     }
     summaries
+}
+
+/// One claim and its results over executors and parameters.
+pub struct ClaimSummary<'a> {
+    /// The claim.
+    pub claim: &'a Claim,
+    /// Its results.
+    pub results: Vec<&'a ClaimResult>,
+}
+
+/// The results of each claim together, in the scenario's order.
+pub fn claims(scenario: &ScenarioResult) -> Vec<ClaimSummary<'_>> {
+    let mut summaries: Vec<ClaimSummary<'_>> = Vec::new();
+    for result in &scenario.claims {
+        match summaries.iter_mut().find(|s| *s.claim == result.claim) {
+            Some(summary) => summary.results.push(result),
+            None => summaries.push(ClaimSummary { claim: &result.claim, results: vec![result] }),
+        }
+    }
+    summaries
+}
+
+/// `at least 50.0 times as fast as sequential, with a tolerance of 10%`.
+pub fn claimed_words(claim: &Claim) -> String {
+    let direction = match claim.direction {
+        Direction::AtLeast => "at least",
+        Direction::AtMost => "at most",
+        Direction::About => "about",
+    };
+    let (factor, tolerance) = (digits(claim.factor), claim.tolerance * 100.0);
+    format!("{direction} {factor} times as fast as {}, with a tolerance of {tolerance:.0}%", claim.against)
+}
+
+/// Whom a claim's result is about: `threads`, or `threads concurrency=64`.
+pub fn claimant(result: &ClaimResult) -> String {
+    format!("{} {}", result.executor, params(&result.params)).trim_end().to_owned()
 }
 
 /// The scenario as the run stored it.

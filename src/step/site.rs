@@ -105,7 +105,7 @@ fn limited<R: Runtime>(
     let words = plan.name.clone().unwrap_or_else(|| plan.spec.key().to_owned());
     let (on_timeout, spec, site): (OnTimeout, StepSpec, _) =
         (plan.on_timeout, plan.spec.clone(), Site { trial: site.trial.clone(), slot: site.slot, number: site.number });
-    Limited::<R>::wrap(step, limit, on_timeout, words, move || spec.build(&site))
+    Limited::<R::Native>::wrap(step, limit, on_timeout, words, move || spec.build(&site))
 }
 
 impl<R: Runtime> Site<R> {

@@ -9,7 +9,7 @@ use crate::{
         chart::{self, Caption, ClaimRow, ident},
         format::{NOTHING, digits},
         sentence,
-        view::{claim_mark, params, ratio_words},
+        view::{self, claim_mark, claimant, claimed_words, params, ratio_words},
     },
 };
 
@@ -30,27 +30,28 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     html! {
         (figure(&caption, &chart::claims(&caption, &rows), &claim_table(scenario)))
         ul.claims {
-            @for result in &scenario.claims {
-                li { (mark(claim_mark(result.verdict))) " “" (result.claim.text) "”: " (words(result)) }
+            @for summary in view::claims(scenario) {
+                li {
+                    "“" (summary.claim.text) "”: " (claimed_words(summary.claim)) "."
+                    ul { @for result in &summary.results { li { (mark(claim_mark(result.verdict))) " " (words(result)) } } }
+                }
             }
         }
     }
 }
 
 fn words(result: &ClaimResult) -> String {
-    let measured =
-        result.measured.as_ref().map_or_else(|| "not measured".into(), |r| format!("measured {}", ratio_words(r)));
-    format!("{} against {}, claimed {}, {measured}", result.executor, result.claim.against, digits(result.claim.factor))
+    let measured = result.measured.as_ref().map_or_else(String::new, |ratio| format!(": {}", ratio_words(ratio)));
+    format!("{}{measured}", claimant(result))
 }
 
 fn chart_row(scenario: &ScenarioResult, result: &ClaimResult) -> ClaimRow {
     let cell = cell(scenario, result);
-    let at = params(&result.params);
     let mark = claim_mark(result.verdict);
     let measured = result.measured.as_ref();
     ClaimRow {
         ident: ident(cell.map_or(result.executor.as_str(), |c| c.executor.as_str())),
-        label: if at.is_empty() { result.executor.clone() } else { format!("{} {at}", result.executor) },
+        label: claimant(result),
         claimed: result.claim.factor,
         measured: measured.map(|r| (r.estimate, r.interval)),
         words: format!(

@@ -58,8 +58,7 @@ fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
     html! {
         @for summary in view::slos(scenario) {
             li {
-                (mark(slo_mark(summary.holds()))) " " code { (summary.slo.assert) } " holds in "
-                (summary.passed()) " of " (plural(summary.measured(), "cell"))
+                (mark(slo_mark(summary.holds()))) " " code { (summary.slo.assert) } " " (summary.words())
                 @if let Some(path) = path { span.where { " " (path) ":" (summary.slo.line) } }
                 @let broken: Vec<_> = summary.results.iter().filter(|r| r.holds == Some(false)).collect();
                 @if !broken.is_empty() {

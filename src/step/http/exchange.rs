@@ -19,7 +19,7 @@ use hyper::{
 };
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::runtime::Runtime;
+use crate::runtime::Native;
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +53,16 @@ fn causes(error: &hyper::Error) -> String {
 }
 
 /// An HTTP/1.1 connection.
-pub(super) struct Connection<R: Runtime> {
+pub(super) struct Connection<N: Native> {
     sender: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<R::Conn, Full<Bytes>>,
+    driver: http1::Connection<N::Conn, Full<Bytes>>,
     open: bool,
 }
 
-impl<R: Runtime> Connection<R> {
+impl<N: Native> Connection<N> {
     /// Connects.
     pub(super) async fn open(address: SocketAddr) -> Result<Self, Lost> {
-        let stream = R::connect(address).await?;
+        let stream = N::connect(address).await?;
         let (sender, driver) = http1::handshake(stream).await?;
         Ok(Self { sender, driver, open: true })
     }

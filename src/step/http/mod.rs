@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
     draw,
-    runtime::Runtime,
+    runtime::{Native, Runtime},
     target::{TargetSpec, http as target},
     units::Size,
 };
@@ -155,11 +155,11 @@ impl StepKind for Http {
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let endpoint = site.endpoint::<target::Endpoint>(&self.target.text)?;
         let shared = Arc::new(Shared::new(self, endpoint, site.seed())?);
-        Ok(site.operation(move || Client::<R> {
+        Ok(site.operation(move || Client::<R::Native> {
             shared: shared.clone(),
             connection: None,
             text: String::new(),
-            runtime: PhantomData,
+            native: PhantomData,
         }))
     }
 }
@@ -269,14 +269,14 @@ impl Shared {
 }
 
 /// A slot's client.
-struct Client<R: Runtime> {
+struct Client<N: Native> {
     shared: Arc<Shared>,
-    connection: Option<Connection<R>>,
+    connection: Option<Connection<N>>,
     text: String,
-    runtime: PhantomData<fn() -> R>,
+    native: PhantomData<fn() -> N>,
 }
 
-impl<R: Runtime> Operation for Client<R> {
+impl<N: Native> Operation for Client<N> {
     async fn prepare(&mut self) -> Outcome {
         if let Some(reason) = self.shared.expected.contradiction() {
             return Err(Failure::Wrong(reason));
@@ -311,7 +311,7 @@ impl<R: Runtime> Operation for Client<R> {
     }
 }
 
-impl<R: Runtime> Client<R> {
+impl<N: Native> Client<N> {
     fn lost(&self, why: &exchange::Lost) -> String {
         format!("{}: {why}; is the server still running, and does it keep connections open?", self.shared.words())
     }
