@@ -93,6 +93,7 @@ fn remedy(source: &io::Error, path: &Path) -> String {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("; free space, then `regatta run --resume {run}`")
         }
+        io::ErrorKind::FileTooLarge => format!("; raise `ulimit -f`, then `regatta run --resume {run}`"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
             "; name a folder that can be written with --out".into()
         }
