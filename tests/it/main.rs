@@ -1,5 +1,9 @@
 //! The one integration binary: what several parts of Regatta do together.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may panic")]
 
+mod bench_dir;
 mod broken;
+mod exit_codes;
+#[allow(dead_code)]
+mod own_server;
 mod schema;
