@@ -14,6 +14,7 @@ use super::{
     parent::environment,
     place,
     proof::{self, Evidence},
+    scratch::Scratch,
     server::ProcessLauncher,
     wire::{Answer, TrialPlan},
 };
@@ -98,7 +99,7 @@ pub fn run(plan: &TrialPlan) -> Answer {
 
 fn measure(plan: &TrialPlan) -> Result<Measurements, TrialError> {
     let system = |what: &'static str| move |source| TrialError::System { what, source };
-    let scratch = tempfile::Builder::new().prefix("regatta-").tempdir().map_err(system("no scratch folder"))?;
+    let scratch = Scratch::new().map_err(system("no scratch folder"))?;
     let launcher = ProcessLauncher { cpus: &plan.target_cpus };
     let mut targets = Vec::new();
     for target in &plan.targets {

@@ -12,7 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::wire::{Answer, TrialPlan};
+use super::{
+    scratch,
+    wire::{Answer, TrialPlan},
+};
 use crate::{
     clock,
     store::{FailureKind, Outcome, TrialFailure, TrialRecord},
@@ -44,8 +47,10 @@ pub struct Runner {
 pub struct Interrupted(pub &'static str);
 
 impl Runner {
-    /// A runner that starts this program, and a sender through which signals reach it.
+    /// A runner that starts this program, and a sender through which signals reach it. What trials of killed runs
+    /// have left behind is removed.
     pub fn new() -> std::io::Result<(Self, Sender<Event>)> {
+        scratch::sweep();
         let (to_self, events) = channel();
         Ok((Self { program: std::env::current_exe()?, events, to_self: to_self.clone() }, to_self))
     }
@@ -93,15 +98,19 @@ impl Runner {
 
     fn wait(&self, plan: &TrialPlan, child: &mut Group) -> Result<Outcome, Interrupted> {
         match self.events.recv_timeout(plan.timeout) {
-            Ok(Event::Ended { answer, errors }) => Ok(judge(&answer, &errors, child.0.wait().ok())),
+            Ok(Event::Ended { answer, errors }) => {
+                let outcome = judge(&answer, &errors, child.0.wait().ok());
+                if matches!(outcome, Outcome::Failed(_)) {
+                    scratch::sweep();
+                }
+                Ok(outcome)
+            }
             Ok(Event::Signal(name)) => {
-                child.kill();
-                self.drain();
+                self.end(child);
                 Err(Interrupted(name))
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                child.kill();
-                self.drain();
+                self.end(child);
                 let limit = crate::units::format_duration(plan.timeout);
                 let reason = format!(
                     "the trial took longer than {limit} and was killed; raise `timeout` under [run] if it needs more"
@@ -117,6 +126,12 @@ impl Runner {
             Ok(Event::Signal(name)) => Some(Interrupted(name)),
             _ => None,
         }
+    }
+
+    fn end(&self, child: &mut Group) {
+        child.kill();
+        self.drain();
+        scratch::sweep();
     }
 
     /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.

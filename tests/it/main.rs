@@ -4,6 +4,6 @@
 mod bench_dir;
 mod broken;
 mod exit_codes;
-#[allow(dead_code)]
+mod interruptions;
 mod own_server;
 mod schema;
