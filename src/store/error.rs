@@ -26,7 +26,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another process is writing the run.
-    #[error("{path}: another regatta is writing this run; wait for it to end", path = path.display())]
+    #[error("{path}: another regatta is writing this run; wait for it to end, or name another folder with --out", path = path.display())]
     Locked {
         /// The file.
         path: PathBuf,
