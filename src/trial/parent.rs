@@ -128,6 +128,7 @@ impl Runner {
         }
     }
 
+    /// Ends the child and all that it has started, and removes what they leave.
     fn end(&self, child: &mut Group) {
         child.kill();
         self.drain();
@@ -136,10 +137,16 @@ impl Runner {
 
     /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.
     fn drain(&self) {
+        let mut asked = None;
         while let Ok(event) = self.events.recv_timeout(Duration::from_secs(5)) {
-            if matches!(event, Event::Ended { .. }) {
-                return;
+            match event {
+                Event::Ended { .. } => break,
+                Event::Signal(name) => asked = Some(name),
             }
+        }
+        if let Some(name) = asked {
+            // It is looked at before the next trial. The receiver is here, so that sending cannot fail.
+            let _ = self.to_self.send(Event::Signal(name));
         }
     }
 }
@@ -202,6 +209,11 @@ fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> Outcome {
         Ok(Answer::Failed(failure)) => Outcome::Failed(failure),
         Err(_) => {
             let how = match status.and_then(|status| status.signal()) {
+                Some(9) => {
+                    "the trial's process was killed by signal 9; if nobody did it, the system ran out of memory \
+                            (`dmesg` tells)"
+                        .into()
+                }
                 Some(signal) => format!("the trial's process was killed by signal {signal}"),
                 None => match status.and_then(|status| status.code()) {
                     Some(code) => format!("the trial's process ended with code {code} and no result"),
