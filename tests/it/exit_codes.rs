@@ -226,7 +226,8 @@ fn a_disk_that_fills_up_ends_the_run_and_keeps_what_was_measured() {
 fn a_reader_that_has_seen_enough_is_no_error() {
     let bench = BenchDir::with(&batch(""));
     bench.run("run s.toml --out run").exits(0);
-    for command in ["list s.toml", "schema", "report run --format json", "--help", "completions bash", "-q run s.toml"] {
+    for command in ["list s.toml", "schema", "report run --format json", "--help", "completions bash", "-q run s.toml"]
+    {
         // Nobody reads any more when the program starts, the hardest case of `| head -1`.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
