@@ -61,10 +61,9 @@ impl<N: Native> Operation for Limited<N> {
             OnTimeout::Ignore => Ok(counted),
             OnTimeout::Skip => Err(Failure::Skipped(counted)),
             OnTimeout::Fail => Err(Failure::Wrong(format!(
-                "step `{}` of task {} took longer than its limit of {}; raise `timeout`, or say \
+                "step {} took longer than its limit of {}; raise `timeout`, or say \
                  `on_timeout = \"skip\"` or `\"ignore\"` if that may happen",
                 self.words,
-                call.task,
                 crate::units::format_duration(self.limit)
             ))),
         }

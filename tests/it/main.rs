@@ -6,8 +6,16 @@
     reason = "tests start the program, and say what they skip"
 )]
 
+mod bench_dir;
 mod broken;
 mod documents;
+mod exit_codes;
+mod interruptions;
+mod limits;
+mod lossy;
+mod own_server;
+mod own_targets;
 mod race;
+mod replay;
 mod schema;
 mod tidy;
