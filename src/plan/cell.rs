@@ -8,7 +8,7 @@ use crate::{
     limits::Limits,
     runtime::{self, ExecutorInfo, Setup, Style},
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
-    step::Times,
+    step::{Cost, Times},
     store::{Absent, StoredCell},
     trial::{TrialPlan, wire},
 };
@@ -40,6 +40,9 @@ pub struct Cell {
 /// Open files that a process has besides its sockets.
 const OTHER_FILES: u64 = 64;
 
+/// What starting and ending a thread costs the CPU on an ordinary machine of 2024, for estimates.
+const NOMINAL_THREAD: Duration = Duration::from_micros(80);
+
 /// All cells of a scenario, in the order of parameters and executors.
 pub(super) fn cells<'a>(scenario: &'a Scenario, machine: &'a Machine) -> impl Iterator<Item = Cell> + 'a {
     scenario.variants.iter().flat_map(move |variant| {
@@ -61,7 +64,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     let slots = slots(executor, &variant.load.kind, setup.pool_size);
     let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, executor.style != Style::Serial);
     let at_work = working_cpus(executor, cpus, setup.workers);
-    let estimate = Estimate::new(&variant.load.kind, cost, slots, at_work, variant.run.warmup, variant.run.duration);
+    let whole = with_thread(cost, executor, &variant.load.kind);
+    let estimate = Estimate::new(&variant.load.kind, whole, slots, at_work, variant.run.warmup, variant.run.duration);
     let (load, load_words, tasks) = load_words(&variant.load.kind);
     let trial = TrialPlan {
         regatta_trial: wire::VERSION,
@@ -146,6 +150,16 @@ fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
         Style::Serial | Style::OneWorker => 1,
         Style::ThreadPerTask | Style::Pool => cpus,
         Style::Workers => cpus.min(workers),
+    }
+}
+
+/// The cost of a task with that of its own thread, where every task of a batch starts one.
+fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
+    match (executor.style, load) {
+        (Style::ThreadPerTask, LoadKind::Batch { .. }) => {
+            Cost { mean: cost.mean + NOMINAL_THREAD, cpu: cost.cpu + NOMINAL_THREAD, ..cost }
+        }
+        _ => cost,
     }
 }
 

@@ -52,6 +52,20 @@ fn every_shipped_scenario_is_read_and_fits_the_schema() {
     }
 }
 
+#[test]
+fn the_shipped_schema_is_that_of_this_version_and_every_scenario_names_it() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/schema.json");
+    let current = format!("{:#}\n", json_schema());
+    let remedy = "regatta schema > scenarios/schema.json";
+    assert!(std::fs::read_to_string(&shipped).unwrap() == current, "{}: stale; run `{remedy}`", shipped.display());
+    for path in files_under("scenarios") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let named = text.lines().next().and_then(|line| line.strip_prefix("#:schema ")).unwrap_or_default();
+        let named = path.parent().unwrap().join(named).canonicalize();
+        assert_eq!(named.ok(), shipped.canonicalize().ok(), "{}", path.display());
+    }
+}
+
 /// The places of all tables in a document, except those whose keys the user chooses.
 fn fixed_tables(document: &Json, place: &str, found: &mut Vec<String>) {
     let free = ["/params", "/sweep", "/targets", "/tasks", "/load"].contains(&place) || place.ends_with("/only");

@@ -17,6 +17,7 @@ use hyper::{
     Request,
     client::conn::http1::{self, SendRequest},
 };
+use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::runtime::Native;
@@ -30,6 +31,8 @@ pub(super) struct Answer {
     pub bytes: u64,
     /// xxh3 of the body.
     pub digest: u64,
+    /// SHA-256 of the body, where it was asked for.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// A connection could not be opened or was lost.
@@ -72,10 +75,10 @@ impl<N: Native> Connection<N> {
         self.open && !self.sender.is_closed()
     }
 
-    /// Sends a request and reads its answer to the end.
-    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Lost> {
+    /// Sends a request and reads its answer to the end. `sha256` is for preparation: it costs more than the request.
+    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>, sha256: bool) -> Result<Answer, Lost> {
         let Self { sender, driver, open } = self;
-        let mut answer = pin!(ask(sender, request));
+        let mut answer = pin!(ask(sender, request, sha256));
         poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
@@ -94,18 +97,23 @@ impl<N: Native> Connection<N> {
     }
 }
 
-async fn ask(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {
+async fn ask(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    sha256: bool,
+) -> Result<Answer, hyper::Error> {
     sender.ready().await?;
     let response = sender.send_request(request).await?;
     let status = response.status().as_u16();
     let mut body = response.into_body();
-    let mut digest = Digest::default();
+    let mut digest = Digest { sha256: sha256.then(Sha256::new), ..Digest::default() };
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             digest.add(data);
         }
     }
-    Ok(Answer { status, bytes: digest.bytes, digest: digest.finish() })
+    let (bytes, xxh3) = (digest.bytes, digest.finish());
+    Ok(Answer { status, bytes, digest: xxh3, sha256: digest.sha256.map(|sha256| sha256.finalize().into()) })
 }
 
 /// The digest of a body that usually comes in one piece: only a second piece pays for the streaming state.
@@ -114,11 +122,15 @@ struct Digest {
     bytes: u64,
     first: Bytes,
     stream: Option<Box<Xxh3>>,
+    sha256: Option<Sha256>,
 }
 
 impl Digest {
     fn add(&mut self, data: Bytes) {
         self.bytes += data.len() as u64;
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(&data);
+        }
         match &mut self.stream {
             Some(stream) => stream.update(&data),
             None if self.first.is_empty() => self.first = data,
