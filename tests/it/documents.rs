@@ -81,7 +81,7 @@ fn drop_with_value(arguments: &mut Vec<String>, names: &[&str]) {
 #[test]
 fn every_command_line_is_understood() {
     let mut tried = 0;
-    for name in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
+    for name in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "scenarios/README.md"] {
         for arguments in shell_lines(&document(name)).iter().filter_map(|line| arguments(line)) {
             let needs = |folder: &str| arguments.iter().any(|argument| argument.starts_with(folder));
             if needs("scenarios/") && !root().join("scenarios").is_dir() {
