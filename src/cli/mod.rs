@@ -14,6 +14,8 @@ mod schema;
 mod terminal;
 mod trial;
 
+use std::sync::Arc;
+
 use clap::{Parser, Subcommand};
 
 use self::{error::CliError, terminal::Terminal};
@@ -76,6 +78,7 @@ pub fn main() -> Exit {
         Err(error) => return usage(&error),
     };
     let terminal = Terminal::new(&arguments.global);
+    survive_file_limit();
     let outcome = match arguments.command {
         Command::Run(command) => command.run(&terminal),
         Command::List(command) => command.run(&terminal),
@@ -92,6 +95,13 @@ pub fn main() -> Exit {
         terminal.error(&error);
         error.exit()
     })
+}
+
+/// Makes a write beyond `ulimit -f` an error like that of a full disk: unheard, its signal would end this process in
+/// the middle of a run, without a word.
+fn survive_file_limit() {
+    // Where the signal cannot be heard, its default remains.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 fn usage(error: &clap::Error) -> Exit {

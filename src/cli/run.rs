@@ -214,8 +214,26 @@ fn write_plan(folder: &Path, sequence: usize, plan: &TrialPlan, terminal: &Termi
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(&path, text?))
         .map_err(|source| CliError::Output { path: path.clone(), source })?;
-    terminal.note(&format!("replay: regatta trial --plan {}", path.display()));
+    terminal.note(&format!("replay: {} trial --plan {}", quoted(&program()), quoted(&absolute(&path))));
     Ok(())
+}
+
+/// This program as a shell finds it from any folder.
+fn program() -> PathBuf {
+    let called = PathBuf::from(std::env::args_os().next().unwrap_or_default());
+    // A bare name was found in PATH, and will be again.
+    if called.components().count() == 1 && !called.is_absolute() { called } else { absolute(&called) }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A path as one word of a shell's command line.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The first signal ends the run in good order, the second one at once.

@@ -6,7 +6,7 @@ use super::{LoadError, Outcome, Shared, Slot, WARMUP_TASKS, lane::run_lanes};
 use crate::{
     clock,
     measure::Recorders,
-    runtime::{Queue, Runtime, Ticket},
+    runtime::{Native, Queue, Runtime, Ticket},
 };
 
 /// A closed load.
@@ -195,7 +195,7 @@ async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u
             continue;
         };
         if client.due_ns > now_ns {
-            R::sleep(Duration::from_nanos(client.due_ns - now_ns)).await;
+            R::Native::sleep(Duration::from_nanos(client.due_ns - now_ns)).await;
             now_ns = clock::now_ns();
         }
         now_ns = slot.run(task, client.due_ns, now_ns).await;
@@ -203,7 +203,7 @@ async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u
         client.number += pass.clients;
         at += 1;
         if turn.is_over(now_ns) {
-            R::yield_now().await;
+            R::Native::yield_now().await;
             now_ns = clock::now_ns();
         }
     }

@@ -93,6 +93,11 @@ impl Histo {
         (self.count() > 0).then(|| self.0.value_at_quantile(0.5))
     }
 
+    /// The least value in ns, at most a thousandth too large; none of no values.
+    pub fn least(&self) -> Option<u64> {
+        (self.count() > 0).then(|| self.0.highest_equivalent(self.0.min()))
+    }
+
     /// The printed quantiles, withheld where there are too few samples.
     pub fn quantiles(&self) -> Vec<Quantile> {
         QUANTILES.iter().map(|&(name, q)| Quantile { name: name.into(), q, value_ns: self.quantile(q) }).collect()

@@ -15,7 +15,7 @@ use std::{
 
 use async_std::{net::TcpStream, task::JoinHandle};
 
-use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style, futures_stream::FuturesStream};
+use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream};
 
 /// async-std's global executor.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ impl Runtime for AsyncStd {
         style: Style::Workers,
     };
 
-    type Conn = FuturesStream<TcpStream>;
+    type Native = AsyncStdNative;
     type Join<T: Send + 'static> = Joining<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
@@ -75,6 +75,21 @@ impl Runtime for AsyncStd {
     {
         Ok(Joining(Some(async_std::task::spawn(future))))
     }
+
+    fn facts(&self) -> Facts {
+        Facts::from([
+            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
+            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
+            ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
+        ])
+    }
+}
+
+/// async-std's own streams and timers.
+pub struct AsyncStdNative;
+
+impl Native for AsyncStdNative {
+    type Conn = FuturesStream<TcpStream>;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = TcpStream::connect(address).await?;
@@ -104,13 +119,5 @@ impl Runtime for AsyncStd {
         W: FnOnce() -> T + Send + 'static,
     {
         async_std::task::spawn_blocking(work)
-    }
-
-    fn facts(&self) -> Facts {
-        Facts::from([
-            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
-            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
-            ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
-        ])
     }
 }

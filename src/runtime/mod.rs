@@ -1,7 +1,6 @@
 //! Executors: who runs the tasks. One file per executor, plus its two lines here.
 //!
-//! [`Runtime`] is the one trait through which every step reaches its executor: native streams, timers and
-//! spawning, statically dispatched. Executors name no step, and steps name no executor. To add one: write its
+//! [`Runtime`] is who owns the threads, and [`Native`] the streams and timers that steps use, statically dispatched. Executors name no step, and steps name no executor. To add one: write its
 //! file after the pattern of `tokio.rs`, declare it with `mod`, and name it in the table below.
 
 #[cfg(feature = "async-std")]
@@ -20,7 +19,7 @@ mod tokio_current_thread;
 mod tokio_parts;
 
 pub use queue::{Queue, Ticket};
-pub use spec::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style, Visitor};
+pub use spec::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, Visitor};
 
 spec::executors! {
     sequential::Sequential,

@@ -3,13 +3,11 @@
 use std::{
     future::{Future, Ready, ready},
     io,
-    net::SocketAddr,
-    time::Duration,
 };
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
-    blocking::{self, BlockingStream},
+    ExecutorInfo, Facts, Runtime, Setup, Style,
+    blocking::{self, Blocking},
 };
 
 /// Runs each task to its end where it is started.
@@ -20,7 +18,7 @@ impl Runtime for Sequential {
     const INFO: ExecutorInfo =
         ExecutorInfo { name: "sequential", doc: "One thread, one task after another.", style: Style::Serial };
 
-    type Conn = BlockingStream;
+    type Native = Blocking;
     type Join<T: Send + 'static> = Ready<T>;
 
     fn start(_: &Setup) -> io::Result<Self> {
@@ -41,32 +39,6 @@ impl Runtime for Sequential {
 
     fn slots(&self, _concurrency: u64) -> u64 {
         1
-    }
-
-    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
-        BlockingStream::connect(address)
-    }
-
-    async fn sleep(time: Duration) {
-        blocking::sleep(time).await;
-    }
-
-    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
-    where
-        F: Future + Send,
-        F::Output: Send,
-    {
-        blocking::timeout(limit, future).await
-    }
-
-    async fn yield_now() {}
-
-    async fn unblock<T, W>(work: W) -> T
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static,
-    {
-        work()
     }
 
     fn facts(&self) -> Facts {

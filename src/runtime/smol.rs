@@ -15,7 +15,7 @@ use std::{
 use async_executor::{Executor, Task};
 use async_io::{Async, Timer};
 
-use super::{Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style, futures_stream::FuturesStream};
+use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream};
 
 /// smol with a number of worker threads.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl Runtime for Smol {
         style: Style::Workers,
     };
 
-    type Conn = FuturesStream<Async<TcpStream>>;
+    type Native = SmolNative;
     type Join<T: Send + 'static> = Task<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
@@ -60,6 +60,30 @@ impl Runtime for Smol {
     {
         Ok(self.executor.spawn(future))
     }
+
+    fn facts(&self) -> Facts {
+        Facts::from([
+            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
+            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
+            ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
+        ])
+    }
+
+    fn stop(self) {
+        self.stop.notify(usize::MAX);
+        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in workers {
+            // A worker that panicked has already handed its panic to whoever awaited the task.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// smol's own streams and timers: those of async-io, and the pool of the blocking crate.
+pub struct SmolNative;
+
+impl Native for SmolNative {
+    type Conn = FuturesStream<Async<TcpStream>>;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = Async::<TcpStream>::connect(address).await?;
@@ -94,22 +118,5 @@ impl Runtime for Smol {
         W: FnOnce() -> T + Send + 'static,
     {
         blocking::unblock(work)
-    }
-
-    fn facts(&self) -> Facts {
-        Facts::from([
-            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
-            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
-            ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
-        ])
-    }
-
-    fn stop(self) {
-        self.stop.notify(usize::MAX);
-        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
-        for worker in workers {
-            // A worker that panicked has already handed its panic to whoever awaited the task.
-            let _ = worker.join();
-        }
     }
 }

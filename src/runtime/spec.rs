@@ -50,16 +50,43 @@ pub type Facts = BTreeMap<String, String>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
 
-/// An executor with its native primitives.
+/// The primitives of an executor's world: streams, timers, blocking work. Several executors may share them.
 ///
-/// Blocking executors implement it too: their futures are driven by a small `block_on` over blocking sockets,
-/// so that the system calls are those of hand-written blocking code (`blocking/`).
+/// Blocking executors have them too: their futures are driven by a small `block_on` over blocking sockets, so that
+/// the system calls are those of hand-written blocking code (`blocking/`).
+pub trait Native: Send + Sync + 'static {
+    /// A TCP stream.
+    type Conn: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
+
+    /// Opens a TCP connection without delay (`TCP_NODELAY`).
+    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send;
+
+    /// Waits with the native timer.
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Ends `future` after `limit` with the native timer.
+    fn timeout<F>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send;
+
+    /// Lets other tasks run, where they can only run if this one steps back.
+    fn yield_now() -> impl Future<Output = ()> + Send;
+
+    /// Runs blocking work where it does not hold up the scheduler: inline where there is none.
+    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static;
+}
+
+/// An executor: who owns the threads and what runs on them.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// What is known of it without starting it.
     const INFO: ExecutorInfo;
 
-    /// Its TCP stream.
-    type Conn: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
+    /// Its primitives. Steps are built for these, so that executors with the same primitives share their code.
+    type Native: Native;
     /// A started task's handle. Dropping it before it is ready gives the task up where the executor can.
     type Join<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
 
@@ -84,27 +111,6 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn queue(&self) -> Option<&Arc<Queue>> {
         None
     }
-
-    /// Opens a TCP connection without delay (`TCP_NODELAY`).
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send;
-
-    /// Waits with the native timer.
-    fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
-
-    /// Ends `future` after `limit` with the native timer.
-    fn timeout<F>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
-    where
-        F: Future + Send,
-        F::Output: Send;
-
-    /// Lets other tasks run, where they can only run if this one steps back.
-    fn yield_now() -> impl Future<Output = ()> + Send;
-
-    /// Runs blocking work where it does not hold up the scheduler: inline where there is none.
-    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static;
 
     /// What the executor says of itself.
     fn facts(&self) -> Facts;

@@ -7,17 +7,15 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     thread::{Builder, JoinHandle},
-    time::Duration,
 };
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Queue, Runtime, Setup, Style,
-    blocking::{self, BlockingStream},
+    ExecutorInfo, Facts, Queue, Runtime, Setup, Style,
+    blocking::{self, Blocking},
     queue::{Found, Job},
     threads::DEFAULT_STACK,
 };
@@ -143,7 +141,7 @@ impl Runtime for ThreadPool {
         style: Style::Pool,
     };
 
-    type Conn = BlockingStream;
+    type Native = Blocking;
     type Join<T: Send + 'static> = PoolJoin<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
@@ -179,32 +177,6 @@ impl Runtime for ThreadPool {
 
     fn queue(&self) -> Option<&Arc<Queue>> {
         Some(&self.queue)
-    }
-
-    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
-        BlockingStream::connect(address)
-    }
-
-    async fn sleep(time: Duration) {
-        blocking::sleep(time).await;
-    }
-
-    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
-    where
-        F: Future + Send,
-        F::Output: Send,
-    {
-        blocking::timeout(limit, future).await
-    }
-
-    async fn yield_now() {}
-
-    async fn unblock<T, W>(work: W) -> T
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static,
-    {
-        work()
     }
 
     fn facts(&self) -> Facts {

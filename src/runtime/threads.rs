@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -11,12 +10,11 @@ use std::{
     },
     task::{Context, Poll},
     thread::{Builder, JoinHandle},
-    time::Duration,
 };
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
-    blocking::{self, BlockingStream},
+    ExecutorInfo, Facts, Runtime, Setup, Style,
+    blocking::{self, Blocking},
 };
 
 /// The stack of a thread where the scenario does not say otherwise: Rust's own default, in bytes.
@@ -50,7 +48,7 @@ impl Runtime for Threads {
     const INFO: ExecutorInfo =
         ExecutorInfo { name: "threads", doc: "One OS thread per task or client.", style: Style::ThreadPerTask };
 
-    type Conn = BlockingStream;
+    type Native = Blocking;
     type Join<T: Send + 'static> = Joining<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
@@ -70,32 +68,6 @@ impl Runtime for Threads {
         let thread = Builder::new().stack_size(self.stack_size).spawn(move || blocking::block_on(future))?;
         self.started.fetch_add(1, Ordering::Relaxed);
         Ok(Joining(Some(thread)))
-    }
-
-    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
-        BlockingStream::connect(address)
-    }
-
-    async fn sleep(time: Duration) {
-        blocking::sleep(time).await;
-    }
-
-    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
-    where
-        F: Future + Send,
-        F::Output: Send,
-    {
-        blocking::timeout(limit, future).await
-    }
-
-    async fn yield_now() {}
-
-    async fn unblock<T, W>(work: W) -> T
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static,
-    {
-        work()
     }
 
     fn facts(&self) -> Facts {

@@ -1,10 +1,10 @@
 //! `tokio-current-thread`: tokio on a single thread, the one that waits for the run to end.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc};
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Runtime, Setup, Style,
-    tokio_parts::{self, Stream, TokioJoin},
+    ExecutorInfo, Facts, Runtime, Setup, Style,
+    tokio_parts::{self, TokioJoin, TokioNative},
 };
 
 /// tokio on the calling thread.
@@ -18,7 +18,7 @@ impl Runtime for TokioCurrentThread {
     const INFO: ExecutorInfo =
         ExecutorInfo { name: "tokio-current-thread", doc: "tokio on a single thread.", style: Style::OneWorker };
 
-    type Conn = Stream;
+    type Native = TokioNative;
     type Join<T: Send + 'static> = TokioJoin<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
@@ -39,34 +39,6 @@ impl Runtime for TokioCurrentThread {
         F::Output: Send + 'static,
     {
         Ok(TokioJoin(self.runtime.spawn(future)))
-    }
-
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Stream>> + Send {
-        tokio_parts::connect(address)
-    }
-
-    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
-        ::tokio::time::sleep(time)
-    }
-
-    fn timeout<F>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
-    where
-        F: Future + Send,
-        F::Output: Send,
-    {
-        tokio_parts::timeout(limit, future)
-    }
-
-    fn yield_now() -> impl Future<Output = ()> + Send {
-        ::tokio::task::yield_now()
-    }
-
-    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static,
-    {
-        tokio_parts::unblock(work)
     }
 
     fn facts(&self) -> Facts {

@@ -12,10 +12,7 @@ use std::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinHandle};
 
-use super::{Elapsed, Facts};
-
-/// tokio's stream, as hyper sees it.
-pub(super) type Stream = TokioIo<TcpStream>;
+use super::{Elapsed, Facts, Native};
 
 /// A started task; aborted when the handle is dropped, as tasks of other executors are.
 pub struct TokioJoin<T>(pub(super) JoinHandle<T>);
@@ -41,22 +38,41 @@ impl<T> Drop for TokioJoin<T> {
     }
 }
 
-pub(super) async fn connect(address: SocketAddr) -> io::Result<Stream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(TokioIo::new(stream))
-}
+/// tokio's own streams, timers and blocking pool.
+pub struct TokioNative;
 
-pub(super) async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
-    ::tokio::time::timeout(limit, future).await.map_err(|_| Elapsed)
-}
+impl Native for TokioNative {
+    type Conn = TokioIo<TcpStream>;
 
-pub(super) async fn unblock<T, W>(work: W) -> T
-where
-    T: Send + 'static,
-    W: FnOnce() -> T + Send + 'static,
-{
-    TokioJoin(::tokio::task::spawn_blocking(work)).await
+    async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(TokioIo::new(stream))
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
+        ::tokio::time::sleep(time)
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        ::tokio::time::timeout(limit, future).await.map_err(|_| Elapsed)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        ::tokio::task::yield_now()
+    }
+
+    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        TokioJoin(::tokio::task::spawn_blocking(work))
+    }
 }
 
 pub(super) fn facts(workers: &str, pool_size: usize) -> Facts {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
-    runtime::Runtime,
+    runtime::Native,
 };
 
 /// The choice that operations offer as `blocking`.
@@ -21,15 +21,15 @@ const CHOICES: &[(&str, Blocking)] = &[("inline", Blocking::Inline), ("offload",
 
 impl Blocking {
     /// Does the work there. It owns what it needs and hands it back, so that nothing is allocated for it here.
-    pub async fn run<R, T, W>(self, work: W) -> T
+    pub async fn run<N, T, W>(self, work: W) -> T
     where
-        R: Runtime,
+        N: Native,
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
         match self {
             Self::Inline => work(),
-            Self::Offload => R::unblock(work).await,
+            Self::Offload => N::unblock(work).await,
         }
     }
 }

@@ -7,21 +7,21 @@ use super::{
     exec::{Call, Done, Ended, Failure, Operation, Outcome, Reusable, Step, Work},
     site::{Broken, BuildError},
 };
-use crate::{clock, runtime::Runtime};
+use crate::{clock, runtime::Native};
 
 /// Rebuilds the step inside after its state was lost with a cancelled call.
 type Rebuild = dyn Fn() -> Result<Box<dyn Step>, BuildError> + Send + Sync;
 
 /// A step with a time limit.
-pub struct Limited<R> {
+pub struct Limited<N> {
     inner: Box<dyn Step>,
     limit: Duration,
     on_timeout: OnTimeout,
     words: String,
-    runtime: PhantomData<fn() -> R>,
+    native: PhantomData<fn() -> N>,
 }
 
-impl<R: Runtime> Limited<R> {
+impl<N: Native> Limited<N> {
     /// `words` names the step in errors.
     pub fn wrap(
         inner: Box<dyn Step>,
@@ -36,13 +36,13 @@ impl<R: Runtime> Limited<R> {
             let first = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             // What could be built once from the same plan can be built again; if not, its first call says so.
             let inner = first.unwrap_or_else(|| rebuild().unwrap_or_else(|error| Box::new(Broken(error))));
-            Self { inner, limit, on_timeout, words: words.clone(), runtime: PhantomData }
+            Self { inner, limit, on_timeout, words: words.clone(), native: PhantomData }
         };
         Box::new(Reusable::new(None, make))
     }
 }
 
-impl<R: Runtime> Operation for Limited<R> {
+impl<N: Native> Operation for Limited<N> {
     async fn prepare(&mut self) -> Outcome {
         self.inner.start(Work::Prepare);
         Ended(self.inner.as_mut()).await
@@ -52,7 +52,7 @@ impl<R: Runtime> Operation for Limited<R> {
         let own = clock::now_ns().saturating_add(self.limit.as_nanos() as u64);
         call.deadline_ns = Some(call.deadline_ns.map_or(own, |outer| outer.min(own)));
         self.inner.start(Work::Run(call));
-        if let Ok(outcome) = R::timeout(self.limit, Ended(self.inner.as_mut())).await {
+        if let Ok(outcome) = N::timeout(self.limit, Ended(self.inner.as_mut())).await {
             return outcome;
         }
         self.inner.cancel();
@@ -61,10 +61,9 @@ impl<R: Runtime> Operation for Limited<R> {
             OnTimeout::Ignore => Ok(counted),
             OnTimeout::Skip => Err(Failure::Skipped(counted)),
             OnTimeout::Fail => Err(Failure::Wrong(format!(
-                "step `{}` of task {} took longer than its limit of {}; raise `timeout`, or say \
+                "step {} took longer than its limit of {}; raise `timeout`, or say \
                  `on_timeout = \"skip\"` or `\"ignore\"` if that may happen",
                 self.words,
-                call.task,
                 crate::units::format_duration(self.limit)
             ))),
         }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock,
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
-    runtime::Runtime,
+    runtime::{Native, Runtime},
     target::TargetSpec,
 };
 
@@ -140,7 +140,7 @@ async fn run_child<R: Runtime>(mut child: Sequence, call: Call) -> Ended {
         return (child, outcome);
     };
     let left = Duration::from_nanos(deadline_ns.saturating_sub(clock::now_ns()));
-    let in_time = R::timeout(left, child.run(call)).await;
+    let in_time = R::Native::timeout(left, child.run(call)).await;
     let outcome = in_time.unwrap_or_else(|_| {
         child.cancel();
         Err(Failure::Skipped(Done { timeouts: 1, ..Done::default() }))

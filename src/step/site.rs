@@ -102,10 +102,15 @@ fn limited<R: Runtime>(
     step: Box<dyn Step>,
     limit: std::time::Duration,
 ) -> Box<dyn Step> {
-    let words = plan.name.clone().unwrap_or_else(|| plan.spec.key().to_owned());
+    let name = plan.name.as_deref().unwrap_or(plan.spec.key());
+    let targets = plan.spec.targets();
+    let words = match targets.first() {
+        Some(used) => format!("`{name}` on target `{}`", used.name.text),
+        None => format!("`{name}`"),
+    };
     let (on_timeout, spec, site): (OnTimeout, StepSpec, _) =
         (plan.on_timeout, plan.spec.clone(), Site { trial: site.trial.clone(), slot: site.slot, number: site.number });
-    Limited::<R>::wrap(step, limit, on_timeout, words, move || spec.build(&site))
+    Limited::<R::Native>::wrap(step, limit, on_timeout, words, move || spec.build(&site))
 }
 
 impl<R: Runtime> Site<R> {

@@ -5,7 +5,13 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use super::{BuildError, Call, Cost, Done, Operation, Outcome, Site, Step, StepKind};
-use crate::{config::Fields, draw, runtime::Runtime, target::TargetSpec, units::Distribution};
+use crate::{
+    config::Fields,
+    draw,
+    runtime::{Native, Runtime},
+    target::TargetSpec,
+    units::Distribution,
+};
 
 /// A wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,19 +38,19 @@ impl StepKind for Sleep {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let (time, seed) = (self.time, site.seed());
-        Ok(site.operation(move || Wait::<R> { time, seed, runtime: PhantomData }))
+        Ok(site.operation(move || Wait::<R::Native> { time, seed, native: PhantomData }))
     }
 }
 
-struct Wait<R> {
+struct Wait<N> {
     time: Distribution,
     seed: u64,
-    runtime: PhantomData<fn() -> R>,
+    native: PhantomData<fn() -> N>,
 }
 
-impl<R: Runtime> Operation for Wait<R> {
+impl<N: Native> Operation for Wait<N> {
     async fn call(&mut self, call: Call) -> Outcome {
-        R::sleep(self.time.sample(draw::mix(self.seed, call.key))).await;
+        N::sleep(self.time.sample(draw::mix(self.seed, call.key))).await;
         Ok(Done::default())
     }
 }

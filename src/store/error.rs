@@ -26,7 +26,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another process is writing the run.
-    #[error("{path}: another regatta is writing this run; wait for it to end", path = path.display())]
+    #[error("{path}: another regatta is writing this run; wait for it to end, or name another folder with --out", path = path.display())]
     Locked {
         /// The file.
         path: PathBuf,
@@ -93,6 +93,7 @@ fn remedy(source: &io::Error, path: &Path) -> String {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("; free space, then `regatta run --resume {run}`")
         }
+        io::ErrorKind::FileTooLarge => format!("; raise `ulimit -f`, then `regatta run --resume {run}`"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
             "; name a folder that can be written with --out".into()
         }

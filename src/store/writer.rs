@@ -33,7 +33,7 @@ impl Writer {
         let failed = |source| StoreError::Create { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let file = File::options().append(true).create_new(true).open(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::Exists { path: path.clone() },
+            io::ErrorKind::AlreadyExists => taken(&path),
             _ => failed(source),
         })?;
         lock(&file, &path)?;
@@ -98,6 +98,14 @@ impl Writer {
 
     fn failed(&self, source: io::Error) -> StoreError {
         StoreError::Write { path: self.path.clone(), source }
+    }
+}
+
+/// Why there is a run already: somebody is writing it, or has written it.
+fn taken(path: &Path) -> StoreError {
+    match File::open(path).map(|file| lock(&file, path)) {
+        Ok(Err(locked @ StoreError::Locked { .. })) => locked,
+        _ => StoreError::Exists { path: path.to_owned() },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     os::unix::process::CommandExt,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -14,6 +15,7 @@ use super::{
     parent::environment,
     place,
     proof::{self, Evidence},
+    scratch::Scratch,
     server::ProcessLauncher,
     wire::{Answer, TrialPlan},
 };
@@ -87,19 +89,42 @@ pub fn ensure_environment(plan: &TrialPlan) -> io::Result<()> {
     Err(environment(&std::env::current_exe()?, plan).args(std::env::args_os().skip(1)).exec())
 }
 
-/// Runs a trial in this process.
+/// Runs a trial in this process, on the executor that its plan names.
 pub fn run(plan: &TrialPlan) -> Answer {
-    place::raise_file_limit();
-    match measure(plan) {
+    let program = std::env::current_exe().map_err(|source| TrialError::System { what: "no program", source });
+    answer(program.and_then(|program| {
+        measure(plan, &program, |race| {
+            runtime::dispatch(&plan.executor, race).unwrap_or_else(|| {
+                let reason = format!("this build has no executor `{}`; build with its cargo feature", plan.executor);
+                Err(TrialError::Wrong(reason))
+            })
+        })
+    }))
+}
+
+/// Runs a trial in this process on the executor `R`, for executors that are not in the table. `program` is the
+/// `regatta` binary, which the plan's embedded targets run in.
+pub fn run_on<R: Runtime>(plan: &TrialPlan, program: &Path) -> Answer {
+    answer(measure(plan, program, |race| race.visit::<R>()))
+}
+
+fn answer(outcome: Result<Measurements, TrialError>) -> Answer {
+    match outcome {
         Ok(measurements) => Answer::Measured(Box::new(measurements)),
         Err(error) => Answer::Failed(TrialFailure { kind: error.kind(), reason: error.to_string() }),
     }
 }
 
-fn measure(plan: &TrialPlan) -> Result<Measurements, TrialError> {
+/// Starts the plan's targets, goes to the executor's CPUs, and races.
+fn measure(
+    plan: &TrialPlan,
+    program: &Path,
+    race: impl FnOnce(Race<'_>) -> Result<Measurements, TrialError>,
+) -> Result<Measurements, TrialError> {
+    place::raise_file_limit();
     let system = |what: &'static str| move |source| TrialError::System { what, source };
-    let scratch = tempfile::Builder::new().prefix("regatta-").tempdir().map_err(system("no scratch folder"))?;
-    let launcher = ProcessLauncher { cpus: &plan.target_cpus };
+    let scratch = Scratch::new().map_err(system("no scratch folder"))?;
+    let launcher = ProcessLauncher { program, cpus: &plan.target_cpus };
     let mut targets = Vec::new();
     for target in &plan.targets {
         let folder = scratch.path().join(&target.name);
@@ -109,11 +134,7 @@ fn measure(plan: &TrialPlan) -> Result<Measurements, TrialError> {
         targets.push(target.spec.start(&start)?);
     }
     place::pin(&plan.executor_cpus).map_err(system("placement"))?;
-    let race = Race { plan, targets: &mut targets };
-    runtime::dispatch(&plan.executor, race).unwrap_or_else(|| {
-        let reason = format!("this build has no executor `{}`; build with its cargo feature", plan.executor);
-        Err(TrialError::Wrong(reason))
-    })
+    race(Race { plan, targets: &mut targets })
 }
 
 /// The counters at an edge of the window.
@@ -138,7 +159,7 @@ impl Visitor for Race<'_> {
         let recorders = Recorders::new(SHARDS_PER_CPU * place::allowed_cpus().len(), named_steps(plan));
         let trial = Arc::new(self.trial(&runtime, &recorders));
         let mut slots = slots(plan, &trial, &shared)?;
-        load::prepare(&runtime, &mut slots)?;
+        load::prepare(&runtime, &mut slots).map_err(|why| blame(self.targets, why.into()))?;
 
         let prepared_memory_bytes = measure::resident_memory_bytes();
         let pids: Vec<Option<u32>> = self.targets.iter().map(|target| target.pid()).collect();
@@ -147,7 +168,7 @@ impl Visitor for Race<'_> {
         let peak_threads = watcher.stop();
 
         if let Some(reason) = shared.wrong() {
-            return Err(TrialError::Wrong(reason.to_owned()));
+            return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
         }
         let reports = reports(self.targets, &pids, &outcome, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
@@ -257,6 +278,14 @@ fn own_cpu_ns(before: &Edge, after: &Edge) -> u64 {
         edge.process.cpu_user_ns + edge.process.cpu_system_ns + edge.targets_ns.iter().flatten().sum::<u64>()
     };
     own(after).saturating_sub(own(before))
+}
+
+/// What went wrong because a target has ended is that target's failure.
+fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> TrialError {
+    match targets.iter_mut().find_map(|target| target.report().err()) {
+        Some(TargetError { name, reason }) => TargetError { name, reason: format!("{reason}; so: {error}") }.into(),
+        None => error,
+    }
 }
 
 /// Each target's account, with the CPU time that its process used in the window.

@@ -7,6 +7,7 @@ pub mod child;
 pub mod parent;
 mod place;
 mod proof;
+mod scratch;
 pub mod server;
 pub mod wire;
 

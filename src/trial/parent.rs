@@ -12,7 +12,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::wire::{Answer, TrialPlan};
+use super::{
+    scratch,
+    wire::{Answer, TrialPlan},
+};
 use crate::{
     clock,
     store::{FailureKind, Outcome, TrialFailure, TrialRecord},
@@ -44,8 +47,10 @@ pub struct Runner {
 pub struct Interrupted(pub &'static str);
 
 impl Runner {
-    /// A runner that starts this program, and a sender through which signals reach it.
+    /// A runner that starts this program, and a sender through which signals reach it. What trials of killed runs
+    /// have left behind is removed.
     pub fn new() -> std::io::Result<(Self, Sender<Event>)> {
+        scratch::sweep();
         let (to_self, events) = channel();
         Ok((Self { program: std::env::current_exe()?, events, to_self: to_self.clone() }, to_self))
     }
@@ -93,15 +98,19 @@ impl Runner {
 
     fn wait(&self, plan: &TrialPlan, child: &mut Group) -> Result<Outcome, Interrupted> {
         match self.events.recv_timeout(plan.timeout) {
-            Ok(Event::Ended { answer, errors }) => Ok(judge(&answer, &errors, child.0.wait().ok())),
+            Ok(Event::Ended { answer, errors }) => {
+                let outcome = judge(&answer, &errors, child.0.wait().ok());
+                if matches!(outcome, Outcome::Failed(_)) {
+                    scratch::sweep();
+                }
+                Ok(outcome)
+            }
             Ok(Event::Signal(name)) => {
-                child.kill();
-                self.drain();
+                self.end(child);
                 Err(Interrupted(name))
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                child.kill();
-                self.drain();
+                self.end(child);
                 let limit = crate::units::format_duration(plan.timeout);
                 let reason = format!(
                     "the trial took longer than {limit} and was killed; raise `timeout` under [run] if it needs more"
@@ -119,12 +128,25 @@ impl Runner {
         }
     }
 
+    /// Ends the child and all that it has started, and removes what they leave.
+    fn end(&self, child: &mut Group) {
+        child.kill();
+        self.drain();
+        scratch::sweep();
+    }
+
     /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.
     fn drain(&self) {
+        let mut asked = None;
         while let Ok(event) = self.events.recv_timeout(Duration::from_secs(5)) {
-            if matches!(event, Event::Ended { .. }) {
-                return;
+            match event {
+                Event::Ended { .. } => break,
+                Event::Signal(name) => asked = Some(name),
             }
+        }
+        if let Some(name) = asked {
+            // It is looked at before the next trial. The receiver is here, so that sending cannot fail.
+            let _ = self.to_self.send(Event::Signal(name));
         }
     }
 }
@@ -187,6 +209,11 @@ fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> Outcome {
         Ok(Answer::Failed(failure)) => Outcome::Failed(failure),
         Err(_) => {
             let how = match status.and_then(|status| status.signal()) {
+                Some(9) => {
+                    "the trial's process was killed by signal 9; if nobody did it, the system ran out of memory \
+                            (`dmesg` tells)"
+                        .into()
+                }
                 Some(signal) => format!("the trial's process was killed by signal {signal}"),
                 None => match status.and_then(|status| status.code()) {
                     Some(code) => format!("the trial's process ended with code {code} and no result"),

@@ -32,6 +32,7 @@ pub(super) fn check<S>(evidence: &Evidence<'_, S>) -> Result<Vec<ProofLine>, Str
     proof.steps(evidence);
     proof.targets(evidence);
     proof.least_makespan(evidence);
+    proof.least_task(evidence);
     match proof.lines.iter().find(|(_, holds)| !holds) {
         Some((line, _)) => {
             Err(format!("wrong result: {}: expected {}, found {}", line.what, line.expected, line.found))
@@ -125,6 +126,18 @@ impl Proof {
         let least = tasks.div_ceil(evidence.slots.max(1)) * evidence.plan.least_task_ns;
         if let Some(&shortest) = evidence.outcome.makespans_ns.iter().min().filter(|_| least > 0) {
             self.within("makespan in ns", (least, u64::MAX), shortest);
+        }
+    }
+
+    /// No task ends before its own delays have passed, in whatever load; a bound that noise cannot break.
+    fn least_task<S>(&mut self, evidence: &Evidence<'_, S>) {
+        let (least, recorded) = (evidence.plan.least_task_ns, &evidence.recorded);
+        // A call that ended in an error need not have waited, and clipped values say nothing.
+        if least == 0 || recorded.errors > 0 || recorded.clipped > 0 {
+            return;
+        }
+        if let Some(shortest) = recorded.service.least() {
+            self.within("shortest task in ns", (least, u64::MAX), shortest);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Write},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -10,6 +11,8 @@ use crate::target::{self, Launcher, TargetError, TargetSpec};
 
 /// Starts target processes on given CPUs.
 pub struct ProcessLauncher<'a> {
+    /// The `regatta` binary.
+    pub program: &'a Path,
     /// CPUs of the target; empty: any.
     pub cpus: &'a [usize],
 }
@@ -25,11 +28,8 @@ impl Launcher for ProcessLauncher<'_> {
     #[expect(clippy::disallowed_methods, reason = "the trial layer starts processes")]
     fn launch(&self, spec: &TargetSpec, seed: u64) -> Result<Box<dyn target::Server>, TargetError> {
         let start = || -> io::Result<Process> {
-            let mut child = Command::new(std::env::current_exe()?)
-                .arg("target")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()?;
+            let mut child =
+                Command::new(self.program).arg("target").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
             let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
                 return Err(io::Error::other("its pipes are missing"));
             };
@@ -40,12 +40,11 @@ impl Launcher for ProcessLauncher<'_> {
             process.greeting = process.line()?;
             Ok(process)
         };
-        start().map(|process| Box::new(process) as Box<dyn target::Server>).map_err(|why| failed(spec.key(), &why))
+        start().map(|process| Box::new(process) as Box<dyn target::Server>).map_err(|why| TargetError {
+            name: spec.key().into(),
+            reason: format!("the embedded server could not be started: {why}"),
+        })
     }
-}
-
-fn failed(name: &str, why: &io::Error) -> TargetError {
-    TargetError { name: name.into(), reason: format!("the embedded server could not be started or has ended: {why}") }
 }
 
 impl Process {
@@ -55,6 +54,14 @@ impl Process {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has closed its output"));
         }
         Ok(line.trim_end().to_owned())
+    }
+
+    /// Why it does not answer any more. A process that has ended keeps its status when it is killed.
+    fn ended(&mut self, why: &io::Error) -> TargetError {
+        let _ = self.child.kill();
+        let how = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let reason = format!("the embedded server has ended during the trial ({how}): {why}");
+        TargetError { name: "server".into(), reason }
     }
 }
 
@@ -68,7 +75,7 @@ impl target::Server for Process {
     }
 
     fn ask(&mut self, line: &str) -> Result<String, TargetError> {
-        writeln!(self.input, "{line}").and_then(|()| self.line()).map_err(|why| failed("server", &why))
+        writeln!(self.input, "{line}").and_then(|()| self.line()).map_err(|why| self.ended(&why))
     }
 }
 

@@ -1,8 +1,21 @@
 //! The one integration binary: what several parts of Regatta do together.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may panic")]
-#![allow(clippy::disallowed_methods, reason = "tests start the program and wait for things")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "tests start the program, and say what they skip"
+)]
 
+mod bench_dir;
 mod broken;
+mod documents;
+mod exit_codes;
+mod interruptions;
+mod limits;
+mod lossy;
+mod own_server;
+mod own_targets;
 mod race;
+mod replay;
 mod schema;
 mod tidy;

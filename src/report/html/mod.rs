@@ -270,10 +270,4 @@ mod tests {
         let empty = Analysis { scenarios: vec![], trials: crate::analysis::TrialCounts::default() };
         assert!(html(&fixture::header(), &empty).contains("How it was run"));
     }
-
-    #[test]
-    #[ignore = "writes the page of the synthetic run to the temporary folder, to look at it"]
-    fn write_page() {
-        std::fs::write(std::env::temp_dir().join("regatta-report.html"), page()).expect("writes");
-    }
 }

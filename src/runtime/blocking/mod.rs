@@ -4,8 +4,9 @@
 //! A stream never blocks while the task could still do something else. Only when the whole task can make no
 //! progress does [`block_on`] allow one blocking call and poll again. So an HTTP GET is one write and one read.
 
+mod native;
 mod stream;
 mod task;
 
-pub use stream::BlockingStream;
-pub use task::{block_on, sleep, timeout};
+pub use native::Blocking;
+pub use task::block_on;

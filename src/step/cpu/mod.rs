@@ -21,7 +21,12 @@ use serde::{Deserialize, Serialize};
 
 use self::kernel::{Kernel, KernelName, iterations_per_second};
 use super::{Blocking, BuildError, Calibration, Call, Cost, Done, Failure, Operation, Outcome, Site, Step, StepKind};
-use crate::{config::Fields, runtime::Runtime, target::TargetSpec, units::serde_duration};
+use crate::{
+    config::Fields,
+    runtime::{Native, Runtime},
+    target::TargetSpec,
+    units::serde_duration,
+};
 
 /// A computation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -93,11 +98,11 @@ impl StepKind for Cpu {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let (kernel, blocking, known, iterations) = (self.kernel, self.blocking, self.known.clone(), self.iterations());
-        Ok(site.operation(move || Compute::<R> {
+        Ok(site.operation(move || Compute::<R::Native> {
             work: Some(Work { kernel: (kernel.0.make)(), iterations }),
             known: known.clone(),
             blocking,
-            runtime: PhantomData,
+            native: PhantomData,
         }))
     }
 }
@@ -155,15 +160,15 @@ impl Work {
     }
 }
 
-struct Compute<R> {
+struct Compute<N> {
     /// None only while it is computed elsewhere.
     work: Option<Work>,
     known: Arc<Known>,
     blocking: Blocking,
-    runtime: PhantomData<fn() -> R>,
+    native: PhantomData<fn() -> N>,
 }
 
-impl<R: Runtime> Compute<R> {
+impl<N: Native> Compute<N> {
     async fn result(&mut self) -> Result<u64, Failure> {
         // A future that is dropped while it computes takes this whole state with it, so nobody ever sees the gap.
         let Some(mut work) = self.work.take() else {
@@ -173,13 +178,13 @@ impl<R: Runtime> Compute<R> {
             let result = work.run();
             (work, result)
         };
-        let (work, result) = self.blocking.run::<R, _, _>(run).await;
+        let (work, result) = self.blocking.run::<N, _, _>(run).await;
         self.work = Some(work);
         Ok(result)
     }
 }
 
-impl<R: Runtime> Operation for Compute<R> {
+impl<N: Native> Operation for Compute<N> {
     /// Computes the expected result, in the first slot only: one that must be computed for each of a thousand slots
     /// would take as long as the trial.
     async fn prepare(&mut self) -> Outcome {

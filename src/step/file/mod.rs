@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
-    runtime::Runtime,
+    runtime::{Native, Runtime},
     target::{
         TargetKind, TargetSpec,
         directory::{Directory, Folder, LOG, SEEDED},
@@ -166,12 +166,12 @@ impl StepKind for File {
         // The bytes are made here and not in the first call.
         let action = self.action(&folder, &path);
         let (blocking, seed) = (self.blocking, site.seed());
-        Ok(site.operation(move || FileOperation::<R> {
+        Ok(site.operation(move || FileOperation::<R::Native> {
             work: Some(Work::new(folder.clone(), action.clone())),
             path: path.clone(),
             seed,
             blocking,
-            runtime: PhantomData,
+            native: PhantomData,
         }))
     }
 }
@@ -251,16 +251,16 @@ impl File {
 }
 
 /// The state of one slot.
-struct FileOperation<R> {
+struct FileOperation<N> {
     /// None only while it is done elsewhere.
     work: Option<Work>,
     path: Template,
     seed: u64,
     blocking: Blocking,
-    runtime: PhantomData<fn() -> R>,
+    native: PhantomData<fn() -> N>,
 }
 
-impl<R: Runtime> Operation for FileOperation<R> {
+impl<N: Native> Operation for FileOperation<N> {
     async fn prepare(&mut self) -> Outcome {
         self.away(|work| work.prepare().map(|()| Done::default())).await
     }
@@ -274,7 +274,7 @@ impl<R: Runtime> Operation for FileOperation<R> {
     }
 }
 
-impl<R: Runtime> FileOperation<R> {
+impl<N: Native> FileOperation<N> {
     /// Does something with the work where blocking work is done; it goes there and comes back.
     async fn away(&mut self, what: fn(&mut Work) -> io::Result<Done>) -> Outcome {
         // A future that is dropped while the work is away takes this whole state with it, so nobody sees the gap.
@@ -285,7 +285,7 @@ impl<R: Runtime> FileOperation<R> {
             let outcome = what(&mut work);
             (work, outcome)
         };
-        let (work, outcome) = self.blocking.run::<R, _, _>(run).await;
+        let (work, outcome) = self.blocking.run::<N, _, _>(run).await;
         let outcome = outcome.map_err(|why| Failure::Wrong(format!("file `{}`: {why}", work.name())));
         self.work = Some(work);
         outcome

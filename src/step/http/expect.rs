@@ -54,6 +54,13 @@ impl Field for Statuses {
     }
 }
 
+impl Expect {
+    /// Whether it names a SHA-256.
+    pub(super) fn has_sha256(&self) -> bool {
+        self.sha256.is_some()
+    }
+}
+
 impl Section for Expect {
     const DOC: &'static str = "What the answer must be; an answer that is not fails the trial.";
 
@@ -87,6 +94,8 @@ pub(super) struct Expected {
     digest: Option<u64>,
     /// The embedded server, whose status for each request is known.
     embedded: Option<(target::Http, u64)>,
+    /// SHA-256 of the body of the user's own server, checked once per slot in preparation.
+    sha256: Option<String>,
     /// Whether answers have no body.
     headless: bool,
     /// Why no answer can ever be right.
@@ -101,6 +110,7 @@ impl Expected {
             bytes: expect.bytes.map(|Size(bytes)| bytes),
             digest: None,
             embedded: endpoint.embedded.clone(),
+            sha256: None,
             headless: head,
             contradiction: None,
         };
@@ -109,11 +119,8 @@ impl Expected {
             expected.contradiction = contradiction(expect, &body);
             expected.bytes = Some(body.len() as u64);
             expected.digest = Some(xxh3_64(&body));
-        } else if expect.sha256.is_some() {
-            expected.contradiction = Some(
-                "`expect.sha256` is checked against the embedded server only, so far; use `expect.bytes` for your own"
-                    .into(),
-            );
+        } else {
+            expected.sha256.clone_from(&expect.sha256);
         }
         expected
     }
@@ -123,8 +130,25 @@ impl Expected {
         self.contradiction.clone()
     }
 
-    /// Whether the answer counts as an allowed error; an error if it is wrong.
-    pub(super) fn judge(&self, answer: &Answer, id: u64) -> Result<bool, String> {
+    /// Whether the body's SHA-256 must be checked in preparation.
+    pub(super) fn wants_sha256(&self) -> bool {
+        self.sha256.is_some()
+    }
+
+    /// Checks the SHA-256 of an answer in preparation; its cheaper digest then serves for all that follow.
+    pub(super) fn learn(&self, answer: &Answer) -> Result<u64, String> {
+        let found = answer.sha256.map(|bytes| hex(&bytes)).unwrap_or_default();
+        match &self.sha256 {
+            Some(wanted) if !found.eq_ignore_ascii_case(wanted) => {
+                Err(format!("expected a body with SHA-256 {wanted}, found {found}"))
+            }
+            _ => Ok(answer.digest),
+        }
+    }
+
+    /// Whether the answer counts as an allowed error; an error if it is wrong. `learned` is the digest of a body
+    /// that was checked in preparation.
+    pub(super) fn judge(&self, answer: &Answer, id: u64, learned: Option<u64>) -> Result<bool, String> {
         let status = answer.status;
         if let Some((server, seed)) = &self.embedded {
             let (known, _) = target::response_for(server, *seed, id);
@@ -140,7 +164,8 @@ impl Expected {
         if !bodyless && let Some(bytes) = self.bytes.filter(|bytes| *bytes != answer.bytes && fine) {
             return Err(format!("expected a body of {bytes} bytes, found {}", answer.bytes));
         }
-        if !bodyless && self.digest.is_some_and(|digest| digest != answer.digest) {
+        let digest = self.digest.or(learned.filter(|_| fine));
+        if !bodyless && digest.is_some_and(|digest| digest != answer.digest) {
             return Err(format!("the body of {} bytes is not the one that the server has sent", answer.bytes));
         }
         Ok(!fine)
@@ -160,17 +185,22 @@ impl Expected {
     }
 }
 
+fn hex(bytes: &[u8; 32]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// Why what is expected is not what the embedded server answers.
 fn contradiction(expect: &Expect, body: &[u8]) -> Option<String> {
     if let Some(Size(bytes)) = expect.bytes.filter(|Size(bytes)| *bytes != body.len() as u64) {
         return Some(format!("`expect.bytes` is {bytes}, and the target's `body` has {} bytes", body.len()));
     }
     let sha256 = expect.sha256.as_ref()?;
-    let mut found = String::new();
-    for byte in Sha256::digest(body) {
-        // Writing to a String cannot fail.
-        let _ = write!(found, "{byte:02x}");
-    }
+    let found = hex(&Sha256::digest(body).into());
     (!found.eq_ignore_ascii_case(sha256)).then(|| format!("`expect.sha256` is not that of the target's body: {found}"))
 }
 
@@ -186,16 +216,16 @@ mod tests {
 
     fn answer(status: u16) -> Answer {
         let body = target::body(64);
-        Answer { status, bytes: 64, digest: xxh3_64(&body) }
+        Answer { status, bytes: 64, digest: xxh3_64(&body), sha256: None }
     }
 
     #[test]
     fn the_embedded_server_s_answers_are_known() {
         let expected = Expected::new(&Expect::default(), &Allow::default(), false, &endpoint(Vec::new()));
-        assert_eq!(expected.judge(&answer(200), 1), Ok(false));
-        assert!(expected.judge(&answer(201), 1).is_err());
-        assert!(expected.judge(&Answer { bytes: 63, ..answer(200) }, 1).unwrap_err().contains("64 bytes"));
-        assert!(expected.judge(&Answer { digest: 0, ..answer(200) }, 1).unwrap_err().contains("not the one"));
+        assert_eq!(expected.judge(&answer(200), 1, None), Ok(false));
+        assert!(expected.judge(&answer(201), 1, None).is_err());
+        assert!(expected.judge(&Answer { bytes: 63, ..answer(200) }, 1, None).unwrap_err().contains("64 bytes"));
+        assert!(expected.judge(&Answer { digest: 0, ..answer(200) }, 1, None).unwrap_err().contains("not the one"));
     }
 
     #[test]
@@ -203,10 +233,23 @@ mod tests {
         let always = vec![target::StatusWeight { status: 503, weight: 1.0 }];
         let endpoint = endpoint(always);
         let strict = Expected::new(&Expect::default(), &Allow::default(), false, &endpoint);
-        assert!(strict.judge(&answer(503), 1).unwrap_err().contains("allow = { status = [503] }"));
+        assert!(strict.judge(&answer(503), 1, None).unwrap_err().contains("allow = { status = [503] }"));
         let allow = Allow { status: Statuses(vec![503]), errors: false };
         let lenient = Expected::new(&Expect::default(), &allow, false, &endpoint);
-        assert_eq!(lenient.judge(&answer(503), 1), Ok(true));
+        assert_eq!(lenient.judge(&answer(503), 1, None), Ok(true));
+    }
+
+    #[test]
+    fn a_sha256_of_another_server_is_checked_once_and_then_its_cheap_digest() {
+        let endpoint = Endpoint { embedded: None, ..endpoint(Vec::new()) };
+        let sha256 = Some(hex(&Sha256::digest(target::body(64)).into()));
+        let expect = Expect { sha256, ..Expect::default() };
+        let expected = Expected::new(&expect, &Allow::default(), false, &endpoint);
+        let right = Answer { sha256: Some(Sha256::digest(target::body(64)).into()), ..answer(200) };
+        let learned = expected.learn(&right).unwrap();
+        assert!(expected.learn(&Answer { sha256: Some([0; 32]), ..right }).unwrap_err().contains("SHA-256"));
+        assert_eq!(expected.judge(&answer(200), 1, Some(learned)), Ok(false));
+        assert!(expected.judge(&Answer { digest: 1, ..right }, 1, Some(learned)).is_err());
     }
 
     #[test]

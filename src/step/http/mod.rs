@@ -1,11 +1,13 @@
 //! `http`: an HTTP/1.1 request against the embedded server or one of the user's own, its answer checked.
 //!
-//! `mod` holds what a scenario says, [`exchange`] the connection, and [`expect`] what an answer must be.
+//! `mod` holds what a scenario says and the requests that follow from it, [`client`] the slot's state, [`exchange`]
+//! the connection, and [`expect`] what an answer must be.
 
+mod client;
 mod exchange;
 mod expect;
 
-use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -16,12 +18,10 @@ use hyper::{
 use serde::{Deserialize, Serialize};
 
 use self::{
-    exchange::Connection,
+    client::Client,
     expect::{Allow, Expect, Expected},
 };
-use super::{
-    BuildError, Call, Cost, Done, Failure, Operation, Outcome, Site, Step, StepKind, TargetUse, template::Template,
-};
+use super::{BuildError, Call, Cost, Site, Step, StepKind, TargetUse, template::Template};
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
     draw,
@@ -131,6 +131,9 @@ impl StepKind for Http {
         if body.is_some() && body_size.is_some() {
             op.reject("body_size", "`body` says what is sent already", Some("keep one of the two".into()));
         }
+        if expect.has_sha256() && path.as_ref().is_some_and(|path: &Template| path.constant().is_none()) {
+            step.reject("expect", "`sha256` needs a path that is the same for every call", None);
+        }
         check(op, path.as_ref(), &headers);
         Some(Self { target: target?, method, path: path?, headers, body, body_size, connection, expect, allow })
     }
@@ -155,12 +158,7 @@ impl StepKind for Http {
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let endpoint = site.endpoint::<target::Endpoint>(&self.target.text)?;
         let shared = Arc::new(Shared::new(self, endpoint, site.seed())?);
-        Ok(site.operation(move || Client::<R> {
-            shared: shared.clone(),
-            connection: None,
-            text: String::new(),
-            runtime: PhantomData,
-        }))
+        Ok(site.operation(move || Client::<R::Native>::new(shared.clone())))
     }
 }
 
@@ -265,61 +263,5 @@ impl Shared {
             self.endpoint.base,
             self.spec.path.text()
         )
-    }
-}
-
-/// A slot's client.
-struct Client<R: Runtime> {
-    shared: Arc<Shared>,
-    connection: Option<Connection<R>>,
-    text: String,
-    runtime: PhantomData<fn() -> R>,
-}
-
-impl<R: Runtime> Operation for Client<R> {
-    async fn prepare(&mut self) -> Outcome {
-        if let Some(reason) = self.shared.expected.contradiction() {
-            return Err(Failure::Wrong(reason));
-        }
-        if self.shared.spec.connection == Keep::Keep {
-            let opened = Connection::open(self.shared.endpoint.address).await;
-            self.connection = Some(opened.map_err(|why| Failure::Wrong(self.lost(&why)))?);
-        }
-        Ok(Done::default())
-    }
-
-    async fn call(&mut self, call: Call) -> Outcome {
-        let shared = self.shared.clone();
-        let wrong = |reason: String| Failure::Wrong(format!("{}: {reason}", shared.words()));
-        let (request, sent) = shared.request(&call, &mut self.text).map_err(wrong)?;
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => match Connection::open(shared.endpoint.address).await {
-                Ok(connection) => connection,
-                Err(why) => return self.failed(&why),
-            },
-        };
-        let answer = match connection.exchange(request).await {
-            Ok(answer) => answer,
-            Err(why) => return self.failed(&why),
-        };
-        if shared.spec.connection == Keep::Keep && connection.is_open() {
-            self.connection = Some(connection);
-        }
-        let errors = shared.expected.judge(&answer, shared.id(&call)).map_err(wrong)?;
-        Ok(Done { received: answer.bytes, sent, errors: u64::from(errors), timeouts: 0 })
-    }
-}
-
-impl<R: Runtime> Client<R> {
-    fn lost(&self, why: &exchange::Lost) -> String {
-        format!("{}: {why}; is the server still running, and does it keep connections open?", self.shared.words())
-    }
-
-    fn failed(&self, why: &exchange::Lost) -> Outcome {
-        if self.shared.spec.allow.errors {
-            return Ok(Done { errors: 1, ..Done::default() });
-        }
-        Err(Failure::Wrong(self.lost(why)))
     }
 }

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use super::{sqlite::Session, work::Work};
 use crate::{
     draw,
-    runtime::Runtime,
+    runtime::Native,
     step::{Blocking, Call, Done, Failure, Operation, Outcome},
     target::sql::{Database, Engine},
 };
@@ -14,14 +14,14 @@ use crate::{
 const ROUND_TRIP: u64 = 1 << 32;
 
 /// A step in one slot, with its own connection.
-pub(super) struct Calls<R> {
+pub(super) struct Calls<N> {
     /// None before preparation, and while a call owns it.
     session: Option<Box<Session>>,
-    way: Way<R>,
+    way: Way<N>,
 }
 
 /// How a step's calls reach its database.
-pub(super) struct Way<R> {
+pub(super) struct Way<N> {
     pub database: Arc<Database>,
     pub work: Arc<Work>,
     /// Round trips of a call.
@@ -29,27 +29,27 @@ pub(super) struct Way<R> {
     /// The step's draws.
     pub seed: u64,
     pub blocking: Blocking,
-    pub runtime: PhantomData<fn() -> R>,
+    pub native: PhantomData<fn() -> N>,
 }
 
-impl<R> Clone for Way<R> {
+impl<N> Clone for Way<N> {
     fn clone(&self) -> Self {
         Self { database: self.database.clone(), work: self.work.clone(), ..*self }
     }
 }
 
-impl<R> Calls<R> {
+impl<N> Calls<N> {
     /// Calls without a connection as yet.
-    pub fn new(way: Way<R>) -> Self {
+    pub fn new(way: Way<N>) -> Self {
         Self { session: None, way }
     }
 }
 
-impl<R: Runtime> Way<R> {
+impl<N: Native> Way<N> {
     /// Opens the connection and learns what is to be learned.
     async fn open(&self) -> Result<Box<Session>, Failure> {
         let (database, work) = (self.database.clone(), self.work.clone());
-        let opened = self.blocking.run::<R, _, _>(move || {
+        let opened = self.blocking.run::<N, _, _>(move || {
             let Engine::Sqlite { path } = &database.engine;
             let mut session = Session::open(path, database.account(), work)?;
             session.learn()?;
@@ -66,13 +66,13 @@ impl<R: Runtime> Way<R> {
         for trip in 0..u64::from(self.trips) {
             let time = self.database.delay.sample(draw::mix(draw::mix(self.seed, key), ROUND_TRIP + trip));
             if !time.is_zero() {
-                R::sleep(time).await;
+                N::sleep(time).await;
             }
         }
     }
 }
 
-impl<R: Runtime> Operation for Calls<R> {
+impl<N: Native> Operation for Calls<N> {
     async fn prepare(&mut self) -> Outcome {
         self.session = Some(self.way.open().await?);
         Ok(Done::default())
@@ -91,7 +91,7 @@ impl<R: Runtime> Operation for Calls<R> {
             let outcome = session.run();
             (session, outcome)
         };
-        let (session, outcome) = self.way.blocking.run::<R, _, _>(run).await;
+        let (session, outcome) = self.way.blocking.run::<N, _, _>(run).await;
         self.session = Some(session);
         outcome.map_err(Failure::Wrong)
     }

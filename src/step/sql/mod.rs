@@ -106,12 +106,12 @@ impl StepKind for Sql {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let database: Arc<Database> = site.endpoint(&self.target.text)?;
-        let way = Way::<R> {
+        let way = Way::<R::Native> {
             work: Arc::new(self.work(site)),
             trips: self.round_trips(),
             seed: site.seed(),
             blocking: self.blocking,
-            runtime: PhantomData,
+            native: PhantomData,
             database,
         };
         match &way.database.engine {

@@ -297,7 +297,8 @@ impl Visitor for Build {
 
     fn visit<R: Runtime>(self) -> Self::Output {
         let Self { database, work } = self;
-        let way = Way::<R> { database, work, trips: 1, seed: 1, blocking: Blocking::Offload, runtime: PhantomData };
+        let way =
+            Way::<R::Native> { database, work, trips: 1, seed: 1, blocking: Blocking::Offload, native: PhantomData };
         Box::new(Reusable::new(None, move || Calls::new(way.clone())))
     }
 }

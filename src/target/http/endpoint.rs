@@ -46,7 +46,8 @@ pub(super) fn start(spec: &Http, start: &Start<'_>) -> Result<Box<dyn Started>, 
 }
 
 fn embedded(spec: &Http, start: &Start<'_>) -> Result<Embedded, TargetError> {
-    let server = start.launcher.launch(&TargetSpec::Http(spec.clone()), start.seed)?;
+    let started = start.launcher.launch(&TargetSpec::Http(spec.clone()), start.seed);
+    let server = started.map_err(|why| error(start.name, why.reason))?;
     let Ok(Answer::Ready { address }) = serde_json::from_str(server.greeting()) else {
         return Err(error(start.name, format!("did not say its address but: {}", server.greeting())));
     };
@@ -89,7 +90,7 @@ impl Started for Embedded {
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {
-        let answer = self.server.ask("counts")?;
+        let answer = self.server.ask("counts").map_err(|why| error(&self.name, why.reason))?;
         let Ok(Answer::Counts(counts)) = serde_json::from_str(&answer) else {
             return Err(error(&self.name, format!("did not say its counts but: {answer}")));
         };

@@ -1,0 +1,42 @@
+//! The primitives of the blocking executors.
+
+use std::{future::Future, io, net::SocketAddr, time::Duration};
+
+use super::{
+    super::{Elapsed, Native},
+    stream::BlockingStream,
+    task,
+};
+
+/// Blocking sockets, `thread::sleep`, and blocking work where it stands.
+pub struct Blocking;
+
+impl Native for Blocking {
+    type Conn = BlockingStream;
+
+    async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
+        BlockingStream::connect(address)
+    }
+
+    async fn sleep(time: Duration) {
+        task::sleep(time).await;
+    }
+
+    async fn timeout<F>(limit: Duration, future: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        task::timeout(limit, future).await
+    }
+
+    async fn yield_now() {}
+
+    async fn unblock<T, W>(work: W) -> T
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        work()
+    }
+}

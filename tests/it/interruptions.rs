@@ -1,0 +1,211 @@
+//! Runs that are cut short: by a signal, by a kill, or because a process of theirs is killed. What was measured is
+//! kept, nothing is left running, and the run can be taken up again.
+//!
+//! Trials are stopped at a known place by a server that holds its answers, never by timing.
+
+use std::{fs, io::Read as _};
+
+use regatta::store::{FailureKind, Run};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::{
+    bench_dir::{BenchDir, Live, assert_complete, only_failure, wait_for},
+    own_server::OwnServer,
+};
+
+/// Calls to the own server in one trial.
+const CALLS: u64 = 8;
+/// Enough for the first trial, and for the beginning of the second one.
+const INTO_THE_SECOND_TRIAL: u64 = CALLS + 3;
+
+/// Four trials, each of which needs the embedded server and a server of the test's own.
+fn scenario(own: &OwnServer) -> String {
+    format!(
+        r#"
+schema = 1
+name = "gated"
+[run]
+rounds = 2
+warmup = "0s"
+timeout = "60s"
+[executors]
+use = ["threads", "tokio"]
+baseline = "threads"
+[targets.embedded]
+http = {{ }}
+[targets.own]
+http = {{ url = "{}" }}
+[tasks.request]
+steps = [{{ http = {{ target = "embedded", path = "/" }} }}, {{ http = {{ target = "own", path = "/" }} }}]
+[load.clients]
+task = "request"
+closed = {{ concurrency = 2, tasks = {CALLS} }}
+"#,
+        own.url()
+    )
+}
+
+/// A run that stands still in the middle of its second trial.
+struct Halted {
+    bench: BenchDir,
+    own: OwnServer,
+    live: Live,
+}
+
+impl Halted {
+    fn new() -> Self {
+        let own = OwnServer::gated(INTO_THE_SECOND_TRIAL);
+        let bench = BenchDir::with(&scenario(&own));
+        let live = bench.start("run s.toml --out run");
+        own.wait_until_held();
+        Self { bench, own, live }
+    }
+
+    /// The run's folder after the gate has been opened and the run has been taken up again.
+    fn resumed(&self) -> Run {
+        self.own.open();
+        let seen = self.bench.run("run --resume run").exits(0).says(&["1 of 4 trials are there"]);
+        assert!(seen.out.contains("4 of 4 trials measured"), "{seen:#?}");
+        let run = self.bench.stored("run");
+        assert_complete(&run);
+        run
+    }
+}
+
+#[test]
+fn a_signal_keeps_what_was_measured_and_the_run_can_be_taken_up() {
+    for (signal, name, code, to_group) in [
+        (Signal::INT, "SIGINT", 130, false),
+        (Signal::INT, "SIGINT", 130, true),
+        (Signal::TERM, "SIGTERM", 143, false),
+        (Signal::TERM, "SIGTERM", 143, true),
+    ] {
+        let halted = Halted::new();
+        if to_group {
+            halted.live.signal_group(signal);
+        } else {
+            halted.live.signal(signal);
+        }
+        let Halted { bench, own, live } = halted;
+        let seen = live.end().exits(code);
+        let said = format!("{name}: what was measured is kept; go on with `regatta run --resume run`");
+        let seen = seen.says(&[&said]);
+        assert!(seen.out.contains("1 of 4 trials measured"), "{seen:#?}");
+        bench.wait_until_empty();
+        let stopped = bench.stored("run");
+        assert_eq!((stopped.trials.len(), stopped.interruptions.as_slice()), (1, [name.to_owned()].as_slice()));
+        assert!(bench.scratch().is_empty(), "{:?}", bench.scratch());
+        let live = bench.start("--version");
+        assert_eq!(Halted { bench, own, live }.resumed().interruptions, [name]);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let own = OwnServer::gated(INTO_THE_SECOND_TRIAL);
+    let bench = BenchDir::with(&scenario(&own));
+    // Writing the report blocks for ever: nobody reads this pipe.
+    fs::create_dir(bench.path("run")).unwrap();
+    let page = bench.path("run/index.html");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &page, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let live = bench.start("run s.toml --out run");
+    own.wait_until_held();
+    live.signal(Signal::INT);
+    wait_for("the line of the first signal", || {
+        let text = fs::read_to_string(bench.path("run/run.jsonl")).unwrap();
+        text.contains("interrupted").then_some(())
+    });
+    live.signal(Signal::INT);
+    live.end().exits(130);
+    bench.wait_until_empty();
+}
+
+#[test]
+fn nothing_outlives_a_killed_run_which_can_be_taken_up() {
+    let halted = Halted::new();
+    for part in [" trial ", " target"] {
+        halted.bench.process(part);
+    }
+    halted.live.signal(Signal::KILL);
+    halted.bench.wait_until_empty();
+    let stopped = halted.bench.stored("run");
+    assert!(stopped.trials.len() == 1 && !stopped.finished);
+    // The killed trial could not clean up; the next run does it.
+    assert_eq!(halted.bench.scratch().len(), 1);
+    halted.resumed();
+    assert!(halted.bench.scratch().is_empty(), "{:?}", halted.bench.scratch());
+}
+
+/// Kills one process in the middle of the second trial; the other trials are run.
+fn run_without(part: &str) -> (BenchDir, Run, Pid) {
+    let halted = Halted::new();
+    let victim = halted.bench.process(part);
+    kill_process(victim, Signal::KILL).unwrap();
+    wait_for("the victim's end", || is_gone(victim).then_some(()));
+    halted.own.open();
+    halted.live.end().exits(5).says(&["FAILED", "trial 4/4"]);
+    halted.bench.wait_until_empty();
+    let run = halted.bench.stored("run");
+    assert!(run.trials.len() == 4 && run.finished);
+    halted.bench.run("report run").exits(0);
+    assert!(halted.bench.scratch().is_empty(), "{:?}", halted.bench.scratch());
+    (halted.bench, run, victim)
+}
+
+/// Ended, even if nobody has asked for its exit status yet.
+fn is_gone(pid: Pid) -> bool {
+    let mut line = String::new();
+    let opened = fs::File::open(format!("/proc/{pid}/cmdline"));
+    test_kill_process(pid).is_err()
+        || opened.and_then(|mut file| file.read_to_string(&mut line)).is_err()
+        || line.is_empty()
+}
+
+#[test]
+fn a_killed_trial_is_recorded_and_the_run_goes_on() {
+    let (_bench, run, _) = run_without(" trial ");
+    let (kind, reason) = only_failure(&run);
+    assert_eq!(kind, FailureKind::Crashed);
+    assert!(reason.contains("signal 9") && reason.contains("memory"), "{reason}");
+}
+
+#[test]
+fn a_killed_server_is_named_and_the_run_goes_on() {
+    let (_bench, run, _) = run_without(" target");
+    let (kind, reason) = only_failure(&run);
+    assert_eq!(kind, FailureKind::Target);
+    assert!(reason.contains("target `embedded`") && reason.contains("SIGKILL"), "{reason}");
+}
+
+#[test]
+fn the_watchdog_ends_a_trial_that_takes_too_long_and_the_run_goes_on() {
+    let own = OwnServer::gated(INTO_THE_SECOND_TRIAL);
+    let bench = BenchDir::with(&scenario(&own));
+    let live = bench.start("run s.toml --out run --timeout 5s");
+    own.wait_until_held();
+    let processes = [bench.process(" trial "), bench.process(" target")];
+    live.wait_to_say("took longer than 5s and was killed");
+    own.open();
+    for process in processes {
+        wait_for("the end of the trial's processes", || is_gone(process).then_some(()));
+    }
+    live.end().exits(5).says(&["trial 4/4"]);
+    let run = bench.stored("run");
+    let (kind, reason) = only_failure(&run);
+    assert_eq!((kind, run.trials.len()), (FailureKind::TimedOut, 4));
+    assert!(reason.contains("raise `timeout` under [run]"), "{reason}");
+    bench.wait_until_empty();
+    assert!(bench.scratch().is_empty(), "{:?}", bench.scratch());
+}
+
+#[test]
+fn two_runs_cannot_share_a_folder() {
+    let halted = Halted::new();
+    let refused = ["another regatta is writing this run"];
+    halted.bench.run("run s.toml --out run").exits(2).says(&refused);
+    halted.bench.run("run --resume run").exits(2).says(&refused);
+    halted.own.open();
+    halted.live.end().exits(0);
+    assert_complete(&halted.bench.stored("run"));
+}

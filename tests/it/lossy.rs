@@ -1,0 +1,290 @@
+//! Executors that cheat. Each is an honest one with a fault put in, raced through the library; the proof must find
+//! the fault, whatever the figures look like.
+
+use std::{
+    future::Future,
+    io,
+    marker::PhantomData,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use regatta::{
+    limits::Limits,
+    plan::{Machine, Plan},
+    runtime::{self, Elapsed, ExecutorInfo, Facts, Native, Queue, Runtime, Setup, Visitor},
+    scenario::{Overrides, from_text},
+    store::FailureKind,
+    trial::{Answer, TrialPlan, allowed_cpus, child::run_on},
+};
+
+/// What is wrong with an executor; by default nothing.
+trait Fault: Clone + Send + Sync + 'static {
+    /// It throws a waiting task away with each worker that it starts.
+    const LOSES_TASKS: bool = false;
+    /// Its timer does not wait.
+    const NEVER_SLEEPS: bool = false;
+    /// Every tenth request is not sent: the last answer is given again.
+    const REPEATS_ANSWERS: bool = false;
+    /// What has a time limit is given up at once.
+    const HAS_NO_PATIENCE: bool = false;
+}
+
+macro_rules! faults {
+    ($($name:ident { $($constant:ident)? })*) => {
+        $(#[derive(Clone)]
+        struct $name;
+        impl Fault for $name {
+            $(const $constant: bool = true;)?
+        })*
+    };
+}
+
+faults! {
+    Honest {}
+    LosesTasks { LOSES_TASKS }
+    NeverSleeps { NEVER_SLEEPS }
+    RepeatsAnswers { REPEATS_ANSWERS }
+    HasNoPatience { HAS_NO_PATIENCE }
+}
+
+/// The executor `R` with a fault.
+#[derive(Clone)]
+struct Faulty<R, F>(R, PhantomData<F>);
+
+impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
+    const INFO: ExecutorInfo = R::INFO;
+    type Native = FaultyNative<R::Native, F>;
+    type Join<T: Send + 'static> = R::Join<T>;
+
+    fn start(setup: &Setup) -> io::Result<Self> {
+        Ok(Self(R::start(setup)?, PhantomData))
+    }
+
+    fn block_on<T: Future>(&self, future: T) -> T::Output {
+        self.0.block_on(future)
+    }
+
+    fn spawn<T>(&self, future: T) -> io::Result<Self::Join<T::Output>>
+    where
+        T: Future + Send + 'static,
+        T::Output: Send + 'static,
+    {
+        if let Some(queue) = self.0.queue().filter(|_| F::LOSES_TASKS)
+            && queue.next_ticket().is_some()
+        {
+            queue.retire();
+        }
+        self.0.spawn(future)
+    }
+
+    fn slots(&self, concurrency: u64) -> u64 {
+        self.0.slots(concurrency)
+    }
+
+    fn queue(&self) -> Option<&Arc<Queue>> {
+        self.0.queue()
+    }
+
+    fn facts(&self) -> Facts {
+        self.0.facts()
+    }
+
+    fn stop(self) {
+        self.0.stop();
+    }
+}
+
+/// The primitives `N` with a fault.
+struct FaultyNative<N, F>(PhantomData<fn() -> (N, F)>);
+
+impl<N: Native, F: Fault> Native for FaultyNative<N, F> {
+    type Conn = Stream<N::Conn, F>;
+
+    async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
+        Ok(Stream { inner: N::connect(address).await?, last: Vec::new(), due: Vec::new(), fault: PhantomData })
+    }
+
+    async fn sleep(time: Duration) {
+        if !F::NEVER_SLEEPS {
+            N::sleep(time).await;
+        }
+    }
+
+    async fn timeout<T>(limit: Duration, future: T) -> Result<T::Output, Elapsed>
+    where
+        T: Future + Send,
+        T::Output: Send,
+    {
+        if F::HAS_NO_PATIENCE { Err(Elapsed) } else { N::timeout(limit, future).await }
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        N::yield_now()
+    }
+
+    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        N::unblock(work)
+    }
+}
+
+/// A connection that can give its last answer again instead of asking.
+struct Stream<C, F> {
+    inner: C,
+    last: Vec<u8>,
+    due: Vec<u8>,
+    fault: PhantomData<fn() -> F>,
+}
+
+/// Requests of all connections in this process, to find every tenth.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+impl<C: Read + Unpin, F: Fault> Read for Stream<C, F> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut room: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.due.is_empty() {
+            room.put_slice(&std::mem::take(&mut self.due));
+            return Poll::Ready(Ok(()));
+        }
+        let mut bytes = vec![0; room.remaining()];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer.unfilled());
+        room.put_slice(buffer.filled());
+        self.last.extend_from_slice(buffer.filled());
+        read
+    }
+}
+
+impl<C: Write + Unpin, F: Fault> Write for Stream<C, F> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let tenth = F::REPEATS_ANSWERS && REQUESTS.fetch_add(1, Relaxed) % 10 == 9;
+        if tenth && !self.last.is_empty() {
+            self.due = self.last.clone();
+            context.waker().wake_by_ref();
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        self.last.clear();
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+/// Races a plan on the executor that it names, with a fault.
+struct Race<'a, F>(&'a TrialPlan, PhantomData<F>);
+
+impl<F: Fault> Visitor for Race<'_, F> {
+    type Output = Answer;
+
+    fn visit<R: Runtime>(self) -> Answer {
+        run_on::<Faulty<R, F>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta")))
+    }
+}
+
+const BATCH: &str = "batch = { tasks = 40, repeat = 2 }";
+const CLOSED: &str = "closed = { concurrency = 4, tasks = 40 }";
+
+/// One trial on an executor with a fault: what it did wrong, if that was found.
+fn race<F: Fault>(executor: &str, steps: &str, load: &str) -> Result<(), String> {
+    let text = format!(
+        r#"
+schema = 1
+name = "faulty"
+[run]
+warmup = "0s"
+[executors]
+use = ["{executor}"]
+baseline = "{executor}"
+workers = 2
+[executors.thread-pool]
+size = 4
+[targets.api]
+http = {{ body = "1KiB" }}
+[tasks.request]
+steps = [{steps}, {{ http = {{ target = "api", path = "/" }} }}]
+[load.clients]
+task = "request"
+{load}
+"#
+    );
+    let scenario = from_text(Path::new("faulty.toml"), &text, &Overrides::default());
+    let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let machine = Machine { cpus: allowed_cpus(), executor_cpus: None, target_cpus: None, limits: Limits::default() };
+    let plan = Plan::new(&[scenario], &machine, 1, |_| true);
+    let plan = plan.trial(plan.trials[0]);
+    match runtime::dispatch(executor, Race::<F>(&plan, PhantomData)).unwrap() {
+        Answer::Measured(_) => Ok(()),
+        Answer::Failed(failure) => {
+            assert_eq!(failure.kind, FailureKind::WrongResult, "{failure:?}");
+            Err(failure.reason)
+        }
+    }
+}
+
+#[track_caller]
+fn found(outcome: Result<(), String>, said: &str) {
+    let reason = outcome.expect_err("the fault was not found");
+    assert!(reason.contains(said), "`{said}` is not said: {reason}");
+}
+
+const SLEEP: &str = "{ sleep = { time = \"2ms\" } }";
+const LIMITED: &str = "{ sleep = { time = \"2ms\" }, timeout = \"20s\", on_timeout = \"ignore\" }";
+
+#[test]
+fn an_honest_executor_behind_the_same_wrapper_passes() {
+    for executor in ["sequential", "threads", "thread-pool", "tokio", "tokio-current-thread", "smol"] {
+        for load in [BATCH, CLOSED] {
+            race::<Honest>(executor, LIMITED, load).unwrap_or_else(|reason| panic!("{executor}, {load}: {reason}"));
+        }
+    }
+}
+
+#[test]
+fn a_pool_that_loses_every_tenth_task_is_found_out() {
+    found(race::<LosesTasks>("thread-pool", SLEEP, BATCH), "tasks run: expected 80, found 72");
+}
+
+#[test]
+fn a_timer_that_does_not_wait_is_found_out() {
+    for executor in ["threads", "thread-pool", "tokio", "smol"] {
+        found(race::<NeverSleeps>(executor, SLEEP, BATCH), " in ns: expected at least");
+        found(race::<NeverSleeps>(executor, SLEEP, CLOSED), "shortest task in ns: expected at least 2000000");
+    }
+}
+
+#[test]
+fn an_executor_that_answers_every_tenth_request_itself_is_found_out() {
+    for load in [BATCH, CLOSED] {
+        found(race::<RepeatsAnswers>("tokio", SLEEP, load), "operations that target api served: expected");
+    }
+}
+
+#[test]
+fn a_time_limit_that_ends_at_once_is_found_out() {
+    found(race::<HasNoPatience>("tokio", &LIMITED.replace("ignore", "fail"), BATCH), "took longer than its limit");
+    for load in [BATCH, CLOSED] {
+        let outcome = race::<HasNoPatience>("tokio", LIMITED, load);
+        assert!(outcome.is_err(), "work that was given up at once counts as done");
+    }
+}

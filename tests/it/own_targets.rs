@@ -1,0 +1,98 @@
+//! A user's own server that is not there, keeps silent, closes, or talks nonsense: the trial fails, the url and a
+//! remedy are named, and the run ends with 5.
+
+use std::net::TcpListener;
+
+use regatta::store::FailureKind;
+
+use crate::{
+    bench_dir::{BenchDir, failures},
+    exit_codes::batch,
+    own_server::{OwnServer, Reply},
+};
+
+/// Two trials, under a blocking and an asynchronous executor, of calls to `url`.
+fn scenario(url: &str, step: &str) -> String {
+    let calls = format!("steps = [{{ http = {{ target = \"own\", path = \"/item\" }}{step} }}]");
+    batch(&format!("[targets.own]\nhttp = {{ url = \"{url}\" }}"))
+        .replace("steps = [{ sleep = { time = \"1ms\" } }]", &calls)
+}
+
+/// Runs against a server; both trials must fail in this way.
+fn fails(url: &str, step: &str, kind: FailureKind, said: &[&str]) {
+    let bench = BenchDir::with(&scenario(url, step));
+    bench.run("run s.toml --out run").exits(5).says(&["FAILED"]);
+    let run = bench.stored("run");
+    let found = failures(&run);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    for (_, failure) in found {
+        assert_eq!(failure.kind, kind, "{failure:?}");
+        for part in said {
+            assert!(failure.reason.contains(part), "`{part}` is not said: {failure:?}");
+        }
+    }
+    bench.wait_until_empty();
+}
+
+#[test]
+fn one_that_answers_is_raced() {
+    let own = OwnServer::start(|_| Reply::Fine);
+    let bench = BenchDir::with(&scenario(own.url(), ", expect = { status = 200, bytes = 5 }"));
+    bench.run("run s.toml --out run").exits(0);
+}
+
+#[test]
+fn one_that_is_not_there() {
+    // A port that was free a moment ago.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    fails(&url, "", FailureKind::Target, &["target `own`", &url, "start the server, or correct the url"]);
+}
+
+#[test]
+fn one_whose_name_nobody_knows() {
+    let url = "http://no-such-host.invalid:80";
+    fails(url, "", FailureKind::Target, &["target `own`", url, "cannot be resolved"]);
+}
+
+#[test]
+fn one_that_closes_the_connection() {
+    let own = OwnServer::start(|request| if request < 3 { Reply::Fine } else { Reply::Close });
+    let said = [own.url(), "/item", "is the server still running"];
+    fails(own.url(), "", FailureKind::WrongResult, &said);
+}
+
+#[test]
+fn one_that_talks_nonsense() {
+    let own = OwnServer::start(|_| Reply::Nonsense);
+    fails(own.url(), "", FailureKind::WrongResult, &[own.url(), "/item", "invalid HTTP"]);
+}
+
+#[test]
+fn one_that_answers_with_another_status_or_body() {
+    let own = OwnServer::start(|request| Reply::Status(if request % 2 == 0 { 200 } else { 500 }));
+    fails(own.url(), "", FailureKind::WrongResult, &[own.url(), "500", "allow"]);
+    let own = OwnServer::start(|_| Reply::Fine);
+    fails(own.url(), ", expect = { bytes = 6 }", FailureKind::WrongResult, &[own.url(), "5", "6"]);
+}
+
+#[test]
+fn one_that_keeps_silent() {
+    let own = OwnServer::start(|_| Reply::Hold);
+    fails(
+        own.url(),
+        ", timeout = \"300ms\"",
+        FailureKind::WrongResult,
+        &["`http` on target `own`", "300ms", "on_timeout"],
+    );
+}
+
+#[test]
+fn one_that_keeps_silent_for_ever_is_left_to_the_watchdog() {
+    let own = OwnServer::start(|_| Reply::Hold);
+    let bench = BenchDir::with(&scenario(own.url(), ""));
+    bench.run("run s.toml --timeout 1s --out run").exits(5).says(&["took longer than 1s"]);
+    let run = bench.stored("run");
+    assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::TimedOut) && run.finished);
+}
