@@ -166,7 +166,7 @@ mod tests {
         | async-std |  |  |  |  |  |  | ? not run yet |
         | smol | 24.2k/s | 178ms | 401ms | 46.3ms | 11.1MiB | 1.42 | ? no interval; partial: 5 of 7 rounds; 2 × wrong result: 999 of 1000 tasks |
 
-        - SLO x FAIL: request.latency.p99 &lt; 25ms (holds in 0 of 4 cells)
+        - SLO x FAIL: request.latency.p99 &lt; 25ms (holds in 0 of 4 cells, not measured in 3)
 
         ## hundred-calls
 

@@ -173,7 +173,7 @@ impl SloSummary<'_> {
         let words = format!("holds in {} of {}", self.passed(), plural(self.measured(), "cell"));
         match self.results.len() - self.measured() {
             0 => words,
-            left => format!("{words}, too few samples or none in {left}"),
+            left => format!("{words}, not measured in {left}"),
         }
     }
 
