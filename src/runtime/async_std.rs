@@ -5,11 +5,14 @@
 //! (async-io) and its blocking pool with smol: equal numbers are to be expected.
 
 use std::{
+    env,
     future::Future,
     io,
     net::SocketAddr,
+    num::NonZero,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
@@ -50,6 +53,12 @@ impl<T> Drop for Joining<T> {
     }
 }
 
+/// As many workers as async-std starts, which heeds nothing but the environment.
+fn workers() -> String {
+    let usual = || thread::available_parallelism().map_or(1, NonZero::get).to_string();
+    env::var("ASYNC_STD_THREAD_COUNT").unwrap_or_else(|_| usual())
+}
+
 impl Runtime for AsyncStd {
     const INFO: ExecutorInfo = ExecutorInfo {
         name: "async-std",
@@ -78,7 +87,7 @@ impl Runtime for AsyncStd {
 
     fn facts(&self) -> Facts {
         Facts::from([
-            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
+            ("threads for tasks".into(), format!("{} workers, work stealing", workers())),
             ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
             ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
         ])

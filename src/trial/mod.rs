@@ -4,11 +4,14 @@
 //! proves the work; [`server`] is the process of an embedded target; [`wire`] is what they say to each other.
 
 pub mod child;
+mod edge;
 pub mod parent;
 mod place;
 mod proof;
+mod race;
 mod scratch;
 pub mod server;
+mod watcher;
 pub mod wire;
 
 pub use place::allowed_cpus;

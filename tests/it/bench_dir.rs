@@ -170,6 +170,15 @@ impl BenchDir {
     }
 }
 
+impl Drop for BenchDir {
+    fn drop(&mut self) {
+        // Only a test that fails finds any; it may have ended by itself in between.
+        for (pid, _) in self.processes() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 /// A running command.
 pub struct Live {
     child: Child,

@@ -6,7 +6,7 @@
 use std::{fs, io::Read as _};
 
 use regatta::store::{FailureKind, Run};
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process, test_kill_process};
 
 use crate::{
     bench_dir::{BenchDir, Live, assert_complete, only_failure, wait_for},
@@ -81,6 +81,9 @@ fn a_signal_keeps_what_was_measured_and_the_run_can_be_taken_up() {
         (Signal::TERM, "SIGTERM", 143, true),
     ] {
         let halted = Halted::new();
+        // Otherwise a terminal's signal would end the trial as well, and it could be taken for a crash.
+        let group = |pid| getpgid(Some(pid)).unwrap();
+        assert_ne!(group(halted.bench.process(" trial ")), group(halted.live.pid()));
         if to_group {
             halted.live.signal_group(signal);
         } else {

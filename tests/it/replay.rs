@@ -53,8 +53,8 @@ fn the_printed_command_replays_every_executor() {
 
 #[test]
 fn async_std_starts_itself_again_with_its_environment() {
-    // `unblock` work shows the size of the blocking pool, and the executor's threads the number of workers.
-    let bench = BenchDir::with(&batch("").replace("baseline = \"threads\"", "baseline = \"threads\"\nworkers = 3"));
+    // Without the environment it would have as many workers as the host has CPUs.
+    let bench = BenchDir::with(&batch("").replace("baseline = \"threads\"", "baseline = \"threads\"\nworkers = 5"));
     let printed = commands(&bench, "run -v s.toml -e async-std,threads --out run");
     let plans = bench.path("run/plans");
     let command = printed.iter().find(|command| {
@@ -63,5 +63,5 @@ fn async_std_starts_itself_again_with_its_environment() {
     });
     let Answer::Measured(measured) = by_hand(command.unwrap()) else { panic!("was not measured") };
     let facts: Vec<String> = measured.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    assert!(facts.iter().any(|fact| fact.contains("3 workers")), "{facts:#?}");
+    assert!(facts.iter().any(|fact| fact.contains("5 workers")), "{facts:#?}");
 }

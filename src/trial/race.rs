@@ -1,0 +1,180 @@
+//! One trial on one executor: slots, load, proof, measurements.
+
+use std::sync::Arc;
+
+use super::{
+    child::TrialError,
+    edge::{self, Edge},
+    place,
+    proof::{self, Evidence},
+    watcher::Watcher,
+    wire::TrialPlan,
+};
+use crate::{
+    load::{self, Batch, Closed, End, LoadError, Shared, Slot},
+    measure::{self, Measurements, ProofLine, Recorders, TargetReport},
+    runtime::{Runtime, Visitor},
+    scenario::LoadKind,
+    step::{BuildError, Ledger, Tally, Task, Trial},
+    target::{Started, TargetError},
+};
+
+/// Recorder shards: more than CPUs, so that threads seldom share one, and few enough not to show in memory.
+const SHARDS_PER_CPU: usize = 2;
+
+/// A trial whose targets are ready, and whose executor is still only a name.
+pub(super) struct Race<'a> {
+    pub(super) plan: &'a TrialPlan,
+    pub(super) targets: &'a mut [Box<dyn Started>],
+}
+
+impl Visitor for Race<'_> {
+    type Output = Result<Measurements, TrialError>;
+
+    /// Builds the executor and its slots, runs the load, and proves what was done.
+    fn visit<R: Runtime>(self) -> Self::Output {
+        let plan = self.plan;
+        let system = |source| TrialError::System { what: "the executor could not be started", source };
+        let runtime = R::start(&plan.setup).map_err(system)?;
+        let shared = Arc::new(Shared::default());
+        let recorders = Recorders::new(SHARDS_PER_CPU * place::allowed_cpus().len(), named_steps(plan));
+        let trial = Arc::new(self.trial(&runtime, &recorders));
+        let mut slots = slots(plan, &trial, &shared)?;
+        load::prepare(&runtime, &mut slots).map_err(|why| blame(self.targets, why.into()))?;
+
+        let prepared_memory_bytes = measure::resident_memory_bytes();
+        let pids: Vec<Option<u32>> = self.targets.iter().map(|target| target.pid()).collect();
+        let watcher = Watcher::start(plan.target_cpus.clone());
+        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&pids))?;
+        let peak_threads = watcher.stop();
+        if let Some(reason) = shared.wrong() {
+            return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
+        }
+
+        let reports = edge::reports(self.targets, &pids, &outcome, plan)?;
+        let tallies = trial.ledger.read(plan.per_task.len());
+        let proof = proven(plan, &outcome, &slots, &recorders, &tallies, &reports)?;
+        let mut facts = runtime.facts();
+        facts.extend(common_facts(plan, &outcome, slots.len()));
+        let measurements = Measurements {
+            makespans_ns: outcome.makespans_ns,
+            window_ns: outcome.window_ns,
+            completed: outcome.completed,
+            task: recorders.task(),
+            steps: recorders.steps(),
+            peak_memory_bytes: measure::peak_memory_bytes(),
+            prepared_memory_bytes,
+            peak_threads,
+            targets: reports,
+            proof,
+            facts,
+            ..edge::used(&outcome.edges)
+        };
+        drop((slots, trial));
+        runtime.stop();
+        Ok(measurements)
+    }
+}
+
+/// Compares what everybody counted.
+fn proven(
+    plan: &TrialPlan,
+    outcome: &load::Outcome<Edge>,
+    slots: &[Slot],
+    recorders: &Recorders,
+    tallies: &[Tally],
+    reports: &[TargetReport],
+) -> Result<Vec<ProofLine>, TrialError> {
+    let evidence = Evidence {
+        plan,
+        outcome,
+        slots: slots.len() as u64,
+        tasks_run: slots.iter().map(Slot::tasks_run).sum(),
+        timeouts: slots.iter().map(Slot::timeouts).sum(),
+        recorded: recorders.task(),
+        tallies,
+        reports,
+    };
+    proof::check(&evidence).map_err(TrialError::Wrong)
+}
+
+impl Race<'_> {
+    fn trial<R: Runtime>(&self, runtime: &R, recorders: &Recorders) -> Trial<R> {
+        let named = self.plan.targets.iter().map(|target| target.name.clone());
+        Trial {
+            runtime: runtime.clone(),
+            seed: self.plan.seed,
+            tasks: self.plan.tasks.clone(),
+            endpoints: named.zip(self.targets.iter().map(|target| target.endpoint())).collect(),
+            recorders: recorders.clone(),
+            ledger: Ledger::default(),
+        }
+    }
+}
+
+fn slots<R: Runtime>(plan: &TrialPlan, trial: &Arc<Trial<R>>, shared: &Arc<Shared>) -> Result<Vec<Slot>, BuildError> {
+    let concurrency = match plan.load.kind {
+        LoadKind::Batch { tasks, .. } => tasks,
+        LoadKind::Closed { concurrency, .. } => concurrency,
+    };
+    (0..trial.runtime.slots(concurrency) as usize)
+        .map(|number| {
+            let steps = trial.sequence(&plan.load.task.text, number)?;
+            Ok(Slot::new(number, steps, &trial.recorders, shared.clone(), plan.seed))
+        })
+        .collect()
+}
+
+fn run_load<R: Runtime>(
+    plan: &TrialPlan,
+    runtime: &R,
+    slots: &mut Vec<Slot>,
+    recorders: &Recorders,
+    sample: impl Fn() -> Edge + Sync,
+) -> Result<load::Outcome<Edge>, LoadError> {
+    let warmup_ns = plan.warmup.as_nanos() as u64;
+    match plan.load.kind {
+        LoadKind::Batch { tasks, repeat } => Batch { tasks, repeat, warmup_ns }.run(runtime, slots, recorders, sample),
+        LoadKind::Closed { concurrency, think, tasks } => {
+            let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
+            let think_ns = think.as_nanos() as u64;
+            Closed { clients: concurrency, think_ns, end, warmup_ns }.run(runtime, slots, recorders, sample)
+        }
+    }
+}
+
+/// The named steps, and whether they belong to the load's own task.
+fn named_steps(plan: &TrialPlan) -> Vec<(String, bool)> {
+    let own = |task: &Task| task.name == plan.load.task.text;
+    plan.tasks
+        .iter()
+        .flat_map(|task| task.steps.iter().filter_map(move |step| Some((step.name.clone()?, own(task)))))
+        .collect()
+}
+
+/// What went wrong because a target has ended is that target's failure.
+fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> TrialError {
+    match targets.iter_mut().find_map(|target| target.report().err()) {
+        Some(TargetError { name, reason }) => TargetError { name, reason: format!("{reason}; so: {error}") }.into(),
+        None => error,
+    }
+}
+
+/// Facts that do not depend on the executor's kind.
+fn common_facts(plan: &TrialPlan, outcome: &load::Outcome<Edge>, slots: usize) -> Vec<(String, String)> {
+    let cpus = |cpus: &[usize]| if cpus.is_empty() { "any".to_owned() } else { format!("{cpus:?}") };
+    let mut facts = vec![
+        ("slots".to_owned(), slots.to_string()),
+        ("executor CPUs".to_owned(), cpus(&plan.executor_cpus)),
+        ("allocator".to_owned(), "system".to_owned()),
+        ("sockets".to_owned(), "TCP_NODELAY".to_owned()),
+        ("timer".to_owned(), "the executor's own".to_owned()),
+    ];
+    if plan.targets.iter().any(|target| target.spec.has_process()) {
+        facts.push(("target CPUs".to_owned(), cpus(&plan.target_cpus)));
+    }
+    if let Some((least, most)) = outcome.per_client {
+        facts.push(("tasks per client".to_owned(), format!("{least} to {most}")));
+    }
+    facts
+}

@@ -1,0 +1,48 @@
+//! Counts this process's threads while a load runs.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+};
+
+use super::place;
+use crate::{clock, measure};
+
+/// How often it looks, in ns.
+const GLANCE_NS: u64 = 20_000_000;
+
+/// A thread that counts threads, on the target's CPUs.
+pub(super) struct Watcher {
+    stop: Arc<AtomicBool>,
+    most: Arc<AtomicU64>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Watcher {
+    /// Starts counting.
+    pub(super) fn start(cpus: Vec<usize>) -> Self {
+        let (stop, most) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stopped, highest) = (stop.clone(), most.clone());
+        let thread = thread::spawn(move || {
+            // Without its own CPUs it watches from wherever it is.
+            let _ = place::pin(&cpus);
+            while !stopped.load(Relaxed) {
+                // The watcher itself is not one of the trial's threads.
+                highest.fetch_max(measure::thread_count().saturating_sub(1), Relaxed);
+                clock::sleep_until(clock::now_ns() + GLANCE_NS);
+            }
+        });
+        Self { stop, most, thread }
+    }
+
+    /// Stops counting; the most threads that were seen at once, without its own.
+    pub(super) fn stop(self) -> u64 {
+        self.stop.store(true, Relaxed);
+        // The watcher does nothing that could panic.
+        let _ = self.thread.join();
+        self.most.load(Relaxed)
+    }
+}
