@@ -58,11 +58,15 @@ struct Prepared {
 
 impl Run {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+        let (runner, events) =
+            Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
+        // Before anything is written, so that no signal finds a run that nobody ends in good order.
+        forward_signals(events)?;
         let mut prepared = match &self.resume {
             Some(folder) => resume(folder, terminal)?,
             None => self.prepare(terminal)?,
         };
-        let end = measure(&mut prepared, terminal)?;
+        let end = measure(&mut prepared, &runner, terminal)?;
         self.show(&prepared, end, terminal)
     }
 
@@ -181,10 +185,7 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
     Ok(Prepared { folder, plan, writer, done })
 }
 
-fn measure(prepared: &mut Prepared, terminal: &Terminal) -> Result<End, CliError> {
-    let (runner, events) =
-        Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
-    forward_signals(events)?;
+fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
     let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
     let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
     let left = left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial).sum();
@@ -193,7 +194,7 @@ fn measure(prepared: &mut Prepared, terminal: &Terminal) -> Result<End, CliError
     let mut progress = Progress::new(terminal, &prepared.plan, left);
     let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
     let mut written = Ok(());
-    let end = run::execute(&prepared.plan, &prepared.done, &runner, &mut prepared.writer, |event| match event {
+    let end = run::execute(&prepared.plan, &prepared.done, runner, &mut prepared.writer, |event| match event {
         Event::Begins { sequence, plan } => {
             if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
                 written = write_plan(folder, sequence, plan, terminal);
