@@ -2,8 +2,6 @@
 //!
 //! `cargo bench --bench recording`
 
-#![expect(missing_docs, reason = "the macros of criterion make items of their own")]
-
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -127,6 +127,11 @@ fn an_operation_allocates_nothing() {
         // Starting a pass costs some, a few more or less with the order in which threads come and go; an allocation
         // per operation would be thousands.
         let more = counts[2].abs_diff(counts[1]);
-        assert!(more <= 16, "{}: {} more allocations for {OPERATIONS} more operations: {counts:?}", executor.name, more);
+        assert!(
+            more <= 16,
+            "{}: {} more allocations for {OPERATIONS} more operations: {counts:?}",
+            executor.name,
+            more
+        );
     }
 }

@@ -198,11 +198,8 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<R::Conn> {
 
 /// Runs all clients at once; returns how many requests completed.
 fn all<R: Runtime>(runtime: &R, clients: &mut Vec<Client<R::Conn>>, part: impl Fn(u64) -> Part) -> u64 {
-    let running: Vec<_> = clients
-        .drain(..)
-        .enumerate()
-        .map(|(at, client)| runtime.spawn(client.run(part(at as u64))).unwrap())
-        .collect();
+    let running: Vec<_> =
+        clients.drain(..).enumerate().map(|(at, client)| runtime.spawn(client.run(part(at as u64))).unwrap()).collect();
     runtime.block_on(async {
         let mut total = 0;
         for ended in running {

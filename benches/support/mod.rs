@@ -13,7 +13,6 @@ use std::{
 };
 
 use regatta::{
-    clock,
     limits::Limits,
     plan::{Machine, Plan},
     scenario::{LoadKind, Overrides, from_text},
@@ -144,9 +143,4 @@ pub fn was_child(bare: impl Fn(&TrialPlan) -> Sample) -> bool {
 /// The work of some iterations as criterion wants it.
 pub fn elapsed(sample: &Sample) -> Duration {
     Duration::from_nanos(sample.window_ns)
-}
-
-/// Cost of one clock reading beside the figures that contain some, in ns.
-pub fn clock_cost_ns() -> f64 {
-    clock::cost_ns()
 }
