@@ -205,6 +205,7 @@ async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u
         if turn.is_over(now_ns) {
             R::Native::yield_now().await;
             now_ns = clock::now_ns();
+            turn.begins(now_ns);
         }
     }
     slot
@@ -212,15 +213,18 @@ async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u
 
 /// A lane that takes clients from the pool's queue and puts them back.
 async fn from_queue(mut slot: Slot, pass: Pass, queue: Arc<Queue>) -> Slot {
-    while let Some(ticket) = queue.next_ticket() {
+    let next = || queue.next_ticket().map(|ticket| (ticket, clock::now_ns()));
+    let mut held = next();
+    while let Some((ticket, actual_ns)) = held {
         let Some(task) = pass.task(ticket.number, ticket.due_ns, &slot) else {
             slot.client_ended(ticket.number / pass.clients);
             queue.retire();
+            held = next();
             continue;
         };
-        let actual_ns = clock::now_ns();
         let completed_ns = slot.run(task, ticket.due_ns, actual_ns).await;
-        queue.put_back(Ticket { number: ticket.number + pass.clients, due_ns: completed_ns + pass.think_ns });
+        let turn = Ticket { number: ticket.number + pass.clients, due_ns: completed_ns + pass.think_ns };
+        held = queue.exchange(turn, completed_ns);
     }
     slot
 }

@@ -173,6 +173,12 @@ impl Turn {
         }
         now_ns - self.since_ns > LONGEST_TURN_NS
     }
+
+    /// The lane has stepped back until `now_ns`. A blocking executor has nobody to step back for: without this it
+    /// would do so after every task.
+    pub(super) fn begins(&mut self, now_ns: u64) {
+        self.since_ns = now_ns;
+    }
 }
 
 /// Counts the polls of a lane, which tell its [`Turn`] that it was suspended.

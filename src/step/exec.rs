@@ -191,13 +191,21 @@ pub trait Operation: Send + Sized + 'static {
     fn call(&mut self, call: Call) -> impl Future<Output = Outcome> + Send;
 }
 
-type Running<O> = ReusableBoxFuture<'static, (Box<O>, Outcome)>;
+/// An operation's state, what it is asked to do, and how that ended: all of a call in one place, so that the future,
+/// which is written anew for every call, holds no more than a pointer to it.
+struct State<O> {
+    operation: O,
+    work: Work,
+    outcome: Outcome,
+}
+
+type Running<O> = ReusableBoxFuture<'static, Box<State<O>>>;
 
 /// An [`Operation`] as a [`Step`].
 pub struct Reusable<O: Operation, F: Fn() -> O + Send> {
     make: F,
     /// The state while nothing runs; a running future owns it.
-    idle: Option<Box<O>>,
+    idle: Option<Box<State<O>>>,
     running: Running<O>,
     /// Whether what runs is a call, not a preparation.
     measured: bool,
@@ -208,33 +216,41 @@ pub struct Reusable<O: Operation, F: Fn() -> O + Send> {
 impl<O: Operation, F: Fn() -> O + Send> Reusable<O, F> {
     /// `make` gives fresh state, also after a cancelled call.
     pub fn new(tally: Option<Arc<TallyCell>>, make: F) -> Self {
-        let idle = Some(Box::new(make()));
+        let idle = Some(State::boxed(make()));
         let running = ReusableBoxFuture::new(std::future::pending());
         Self { make, idle, running, measured: false, tally }
     }
 }
 
-async fn run<O: Operation>(mut operation: Box<O>, work: Work) -> (Box<O>, Outcome) {
-    let outcome = match work {
-        Work::Prepare => operation.prepare().await,
-        Work::Run(call) => operation.call(call).await,
+impl<O> State<O> {
+    fn boxed(operation: O) -> Box<Self> {
+        Box::new(Self { operation, work: Work::Prepare, outcome: Ok(Done::default()) })
+    }
+}
+
+async fn run<O: Operation>(mut state: Box<State<O>>) -> Box<State<O>> {
+    state.outcome = match state.work {
+        Work::Prepare => state.operation.prepare().await,
+        Work::Run(call) => state.operation.call(call).await,
     };
-    (operation, outcome)
+    state
 }
 
 impl<O: Operation, F: Fn() -> O + Send> Step for Reusable<O, F> {
     fn start(&mut self, work: Work) {
-        let operation = self.idle.take().unwrap_or_else(|| Box::new((self.make)()));
+        let mut state = self.idle.take().unwrap_or_else(|| State::boxed((self.make)()));
+        state.work = work;
         self.measured = work != Work::Prepare;
         if let Some(tally) = self.tally.as_ref().filter(|_| self.measured) {
             bump(&tally.started, 1);
         }
-        self.running.set(run(operation, work));
+        self.running.set(run(state));
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
-        let Poll::Ready((operation, outcome)) = self.running.poll(context) else { return Poll::Pending };
-        self.idle = Some(operation);
+        let Poll::Ready(mut state) = self.running.poll(context) else { return Poll::Pending };
+        let outcome = std::mem::replace(&mut state.outcome, Ok(Done::default()));
+        self.idle = Some(state);
         if let Some(tally) = self.tally.as_ref().filter(|_| self.measured) {
             tally.end(&outcome);
         }

@@ -1,0 +1,85 @@
+//! HTTP GET through Regatta and through a hand-written loop with the same client (hyper), on the same runtime: 16
+//! connections in a closed loop against the embedded server, which has the last CPU; the clients have the others.
+//!
+//! The hand-written loop is what a competent user of hyper writes: the connection polled by the task that waits for
+//! the answer, the same headers, the same checks of status, length and xxh3, one clock reading per request. It uses
+//! the executor's stream and spawn, and none of Regatta's steps, slots, recording and proof.
+//!
+//! `cargo bench --bench http` shows times per request. `REGATTA_PAIRS=24 cargo bench --bench http` measures adjacent
+//! pairs of about a second per arm, in random order inside the pair, each arm in a fresh process, and prints ratios
+//! with exact intervals (Hodges and Lehmann). `REGATTA_DELAY=1ms` lets the server wait before each answer, in both
+//! arms alike, should it be the limit otherwise: the comparison needs a target that is busy for at most 70 %.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
+
+#[path = "support/hand_written.rs"]
+mod hand_written;
+#[path = "support/pairs.rs"]
+mod pairs;
+mod support;
+
+use std::time::Duration;
+
+use criterion::{Criterion, SamplingMode, Throughput};
+use support::{Arm, Job, elapsed, end_after, trial_of, was_child};
+
+/// Executors of three kinds: blocking, and two runtimes with a reactor of their own.
+const EXECUTORS: [&str; 3] = ["threads", "tokio", "smol"];
+
+const SCENARIO: &str = r#"
+schema = 1
+name = "get"
+question = "What does the harness cost an HTTP GET?"
+[run]
+warmup = "200ms"
+duration = "1s"
+[executors]
+baseline = "threads"
+workers = 1
+[targets.api]
+http = { delay = "DELAY", body = "1KiB" }
+[tasks.get]
+steps = [ { http = { target = "api", path = "/item" } } ]
+[load.clients]
+task = "get"
+closed = { concurrency = 16 }
+"#;
+
+fn main() {
+    if was_child(hand_written::run) {
+        return;
+    }
+    if let Some(count) = std::env::var("REGATTA_PAIRS").ok().and_then(|count| count.parse().ok()) {
+        let rest = pairs::race(&EXECUTORS, count, |executor, arm| Job { arm, plan: trial_of(&scenario(), executor) });
+        println!("{rest}");
+        return;
+    }
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(4))
+        .configure_from_args();
+    for executor in EXECUTORS {
+        let mut group = criterion.benchmark_group(format!("http get/{executor}"));
+        group.sampling_mode(SamplingMode::Flat).throughput(Throughput::Elements(1));
+        for (name, arm) in [("hand-written", Arm::Bare), ("regatta", Arm::Regatta)] {
+            group.bench_function(name, |bencher| {
+                bencher.iter_custom(|requests| elapsed(&job(executor, arm, requests).in_child()));
+            });
+        }
+        group.finish();
+    }
+    criterion.final_summary();
+}
+
+fn scenario() -> String {
+    SCENARIO.replace("DELAY", &std::env::var("REGATTA_DELAY").unwrap_or_else(|_| "0ms".into()))
+}
+
+/// A number of requests in place of a duration.
+fn job(executor: &str, arm: Arm, requests: u64) -> Job {
+    let mut plan = trial_of(&scenario(), executor);
+    plan.warmup = Duration::from_millis(if requests < 1_000 { 0 } else { 50 });
+    end_after(&mut plan, requests);
+    Job { arm, plan }
+}

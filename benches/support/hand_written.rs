@@ -1,0 +1,212 @@
+//! The hand-written HTTP loop: hyper on the executor's own stream and tasks, and nothing of Regatta around it.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    thread,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request,
+    client::conn::http1::{Connection, SendRequest, handshake},
+    header::{HOST, HeaderName, HeaderValue},
+};
+use regatta::{
+    clock, draw,
+    measure::{ProcessSample, cpu_ns_of},
+    runtime::{self, Runtime, Visitor},
+    scenario::LoadKind,
+    target::{Start, http},
+    trial::{TrialPlan, server::ProcessLauncher},
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::support::{Sample, pin as pin_to};
+
+/// Runs the plan's requests in this process.
+pub fn run(plan: &TrialPlan) -> Sample {
+    let scratch = tempfile::tempdir().unwrap();
+    let launcher = ProcessLauncher { cpus: &plan.target_cpus };
+    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher };
+    let target = plan.targets[0].spec.start(&start).unwrap();
+    let endpoint = target.endpoint().downcast::<http::Endpoint>().unwrap();
+    pin_to(&plan.executor_cpus);
+    let work = Work::new(plan, &endpoint);
+    runtime::dispatch(&plan.executor, Loop { plan, work, target: target.pid().unwrap() }).unwrap()
+}
+
+/// What all clients share.
+struct Work {
+    host: HeaderValue,
+    address: std::net::SocketAddr,
+    bytes: usize,
+    digest: u64,
+    clients: u64,
+    /// Requests of all clients; none: until `window.1`.
+    requests: Option<u64>,
+    warmup_ns: u64,
+    duration_ns: u64,
+}
+
+impl Work {
+    fn new(plan: &TrialPlan, endpoint: &http::Endpoint) -> Arc<Self> {
+        let LoadKind::Closed { concurrency: clients, tasks: requests, .. } = plan.load.kind else {
+            panic!("a closed load")
+        };
+        let body = http::body(endpoint.embedded.as_ref().unwrap().0.body);
+        Arc::new(Self {
+            host: HeaderValue::from_str(&endpoint.host).unwrap(),
+            address: endpoint.address,
+            bytes: body.len(),
+            digest: xxh3_64(&body),
+            clients,
+            requests,
+            warmup_ns: plan.warmup.as_nanos() as u64,
+            duration_ns: plan.duration.as_nanos() as u64,
+        })
+    }
+
+    fn request(&self, id: u64) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        *request.uri_mut() = hyper::Uri::from_static("/item");
+        request.headers_mut().insert(HOST, self.host.clone());
+        request.headers_mut().insert(HeaderName::from_static(http::ID_HEADER), HeaderValue::from(id));
+        request
+    }
+}
+
+/// A client's part: until when, or how many requests; and from when on they count.
+#[derive(Clone, Copy)]
+struct Part {
+    window: (u64, u64),
+    first_id: u64,
+    requests: u64,
+}
+
+/// A connection with its two ends.
+struct Client<S: hyper::rt::Read + hyper::rt::Write> {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Connection<S, Full<Bytes>>,
+    work: Arc<Work>,
+}
+
+impl<S: hyper::rt::Read + hyper::rt::Write + Unpin> Client<S> {
+    /// Sends requests one after another; returns itself and how many completed inside the window.
+    async fn run(mut self, part: Part) -> (Self, u64) {
+        let mut now_ns = clock::now_ns();
+        let (mut sent, mut completed) = (0, 0);
+        while now_ns < part.window.1 && sent < part.requests {
+            self.get(draw::mix(7, part.first_id + sent)).await;
+            sent += 1;
+            now_ns = clock::now_ns();
+            completed += u64::from((part.window.0..part.window.1).contains(&now_ns));
+        }
+        (self, completed)
+    }
+
+    async fn get(&mut self, id: u64) {
+        let Self { sender, driver, work } = self;
+        let exchange = async {
+            sender.ready().await.unwrap();
+            let response = sender.send_request(work.request(id)).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!((body.len(), xxh3_64(&body)), (work.bytes, work.digest));
+        };
+        let mut exchange = pin!(exchange);
+        poll_fn(|context| {
+            if exchange.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            assert!(Pin::new(&mut *driver).poll(context).is_pending(), "the server has closed the connection");
+            exchange.as_mut().poll(context)
+        })
+        .await;
+    }
+}
+
+struct Loop<'a> {
+    plan: &'a TrialPlan,
+    work: Arc<Work>,
+    target: u32,
+}
+
+/// CPU time of this process and of the target so far, in ns.
+fn cpu_ns(target: u32) -> (u64, u64) {
+    let own = ProcessSample::take();
+    (own.cpu_user_ns + own.cpu_system_ns, cpu_ns_of(target).unwrap())
+}
+
+impl Visitor for Loop<'_> {
+    type Output = Sample;
+
+    fn visit<R: Runtime>(self) -> Sample {
+        let runtime = R::start(&self.plan.setup).unwrap();
+        let mut clients: Vec<_> = (0..self.work.clients).map(|_| connect::<R>(&runtime, &self.work)).collect();
+        let work = &self.work;
+        let warmed_ns = clock::now_ns() + work.warmup_ns;
+        let endless = Part { window: (0, warmed_ns), first_id: 1 << 40, requests: u64::MAX };
+        let sample = if let Some(requests) = work.requests {
+            all::<R>(&runtime, &mut clients, |_| endless);
+            let before = cpu_ns(self.target);
+            let start_ns = clock::now_ns();
+            let completed = all::<R>(&runtime, &mut clients, |at| {
+                let extra = u64::from(at < requests % work.clients);
+                Part { window: (0, u64::MAX), first_id: at << 32, requests: requests / work.clients + extra }
+            });
+            sample(completed, clock::now_ns() - start_ns, before, cpu_ns(self.target))
+        } else {
+            let window = (warmed_ns, warmed_ns + work.duration_ns);
+            thread::scope(|scope| {
+                let edges = scope.spawn(|| {
+                    pin_to(&self.plan.target_cpus);
+                    clock::sleep_until(window.0);
+                    let before = cpu_ns(self.target);
+                    clock::sleep_until(window.1);
+                    (before, cpu_ns(self.target))
+                });
+                let part = |at: u64| Part { window, first_id: at << 32, requests: u64::MAX };
+                let completed = all::<R>(&runtime, &mut clients, part);
+                let (before, after) = edges.join().unwrap();
+                sample(completed, work.duration_ns, before, after)
+            })
+        };
+        drop(clients);
+        runtime.stop();
+        sample
+    }
+}
+
+fn sample(completed: u64, window_ns: u64, before: (u64, u64), after: (u64, u64)) -> Sample {
+    let target_busy = Some((after.1 - before.1) as f64 / window_ns as f64);
+    Sample { window_ns, completed, cpu_ns: after.0 - before.0, target_busy }
+}
+
+fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<R::Conn> {
+    let work = work.clone();
+    let opened = runtime.spawn(async move {
+        let stream = R::connect(work.address).await.unwrap();
+        let (sender, driver) = handshake(stream).await.unwrap();
+        Client { sender, driver, work }
+    });
+    runtime.block_on(opened.unwrap())
+}
+
+/// Runs all clients at once; returns how many requests completed.
+fn all<R: Runtime>(runtime: &R, clients: &mut Vec<Client<R::Conn>>, part: impl Fn(u64) -> Part) -> u64 {
+    let running: Vec<_> =
+        clients.drain(..).enumerate().map(|(at, client)| runtime.spawn(client.run(part(at as u64))).unwrap()).collect();
+    runtime.block_on(async {
+        let mut total = 0;
+        for ended in running {
+            let (client, completed) = ended.await;
+            clients.push(client);
+            total += completed;
+        }
+        total
+    })
+}

@@ -1,0 +1,131 @@
+//! Nothing is allocated per operation: an empty operation in a closed loop, twice as often, allocates no more.
+//!
+//! A binary of its own, because it counts through the global allocator.
+
+#![allow(unsafe_code, reason = "an allocator is unsafe by its trait")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use regatta::{
+    limits::Limits,
+    load::{self, Closed, End, Shared, Slot},
+    measure::Recorders,
+    plan::{Machine, Plan},
+    runtime::{self, EXECUTORS, Runtime, Setup, Visitor},
+    scenario::{Overrides, from_text},
+    step::Trial,
+    trial::TrialPlan,
+};
+
+/// The system's allocator, with a count of what it was asked for.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; counting neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const SCENARIO: &str = r#"
+schema = 1
+name = "empty"
+question = "Does an operation allocate?"
+[executors]
+baseline = "sequential"
+[tasks.nothing]
+steps = [ { noop = {} }, { noop = {}, name = "named" } ]
+[load.clients]
+task = "nothing"
+closed = { concurrency = 4, tasks = 4 }
+"#;
+
+/// Operations of the shorter run.
+const OPERATIONS: u64 = 5_000;
+
+fn plan() -> TrialPlan {
+    let scenario = from_text(Path::new("empty.toml"), SCENARIO, &Overrides::default()).expect("a valid scenario");
+    let machine = Machine { cpus: vec![0, 1], executor_cpus: None, target_cpus: None, limits: Limits::default() };
+    Plan::new(&[scenario], &machine, 1, |_| true).cells.swap_remove(0).trial
+}
+
+/// Allocations of runs of this many operations each, all in the same slots.
+struct Race(Vec<u64>);
+
+impl Visitor for Race {
+    type Output = Vec<u64>;
+
+    fn visit<R: Runtime>(self) -> Vec<u64> {
+        let plan = plan();
+        let runtime = R::start(&Setup { workers: 2, pool_size: 4, stack_size: None }).expect("threads");
+        let recorders = Recorders::new(2, vec![("named".into(), true)]);
+        let trial = std::sync::Arc::new(Trial {
+            runtime: runtime.clone(),
+            seed: 1,
+            tasks: plan.tasks.clone(),
+            endpoints: Default::default(),
+            recorders: recorders.clone(),
+            ledger: Default::default(),
+        });
+        let shared = std::sync::Arc::new(Shared::default());
+        let mut slots: Vec<Slot> = (0..trial.runtime.slots(4) as usize)
+            .map(|slot| {
+                let steps = trial.sequence("nothing", slot).expect("the plan can be built");
+                Slot::new(slot, steps, &recorders, shared.clone(), 1)
+            })
+            .collect();
+        load::prepare(&runtime, &mut slots).expect("nothing to prepare");
+        let mut run = |tasks: u64| {
+            let closed = Closed { clients: 4, think_ns: 0, end: End::Tasks(tasks), warmup_ns: 0 };
+            let before = ALLOCATIONS.load(Relaxed);
+            let outcome = closed.run(&runtime, &mut slots, &recorders, || ()).expect("runs");
+            assert_eq!(outcome.completed, tasks);
+            ALLOCATIONS.load(Relaxed) - before
+        };
+        let counts = self.0.into_iter().map(&mut run).collect();
+        drop((slots, trial));
+        runtime.stop();
+        counts
+    }
+}
+
+/// One test for all executors, since tests run at once and there is one allocator.
+#[test]
+fn an_operation_allocates_nothing() {
+    for executor in EXECUTORS {
+        // The first run may size things that are kept: queues, the executor's own tables. The least of several is
+        // compared, because what starting a pass costs depends a little on the order in which threads come and go.
+        let sizes = [1, 1, 2, 1, 2, 1, 2, 1, 2].map(|times| times * OPERATIONS).to_vec();
+        let counts = runtime::dispatch(executor.name, Race(sizes)).expect("an executor of this build");
+        let least = |first: usize| counts[first..].iter().step_by(2).min();
+        assert_eq!(least(1), least(2), "{}: {OPERATIONS} and twice as many operations: {counts:?}", executor.name);
+    }
+}
