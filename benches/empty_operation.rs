@@ -8,6 +8,7 @@
 //! `cargo bench --bench empty_operation`
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
+#![allow(clippy::disallowed_macros, reason = "benchmarks print")]
 
 mod support;
 
@@ -81,7 +82,9 @@ fn main() {
             clock::cost_ns()
         );
         println!("{:22}{:>9}{:>9}{:>9}{:>9}", "executor", "bare", "regatta", "above", "allowed");
-        lines.iter().for_each(|line| println!("{line}"));
+        for line in &lines {
+            println!("{line}");
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! arms alike, should it be the limit otherwise: the comparison needs a target that is busy for at most 70 %.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
+#![allow(clippy::disallowed_macros, reason = "benchmarks print")]
 
 #[path = "support/hand_written.rs"]
 mod hand_written;
@@ -21,7 +22,7 @@ mod support;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use support::{Arm, Job, elapsed, end_after, trial_of, was_child};
+use support::{Arm, Job, Sample, end_after, trial_of, was_child};
 
 /// Executors of three kinds: blocking, and two runtimes with a reactor of their own.
 const EXECUTORS: [&str; 3] = ["threads", "tokio", "smol"];
@@ -82,4 +83,9 @@ fn job(executor: &str, arm: Arm, requests: u64) -> Job {
     plan.warmup = Duration::from_millis(if requests < 1_000 { 0 } else { 50 });
     end_after(&mut plan, requests);
     Job { arm, plan }
+}
+
+/// The work of some iterations as criterion wants it.
+fn elapsed(sample: &Sample) -> Duration {
+    Duration::from_nanos(sample.window_ns)
 }

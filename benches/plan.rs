@@ -5,6 +5,7 @@
 //! `cargo bench --bench plan`
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
+#![allow(clippy::disallowed_macros, reason = "benchmarks print")]
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench recording`
 
+#![allow(clippy::disallowed_macros, reason = "benchmarks print")]
+
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -6,7 +6,7 @@
 //! the figure is the time per task; a batch is repeated so many times and the figure is its makespan.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
-#![allow(clippy::disallowed_methods, reason = "benchmarks start processes of their own")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "benchmarks start processes and print")]
 
 use std::{
     io::Write as _,
@@ -68,7 +68,7 @@ fn bench(group: &mut criterion::BenchmarkGroup<'_, WallTime>, mut cell: Cell, ca
         return;
     }
     let mut ready = false;
-    group.bench_function(&cell.stored.name.clone(), |bencher| {
+    group.bench_function(cell.stored.name.clone(), |bencher| {
         // Only now, because a cell that criterion's filter leaves out needs no calibration.
         if !std::mem::replace(&mut ready, true) {
             let steps = cell.trial.tasks.iter_mut().flat_map(|task| &mut task.steps);

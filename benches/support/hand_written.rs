@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    path::Path,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -18,7 +19,7 @@ use hyper::{
 use regatta::{
     clock, draw,
     measure::{ProcessSample, cpu_ns_of},
-    runtime::{self, Runtime, Visitor},
+    runtime::{self, Native, Runtime, Visitor},
     scenario::LoadKind,
     target::{Start, http},
     trial::{TrialPlan, server::ProcessLauncher},
@@ -30,7 +31,7 @@ use crate::support::{Sample, pin as pin_to};
 /// Runs the plan's requests in this process.
 pub fn run(plan: &TrialPlan) -> Sample {
     let scratch = tempfile::tempdir().unwrap();
-    let launcher = ProcessLauncher { cpus: &plan.target_cpus };
+    let launcher = ProcessLauncher { program: Path::new(env!("CARGO_BIN_EXE_regatta")), cpus: &plan.target_cpus };
     let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher };
     let target = plan.targets[0].spec.start(&start).unwrap();
     let endpoint = target.endpoint().downcast::<http::Endpoint>().unwrap();
@@ -186,10 +187,10 @@ fn sample(completed: u64, window_ns: u64, before: (u64, u64), after: (u64, u64))
     Sample { window_ns, completed, cpu_ns: after.0 - before.0, target_busy }
 }
 
-fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<R::Conn> {
+fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Native>::Conn> {
     let work = work.clone();
     let opened = runtime.spawn(async move {
-        let stream = R::connect(work.address).await.unwrap();
+        let stream = R::Native::connect(work.address).await.unwrap();
         let (sender, driver) = handshake(stream).await.unwrap();
         Client { sender, driver, work }
     });
@@ -197,7 +198,11 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<R::Conn> {
 }
 
 /// Runs all clients at once; returns how many requests completed.
-fn all<R: Runtime>(runtime: &R, clients: &mut Vec<Client<R::Conn>>, part: impl Fn(u64) -> Part) -> u64 {
+fn all<R: Runtime>(
+    runtime: &R,
+    clients: &mut Vec<Client<<R::Native as Native>::Conn>>,
+    part: impl Fn(u64) -> Part,
+) -> u64 {
     let running: Vec<_> =
         clients.drain(..).enumerate().map(|(at, client)| runtime.spawn(client.run(part(at as u64))).unwrap()).collect();
     runtime.block_on(async {
