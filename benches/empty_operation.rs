@@ -81,7 +81,9 @@ fn main() {
             clock::cost_ns()
         );
         println!("{:22}{:>9}{:>9}{:>9}{:>9}", "executor", "bare", "regatta", "above", "allowed");
-        lines.iter().for_each(|line| println!("{line}"));
+        for line in lines {
+            println!("{line}");
+        }
     }
 }
 

@@ -68,7 +68,7 @@ fn bench(group: &mut criterion::BenchmarkGroup<'_, WallTime>, mut cell: Cell, ca
         return;
     }
     let mut ready = false;
-    group.bench_function(&cell.stored.name.clone(), |bencher| {
+    group.bench_function(cell.stored.name.clone(), |bencher| {
         // Only now, because a cell that criterion's filter leaves out needs no calibration.
         if !std::mem::replace(&mut ready, true) {
             let steps = cell.trial.tasks.iter_mut().flat_map(|task| &mut task.steps);

@@ -6,6 +6,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    collections::HashMap,
     path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -17,7 +18,7 @@ use regatta::{
     plan::{Machine, Plan},
     runtime::{self, EXECUTORS, Runtime, Setup, Visitor},
     scenario::{Overrides, from_text},
-    step::Trial,
+    step::{Ledger, Trial},
     trial::TrialPlan,
 };
 
@@ -91,9 +92,9 @@ impl Visitor for Race {
             runtime: runtime.clone(),
             seed: 1,
             tasks: plan.tasks.clone(),
-            endpoints: Default::default(),
+            endpoints: HashMap::default(),
             recorders: recorders.clone(),
-            ledger: Default::default(),
+            ledger: Ledger::default(),
         });
         let shared = std::sync::Arc::new(Shared::default());
         let mut slots: Vec<Slot> = (0..trial.runtime.slots(4) as usize)

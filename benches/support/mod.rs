@@ -9,7 +9,6 @@ use std::{
     io::{BufRead, Write},
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use regatta::{
@@ -79,7 +78,9 @@ pub fn end_after(plan: &mut TrialPlan, count: u64) {
 /// Puts this thread, and those that it starts, on these CPUs; none: leaves it.
 pub fn pin(cpus: &[usize]) {
     let mut set = CpuSet::new();
-    cpus.iter().for_each(|&cpu| set.set(cpu));
+    for &cpu in cpus {
+        set.set(cpu);
+    }
     if !cpus.is_empty() {
         sched_setaffinity(None, &set).unwrap();
     }
@@ -138,9 +139,4 @@ pub fn was_child(bare: impl Fn(&TrialPlan) -> Sample) -> bool {
         _ => return false,
     }
     true
-}
-
-/// The work of some iterations as criterion wants it.
-pub fn elapsed(sample: &Sample) -> Duration {
-    Duration::from_nanos(sample.window_ns)
 }

@@ -38,7 +38,7 @@ pub fn race(executors: &[&str], count: u64, job: impl Fn(&str, Arm) -> Job) -> S
         for (at, executor) in executors.iter().enumerate() {
             let run = |arm| job(executor, arm).in_child();
             // The order inside the pair is drawn, so that whatever drifts favours neither arm.
-            let (bare, regatta) = if draw::mix(pair, at as u64) % 2 == 0 {
+            let (bare, regatta) = if draw::mix(pair, at as u64).is_multiple_of(2) {
                 let bare = run(Arm::Bare);
                 (bare, run(Arm::Regatta))
             } else {
