@@ -12,7 +12,7 @@ use super::place;
 use crate::{clock, measure};
 
 /// How often it looks, in ns.
-const GLANCE_NS: u64 = 20_000_000;
+const GLANCE_NS: u64 = 50_000_000;
 
 /// A thread that counts threads, on the target's CPUs.
 pub(super) struct Watcher {

@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Client<N: Native> {
     shared: Arc<Shared>,
     /// None while the connection is per call, or after it was lost.
-    connection: Option<Connection<N>>,
+    connection: Option<Box<Connection<N>>>,
     /// Digest of a body whose SHA-256 was checked in preparation.
     learned: Option<u64>,
     text: String,

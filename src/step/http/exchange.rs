@@ -63,11 +63,11 @@ pub(super) struct Connection<N: Native> {
 }
 
 impl<N: Native> Connection<N> {
-    /// Connects.
-    pub(super) async fn open(address: SocketAddr) -> Result<Self, Lost> {
+    /// Connects. Boxed, because a connection is moved into each call and back: a kilobyte that would be copied twice.
+    pub(super) async fn open(address: SocketAddr) -> Result<Box<Self>, Lost> {
         let stream = N::connect(address).await?;
         let (sender, driver) = http1::handshake(stream).await?;
-        Ok(Self { sender, driver, open: true })
+        Ok(Box::new(Self { sender, driver, open: true }))
     }
 
     /// Whether another exchange can be made on it.
