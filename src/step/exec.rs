@@ -1,20 +1,19 @@
 //! Steps as they run: built for one executor and one slot, erased, and free of allocation after the first call.
 //!
-//! An operation is written as an `async fn` on its own state ([`Operation`]). [`Reusable`] owns that state and one
-//! boxed future whose memory is used again for every call. Combinators are operations too: their state is the
-//! steps that they run. So everything in a task is a [`Step`], however deeply it is nested.
+//! An operation is written as an `async fn` on its own state ([`Operation`]). [`Repeated`] keeps that state in one
+//! boxed future that never ends: each call is asked for and answered through a few words beside it. Combinators are
+//! operations too: their state is the steps that they run. So everything in a task is a [`Step`], however deeply it
+//! is nested.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
-
-use tokio_util::sync::ReusableBoxFuture;
 
 use crate::draw;
 
@@ -191,94 +190,163 @@ pub trait Operation: Send + Sized + 'static {
     fn call(&mut self, call: Call) -> impl Future<Output = Outcome> + Send;
 }
 
-/// An operation's state, what it is asked to do, and how that ended: all of a call in one place, so that the future,
-/// which is written anew for every call, holds no more than a pointer to it.
-struct State<O> {
-    operation: O,
-    work: Work,
-    outcome: Outcome,
+/// What a [`Repeated`] step and its future tell each other. Both are polled by the same task, one after the other, so
+/// relaxed atomics are only there to say so without a lock.
+#[derive(Default)]
+struct Port {
+    state: AtomicU8,
+    task: AtomicU64,
+    child: AtomicU64,
+    key: AtomicU64,
+    issued_ns: AtomicU64,
+    /// Zero for none.
+    deadline_ns: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    errors: AtomicU64,
+    timeouts: AtomicU64,
+    /// Touched only when a call does not end well.
+    failure: Mutex<Option<Failure>>,
 }
 
-type Running<O> = ReusableBoxFuture<'static, Box<State<O>>>;
+impl Port {
+    const IDLE: u8 = 0;
+    const PREPARE: u8 = 1;
+    const RUN: u8 = 2;
+    const DONE: u8 = 3;
+    const FAILED: u8 = 4;
 
-/// An [`Operation`] as a [`Step`].
-pub struct Reusable<O: Operation, F: Fn() -> O + Send> {
+    fn ask(&self, work: Work) {
+        let Work::Run(call) = work else { return self.state.store(Self::PREPARE, Relaxed) };
+        self.task.store(call.task, Relaxed);
+        self.child.store(call.child, Relaxed);
+        self.key.store(call.key, Relaxed);
+        self.issued_ns.store(call.issued_ns, Relaxed);
+        self.deadline_ns.store(call.deadline_ns.unwrap_or(0), Relaxed);
+        self.state.store(Self::RUN, Relaxed);
+    }
+
+    fn asked(&self) -> Poll<Work> {
+        match self.state.load(Relaxed) {
+            Self::PREPARE => Poll::Ready(Work::Prepare),
+            Self::RUN => Poll::Ready(Work::Run(Call {
+                task: self.task.load(Relaxed),
+                child: self.child.load(Relaxed),
+                key: self.key.load(Relaxed),
+                issued_ns: self.issued_ns.load(Relaxed),
+                deadline_ns: Some(self.deadline_ns.load(Relaxed)).filter(|&at| at > 0),
+            })),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn answer(&self, outcome: Outcome) {
+        match outcome {
+            Ok(done) => {
+                self.received.store(done.received, Relaxed);
+                self.sent.store(done.sent, Relaxed);
+                self.errors.store(done.errors, Relaxed);
+                self.timeouts.store(done.timeouts, Relaxed);
+                self.state.store(Self::DONE, Relaxed);
+            }
+            Err(failure) => {
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+                self.state.store(Self::FAILED, Relaxed);
+            }
+        }
+    }
+
+    /// The answer, once it is there; the port is then idle.
+    fn answered(&self) -> Poll<Outcome> {
+        let outcome = match self.state.load(Relaxed) {
+            Self::DONE => Ok(Done {
+                received: self.received.load(Relaxed),
+                sent: self.sent.load(Relaxed),
+                errors: self.errors.load(Relaxed),
+                timeouts: self.timeouts.load(Relaxed),
+            }),
+            Self::FAILED => {
+                let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                failure.map_or_else(|| Ok(Done::default()), Err)
+            }
+            _ => return Poll::Pending,
+        };
+        self.state.store(Self::IDLE, Relaxed);
+        Poll::Ready(outcome)
+    }
+}
+
+/// Does whatever the port asks for, for ever.
+async fn serve<O: Operation>(mut operation: O, port: Arc<Port>) {
+    loop {
+        let outcome = match poll_fn(|_| port.asked()).await {
+            Work::Prepare => operation.prepare().await,
+            Work::Run(call) => operation.call(call).await,
+        };
+        port.answer(outcome);
+    }
+}
+
+/// An [`Operation`] as a [`Step`]: one boxed future that never ends and does one call after another, so that a call
+/// neither allocates nor moves anything larger than its arguments.
+pub struct Repeated<O: Operation, F: Fn() -> O + Send> {
     make: F,
-    /// The state while nothing runs; a running future owns it.
-    idle: Option<Box<State<O>>>,
-    running: Running<O>,
-    /// Whether what runs is a call, not a preparation.
-    measured: bool,
+    /// None after a call was given up, which takes the operation's state with it.
+    future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    port: Arc<Port>,
+    /// Whether a call, not a preparation, is under way.
+    calling: bool,
     /// None for what only wraps another step.
     tally: Option<Arc<TallyCell>>,
 }
 
-impl<O: Operation, F: Fn() -> O + Send> Reusable<O, F> {
+impl<O: Operation, F: Fn() -> O + Send> Repeated<O, F> {
     /// `make` gives fresh state, also after a cancelled call.
     pub fn new(tally: Option<Arc<TallyCell>>, make: F) -> Self {
-        let idle = Some(State::boxed(make()));
-        let running = ReusableBoxFuture::new(std::future::pending());
-        Self { make, idle, running, measured: false, tally }
+        let port = Arc::new(Port::default());
+        let future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(serve(make(), port.clone()));
+        Self { make, future: Some(future), port, calling: false, tally }
+    }
+
+    fn count_cancelled(&mut self) {
+        if let Some(tally) = self.tally.as_ref().filter(|_| std::mem::take(&mut self.calling)) {
+            bump(&tally.cancelled, 1);
+        }
     }
 }
 
-impl<O> State<O> {
-    fn boxed(operation: O) -> Box<Self> {
-        Box::new(Self { operation, work: Work::Prepare, outcome: Ok(Done::default()) })
-    }
-}
-
-async fn run<O: Operation>(mut state: Box<State<O>>) -> Box<State<O>> {
-    state.outcome = match state.work {
-        Work::Prepare => state.operation.prepare().await,
-        Work::Run(call) => state.operation.call(call).await,
-    };
-    state
-}
-
-impl<O: Operation, F: Fn() -> O + Send> Step for Reusable<O, F> {
+impl<O: Operation, F: Fn() -> O + Send> Step for Repeated<O, F> {
     fn start(&mut self, work: Work) {
-        let mut state = self.idle.take().unwrap_or_else(|| State::boxed((self.make)()));
-        state.work = work;
-        self.measured = work != Work::Prepare;
-        if let Some(tally) = self.tally.as_ref().filter(|_| self.measured) {
+        self.calling = work != Work::Prepare;
+        if let Some(tally) = self.tally.as_ref().filter(|_| self.calling) {
             bump(&tally.started, 1);
         }
-        self.running.set(run(state));
+        self.port.ask(work);
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
-        let Poll::Ready(mut state) = self.running.poll(context) else { return Poll::Pending };
-        let outcome = std::mem::replace(&mut state.outcome, Ok(Done::default()));
-        self.idle = Some(state);
-        if let Some(tally) = self.tally.as_ref().filter(|_| self.measured) {
+        let future = self.future.get_or_insert_with(|| Box::pin(serve((self.make)(), self.port.clone())));
+        // It never ends; it is pending once it waits for the next call, too.
+        let _ = future.as_mut().poll(context);
+        let Poll::Ready(outcome) = self.port.answered() else { return Poll::Pending };
+        if let Some(tally) = self.tally.as_ref().filter(|_| std::mem::take(&mut self.calling)) {
             tally.end(&outcome);
         }
         Poll::Ready(outcome)
     }
 
     fn cancel(&mut self) {
-        if self.idle.is_none() {
-            self.running = ReusableBoxFuture::new(std::future::pending());
+        if self.port.state.swap(Port::IDLE, Relaxed) != Port::IDLE {
+            self.future = None;
             self.count_cancelled();
         }
     }
 }
 
-impl<O: Operation, F: Fn() -> O + Send> Reusable<O, F> {
-    fn count_cancelled(&mut self) {
-        if let Some(tally) = self.tally.as_ref().filter(|_| std::mem::take(&mut self.measured)) {
-            bump(&tally.cancelled, 1);
-        }
-    }
-}
-
-impl<O: Operation, F: Fn() -> O + Send> Drop for Reusable<O, F> {
+impl<O: Operation, F: Fn() -> O + Send> Drop for Repeated<O, F> {
     /// A task that is given up takes its steps with it, without having cancelled them.
     fn drop(&mut self) {
-        if self.idle.is_none() {
-            self.count_cancelled();
-        }
+        self.count_cancelled();
     }
 }
 

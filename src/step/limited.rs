@@ -4,7 +4,7 @@ use std::{marker::PhantomData, time::Duration};
 
 use super::{
     OnTimeout,
-    exec::{Call, Done, Ended, Failure, Operation, Outcome, Reusable, Step, Work},
+    exec::{Call, Done, Ended, Failure, Operation, Outcome, Repeated, Step, Work},
     site::{Broken, BuildError},
 };
 use crate::{clock, runtime::Native};
@@ -38,7 +38,7 @@ impl<N: Native> Limited<N> {
             let inner = first.unwrap_or_else(|| rebuild().unwrap_or_else(|error| Box::new(Broken(error))));
             Self { inner, limit, on_timeout, words: words.clone(), native: PhantomData }
         };
-        Box::new(Reusable::new(None, make))
+        Box::new(Repeated::new(None, make))
     }
 }
 

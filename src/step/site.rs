@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     OnTimeout, StepPlan, StepSpec, Task,
-    exec::{Failure, Operation, Outcome, Reusable, Sequence, Step, Tally, TallyCell, Work},
+    exec::{Failure, Operation, Outcome, Repeated, Sequence, Step, Tally, TallyCell, Work},
     limited::Limited,
     recorded::Recorded,
 };
@@ -116,7 +116,7 @@ fn limited<R: Runtime>(
 impl<R: Runtime> Site<R> {
     /// An operation as a step; `make` gives fresh state, also after a cancelled call.
     pub fn operation<O: Operation>(&self, make: impl Fn() -> O + Send + 'static) -> Box<dyn Step> {
-        Box::new(Reusable::new(Some(self.trial.ledger.open(self.number)), make))
+        Box::new(Repeated::new(Some(self.trial.ledger.open(self.number)), make))
     }
 
     /// A task that this step runs. Built once to see that it can be built, and then as often as it is needed.

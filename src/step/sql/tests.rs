@@ -14,7 +14,7 @@ use crate::{
     runtime::{self, Visitor},
     step::{
         Call, Done,
-        exec::{Reusable, Work as Order},
+        exec::{Repeated, Work as Order},
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
     target::Started,
@@ -299,7 +299,7 @@ impl Visitor for Build {
         let Self { database, work } = self;
         let way =
             Way::<R::Native> { database, work, trips: 1, seed: 1, blocking: Blocking::Offload, native: PhantomData };
-        Box::new(Reusable::new(None, move || Calls::new(way.clone())))
+        Box::new(Repeated::new(None, move || Calls::new(way.clone())))
     }
 }
 
