@@ -1,4 +1,4 @@
-//! The child's side of a trial: its life, its targets, and what becomes of its errors. The rest is [`super::race`].
+//! The child's side of a trial: its life, its targets, and what becomes of its errors. The rest is `super::race`.
 
 use std::{
     io::{self, Read},
