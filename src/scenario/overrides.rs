@@ -8,6 +8,9 @@ use crate::{
     runtime::{EXECUTORS, executor},
 };
 
+/// The most passes over all cells; every round beyond a few dozen narrows the intervals by next to nothing.
+pub(super) const MOST_ROUNDS: u32 = 10_000;
+
 /// Changes to a scenario from outside its file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -34,6 +37,9 @@ impl Overrides {
     pub(super) fn problem(&self) -> Option<String> {
         if self.rounds == Some(0) {
             return Some("at least 1 round is needed".to_owned());
+        }
+        if let Some(rounds) = self.rounds.filter(|rounds| *rounds > MOST_ROUNDS) {
+            return Some(format!("{rounds} rounds are too many; {MOST_ROUNDS} is the most"));
         }
         if self.duration.is_some_and(|duration| duration.is_zero()) || self.timeout.is_some_and(|time| time.is_zero()) {
             return Some("durations and time-outs must be above zero".to_owned());
