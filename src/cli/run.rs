@@ -17,7 +17,7 @@ use crate::{
     analysis::{self, Analysis},
     clock, environment,
     exit::Exit,
-    plan::Plan,
+    plan::{self, Plan},
     report,
     run::{self, End, Event},
     scenario::{self, Scenario},
@@ -38,7 +38,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Take up an interrupted run: only what is missing is run.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["paths", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["Selection", "out"])]
     resume: Option<PathBuf>,
     /// What to print at the end.
     #[arg(long, default_value = "human", value_parser = format)]
@@ -188,7 +188,7 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
 fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
     let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
     let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
-    let left = left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial).sum();
+    let left = plan::total(left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial));
     let count = prepared.plan.trials.len() - prepared.done.len();
     terminal.note(&format!("{count} trials, about {}, one process each", super::list::short(left)));
     let mut progress = Progress::new(terminal, &prepared.plan, left);

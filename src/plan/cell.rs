@@ -82,7 +82,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         warmup: variant.run.warmup,
         duration: variant.run.duration,
         timeout: variant.run.timeout,
-        least_task_ns: cost.least.as_nanos() as u64,
+        least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         per_task: per_task(variant),
         parent: None,
     };
@@ -104,7 +104,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         workers: setup.workers,
         executor_cpus,
         target_cpus,
-        least_task_ns: cost.least.as_nanos() as u64,
+        least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         rounds: variant.run.rounds,
         absent: refusal(variant, executor, slots, &machine.limits).map(Absent::Refused),
     };
@@ -156,9 +156,11 @@ fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
 /// The cost of a task with that of its own thread, where every task of a batch starts one.
 fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     match (executor.style, load) {
-        (Style::ThreadPerTask, LoadKind::Batch { .. }) => {
-            Cost { mean: cost.mean + NOMINAL_THREAD, cpu: cost.cpu + NOMINAL_THREAD, ..cost }
-        }
+        (Style::ThreadPerTask, LoadKind::Batch { .. }) => Cost {
+            mean: cost.mean.saturating_add(NOMINAL_THREAD),
+            cpu: cost.cpu.saturating_add(NOMINAL_THREAD),
+            ..cost
+        },
         _ => cost,
     }
 }
@@ -222,6 +224,6 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     // Each step that acts on a server keeps a connection of its own per slot.
     let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");
     let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
-    let files = (slots as f64 * sockets) as u64 + OTHER_FILES;
+    let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
     limits.refuse_threads(threads).or_else(|| limits.refuse_files(files))
 }
