@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{RunSettings, Variant};
+use super::{LoadKind, RunSettings, Variant};
 use crate::{
     config::{quote, suggest},
     runtime::{EXECUTORS, executor},
+    units::format_duration,
 };
 
 /// The most passes over all cells; every round beyond a few dozen narrows the intervals by next to nothing.
@@ -69,6 +70,19 @@ impl Overrides {
             executors.baseline = default_baseline(&executors.names);
         }
     }
+}
+
+/// Why the watchdog would kill every trial of a closed load, now that the command line has had its say.
+pub(super) fn watchdog_problem(variant: &Variant) -> Option<String> {
+    let RunSettings { warmup, duration, timeout, .. } = variant.run;
+    let timed = matches!(variant.load.kind, LoadKind::Closed { tasks: None, .. });
+    (timed && timeout <= warmup.saturating_add(duration)).then(|| {
+        let [warmup, duration, timeout] = [warmup, duration, timeout].map(format_duration);
+        format!(
+            "every trial would be killed before it ends: the time-out is {timeout}, a warm-up of {warmup} and \
+             {duration} of measuring take longer; raise `timeout`"
+        )
+    })
 }
 
 /// `thread-pool` if it is raced, else the first.
