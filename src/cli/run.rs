@@ -8,7 +8,7 @@ use std::{
 
 use clap::Parser as _;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
@@ -125,6 +125,7 @@ impl Run {
 fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
     let signal = match end {
         End::Interrupted("SIGTERM") => Exit::Terminated,
+        End::Interrupted("SIGHUP") => Exit::HungUp,
         End::Interrupted(_) => Exit::Interrupted,
         End::Finished => Exit::Fine,
     };
@@ -239,17 +240,31 @@ fn quoted(path: &Path) -> String {
 
 /// The first signal ends the run in good order, the second one at once.
 fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
-    let signals = Signals::new([SIGINT, SIGTERM]);
+    let mut heard = vec![SIGINT, SIGTERM];
+    if !ignores_hang_up() {
+        heard.push(SIGHUP);
+    }
+    let signals = Signals::new(heard);
     let mut signals = signals.map_err(|source| CliError::System { what: "cannot listen for signals", source })?;
     std::thread::spawn(move || {
         let mut arrived = signals.forever();
         while let Some(signal) = arrived.next() {
-            let (name, exit) =
-                if signal == SIGTERM { ("SIGTERM", Exit::Terminated) } else { ("SIGINT", Exit::Interrupted) };
+            let (name, exit) = match signal {
+                SIGTERM => ("SIGTERM", Exit::Terminated),
+                SIGHUP => ("SIGHUP", Exit::HungUp),
+                _ => ("SIGINT", Exit::Interrupted),
+            };
             if events.send(parent::Event::Signal(name)).is_err() || arrived.next().is_some() {
                 std::process::exit(i32::from(exit.code()));
             }
         }
     });
     Ok(())
+}
+
+/// Whether the hang-up signal was ignored when this program began, as `nohup` does so that a run outlives its terminal.
+fn ignores_hang_up() -> bool {
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    // Signal 1 is the lowest bit.
+    status.is_ok_and(|status| status.sigign & 1 == 1)
 }
