@@ -54,6 +54,8 @@ struct Prepared {
     plan: Plan,
     writer: Writer,
     done: BTreeSet<(String, u32)>,
+    /// Nothing is left to run.
+    finished: bool,
 }
 
 impl Run {
@@ -66,7 +68,7 @@ impl Run {
             Some(folder) => resume(folder, terminal)?,
             None => self.prepare(terminal)?,
         };
-        let end = measure(&mut prepared, &runner, terminal)?;
+        let end = if prepared.finished { End::Finished } else { measure(&mut prepared, &runner, terminal)? };
         self.show(&prepared, end, terminal)
     }
 
@@ -97,7 +99,7 @@ impl Run {
             calibration: calibration.0,
         };
         let writer = Writer::create(&folder, &header)?;
-        Ok(Prepared { folder, plan, writer, done: BTreeSet::new() })
+        Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -180,10 +182,15 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
         run.missing().into_iter().map(|(cell, round)| (cell.to_owned(), round)).collect();
     let all = plan.trials.iter().map(|trial| (plan.cells[trial.cell].stored.name.clone(), trial.round));
     let done: BTreeSet<_> = all.filter(|trial| !missing.contains(trial)).collect();
-    terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
-    writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
+    let finished = run.finished && done.len() == plan.trials.len();
+    if finished {
+        terminal.note("the run is finished; only its report is written again");
+    } else {
+        terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
+        writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
+    }
     let folder = writer.path().parent().unwrap_or(Path::new(".")).to_owned();
-    Ok(Prepared { folder, plan, writer, done })
+    Ok(Prepared { folder, plan, writer, done, finished })
 }
 
 fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
@@ -191,7 +198,8 @@ fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Res
     let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
     let left = plan::total(left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial));
     let count = prepared.plan.trials.len() - prepared.done.len();
-    terminal.note(&format!("{count} trials, about {}, one process each", super::list::short(left)));
+    let trials = report::plural(count, "trial");
+    terminal.note(&format!("{trials}, about {}, one process each", super::list::short(left)));
     let mut progress = Progress::new(terminal, &prepared.plan, left);
     let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
     let mut written = Ok(());
