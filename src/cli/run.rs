@@ -29,6 +29,12 @@ use crate::{
     },
 };
 
+/// What an interrupted run has settled already; named one by one, so that an error names the one that was given.
+const FIXED: [&str; 13] = [
+    "paths", "filter", "executor", "param", "sweep", "rounds", "duration", "warmup", "timeout", "seed", "quick",
+    "cpus", "out",
+];
+
 /// Measures scenarios.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Run {
@@ -38,7 +44,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Take up an interrupted run: only what is missing is run.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["Selection", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
     resume: Option<PathBuf>,
     /// What to print at the end.
     #[arg(long, default_value = "human", value_parser = format)]
@@ -189,7 +195,8 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
         terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
         writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
     }
-    let folder = writer.path().parent().unwrap_or(Path::new(".")).to_owned();
+    let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).to_owned();
     Ok(Prepared { folder, plan, writer, done, finished })
 }
 
@@ -275,4 +282,25 @@ fn ignores_hang_up() -> bool {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     // Signal 1 is the lowest bit.
     status.is_ok_and(|status| status.sigign & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_taken_up_with_the_flags_it_began_with() {
+        let command = Arguments::command();
+        let run = command.find_subcommand("run").unwrap();
+        let free = ["resume", "format", "skip_refused", "color", "quiet", "verbose", "help"];
+        let all = run.get_arguments().map(|argument| argument.get_id().as_str());
+        let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
+        assert_eq!(settled, FIXED.into_iter().collect());
+        for flag in ["--rounds=3", "--quick", "--cpus=executor=0", "s.toml"] {
+            assert!(Arguments::try_parse_from(["regatta", "run", "--resume", "run", flag]).is_err(), "{flag}");
+        }
+        assert!(Arguments::try_parse_from(["regatta", "run", "--resume", "run", "--skip-refused"]).is_ok());
+    }
 }
