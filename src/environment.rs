@@ -10,7 +10,6 @@ use crate::{clock, trial};
 pub fn describe() -> Vec<(String, String)> {
     let known = [
         ("CPU", cpu_model()),
-        ("CPUs usable", Some(format!("{:?}", trial::allowed_cpus()))),
         ("hypervisor", fs::read_to_string("/sys/hypervisor/type").ok().or_else(virtual_machine)),
         ("memory", memory()),
         ("kernel", read("/proc/sys/kernel/osrelease")),

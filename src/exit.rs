@@ -25,13 +25,16 @@ pub enum Exit {
     Interrupted,
     /// A request to terminate ended the run; what was measured is kept.
     Terminated,
+    /// The terminal went away and ended the run; what was measured is kept.
+    HungUp,
 }
 
 impl Exit {
     /// From the most to the least important.
-    const PRECEDENCE: [Self; 11] = [
+    const PRECEDENCE: [Self; 12] = [
         Self::Interrupted,
         Self::Terminated,
+        Self::HungUp,
         Self::CannotWrite,
         Self::BadData,
         Self::Unfit,
@@ -55,6 +58,7 @@ impl Exit {
             Self::BadData => 65,
             Self::Unfit => 69,
             Self::CannotWrite => 74,
+            Self::HungUp => 129,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

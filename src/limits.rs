@@ -1,6 +1,8 @@
-//! The limits of this host that a plan can run into: threads and open files. Whatever binds is named.
+//! The limits of this host that a plan can run into: threads, open files and memory. Whatever binds is named.
 
 use std::{fs, path::Path};
+
+use procfs::{Current as _, Meminfo};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -22,6 +24,8 @@ pub struct Limits {
     pub threads: Vec<Limit>,
     /// Limits on open files of one process.
     pub files: Vec<Limit>,
+    /// Memory that can be had without swapping, in bytes; none where the kernel does not say.
+    pub memory: Option<u64>,
 }
 
 impl Limits {
@@ -60,24 +64,36 @@ impl Limits {
             name: "RLIMIT_NOFILE (hard)",
             remedy: "ulimit -Hn …",
         });
-        Self { threads: threads.into_iter().flatten().collect(), files: files.into_iter().collect() }
+        let memory = Meminfo::current().ok().and_then(|info| info.mem_available);
+        Self { threads: threads.into_iter().flatten().collect(), files: files.into_iter().collect(), memory }
     }
 
-    /// Why `wanted` threads cannot run here, naming the limit that binds first.
-    pub fn refuse_threads(&self, wanted: u64) -> Option<String> {
-        refuse(&self.threads, wanted, "threads")
+    /// Why `wanted` threads cannot run here, naming the limit that binds first; `lower` says what asks for less.
+    pub fn refuse_threads(&self, wanted: u64, lower: &str) -> Option<String> {
+        refuse(&self.threads, wanted, "threads", lower)
     }
 
-    /// Why a process cannot have `wanted` open files here.
-    pub fn refuse_files(&self, wanted: u64) -> Option<String> {
-        refuse(&self.files, wanted, "open files")
+    /// Why a process cannot have `wanted` open files here; `lower` says what asks for less.
+    pub fn refuse_files(&self, wanted: u64, lower: &str) -> Option<String> {
+        refuse(&self.files, wanted, "open files", lower)
+    }
+
+    /// Why a process cannot have `wanted` bytes of memory here; `lower` says what asks for less.
+    pub fn refuse_memory(&self, wanted: u64, lower: &str) -> Option<String> {
+        let left = self.memory.filter(|left| *left < wanted)?;
+        let mib = |bytes: u64| bytes >> 20;
+        Some(format!(
+            "needs at least {} MiB of memory, and MemAvailable in /proc/meminfo is {} MiB; {lower}",
+            mib(wanted),
+            mib(left)
+        ))
     }
 }
 
-fn refuse(limits: &[Limit], wanted: u64, things: &str) -> Option<String> {
+fn refuse(limits: &[Limit], wanted: u64, things: &str, lower: &str) -> Option<String> {
     let binding = limits.iter().min_by_key(|limit| limit.left).filter(|limit| limit.left < wanted)?;
     let Limit { left, name, remedy } = binding;
-    Some(format!("needs {wanted} {things}, and {name} leaves room for {left}; lower the concurrency, or `{remedy}`"))
+    Some(format!("needs {wanted} {things}, and {name} leaves room for {left}; {lower}, or `{remedy}`"))
 }
 
 /// Threads of the whole system, after the slash in `0.00 0.01 0.05 1/123 4567`.
@@ -104,11 +120,19 @@ mod tests {
 
     #[test]
     fn the_limit_that_binds_is_named() {
-        let limits = Limits { threads: vec![limit(30_000, "a"), limit(20_000, "b")], files: Vec::new() };
-        assert_eq!(limits.refuse_threads(20_000), None);
-        let refusal = limits.refuse_threads(100_000).expect("refused");
-        assert!(refusal.contains("b leaves room for 20000") && refusal.contains("raise it"), "{refusal}");
-        assert_eq!(limits.refuse_files(u64::MAX), None);
+        let limits =
+            Limits { threads: vec![limit(30_000, "a"), limit(20_000, "b")], files: Vec::new(), memory: Some(5 << 20) };
+        assert_eq!(limits.refuse_threads(20_000, "lower it"), None);
+        let refusal = limits.refuse_threads(100_000, "lower `size`").expect("refused");
+        assert!(
+            refusal.contains("b leaves room for 20000") && refusal.contains("lower `size`, or `raise it`"),
+            "{refusal}"
+        );
+        assert_eq!(limits.refuse_files(u64::MAX, "lower it"), None);
+        assert_eq!(limits.refuse_memory(5 << 20, "lower it"), None);
+        let refusal = limits.refuse_memory(6 << 20, "lower it").expect("refused");
+        assert!(refusal.contains("6 MiB") && refusal.contains("is 5 MiB; lower it"), "{refusal}");
+        assert_eq!(Limits::default().refuse_memory(u64::MAX, "lower it"), None);
     }
 
     #[test]

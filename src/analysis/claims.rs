@@ -16,11 +16,14 @@ pub(super) fn claims(claims: &[Claim], groups: &[Group], metric: MetricId) -> Ve
 
 /// One result for the claimed executor, or one for each that is not the one compared with.
 fn in_group(claim: &Claim, group: &Group, metric: MetricId) -> Vec<ClaimResult> {
+    let against = group.cell(&claim.against).filter(|cell| cell.metrics.contains_key(&metric));
+    let missing = against.is_none().then(|| claim.against.clone());
     let result = |label: &str, cell: Option<&CellResult>| {
-        let measured = cell.zip(group.cell(&claim.against)).and_then(|(cell, against)| cell.ratio_to(against, metric));
+        let measured = cell.zip(against).and_then(|(cell, against)| cell.ratio_to(against, metric));
         ClaimResult {
             claim: claim.clone(),
             executor: label.to_owned(),
+            missing: missing.clone(),
             params: group.params.clone(),
             verdict: verdict(claim, measured.as_ref()),
             measured,
@@ -119,5 +122,15 @@ mod tests {
             let found = verdicts(fixture(6).claim(Some(executor), against, 4.0, Direction::About));
             assert_eq!(found, [(executor.to_owned(), ClaimVerdict::NotMeasured)]);
         }
+    }
+
+    #[test]
+    fn the_executor_compared_with_is_named_where_it_is_what_is_missing() {
+        let missing = |executor, against| {
+            let run = fixture(6).claim(Some(executor), against, 4.0, Direction::About).build();
+            analyse(&run).scenarios[0].claims[0].missing.clone()
+        };
+        assert_eq!(missing("tokio", "smol"), Some("smol".to_owned()));
+        assert_eq!(missing("smol", "tokio"), None);
     }
 }

@@ -215,6 +215,8 @@ pub struct ClaimResult {
     pub claim: Claim,
     /// The executor it is compared for, as shown.
     pub executor: String,
+    /// The executor that it is compared with, where that is what has no figures.
+    pub missing: Option<String>,
     /// The parameters of the group.
     pub params: Vec<Param>,
     /// The measured factor ("times as fast") and its interval; none where a cell has no figures.

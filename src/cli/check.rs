@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{CliError, Terminal, input::Selection};
-use crate::exit::Exit;
+use crate::{exit::Exit, report::plural};
 
 /// Checks scenario files.
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ impl Check {
                 several => format!(", {several} combinations of parameters"),
             };
             let executors = scenario.variants.first().map_or(0, |variant| variant.executors.names.len());
-            terminal.result(&format!("{}: fine ({executors} executors{variants})", path.display()))?;
+            terminal.result(&format!("{}: fine ({}{variants})", path.display(), plural(executors, "executor")))?;
         }
         Ok(Exit::Fine)
     }

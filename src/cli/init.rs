@@ -41,10 +41,27 @@ impl Init {
 
 /// The url without a slash at its end.
 fn base(url: &str) -> Result<String, CliError> {
+    if url.contains(['?', '#']) {
+        let remedy = "give the server's address alone, and the path in the file";
+        return Err(CliError::Usage(format!("`{url}` has a query or a fragment; {remedy}")));
+    }
     let fine = url.starts_with("http://") && !url.contains(['"', '\\', '\n']);
     if fine {
         Ok(url.trim_end_matches('/').to_owned())
     } else {
         Err(CliError::Usage(format!("`{url}` does not start with `http://`; TLS is not available yet")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_server() {
+        assert_eq!(base("http://localhost:8080/").unwrap(), "http://localhost:8080");
+        for wrong in ["https://localhost", "http://localhost/?q=1", "http://localhost/#top"] {
+            assert!(base(wrong).is_err(), "{wrong}");
+        }
     }
 }

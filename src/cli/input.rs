@@ -52,8 +52,8 @@ pub(super) struct Selection {
     /// One round, at most 300 ms measured: to see whether it works. The figures are stamped "not comparable".
     #[arg(long)]
     pub quick: bool,
-    /// CPUs by hand: `--cpus executor=0,1 target=2`.
-    #[arg(long, value_name = "WHO=CPUS", num_args = 1..=2, value_parser = cpus)]
+    /// CPUs by hand: `--cpus executor=0,1 --cpus target=2`.
+    #[arg(long, value_name = "WHO=CPUS", num_args = 1, value_parser = cpus)]
     pub cpus: Vec<(Who, Vec<usize>)>,
 }
 
@@ -163,6 +163,12 @@ impl Selection {
     fn machine(&self) -> Result<Machine, CliError> {
         let cpus = trial::allowed_cpus();
         let of = |who| self.cpus.iter().find(|(placed, _)| *placed == who).map(|(_, cpus)| cpus.clone());
+        for (at, (who, _)) in self.cpus.iter().enumerate() {
+            if self.cpus[..at].iter().any(|(placed, _)| placed == who) {
+                let who = if *who == Who::Executor { "executor" } else { "target" };
+                return Err(CliError::Usage(format!("`--cpus {who}=…` stands twice; name all its CPUs in one")));
+            }
+        }
         if let Some(wrong) = self.cpus.iter().flat_map(|(_, list)| list).find(|cpu| !cpus.contains(cpu)) {
             return Err(CliError::Usage(format!("CPU {wrong} is not one of those that may be used: {cpus:?}")));
         }

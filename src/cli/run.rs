@@ -8,7 +8,7 @@ use std::{
 
 use clap::Parser as _;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     analysis::{self, Analysis},
     clock, environment,
     exit::Exit,
-    plan::Plan,
+    plan::{self, Plan},
     report,
     run::{self, End, Event},
     scenario::{self, Scenario},
@@ -29,6 +29,12 @@ use crate::{
     },
 };
 
+/// What an interrupted run has settled already; named one by one, so that an error names the one that was given.
+const FIXED: [&str; 13] = [
+    "paths", "filter", "executor", "param", "sweep", "rounds", "duration", "warmup", "timeout", "seed", "quick",
+    "cpus", "out",
+];
+
 /// Measures scenarios.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Run {
@@ -38,7 +44,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Take up an interrupted run: only what is missing is run.
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["paths", "out"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
     resume: Option<PathBuf>,
     /// What to print at the end.
     #[arg(long, default_value = "human", value_parser = format)]
@@ -54,6 +60,8 @@ struct Prepared {
     plan: Plan,
     writer: Writer,
     done: BTreeSet<(String, u32)>,
+    /// Nothing is left to run.
+    finished: bool,
 }
 
 impl Run {
@@ -66,7 +74,7 @@ impl Run {
             Some(folder) => resume(folder, terminal)?,
             None => self.prepare(terminal)?,
         };
-        let end = measure(&mut prepared, &runner, terminal)?;
+        let end = if prepared.finished { End::Finished } else { measure(&mut prepared, &runner, terminal)? };
         self.show(&prepared, end, terminal)
     }
 
@@ -97,7 +105,7 @@ impl Run {
             calibration: calibration.0,
         };
         let writer = Writer::create(&folder, &header)?;
-        Ok(Prepared { folder, plan, writer, done: BTreeSet::new() })
+        Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -125,6 +133,7 @@ impl Run {
 fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
     let signal = match end {
         End::Interrupted("SIGTERM") => Exit::Terminated,
+        End::Interrupted("SIGHUP") => Exit::HungUp,
         End::Interrupted(_) => Exit::Interrupted,
         End::Finished => Exit::Fine,
     };
@@ -179,18 +188,25 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
         run.missing().into_iter().map(|(cell, round)| (cell.to_owned(), round)).collect();
     let all = plan.trials.iter().map(|trial| (plan.cells[trial.cell].stored.name.clone(), trial.round));
     let done: BTreeSet<_> = all.filter(|trial| !missing.contains(trial)).collect();
-    terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
-    writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
-    let folder = writer.path().parent().unwrap_or(Path::new(".")).to_owned();
-    Ok(Prepared { folder, plan, writer, done })
+    let finished = run.finished && done.len() == plan.trials.len();
+    if finished {
+        terminal.note("the run is finished; only its report is written again");
+    } else {
+        terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
+        writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
+    }
+    let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).to_owned();
+    Ok(Prepared { folder, plan, writer, done, finished })
 }
 
 fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
     let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
     let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
-    let left = left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial).sum();
+    let left = plan::total(left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial));
     let count = prepared.plan.trials.len() - prepared.done.len();
-    terminal.note(&format!("{count} trials, about {}, one process each", super::list::short(left)));
+    let trials = report::plural(count, "trial");
+    terminal.note(&format!("{trials}, about {}, one process each", super::list::short(left)));
     let mut progress = Progress::new(terminal, &prepared.plan, left);
     let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
     let mut written = Ok(());
@@ -239,17 +255,52 @@ fn quoted(path: &Path) -> String {
 
 /// The first signal ends the run in good order, the second one at once.
 fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
-    let signals = Signals::new([SIGINT, SIGTERM]);
+    let mut heard = vec![SIGINT, SIGTERM];
+    if !ignores_hang_up() {
+        heard.push(SIGHUP);
+    }
+    let signals = Signals::new(heard);
     let mut signals = signals.map_err(|source| CliError::System { what: "cannot listen for signals", source })?;
     std::thread::spawn(move || {
         let mut arrived = signals.forever();
         while let Some(signal) = arrived.next() {
-            let (name, exit) =
-                if signal == SIGTERM { ("SIGTERM", Exit::Terminated) } else { ("SIGINT", Exit::Interrupted) };
+            let (name, exit) = match signal {
+                SIGTERM => ("SIGTERM", Exit::Terminated),
+                SIGHUP => ("SIGHUP", Exit::HungUp),
+                _ => ("SIGINT", Exit::Interrupted),
+            };
             if events.send(parent::Event::Signal(name)).is_err() || arrived.next().is_some() {
                 std::process::exit(i32::from(exit.code()));
             }
         }
     });
     Ok(())
+}
+
+/// Whether the hang-up signal was ignored when this program began, as `nohup` does so that a run outlives its terminal.
+fn ignores_hang_up() -> bool {
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    // Signal 1 is the lowest bit.
+    status.is_ok_and(|status| status.sigign & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_taken_up_with_the_flags_it_began_with() {
+        let command = Arguments::command();
+        let run = command.find_subcommand("run").unwrap();
+        let free = ["resume", "format", "skip_refused", "color", "quiet", "verbose", "help"];
+        let all = run.get_arguments().map(|argument| argument.get_id().as_str());
+        let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
+        assert_eq!(settled, FIXED.into_iter().collect());
+        for flag in ["--rounds=3", "--quick", "--cpus=executor=0", "s.toml"] {
+            assert!(Arguments::try_parse_from(["regatta", "run", "--resume", "run", flag]).is_err(), "{flag}");
+        }
+        assert!(Arguments::try_parse_from(["regatta", "run", "--resume", "run", "--skip-refused"]).is_ok());
+    }
 }

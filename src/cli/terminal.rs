@@ -82,7 +82,7 @@ impl Terminal {
         let mut cause = error.source();
         while let Some(next) = cause {
             let next_text = next.to_string();
-            if !text.ends_with(&next_text) {
+            if !text.contains(&next_text) {
                 text.push_str(": ");
                 text.push_str(&next_text);
             }

@@ -39,14 +39,14 @@ impl Batch {
         recorders.set_window(0, u64::MAX);
         let mut makespans_ns = Vec::new();
         while self.goes_on(&makespans_ns) && !slots.first().is_some_and(Slot::stopped) {
-            let first = makespans_ns.len() as u64 * self.tasks;
+            let first = (makespans_ns.len() as u64).saturating_mul(self.tasks);
             makespans_ns.push(self.once(runtime, slots, first)?);
-            total_tasks += self.tasks;
+            total_tasks = total_tasks.saturating_add(self.tasks);
         }
         recorders.set_window(u64::MAX, 0);
         let edges = (before, sample());
         let window_ns = makespans_ns.iter().sum();
-        let completed = makespans_ns.len() as u64 * self.tasks;
+        let completed = (makespans_ns.len() as u64).saturating_mul(self.tasks);
         Ok(Outcome { makespans_ns, window_ns, completed, total_tasks, per_client: None, edges })
     }
 
@@ -62,8 +62,8 @@ impl Batch {
         let start = clock::now_ns();
         let mut tasks = 0;
         while clock::now_ns() - start < self.warmup_ns && !slots.first().is_some_and(Slot::stopped) {
-            self.once(runtime, slots, WARMUP_TASKS + tasks)?;
-            tasks += self.tasks;
+            self.once(runtime, slots, WARMUP_TASKS.saturating_add(tasks))?;
+            tasks = tasks.saturating_add(self.tasks);
         }
         Ok(tasks)
     }
@@ -71,14 +71,16 @@ impl Batch {
     /// One batch, whose first task has the index `first`; returns its makespan in ns.
     fn once<R: Runtime>(&self, runtime: &R, slots: &mut Vec<Slot>, first: u64) -> Result<u64, LoadError> {
         let lanes = slots.len() as u64;
-        let numbers = first..first + self.tasks;
+        let numbers = first..first.saturating_add(self.tasks);
         let start_ns = clock::now_ns();
         if let Some(queue) = runtime.queue() {
             queue.admit(numbers.map(|number| Ticket { number, due_ns: 0 }));
             run_lanes(runtime, slots, |_, slot| from_queue(slot, queue.clone(), start_ns))?;
         } else {
             let end = numbers.end;
-            run_lanes(runtime, slots, |lane, slot| in_order(slot, first + lane as u64, end, lanes, start_ns))?;
+            run_lanes(runtime, slots, |lane, slot| {
+                in_order(slot, first.saturating_add(lane as u64), end, lanes, start_ns)
+            })?;
         }
         let last_ns = slots.iter().map(|slot| slot.last_ns).max().unwrap_or(start_ns);
         Ok(last_ns.saturating_sub(start_ns))
@@ -90,7 +92,7 @@ async fn in_order(mut slot: Slot, mut next: u64, end: u64, stride: u64, start_ns
     while next < end && !slot.stopped() {
         let actual_ns = clock::now_ns();
         slot.run(next, start_ns, actual_ns).await;
-        next += stride;
+        next = next.saturating_add(stride);
     }
     slot
 }

@@ -11,6 +11,7 @@ use crate::{
     step::{Cost, Times},
     store::{Absent, StoredCell},
     trial::{TrialPlan, wire},
+    units,
 };
 
 /// What planning needs to know of this host.
@@ -40,6 +41,10 @@ pub struct Cell {
 /// Open files that a process has besides its sockets.
 const OTHER_FILES: u64 = 64;
 
+/// What a slot takes at least, in bytes: its future, its generator of draws and its share of the counts. A thread's
+/// stack is left out, for memory that it does not touch costs nothing.
+const SLOT_BYTES: u64 = 1024;
+
 /// What starting and ending a thread costs the CPU on an ordinary machine of 2024, for estimates.
 const NOMINAL_THREAD: Duration = Duration::from_micros(80);
 
@@ -66,6 +71,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     let at_work = working_cpus(executor, cpus, setup.workers);
     let whole = with_thread(cost, executor, &variant.load.kind);
     let estimate = Estimate::new(&variant.load.kind, whole, slots, at_work, variant.run.warmup, variant.run.duration);
+    let refused = refusal(variant, executor, slots, &machine.limits).or_else(|| too_long(variant, cost.least, slots));
     let (load, load_words, tasks) = load_words(&variant.load.kind);
     let trial = TrialPlan {
         regatta_trial: wire::VERSION,
@@ -82,7 +88,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         warmup: variant.run.warmup,
         duration: variant.run.duration,
         timeout: variant.run.timeout,
-        least_task_ns: cost.least.as_nanos() as u64,
+        least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         per_task: per_task(variant),
         parent: None,
     };
@@ -104,9 +110,9 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         workers: setup.workers,
         executor_cpus,
         target_cpus,
-        least_task_ns: cost.least.as_nanos() as u64,
+        least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         rounds: variant.run.rounds,
-        absent: refusal(variant, executor, slots, &machine.limits).map(Absent::Refused),
+        absent: refused.map(Absent::Refused),
     };
     Cell { stored, trial, estimate }
 }
@@ -156,9 +162,11 @@ fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
 /// The cost of a task with that of its own thread, where every task of a batch starts one.
 fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     match (executor.style, load) {
-        (Style::ThreadPerTask, LoadKind::Batch { .. }) => {
-            Cost { mean: cost.mean + NOMINAL_THREAD, cpu: cost.cpu + NOMINAL_THREAD, ..cost }
-        }
+        (Style::ThreadPerTask, LoadKind::Batch { .. }) => Cost {
+            mean: cost.mean.saturating_add(NOMINAL_THREAD),
+            cpu: cost.cpu.saturating_add(NOMINAL_THREAD),
+            ..cost
+        },
         _ => cost,
     }
 }
@@ -179,7 +187,7 @@ fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
             let pause = if think == Duration::ZERO {
                 String::new()
             } else {
-                format!(", think time {}", crate::units::format_duration(think))
+                format!(", think time {}", units::format_duration(think))
             };
             let end = tasks.map(|tasks| format!(", {tasks} tasks")).unwrap_or_default();
             ("closed", format!("closed, {clients}{pause}{end}"), None)
@@ -202,7 +210,7 @@ fn per_task(variant: &Variant) -> Vec<Option<u64>> {
     per_task
 }
 
-/// Why this host cannot run the cell: too many threads or sockets.
+/// Why this host cannot run the cell: too many threads or sockets, or too little memory.
 fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limits) -> Option<String> {
     let reached = reach(&variant.tasks, &variant.load.task.text);
     let step = |at: &Reach| &variant.tasks[at.task].steps[at.step].spec;
@@ -222,6 +230,65 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     // Each step that acts on a server keeps a connection of its own per slot.
     let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");
     let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
-    let files = (slots as f64 * sockets) as u64 + OTHER_FILES;
-    limits.refuse_threads(threads).or_else(|| limits.refuse_files(files))
+    let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
+    let (lower_threads, lower_slots) = match executor.style {
+        Style::Pool => ("lower `size` under [executors.thread-pool]", "lower `size` under [executors.thread-pool]"),
+        Style::Workers => ("lower `workers` under [executors]", "lower the concurrency"),
+        Style::Serial | Style::OneWorker | Style::ThreadPerTask => ("lower the concurrency", "lower the concurrency"),
+    };
+    let threads = limits.refuse_threads(threads, lower_threads);
+    let files = || limits.refuse_files(files, lower_slots);
+    threads.or_else(files).or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
+}
+
+/// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.
+fn too_long(variant: &Variant, least: Duration, slots: u64) -> Option<String> {
+    let LoadKind::Batch { tasks, repeat } = variant.load.kind else { return None };
+    let rounds = tasks.div_ceil(slots.max(1));
+    let once = least.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+    let warming = if variant.run.warmup.is_zero() { Duration::ZERO } else { variant.run.warmup.max(once) };
+    let whole = warming.saturating_add(once.saturating_mul(repeat.unwrap_or(1)));
+    let timeout = variant.run.timeout;
+    (whole >= timeout).then(|| {
+        let (whole, timeout) = (units::format_duration(whole), units::format_duration(timeout));
+        format!("takes at least {whole}, and is killed after {timeout}; raise `timeout` under [run], or lower `tasks`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{limits::Limit, scenario, scenario::Overrides};
+
+    /// Why the cells of a batch of 1 000 naps of 1 s are refused, by executor.
+    fn refusals(limits: Limits) -> Vec<(String, String)> {
+        let text = "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{ sleep = { time = '1s' } }]\n[load.b]\ntask = 'nap'\n\
+                    batch = { tasks = 1000 }\n[executors]\nuse = ['sequential', 'thread-pool', 'tokio']\n";
+        let scenario = scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
+        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+        let refused = cells(&scenario, &machine).filter_map(|cell| match cell.stored.absent {
+            Some(Absent::Refused(reason)) => Some((cell.stored.executor, reason)),
+            _ => None,
+        });
+        refused.collect()
+    }
+
+    #[test]
+    fn a_batch_that_its_watchdog_would_kill_is_refused() {
+        let refused = refusals(Limits::default());
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].0 == "sequential" && refused[0].1.contains("raise `timeout`"), "{refused:?}");
+    }
+
+    #[test]
+    fn the_remedy_names_the_key_of_the_executor() {
+        let threads = vec![Limit { left: 0, name: "few", remedy: "raise it" }];
+        let refused = refusals(Limits { threads, ..Limits::default() });
+        assert!(refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"), "{refused:?}");
+        let refused = refusals(Limits { memory: Some(100 * SLOT_BYTES), ..Limits::default() });
+        let (executor, reason) = &refused[1];
+        assert!(executor == "tokio" && reason.contains("memory") && reason.contains("lower the conc"), "{refused:?}");
+    }
 }

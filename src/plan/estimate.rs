@@ -25,19 +25,19 @@ impl Estimate {
             LoadKind::Batch { tasks, repeat } => {
                 let once = time_of(tasks, task, slots, cpus);
                 let measured = match repeat {
-                    Some(repeat) => once * repeat,
+                    Some(repeat) => once.saturating_mul(repeat),
                     None => once.max(whole_batches(once)),
                 };
                 let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
-                Self { once, trial: OVERHEAD + warming + measured }
+                Self { once, trial: total([OVERHEAD, warming, measured]) }
             }
             LoadKind::Closed { concurrency, think, tasks } => {
-                let once = task.mean + think;
+                let once = task.mean.saturating_add(think);
                 let measured = match tasks {
                     Some(tasks) => time_of(tasks, Cost { mean: once, ..task }, slots.min(concurrency), cpus),
                     None => duration,
                 };
-                Self { once, trial: OVERHEAD + warmup + measured }
+                Self { once, trial: total([OVERHEAD, warmup, measured]) }
             }
         }
     }
@@ -48,12 +48,26 @@ fn time_of(tasks: u64, task: Cost, slots: u64, cpus: usize) -> Duration {
     let waves = tasks.div_ceil(slots.max(1)) as f64;
     let waiting = task.mean.as_secs_f64() * waves;
     let working = task.cpu.as_secs_f64() * tasks as f64 / (cpus as f64).min(slots as f64).max(1.0);
-    Duration::from_secs_f64(waiting.max(working))
+    seconds(waiting.max(working))
 }
 
 /// Whole batches of length `once` until enough has been measured.
 fn whole_batches(once: Duration) -> Duration {
-    if once.is_zero() { ENOUGH } else { once.mul_f64((ENOUGH.as_secs_f64() / once.as_secs_f64()).ceil()) }
+    if once.is_zero() {
+        ENOUGH
+    } else {
+        seconds(once.as_secs_f64() * (ENOUGH.as_secs_f64() / once.as_secs_f64()).ceil())
+    }
+}
+
+/// So many seconds; what no duration can hold is the longest one, for a scenario may ask for absurd numbers.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+/// The sum of durations, or the longest one where no duration can hold it.
+pub fn total(times: impl IntoIterator<Item = Duration>) -> Duration {
+    times.into_iter().fold(Duration::ZERO, Duration::saturating_add)
 }
 
 #[cfg(test)]
@@ -75,6 +89,18 @@ mod tests {
         assert_eq!(batch(64, 20, 0), MS(40));
         assert_eq!(batch(1, 5, 5), MS(500));
         assert_eq!(batch(100, 5, 5), MS(250));
+    }
+
+    #[test]
+    fn absurd_numbers_saturate() {
+        let cost = Cost { least: Duration::MAX, mean: Duration::MAX, cpu: Duration::MAX };
+        for repeat in [None, Some(u32::MAX)] {
+            let load = LoadKind::Batch { tasks: u64::MAX, repeat };
+            assert_eq!(Estimate::new(&load, cost, 1, 1, Duration::MAX, MS(0)).trial, Duration::MAX);
+        }
+        let load = LoadKind::Closed { concurrency: u64::MAX, think: Duration::MAX, tasks: Some(u64::MAX) };
+        assert_eq!(Estimate::new(&load, cost, u64::MAX, 1, MS(0), Duration::MAX).trial, Duration::MAX);
+        assert_eq!(total([Duration::MAX, MS(1)]), Duration::MAX);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod estimate;
 mod order;
 
 pub use cell::{Cell, Machine};
-pub use estimate::Estimate;
+pub use estimate::{Estimate, total};
 pub use order::{Planned, order};
 
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Plan {
 
     /// Estimated time of all trials.
     pub fn estimate(&self) -> Duration {
-        self.trials.iter().map(|planned| self.cells[planned.cell].estimate.trial).sum()
+        total(self.trials.iter().map(|planned| self.cells[planned.cell].estimate.trial))
     }
 
     /// The most rounds of any cell.

@@ -195,6 +195,7 @@ fn claim(cell: &CellResult, factor: f64, verdict: ClaimVerdict) -> ClaimResult {
             direction: Direction::About,
         },
         executor: cell.label.clone(),
+        missing: None,
         params: vec![],
         measured: cell.ratio.clone(),
         verdict,

@@ -5,7 +5,7 @@
 //! the run file.
 //!
 //! ```text
-//! { version, run, started_ms, command: [..], seed, quick, rounds, environment: [[label, value]..], warnings: [..],
+//! { version, run, started_ms, command: [..], seed, quick, rounds, cpus: [..], environment: [[label, value]..], warnings: [..],
 //!   trials: { planned, measured, failed },
 //!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
@@ -48,6 +48,7 @@ pub(super) fn document(header: &Header, analysis: &Analysis) -> Value {
         "seed": header.seed,
         "quick": header.quick,
         "rounds": header.rounds,
+        "cpus": header.cpus,
         "environment": header.environment,
         "warnings": header.warnings,
         "trials": analysis.trials,

@@ -15,7 +15,9 @@ mod text;
 mod view;
 mod width;
 
-pub use self::{comparison::comparison, csv::csv, html::html, json::json, markdown::markdown, text::text};
+pub use self::{
+    comparison::comparison, csv::csv, format::plural, html::html, json::json, markdown::markdown, text::text,
+};
 use crate::{analysis::Analysis, store::Header};
 
 /// One kind of output.

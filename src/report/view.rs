@@ -228,7 +228,9 @@ pub fn claimed_words(claim: &Claim) -> String {
 
 /// Whom a claim's result is about: `threads`, or `threads concurrency=64`.
 pub fn claimant(result: &ClaimResult) -> String {
-    format!("{} {}", result.executor, params(&result.params)).trim_end().to_owned()
+    let whom = format!("{} {}", result.executor, params(&result.params));
+    let missing = result.missing.as_ref().map(|against| format!(" ({against} is missing)"));
+    format!("{}{}", whom.trim_end(), missing.unwrap_or_default())
 }
 
 /// The scenario as the run stored it.

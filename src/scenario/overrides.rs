@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use super::{RunSettings, Variant};
+use super::{LoadKind, RunSettings, Variant};
 use crate::{
     config::{quote, suggest},
     runtime::{EXECUTORS, executor},
+    units::format_duration,
 };
+
+/// The most passes over all cells; every round beyond a few dozen narrows the intervals by next to nothing.
+pub(super) const MOST_ROUNDS: u32 = 10_000;
 
 /// Changes to a scenario from outside its file.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +38,9 @@ impl Overrides {
     pub(super) fn problem(&self) -> Option<String> {
         if self.rounds == Some(0) {
             return Some("at least 1 round is needed".to_owned());
+        }
+        if let Some(rounds) = self.rounds.filter(|rounds| *rounds > MOST_ROUNDS) {
+            return Some(format!("{rounds} rounds are too many; {MOST_ROUNDS} is the most"));
         }
         if self.duration.is_some_and(|duration| duration.is_zero()) || self.timeout.is_some_and(|time| time.is_zero()) {
             return Some("durations and time-outs must be above zero".to_owned());
@@ -63,6 +70,19 @@ impl Overrides {
             executors.baseline = default_baseline(&executors.names);
         }
     }
+}
+
+/// Why the watchdog would kill every trial of a closed load, now that the command line has had its say.
+pub(super) fn watchdog_problem(variant: &Variant) -> Option<String> {
+    let RunSettings { warmup, duration, timeout, .. } = variant.run;
+    let timed = matches!(variant.load.kind, LoadKind::Closed { tasks: None, .. });
+    (timed && timeout <= warmup.saturating_add(duration)).then(|| {
+        let [warmup, duration, timeout] = [warmup, duration, timeout].map(format_duration);
+        format!(
+            "every trial would be killed before it ends: the time-out is {timeout}, a warm-up of {warmup} and \
+             {duration} of measuring take longer; raise `timeout`"
+        )
+    })
 }
 
 /// `thread-pool` if it is raced, else the first.

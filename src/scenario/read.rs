@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     ExecutorSettings, Load, NamedTarget, Overrides, Param, Scenario, Task, Variant, check,
-    overrides::default_baseline,
+    overrides::{default_baseline, watchdog_problem},
     sweep::{Combination, Matrix},
     wire::{File, Head},
     wire_executors::ExecutorsTable,
@@ -143,7 +143,11 @@ impl Reader<'_> {
         }
         tally.report(combinations.len(), diagnostics);
         scenario.variants.iter_mut().for_each(|variant| self.overrides.apply(variant));
-        Ok(Some(scenario))
+        let problem = scenario.variants.iter().find_map(watchdog_problem);
+        match problem.filter(|_| diagnostics.is_empty()) {
+            Some(message) => Err(ScenarioError::Override { path: self.path.to_owned(), message }),
+            None => Ok(Some(scenario)),
+        }
     }
 }
 

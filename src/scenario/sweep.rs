@@ -61,10 +61,14 @@ impl Matrix {
             self.set(name, vec![Value::from_argument(value)], false)?;
         }
         for (name, values) in &overrides.sweeps {
-            if values.is_empty() {
+            if values.iter().all(String::is_empty) {
                 return Err(format!("the sweep over {} has no values", quote(name)));
             }
-            self.set(name, values.iter().map(|value| Value::from_argument(value)).collect(), true)?;
+            let values: Vec<Value> = values.iter().map(|value| Value::from_argument(value)).collect();
+            if let Some(twice) = first_twice(&values) {
+                return Err(format!("{twice} stands twice in the sweep over {}", quote(name)));
+            }
+            self.set(name, values, true)?;
         }
         Ok(())
     }
@@ -128,6 +132,12 @@ impl Matrix {
             values: fixed.chain(swept().map(|(name, value)| (name, value.clone()))).collect(),
         }
     }
+}
+
+/// The first value that stood before, as it is written in a cell's name.
+fn first_twice(values: &[Value]) -> Option<&Value> {
+    let mut seen = BTreeSet::new();
+    values.iter().find(|value| !seen.insert(value.to_string()))
 }
 
 /// The values of a sweep: at least one, and none twice, for it would give two cells the same name.

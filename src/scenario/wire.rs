@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     RunSettings,
+    overrides::MOST_ROUNDS,
     wire_executors::ExecutorsTable,
     wire_load::{ClaimTable, LoadTable, SloTable},
     wire_step::WireTask,
@@ -140,6 +141,10 @@ impl Section for RunTable {
         let rounds = NonZeroU32::new(usual.rounds)?;
         let doc = "Passes over all cells; below 6 there is no exact 95 % interval.";
         let rounds = fields.or("rounds", rounds, doc).get();
+        if rounds > MOST_ROUNDS {
+            let help = format!("{MOST_ROUNDS} is the most; 7 to 30 are usual");
+            fields.reject("rounds", format!("{rounds} rounds are too many"), Some(help));
+        }
         let warmup = fields.or("warmup", usual.warmup, "Run before measuring, and discarded.");
         let duration = fields.or("duration", usual.duration, "How long a closed load is measured.");
         let doc = "After this the trial is killed and recorded as timed out.";

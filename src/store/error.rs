@@ -81,9 +81,9 @@ pub enum StoreError {
     },
 }
 
-/// The folder of a run file.
+/// The folder of a run file; a bare name is in the current one.
 fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(file)
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What to do about a failed write.

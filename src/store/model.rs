@@ -120,7 +120,7 @@ pub enum Line {
     Trial(Box<TrialRecord>),
     /// The run was interrupted here by a signal.
     Interrupted {
-        /// `SIGINT` or `SIGTERM`.
+        /// `SIGINT`, `SIGTERM` or `SIGHUP`.
         signal: String,
     },
     /// The run was taken up again.

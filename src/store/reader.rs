@@ -53,7 +53,12 @@ fn header(path: &Path, line: &[u8]) -> Result<Header, StoreError> {
     if found != VERSION {
         return Err(StoreError::Version { path: path.to_owned(), found, known: VERSION });
     }
-    json(path, 1, line)
+    let header: Header = json(path, 1, line)?;
+    if let Some(cell) = header.cells.iter().find(|cell| cell.rounds == 0) {
+        let source = serde::de::Error::custom(format!("the cell {} has no rounds", cell.name));
+        return Err(StoreError::Corrupt { path: path.to_owned(), line: 1, source });
+    }
+    Ok(header)
 }
 
 fn json<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) -> Result<T, StoreError> {

@@ -90,6 +90,16 @@ fn a_damaged_line_in_the_middle_is_named() {
 }
 
 #[test]
+fn a_cell_without_rounds_is_damage() {
+    let scratch = tempfile::tempdir().expect("scratch");
+    let mut run = demo();
+    run.header.cells[0].rounds = 0;
+    write(scratch.path(), &run);
+    let error = read(scratch.path()).expect_err("is damaged");
+    assert!(error.to_string().contains("run.jsonl:1: the line is damaged") && error.to_string().contains("no rounds"));
+}
+
+#[test]
 fn another_version_is_refused_before_its_fields_are_looked_at() {
     let scratch = tempfile::tempdir().expect("scratch");
     let path = scratch.path().join("run.jsonl");

@@ -67,7 +67,7 @@ impl Proof {
         let recorded = evidence.recorded.latency.count();
         match evidence.plan.load.kind {
             LoadKind::Batch { tasks, .. } => {
-                let measured = tasks * evidence.outcome.makespans_ns.len() as u64;
+                let measured = tasks.saturating_mul(evidence.outcome.makespans_ns.len() as u64);
                 self.equal("tasks run", evidence.outcome.total_tasks, evidence.tasks_run);
                 self.equal("tasks recorded", measured, recorded);
             }
@@ -78,7 +78,7 @@ impl Proof {
             LoadKind::Closed { concurrency, .. } => {
                 // A client's task can begin before an edge of the window and end behind it.
                 let completed = evidence.outcome.completed;
-                let bounds = (completed.saturating_sub(concurrency), completed + concurrency);
+                let bounds = (completed.saturating_sub(concurrency), completed.saturating_add(concurrency));
                 self.within("tasks recorded", bounds, recorded);
                 let what = "tasks completed in the window (if a task takes longer, raise `duration`)";
                 self.within(what, (1, u64::MAX), completed);
@@ -98,7 +98,7 @@ impl Proof {
             let least = if cut_short { 0 } else { tally.started };
             self.within(format!("{name}: calls that ended"), (least, tally.started), accounted);
             if let Some(per_task) = per_task {
-                let all = per_task * evidence.tasks_run;
+                let all = per_task.saturating_mul(evidence.tasks_run);
                 self.within(format!("{name}: calls"), (if cut_short { 0 } else { all }, all), tally.started);
             }
         }
@@ -124,7 +124,7 @@ impl Proof {
     /// A batch cannot end before its delays have passed; a bound that noise cannot break.
     fn least_makespan<S>(&mut self, evidence: &Evidence<'_, S>) {
         let LoadKind::Batch { tasks, .. } = evidence.plan.load.kind else { return };
-        let least = tasks.div_ceil(evidence.slots.max(1)) * evidence.plan.least_task_ns;
+        let least = tasks.div_ceil(evidence.slots.max(1)).saturating_mul(evidence.plan.least_task_ns);
         if let Some(&shortest) = evidence.outcome.makespans_ns.iter().min().filter(|_| least > 0) {
             self.within("makespan in ns", (least, u64::MAX), shortest);
         }

@@ -186,7 +186,7 @@ fn one_for_a_violated_slo_and_five_above_it() {
     // One trial fails beside the violated limit: its batch takes longer than the watchdog allows.
     let more = "[tasks.late]\nsteps = [{ sleep = { time = \"${nap}\" } }]\n";
     let text = batch(&format!("{slo}{more}"))
-        .replace("[executors]", "[sweep]\nnap = [\"1ms\", \"30s\"]\n[executors]")
+        .replace("[executors]", "[sweep]\nnap = [\"1ms\", \"exp(30s)\"]\n[executors]")
         .replace("task = \"wait\"", "task = \"late\"")
         .replace("[tasks.wait]\nsteps = [{ sleep = { time = \"1ms\" } }]\n", "")
         .replace("wait.latency", "late.latency");

@@ -77,6 +77,7 @@ fn a_signal_keeps_what_was_measured_and_the_run_can_be_taken_up() {
     for (signal, name, code, to_group) in [
         (Signal::INT, "SIGINT", 130, false),
         (Signal::INT, "SIGINT", 130, true),
+        (Signal::HUP, "SIGHUP", 129, false),
         (Signal::TERM, "SIGTERM", 143, false),
         (Signal::TERM, "SIGTERM", 143, true),
     ] {

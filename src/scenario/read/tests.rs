@@ -100,6 +100,15 @@ fn the_command_line_is_checked_too() {
     assert!(message(param("concurency")).contains("unknown parameter `concurency`: did you mean `concurrency`?"));
     let sweeps = vec![("concurrency".to_owned(), Vec::new())];
     assert!(message(Overrides { sweeps, ..Overrides::default() }).contains("no values"));
+    let sweep = |values: &[&str]| {
+        let sweeps = vec![("concurrency".to_owned(), values.iter().map(|value| (*value).to_owned()).collect())];
+        message(Overrides { sweeps, ..Overrides::default() })
+    };
+    assert!(sweep(&[""]).contains("no values"));
+    assert!(sweep(&["3", "4", "3"]).contains("3 stands twice"));
+    assert!(message(Overrides { rounds: Some(10_001), ..Overrides::default() }).contains("10000 is the most"));
+    let duration = Some(Duration::from_secs(3600));
+    assert!(message(Overrides { duration, ..Overrides::default() }).contains("would be killed"));
     let executors = vec!["tokyo".to_owned()];
     assert!(message(Overrides { executors, ..Overrides::default() }).contains("did you mean `tokio`?"));
     assert!(message(Overrides { rounds: Some(0), ..Overrides::default() }).contains("1 round"));
