@@ -5,7 +5,7 @@ use crate::{
         CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult,
         SloResult,
     },
-    report::format::{NOTHING, digits, metric, ns, plural},
+    report::format::{NOTHING, bound, digits, metric, ns, plural},
     scenario::{Claim, Direction, Param, Slo, SloMetric},
     store::Header,
 };
@@ -121,7 +121,7 @@ pub fn scenario_cpus(scenario: &ScenarioResult) -> String {
 
 /// `[1.47, 1.73]`, nothing without an interval.
 pub fn interval(ratio: &Ratio) -> Option<String> {
-    ratio.interval.map(|(low, high)| format!("[{}, {}]", digits(low), digits(high)))
+    ratio.interval.map(|(low, high)| format!("[{}, {}]", bound(low), bound(high)))
 }
 
 /// `1.59 [1.47, 1.73]`.
