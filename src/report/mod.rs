@@ -15,7 +15,14 @@ mod text;
 mod view;
 mod width;
 
-pub use self::{comparison::comparison, csv::csv, html::html, json::json, markdown::markdown, text::text};
+pub use self::{
+    comparison::comparison,
+    csv::csv,
+    html::html,
+    json::json,
+    markdown::markdown,
+    text::{text, text_in},
+};
 use crate::{analysis::Analysis, store::Header};
 
 /// One kind of output.
