@@ -120,7 +120,10 @@ fn hash(text: &str) -> String {
 /// The style sheet, with the charts' colours filled in.
 fn style() -> String {
     let (light, dark) = chart::variables();
-    include_str!("style.css").replace("/*light*/", &light).replace("/*dark*/", &dark)
+    include_str!("style.css")
+        .replace("/*light*/", &light)
+        .replace("/*dark*/", &dark)
+        .replace("/*executors*/", &chart::rules())
 }
 
 fn top(header: &Header, analysis: &Analysis) -> Markup {
