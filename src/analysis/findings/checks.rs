@@ -40,7 +40,7 @@ fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
             let most = significant(estimates().fold(0.0, f64::max));
             let verdicts: Vec<String> =
                 verdicts.iter().map(|(some, word)| format!("{word} for {}", few(some))).collect();
-            (format!("{least} to {most} was measured against {against}"), verdicts.join(", "))
+            (format!("{least} to {most} measured against {against}"), verdicts.join(", "))
         }
     };
     format!("Claim “{text}”: {claimed}{factor} is claimed and {figures}: {verdicts}.")
@@ -138,7 +138,7 @@ mod tests {
             .claim(None, "sequential", 4.0, Direction::AtLeast);
         let found = about(fixture, "Claim");
         assert_eq!(found.len(), 1, "{found:?}");
-        let figures = "at least 4.00 is claimed and 2.00 to 4.00 was measured against sequential: \
+        let figures = "at least 4.00 is claimed and 2.00 to 4.00 measured against sequential: \
                        agrees for 3 executors, disagrees for threads.";
         assert!(found[0].ends_with(figures), "{}", found[0]);
     }
