@@ -22,7 +22,7 @@ pub use findings::findings;
 pub use leader::Leader;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
-pub use number::significant;
+pub use number::{bound, significant};
 
 use crate::store::{Outcome, Run, StoredScenario};
 

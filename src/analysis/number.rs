@@ -19,9 +19,30 @@ pub fn significant(value: f64) -> String {
     format!("{scaled:.digits$}{suffix}")
 }
 
+/// Prints the bound of a ratio's interval as [`significant`] does, but with as many digits as show on which side of 1
+/// it is: 1.003 is not printed as 1.00, which would belie "faster".
+pub fn bound(value: f64) -> String {
+    let text = significant(value);
+    // The two printings are compared; the numbers differ by less than they show.
+    if text != significant(1.0) {
+        return text;
+    }
+    let longer = (3..7).map(|digits| format!("{value:.digits$}"));
+    longer.into_iter().find(|text| text.trim_end_matches('0') != "1.").unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_beside_one_show_their_side() {
+        let cases =
+            [(1.0, "1.00"), (1.003, "1.003"), (0.9996, "0.9996"), (1.000_2, "1.0002"), (1.02, "1.02"), (0.9, "0.900")];
+        for (value, expected) in cases {
+            assert_eq!(bound(value), expected);
+        }
+    }
 
     #[test]
     fn numbers_have_three_significant_digits() {

@@ -113,7 +113,7 @@ impl Run {
         let run = store::read(&prepared.folder)?;
         let analysis = analysis::analyse(&run);
         let text = match (self.format.as_str(), report::output(&self.format)) {
-            ("human", _) | (_, None) => report::text(&run.header, &analysis, terminal.color),
+            ("human", _) | (_, None) => report::text_in(&run.header, &analysis, terminal.color, Terminal::columns()),
             (_, Some(output)) => (output.render)(&run.header, &analysis),
         };
         terminal.result(&text)?;

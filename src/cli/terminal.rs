@@ -35,7 +35,21 @@ pub(super) struct Terminal {
     pub verbose: bool,
 }
 
+/// Columns that tables have where nothing is known, and that they have at most.
+const COLUMNS: usize = 100;
+
+/// Columns below which no table can be read.
+const FEWEST: usize = 40;
+
 impl Terminal {
+    /// The width of standard output in columns: the terminal's, else `COLUMNS`, else 100, which is also the most.
+    pub(super) fn columns() -> usize {
+        let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+        let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+        let known = terminal.filter(|&columns| columns > 0).or_else(variable);
+        known.unwrap_or(COLUMNS).clamp(FEWEST, COLUMNS)
+    }
+
     pub(super) fn new(global: &Global) -> Self {
         Self {
             color: colored(global.color, io::stdout().is_terminal()),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-pub use crate::analysis::significant as digits;
+pub use crate::analysis::{bound, significant as digits};
 use crate::{
     analysis::{METRICS, MetricId},
     units::format_ns,

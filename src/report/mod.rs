@@ -16,7 +16,13 @@ mod view;
 mod width;
 
 pub use self::{
-    comparison::comparison, csv::csv, format::plural, html::html, json::json, markdown::markdown, text::text,
+    comparison::comparison,
+    csv::csv,
+    format::plural,
+    html::html,
+    json::json,
+    markdown::markdown,
+    text::{text, text_in},
 };
 use crate::{analysis::Analysis, store::Header};
 

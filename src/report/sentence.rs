@@ -179,7 +179,7 @@ pub fn stability(scenarios: &[ScenarioResult]) -> String {
     }
     match worst {
         Some((percent, cell)) => {
-            format!("No round is further than {} % from its cell's median; the furthest is of {cell}", digits(percent))
+            format!("The round furthest from its cell's median is {} % away from it, in {cell}", digits(percent))
         }
         None => "No round was measured".into(),
     }

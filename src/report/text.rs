@@ -15,15 +15,41 @@ use crate::{
     store::Header,
 };
 
-/// Tables are kept within this width where the labels allow it.
+/// Tables are kept within this width where the labels allow it and nothing is known of the terminal.
 const WIDTH: usize = 100;
 
-/// Tables for a terminal, with colours if asked for.
+/// What the columns hold, where their heads are too short to say it.
+const LEGEND: &str = "Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds \
+                      together, and – where fewer than ten samples lie above. CPU/1k is CPU time per 1000 tasks.";
+
+/// Columns that a narrow terminal does without, the first one first.
+const SPARE: [&str; 2] = ["memory", "CPU/1k"];
+
+/// How text is laid out.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    /// Whether colours support the words.
+    color: bool,
+    /// Columns of the terminal.
+    width: usize,
+}
+
+/// Tables for a terminal 100 columns wide, with colours if asked for.
 pub fn text(header: &Header, analysis: &Analysis, color: bool) -> String {
+    text_in(header, analysis, color, WIDTH)
+}
+
+/// Tables for a terminal with so many columns. Where a table does not fit into fewer than 100, it does without memory
+/// and then without CPU time.
+pub fn text_in(header: &Header, analysis: &Analysis, color: bool, width: usize) -> String {
+    let layout = Layout { color, width };
     let mut out = heading(header, analysis);
     for scenario in &analysis.scenarios {
         out.push('\n');
-        out.push_str(&scenario_text(header, scenario, color));
+        out.push_str(&scenario_text(header, scenario, layout));
+    }
+    if !analysis.scenarios.is_empty() {
+        let _ = write!(out, "\n{}", wrapped(LEGEND, 0, layout));
     }
     out
 }
@@ -46,8 +72,8 @@ fn heading(header: &Header, analysis: &Analysis) -> String {
     out
 }
 
-fn scenario_text(header: &Header, scenario: &ScenarioResult, color: bool) -> String {
-    let mut out = wrapped(&format!("{}  {}", printable(&scenario.name), printable(&scenario.question)), 2);
+fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> String {
+    let mut out = wrapped(&format!("{}  {}", printable(&scenario.name), printable(&scenario.question)), 2, layout);
     let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let _ = writeln!(
         out,
@@ -57,43 +83,57 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, color: bool) -> Str
         plural(rounds as usize, "round"),
     );
     for group in &scenario.groups {
-        let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, color));
+        let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, layout));
     }
     let path = stored(header, scenario).map(|s| s.path.as_str());
     for summary in view::slos(scenario) {
-        out.push_str(&slo_text(&summary, path, color));
+        out.push_str(&slo_text(&summary, path, layout));
     }
     for summary in view::claims(scenario) {
-        out.push_str(&claim_text(&summary, color));
+        out.push_str(&claim_text(&summary, layout));
     }
-    let _ =
-        write!(out, "\n{}", wrapped(&format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))), 2));
+    let _ = write!(
+        out,
+        "\n{}",
+        wrapped(&format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))), 2, layout)
+    );
     out
 }
 
 /// The rows of a group: figures in columns, cells without figures as a reason, notes below.
-fn table(group: &Group, primary: MetricId, color: bool) -> String {
+fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
     // The rate's unit says what it is in less room than its name.
     let main = if primary == MetricId::Throughput { "tasks/s" } else { label(primary) };
     let head = ["executor", main, "p50", "p99", "CPU/1k", "memory", "ratio", ""].map(String::from);
     let mut rows = vec![head.to_vec()];
     rows.extend(group.cells.iter().map(|cell| row(cell, primary)));
-    let widths: Vec<usize> = (0..head.len())
+    let mut widths: Vec<usize> = (0..head.len())
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|text| columns(text)).max().unwrap_or(0))
         .collect();
+    let too_wide =
+        |widths: &[usize], gap: usize| widths.iter().sum::<usize>() + gap * (widths.len() - 1) > layout.width;
+    for spare in SPARE {
+        if layout.width < WIDTH && too_wide(&widths, 1) {
+            let Some(column) = rows[0].iter().position(|head| head == spare) else { continue };
+            widths.remove(column);
+            for row in rows.iter_mut().filter(|row| column < row.len()) {
+                row.remove(column);
+            }
+        }
+    }
     // Two blanks between columns, or one where the table would be too wide.
-    let gap = if widths.iter().sum::<usize>() + 2 * (head.len() - 1) > WIDTH { 1 } else { 2 };
-    let mut out = aligned(&rows[0], &widths, gap, None, false);
+    let gap = if too_wide(&widths, 2) { 1 } else { 2 };
+    let mut out = aligned(&rows[0], &widths, gap, None, layout);
     for (cell, row) in group.cells.iter().zip(&rows[1..]) {
         if cell.has_figures() {
             let mark = cell.ratio.as_ref().map(|r| ratio_mark(r.verdict));
-            out.push_str(&aligned(row, &widths, gap, mark, color));
+            out.push_str(&aligned(row, &widths, gap, mark, layout));
         } else {
-            out.push_str(&absent(cell, widths[0], gap, color));
+            out.push_str(&absent(cell, widths[0], gap, layout));
         }
     }
     for cell in group.cells.iter().filter(|c| c.has_figures()) {
-        out.push_str(&note(cell, color));
+        out.push_str(&note(cell, layout));
     }
     out
 }
@@ -129,12 +169,12 @@ fn words(mark: Mark) -> String {
 }
 
 /// One line: names, ratio and verdict to the left, numbers to the right.
-fn aligned(row: &[String], widths: &[usize], gap: usize, mark: Option<Mark>, color: bool) -> String {
+fn aligned(row: &[String], widths: &[usize], gap: usize, mark: Option<Mark>, layout: Layout) -> String {
     let mut line = String::new();
     for (index, (text, &width)) in row.iter().zip(widths).enumerate() {
         let blank = " ".repeat(width.saturating_sub(columns(text)));
         let last = index + 1 == row.len();
-        let text = if last { painted(text, mark.map_or(Tone::Plain, |m| m.tone), color) } else { text.clone() };
+        let text = if last { painted(text, mark.map_or(Tone::Plain, |m| m.tone), layout.color) } else { text.clone() };
         let left = index == 0 || index + 2 >= row.len();
         let _ = if left { write!(line, "{text}{blank}") } else { write!(line, "{blank}{text}") };
         if !last {
@@ -145,30 +185,30 @@ fn aligned(row: &[String], widths: &[usize], gap: usize, mark: Option<Mark>, col
 }
 
 /// A cell without figures: its name and why.
-fn absent(cell: &CellResult, width: usize, gap: usize, color: bool) -> String {
+fn absent(cell: &CellResult, width: usize, gap: usize, layout: Layout) -> String {
     let label = printable(&cell.label);
     let (mark, _) = view::status_mark(&cell.status);
     let reason = format!("{} {}", mark.symbol, printable(&view::status_words(cell)));
     let blank = " ".repeat(width - columns(&label) + gap);
-    let lines = wrapped(&format!("{label}{blank}{reason}"), width + gap + 2);
-    painted_once(&lines, mark.words, mark.tone, color)
+    let lines = wrapped(&format!("{label}{blank}{reason}"), width + gap + 2, layout);
+    painted_once(&lines, mark.words, mark.tone, layout)
 }
 
 /// What is to be said of a cell that has figures.
-fn note(cell: &CellResult, color: bool) -> String {
+fn note(cell: &CellResult, layout: Layout) -> String {
     let (mark, _) = view::status_mark(&cell.status);
     if mark.words == "complete" {
         return String::new();
     }
     let text = format!("{} {}: {}", mark.symbol, printable(&cell.label), printable(&view::status_words(cell)));
-    painted_once(&wrapped(&text, 4), mark.words, mark.tone, color)
+    painted_once(&wrapped(&text, 4, layout), mark.words, mark.tone, layout)
 }
 
-fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, color: bool) -> String {
+fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, layout: Layout) -> String {
     let mark = view::slo_mark(summary.holds());
     let place = path.map(|p| format!("  {}:{}", printable(p), summary.slo.line)).unwrap_or_default();
     let line = format!("SLO {} {}  {}{place}", words(mark), printable(&summary.slo.assert), summary.words());
-    let mut out = String::from("\n") + &painted_once(&wrapped(&line, 4), &words(mark), mark.tone, color);
+    let mut out = String::from("\n") + &painted_once(&wrapped(&line, 4, layout), &words(mark), mark.tone, layout);
     for result in summary.results.iter().filter(|r| r.holds == Some(false)) {
         let measured = result.measured.map(|v| view::slo_value(&result.slo, v)).unwrap_or_default();
         let _ = writeln!(out, "    x {}: {measured}", printable(&result.cell));
@@ -177,18 +217,18 @@ fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, color: bool) -> String
 }
 
 /// A claim, and below it a line for each executor that it is about.
-fn claim_text(summary: &ClaimSummary<'_>, color: bool) -> String {
+fn claim_text(summary: &ClaimSummary<'_>, layout: Layout) -> String {
     let mut out = String::from("\n");
-    out.push_str(&wrapped(&format!("claim \"{}\"", printable(&summary.claim.text)), 6));
-    out.push_str(&wrapped(&format!("  {}", printable(&view::claimed_words(summary.claim))), 2));
+    out.push_str(&wrapped(&format!("claim \"{}\"", printable(&summary.claim.text)), 6, layout));
+    out.push_str(&wrapped(&format!("  {}", printable(&view::claimed_words(summary.claim))), 2, layout));
     let whom: Vec<String> = summary.results.iter().map(|result| printable(&view::claimant(result))).collect();
     let width = whom.iter().map(|text| columns(text)).max().unwrap_or(0);
     for (result, whom) in summary.results.iter().zip(whom) {
         let mark = view::claim_mark(result.verdict);
         let measured = result.measured.as_ref().map_or_else(String::new, compact);
         let pad = " ".repeat(width - columns(&whom));
-        let line = wrapped(&format!("  {:<14}  {whom}{pad}  {measured}", words(mark)), 4);
-        out.push_str(&painted_once(&line, mark.words, mark.tone, color));
+        let line = wrapped(&format!("  {:<14}  {whom}{pad}  {measured}", words(mark)), 4, layout);
+        out.push_str(&painted_once(&line, mark.words, mark.tone, layout));
     }
     out
 }
@@ -204,16 +244,16 @@ fn painted(text: &str, tone: Tone, color: bool) -> String {
 }
 
 /// Colours the first occurrence of some words in text whose layout is done.
-fn painted_once(text: &str, words: &str, tone: Tone, color: bool) -> String {
-    text.replacen(words, &painted(words, tone, color), 1)
+fn painted_once(text: &str, words: &str, tone: Tone, layout: Layout) -> String {
+    text.replacen(words, &painted(words, tone, layout.color), 1)
 }
 
 /// Breaks a line at blanks to fit the width; later lines are indented.
-fn wrapped(text: &str, indent: usize) -> String {
+fn wrapped(text: &str, indent: usize, layout: Layout) -> String {
     let mut out = String::new();
     let mut line = String::new();
     for word in text.split_inclusive(' ') {
-        let filled = columns(&line) + columns(word.trim_end()) > WIDTH;
+        let filled = columns(&line) + columns(word.trim_end()) > layout.width;
         if filled && !line.trim().is_empty() {
             let _ = writeln!(out, "{}", line.trim_end());
             line = " ".repeat(indent);
@@ -274,6 +314,9 @@ mod tests {
           x disagrees     tokio  1.39 [1.37,1.41]
 
         tokio is the fastest.
+
+        Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds
+        together, and – where fewer than ten samples lie above. CPU/1k is CPU time per 1000 tasks.
         "##);
     }
 
@@ -293,6 +336,19 @@ mod tests {
         }
         assert_eq!(stripped, plain);
         assert_ne!(coloured, plain);
+    }
+
+    #[test]
+    fn narrow_terminals_do_without_memory_and_cpu_time() {
+        let (header, analysis) = (fixture::header(), fixture::small());
+        let heads = |width: usize| {
+            let text = text_in(&header, &analysis, false, width);
+            let head = text.lines().find(|line| line.starts_with("executor")).expect("a table").to_owned();
+            head.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(heads(100), "executor tasks/s p50 p99 CPU/1k memory ratio");
+        assert_eq!(heads(80), "executor tasks/s p50 p99 CPU/1k ratio");
+        assert_eq!(heads(72), "executor tasks/s p50 p99 ratio");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
         CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult,
         SloResult,
     },
-    report::format::{NOTHING, digits, metric, ns, plural},
+    report::format::{NOTHING, bound, digits, metric, ns, plural},
     scenario::{Claim, Direction, Param, Slo, SloMetric},
     store::Header,
 };
@@ -83,7 +83,9 @@ pub fn status_mark(status: &CellStatus) -> (Mark, &str) {
 /// A cell's state in one phrase, such as `refused: …`; nothing for a complete one.
 pub fn status_words(cell: &CellResult) -> String {
     let (mark, why) = status_mark(&cell.status);
-    let failures: Vec<String> = cell.failures.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
+    // The state of a cell that failed already gives the reason.
+    let others = cell.failures.iter().filter(|(reason, _)| reason != why);
+    let failures: Vec<String> = others.map(|(reason, count)| format!("{count} × {reason}")).collect();
     let details: Vec<&str> =
         std::iter::once(why).chain(failures.iter().map(String::as_str)).filter(|text| !text.is_empty()).collect();
     if details.is_empty() { mark.words.into() } else { format!("{}: {}", mark.words, details.join("; ")) }
@@ -119,7 +121,7 @@ pub fn scenario_cpus(scenario: &ScenarioResult) -> String {
 
 /// `[1.47, 1.73]`, nothing without an interval.
 pub fn interval(ratio: &Ratio) -> Option<String> {
-    ratio.interval.map(|(low, high)| format!("[{}, {}]", digits(low), digits(high)))
+    ratio.interval.map(|(low, high)| format!("[{}, {}]", bound(low), bound(high)))
 }
 
 /// `1.59 [1.47, 1.73]`.
@@ -236,4 +238,18 @@ pub fn claimant(result: &ClaimResult) -> String {
 /// The scenario as the run stored it.
 pub fn stored<'a>(header: &'a Header, scenario: &ScenarioResult) -> Option<&'a crate::store::StoredScenario> {
     header.scenarios.iter().find(|s| s.name == scenario.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_reason_is_given_once() {
+        let mut cell = fixture::small().scenarios[0].groups[0].cells[3].clone();
+        cell.status = CellStatus::Failed("crashed: SIGSEGV".into());
+        cell.failures = vec![("crashed: SIGSEGV".into(), 5), ("timed out".into(), 2)];
+        assert_eq!(status_words(&cell), "FAILED: crashed: SIGSEGV; 2 × timed out");
+    }
 }

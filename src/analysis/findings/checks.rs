@@ -2,39 +2,77 @@
 
 use super::{collect, interval, list, places, plural};
 use crate::{
-    analysis::{ClaimResult, ClaimVerdict, ScenarioResult, SloResult, significant},
-    scenario::Direction,
+    analysis::{ClaimResult, ClaimVerdict, Ratio, ScenarioResult, SloResult, significant},
+    scenario::{Claim, Direction},
 };
 
-/// Each claim beside what was measured.
+/// Each claim beside what was measured: one sentence, over all executors and places that it is about.
 pub(super) fn claims(scenario: &ScenarioResult) -> Vec<String> {
-    scenario.claims.iter().map(claim).collect()
+    let mut by_claim: Vec<(&Claim, Vec<&ClaimResult>)> = Vec::new();
+    for result in &scenario.claims {
+        collect(&mut by_claim, &result.claim, result);
+    }
+    by_claim.iter().map(|(claim, results)| claim_sentence(claim, results)).collect()
 }
 
-fn claim(result: &ClaimResult) -> String {
-    let claim = &result.claim;
+fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
+    let (text, against) = (&claim.text, &claim.against);
     let claimed = match claim.direction {
         Direction::AtLeast => "at least ",
         Direction::AtMost => "at most ",
         Direction::About => "about ",
     };
-    let place = places(&[&result.params]);
-    let pair = format!("{} against {}{place}", result.executor, claim.against);
-    let Some(measured) = &result.measured else {
-        return format!("Claim “{}”: {pair} was not measured.", claim.text);
+    let factor = significant(claim.factor);
+    let verdicts = verdicts(results);
+    let measured: Vec<&Ratio> = results.iter().filter_map(|result| result.measured.as_ref()).collect();
+    let (figures, verdicts) = match (results, measured.as_slice()) {
+        (_, []) => return format!("Claim “{text}”: {} was not measured.", whom(results, against)),
+        ([_], [one]) => {
+            let whom = whom(results, against);
+            (
+                format!("{}{} was measured for {whom}", significant(one.estimate), interval(one)),
+                verdicts[0].1.to_owned(),
+            )
+        }
+        (_, many) => {
+            let estimates = || many.iter().map(|ratio| ratio.estimate);
+            let least = significant(estimates().fold(f64::INFINITY, f64::min));
+            let most = significant(estimates().fold(0.0, f64::max));
+            let verdicts: Vec<String> =
+                verdicts.iter().map(|(some, word)| format!("{word} for {}", few(some))).collect();
+            (format!("{least} to {most} measured against {against}"), verdicts.join(", "))
+        }
     };
-    let verdict = match result.verdict {
-        ClaimVerdict::Agrees => "agrees",
-        ClaimVerdict::Disagrees => "disagrees",
-        ClaimVerdict::Inconclusive | ClaimVerdict::NotMeasured => "inconclusive",
-    };
-    format!(
-        "Claim “{}”: {claimed}{} is claimed and {} measured for {pair}{}: {verdict}.",
-        claim.text,
-        significant(claim.factor),
-        significant(measured.estimate),
-        interval(measured)
-    )
+    format!("Claim “{text}”: {claimed}{factor} is claimed and {figures}: {verdicts}.")
+}
+
+/// The results by verdict, with the verdicts' words.
+fn verdicts<'a>(results: &[&'a ClaimResult]) -> Vec<(Vec<&'a ClaimResult>, &'static str)> {
+    let words = [
+        (ClaimVerdict::Agrees, "agrees"),
+        (ClaimVerdict::Disagrees, "disagrees"),
+        (ClaimVerdict::Inconclusive, "inconclusive"),
+        (ClaimVerdict::NotMeasured, "not measured"),
+    ];
+    let with = |verdict| results.iter().filter(|result| result.verdict == verdict).copied().collect::<Vec<_>>();
+    words.map(|(verdict, word)| (with(verdict), word)).into_iter().filter(|(some, _)| !some.is_empty()).collect()
+}
+
+/// One or two by name, more by number.
+fn few(results: &[&ClaimResult]) -> String {
+    let name = |result: &&ClaimResult| format!("{}{}", result.executor, places(&[&result.params]));
+    match results {
+        [_] | [_, _] => list(&results.iter().map(name).collect::<Vec<_>>()),
+        many if many.iter().all(|result| result.params.is_empty()) => plural(many.len(), "executor"),
+        many => plural(many.len(), "cell"),
+    }
+}
+
+fn whom(results: &[&ClaimResult], against: &str) -> String {
+    match results {
+        [one] => format!("{} against {against}{}", one.executor, places(&[&one.params])),
+        several => format!("{} against {against}", few(several)),
+    }
 }
 
 /// Each SLO over all its cells.
@@ -82,11 +120,27 @@ mod tests {
             .claim(Some("tokio"), "threads", 50.0, Direction::AtLeast)
             .claim(Some("smol"), "threads", 2.0, Direction::About);
         let expected = [
-            "Claim “tokio is 50x as fast as threads”: at least 50.0 is claimed and 4.00 measured for \
-             tokio against threads (95 % interval 4.00 to 4.00): disagrees.",
+            "Claim “tokio is 50x as fast as threads”: at least 50.0 is claimed and 4.00 (95 % interval 4.00 to 4.00) \
+             was measured for tokio against threads: disagrees.",
             "Claim “smol is 2x as fast as threads”: smol against threads was not measured.",
         ];
         assert_eq!(about(fixture, "Claim"), expected);
+    }
+
+    #[test]
+    fn a_claim_about_many_executors_is_one_sentence() {
+        let fixture = Fixture::batch("sequential", 6)
+            .cell("sequential", &[], &[8e6; 6])
+            .cell("threads", &[], &[4e6; 6])
+            .cell("tokio", &[], &[2e6; 6])
+            .cell("async-std", &[], &[2e6; 6])
+            .cell("smol", &[], &[2e6; 6])
+            .claim(None, "sequential", 4.0, Direction::AtLeast);
+        let found = about(fixture, "Claim");
+        assert_eq!(found.len(), 1, "{found:?}");
+        let figures = "at least 4.00 is claimed and 2.00 to 4.00 measured against sequential: \
+                       agrees for 3 executors, disagrees for threads.";
+        assert!(found[0].ends_with(figures), "{}", found[0]);
     }
 
     #[test]

@@ -2,14 +2,15 @@
 //!
 //! Where intervals overlap no winner is named, and where something was not measured it is said.
 
+mod ahead;
 mod checks;
 mod lead;
 mod trouble;
 
-use super::{Analysis, MetricId, Ratio, ScenarioResult, significant};
+use super::{Analysis, MetricId, Ratio, ScenarioResult, bound};
 use crate::scenario::Param;
 
-/// The findings of a run: for each scenario who leads, in time and in p99, then claims, SLOs, and what went wrong.
+/// The findings of a run: for each scenario who leads in time, who is ahead of the baseline, who leads in p99, then claims, SLOs, and what went wrong.
 /// With several scenarios each sentence begins with its scenario's name.
 pub fn findings(analysis: &Analysis) -> Vec<String> {
     let several = analysis.scenarios.len() > 1;
@@ -26,6 +27,7 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
     let parts = [
         lead::conditions(scenario),
         lead::leads(scenario, scenario.primary),
+        ahead::of_baseline(scenario),
         lead::leads(scenario, MetricId::LatencyP99),
         checks::claims(scenario),
         checks::slos(scenario),
@@ -68,7 +70,7 @@ fn plural(count: usize, noun: &str) -> String {
 /// ` (95 % interval 3.90 to 4.30)`, or that there is none.
 fn interval(ratio: &Ratio) -> String {
     match ratio.interval {
-        Some((low, high)) => format!(" (95 % interval {} to {})", significant(low), significant(high)),
+        Some((low, high)) => format!(" (95 % interval {} to {})", bound(low), bound(high)),
         None => " (no interval)".into(),
     }
 }

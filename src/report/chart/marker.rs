@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     canvas::{Canvas, Ink, Pen},
-    style::{FALLBACKS, Ident},
+    style::{FALLBACKS, Ident, Marker},
 };
 
 /// Draws an executor's marker.
@@ -12,15 +12,15 @@ pub fn draw(pen: &Pen<'_, '_>, ident: Ident, (x, y): (f64, f64), radius: f64) {
     let at = |corners: &[(f64, f64)]| -> Vec<(f64, f64)> {
         corners.iter().map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect()
     };
-    match ident.0 {
-        0 => pen.area(&at(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)])),
-        1 => pen.area(&at(&[(0.0, -1.1), (1.05, 0.8), (-1.05, 0.8)])),
-        2 => pen.area(&at(&[(0.0, 1.1), (1.05, -0.8), (-1.05, -0.8)])),
-        3 => pen.disc((x, y), radius),
-        4 => pen.ring((x, y), radius * 0.85, radius * 0.4),
-        5 => pen.area(&at(&CROSS)),
-        6 => pen.area(&at(&[(0.0, -1.2), (1.2, 0.0), (0.0, 1.2), (-1.2, 0.0)])),
-        _ => pen.area(&at(&[(-1.0, -0.4), (1.0, -0.4), (1.0, 0.4), (-1.0, 0.4)])),
+    match ident.marker() {
+        Marker::Square => pen.area(&at(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)])),
+        Marker::Up => pen.area(&at(&[(0.0, -1.1), (1.05, 0.8), (-1.05, 0.8)])),
+        Marker::Down => pen.area(&at(&[(0.0, 1.1), (1.05, -0.8), (-1.05, -0.8)])),
+        Marker::Disc => pen.disc((x, y), radius),
+        Marker::Ring => pen.ring((x, y), radius * 0.85, radius * 0.4),
+        Marker::Cross => pen.area(&at(&CROSS)),
+        Marker::Diamond => pen.area(&at(&[(0.0, -1.2), (1.2, 0.0), (0.0, 1.2), (-1.2, 0.0)])),
+        Marker::Bar => pen.area(&at(&[(-1.0, -0.4), (1.0, -0.4), (1.0, 0.4), (-1.0, 0.4)])),
     }
 }
 

@@ -21,7 +21,7 @@ pub use self::{
     dots::{RoundRow, rounds},
     marker::{icon, symbols},
     ratios::{RatioRow, ratios},
-    style::{Ident, STEPS, ident, variables},
+    style::{Ident, STEPS, ident, rules, variables},
 };
 
 /// What a chart says without being seen: its title, and its finding as a sentence.

@@ -2,31 +2,52 @@
 
 use std::fmt::Write as _;
 
-/// Executors with their light and dark colours, then one for executors that this version does not know. By name, since
+/// Executors with their light and dark colours and their markers, then one for executors that this version does not know. By name, since
 /// a report must not need the executors themselves.
 /// Okabe and Ito's set, darkened or lightened until the contrast is at least 3:1 on either ground; families
 /// (threads and pool, the two tokios) are near in hue and far in lightness.
-const COLOURS: [(&str, &str, &str); 8] = [
-    ("sequential", "#1a1a1a", "#f0f3f6"),
-    ("threads", "#d55e00", "#f0803c"),
-    ("thread-pool", "#b07800", "#e6b422"),
-    ("tokio", "#0072b2", "#4aa3e8"),
-    ("tokio-current-thread", "#3d94c9", "#9bd3f5"),
-    ("async-std", "#b8619a", "#e79cc6"),
-    ("smol", "#009e73", "#2fbf94"),
-    ("", "#767676", "#9aa0a6"),
+const COLOURS: &[(&str, &str, &str, Marker)] = &[
+    ("sequential", "#1a1a1a", "#f0f3f6", Marker::Square),
+    ("threads", "#d55e00", "#f0803c", Marker::Up),
+    ("thread-pool", "#b07800", "#e6b422", Marker::Down),
+    ("tokio", "#0072b2", "#4aa3e8", Marker::Disc),
+    ("tokio-current-thread", "#3d94c9", "#9bd3f5", Marker::Ring),
+    ("async-std", "#b8619a", "#e79cc6", Marker::Cross),
+    ("smol", "#009e73", "#2fbf94", Marker::Diamond),
+    ("", "#767676", "#9aa0a6", Marker::Bar),
 ];
 
 /// Colours by place, for viewers that ignore style sheets.
-pub const FALLBACKS: [&str; 8] = {
-    let mut light = [""; 8];
+pub const FALLBACKS: [&str; COLOURS.len()] = {
+    let mut light = [""; COLOURS.len()];
     let mut index = 0;
-    while index < 8 {
+    while index < COLOURS.len() {
         light[index] = COLOURS[index].1;
         index += 1;
     }
     light
 };
+
+/// The shape of an executor's marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// A square.
+    Square,
+    /// A triangle on its side.
+    Up,
+    /// A triangle on its tip.
+    Down,
+    /// A disc.
+    Disc,
+    /// A ring.
+    Ring,
+    /// A diagonal cross.
+    Cross,
+    /// A square on its tip.
+    Diamond,
+    /// A lying bar.
+    Bar,
+}
 
 /// Light and dark colours of a task's steps: one hue, so that they are not taken for executors.
 pub const STEPS: [(&str, &str); 6] = [
@@ -42,6 +63,13 @@ pub const STEPS: [(&str, &str); 6] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ident(pub usize);
 
+impl Ident {
+    /// The marker of this place.
+    pub fn marker(self) -> Marker {
+        COLOURS.get(self.0).map_or(Marker::Bar, |row| row.3)
+    }
+}
+
 /// The place of an executor by name.
 pub fn ident(executor: &str) -> Ident {
     Ident(COLOURS.iter().position(|(name, ..)| *name == executor).unwrap_or(COLOURS.len() - 1))
@@ -50,7 +78,7 @@ pub fn ident(executor: &str) -> Ident {
 /// The style sheet's colour variables: (light, dark).
 pub fn variables() -> (String, String) {
     let (mut light, mut dark) = (String::new(), String::new());
-    let executors = COLOURS.map(|(_, on_white, on_black)| (on_white, on_black));
+    let executors: Vec<_> = COLOURS.iter().map(|&(_, on_white, on_black, _)| (on_white, on_black)).collect();
     for (kind, colours) in [("e", executors.as_slice()), ("t", STEPS.as_slice())] {
         for (index, (on_white, on_black)) in colours.iter().enumerate() {
             let _ = write!(light, "--{kind}{index}:{on_white};");
@@ -58,6 +86,19 @@ pub fn variables() -> (String, String) {
         }
     }
     (light, dark)
+}
+
+/// The style sheet's rules for each executor: its colour, and what is highlighted with its name.
+pub fn rules() -> String {
+    let mut rules = String::new();
+    for index in 0..COLOURS.len() {
+        let _ = writeln!(
+            rules,
+            ".e{index}{{color:var(--e{index})}}[data-hi=\"{index}\"] .chart .e{index}{{opacity:1}}\
+             [data-hi=\"{index}\"] .r{index}{{background:var(--hi)}}"
+        );
+    }
+    rules
 }
 
 #[cfg(test)]
@@ -88,8 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn no_two_executors_share_a_marker() {
+        for (index, row) in COLOURS.iter().enumerate() {
+            assert!(COLOURS[..index].iter().all(|other| other.3 != row.3), "{} needs a marker of its own", row.0);
+        }
+    }
+
+    #[test]
     fn every_executor_stands_out_on_either_ground() {
-        for (_, light, dark) in COLOURS {
+        for (_, light, dark, _) in COLOURS {
             assert!(contrast(light, "#ffffff") >= 3.0, "{light} on white: {}", contrast(light, "#ffffff"));
             assert!(contrast(dark, "#0d1117") >= 3.0, "{dark} on black");
         }

@@ -28,6 +28,7 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     };
     let rows: Vec<ClaimRow> = scenario.claims.iter().map(|claim| chart_row(scenario, claim)).collect();
     html! {
+        div.grid {
         (figure(&caption, &chart::claims(&caption, &rows), &claim_table(scenario)))
         ul.claims {
             @for summary in view::claims(scenario) {
@@ -36,6 +37,7 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
                     ul { @for result in &summary.results { li { (mark(claim_mark(result.verdict))) " " (words(result)) } } }
                 }
             }
+        }
         }
     }
 }

@@ -39,9 +39,11 @@ struct Section {
     render: fn(&Page<'_>) -> Option<(String, Markup)>,
 }
 
-/// All sections, in the order of decisions.
+/// All sections, in the order of decisions. Who races a claim asks for its verdict first, so that the claims are the
+/// second section, under the number by which the documentation knows them.
 const SECTIONS: &[Section] = &[
     Section { number: 1, name: "Verdict", render: verdict::render },
+    Section { number: 12, name: "Claimed and measured", render: claims::render },
     Section { number: 2, name: "Who wins, by how much", render: race::render },
     Section { number: 3, name: "Latency by percentile", render: latency::render },
     Section { number: 4, name: "Scaling", render: scaling::render },
@@ -50,7 +52,6 @@ const SECTIONS: &[Section] = &[
     Section { number: 9, name: "Where the time went", render: steps::render },
     Section { number: 10, name: "All numbers", render: numbers::render },
     Section { number: 11, name: "How it was run", render: provenance::render },
-    Section { number: 12, name: "Claimed and measured", render: claims::render },
 ];
 
 const SCRIPT: &str = include_str!("script.js");
@@ -119,7 +120,10 @@ fn hash(text: &str) -> String {
 /// The style sheet, with the charts' colours filled in.
 fn style() -> String {
     let (light, dark) = chart::variables();
-    include_str!("style.css").replace("/*light*/", &light).replace("/*dark*/", &dark)
+    include_str!("style.css")
+        .replace("/*light*/", &light)
+        .replace("/*dark*/", &dark)
+        .replace("/*executors*/", &chart::rules())
 }
 
 fn top(header: &Header, analysis: &Analysis) -> Markup {

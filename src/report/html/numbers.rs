@@ -8,7 +8,7 @@ use crate::{
     analysis::{CellResult, CellStatus, MetricId, ScenarioResult},
     report::{
         csv::csv,
-        format::{digits, label, metric, ns, plural, shown},
+        format::{bound, digits, label, metric, ns, plural, shown},
         json,
         view::{group_name, ratio_mark, status_mark, status_words},
     },
@@ -69,8 +69,8 @@ fn values(cell: &CellResult, group: &str, primary: &[MetricId], others: &[Metric
     values.extend(primary.iter().map(of));
     values.extend([
         Value::number(ratio.map(|r| r.estimate), digits),
-        Value::number(ratio.and_then(|r| r.interval).map(|i| i.0), digits),
-        Value::number(ratio.and_then(|r| r.interval).map(|i| i.1), digits),
+        Value::number(ratio.and_then(|r| r.interval).map(|i| i.0), bound),
+        Value::number(ratio.and_then(|r| r.interval).map(|i| i.1), bound),
     ]);
     values.extend(QUANTILES.map(|(_, q)| Value::number(cell.latency.quantile(q).map(|v| v as f64), ns)));
     values.extend(others.iter().map(of));

@@ -17,10 +17,12 @@ use crate::{
 #[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let header = page.header;
+    // Texts and facts of one scenario are at hand; those of many would bury the rest of the page.
+    let only = page.analysis.scenarios.len() == 1;
     let body = html! {
         h3 { "Run it again" }
         pre { code { (command(&header.command)) } }
-        p.note { "Show a stored run again without running anything: " code { "regatta report " (quoted(&header.run)) } }
+        p.note { "Show a stored run again without running anything: " code { "regatta report" } " and the path of this page's folder." }
         h3 { "Order" }
         p {
             (plural(header.rounds as usize, "round")) "; each visits every cell once, in an order drawn anew from seed "
@@ -29,11 +31,11 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         h3 { "Environment" }
         (environment(page))
         h3 { "The same for every executor?" }
-        (manifests(page))
+        @if only { (manifests(page)) } @else { details { summary { "What the trials of each scenario reported of themselves" } (manifests(page)) } }
         h3 { "Cells" }
         details { summary { (plural(header.cells.len(), "planned cell")) } (cells(&header.cells)) }
         h3 { "Scenarios" }
-        @for scenario in &header.scenarios { (text(scenario)) }
+        @for scenario in &header.scenarios { (text(scenario, only)) }
     };
     let heading = format!(
         "Seed {} and {} give the same work again",
@@ -58,12 +60,10 @@ fn quoted(argument: &str) -> String {
 }
 
 fn environment(page: &Page<'_>) -> Markup {
-    let cpus: Vec<String> = page.header.cpus.iter().map(ToString::to_string).collect();
     html! {
         div.scroll tabindex="0" role="group" aria-label="Table: environment" {
             table.pairs { tbody {
                 @for (label, value) in &page.header.environment { tr { th scope="row" { (label) } td { (value) } } }
-                tr { th scope="row" { "CPUs that may be used" } td { (cpus.join(", ")) } }
             } }
         }
     }
@@ -142,9 +142,9 @@ fn cell_values(cell: &StoredCell) -> Vec<Value> {
     ]
 }
 
-fn text(scenario: &StoredScenario) -> Markup {
+fn text(scenario: &StoredScenario, open: bool) -> Markup {
     html! {
-        details open {
+        details open[open] {
             summary { (scenario.name) " (" (scenario.path) ")" }
             pre tabindex="0" { code { (scenario.text) } }
         }

@@ -7,26 +7,46 @@ use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     report::{
         chart::{self, RatioRow, ident},
-        format::{NOTHING, digits, metric, ratio},
+        format::{NOTHING, bound, digits, metric, ratio},
         sentence,
         view::{cpus, ratio_mark, status_mark, status_words},
     },
 };
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
-    let body = page.per_scenario(|index, scenario| {
-        let figures = scenario.groups.iter().enumerate().map(|(g, group)| group_figure((index, g), scenario, group));
-        let figures: Vec<Markup> = figures.collect();
-        (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
-    })?;
+    let scenarios: Vec<_> = page.analysis.scenarios.iter().enumerate().filter(|(_, s)| !s.groups.is_empty()).collect();
+    if scenarios.is_empty() {
+        return None;
+    }
+    let named = page.analysis.scenarios.len() > 1;
+    // Scenarios of one group stand side by side; a sweep has the whole width.
+    let body = html! {
+        div.grid {
+            @for (index, scenario) in scenarios {
+                div.whole[!named || scenario.groups.len() > 1] {
+                    @if named { h3 { (scenario.name) } }
+                    (figures(index, scenario))
+                }
+            }
+        }
+    };
     let body = html! {
         p.note {
-            "Dots are Hodges–Lehmann estimates of the ratio per round, lines exact 95 % intervals; the grey band is ±5 %. "
+            "Dots are Hodges–Lehmann estimates of the ratio per round, lines exact 95 % intervals; the grey band is ±5 %: \
+             a difference inside it rarely matters, even where it is shown. "
             "An interval that contains 1 means: no difference shown."
         }
         (body)
     };
     Some((sentence::winners(&page.analysis.scenarios), body))
+}
+
+fn figures(index: usize, scenario: &ScenarioResult) -> Markup {
+    let figures = || scenario.groups.iter().enumerate().map(|(g, group)| group_figure((index, g), scenario, group));
+    if scenario.groups.len() == 1 {
+        return html! { @for figure in figures() { (figure) } };
+    }
+    html! { div.grid { @for figure in figures() { (figure) } } }
 }
 
 fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Markup {
@@ -79,8 +99,8 @@ fn values(scenario: &ScenarioResult, cell: &CellResult) -> Vec<Value> {
     vec![
         Value::number(value, |v| metric(scenario.primary, v)),
         Value::number(r.map(|r| r.estimate), digits),
-        Value::number(r.and_then(|r| r.interval).map(|i| i.0), digits),
-        Value::number(r.and_then(|r| r.interval).map(|i| i.1), digits),
+        Value::number(r.and_then(|r| r.interval).map(|i| i.0), bound),
+        Value::number(r.and_then(|r| r.interval).map(|i| i.1), bound),
         Value::Number(r.map_or_else(|| NOTHING.into(), |r| r.rounds.to_string()), r.map(|r| r.rounds as f64)),
         Value::number(r.and_then(|r| r.detectable_percent), |v| format!("{} %", digits(v))),
         verdict,
