@@ -23,7 +23,7 @@ const LEGEND: &str = "Makespan and tasks/s are medians over the rounds; p50 and 
                       together, and – where fewer than ten samples lie above. CPU/1k is CPU time per 1000 tasks.";
 
 /// Columns that a narrow terminal does without, the first one first.
-const SPARE: [&str; 2] = ["memory", "CPU/1k"];
+const SPARE: [&str; 3] = ["memory", "CPU/1k", "p50"];
 
 /// How text is laid out.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +39,11 @@ pub fn text(header: &Header, analysis: &Analysis, color: bool) -> String {
     text_in(header, analysis, color, WIDTH)
 }
 
-/// Tables for a terminal with so many columns. Where a table does not fit into fewer than 100, it does without memory
-/// and then without CPU time.
+/// Tables for a terminal with so many columns. Where a table does not fit into fewer than 100, it does without memory,
+/// then without CPU time, and then without the median latency.
 pub fn text_in(header: &Header, analysis: &Analysis, color: bool, width: usize) -> String {
     let layout = Layout { color, width };
-    let mut out = heading(header, analysis);
+    let mut out = heading(header, analysis, layout);
     for scenario in &analysis.scenarios {
         out.push('\n');
         out.push_str(&scenario_text(header, scenario, layout));
@@ -59,7 +59,7 @@ pub fn plain(header: &Header, analysis: &Analysis) -> String {
     text(header, analysis, false)
 }
 
-fn heading(header: &Header, analysis: &Analysis) -> String {
+fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
     let trials = &analysis.trials;
     let mut out = format!("{}: {} of {}", printable(&header.run), trials.measured, plural(trials.planned, "trial"));
     let _ = writeln!(out, " measured, {} failed", trials.failed);
@@ -67,7 +67,7 @@ fn heading(header: &Header, analysis: &Analysis) -> String {
         out.push_str("! quick: not comparable\n");
     }
     for warning in &header.warnings {
-        let _ = writeln!(out, "! {}", printable(warning));
+        out.push_str(&wrapped(&format!("! {}", printable(warning)), 2, layout));
     }
     out
 }
@@ -75,13 +75,13 @@ fn heading(header: &Header, analysis: &Analysis) -> String {
 fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> String {
     let mut out = wrapped(&format!("{}  {}", printable(&scenario.name), printable(&scenario.question)), 2, layout);
     let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
-    let _ = writeln!(
-        out,
+    let terms = format!(
         "  {}; ratios are times as fast as {}, with 95% intervals over {}",
         view::scenario_cpus(scenario),
         printable(&scenario.baseline),
         plural(rounds as usize, "round"),
     );
+    out.push_str(&wrapped(&terms, 2, layout));
     for group in &scenario.groups {
         let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, layout));
     }
@@ -324,6 +324,9 @@ mod tests {
     fn lines_fit_and_colours_only_support_words() {
         let (header, mut analysis) = (fixture::header(), fixture::analysis());
         analysis.scenarios.truncate(1);
+        for line in text_in(&header, &analysis, false, 80).lines() {
+            assert!(columns(line) <= 80, "{} columns: {line}", columns(line));
+        }
         let plain = text(&header, &analysis, false);
         for line in plain.lines() {
             assert!(columns(line) <= WIDTH, "{} columns: {line}", columns(line));
