@@ -48,6 +48,8 @@ impl Counters {
 
 /// What one shard holds of one stream.
 struct StreamCounters {
+    /// Of operations that started when they were meant to: latency and service are one value, counted once.
+    both: Counters,
     latency: Counters,
     service: Counters,
     clipped: AtomicU64,
@@ -89,6 +91,7 @@ impl Recorders {
     /// Room for the load's task and the named steps (name, whether of the load's own task).
     pub fn new(shards: usize, steps: Vec<(String, bool)>) -> Self {
         let streams = (0..shards * (steps.len() + 1)).map(|_| StreamCounters {
+            both: Counters::new(),
             latency: Counters::new(),
             service: Counters::new(),
             clipped: AtomicU64::new(0),
@@ -135,6 +138,8 @@ impl Recorders {
         let per_shard = self.0.names.len() + 1;
         for shard in 0..self.0.shards {
             let counters = &self.0.streams[shard * per_shard + stream];
+            counters.both.drain_into(&mut merged.latency);
+            counters.both.drain_into(&mut merged.service);
             counters.latency.drain_into(&mut merged.latency);
             counters.service.drain_into(&mut merged.service);
             merged.clipped += counters.clipped.load(Relaxed);
@@ -156,8 +161,12 @@ impl Recorder {
         }
         let counters = &self.shared.streams[self.shard * (self.shared.names.len() + 1) + stream];
         let latency = completed_ns.saturating_sub(intended_ns);
-        counters.latency.add(latency);
-        counters.service.add(completed_ns.saturating_sub(actual_ns));
+        if actual_ns == intended_ns {
+            counters.both.add(latency);
+        } else {
+            counters.latency.add(latency);
+            counters.service.add(completed_ns.saturating_sub(actual_ns));
+        }
         if latency > HIGHEST_NS {
             counters.clipped.fetch_add(1, Relaxed);
         }
@@ -192,6 +201,7 @@ mod tests {
         assert_eq!((task.count, task.errors, task.timeouts), (2, 0, 1));
         assert_eq!((task.latency.0.min(), task.latency.0.max()), (50, 701));
         assert_eq!(task.service.0.min(), 40);
+        assert_eq!(task.service.count(), task.latency.count());
         let steps = recorders.steps();
         assert_eq!((steps[0].stream.errors, steps[0].stream.latency.count()), (1, 1));
     }

@@ -151,7 +151,8 @@ impl Expected {
     pub(super) fn judge(&self, answer: &Answer, id: u64, learned: Option<u64>) -> Result<bool, String> {
         let status = answer.status;
         if let Some((server, seed)) = &self.embedded {
-            let (known, _) = target::response_for(server, *seed, id);
+            // Without a mix of statuses nothing has to be drawn.
+            let known = if server.status.is_empty() { 200 } else { target::response_for(server, *seed, id).0 };
             if known != status {
                 return Err(format!("the embedded server had to answer request {id} with {known}, found {status}"));
             }
