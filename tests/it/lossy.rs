@@ -213,6 +213,7 @@ schema = 1
 name = "faulty"
 [run]
 warmup = "0s"
+timeout = "1h"
 [executors]
 use = ["{executor}"]
 baseline = "{executor}"
