@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{CellResult, CellStatus, Counts, METRICS, MetricId, MetricValue, StepResult};
+use super::{CellResult, CellStatus, Counts, Judgement, METRICS, MetricId, MetricValue, StepResult};
 use crate::{
     measure::{Histo, Measurements, Stream},
     store::{Absent, Outcome, Run, StoredCell, TrialFailure},
@@ -27,6 +27,11 @@ pub(super) fn cell(run: &Run, cell: &StoredCell) -> CellResult {
         ratio: None,
         latency: merged(trials.streams().map(|stream| &stream.latency)),
         service: merged(trials.streams().map(|stream| &stream.service)),
+        lateness: merged(trials.streams().map(|stream| &stream.lateness)),
+        judgement: Judgement::default(),
+        steadiness: None,
+        slices: Vec::new(),
+        arrivals: None,
         counts: counts(&trials),
         steps: steps(&trials),
         failures: failures(&trials.failed),

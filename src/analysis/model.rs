@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    measure::Histo,
+    measure::{Arrivals, Histo, Slice},
     scenario::{Claim, Param, Slo},
 };
 
@@ -82,6 +82,16 @@ pub struct CellResult {
     pub latency: Histo,
     /// Task service times of all rounds, merged.
     pub service: Histo,
+    /// How late tasks started (a − t), of all rounds, merged.
+    pub lateness: Histo,
+    /// Whether the figures mean what they seem to mean, and what limited them.
+    pub judgement: Judgement,
+    /// How the cell behaved over time; none where nothing was sliced.
+    pub steadiness: Option<Steadiness>,
+    /// The load's task over time, of all rounds together; empty where nothing was sliced.
+    pub slices: Vec<Slice>,
+    /// Open loads: the arrivals of all rounds together.
+    pub arrivals: Option<Arrivals>,
     /// Counts over all rounds.
     pub counts: Counts,
     /// Named steps, over all rounds.
@@ -94,6 +104,75 @@ pub struct CellResult {
     pub facts: BTreeMap<String, String>,
     /// Highest share of its CPUs that a target used, in [0, 1].
     pub target_busy: Option<f64>,
+}
+
+/// Whether a trial's or a cell's figures mean what they seem to mean (METHODOLOGY, "Validity"). Only valid cells are
+/// ranked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING-KEBAB-CASE")]
+pub enum Validity {
+    /// They do.
+    #[default]
+    Valid,
+    /// An open load offered more than was achieved: its latencies are those of a growing queue.
+    Overloaded,
+    /// The target was the limit: the executors were not compared.
+    TargetBound,
+    /// Other processes used the CPUs.
+    Disturbed,
+    /// The harness itself was late, or its accounts contradict each other.
+    Invalid,
+    /// It was not measured.
+    Failed,
+}
+
+/// What held a cell back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitingFactor {
+    /// The executor's CPUs.
+    ExecutorCpu,
+    /// The target's CPUs.
+    TargetCpu,
+    /// Waiting for the target, or for delays of the scenario's own.
+    RoundTrip,
+    /// Waiting for a disk.
+    Io,
+    /// Waiting for locks.
+    Lock,
+    /// Waiting for a worker of the pool.
+    Pool,
+    /// As many tasks as the load allows at once.
+    Concurrency,
+    /// The load offers no more.
+    Rate,
+}
+
+/// A cell's validity with what speaks for it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Judgement {
+    /// The cell's: valid where at least six rounds and two thirds of them are, else the commonest cause.
+    pub validity: Validity,
+    /// Each round's.
+    pub rounds: Vec<(u32, Validity)>,
+    /// Sentences with the figures behind it: `offered 50.0k/s, achieved 31.2k/s`.
+    pub evidence: Vec<String>,
+    /// What held it back; none where nothing stands out.
+    pub limit: Option<LimitingFactor>,
+}
+
+/// How a cell behaved from slice to slice of its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Steadiness {
+    /// The same throughout.
+    Flat,
+    /// It became faster at first: the warm-up was too short.
+    Warming,
+    /// It kept becoming slower or faster.
+    Drifting,
+    /// It jumped.
+    Unsteady,
 }
 
 /// Whether a cell has figures.

@@ -33,6 +33,12 @@ pub struct Measurements {
     pub prepared_memory_bytes: u64,
     /// Most threads alive at once, as sampled.
     pub peak_threads: u64,
+    /// Open loads: what arrived, and how punctually the pacer handed it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Arrivals>,
+    /// The load's task over time, warm-up included, in order; empty where nothing was sliced (batches).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
     /// The host over the window.
     pub host: HostDelta,
     /// Each target's own account.
@@ -54,10 +60,52 @@ pub struct Stream {
     pub timeouts: u64,
     /// Values above the histogram's 60 s, recorded as 60 s.
     pub clipped: u64,
+    /// Executions that were still in flight at the deadline; in the histograms as if they had ended there.
+    #[serde(default)]
+    pub censored: u64,
     /// Completion minus intended start (c − t).
     pub latency: Histo,
     /// Completion minus actual start (c − a).
     pub service: Histo,
+    /// Actual start minus intended start (a − t).
+    #[serde(default)]
+    pub lateness: Histo,
+}
+
+/// What arrived in an open load. Counts are of arrivals whose intended start lies in the window, and
+/// `scheduled` = completed (the stream's count without the censored) + `dropped` + `censored`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Arrivals {
+    /// Arrivals that the schedule has in the window.
+    pub scheduled: u64,
+    /// Of them, those that were not started because `max_in_flight` tasks were in flight.
+    pub dropped: u64,
+    /// Of them, those that waited for room among the tasks in flight (`overflow = "delay"`).
+    pub delayed: u64,
+    /// Of them, those still in flight at the deadline.
+    pub censored: u64,
+    /// Most tasks in flight at once, queued ones included.
+    pub most_in_flight: u64,
+    /// How late the pacer handed arrivals over (g − t): the harness's own lateness, not the executor's.
+    pub pacer: Histo,
+}
+
+/// The load's task in one stretch of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Its start, in ns after the start of the window; negative in the warm-up.
+    pub from_ns: i64,
+    /// Its length in ns.
+    pub length_ns: u64,
+    /// Tasks that completed in it, by coarse bucket of their latency: (bucket's upper end in ns, tasks), no empty ones.
+    pub latencies: Vec<(u64, u64)>,
+}
+
+impl Slice {
+    /// Tasks that completed in it.
+    pub fn completed(&self) -> u64 {
+        self.latencies.iter().map(|&(_, tasks)| tasks).sum()
+    }
 }
 
 /// A named step's stream.
@@ -82,6 +130,40 @@ pub struct HostDelta {
     pub steal_ns: u64,
     /// CPUs of the host.
     pub cpus: u32,
+    /// The executor's CPUs; none where they could not be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<CpuSetDelta>,
+    /// The target's CPUs; none without a target process, or where they could not be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<CpuSetDelta>,
+    /// Time in which the control group was throttled, in ns.
+    #[serde(default)]
+    pub throttled_ns: u64,
+    /// Share of the window in which some task of the host waited for a CPU (PSI `some`), in [0, 1]; none if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<f64>,
+}
+
+/// A set of CPUs over the measured window.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuSetDelta {
+    /// How many CPUs.
+    pub cpus: u32,
+    /// Time between the two readings, in ns.
+    pub wall_ns: u64,
+    /// Time the CPUs were busy, in ns (10 ms ticks).
+    pub busy_ns: u64,
+    /// Of it, by the trial's process, its targets and the harness's own threads, in ns.
+    pub own_ns: u64,
+}
+
+impl CpuSetDelta {
+    /// Share of the CPUs' time that others used, in [0, 1]; none over less than a second, where a tick of 10 ms is
+    /// too coarse to tell.
+    pub fn external(&self) -> Option<f64> {
+        let wall = self.wall_ns as f64 * f64::from(self.cpus);
+        (self.wall_ns >= 1_000_000_000 && self.cpus > 0).then(|| self.busy_ns.saturating_sub(self.own_ns) as f64 / wall)
+    }
 }
 
 /// What a target says about itself after the trial.
@@ -93,6 +175,9 @@ pub struct TargetReport {
     pub cpu_ns: Option<u64>,
     /// Share of its CPUs that it used in the window, in [0, 1].
     pub busy: Option<f64>,
+    /// Time in the window in which it was ready to run and waited for a CPU, in ns, where it is a process of its own.
+    #[serde(default)]
+    pub run_delay_ns: Option<u64>,
     /// Operations that it served since it started, by its own count, where it counts.
     pub served: Option<u64>,
     /// Counts since it started: `connections`, `requests`, `status 200`, `path /item`, `bytes received`, …

@@ -54,6 +54,7 @@ impl ProcessSample {
             external_ns: busy_ns.saturating_sub(own_ns),
             steal_ns: self.host_steal_ns.saturating_sub(earlier.host_steal_ns),
             cpus: self.host_cpus,
+            ..HostDelta::default()
         }
     }
 }

@@ -35,6 +35,12 @@ impl Counters {
         self.slots[slot_of(ns.clamp(1, HIGHEST_NS))].fetch_add(1, Relaxed);
     }
 
+    /// Counts all values as `ns`.
+    fn count_as(&self, ns: u64, histo: &mut Histo) {
+        let values = self.slots.iter().map(|counter| counter.load(Relaxed)).sum();
+        histo.0.saturating_record_n(ns, values);
+    }
+
     fn drain_into(&self, histo: &mut Histo) {
         for (slot, counter) in self.slots.iter().enumerate() {
             let count = counter.load(Relaxed);
@@ -48,10 +54,12 @@ impl Counters {
 
 /// What one shard holds of one stream.
 struct StreamCounters {
-    /// Of operations that started when they were meant to: latency and service are one value, counted once.
+    /// Of operations that started when they were meant to: latency and service are one value, counted once, and
+    /// lateness is none.
     both: Counters,
     latency: Counters,
     service: Counters,
+    lateness: Counters,
     clipped: AtomicU64,
     errors: AtomicU64,
     timeouts: AtomicU64,
@@ -94,6 +102,7 @@ impl Recorders {
             both: Counters::new(),
             latency: Counters::new(),
             service: Counters::new(),
+            lateness: Counters::new(),
             clipped: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -142,6 +151,8 @@ impl Recorders {
             counters.both.drain_into(&mut merged.service);
             counters.latency.drain_into(&mut merged.latency);
             counters.service.drain_into(&mut merged.service);
+            counters.lateness.drain_into(&mut merged.lateness);
+            counters.both.count_as(0, &mut merged.lateness);
             merged.clipped += counters.clipped.load(Relaxed);
             merged.errors += counters.errors.load(Relaxed);
             merged.timeouts += counters.timeouts.load(Relaxed);
@@ -166,6 +177,7 @@ impl Recorder {
         } else {
             counters.latency.add(latency);
             counters.service.add(completed_ns.saturating_sub(actual_ns));
+            counters.lateness.add(actual_ns.saturating_sub(intended_ns));
         }
         if latency > HIGHEST_NS {
             counters.clipped.fetch_add(1, Relaxed);
@@ -201,6 +213,7 @@ mod tests {
         assert_eq!((task.count, task.errors, task.timeouts), (2, 0, 1));
         assert_eq!((task.latency.0.min(), task.latency.0.max()), (50, 701));
         assert_eq!(task.service.0.min(), 40);
+        assert_eq!((task.lateness.0.min(), task.lateness.0.max(), task.lateness.count()), (0, 10, 2));
         assert_eq!(task.service.count(), task.latency.count());
         let steps = recorders.steps();
         assert_eq!((steps[0].stream.errors, steps[0].stream.latency.count()), (1, 1));
