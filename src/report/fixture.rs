@@ -115,6 +115,8 @@ fn fanout() -> ScenarioResult {
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Throughput,
         groups,
+        sweeps: vec![],
+        means: vec![],
         claims: vec![],
         slos,
     }
@@ -179,6 +181,8 @@ fn headline() -> ScenarioResult {
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Makespan,
         groups: vec![group],
+        sweeps: vec![],
+        means: vec![],
         claims: claims.to_vec(),
         slos: vec![],
     }
