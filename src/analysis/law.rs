@@ -87,6 +87,16 @@ impl Fit {
     pub fn at(&self, n: f64) -> f64 {
         Scalability { lambda: self.lambda, sigma: self.sigma, kappa: self.kappa }.at(n)
     }
+
+    /// Points of the law over the measured range, evenly spaced by the logarithm of N.
+    pub fn curve(&self) -> Vec<(f64, f64)> {
+        const STEPS: u32 = 48;
+        let (Some((least, _)), Some((most, _))) = (self.residuals.first(), self.residuals.last()) else {
+            return Vec::new();
+        };
+        let at = |step| least * (most / least).powf(f64::from(step) / f64::from(STEPS));
+        (0..=STEPS).map(|step| (at(step), self.at(at(step)))).collect()
+    }
 }
 
 #[cfg(test)]

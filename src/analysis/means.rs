@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Group, MeanRatio, MetricId, Ratio, ratio::log_ratios};
 
 /// The mean of each executor but the baseline; none where there is one group only.
-pub(super) fn means(groups: &[Group], baseline: &str, metric: MetricId) -> Vec<MeanRatio> {
+pub(crate) fn means(groups: &[Group], baseline: &str, metric: MetricId) -> Vec<MeanRatio> {
     if groups.len() < 2 {
         return Vec::new();
     }

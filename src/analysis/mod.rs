@@ -27,7 +27,11 @@ pub use findings::findings;
 pub use leader::Leader;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
+#[cfg(test)]
+pub(crate) use means::means;
 pub use number::{bound, significant};
+#[cfg(test)]
+pub(crate) use sweep::sweeps;
 
 use crate::store::{Outcome, Run, StoredScenario};
 

@@ -15,7 +15,7 @@ pub(super) struct Line<'a> {
 
 /// What every sweep of a scenario shows: one for each parameter that is a positive number in all groups and differs
 /// between some, and for each combination of the other parameters.
-pub(super) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
+pub(crate) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
     let result = |line: &Line<'_>| Sweep {
         param: line.param.to_owned(),
         at: line.at.clone(),

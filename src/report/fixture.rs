@@ -114,9 +114,9 @@ fn fanout() -> ScenarioResult {
         question: format!("Which executor keeps p99 flat when one request becomes N sub-requests? {HOSTILE}"),
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Throughput,
+        sweeps: sweeps(&groups, MetricId::Throughput),
+        means: means(&groups, "thread-pool", MetricId::Throughput),
         groups,
-        sweeps: vec![],
-        means: vec![],
         claims: vec![],
         slos,
     }
@@ -365,6 +365,7 @@ pub fn small() -> Analysis {
     let mut analysis = analysis();
     let sweep = &mut analysis.scenarios[0];
     sweep.groups.retain(|group| group.params[0].value == "4096");
+    (sweep.sweeps, sweep.means) = (vec![], vec![]);
     sweep.slos.retain(|slo| slo.cell.ends_with("=4096"));
     let batch = &mut analysis.scenarios[1];
     batch.groups[0]

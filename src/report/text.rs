@@ -6,7 +6,7 @@ use crate::{
     analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult},
     report::{
         format::{digits, label, plural},
-        sentence,
+        sentence, sweeps,
         view::{
             self, ClaimSummary, Mark, SloSummary, Tone, group_title, metric_words, quantile_words, ratio_mark, stored,
         },
@@ -20,7 +20,8 @@ const WIDTH: usize = 100;
 
 /// What the columns hold, where their heads are too short to say it.
 const LEGEND: &str = "Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds \
-                      together, and – where fewer than ten samples lie above. CPU/1k is CPU time per 1000 tasks.";
+                      together, and – where fewer than ten samples lie above. By round: the 95% interval of the \
+                      median of the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.";
 
 /// Columns that a narrow terminal does without, the first one first.
 const SPARE: [&str; 3] = ["memory", "CPU/1k", "p50"];
@@ -85,6 +86,7 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     for group in &scenario.groups {
         let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, layout));
     }
+    out.push_str(&over_groups(scenario, layout));
     let path = stored(header, scenario).map(|s| s.path.as_str());
     for summary in view::slos(scenario) {
         out.push_str(&slo_text(&summary, path, layout));
@@ -97,6 +99,24 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
         "\n{}",
         wrapped(&format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))), 2, layout)
     );
+    out
+}
+
+/// What is shown over several groups: means, crossings and laws.
+fn over_groups(scenario: &ScenarioResult, layout: Layout) -> String {
+    let mut out = String::new();
+    if let Some(means) = sweeps::means(scenario) {
+        let _ = write!(out, "\n{}", wrapped(&format!("{}.", printable(&means)), 2, layout));
+    }
+    for sweep in &scenario.sweeps {
+        let lines = sweeps::lines(sweep);
+        if !lines.is_empty() {
+            let _ = write!(out, "\n{}\n", printable(&sweeps::over(sweep)));
+        }
+        for line in lines {
+            out.push_str(&wrapped(&format!("  {}", printable(&line)), 4, layout));
+        }
+    }
     out
 }
 
@@ -135,7 +155,20 @@ fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
     for cell in group.cells.iter().filter(|c| c.has_figures()) {
         out.push_str(&note(cell, layout));
     }
+    for (name, id) in [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)] {
+        out.push_str(&by_round(group, name, id, layout));
+    }
     out
+}
+
+/// How far each round's own quantile is known, beside that of all rounds together.
+fn by_round(group: &Group, name: &str, id: MetricId, layout: Layout) -> String {
+    let words = |cell: &CellResult| Some(format!("{} {}", printable(&cell.label), view::rounds_interval(cell, id)?));
+    let words: Vec<String> = group.cells.iter().filter_map(words).collect();
+    if words.is_empty() {
+        return String::new();
+    }
+    wrapped(&format!("{name} by round: {}", words.join(", ")), 2, layout)
 }
 
 fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
