@@ -9,9 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    CellResult, Crossing, MetricId, PairResult, RatioVerdict, ratio::log_ratios, stats, sweep::Line,
-};
+use super::{CellResult, Crossing, MetricId, PairResult, RatioVerdict, ratio::log_ratios, stats, sweep::Line};
 
 /// The two executors at one value.
 struct At {
@@ -39,10 +37,9 @@ fn pair(line: &Line<'_>, (a, b): (&CellResult, &CellResult), metric: MetricId) -
         return None;
     }
     let labels = [a.label.clone(), b.label.clone()];
-    let shown: Vec<usize> = (0..points.len()).filter(|&index| points[index].is_shown()).collect();
-    let changes = shown.windows(2).filter(|pair| points[pair[0]].shown != points[pair[1]].shown);
-    let crossings: Vec<Crossing> = changes.map(|pair| crossing(&points[pair[0]..=pair[1]], &labels)).collect();
-    let ahead = shown.first().filter(|_| crossings.is_empty()).map(|&index| labels[points[index].leader()].clone());
+    let crossings = crossings(&points, &labels);
+    let shown = points.iter().find(|at| at.is_shown() && crossings.is_empty());
+    let ahead = shown.map(|at| labels[at.leader()].clone());
     Some(PairResult { metric, executors: [a.executor.clone(), b.executor.clone()], labels, crossings, ahead })
 }
 
@@ -66,6 +63,13 @@ impl At {
     fn leader(&self) -> usize {
         usize::from(self.shown != RatioVerdict::Faster)
     }
+}
+
+/// A crossing between each two successive values at which different executors are shown to be better.
+fn crossings(points: &[At], labels: &[String; 2]) -> Vec<Crossing> {
+    let shown: Vec<usize> = (0..points.len()).filter(|&index| points[index].is_shown()).collect();
+    let changes = shown.windows(2).filter(|pair| points[pair[0]].shown != points[pair[1]].shown);
+    changes.map(|pair| crossing(&points[pair[0]..=pair[1]], labels)).collect()
 }
 
 /// The crossing between the first of some values and the last of them.
@@ -104,7 +108,7 @@ fn length_ahead((from, start): (f64, f64), (to, end): (f64, f64)) -> f64 {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{analyse, ScenarioResult},
+        analysis::{ScenarioResult, analyse},
         store::fixture::{Fixture, noisy},
     };
 
@@ -170,7 +174,10 @@ mod tests {
 
     #[test]
     fn nothing_crosses_where_intervals_do_not_separate() {
-        let noise = swept(32.0, 0.9, 7, 3);
+        // Rounds that go this way and that.
+        let noise = scenario(6, |_, which| {
+            [100.0, 200.0, 100.0, 300.0, 100.0, 200.0].map(|x| if which == 0 { x } else { 400.0 - x }).to_vec()
+        });
         assert!(throughput(&noise).crossings.is_empty());
         let far = swept(1e6, 0.05, 7, 1);
         assert_eq!((throughput(&far).crossings.len(), throughput(&far).ahead.as_deref()), (0, Some("threads")));
@@ -182,7 +189,8 @@ mod tests {
 
     #[test]
     fn two_crossings_are_two() {
-        let middle_is_better = |n, which| vec![if which == 1 && n == 16 { 2000.0 } else { 1000.0 + f64::from(1 - which) * 300.0 }; 6];
+        let middle_is_better =
+            |n, which| vec![if which == 1 && n == 16 { 2000.0 } else { 1000.0 + f64::from(1 - which) * 300.0 }; 6];
         let scenario = scenario(6, middle_is_better);
         let pair = throughput(&scenario);
         let found: Vec<_> = pair.crossings.iter().map(|c| (c.below.as_str(), c.from, c.to)).collect();
@@ -203,14 +211,23 @@ mod tests {
     fn intervals_contain_the_place_as_often_as_they_say() {
         let mut shown = 0;
         let mut contained = 0;
-        for seed in 0..300 {
-            let scenario = swept(32.0, 0.1, 7, seed);
-            let Some(crossing) = throughput(&scenario).crossings.first() else { continue };
-            let (low, high) = crossing.interval.expect("seven rounds");
+        for seed in 0..1000 {
+            // ln of the ratio is −¼·ln(n / 32), with noise.
+            let at = |n: f64| {
+                let noise = noisy(1.0, 0.1, 7, seed * 1000 + n as u64);
+                let logs = noise.iter().map(|noise| noise.ln() - 0.25 * (n / 32.0).ln());
+                let rounds: BTreeMap<u32, f64> = (1..).zip(logs).collect();
+                let logs: Vec<f64> = rounds.values().copied().collect();
+                let interval = stats::signed_rank_interval(&logs).map(|(low, high)| (low.exp(), high.exp()));
+                At { value: n, shown: RatioVerdict::of(interval), rounds }
+            };
+            let points = SWEEP.map(|n| at(f64::from(n)));
+            let found = crossings(&points, &["threads".into(), "tokio".into()]);
+            let Some((low, high)) = found.first().and_then(|crossing| crossing.interval) else { continue };
             shown += 1;
             contained += u32::from(low <= 32.0 && 32.0 <= high);
         }
-        assert!(shown > 250, "{shown}");
+        assert!(shown > 900, "{shown}");
         assert!(f64::from(contained) >= 0.95 * f64::from(shown), "{contained} of {shown}");
     }
 }

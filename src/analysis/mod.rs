@@ -25,10 +25,10 @@ mod sweep;
 pub use compare::{CellChange, Comparison, compare};
 pub use findings::findings;
 pub use leader::Leader;
-pub use metrics::{Axis, Better, METRICS, MetricInfo};
-pub use model::*;
 #[cfg(test)]
 pub(crate) use means::means;
+pub use metrics::{Axis, Better, METRICS, MetricInfo};
+pub use model::*;
 pub use number::{bound, significant};
 #[cfg(test)]
 pub(crate) use sweep::sweeps;

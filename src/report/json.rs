@@ -145,7 +145,10 @@ fn over_rounds(cell: &CellResult) -> Map<String, Value> {
     let interval = |(name, id): (&str, MetricId)| {
         let value = cell.metrics.get(&id)?;
         let (low, high) = value.interval.unzip();
-        Some((name.to_owned(), json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number) })))
+        Some((
+            name.to_owned(),
+            json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number) }),
+        ))
     };
     [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)].into_iter().filter_map(interval).collect()
 }

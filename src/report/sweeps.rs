@@ -34,11 +34,16 @@ pub fn lines(sweep: &Sweep) -> Vec<String> {
 fn of_metric(sweep: &Sweep, metric: MetricId) -> Vec<String> {
     let (crossed, others): (Vec<&PairResult>, Vec<&PairResult>) =
         sweep.pairs.iter().filter(|pair| pair.metric == metric).partition(|pair| !pair.crossings.is_empty());
-    let mut lines: Vec<String> = crossed.iter().flat_map(|pair| pair.crossings.iter().map(|c| crossing(pair, c))).collect();
+    let mut lines: Vec<String> =
+        crossed.iter().flat_map(|pair| pair.crossings.iter().map(|c| crossing(pair, c))).collect();
     if !others.is_empty() {
         let which = if crossed.is_empty() { "" } else { " other" };
         let pairs = if others.len() == 1 { "pair".to_owned() } else { "pairs".to_owned() };
-        lines.push(format!("{}: no crossing shown between {}{which} {pairs} of executors", label(metric), others.len()));
+        lines.push(format!(
+            "{}: no crossing shown between {}{which} {pairs} of executors",
+            label(metric),
+            others.len()
+        ));
     }
     lines
 }
@@ -47,7 +52,11 @@ fn of_metric(sweep: &Sweep, metric: MetricId) -> Vec<String> {
 pub fn crossing(pair: &PairResult, crossing: &Crossing) -> String {
     let [a, b] = &pair.labels;
     let (below, above) = (&crossing.below, &crossing.above);
-    format!("{}: {a} and {b} cross {}; below it {below} is ahead, above it {above}", label(pair.metric), place(crossing))
+    format!(
+        "{}: {a} and {b} cross {}; below it {below} is ahead, above it {above}",
+        label(pair.metric),
+        place(crossing)
+    )
 }
 
 /// `at 210 [180, 240]`, or between which values where too few rounds have both.
@@ -92,9 +101,8 @@ pub fn peak(fit: &Fit) -> String {
 /// The geometric means of a scenario, called so; nothing where there are none.
 pub fn means(scenario: &ScenarioResult) -> Option<String> {
     let of = scenario.means.first()?.of;
-    let with = scenario.means.iter().filter_map(|mean| {
-        Some(format!("{} {}", mean.label, ratio_words(mean.ratio.as_ref()?)))
-    });
+    let with =
+        scenario.means.iter().filter_map(|mean| Some(format!("{} {}", mean.label, ratio_words(mean.ratio.as_ref()?))));
     let with: Vec<String> = with.collect();
     let missing = |mean: &&MeanRatio| mean.ratio.is_none();
     let without: Vec<String> = scenario

@@ -354,6 +354,23 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_have_their_intervals_over_rounds() {
+        let text = text(&fixture::header(), &fixture::analysis(), false);
+        let line = text.lines().find(|line| line.starts_with("p99 by round: ")).expect("seven rounds each");
+        assert!(line.starts_with("p99 by round: sequential [") && line.contains("], threads ["), "{line}");
+    }
+
+    #[test]
+    fn what_is_shown_over_several_groups_follows_them() {
+        let text = text(&fixture::header(), &fixture::analysis(), false);
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+        let last_group = at("concurrency=4096 (closed");
+        assert!(last_group < at("eometric mean") && at("eometric mean") < at("\nover concurrency\n"));
+        assert!(at("\nover concurrency\n") < at("Universal Scalability Law: tokio λ"));
+        assert!(at("Universal Scalability Law: tokio λ") < at("\nSLO "));
+    }
+
+    #[test]
     fn lines_fit_and_colours_only_support_words() {
         let (header, mut analysis) = (fixture::header(), fixture::analysis());
         analysis.scenarios.truncate(1);

@@ -8,8 +8,12 @@ const NAMED: usize = 6;
 
 /// Who overtakes whom, in the primary metric and in p99; pairs with the baseline first.
 pub(super) fn crossings(scenario: &ScenarioResult) -> Vec<String> {
-    let every = |sweep| pairs(sweep).flat_map(|pair| pair.crossings.iter().map(move |crossing| (sweep, pair, crossing)));
-    let mut found: Vec<(&Sweep, &PairResult, &Crossing)> = scenario.sweeps.iter().flat_map(every).collect();
+    let mut found: Vec<(&Sweep, &PairResult, &Crossing)> = Vec::new();
+    for sweep in &scenario.sweeps {
+        for pair in &sweep.pairs {
+            found.extend(pair.crossings.iter().map(|crossing| (sweep, pair, crossing)));
+        }
+    }
     found.sort_by_key(|(_, pair, _)| (!pair.labels.contains(&scenario.baseline), pair.metric == MetricId::LatencyP99));
     let mut sentences: Vec<String> =
         found.iter().take(NAMED).map(|(sweep, pair, crossing)| sentence(sweep, pair, crossing)).collect();
@@ -17,10 +21,6 @@ pub(super) fn crossings(scenario: &ScenarioResult) -> Vec<String> {
         sentences.push(format!("{} more are in the section on scaling.", plural(found.len() - NAMED, "crossing")));
     }
     sentences
-}
-
-fn pairs(sweep: &Sweep) -> impl Iterator<Item = &PairResult> {
-    sweep.pairs.iter()
 }
 
 fn sentence(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String {
@@ -55,7 +55,11 @@ pub(super) fn means(scenario: &ScenarioResult) -> Option<String> {
     let with: Vec<String> = with.collect();
     let (cells, metric) = (plural(of, "cell"), scenario.primary.info().label);
     (!with.is_empty()).then(|| {
-        format!("As a geometric mean of ratios to {} in {metric} over {cells} each, {}.", scenario.baseline, list(&with))
+        format!(
+            "As a geometric mean of ratios to {} in {metric} over {cells} each, {}.",
+            scenario.baseline,
+            list(&with)
+        )
     })
 }
 
