@@ -90,7 +90,7 @@ impl Fit {
 
     /// Points of the law over the measured range, evenly spaced by the logarithm of N.
     pub fn curve(&self) -> Vec<(f64, f64)> {
-        const STEPS: u32 = 48;
+        const STEPS: u32 = 24;
         let (Some((least, _)), Some((most, _))) = (self.residuals.first(), self.residuals.last()) else {
             return Vec::new();
         };

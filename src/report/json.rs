@@ -11,12 +11,12 @@
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
 //!               latency_ns: { p50.. },
-//!               latency_ns_over_rounds: { p50, p99: { median, low, high } }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
+//!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
 //!     means: [{ executor, label, kind, cells, of, ratio }],
 //!     sweeps: [{ param, at: {name: value}, values: [..],
-//!       pairs: [{ metric, executors, labels, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
+//!       pairs: [{ metric, executors, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
 //!     claims: [{ text, executor, against, factor, tolerance, direction, params, measured, verdict }],
@@ -99,7 +99,7 @@ fn cell(cell: &CellResult) -> Value {
         "metrics": metrics,
         "ratio": cell.ratio.as_ref().map(ratio),
         "latency_ns": quantiles(&cell.latency),
-        "latency_ns_over_rounds": over_rounds(cell),
+        "latency_ns_by_round": by_round(cell),
         "service_ns": quantiles(&cell.service),
         "counts": cell.counts,
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
@@ -141,14 +141,10 @@ fn ratio(ratio: &Ratio) -> Value {
 }
 
 /// Intervals of the rounds' own quantiles, beside those of all rounds merged.
-fn over_rounds(cell: &CellResult) -> Map<String, Value> {
+fn by_round(cell: &CellResult) -> Map<String, Value> {
     let interval = |(name, id): (&str, MetricId)| {
-        let value = cell.metrics.get(&id)?;
-        let (low, high) = value.interval.unzip();
-        Some((
-            name.to_owned(),
-            json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number) }),
-        ))
+        let (low, high) = cell.metrics.get(&id)?.interval?;
+        Some((name.to_owned(), json!([number(low), number(high)])))
     };
     [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)].into_iter().filter_map(interval).collect()
 }
@@ -178,7 +174,6 @@ fn pair(pair: &PairResult) -> Value {
     json!({
         "metric": key(pair.metric),
         "executors": pair.executors,
-        "labels": pair.labels,
         "crossings": pair.crossings.iter().map(crossing).collect::<Vec<_>>(),
         "ahead": pair.ahead,
     })

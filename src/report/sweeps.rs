@@ -131,13 +131,30 @@ mod tests {
         let analysis = fixture::analysis();
         let sweep = &analysis.scenarios[0].sweeps[0];
         assert_eq!(over(sweep), "over concurrency");
-        insta::assert_snapshot!(lines(sweep).join("\n"), @"");
+        insta::assert_snapshot!(lines(sweep).join("\n"), @r"
+        throughput: threads and async-std cross at 31.5 [20, 36.7]; below it threads is ahead, above it async-std
+        throughput: thread-pool(64) and async-std cross at 61.2 [44.5, 71.4]; below it thread-pool(64) is ahead, above it async-std
+        throughput: no crossing shown between 13 other pairs of executors
+        p99 latency: threads and thread-pool(64) cross at 71.9 [66.3, 95.6]; below it threads is ahead, above it thread-pool(64)
+        p99 latency: threads and tokio cross at 19.9 [10.1, 21.5]; below it threads is ahead, above it tokio
+        p99 latency: threads and tokio-current-thread cross at 29.6 [21.5, 32.3]; below it threads is ahead, above it tokio-current-thread
+        p99 latency: threads and smol cross at 80.1 [73.3, 103]; below it threads is ahead, above it smol
+        p99 latency: thread-pool(64) and tokio cross at 7.2 [5.72, 13.7]; below it thread-pool(64) is ahead, above it tokio
+        p99 latency: thread-pool(64) and tokio-current-thread cross at 19.1 [12.1, 23]; below it thread-pool(64) is ahead, above it tokio-current-thread
+        p99 latency: thread-pool(64) and smol cross at 104 [54.2, 157]; below it thread-pool(64) is ahead, above it smol
+        p99 latency: no crossing shown between 8 other pairs of executors
+        Universal Scalability Law: threads λ = 380/s, σ = 0.0200, κ = 2.0e-5, R² = 1.000, peak at 221 clients [219, 226]
+        Universal Scalability Law: thread-pool(64) λ = 390/s, σ = 0.0209, κ = 4.0e-7, R² = 1.000, peak at 1.56k clients [1.49k, 1.64k]
+        Universal Scalability Law: tokio λ = 396/s, σ = 0.0152, κ = 1.8e-8, R² = 1.000, peak at 7.46k clients, more than were measured
+        Universal Scalability Law: tokio-current-thread λ = 398/s, σ = 0.0150, κ = 1.8e-8, R² = 1.000, peak at 7.31k clients, more than were measured
+        Universal Scalability Law: smol λ = 391/s, σ = 0.0154, κ = 1.3e-7, R² = 1.000, peak at 2.71k clients, more than were measured
+        ");
     }
 
     #[test]
     fn means_are_called_geometric_and_say_who_has_none() {
         let analysis = fixture::analysis();
-        insta::assert_snapshot!(means(&analysis.scenarios[0]).unwrap_or_default(), @"");
+        insta::assert_snapshot!(means(&analysis.scenarios[0]).unwrap_or_default(), @"Geometric means of the ratios over 7 cells each: tokio 1.21 [1.21, 1.22] and tokio-current-thread 1.22 [1.22, 1.23]; none for sequential (1 of 7 comparable), threads (6 of 7 comparable), async-std (5 of 7 comparable) and smol (6 of 7 comparable)");
         assert_eq!(means(&analysis.scenarios[1]), None);
     }
 

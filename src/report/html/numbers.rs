@@ -16,7 +16,7 @@ use crate::{
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// Quantiles of the rounds themselves, with the interval of their median.
+/// Quantiles of the rounds themselves, which have an interval.
 const BY_ROUND: [(&str, MetricId); 2] =
     [("p50 by round", MetricId::LatencyP50), ("p99 by round", MetricId::LatencyP99)];
 
@@ -84,10 +84,9 @@ fn values(cell: &CellResult, group: &str, primary: &[MetricId], others: &[Metric
     values
 }
 
-/// The median of the rounds' own quantiles by which it is sorted, and its exact 95 % interval, which is shown.
+/// The exact 95 % interval of the median of the rounds' own quantiles.
 fn by_round(cell: &CellResult, id: MetricId) -> Value {
-    let median = cell.metrics.get(&id).map(|value| value.median);
-    Value::Number(rounds_interval(cell, id).unwrap_or_else(|| NOTHING.into()), median)
+    Value::Text(rounds_interval(cell, id).unwrap_or_else(|| NOTHING.into()))
 }
 
 /// What the ratio says, or why there is none.
