@@ -103,6 +103,7 @@ impl Run {
             cells: plan.stored(),
             warnings,
             calibration: calibration.0,
+            clock_ns: clock::cost_ns(),
         };
         let writer = Writer::create(&folder, &header)?;
         Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
