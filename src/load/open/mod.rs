@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use flight::{Censored, Flight, Totals};
-pub use intake::{Door, take_in};
+pub use intake::{Door, attend, take_in};
 pub use pacer::{Account, Next, Overflow, Pacer};
 pub use ring::Ring;
 pub use schedule::{Arrival, Schedule, Stage};
@@ -187,7 +187,7 @@ impl Open {
             self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
         let executor = {
             let (runtime, door, flight) = (runtime.clone(), door.clone(), flight.clone());
-            start("executor", move || intake::attend(&runtime, door, flight))?
+            start("executor", move || attend(&runtime, door, flight))?
         };
         let pacer = start("pacer", move || pace(course))?;
 
