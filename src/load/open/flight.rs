@@ -137,7 +137,7 @@ pub struct Censored {
 
 /// What the pacer, the intake, the tasks and the load share.
 pub struct Flight {
-    in_flight: AtomicU64,
+    tasks: AtomicU64,
     stop: AtomicBool,
     free: ConcurrentQueue<Box<Berth>>,
     logs: Vec<Arc<Log>>,
@@ -149,7 +149,7 @@ impl Flight {
     /// All slots free. Completions in `window` are counted.
     pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> Arc<Self> {
         let flight = Arc::new(Self {
-            in_flight: AtomicU64::new(0),
+            tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             free: ConcurrentQueue::bounded(slots.len().max(1)),
             logs: slots.iter().map(|_| Arc::default()).collect(),
@@ -175,17 +175,17 @@ impl Flight {
 
     /// Tasks in flight, those included that wait for the executor.
     pub fn in_flight(&self) -> u64 {
-        self.in_flight.load(Relaxed)
+        self.tasks.load(Relaxed)
     }
 
     /// A task is handed over.
     pub(super) fn enter(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.tasks.fetch_add(1, Relaxed);
     }
 
     pub(super) fn leave(&self) {
         // Whoever sees the task gone finds its slot free.
-        self.in_flight.fetch_sub(1, Release);
+        self.tasks.fetch_sub(1, Release);
     }
 
     fn measures(&self, ticket: Ticket) -> bool {
