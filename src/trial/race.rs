@@ -173,6 +173,7 @@ fn pacing(plan: &TrialPlan) -> impl FnOnce(Course) -> (Account, Censored) + Send
         // Without its own CPUs it keeps time from wherever it is.
         let _ = place::pin(&cpus);
         place::wake_punctually();
+        measure::note_helper();
         futures_lite::future::block_on(course.run(RealTime { spin: cpus.len() > 1 }))
     }
 }
