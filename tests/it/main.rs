@@ -19,3 +19,4 @@ mod race;
 mod replay;
 mod schema;
 mod tidy;
+mod validity;
