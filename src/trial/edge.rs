@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn used_is_the_difference_between_the_edges() {
+    fn a_host_without_counters_has_no_sets() {
         let (before, after) = edges();
         let delta = host(&shares(&[0], &[1], &edges()), true, &(before, after));
         // Without counters of the host there is nothing to tell.
