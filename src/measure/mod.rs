@@ -1,5 +1,6 @@
 //! Recording: what a trial measures, from a clock reading to a stored histogram.
 
+mod counts;
 mod histogram;
 mod host;
 mod model;
@@ -7,6 +8,7 @@ mod process;
 mod recorder;
 mod slices;
 
+pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
 pub use host::{HostSample, Span};
 pub use model::*;

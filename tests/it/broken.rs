@@ -78,14 +78,7 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     ("key-typo", &[(7, 12, "unknown key `concurency`")]),
-    (
-        "loads",
-        &[
-            (7, 8, "open load is not available yet; use batch or closed"),
-            (8, 7, "a scenario has exactly one load"),
-            (10, 37, "4 tasks cannot keep 8 clients busy"),
-        ],
-    ),
+    ("loads", &[(8, 7, "a scenario has exactly one load"), (10, 37, "4 tasks cannot keep 8 clients busy")]),
     (
         "negative-duration",
         &[
