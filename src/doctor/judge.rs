@@ -49,8 +49,12 @@ pub(super) mod testing {
 
     /// Files by pattern; a text for each file that matches.
     pub fn files(texts: &[(&str, &[&str])]) -> Files {
-        let named = |texts: &[&str]| texts.iter().enumerate().map(|(at, text)| (format!("/{at}"), (*text).into()));
-        Files(texts.iter().map(|(pattern, texts)| ((*pattern).to_owned(), named(texts).collect())).collect())
+        let mut files = Files::default();
+        for (pattern, texts) in texts {
+            let named = texts.iter().enumerate().map(|(at, text)| (format!("/{at}"), (*text).to_owned()));
+            files.0.insert((*pattern).to_owned(), named.collect());
+        }
+        files
     }
 
     /// A host with two CPUs and these files.

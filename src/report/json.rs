@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! { version, run, started_ms, command: [..], seed, quick, rounds, cpus: [..], environment: [[label, value]..], warnings: [..],
+//!   checks: [{ name, fitness, value, remedy }],
 //!   trials: { planned, measured, failed },
 //!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
@@ -14,15 +15,16 @@
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
 //!     claims: [{ text, executor, against, factor, tolerance, direction, params, measured, verdict }],
-//!     slos: [{ assert, line, cell, measured, limit, holds }] }] }
+//!     slos: [{ assert, line, cell, measured, limit, holds }],
+//!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
 //! ```
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     analysis::{
-        Analysis, CellResult, CellStatus, ClaimResult, Group, METRICS, MetricId, Ratio, ScenarioResult, SloResult,
-        StepResult,
+        self, Analysis, CellResult, CellStatus, ClaimResult, Group, METRICS, Manifest, MetricId, Ratio, ScenarioResult,
+        SloResult, StepResult,
     },
     measure::Histo,
     report::format::{key, seven_digits},
@@ -51,6 +53,7 @@ pub(super) fn document(header: &Header, analysis: &Analysis) -> Value {
         "cpus": header.cpus,
         "environment": header.environment,
         "warnings": header.warnings,
+        "checks": header.checks,
         "trials": analysis.trials,
         "scenarios": analysis.scenarios.iter().map(scenario).collect::<Vec<_>>(),
     })
@@ -65,7 +68,12 @@ fn scenario(scenario: &ScenarioResult) -> Value {
         "groups": scenario.groups.iter().map(group).collect::<Vec<_>>(),
         "claims": scenario.claims.iter().map(claim).collect::<Vec<_>>(),
         "slos": scenario.slos.iter().map(slo).collect::<Vec<_>>(),
+        "manifest": analysis::manifest(scenario).as_ref().map(manifest),
     })
+}
+
+fn manifest(manifest: &Manifest) -> Value {
+    json!({ "params": params(&manifest.params), "executors": manifest.executors, "facts": manifest.facts })
 }
 
 fn group(group: &Group) -> Value {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, ScenarioResult},
+    analysis::{self, Agreement, Analysis, CellResult, Fact, Group, MetricId, ScenarioResult},
     report::{
         format::{digits, label, plural},
         sentence,
@@ -44,7 +44,30 @@ fn section(scenario: &ScenarioResult) -> String {
     }
     out.push_str(&slos(scenario));
     out.push_str(&claims(scenario));
+    out.push_str(&manifest(scenario));
     out
+}
+
+/// What differs between the executors by their own trials' account, and what is the same for all.
+fn manifest(scenario: &ScenarioResult) -> String {
+    let Some(manifest) = analysis::manifest(scenario) else { return String::new() };
+    let mut out = String::from("\n#### The same for every executor?\n");
+    let heads = ["fact", "same?"].into_iter().chain(manifest.executors.iter().map(String::as_str));
+    let heads: Vec<String> = heads.map(escaped).collect();
+    let rows: Vec<String> = manifest.differing().map(|fact| line(&fact_row(fact))).collect();
+    if !rows.is_empty() {
+        let _ = write!(out, "\n{}|{}\n{}", line(&heads), ":--|".repeat(heads.len()), rows.concat());
+    }
+    if let Some(same) = manifest.same() {
+        let _ = writeln!(out, "\n{}", escaped(&same));
+    }
+    out
+}
+
+fn fact_row(fact: &Fact) -> Vec<String> {
+    let same = if fact.agreement == Agreement::Unequal { "! must be equal" } else { "≠ differs" };
+    let values = fact.values.iter().map(|value| value.as_deref().unwrap_or("–"));
+    [fact.name.as_str(), same].into_iter().chain(values).map(escaped).collect()
 }
 
 fn table(group: &Group, primary: MetricId) -> String {

@@ -9,6 +9,7 @@ use super::{
     proof::{self, Evidence},
     watcher::Watcher,
     wire::TrialPlan,
+    witness,
 };
 use crate::{
     load::{self, Batch, Closed, End, LoadError, Shared, Slot},
@@ -54,15 +55,17 @@ impl Visitor for Race<'_> {
         let reports = edge::reports(self.targets, &pids, &outcome, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
         let proof = proven(plan, &outcome, &slots, &recorders, &tallies, &reports)?;
+        let peak_memory_bytes = measure::peak_memory_bytes();
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
+        facts.extend(witness::facts(&runtime));
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns,
             window_ns: outcome.window_ns,
             completed: outcome.completed,
             task: recorders.task(),
             steps: recorders.steps(),
-            peak_memory_bytes: measure::peak_memory_bytes(),
+            peak_memory_bytes,
             prepared_memory_bytes,
             peak_threads,
             targets: reports,
@@ -165,10 +168,7 @@ fn common_facts(plan: &TrialPlan, outcome: &load::Outcome<Edge>, slots: usize) -
     let cpus = |cpus: &[usize]| if cpus.is_empty() { "any".to_owned() } else { format!("{cpus:?}") };
     let mut facts = vec![
         ("slots".to_owned(), slots.to_string()),
-        ("executor CPUs".to_owned(), cpus(&plan.executor_cpus)),
         ("allocator".to_owned(), "system".to_owned()),
-        ("sockets".to_owned(), "TCP_NODELAY".to_owned()),
-        ("timer".to_owned(), "the executor's own".to_owned()),
     ];
     if plan.targets.iter().any(|target| target.spec.has_process()) {
         facts.push(("target CPUs".to_owned(), cpus(&plan.target_cpus)));

@@ -31,6 +31,7 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
         lead::leads(scenario, MetricId::LatencyP99),
         checks::claims(scenario),
         checks::slos(scenario),
+        super::manifest::unequal(scenario),
         trouble::failures(scenario),
         trouble::not_run(scenario),
     ];
