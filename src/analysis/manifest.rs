@@ -113,7 +113,10 @@ pub(super) fn unequal(scenario: &ScenarioResult) -> Vec<String> {
 }
 
 fn sentence(fact: &Fact, cells: &[&CellResult]) -> String {
-    let each = cells.iter().zip(&fact.values).filter_map(|(cell, value)| Some(format!("{} ({})", value.as_ref()?, cell.label)));
+    let each = cells
+        .iter()
+        .zip(&fact.values)
+        .filter_map(|(cell, value)| Some(format!("{} ({})", value.as_ref()?, cell.label)));
     let each: Vec<String> = each.collect();
     format!("Warning: the executors did not have equal conditions: {}: {}.", fact.name, each.join(", "))
 }

@@ -100,8 +100,7 @@ fn of_cpu(line: &str) -> Option<(usize, Ticks)> {
 
 /// Shares of the allowed CPUs' time since the first reading: used by others, and stolen.
 fn shares(host: &Host) -> Option<(f64, f64)> {
-    let (before, after) =
-        (ticks(host.before.one(STAT[0])?, &host.cpus)?, ticks(host.now.one(STAT[0])?, &host.cpus)?);
+    let (before, after) = (ticks(host.before.one(STAT[0])?, &host.cpus)?, ticks(host.now.one(STAT[0])?, &host.cpus)?);
     let whole = host.wall_ns * host.cpus.len() as u64;
     if whole < FEWEST_TICKS * TICK_NS {
         return None;
@@ -141,12 +140,17 @@ pub(super) fn throttling(host: &Host, _: &Need) -> Judged {
     let groups = |files: &[(String, String)]| -> u64 {
         files.iter().filter_map(|(_, text)| cgroup::entry(text, "nr_throttled")).sum()
     };
-    let hot = |files: &[(String, String)]| -> u64 { files.iter().filter_map(|(_, text)| text.trim().parse::<u64>().ok()).sum() };
+    let hot = |files: &[(String, String)]| -> u64 {
+        files.iter().filter_map(|(_, text)| text.trim().parse::<u64>().ok()).sum()
+    };
     let group_file = THROTTLE[0];
     let by_group = groups(host.now.all(group_file)).saturating_sub(groups(host.before.all(group_file)));
     let by_heat = hot(host.now.all(HOT)).saturating_sub(hot(host.before.all(HOT)));
     if by_group > 0 {
-        Judged::refuse(format!("the control group's quota stopped it {by_group} times"), "raise the quota, or end what uses it up")
+        Judged::refuse(
+            format!("the control group's quota stopped it {by_group} times"),
+            "raise the quota, or end what uses it up",
+        )
     } else if by_heat > 0 {
         Judged::refuse(format!("CPUs slowed down {by_heat} times because they are too hot"), "let it cool down")
     } else if host.now.all(group_file).is_empty() && host.now.all(HOT).is_empty() {
@@ -187,7 +191,9 @@ pub(super) fn siblings(host: &Host, need: &Need) -> Judged {
             format!("CPU {executor} (executor) and CPU {target} (target) are threads of one core"),
             "choose CPUs of different cores: `--cpus executor=… --cpus target=…`",
         ),
-        None if lists.iter().any(|core| core.len() > 1) => Judged::fine("on; executor and target have cores of their own"),
+        None if lists.iter().any(|core| core.len() > 1) => {
+            Judged::fine("on; executor and target have cores of their own")
+        }
         None => Judged::fine("off"),
     }
 }
@@ -237,7 +243,9 @@ mod tests {
     /// A second on two CPUs in which they were busy and robbed for so many ticks, and this process used so many.
     fn second(busy: u64, steal: u64, own: u64) -> Host {
         let stat = |busy: u64, steal: u64| {
-            format!("cpu  9 9 9 9\ncpu0 {busy} 5 10 500 9 1 2 {steal} 0 0\ncpu1 7 0 0 0 0 0 0 0 0 0\ncpu2 1 1 1\nintr 5\n")
+            format!(
+                "cpu  9 9 9 9\ncpu0 {busy} 5 10 500 9 1 2 {steal} 0 0\ncpu1 7 0 0 0 0 0 0 0 0 0\ncpu2 1 1 1\nintr 5\n"
+            )
         };
         Host {
             before: files(&[("/proc/stat", &[&stat(100, 3)])]),
@@ -278,7 +286,8 @@ mod tests {
     #[test]
     fn pressure_is_that_of_ten_seconds() {
         let judged = |share: &str| {
-            let text = format!("some avg10={share} avg60=99.00 avg300=9.00 total=5\nfull avg10=50.00 avg60=0 total=0\n");
+            let text =
+                format!("some avg10={share} avg60=99.00 avg300=9.00 total=5\nfull avg10=50.00 avg60=0 total=0\n");
             pressure(&host(&[("/proc/pressure/cpu", &[&text])]), &Need::default()).fitness
         };
         assert_eq!((judged("10.00"), judged("10.01"), judged("x")), (Fine, Warn, Unknown));

@@ -47,7 +47,9 @@ pub(super) fn lateness(host: &Host, _: &Need) -> Judged {
 /// With fixed addresses every trial has the same layout, which may be a lucky one.
 pub(super) fn aslr(host: &Host, _: &Need) -> Judged {
     of_file(host, ASLR[0], |text| match text {
-        "0" => Judged::warn("off: every trial has the same, perhaps lucky, layout", "sysctl kernel.randomize_va_space=2"),
+        "0" => {
+            Judged::warn("off: every trial has the same, perhaps lucky, layout", "sysctl kernel.randomize_va_space=2")
+        }
         _ => Judged::fine("on"),
     })
 }

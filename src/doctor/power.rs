@@ -40,7 +40,8 @@ pub(super) fn turbo(host: &Host, _: &Need) -> Judged {
 /// Whether the host saves its battery.
 pub(super) fn battery(host: &Host, _: &Need) -> Judged {
     let supplies = host.now.all(BATTERY[0]);
-    let discharging = supplies.iter().any(|(_, text)| text.lines().any(|line| line == "POWER_SUPPLY_STATUS=Discharging"));
+    let discharging =
+        supplies.iter().any(|(_, text)| text.lines().any(|line| line == "POWER_SUPPLY_STATUS=Discharging"));
     if discharging {
         Judged::warn("discharging: the host saves power", "connect it to the mains")
     } else if supplies.is_empty() {

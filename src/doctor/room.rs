@@ -32,7 +32,10 @@ pub(super) fn plan(_: &Host, need: &Need) -> Judged {
         [] => Judged::fine(format!("no limit forbids any of its cells ({})", need.cells)),
         [(cell, why), more @ ..] => {
             let rest = if more.is_empty() { String::new() } else { format!(" (and {} more cells)", more.len()) };
-            Judged::refuse(format!("{cell} {why}{rest}"), "`regatta list` shows each; `run --skip-refused` does without")
+            Judged::refuse(
+                format!("{cell} {why}{rest}"),
+                "`regatta list` shows each; `run --skip-refused` does without",
+            )
         }
     }
 }

@@ -15,7 +15,9 @@ use std::{
 
 use async_std::{net::TcpStream, task::JoinHandle};
 
-use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream, smol, threads_by_name};
+use super::{
+    Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream, smol, threads_by_name,
+};
 
 /// async-std's global executor.
 #[derive(Clone)]

@@ -166,10 +166,7 @@ fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> TrialError {
 /// Facts that do not depend on the executor's kind.
 fn common_facts(plan: &TrialPlan, outcome: &load::Outcome<Edge>, slots: usize) -> Vec<(String, String)> {
     let cpus = |cpus: &[usize]| if cpus.is_empty() { "any".to_owned() } else { format!("{cpus:?}") };
-    let mut facts = vec![
-        ("slots".to_owned(), slots.to_string()),
-        ("allocator".to_owned(), "system".to_owned()),
-    ];
+    let mut facts = vec![("slots".to_owned(), slots.to_string()), ("allocator".to_owned(), "system".to_owned())];
     if plan.targets.iter().any(|target| target.spec.has_process()) {
         facts.push(("target CPUs".to_owned(), cpus(&plan.target_cpus)));
     }

@@ -34,19 +34,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "analysis",
-            "clock",
-            "doctor",
-            "exit",
-            "limits",
-            "plan",
-            "report",
-            "run",
-            "scenario",
-            "step",
-            "store",
-            "trial",
-            "units",
+            "analysis", "clock", "doctor", "exit", "limits", "plan", "report", "run", "scenario", "step", "store",
+            "trial", "units",
         ],
     ),
 ];
