@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("measure", &[]),
     ("units", &["draw"]),
     ("config", &["units"]),
-    ("runtime", &["clock", "units"]),
+    ("runtime", &["clock"]),
     ("target", &["clock", "config", "draw", "measure", "units"]),
     ("step", &["clock", "config", "draw", "measure", "runtime", "target", "units"]),
     ("load", &["clock", "draw", "measure", "runtime", "step"]),
