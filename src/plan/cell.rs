@@ -119,7 +119,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         rounds: variant.run.rounds,
         absent: refused.map(Absent::Refused),
     };
-    let (memory, remote_connections) = (slots.saturating_mul(SLOT_BYTES), remote_connections(variant).is_some());
+    let (memory, remote_connections) = (slots.saturating_mul(SLOT_BYTES), remote_connections(variant).0);
     Cell { stored, trial, estimate, memory, remote_connections }
 }
 
@@ -245,7 +245,7 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     let threads = limits.refuse_threads(threads, lower_threads);
     let files = || limits.refuse_files(files, lower_slots);
     let ports = || {
-        let wanted = remote_connections(variant)??;
+        let wanted = remote_connections(variant).1?;
         limits.refuse_ports(wanted, "keep connections (`connection = \"keep\"`), or lower the number of tasks")
     };
     threads
@@ -254,9 +254,9 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
         .or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
 }
 
-/// Connections that a trial opens and closes to servers on other hosts: none if it does not, and no number where the
-/// load ends by time.
-fn remote_connections(variant: &Variant) -> Option<Option<u64>> {
+/// Whether a trial opens and closes connections to servers on other hosts, and how many; no number where the load
+/// ends by time.
+fn remote_connections(variant: &Variant) -> (bool, Option<u64>) {
     let remote = |name: &str| {
         let spec = variant.targets.iter().find(|target| target.name == name).map(|target| &target.spec);
         matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
@@ -271,7 +271,7 @@ fn remote_connections(variant: &Variant) -> Option<Option<u64>> {
         LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
         LoadKind::Closed { tasks, .. } => tasks,
     };
-    (per_task > 0.0).then(|| tasks.map(|tasks| (tasks as f64 * per_task) as u64))
+    (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
 }
 
 /// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.

@@ -37,7 +37,7 @@ pub(super) fn facts<R: Runtime>(runtime: &R) -> Vec<(String, String)> {
         facts.push(("CPUs of that thread".to_owned(), seen.cpus));
         facts.push(("timer slack of that thread".to_owned(), seen.timer_slack));
     }
-    facts.extend(sockets(&connections()));
+    facts.extend(sockets(connections().as_deref()));
     facts
 }
 
@@ -142,7 +142,7 @@ fn options(socket: &OwnedFd) -> Option<Options> {
     })
 }
 
-fn sockets(connections: &Option<Vec<Options>>) -> Vec<(String, String)> {
+fn sockets(connections: Option<&[Options]>) -> Vec<(String, String)> {
     let Some(all) = connections else { return vec![("open connections".into(), UNSEEN.into())] };
     let mut facts = vec![("open connections".to_owned(), all.len().to_string())];
     if all.is_empty() {
@@ -208,10 +208,10 @@ mod tests {
     fn different_options_are_both_named() {
         let one = Options { nodelay: true, congestion: "cubic".into(), receive: 1024, send: 2048 };
         let other = Options { nodelay: false, receive: 4096, ..one.clone() };
-        let facts = sockets(&Some(vec![one, other]));
+        let facts = sockets(Some(&[one, other]));
         let values: Vec<&str> = facts.iter().map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, ["2", "off and on", "cubic", "1KiB to 4KiB", "2KiB"]);
-        assert_eq!(sockets(&Some(Vec::new())).len(), 1);
-        assert_eq!(sockets(&None)[0].1, UNSEEN);
+        assert_eq!(sockets(Some(&[])).len(), 1);
+        assert_eq!(sockets(None)[0].1, UNSEEN);
     }
 }
