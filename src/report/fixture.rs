@@ -46,6 +46,7 @@ pub fn header() -> Header {
         warnings: vec!["turbo is on: frequencies vary (regatta doctor)".into()],
         checks: Vec::new(),
         calibration: std::collections::BTreeMap::new(),
+        clock_ns: 25.0,
     }
 }
 
@@ -85,6 +86,9 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         task: "request".into(),
         tasks: None,
         workers: 1,
+        working_cpus: 1,
+        clients: 0,
+        think_ns: 0,
         executor_cpus: vec![0],
         target_cpus: vec![1],
         least_task_ns: 2_000_000,

@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trial", &["clock", "draw", "load", "measure", "runtime", "scenario", "step", "store", "target", "units"]),
     ("plan", &["draw", "limits", "runtime", "scenario", "step", "store", "target", "trial", "units"]),
     ("doctor", &["cgroup", "clock", "limits", "plan", "store", "trial", "units"]),
-    ("run", &["clock", "plan", "store", "trial"]),
+    ("run", &["analysis", "clock", "plan", "store", "trial"]),
     (
         "cli",
         &[
