@@ -79,6 +79,14 @@ impl Runtime for AsyncStd {
         Ok(Joining(Some(async_std::task::spawn(future))))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(async_std::task::spawn(future));
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         let workers = threads_by_name().get(WORKER).copied().unwrap_or(0);
         Facts::from([

@@ -60,6 +60,14 @@ impl Runtime for Smol {
         Ok(self.executor.spawn(future))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.executor.spawn(future).detach();
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).len();
         Facts::from([

@@ -42,6 +42,14 @@ impl Runtime for Tokio {
         Ok(TokioJoin(self.runtime.spawn(future)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(self.runtime.spawn(future));
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         let workers = self.runtime.metrics().num_workers();
         let mut facts = tokio_parts::facts(&format!("{workers} workers, work stealing"), self.pool_size);
