@@ -306,10 +306,11 @@ fn remote_connections(variant: &Variant) -> (bool, Option<u64>) {
     let tasks = match variant.load.kind {
         LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
         LoadKind::Closed { tasks, .. } => tasks,
-        LoadKind::Open { rate, .. } => {
-            let whole = variant.run.warmup + variant.load.kind.measured(variant.run.duration).unwrap_or_default();
-            Some((rate * whole.as_secs_f64()) as u64)
+        // A port is kept for a minute. Stages have no one rate.
+        LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
+            Some((rate * variant.run.duration.as_secs_f64().min(60.0)) as u64)
         }
+        LoadKind::Open { .. } => None,
     };
     (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
 }
