@@ -308,7 +308,8 @@ fn remote_connections(variant: &Variant) -> (bool, Option<u64>) {
         LoadKind::Closed { tasks, .. } => tasks,
         // A port is kept for a minute. Stages have no one rate.
         LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
-            Some((rate * variant.run.duration.as_secs_f64().min(60.0)) as u64)
+            let whole = variant.run.warmup + variant.run.duration;
+            Some((rate * whole.as_secs_f64().min(60.0)) as u64)
         }
         LoadKind::Open { .. } => None,
     };
