@@ -116,7 +116,7 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
     let words: Vec<String> = view::validity_words(cell).into_iter().chain(partial).collect();
     let notes = match (&verdict, unranked) {
         (Some(_), Some(_)) => format!(" {}", words.join("; ")),
-        _ => words.iter().map(|text| format!("; {text}")).collect(),
+        _ => words.iter().flat_map(|text| ["; ", text.as_str()]).collect(),
     };
     [
         escaped(&cell.label),
