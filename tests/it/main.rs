@@ -10,6 +10,7 @@ mod bench_dir;
 mod broken;
 mod documents;
 mod exit_codes;
+mod hlog;
 mod interruptions;
 mod limits;
 mod lossy;
