@@ -32,6 +32,7 @@ pub(super) fn cell(run: &Run, cell: &StoredCell) -> CellResult {
         steadiness: None,
         slices: Vec::new(),
         arrivals: None,
+        window_ns: trials.measured.iter().map(|(_, measured)| measured.window_ns).sum(),
         counts: counts(&trials),
         steps: steps(&trials),
         failures: failures(&trials.failed),

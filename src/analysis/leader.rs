@@ -4,7 +4,7 @@
 //! all of these tests must pass, no correction for their number is needed (an intersection–union test). Otherwise the
 //! lead is shared by the cells that no other cell is shown to be better than.
 
-use super::{CellResult, Group, MetricId, RatioVerdict};
+use super::{CellResult, Group, MetricId, RatioVerdict, Validity};
 
 /// Who leads a group.
 #[derive(Debug, Clone)]
@@ -35,10 +35,11 @@ impl Group {
         }
     }
 
-    /// The cells that take part in comparisons of a metric.
+    /// The cells that take part in comparisons of a metric: valid ones with an interval.
     pub fn runners(&self, metric: MetricId) -> Vec<&CellResult> {
         let has_interval = |cell: &&CellResult| cell.metrics.get(&metric).is_some_and(|value| value.interval.is_some());
-        self.cells.iter().filter(has_interval).collect()
+        let valid = |cell: &&CellResult| cell.judgement.validity == Validity::Valid;
+        self.cells.iter().filter(valid).filter(has_interval).collect()
     }
 }
 

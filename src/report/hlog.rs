@@ -1,7 +1,7 @@
 //! The histograms of a run as an HdrHistogram log, version 1.3, as the Java tools write it, so that their plotters and
 //! any other reader of that format can take them: one line per round, one tag per cell and kind of histogram.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
     measure::{Histo, Measurements},
@@ -38,14 +38,12 @@ pub fn hlog(run: &Run) -> String {
     log
 }
 
-/// The trials that count, which is the last one of each round, with what they measured.
+/// The trials that count, one of each round, with what they measured, in the order of execution.
 fn measured(run: &Run) -> impl Iterator<Item = (&TrialRecord, &Measurements)> {
-    let mut last: BTreeMap<(&str, u32), usize> = BTreeMap::new();
-    for (index, trial) in run.trials.iter().enumerate() {
-        last.insert((&trial.cell, trial.round), index);
-    }
-    let counts = move |(index, trial): &(usize, &TrialRecord)| last.get(&(&trial.cell, trial.round)) == Some(index);
-    run.trials.iter().enumerate().filter(counts).filter_map(|(_, trial)| match &trial.outcome {
+    let cells: BTreeSet<&str> = run.trials.iter().map(|trial| trial.cell.as_str()).collect();
+    let mut trials: Vec<&TrialRecord> = cells.into_iter().flat_map(|cell| run.rounds_of(cell).into_values()).collect();
+    trials.sort_by_key(|trial| trial.started_ms);
+    trials.into_iter().filter_map(|trial| match &trial.outcome {
         Outcome::Measured(measured) => Some((trial, measured.as_ref())),
         Outcome::Failed(_) => None,
     })

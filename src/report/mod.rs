@@ -13,6 +13,7 @@ mod json;
 mod markdown;
 mod sentence;
 mod text;
+mod validity;
 mod view;
 mod width;
 

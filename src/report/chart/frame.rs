@@ -49,6 +49,13 @@ impl Rows {
         self.top + self.height * (row as f64 + 0.5)
     }
 
+    /// Hatches a row: it is not ranked.
+    pub fn hatch(&self, canvas: &mut Canvas, row: usize) {
+        let y = self.y(row);
+        let half = self.height / 2.0 - 1.0;
+        canvas.hatch((self.x.0, y - half), (self.x.1, y + half));
+    }
+
     /// Writes a row's name.
     pub fn name(&self, canvas: &mut Canvas, row: usize, ident: Ident, label: &str) {
         let label = fit(label, FONT, WIDEST_LABEL);

@@ -29,6 +29,8 @@ pub struct RatioRow {
     pub value: Option<(f64, Option<(f64, f64)>)>,
     /// What it says in words, such as `1.59× faster`.
     pub words: String,
+    /// Whether it is hatched, since it is not ranked.
+    pub hatched: bool,
 }
 
 /// The dots of one group. The axis covers `reach` too, so that the groups of a scenario share it.
@@ -45,6 +47,9 @@ pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &st
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(1.0), frame.top), (x(1.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);
+        if row.hatched {
+            frame.hatch(&mut canvas, index);
+        }
         frame.name(&mut canvas, index, row.ident, &row.label);
         canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
         let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.takes(*dot)) else { continue };

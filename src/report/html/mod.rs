@@ -4,7 +4,10 @@
 
 mod claims;
 mod cost;
+mod distribution;
+mod heat;
 mod latency;
+mod load;
 mod numbers;
 mod part;
 mod provenance;
@@ -47,8 +50,10 @@ const SECTIONS: &[Section] = &[
     Section { number: 2, name: "Who wins, by how much", render: race::render },
     Section { number: 3, name: "Latency by percentile", render: latency::render },
     Section { number: 4, name: "Scaling", render: scaling::render },
+    Section { number: 5, name: "Load against latency", render: load::render },
     Section { number: 6, name: "Cost", render: cost::render },
     Section { number: 7, name: "Stability", render: stability::render },
+    Section { number: 8, name: "Distribution", render: distribution::render },
     Section { number: 9, name: "Where the time went", render: steps::render },
     Section { number: 10, name: "All numbers", render: numbers::render },
     Section { number: 11, name: "How it was run", render: provenance::render },
