@@ -387,7 +387,7 @@ pub fn with_open() -> Analysis {
 }
 
 /// Arrivals per second that are offered.
-const RATES: [f64; 6] = [500.0, 1000.0, 2000.0, 4000.0, 6000.0, 8000.0];
+const RATES: [f64; 5] = [500.0, 1000.0, 2000.0, 4000.0, 8000.0];
 /// Measured seconds of an open cell, all rounds together.
 const WINDOW_S: f64 = 35.0;
 

@@ -68,12 +68,18 @@ pub fn steadiness_word(steadiness: Steadiness) -> &'static str {
     steadiness_words(steadiness).split(':').next().unwrap_or_default()
 }
 
+/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s`.
+pub fn validity_words(cell: &CellResult) -> String {
+    let words = validity_mark(cell.judgement.validity).words;
+    match cell.judgement.evidence.as_slice() {
+        [] => words.into(),
+        evidence => format!("{words}: {}", evidence.join("; ")),
+    }
+}
+
 /// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s; limited by executor CPU`.
 pub fn unranked_words(cell: &CellResult) -> String {
-    let mut words = validity_mark(cell.judgement.validity).words.to_string();
-    if !cell.judgement.evidence.is_empty() {
-        words = format!("{words}: {}", cell.judgement.evidence.join("; "));
-    }
+    let words = validity_words(cell);
     match cell.judgement.limit {
         Some(limit) => format!("{words}; limited by {}", limit_words(limit)),
         None => words,

@@ -126,6 +126,11 @@ impl Axis {
         value.is_finite() && (self.scale != Scale::Log || value > 0.0)
     }
 
+    /// Whether a value lies between its ends.
+    pub fn covers(&self, value: f64) -> bool {
+        self.takes(value) && (self.low..=self.high).contains(&value)
+    }
+
     /// Where a value lies between the ends, 0 to 1.
     fn share(&self, value: f64) -> f64 {
         let place = |v: f64| match self.scale {

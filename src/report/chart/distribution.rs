@@ -42,7 +42,8 @@ pub fn shares(caption: &Caption, rows: &[Steps], what: &str) -> Option<Markup> {
     }
     let ends: Vec<_> = rows
         .iter()
-        .filter_map(|row| Some((row.ident, row.label.as_str(), plane.at(*row.points.last()?)?)))
+        // All lines end at the top; where along it says nothing, so that no leader is drawn to it.
+        .filter_map(|row| Some((row.ident, row.label.as_str(), (plane.x.1 + 8.0, plane.at(*row.points.last()?)?.1))))
         .collect();
     plane.ends(&mut canvas, &ends);
     Some(canvas.finish(caption))

@@ -58,6 +58,7 @@ pub fn heat(caption: &Caption, rows: &[HeatRow]) -> Option<Markup> {
     (frame.x.0, frame.count, frame.top) = (frame.x.0 + ticks + 8.0, rows.len(), 20.0);
     let mut canvas = frame.canvas();
     warm_up(&mut canvas, &frame, &across);
+    frame.axis(&mut canvas, &across, frame.x, "seconds after the start of the window");
     for (index, row) in rows.iter().enumerate() {
         strip(&mut canvas, &frame, index, row, (&across, &up), names);
     }
@@ -67,7 +68,6 @@ pub fn heat(caption: &Caption, rows: &[HeatRow]) -> Option<Markup> {
     for (index, _) in rows.iter().enumerate().filter(|(_, row)| row.hatched) {
         frame.hatch(&mut canvas, index);
     }
-    frame.axis(&mut canvas, &across, frame.x, "seconds after the start of the window");
     Some(canvas.finish(caption))
 }
 
@@ -113,14 +113,29 @@ fn shaded(rows: &[HeatRow], frame: &Rows, across: &Axis, up: &Axis) -> [Vec<Corn
     let mut shades: [Vec<Corners>; HEAT.len()] = Default::default();
     for (index, row) in rows.iter().enumerate() {
         let ends = inner(frame, index);
-        for tile in &row.tiles {
-            let level = SHARES.iter().rposition(|least| tile.share >= *least).unwrap_or(0);
+        for (level, tile) in joined(&row.tiles) {
             let left = (place(across, tile.time.0, frame.x), place(up, tile.latency.1, ends));
             let right = (place(across, tile.time.1, frame.x), place(up, tile.latency.0, ends));
             shades[level].push((left, right));
         }
     }
     shades
+}
+
+/// Tiles with their shades; neighbours in time with the same shade become one.
+fn joined(tiles: &[Tile]) -> Vec<(usize, Tile)> {
+    let mut ordered = tiles.to_vec();
+    ordered.sort_by(|a, b| a.latency.1.total_cmp(&b.latency.1).then(a.time.0.total_cmp(&b.time.0)));
+    let mut joined: Vec<(usize, Tile)> = Vec::new();
+    for tile in ordered {
+        let level = SHARES.iter().rposition(|least| tile.share >= *least).unwrap_or(0);
+        let touches = |last: &Tile| last.latency == tile.latency && (last.time.1 - tile.time.0).abs() < 1e-9;
+        match joined.last_mut() {
+            Some((same, last)) if *same == level && touches(last) => last.time.1 = tile.time.1,
+            _ => joined.push((level, tile)),
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -138,6 +153,16 @@ mod tests {
             tiles,
         };
         heat(&caption, &[row]).map(Markup::into_string)
+    }
+
+    #[test]
+    fn neighbours_of_one_shade_are_joined() {
+        let tile = |start: f64, latency, share| Tile { time: (start, start + 1.0), latency, share };
+        let (low, high) = ((1e6, 2e6), (2e6, 4e6));
+        let tiles = [tile(0.0, low, 0.6), tile(1.0, low, 0.7), tile(2.0, low, 0.1), tile(4.0, low, 0.1), tile(2.0, high, 0.1)];
+        let found: Vec<_> = joined(&tiles).into_iter().map(|(level, t)| (level, t.time, t.latency)).collect();
+        let expected = [(4, (0.0, 2.0), low), (2, (2.0, 3.0), low), (2, (4.0, 5.0), low), (2, (2.0, 3.0), high)];
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     curves::{limit, pieces},
     frame::Plane,
     marker,
-    style::Ident,
+    style::{Ident, Marker},
 };
 use crate::report::format::{digits, ns};
 
@@ -81,7 +81,13 @@ fn line(canvas: &mut Canvas, plane: &Plane, ident: Ident, points: &[LoadPoint]) 
     });
     for point in points {
         let Some(at) = plane.at((point.offered, point.latency)) else { continue };
-        canvas.marked(Ink::Executor(ident), &point.tip, |pen| marker::draw(pen, ident, at, 4.5));
+        canvas.marked(Ink::Executor(ident), &point.tip, |pen| {
+            marker::draw(pen, ident, at, 4.5);
+            if ident.marker() == Marker::Ring && !point.short {
+                // A ring is hollow by itself; here that has a meaning.
+                pen.disc(at, 1.9);
+            }
+        });
         if point.short {
             // A hole in the marker; the page's ground shows through it in light and in dark.
             canvas.layer(Ink::Ground, |pen| marker::draw(pen, ident, at, 2.4));

@@ -57,7 +57,7 @@ pub fn symbols() -> Markup {
 fn pattern(id: &str, class: &str) -> Markup {
     html! {
         pattern id=(id) width="24" height="24" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
-            path class=(class) d="M0 0V24" stroke="currentColor" stroke-width="12" {}
+            path class=(class) d="M0 0V24" stroke="currentColor" stroke-width="8" {}
         }
     }
 }

@@ -37,7 +37,8 @@ pub struct RatioRow {
 pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &str) -> Markup {
     let right = pixels(WIDEST_WORDS, FONT);
     let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 14.0);
-    let values = rows.iter().filter_map(|r| r.value);
+    // What is not ranked may be far off and decides nothing about the axis; it has no dot where it is beyond its ends.
+    let values = rows.iter().filter(|r| !r.hatched).filter_map(|r| r.value);
     let ends = values.flat_map(|(dot, interval)| [Some(dot), interval.map(|i| i.0), interval.map(|i| i.1)]).flatten();
     let axis = Axis::ratio(ends.chain(reach.iter().copied()), 7);
     let mut canvas = frame.canvas();
@@ -52,7 +53,7 @@ pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &st
         }
         frame.name(&mut canvas, index, row.ident, &row.label);
         canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
-        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.takes(*dot)) else { continue };
+        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.covers(*dot)) else { continue };
         canvas.marked(Ink::Executor(row.ident), &format!("{}: {}", row.label, row.words), |pen| {
             if let Some((low, high)) = interval {
                 whisker(pen, (x(low), x(high)), y);

@@ -4,18 +4,19 @@ use maud::{Markup, html};
 
 use super::part::{Page, Value, caption, figure, not_ranked, table};
 use crate::{
-    analysis::{CellResult, Group},
+    analysis::{CellResult, Group, ScenarioResult},
     measure::Histo,
     report::{
         chart::{self, Caption, Steps, ident},
-        format::{ns, plural},
+        format::ns,
+        sentence,
         validity::is_unranked,
-        view::group_title,
+        view::{group_name, group_title},
     },
 };
 
 /// Points of a line at most; more cannot be told apart.
-const POINTS: u64 = 60;
+const POINTS: u64 = 40;
 /// What the table lists; a share below a half needs as many samples below as one above needs above.
 const LISTED: [(&str, f64); 7] =
     [("p1", 0.01), ("p10", 0.1), ("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99)];
@@ -40,14 +41,25 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         let folded: Vec<Markup> = groups.filter_map(|(g, group)| folded((index, g), group)).collect();
         (!folded.is_empty()).then(|| html! { @for group in &folded { (group) } })
     })?;
-    let groups = page.analysis.scenarios.iter().flat_map(|s| &s.groups).count();
     let note = html! {
         p.note {
             "A line shows which share of the tasks took at most so long: a step is many tasks with the same latency, a plateau is a gap \
              between two kinds of task. Open loads also show how late tasks started and how long they then took."
         }
     };
-    Some((format!("{} to unfold", plural(groups, "distribution")), html! { (note) (body) }))
+    Some((heading(&page.analysis.scenarios), html! { (note) (body) }))
+}
+
+/// The group in which a ranked executor's latencies are spread most.
+fn heading(scenarios: &[ScenarioResult]) -> String {
+    let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (s, g)));
+    let spreads = groups.filter_map(|(s, g)| Some((spread(g, KINDS[0].of)?.0, s, g)));
+    match spreads.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((_, s, g)) => {
+            format!("{} in {} at {}", sentence::upper(&finding(g, KINDS[0].of)), s.name, group_name(g))
+        }
+        None => "Too few samples of a ranked executor for p10 and p90".into(),
+    }
 }
 
 fn folded(place: (usize, usize), group: &Group) -> Option<Markup> {
@@ -74,16 +86,21 @@ fn kind_figure(place: (usize, usize), group: &Group, kind: &Kind) -> Option<Mark
     Some(figure(&caption, &chart, &share_table(group, kind)))
 }
 
-/// How far apart the middle eight tenths of the tasks are, for the executor in which they are furthest apart.
-fn finding(group: &Group, of: fn(&CellResult) -> &Histo) -> String {
+/// How far apart the middle eight tenths of the tasks are, for the ranked executor under which they are furthest apart:
+/// factor, cell, p10 and p90 in ns.
+fn spread(group: &Group, of: fn(&CellResult) -> &Histo) -> Option<(f64, &CellResult, u64, u64)> {
     let ranked = group.cells.iter().filter(|cell| cell.is_ranked());
     let spread = ranked.filter_map(|cell| {
         let (low, high) = (lower(of(cell), 0.1)?, of(cell).quantile(0.9)?);
         (low > 0).then(|| (high as f64 / low as f64, cell, low, high))
     });
-    match spread.max_by(|a, b| a.0.total_cmp(&b.0)) {
+    spread.max_by(|a, b| a.0.total_cmp(&b.0))
+}
+
+fn finding(group: &Group, of: fn(&CellResult) -> &Histo) -> String {
+    match spread(group, of) {
         Some((_, cell, low, high)) => {
-            format!("widest under {}, with p10 at {} and p90 at {}", cell.label, ns(low as f64), ns(high as f64))
+            format!("the widest spread is that of {}, with p10 at {} and p90 at {}", cell.label, ns(low as f64), ns(high as f64))
         }
         None => "too few samples of a ranked executor for p10 and p90".into(),
     }

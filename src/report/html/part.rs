@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use crate::{
     analysis::{Analysis, CellResult, CellStatus, Group, Ratio, RatioVerdict, ScenarioResult},
     report::{
-        chart::{BarRow, Caption, hatched_icon, icon, ident},
+        chart::{BarRow, Caption, icon, ident},
         format::NOTHING,
         sentence,
-        validity::{self, HATCHED, limit_words, unranked_words},
+        validity::{self, HATCHED, limit_words, validity_words},
         view::{Mark, Tone, group_title, ratio_mark, status_mark, status_words},
     },
     store::Header,
@@ -82,16 +82,16 @@ pub fn bar_row(cell: &CellResult) -> BarRow {
 pub fn not_ranked(group: &Group) -> Markup {
     html! {
         @if let Some(words) = validity::unranked(group) {
-            p.unranked { (hatched_icon()) (HATCHED) " not ranked: " (words) }
+            p.unranked { (HATCHED) " not ranked: " (words) }
         }
     }
 }
 
-/// Why a cell is not ranked, with its evidence and what limited it; else what its state or its ratio says.
+/// Why a cell is not ranked, with its evidence; else what its state or its ratio says.
 pub fn verdict(group: &Group, cell: &CellResult) -> Value {
     let state = status_mark(&cell.status).0;
     if validity::is_unranked(cell) {
-        return Value::Text(format!("{HATCHED} {}", unranked_words(cell)));
+        return Value::Text(format!("{HATCHED} {}", validity_words(cell)));
     }
     match ranked_ratio(group, cell) {
         Some(ratio) if cell.status == CellStatus::Complete => Value::Marked(ratio_mark(ratio.verdict)),
@@ -168,6 +168,9 @@ fn row(cell: Option<&CellResult>, values: &[Value], sortable: bool) -> Markup {
     }
 }
 
+/// Fields longer than this are sentences.
+const LONG_FIELD: usize = 40;
+
 /// A field of a table.
 pub enum Value {
     /// Text.
@@ -187,7 +190,11 @@ impl Value {
     /// The field; the number behind it is only written where it is needed to sort.
     fn field(&self, sortable: bool) -> Markup {
         match self {
-            Self::Text(text) => html! { td { (text) } },
+            Self::Text(text) => {
+                // A sentence gets a column in which it is not a tower.
+                let class = (text.chars().count() > LONG_FIELD).then_some("w");
+                html! { td class=[class] { (text) } }
+            }
             Self::Number(text, value) => {
                 let by = value.filter(|_| sortable).map(|v| format!("{v:.4e}"));
                 html! { td.n data-v=[by] { (text) } }

@@ -6,7 +6,7 @@ use super::part::{Page, Value, caption, figure, limit, ranked_ratio, table, verd
 use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     report::{
-        chart::{self, RatioRow, hatched_icon, ident},
+        chart::{self, RatioRow, ident},
         format::{NOTHING, bound, digits, metric, ratio},
         sentence,
         validity::{HATCHED, is_unranked, unranked_words, validity_mark},
@@ -59,9 +59,10 @@ fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group)
     html! { div { (figure(&caption, &chart, &ratio_table(scenario, group))) (why_not_ranked(group)) } }
 }
 
-/// The extreme ratios of a scenario: its groups share one axis.
+/// The extreme ratios of a scenario's ranked cells: its groups share one axis.
 fn reach(scenario: &ScenarioResult) -> Vec<f64> {
-    let ratios = || scenario.groups.iter().flat_map(|g| &g.cells).filter_map(|c| c.ratio.as_ref());
+    let cells = || scenario.groups.iter().flat_map(|g| &g.cells).filter(|cell| cell.is_ranked());
+    let ratios = || cells().filter_map(|c| c.ratio.as_ref());
     let low = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.0)).fold(1.0, f64::min);
     let high = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.1)).fold(1.0, f64::max);
     vec![low, high]
@@ -72,7 +73,7 @@ fn why_not_ranked(group: &Group) -> Markup {
     let cells: Vec<&CellResult> = group.cells.iter().filter(|cell| is_unranked(cell)).collect();
     html! {
         @if !cells.is_empty() {
-            ul.unranked { @for cell in cells { li { (hatched_icon()) (HATCHED) " " (cell.label) " " (unranked_words(cell)) } } }
+            ul.unranked { @for cell in cells { li { (HATCHED) " " (cell.label) " " (unranked_words(cell)) } } }
         }
     }
 }
