@@ -1,6 +1,6 @@
 //! Groups: the cells that are compared with each other, because only their executors differ.
 
-use super::{CellResult, CellStatus, Group, MetricId, Ratio, cell};
+use super::{CellResult, CellStatus, Group, MetricId, Ratio, Validity, cell};
 use crate::{
     scenario::Param,
     store::{Run, StoredCell, StoredScenario},
@@ -67,6 +67,11 @@ impl CellResult {
     /// How many times as good this cell is as another, in one metric; none where they share no round.
     pub fn ratio_to(&self, other: &Self, metric: MetricId) -> Option<Ratio> {
         Ratio::between(metric.info(), self.metrics.get(&metric)?, other.metrics.get(&metric)?)
+    }
+
+    /// Whether it takes part in rankings: it has figures, and they are valid.
+    pub fn is_ranked(&self) -> bool {
+        self.has_figures() && self.judgement.validity == Validity::Valid
     }
 
     /// Whether it has figures.

@@ -1,28 +1,37 @@
 //! Analysis: from a stored run to figures. Pure; knows nothing of how trials are executed.
 //!
 //! A cell's trials are put together (`cell`), cells that differ only in their executor form a group and get their
-//! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows.
+//! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows. Groups along
+//! a swept number show where executors cross (`sweep`, `crossover`) and how they scale (`law`); `means` is over all groups.
 //! Metrics are declared in one table (`metrics`); `stats` knows only numbers.
 
 mod cell;
 mod claims;
 mod compare;
+mod crossover;
 mod findings;
 mod group;
+mod law;
 mod leader;
+mod means;
 pub mod metrics;
 mod model;
 mod number;
 mod ratio;
 mod slo;
 pub mod stats;
+mod sweep;
 
 pub use compare::{CellChange, Comparison, compare};
 pub use findings::findings;
 pub use leader::Leader;
+#[cfg(test)]
+pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
+#[cfg(test)]
+pub(crate) use sweep::sweeps;
 
 use crate::store::{Outcome, Run, StoredScenario};
 
@@ -44,6 +53,8 @@ fn scenario(run: &Run, stored: &StoredScenario) -> ScenarioResult {
         primary,
         claims: claims::claims(&stored.claims, &groups, primary),
         slos: slo::slos(run, &stored.slos, &groups),
+        sweeps: sweep::sweeps(&groups, primary),
+        means: means::means(&groups, &stored.baseline, primary),
         groups,
     }
 }

@@ -1,10 +1,12 @@
 //! Recording: what a trial measures, from a clock reading to a stored histogram.
 
+mod counts;
 mod histogram;
 mod model;
 mod process;
 mod recorder;
 
+pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
 pub use model::*;
 pub use process::{ProcessSample, cpu_ns_of, peak_memory_bytes, resident_memory_bytes, thread_count};

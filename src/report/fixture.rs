@@ -122,6 +122,8 @@ fn fanout() -> ScenarioResult {
         question: format!("Which executor keeps p99 flat when one request becomes N sub-requests? {HOSTILE}"),
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Throughput,
+        sweeps: sweeps(&groups, MetricId::Throughput),
+        means: means(&groups, "thread-pool", MetricId::Throughput),
         groups,
         claims: vec![],
         slos,
@@ -187,6 +189,8 @@ fn headline() -> ScenarioResult {
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Makespan,
         groups: vec![group],
+        sweeps: vec![],
+        means: vec![],
         claims: claims.to_vec(),
         slos: vec![],
     }
@@ -370,6 +374,7 @@ pub fn small() -> Analysis {
     let mut analysis = analysis();
     let sweep = &mut analysis.scenarios[0];
     sweep.groups.retain(|group| group.params[0].value == "4096");
+    (sweep.sweeps, sweep.means) = (vec![], vec![]);
     sweep.slos.retain(|slo| slo.cell.ends_with("=4096"));
     let batch = &mut analysis.scenarios[1];
     batch.groups[0]

@@ -12,6 +12,7 @@ mod html;
 mod json;
 mod markdown;
 mod sentence;
+mod sweeps;
 mod text;
 mod validity;
 mod view;

@@ -7,6 +7,7 @@ use crate::{
     analysis::{Analysis, CellResult, CellStatus, Group, Leader, MetricId, RatioVerdict, ScenarioResult},
     report::{
         format::{digits, label, metric, ns, plural, prose},
+        validity::is_unranked,
         view::{self, Holding, group_name},
     },
 };
@@ -37,7 +38,7 @@ fn over_groups(raced: &[(&Group, Leader<'_>)]) -> String {
     wins.sort_by_key(|&(_, count)| Reverse(count));
     let Some((best, count)) = wins.first() else {
         let short = raced.iter().all(|(_, leader)| matches!(leader, Leader::TooFewRounds));
-        let why = if short { ": fewer than six rounds, or fewer than two valid cells, give no interval" } else { "" };
+        let why = if short { ": fewer than six rounds give no interval" } else { "" };
         return format!("No executor is shown to be the fastest alone in any of {} groups{why}", raced.len());
     };
     let others = if wins.len() > NAMED {
@@ -65,10 +66,10 @@ fn led(group: &Group, leader: &Leader<'_>) -> String {
             let names: Vec<String> = cells.iter().map(|cell| cell.label.clone()).collect();
             format!("no difference is shown between the fastest: {}", prose(&names))
         }
-        Leader::TooFewRounds if group.cells.iter().filter(|c| c.is_ranked()).count() < 2 => {
+        Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
+        Leader::NothingToCompare if group.cells.iter().any(is_unranked) => {
             "fewer than two cells are valid, and no winner is named".into()
         }
-        Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
         Leader::NothingToCompare => "nothing to compare".into(),
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         let note = html! {
             p.note {
                 "From a task's intended start to its end, all rounds together, in " (load_words(scenario))
-                ". A line ends where fewer than ten samples remain above it."
+                ". A line ends where fewer than ten samples remain above it; a broken line is not ranked."
             }
         };
         (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
