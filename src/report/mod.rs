@@ -67,12 +67,7 @@ impl Output {
 
 /// All outputs, in documentation order.
 pub const OUTPUTS: &[Output] = &[
-    Output {
-        name: "human",
-        extension: "txt",
-        doc: "Tables for a terminal.",
-        render: Render::Figures(text::plain),
-    },
+    Output { name: "human", extension: "txt", doc: "Tables for a terminal.", render: Render::Figures(text::plain) },
     Output {
         name: "html",
         extension: "html",
@@ -86,12 +81,7 @@ pub const OUTPUTS: &[Output] = &[
         render: Render::Figures(markdown),
     },
     Output { name: "json", extension: "json", doc: "All figures, for programs.", render: Render::Figures(json) },
-    Output {
-        name: "csv",
-        extension: "csv",
-        doc: "One row per cell, for spreadsheets.",
-        render: Render::Figures(csv),
-    },
+    Output { name: "csv", extension: "csv", doc: "One row per cell, for spreadsheets.", render: Render::Figures(csv) },
     Output {
         name: "hlog",
         extension: "hlog",

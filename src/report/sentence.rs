@@ -20,6 +20,9 @@ pub fn winners(scenarios: &[ScenarioResult]) -> String {
     let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (g, g.leader(s.primary))));
     let raced: Vec<_> = groups.filter(|(_, leader)| !matches!(leader, Leader::NothingToCompare)).collect();
     match raced.as_slice() {
+        [] if scenarios.iter().flat_map(|s| &s.groups).any(|g| g.cells.iter().any(is_unranked)) => {
+            "Nothing to compare: nowhere are two cells valid".into()
+        }
         [] => "Nothing to compare: no two executors have figures".into(),
         [(group, leader)] => upper(&led(group, leader)),
         _ => over_groups(&raced),

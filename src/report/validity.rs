@@ -96,13 +96,8 @@ pub fn unranked(group: &Group) -> Option<String> {
 
 /// Each validity other than valid, with the cells that have it; the worst first.
 pub fn by_validity(analysis: &Analysis) -> Vec<(Validity, Vec<&CellResult>)> {
-    const ALL: [Validity; 5] = [
-        Validity::Failed,
-        Validity::Invalid,
-        Validity::Disturbed,
-        Validity::TargetBound,
-        Validity::Overloaded,
-    ];
+    const ALL: [Validity; 5] =
+        [Validity::Failed, Validity::Invalid, Validity::Disturbed, Validity::TargetBound, Validity::Overloaded];
     let with = |validity| -> Vec<&CellResult> {
         analysis.cells().filter(|cell| is_unranked(cell) && cell.judgement.validity == validity).collect()
     };
@@ -112,10 +107,8 @@ pub fn by_validity(analysis: &Analysis) -> Vec<(Validity, Vec<&CellResult>)> {
 /// `12 of 60 cells with figures are not ranked: 10 OVERLOADED and 2 DISTURBED`.
 pub fn counted(analysis: &Analysis) -> Option<String> {
     let counts = by_validity(analysis);
-    let parts: Vec<String> = counts
-        .iter()
-        .map(|(validity, cells)| format!("{} {}", cells.len(), validity_mark(*validity).words))
-        .collect();
+    let parts: Vec<String> =
+        counts.iter().map(|(validity, cells)| format!("{} {}", cells.len(), validity_mark(*validity).words)).collect();
     let unranked: usize = counts.iter().map(|(_, cells)| cells.len()).sum();
     let measured = analysis.cells().filter(|cell| cell.has_figures()).count();
     let are = if unranked == 1 { "is" } else { "are" };

@@ -75,11 +75,8 @@ fn the_python_package_reads_what_was_measured() {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sample = root.join("reports/sample/run.jsonl");
-    let exported = Command::new(env!("CARGO_BIN_EXE_regatta"))
-        .args(["report", "--format", "hlog"])
-        .arg(&sample)
-        .output()
-        .unwrap();
+    let exported =
+        Command::new(env!("CARGO_BIN_EXE_regatta")).args(["report", "--format", "hlog"]).arg(&sample).output().unwrap();
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("sample.hlog");

@@ -82,6 +82,9 @@ pub enum Anchor {
     End,
 }
 
+/// Opposite corners of a rectangle.
+pub type Corners = ((f64, f64), (f64, f64));
+
 /// A drawing under construction, in pixels.
 pub struct Canvas {
     width: f64,
@@ -149,7 +152,7 @@ impl Canvas {
 
     /// Adds rectangles of one colour, given by opposite corners, as a single path: a map has too many of them for an
     /// element each.
-    pub fn tiles(&mut self, ink: Ink, tiles: &[((f64, f64), (f64, f64))]) {
+    pub fn tiles(&mut self, ink: Ink, tiles: &[Corners]) {
         if tiles.is_empty() {
             return;
         }
@@ -159,7 +162,8 @@ impl Canvas {
             let (width, height) = (ends[1].0 - ends[0].0, ends[1].1 - ends[0].1);
             let _ = write!(path, "M{} {}h{width}v{height}h{}z", ends[0].0, ends[0].1, -width);
         }
-        html! { path class=(ink.class()) color=(ink.fallback()) fill="currentColor" d=(path) {} }.render_to(&mut self.shapes);
+        html! { path class=(ink.class()) color=(ink.fallback()) fill="currentColor" d=(path) {} }
+            .render_to(&mut self.shapes);
     }
 
     /// Adds a text whose middle is at `y`; `class` may be empty.

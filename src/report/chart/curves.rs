@@ -43,6 +43,8 @@ pub struct Overlay {
     pub laws: Vec<(Ident, String, Vec<(f64, f64)>)>,
     /// Crossings.
     pub crossings: Vec<CrossingMark>,
+    /// Places of points that are hatched, since they are not ranked.
+    pub hatched: Vec<(f64, f64)>,
 }
 
 /// Where two lines cross.
@@ -92,6 +94,9 @@ pub fn scaling(
         curves.iter().map(|c| c.label.as_str()),
     );
     let mut canvas = plane.canvas(across, up);
+    for &place in &overlay.hatched {
+        plane.hatch(&mut canvas, place);
+    }
     laws(&mut canvas, &plane, &overlay.laws);
     lines(&mut canvas, &plane, curves, |_| false);
     for mark in &overlay.crossings {
@@ -210,7 +215,7 @@ mod tests {
             Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
         let mark = CrossingMark { at: (2.0, 4.0), interval: Some((1.5, 2.5)), tip: "they cross".into() };
         let law = (ident("tokio"), "a law".into(), vec![(1.0, 2.0), (2.0, 3.5), (3.0, 5.0)]);
-        let overlay = Overlay { laws: vec![law], crossings: vec![mark] };
+        let overlay = Overlay { laws: vec![law], crossings: vec![mark], hatched: vec![(2.0, 4.0)] };
         let curves = [curve(&[2.0, 4.0, 8.0])];
         let svg = scaling(&caption, &curves, &overlay, ("x", "y"), digits).expect("drawn").into_string();
         for part in ["data-tip=\"they cross\"", "data-tip=\"a law\"", "Universal Scalability Law", "stroke-dasharray"] {

@@ -130,6 +130,13 @@ impl Plane {
         (self.across.takes(x) && self.up.takes(y)).then(|| (place(&self.across, x, self.x), place(&self.up, y, self.y)))
     }
 
+    /// Hatches the ground of a point: it is not ranked.
+    pub fn hatch(&self, canvas: &mut Canvas, place: (f64, f64)) {
+        if let Some((x, y)) = self.at(place) {
+            canvas.hatch((x - 9.0, y - 9.0), (x + 9.0, y + 9.0));
+        }
+    }
+
     /// Writes names at the right, level with the ends of their lines as far as they do not collide.
     pub fn ends(&self, canvas: &mut Canvas, ends: &[(Ident, &str, (f64, f64))]) {
         let wanted: Vec<f64> = ends.iter().map(|end| end.2.1).collect();

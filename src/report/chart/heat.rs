@@ -6,7 +6,7 @@ use maud::Markup;
 use super::{
     Caption,
     axis::Axis,
-    canvas::{Anchor, Canvas, FONT, Ink, place},
+    canvas::{Anchor, Canvas, Corners, FONT, Ink, place},
     frame::Rows,
     style::{HEAT, Ident},
 };
@@ -105,9 +105,6 @@ fn inner(frame: &Rows, index: usize) -> (f64, f64) {
     (frame.y(index) + STRIP / 2.0 - 7.0, frame.y(index) - STRIP / 2.0 + 7.0)
 }
 
-/// Opposite corners of a rectangle.
-type Corners = ((f64, f64), (f64, f64));
-
 /// The tiles of all strips by shade, as corners. Neighbours touch, so that no gap is taken for a value.
 fn shaded(rows: &[HeatRow], frame: &Rows, across: &Axis, up: &Axis) -> [Vec<Corners>; HEAT.len()] {
     let mut shades: [Vec<Corners>; HEAT.len()] = Default::default();
@@ -145,13 +142,7 @@ mod tests {
 
     fn draw(tiles: Vec<Tile>) -> Option<String> {
         let caption = Caption { id: "c".into(), title: "t".into(), head: "h".into(), finding: "f".into() };
-        let row = HeatRow {
-            ident: ident("tokio"),
-            label: "tokio".into(),
-            words: "flat".into(),
-            hatched: false,
-            tiles,
-        };
+        let row = HeatRow { ident: ident("tokio"), label: "tokio".into(), words: "flat".into(), hatched: false, tiles };
         heat(&caption, &[row]).map(Markup::into_string)
     }
 
@@ -159,7 +150,8 @@ mod tests {
     fn neighbours_of_one_shade_are_joined() {
         let tile = |start: f64, latency, share| Tile { time: (start, start + 1.0), latency, share };
         let (low, high) = ((1e6, 2e6), (2e6, 4e6));
-        let tiles = [tile(0.0, low, 0.6), tile(1.0, low, 0.7), tile(2.0, low, 0.1), tile(4.0, low, 0.1), tile(2.0, high, 0.1)];
+        let tiles =
+            [tile(0.0, low, 0.6), tile(1.0, low, 0.7), tile(2.0, low, 0.1), tile(4.0, low, 0.1), tile(2.0, high, 0.1)];
         let found: Vec<_> = joined(&tiles).into_iter().map(|(level, t)| (level, t.time, t.latency)).collect();
         let expected = [(4, (0.0, 2.0), low), (2, (2.0, 3.0), low), (2, (4.0, 5.0), low), (2, (2.0, 3.0), high)];
         assert_eq!(found, expected);

@@ -71,8 +71,7 @@ fn across(rates: impl Iterator<Item = f64>) -> Option<Axis> {
 
 fn line(canvas: &mut Canvas, plane: &Plane, ident: Ident, points: &[LoadPoint]) {
     for point in points.iter().filter(|p| p.hatched) {
-        let Some((x, y)) = plane.at((point.offered, point.latency)) else { continue };
-        canvas.hatch((x - 9.0, y - 9.0), (x + 9.0, y + 9.0));
+        plane.hatch(canvas, (point.offered, point.latency));
     }
     canvas.layer(Ink::Executor(ident), |pen| {
         for piece in pieces(plane, points.iter().map(|p| (p.offered, p.latency))) {

@@ -60,8 +60,13 @@ pub const STEPS: [(&str, &str); 6] = [
 ];
 
 /// Light and dark colours of a map, from few to many: one hue, growing away from the ground.
-pub const HEAT: [(&str, &str); 5] =
-    [("#d6e4f0", "#17293d"), ("#a6c5de", "#1f4468"), ("#6a9fc8", "#2f6b9f"), ("#2f74ab", "#5ba3dc"), ("#0b3f6e", "#c9e4fb")];
+pub const HEAT: [(&str, &str); 5] = [
+    ("#d6e4f0", "#17293d"),
+    ("#a6c5de", "#1f4468"),
+    ("#6a9fc8", "#2f6b9f"),
+    ("#2f74ab", "#5ba3dc"),
+    ("#0b3f6e", "#c9e4fb"),
+];
 
 /// An executor's place, which is its colour and marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -100,7 +100,12 @@ fn spread(group: &Group, of: fn(&CellResult) -> &Histo) -> Option<(f64, &CellRes
 fn finding(group: &Group, of: fn(&CellResult) -> &Histo) -> String {
     match spread(group, of) {
         Some((_, cell, low, high)) => {
-            format!("the widest spread is that of {}, with p10 at {} and p90 at {}", cell.label, ns(low as f64), ns(high as f64))
+            format!(
+                "the widest spread is that of {}, with p10 at {} and p90 at {}",
+                cell.label,
+                ns(low as f64),
+                ns(high as f64)
+            )
         }
         None => "too few samples of a ranked executor for p10 and p90".into(),
     }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{
     latency::limits,
-    part::{Page, Value, limit, not_ranked, pair, table, verdict},
+    part::{Page, Value, limit, not_ranked_at, pair, table, verdict},
 };
 use crate::{
     analysis::{CellResult, Group, ScenarioResult},
@@ -146,10 +146,6 @@ fn part(page: &Page<'_>, (index, number): (usize, usize), scenario: &ScenarioRes
     html! { (pair(&caption, &charts, &table)) details.unranked { summary { "Which cells are not ranked" } (notes) } }
 }
 
-fn not_ranked_at(group: &Group) -> Markup {
-    html! { @if group.cells.iter().any(is_unranked) { p { strong { (params(&group.params)) } } (not_ranked(group)) } }
-}
-
 /// p50 and p99 beside each other, on the same axis.
 fn charts(page: &Page<'_>, scenario: &ScenarioResult, facet: &Facet<'_>, caption: &Caption) -> Vec<Markup> {
     let quantiles = [("p50", 0.5), ("p99", 0.99)];
@@ -179,8 +175,11 @@ fn points(facet: &Facet<'_>, like: &CellResult, (name, q): (&str, f64)) -> Vec<L
     let point = |(offered, group): &(f64, &Group)| {
         let cell = find(group, like)?;
         let latency = cell.latency.quantile(q).map(|value| value as f64);
-        let state =
-            if is_unranked(cell) { format!(", {}", validity_mark(cell.judgement.validity).words) } else { String::new() };
+        let state = if is_unranked(cell) {
+            format!(", {}", validity_mark(cell.judgement.validity).words)
+        } else {
+            String::new()
+        };
         Some(LoadPoint {
             offered: *offered,
             latency: latency.unwrap_or(f64::NAN),
@@ -200,7 +199,16 @@ fn points(facet: &Facet<'_>, like: &CellResult, (name, q): (&str, f64)) -> Vec<L
 
 fn rate_table(facet: &Facet<'_>) -> Markup {
     let heads = [
-        "executor", "offered/s", "achieved/s", "dropped", "delayed", "censored", "p50", "p99", "pacer p99", "limited by",
+        "executor",
+        "offered/s",
+        "achieved/s",
+        "dropped",
+        "delayed",
+        "censored",
+        "p50",
+        "p99",
+        "pacer p99",
+        "limited by",
         "verdict",
     ];
     let mut rows = Vec::new();

@@ -335,7 +335,9 @@ mod tests {
             assert!(section(number).contains("stroke-dasharray=\"20 14\""), "section {number} breaks the line");
             assert!(section(number).contains("tokio DISTURBED"), "section {number} says so in words");
         }
-        assert!(section(10).contains("DISTURBED: evidence about tokio</td>") && section(10).contains(">target CPU</td>"));
+        assert!(
+            section(10).contains("DISTURBED: evidence about tokio</td>") && section(10).contains(">target CPU</td>")
+        );
         assert!(page.contains("hatched: not valid, not ranked"), "the legend says what it means");
     }
 
@@ -347,9 +349,6 @@ mod tests {
         assert!(page.contains("The baseline is not valid") || page.contains("the baseline is not valid"));
         assert!(!page.contains("</b> faster") && !page.contains("</b> slower"));
     }
-
-    #[test]
-    fn zz_dump() { std::fs::write("/tmp/page.html", page()).unwrap(); }
 
     #[test]
     fn a_run_without_figures_is_a_page() {

@@ -9,7 +9,7 @@ use crate::{
         format::NOTHING,
         sentence,
         validity::{self, HATCHED, limit_words, validity_words},
-        view::{Mark, Tone, group_title, ratio_mark, status_mark, status_words},
+        view::{Mark, Tone, group_name, group_title, ratio_mark, status_mark, status_words},
     },
     store::Header,
 };
@@ -83,6 +83,15 @@ pub fn not_ranked(group: &Group) -> Markup {
     html! {
         @if let Some(words) = validity::unranked(group) {
             p.unranked { (HATCHED) " not ranked: " (words) }
+        }
+    }
+}
+
+/// As [`not_ranked`], where a figure is of several groups.
+pub fn not_ranked_at(group: &Group) -> Markup {
+    html! {
+        @if let Some(words) = validity::unranked(group) {
+            p.unranked { (HATCHED) " not ranked at " (group_name(group)) ": " (words) }
         }
     }
 }
