@@ -145,7 +145,7 @@ mod tests {
         assert_eq!((crossing.from, crossing.to, crossing.rounds), (16.0, 64.0, 7));
         let (low, high) = crossing.interval.expect("seven rounds");
         let estimate = crossing.estimate.expect("seven rounds");
-        assert!(16.0 <= low && low < 32.0 && 32.0 < high && high <= 64.0, "{crossing:?}");
+        assert!((16.0..32.0).contains(&low) && (32.0..=64.0).contains(&high), "{crossing:?}");
         assert!(low <= estimate && estimate <= high && (24.0..43.0).contains(&estimate), "{crossing:?}");
         assert_eq!(pair.ahead, None);
     }
@@ -198,10 +198,10 @@ mod tests {
     /// A round that crosses nowhere between the ends puts its crossing at one of them, not nowhere.
     #[test]
     fn a_round_without_a_change_of_sign_counts_at_an_end() {
-        assert_eq!(length_ahead((0.0, 1.0), (2.0, 3.0)), 2.0);
-        assert_eq!(length_ahead((0.0, -1.0), (2.0, -3.0)), 0.0);
-        assert_eq!(length_ahead((0.0, 1.0), (2.0, -3.0)), 0.5);
-        assert_eq!(length_ahead((0.0, 0.0), (2.0, 0.0)), 1.0);
+        for (start, end, expected) in [(1.0, 3.0, 2.0), (-1.0, -3.0, 0.0), (1.0, -3.0, 0.5), (0.0, 0.0, 1.0)] {
+            let found: f64 = length_ahead((0.0, start), (2.0, end));
+            assert!((found - expected).abs() < 1e-12, "{start} to {end}: {found}");
+        }
     }
 
     /// The exact level of the median's interval is 98.4 % at seven rounds.

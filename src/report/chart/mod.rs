@@ -20,7 +20,7 @@ pub use self::{
     axis::Base,
     bars::{BarRow, Panel, Segment, panels, stacked},
     claims::{ClaimRow, claims},
-    curves::{CrossingMark, Curve, Overlay, Point, nines, scaling},
+    curves::{CrossingMark, Curve, LawLine, Overlay, Point, nines, scaling},
     distribution::{Steps, shares},
     dots::{RoundRow, rounds},
     heat::{HeatRow, SHARES as HEAT_SHARES, Tile, heat},
