@@ -181,6 +181,10 @@ pub struct Judgement {
     pub evidence: Vec<String>,
     /// What held it back; none where nothing stands out.
     pub limit: Option<LimitingFactor>,
+    /// What speaks for that, with the figures.
+    pub limit_evidence: Option<String>,
+    /// Why its quantiles are withheld, where operations are too short for the clock; then there are no latencies.
+    pub withheld: Option<String>,
 }
 
 /// How a cell behaved from slice to slice of its window.

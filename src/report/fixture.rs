@@ -49,6 +49,7 @@ pub fn header_of(analysis: &Analysis) -> Header {
         cells: analysis.scenarios.iter().flat_map(stored_cells).collect(),
         warnings: vec!["turbo is on: frequencies vary (regatta doctor)".into()],
         calibration: std::collections::BTreeMap::new(),
+        clock_ns: 25.0,
     }
 }
 
@@ -92,6 +93,9 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         task: "request".into(),
         tasks: None,
         workers: 1,
+        working_cpus: 1,
+        clients: 0,
+        think_ns: 0,
         executor_cpus: vec![0],
         target_cpus: vec![1],
         least_task_ns: 2_000_000,
@@ -464,7 +468,7 @@ fn judged(index: usize, large: bool, rate: f64, achieved: f64) -> Judgement {
         }
     };
     let rounds = (1..=ROUNDS).map(|round| (round, validity)).collect();
-    Judgement { validity, rounds, evidence: vec![evidence], limit: Some(limit) }
+    Judgement { validity, rounds, evidence: vec![evidence], limit: Some(limit), ..Judgement::default() }
 }
 
 impl Seed<'_> {

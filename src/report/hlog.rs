@@ -40,8 +40,8 @@ pub fn hlog(run: &Run) -> String {
 
 /// The trials that count, one of each round, with what they measured, in the order of execution.
 fn measured(run: &Run) -> impl Iterator<Item = (&TrialRecord, &Measurements)> {
-    let cells: BTreeSet<&str> = run.trials.iter().map(|trial| trial.cell.as_str()).collect();
-    let mut trials: Vec<&TrialRecord> = cells.into_iter().flat_map(|cell| run.rounds_of(cell).into_values()).collect();
+    let (rounds, cells) = (run.rounds(), run.trials.iter().map(|trial| trial.cell.as_str()).collect::<BTreeSet<_>>());
+    let mut trials: Vec<&TrialRecord> = cells.into_iter().flat_map(|cell| rounds.of(cell)).map(|(_, t)| t).collect();
     trials.sort_by_key(|trial| trial.started_ms);
     trials.into_iter().filter_map(|trial| match &trial.outcome {
         Outcome::Measured(measured) => Some((trial, measured.as_ref())),

@@ -80,9 +80,10 @@ pub fn validity_words(cell: &CellResult) -> String {
 /// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s; limited by executor CPU`.
 pub fn unranked_words(cell: &CellResult) -> String {
     let words = validity_words(cell);
-    match cell.judgement.limit {
-        Some(limit) => format!("{words}; limited by {}", limit_words(limit)),
-        None => words,
+    match (cell.judgement.limit, &cell.judgement.limit_evidence) {
+        (Some(limit), Some(evidence)) => format!("{words}; limited by {}: {evidence}", limit_words(limit)),
+        (Some(limit), None) => format!("{words}; limited by {}", limit_words(limit)),
+        (None, _) => words,
     }
 }
 

@@ -74,9 +74,9 @@ impl Resolution {
 
     /// Lower and upper end: down to the next bucket, or as far as buckets usually reach.
     fn bucket(&self, end: u64) -> (f64, f64) {
-        let usual = end as f64 / self.ratio;
-        let below = self.ends.range(..end).next_back().map_or(usual, |below| *below as f64);
-        (below.max(usual * 0.999), end as f64)
+        let below = self.ends.range(..end).next_back().map(|below| *below as f64);
+        let near = below.filter(|below| end as f64 / below <= self.ratio * 1.25);
+        (near.unwrap_or(end as f64 / self.ratio), end as f64)
     }
 }
 
@@ -170,8 +170,7 @@ mod tests {
         cell.slices = vec![slice(&[(1000, 1), (2000, 1), (4000, 1)]), slice(&[(64_000, 1)])];
         let resolution = Resolution::of(std::iter::once(&cell));
         assert_eq!(resolution.bucket(4000), (2000.0, 4000.0));
-        let (low, high) = resolution.bucket(64_000);
-        assert!((low - 31_968.0).abs() < 1.0 && (high - 64_000.0).abs() < 1e-9, "{low}");
+        assert_eq!(resolution.bucket(64_000), (32_000.0, 64_000.0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, not_ranked, table};
+use super::part::{Page, Value, caption, figure, not_ranked, table, withheld};
 use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     measure::Histo,
@@ -70,7 +70,7 @@ fn group_figure(page: &Page<'_>, place: (usize, usize), scenario: &ScenarioResul
     let curves: Vec<Curve> = group.cells.iter().filter(|c| c.latency.count() > 0).map(curve).collect();
     let hatched = |curve: &Curve| group.cells.iter().any(|c| c.label == curve.label && is_unranked(c));
     let chart = chart::nines(&caption, &curves, &limits(page, scenario, group, None), hatched)?;
-    Some(html! { div { (figure(&caption, &chart, &quantile_table(group))) (not_ranked(group)) } })
+    Some(html! { div { (figure(&caption, &chart, &quantile_table(group))) (not_ranked(group)) (withheld(group)) } })
 }
 
 /// The limits of latencies of the task that arrives: of one quantile, or of any.

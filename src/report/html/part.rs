@@ -87,6 +87,15 @@ pub fn not_ranked(group: &Group) -> Markup {
     }
 }
 
+/// Of which cells quantiles are withheld, and why.
+pub fn withheld(group: &Group) -> Markup {
+    html! {
+        @for cell in &group.cells {
+            @if let Some(why) = &cell.judgement.withheld { p.unranked { "– " (cell.label) ": " (why) } }
+        }
+    }
+}
+
 /// As [`not_ranked`], where a figure is of several groups.
 pub fn not_ranked_at(group: &Group) -> Markup {
     html! {
