@@ -6,12 +6,14 @@ use super::Estimate;
 use crate::{
     draw,
     limits::Limits,
+    load::{Arrival, Overflow},
     runtime::{self, ExecutorInfo, Setup, Style},
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::{Cost, Times},
     store::{Absent, StoredCell},
+    target::TargetSpec,
     trial::{TrialPlan, wire},
-    units,
+    units::{self, Rate},
 };
 
 /// What planning needs to know of this host.
@@ -36,6 +38,10 @@ pub struct Cell {
     pub trial: TrialPlan,
     /// How long one takes.
     pub estimate: Estimate,
+    /// Memory that its slots take at least, in bytes.
+    pub memory: u64,
+    /// Whether its tasks open and close connections to a server on another host.
+    pub remote_connections: bool,
 }
 
 /// Open files that a process has besides its sockets.
@@ -117,7 +123,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         rounds: variant.run.rounds,
         absent: refused.map(Absent::Refused),
     };
-    Cell { stored, trial, estimate }
+    let (memory, remote_connections) = (slots.saturating_mul(SLOT_BYTES), remote_connections(variant).0);
+    Cell { stored, trial, estimate, memory, remote_connections }
 }
 
 /// `scenario::executor::k=v,k=v`, without the last part where nothing is swept.
@@ -145,7 +152,7 @@ fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
 }
 
 fn slots(executor: &ExecutorInfo, load: &LoadKind, pool_size: usize) -> u64 {
-    let concurrency = concurrency(load);
+    let concurrency = load.concurrency();
     match executor.style {
         Style::Serial => 1,
         Style::Pool => concurrency.min(pool_size as u64),
@@ -162,10 +169,10 @@ fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
     }
 }
 
-/// The cost of a task with that of its own thread, where every task of a batch starts one.
+/// The cost of a task with that of its own thread, where every task starts one.
 fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     match (executor.style, load) {
-        (Style::ThreadPerTask, LoadKind::Batch { .. }) => Cost {
+        (Style::ThreadPerTask, LoadKind::Batch { .. } | LoadKind::Open { .. }) => Cost {
             mean: cost.mean.saturating_add(NOMINAL_THREAD),
             cpu: cost.cpu.saturating_add(NOMINAL_THREAD),
             ..cost
@@ -174,18 +181,11 @@ fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     }
 }
 
-fn concurrency(load: &LoadKind) -> u64 {
-    match *load {
-        LoadKind::Batch { tasks, .. } => tasks,
-        LoadKind::Closed { concurrency, .. } => concurrency,
-    }
-}
-
 /// Clients of a closed load.
 fn clients(load: &LoadKind) -> u64 {
     match *load {
         LoadKind::Closed { concurrency, .. } => concurrency,
-        LoadKind::Batch { .. } => 0,
+        LoadKind::Batch { .. } | LoadKind::Open { .. } => 0,
     }
 }
 
@@ -193,7 +193,7 @@ fn clients(load: &LoadKind) -> u64 {
 fn think_ns(load: &LoadKind) -> u64 {
     match *load {
         LoadKind::Closed { think, .. } => u64::try_from(think.as_nanos()).unwrap_or(u64::MAX),
-        LoadKind::Batch { .. } => 0,
+        LoadKind::Batch { .. } | LoadKind::Open { .. } => 0,
     }
 }
 
@@ -201,6 +201,7 @@ fn think_ns(load: &LoadKind) -> u64 {
 fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
     match *load {
         LoadKind::Batch { tasks, .. } => ("batch", format!("batch of {tasks}"), Some(tasks)),
+        LoadKind::Open { .. } => ("open", open_words(load), None),
         LoadKind::Closed { concurrency, think, tasks } => {
             let clients = if concurrency == 1 { "1 client".into() } else { format!("{concurrency} clients") };
             let pause = if think == Duration::ZERO {
@@ -212,6 +213,24 @@ fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
             ("closed", format!("closed, {clients}{pause}{end}"), tasks)
         }
     }
+}
+
+/// Such as `open, 2k/s poisson, at most 1024 in flight`.
+fn open_words(load: &LoadKind) -> String {
+    let LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, .. } = load else { return String::new() };
+    let rates = match stages.as_slice() {
+        [] => Rate(*rate).to_string(),
+        [only] if only.from.total_cmp(&only.to).is_eq() => Rate(only.to).to_string(),
+        stages => {
+            let ends = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
+            let (least, most) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
+            let count = if stages.len() == 1 { "1 stage".to_owned() } else { format!("{} stages", stages.len()) };
+            format!("{count} of {} to {}", Rate(least), Rate(most))
+        }
+    };
+    let arrival = if *arrival == Arrival::Poisson { " poisson" } else { "" };
+    let full = if *overflow == Overflow::Delay { ", others wait" } else { "" };
+    format!("open, {rates}{arrival}, at most {max_in_flight} in flight{full}")
 }
 
 /// Executions of each step per task, by step number.
@@ -250,14 +269,50 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");
     let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
     let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
+    let lower = match variant.load.kind {
+        LoadKind::Open { .. } => "lower `max_in_flight`",
+        LoadKind::Batch { .. } | LoadKind::Closed { .. } => "lower the concurrency",
+    };
     let (lower_threads, lower_slots) = match executor.style {
         Style::Pool => ("lower `size` under [executors.thread-pool]", "lower `size` under [executors.thread-pool]"),
-        Style::Workers => ("lower `workers` under [executors]", "lower the concurrency"),
-        Style::Serial | Style::OneWorker | Style::ThreadPerTask => ("lower the concurrency", "lower the concurrency"),
+        Style::Workers => ("lower `workers` under [executors]", lower),
+        Style::Serial | Style::OneWorker | Style::ThreadPerTask => (lower, lower),
     };
     let threads = limits.refuse_threads(threads, lower_threads);
     let files = || limits.refuse_files(files, lower_slots);
-    threads.or_else(files).or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
+    let ports = || {
+        let wanted = remote_connections(variant).1?;
+        limits.refuse_ports(wanted, "keep connections (`connection = \"keep\"`), or lower the number of tasks")
+    };
+    threads
+        .or_else(files)
+        .or_else(ports)
+        .or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
+}
+
+/// Whether a trial opens and closes connections to servers on other hosts, and how many; no number where the load
+/// ends by time.
+fn remote_connections(variant: &Variant) -> (bool, Option<u64>) {
+    let remote = |name: &str| {
+        let spec = variant.targets.iter().find(|target| target.name == name).map(|target| &target.spec);
+        matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
+    };
+    let reached = reach(&variant.tasks, &variant.load.task.text);
+    let opens = |at: &&Reach| {
+        let step = &variant.tasks[at.task].steps[at.step].spec;
+        step.connects_per_call() && step.targets().iter().any(|target| remote(&target.name.text))
+    };
+    let per_task: f64 = reached.iter().filter(opens).map(|at| at.times).sum();
+    let tasks = match variant.load.kind {
+        LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
+        LoadKind::Closed { tasks, .. } => tasks,
+        // A port is kept for a minute. Stages have no one rate.
+        LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
+            Some((rate * variant.run.duration.as_secs_f64().min(60.0)) as u64)
+        }
+        LoadKind::Open { .. } => None,
+    };
+    (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
 }
 
 /// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.
@@ -303,11 +358,32 @@ mod tests {
 
     #[test]
     fn the_remedy_names_the_key_of_the_executor() {
-        let threads = vec![Limit { left: 0, name: "few", remedy: "raise it" }];
-        let refused = refusals(Limits { threads, ..Limits::default() });
+        let limit = |left| Limit { left, name: "few", remedy: "raise it" };
+        let refused = refusals(Limits { threads: vec![limit(0)], ..Limits::default() });
         assert!(refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"), "{refused:?}");
-        let refused = refusals(Limits { memory: Some(100 * SLOT_BYTES), ..Limits::default() });
+        let refused = refusals(Limits { memory: vec![limit(100 * SLOT_BYTES)], ..Limits::default() });
         let (executor, reason) = &refused[1];
         assert!(executor == "tokio" && reason.contains("memory") && reason.contains("lower the conc"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_connection_per_call_to_another_host_needs_a_port() {
+        let refused = |url: &str, connection: &str, left: u64| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{ url = '{url}' }}\n[tasks.get]\nsteps = [{{ http = \
+                 {{ target = 'api', path = '/', connection = '{connection}' }} }}]\n[load.b]\ntask = 'get'\n\
+                 batch = {{ tasks = 10, repeat = 3 }}\n[executors]\nuse = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let ports = vec![Limit { left, name: "range", remedy: "raise it" }];
+            let limits = Limits { ports, ..Limits::default() };
+            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+            let all: Vec<Cell> = cells(&scenario, &machine).collect();
+            (all[0].stored.absent.is_some(), all[0].remote_connections)
+        };
+        assert_eq!(refused("http://db.example:80", "per-call", 29), (true, true));
+        assert_eq!(refused("http://db.example:80", "per-call", 30), (false, true));
+        assert_eq!(refused("http://db.example:80", "keep", 29), (false, false));
+        assert_eq!(refused("http://127.0.0.1:80", "per-call", 29), (false, false));
     }
 }

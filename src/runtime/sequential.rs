@@ -37,6 +37,14 @@ impl Runtime for Sequential {
         Ok(ready(blocking::block_on(future)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        blocking::block_on(future);
+        Ok(())
+    }
+
     fn slots(&self, _concurrency: u64) -> u64 {
         1
     }
@@ -46,6 +54,7 @@ impl Runtime for Sequential {
             ("threads for tasks".into(), "1".into()),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
+            ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),
         ])
     }
 }

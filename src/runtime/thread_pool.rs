@@ -26,7 +26,6 @@ pub struct ThreadPool {
     queue: Arc<Queue>,
     workers: Arc<Mutex<Vec<JoinHandle<()>>>>,
     size: usize,
-    stack_size: usize,
 }
 
 /// A job in the pool: not begun, running, or done.
@@ -154,7 +153,7 @@ impl Runtime for ThreadPool {
                 builder.spawn(move || work(&queue))
             })
             .collect();
-        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)), size: setup.pool_size, stack_size })
+        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)), size: setup.pool_size })
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -171,6 +170,14 @@ impl Runtime for ThreadPool {
         Ok(PoolJoin(job))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.queue.push_job(Arc::new(PoolJob { state: Mutex::new(JobState::Waiting(future)) }));
+        Ok(())
+    }
+
     fn slots(&self, concurrency: u64) -> u64 {
         concurrency.min(self.size as u64)
     }
@@ -180,11 +187,12 @@ impl Runtime for ThreadPool {
     }
 
     fn facts(&self) -> Facts {
+        let started = self.workers.lock().unwrap_or_else(PoisonError::into_inner).len();
         Facts::from([
-            ("threads for tasks".into(), format!("{} in a pool", self.size)),
-            ("stack per thread".into(), crate::units::format_size(self.stack_size as u64)),
+            ("threads for tasks".into(), format!("{started} in a pool")),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
+            ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),
         ])
     }
 

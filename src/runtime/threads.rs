@@ -70,13 +70,21 @@ impl Runtime for Threads {
         Ok(Joining(Some(thread)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // The system frees what belongs to a detached thread when it ends.
+        self.spawn(future).map(drop)
+    }
+
     fn facts(&self) -> Facts {
         Facts::from([
             ("threads for tasks".into(), "one per task".into()),
             ("threads started".into(), self.started.load(Ordering::Relaxed).to_string()),
-            ("stack per thread".into(), crate::units::format_size(self.stack_size as u64)),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
+            ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),
         ])
     }
 }

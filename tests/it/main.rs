@@ -8,15 +8,18 @@
 
 mod bench_dir;
 mod broken;
+mod doctor;
 mod documents;
 mod exit_codes;
 mod hlog;
 mod interruptions;
 mod limits;
 mod lossy;
+mod open;
 mod own_server;
 mod own_targets;
 mod race;
 mod replay;
 mod schema;
 mod tidy;
+mod validity;
