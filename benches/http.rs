@@ -8,7 +8,8 @@
 //! `cargo bench --bench http` shows times per request. `REGATTA_PAIRS=24 cargo bench --bench http` measures adjacent
 //! pairs of about a second per arm, in random order inside the pair, each arm in a fresh process, and prints ratios
 //! with exact intervals (Hodges and Lehmann). `REGATTA_DELAY=1ms` lets the server wait before each answer, in both
-//! arms alike, should it be the limit otherwise: the comparison needs a target that is busy for at most 70 %.
+//! arms alike, should it be the limit otherwise: the comparison needs a target that is busy for at most 70 %. With
+//! `REGATTA_SILENT=1` the other arm is Regatta itself without recording, counters and watcher.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, reason = "benchmarks print")]
@@ -17,6 +18,8 @@
 mod hand_written;
 #[path = "support/pairs.rs"]
 mod pairs;
+#[path = "support/silent.rs"]
+mod silent;
 mod support;
 
 use std::time::Duration;
@@ -47,11 +50,13 @@ closed = { concurrency = 16 }
 "#;
 
 fn main() {
-    if was_child(hand_written::run) {
+    if was_child(|arm, plan| if arm == Arm::Silent { silent::run(plan) } else { hand_written::run(plan) }) {
         return;
     }
     if let Some(count) = std::env::var("REGATTA_PAIRS").ok().and_then(|count| count.parse().ok()) {
-        let rest = pairs::race(&EXECUTORS, count, |executor, arm| Job { arm, plan: trial_of(&scenario(), executor) });
+        let other = if std::env::var_os("REGATTA_SILENT").is_some() { Arm::Silent } else { Arm::Bare };
+        let rest =
+            pairs::race(&EXECUTORS, other, count, |executor, arm| Job { arm, plan: trial_of(&scenario(), executor) });
         println!("{rest}");
         return;
     }

@@ -27,6 +27,8 @@ pub enum Arm {
     Regatta,
     /// The same work without it.
     Bare,
+    /// Regatta without recording, counters and watcher.
+    Silent,
 }
 
 /// What a child process is told.
@@ -105,9 +107,9 @@ impl Job {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{}, {:?}: {text}", self.plan.cell, self.arm))
     }
 
-    fn run(&self, bare: impl Fn(&TrialPlan) -> Sample) -> Sample {
+    fn run(&self, other: impl Fn(Arm, &TrialPlan) -> Sample) -> Sample {
         match self.arm {
-            Arm::Bare => bare(&self.plan),
+            Arm::Bare | Arm::Silent => other(self.arm, &self.plan),
             Arm::Regatta => regatta(child::run(&self.plan)),
         }
     }
@@ -126,15 +128,15 @@ pub fn regatta(answer: Answer) -> Sample {
     }
 }
 
-/// Does a child's work, if this process is a child; `bare` is the arm without Regatta.
-pub fn was_child(bare: impl Fn(&TrialPlan) -> Sample) -> bool {
+/// Does a child's work, if this process is a child; `other` does that of the arms that are not a whole trial.
+pub fn was_child(other: impl Fn(Arm, &TrialPlan) -> Sample) -> bool {
     match std::env::args().nth(1).as_deref() {
         Some("target") => trial::server::serve().unwrap(),
         Some("child") => {
             let mut order = String::new();
             std::io::stdin().lock().read_line(&mut order).unwrap();
             let job: Job = serde_json::from_str(&order).unwrap();
-            println!("{}", serde_json::to_string(&job.run(bare)).unwrap());
+            println!("{}", serde_json::to_string(&job.run(other)).unwrap());
         }
         _ => return false,
     }

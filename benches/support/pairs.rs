@@ -31,25 +31,26 @@ impl Pairs {
     }
 }
 
-/// Runs `count` pairs per executor, round by round, and says what they show.
-pub fn race(executors: &[&str], count: u64, job: impl Fn(&str, Arm) -> Job) -> String {
+/// Runs `count` pairs of Regatta and `other` per executor, round by round, and says what they show.
+pub fn race(executors: &[&str], other: Arm, count: u64, job: impl Fn(&str, Arm) -> Job) -> String {
     let mut all: Vec<Pairs> = executors.iter().map(|_| Pairs::default()).collect();
     for pair in 0..count {
         for (at, executor) in executors.iter().enumerate() {
             let run = |arm| job(executor, arm).in_child();
             // The order inside the pair is drawn, so that whatever drifts favours neither arm.
             let (bare, regatta) = if draw::mix(pair, at as u64).is_multiple_of(2) {
-                let bare = run(Arm::Bare);
+                let bare = run(other);
                 (bare, run(Arm::Regatta))
             } else {
                 let regatta = run(Arm::Regatta);
-                (run(Arm::Bare), regatta)
+                (run(other), regatta)
             };
             all[at].add(&bare, &regatta);
         }
         eprintln!("pair {} of {count}", pair + 1);
     }
-    let mut text = String::from("Regatta against the hand-written loop, ratio [exact 95 % interval]\n");
+    let what = if other == Arm::Silent { "itself without recording" } else { "the hand-written loop" };
+    let mut text = format!("Regatta against {what}, ratio [exact 95 % interval]\n");
     for (executor, pairs) in executors.iter().zip(&all) {
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -63,7 +64,7 @@ pub fn race(executors: &[&str], count: u64, job: impl Fn(&str, Arm) -> Job) -> S
             percent(&pairs.busy[1]),
         );
     }
-    text.push_str("two figures: hand-written, Regatta (medians)");
+    text.push_str("two figures: the other, Regatta (medians)");
     text
 }
 

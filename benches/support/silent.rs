@@ -1,0 +1,70 @@
+//! A trial that records nothing: Regatta's slots, steps and load with a recorder that does nothing, and neither the
+//! counters of process and host nor the watcher. What is left out is what recording costs.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use regatta::{
+    clock,
+    load::{self, Closed, End, Shared, Slot},
+    measure::{Recorders, Silent, times_of},
+    runtime::{self, Runtime, Visitor},
+    scenario::LoadKind,
+    step::{Ledger, Trial},
+    target::{Endpoint, Start},
+    trial::{TrialPlan, server::ProcessLauncher},
+};
+
+use crate::support::{Sample, pin};
+
+/// Runs the plan's closed load in this process.
+pub fn run(plan: &TrialPlan) -> Sample {
+    let scratch = tempfile::tempdir().unwrap();
+    let launcher = ProcessLauncher { program: Path::new(env!("CARGO_BIN_EXE_regatta")), cpus: &plan.target_cpus };
+    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher };
+    let target = plan.targets[0].spec.start(&start).unwrap();
+    pin(&plan.executor_cpus);
+    let quiet = Quiet { plan, endpoint: target.endpoint(), target: target.pid().unwrap() };
+    runtime::dispatch(&plan.executor, quiet).unwrap()
+}
+
+struct Quiet<'a> {
+    plan: &'a TrialPlan,
+    endpoint: Endpoint,
+    target: u32,
+}
+
+impl Visitor for Quiet<'_> {
+    type Output = Sample;
+
+    fn visit<R: Runtime>(self) -> Sample {
+        let plan = self.plan;
+        let LoadKind::Closed { concurrency: clients, tasks, .. } = plan.load.kind else { panic!("a closed load") };
+        let runtime = R::start(&plan.setup).unwrap();
+        let recorders = Recorders::new(1, Vec::new());
+        let trial = Arc::new(Trial {
+            runtime: runtime.clone(),
+            seed: plan.seed,
+            tasks: plan.tasks.clone(),
+            endpoints: HashMap::from([("api".to_owned(), self.endpoint)]),
+            recorders: recorders.clone(),
+            ledger: Ledger::default(),
+        });
+        let shared = Arc::new(Shared::default());
+        let slot = |number| {
+            let steps = trial.sequence(&plan.load.task.text, number).unwrap();
+            Slot::recording_in(Silent, steps, shared.clone(), plan.seed)
+        };
+        let mut slots: Vec<Slot<Silent>> = (0..runtime.slots(clients) as usize).map(slot).collect();
+        load::prepare(&runtime, &mut slots).unwrap();
+        let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
+        let load = Closed { clients, think_ns: 0, end, warmup_ns: plan.warmup.as_nanos() as u64 };
+        let used = || (clock::process_cpu_ns(), times_of(self.target).unwrap().cpu_ns);
+        let outcome = load.run(&runtime, &mut slots, &recorders, used).unwrap();
+        assert_eq!(shared.wrong(), None);
+        drop((slots, trial));
+        runtime.stop();
+        let (before, after) = outcome.edges;
+        let target_busy = Some((after.1 - before.1) as f64 / outcome.window_ns as f64);
+        Sample { window_ns: outcome.window_ns, completed: outcome.completed, cpu_ns: after.0 - before.0, target_busy }
+    }
+}
