@@ -24,6 +24,8 @@ mod template;
 pub(crate) mod testing;
 
 pub use blocking::Blocking;
+#[cfg(test)]
+pub(crate) use exec::Repeated;
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
 pub use site::{BuildError, Ledger, Site, Trial};

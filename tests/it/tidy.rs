@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trial", &["clock", "draw", "load", "measure", "runtime", "scenario", "step", "store", "target", "units"]),
     ("environment", &["clock", "trial", "units"]),
     ("plan", &["draw", "limits", "runtime", "scenario", "step", "store", "trial", "units"]),
+    ("simulation", &["analysis", "clock", "draw", "load", "measure", "plan", "runtime", "step", "store"]),
     ("run", &["clock", "plan", "store", "trial"]),
     (
         "cli",
