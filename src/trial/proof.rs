@@ -192,6 +192,7 @@ mod tests {
             completed: 1,
             total_tasks: 1,
             per_client: None,
+            open: None,
             edges: ((), ()),
         };
         let mut latency = Histo::new();

@@ -86,6 +86,13 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
         self.0.spawn(future)
     }
 
+    fn spawn_detached<T>(&self, future: T) -> io::Result<()>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        self.0.spawn_detached(future)
+    }
+
     fn slots(&self, concurrency: u64) -> u64 {
         self.0.slots(concurrency)
     }
