@@ -248,6 +248,14 @@ impl Runtime for Simulated {
         Ok(Joining { id: World::with(|world| world.add(Some(Box::pin(task)))), finish })
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        World::with(|world| world.add(Some(Box::pin(future))));
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         Facts::from([("threads for tasks".into(), "one, in virtual time".into())])
     }

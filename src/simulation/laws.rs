@@ -67,6 +67,18 @@ fn erlang_c(erlangs: f64, workers: u32) -> f64 {
     queued / (free.iter().sum::<f64>() + queued)
 }
 
+/// The share of Poisson arrivals that find `room` tasks in a system of so many workers and are lost: M/M/c/K, and
+/// Erlang's B where there is room at the workers only, which holds for any distribution of the service.
+pub(super) fn lost_share(erlangs: f64, workers: u64, room: u64) -> f64 {
+    // The odds of n tasks against none.
+    let odds = (1..=room).scan(1.0, |odds, n| {
+        *odds *= erlangs / n.min(workers) as f64;
+        Some(*odds)
+    });
+    let odds: Vec<f64> = odds.collect();
+    odds.last().copied().unwrap_or(1.0) / (1.0 + odds.iter().sum::<f64>())
+}
+
 /// P(wait ≤ time) in M/D/1: (1 − ρ) Σ (−λ(t − ks))ᵏ/k! · e^{λ(t − ks)}, k = 0 … ⌊t/s⌋. The terms alternate, so this is
 /// good for waits of some twenty services.
 fn constant_wait(time: f64, rate: f64, service: f64) -> f64 {
@@ -218,6 +230,14 @@ mod tests {
         are([0.5, 0.9, 0.99].map(|p| stall.latency_quantile(p)), [0.1, 10.1, 91.1]);
         are([stall.latency_quantile(0.999), stall.longest(), stall.mean_latency()], [99.2, 100.1, 5.656]);
         assert!((stall.share() - 1.0 / 9.0).abs() < 1e-12);
+    }
+
+    /// (1 − ρ)ρᴷ/(1 − ρᴷ⁺¹) for one worker, and a table's value of Erlang's B.
+    #[test]
+    fn shares_that_are_lost_are_the_known_ones() {
+        let rho: f64 = 0.7;
+        assert!((lost_share(rho, 1, 5) - (1.0 - rho) * rho.powi(5) / (1.0 - rho.powi(6))).abs() < 1e-12);
+        assert!((lost_share(2.0, 4, 4) - 2.0 / 21.0).abs() < 1e-12);
     }
 
     #[test]

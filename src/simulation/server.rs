@@ -38,6 +38,7 @@ pub(super) struct Server {
     seed: u64,
     /// When each worker has done what it was given.
     free_at: Mutex<Vec<u64>>,
+    taken: AtomicU64,
     served: AtomicU64,
 }
 
@@ -45,12 +46,22 @@ impl Server {
     /// A server that is idle.
     pub(super) fn new(workers: usize, service: Service, freeze: Option<Freeze>, seed: u64) -> Arc<Self> {
         let free_at = Mutex::new(vec![0; workers]);
-        Arc::new(Self { service, freeze, seed, free_at, served: AtomicU64::new(0) })
+        Arc::new(Self { service, freeze, seed, free_at, taken: AtomicU64::new(0), served: AtomicU64::new(0) })
+    }
+
+    /// Calls that it has taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
     }
 
     /// Calls that it has completed, by its own count.
     pub(super) fn served(&self) -> u64 {
         self.served.load(Relaxed)
+    }
+
+    /// When a worker is free, by the calls that have come so far.
+    pub(super) fn free_at_ns(&self) -> u64 {
+        self.free_at.lock().expect("not poisoned").iter().copied().min().expect("a server has workers")
     }
 
     /// The steps of a slot whose task is one call to this server.
@@ -64,6 +75,7 @@ impl Server {
         let mut free_at = self.free_at.lock().expect("not poisoned");
         let first = free_at.iter_mut().min().expect("a server has workers");
         *first = self.done_at(now_ns.max(*first), self.service_ns(key));
+        self.taken.fetch_add(1, Relaxed);
         *first
     }
 

@@ -155,7 +155,7 @@ impl Flight {
     }
 
     /// A task is handed over.
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }
 

@@ -183,8 +183,7 @@ impl Open {
         pace: impl FnOnce(Course) -> (Account, Censored) + Send + 'static,
     ) -> Result<Outcome<S>, LoadError> {
         let shared = slots.first().map(Slot::shared).unwrap_or_default();
-        let Launch { course, door, flight, window } =
-            self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
+        let Launch { course, door, flight, window } = self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
         let executor = {
             let (runtime, door, flight) = (runtime.clone(), door.clone(), flight.clone());
             start("executor", move || intake::attend(&runtime, door, flight))?
