@@ -216,7 +216,7 @@ mod tests {
             Queueing::Constant { rate: 0.7, service: 1.0 },
         ];
         for queue in queues {
-            let steps = 20_000;
+            let steps = 2_000;
             let middle = |k| queue.latency_quantile((f64::from(k) + 0.5) / f64::from(steps));
             let mean = (0..steps).map(middle).sum::<f64>() / f64::from(steps);
             assert!((mean / queue.mean_latency() - 1.0).abs() < 1e-3, "{queue:?}: {mean}");
