@@ -27,7 +27,7 @@ fn drifting(cells: usize, in_order: Order, seed: u64) -> Vec<Vec<(u32, f64)>> {
     let mut values = vec![Vec::new(); cells];
     for (slot, Planned { cell, round }) in in_order(&vec![ROUNDS; cells], seed).into_iter().enumerate() {
         let noise = NOISE * (2.0 * draw::unit(draw::draw(seed, slot as u64, 1)) - 1.0);
-        values[cell].push((round, 1e6 * (1.0 + DRIFT).powi(slot as i32) * (1.0 + noise)));
+        values[cell].push((round, 1e6 * (1.0 + DRIFT).powf(slot as f64) * (1.0 + noise)));
     }
     values
 }
