@@ -195,7 +195,7 @@ fn open_words(load: &LoadKind) -> String {
     let LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, .. } = load else { return String::new() };
     let rates = match stages.as_slice() {
         [] => Rate(*rate).to_string(),
-        [only] if only.from == only.to => Rate(only.to).to_string(),
+        [only] if only.from.total_cmp(&only.to).is_eq() => Rate(only.to).to_string(),
         stages => {
             let ends = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
             let (least, most) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));

@@ -99,8 +99,14 @@ fn proven(
         outcome,
         slots: slots.len() as u64,
         // Slots of an open load need not have come back; their account is outside of them.
-        tasks_run: outcome.open.as_ref().map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
-        timeouts: outcome.open.as_ref().map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
+        tasks_run: outcome
+            .open
+            .as_ref()
+            .map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
+        timeouts: outcome
+            .open
+            .as_ref()
+            .map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
         recorded: recorders.task(),
         tallies,
         reports,

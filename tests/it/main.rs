@@ -13,6 +13,7 @@ mod exit_codes;
 mod interruptions;
 mod limits;
 mod lossy;
+mod open;
 mod own_server;
 mod own_targets;
 mod race;

@@ -75,17 +75,41 @@ impl Berth {
         log.state.store(IDLE, Release);
     }
 
-    /// Runs the task and gives the slot back, in a task of the executor's own.
-    pub(super) async fn serve(mut self: Box<Self>, ticket: Ticket) {
-        self.run(ticket).await;
-        self.go_back();
-    }
-
     /// Gives the slot back. Only then its task is no longer in flight, so that who comes in finds a free slot.
     pub(super) fn go_back(self: Box<Self>) {
         let flight = self.flight.clone();
         flight.put(self);
         flight.leave();
+    }
+}
+
+/// A slot on its way through a task of the executor's own. An executor that drops the task, or lets it panic, drops
+/// this with it, and the trial fails.
+pub(super) struct Boarded(Option<Box<Berth>>, Ticket);
+
+impl Boarded {
+    /// From now on the slot answers for the ticket.
+    pub(super) fn new(berth: Box<Berth>, ticket: Ticket) -> Self {
+        berth.begin(ticket);
+        Self(Some(berth), ticket)
+    }
+
+    /// Runs the task and gives the slot back.
+    pub(super) async fn serve(mut self) {
+        if let Some(berth) = &mut self.0 {
+            berth.run(self.1).await;
+        }
+        if let Some(berth) = self.0.take() {
+            berth.go_back();
+        }
+    }
+}
+
+impl Drop for Boarded {
+    fn drop(&mut self) {
+        if let Some(berth) = &self.0 {
+            berth.slot.shared().fail(self.1.number, "the executor did not run it to its end".to_owned());
+        }
     }
 }
 
@@ -113,7 +137,7 @@ pub struct Censored {
 
 /// What the pacer, the intake, the tasks and the load share.
 pub struct Flight {
-    in_flight: AtomicU64,
+    tasks: AtomicU64,
     stop: AtomicBool,
     free: ConcurrentQueue<Box<Berth>>,
     logs: Vec<Arc<Log>>,
@@ -125,7 +149,7 @@ impl Flight {
     /// All slots free. Completions in `window` are counted.
     pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> Arc<Self> {
         let flight = Arc::new(Self {
-            in_flight: AtomicU64::new(0),
+            tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             free: ConcurrentQueue::bounded(slots.len().max(1)),
             logs: slots.iter().map(|_| Arc::default()).collect(),
@@ -151,17 +175,17 @@ impl Flight {
 
     /// Tasks in flight, those included that wait for the executor.
     pub fn in_flight(&self) -> u64 {
-        self.in_flight.load(Relaxed)
+        self.tasks.load(Relaxed)
     }
 
     /// A task is handed over.
     pub(crate) fn enter(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.tasks.fetch_add(1, Relaxed);
     }
 
     pub(super) fn leave(&self) {
         // Whoever sees the task gone finds its slot free.
-        self.in_flight.fetch_sub(1, Release);
+        self.tasks.fetch_sub(1, Release);
     }
 
     fn measures(&self, ticket: Ticket) -> bool {
@@ -231,8 +255,8 @@ impl Flight {
         self.recorders.censor(due_ns, actual_ns, now_ns);
     }
 
-    /// The slots that are free.
-    pub(super) fn slots(&self) -> Vec<Slot> {
+    /// The slots that are free, when the load has ended.
+    pub fn slots(&self) -> Vec<Slot> {
         std::iter::from_fn(|| self.take()).map(|berth| berth.slot).collect()
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Flight, Ring};
+use super::{
+    Flight, Ring,
+    flight::{Berth, Boarded},
+};
 use crate::{
     load::LoadError,
     runtime::{Native, Queue, Runtime, Ticket},
 };
 
-/// An intake takes at most so many arrivals before it lets others run.
-const AT_ONCE: usize = 64;
+/// An intake takes so many arrivals before it lets others run, even if more are there.
+const AT_ONCE: u64 = 64;
 
 /// Where the pacer hands arrivals over.
 #[derive(Clone)]
@@ -51,7 +54,7 @@ impl Door {
     }
 
     /// Nothing more is handed over.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         match self {
             Self::Ring(ring) => ring.close(),
             Self::Queue(queue) => queue.retire(),
@@ -60,7 +63,7 @@ impl Door {
 }
 
 /// Runs the executor's side until the door is closed and nothing waits behind it.
-pub(super) fn attend<R: Runtime>(runtime: &R, door: Door, flight: Arc<Flight>) -> Result<(), LoadError> {
+pub fn attend<R: Runtime>(runtime: &R, door: Door, flight: Arc<Flight>) -> Result<(), LoadError> {
     let refused = |source| LoadError::Thread { started: 0, wanted: 1, source };
     match door {
         Door::Ring(ring) => runtime.block_on(async {
@@ -81,26 +84,26 @@ pub(super) fn attend<R: Runtime>(runtime: &R, door: Door, flight: Arc<Flight>) -
 
 /// The intake: a task that starts a task for each arrival.
 pub async fn take_in<R: Runtime>(runtime: R, ring: Arc<Ring>, flight: Arc<Flight>) -> Result<(), LoadError> {
+    let mut taken = 0_u64;
     while ring.ready().await {
-        for _ in 0..AT_ONCE {
-            let Some(ticket) = ring.pop() else { break };
-            // A slot is free before its task counts as landed, so that there is one for each ticket.
-            let Some(berth) = flight.take() else { break };
-            berth.begin(ticket);
-            let started = flight.in_flight() as usize;
-            runtime.spawn_detached(berth.serve(ticket)).map_err(|source| LoadError::Thread {
-                started,
-                wanted: started + 1,
-                source,
-            })?;
+        // A slot is free before its task counts as landed, so that there is one for each ticket; were it otherwise,
+        // the account would not add up.
+        let Some(ticket) = ring.pop() else { continue };
+        let Some(berth) = flight.take() else { continue };
+        let task = Boarded::new(berth, ticket);
+        let started = flight.in_flight() as usize;
+        let refused = |source| LoadError::Thread { started, wanted: started + 1, source };
+        runtime.spawn_detached(task.serve()).map_err(refused)?;
+        taken += 1;
+        if taken.is_multiple_of(AT_ONCE) {
+            R::Native::yield_now().await;
         }
-        R::Native::yield_now().await;
     }
     Ok(())
 }
 
 /// A worker of a pool.
-async fn work(mut berth: Box<super::flight::Berth>, queue: Arc<Queue>, flight: Arc<Flight>) {
+async fn work(mut berth: Box<Berth>, queue: Arc<Queue>, flight: Arc<Flight>) {
     while let Some(ticket) = queue.next_ticket() {
         berth.begin(ticket);
         berth.run(ticket).await;

@@ -112,6 +112,9 @@ impl Pacer {
     pub fn give_up(&mut self) -> Option<Ticket> {
         let ticket = self.upcoming?;
         self.schedules(ticket);
+        if ticket.due_ns <= self.full_ns {
+            self.waits(ticket);
+        }
         self.advance(ticket);
         Some(ticket)
     }
