@@ -16,7 +16,7 @@ pub(super) fn claims(claims: &[Claim], groups: &[Group], metric: MetricId) -> Ve
 
 /// One result for the claimed executor, or one for each that is not the one compared with.
 fn in_group(claim: &Claim, group: &Group, metric: MetricId) -> Vec<ClaimResult> {
-    let against = group.cell(&claim.against).filter(|cell| cell.metrics.contains_key(&metric));
+    let against = group.cell(&claim.against).filter(|cell| cell.is_ranked() && cell.metrics.contains_key(&metric));
     let missing = against.is_none().then(|| claim.against.clone());
     let result = |label: &str, cell: Option<&CellResult>| {
         let measured = cell.zip(against).and_then(|(cell, against)| cell.ratio_to(against, metric));

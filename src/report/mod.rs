@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod markdown;
 mod sentence;
+mod sweeps;
 mod text;
 mod view;
 mod width;

@@ -10,10 +10,10 @@ use crate::load::{Closed, End};
 
 const MS: u64 = 1_000_000;
 const SERVICE_NS: u64 = MS;
-const WINDOW_NS: u64 = 1_000 * MS;
+pub(super) const WINDOW_NS: u64 = 1_000 * MS;
 
 /// A loop of constant service, measured for a second of virtual time after it has found its rhythm.
-fn constant_loop(clients: u64, think_ns: u64, workers: usize) -> (Loop, Ran) {
+pub(super) fn constant_loop(clients: u64, think_ns: u64, workers: usize) -> (Loop, Ran) {
     let law =
         Loop { clients: clients as u32, think: think_ns as f64, service: SERVICE_NS as f64, workers: workers as u32 };
     let server = Server::new(workers, Service::Constant(SERVICE_NS), None, 1);

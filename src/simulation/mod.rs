@@ -16,6 +16,7 @@ mod oracle;
 mod order;
 mod rig;
 mod server;
+mod verdict;
 
 use executor::{Simulated, simulate};
 use native::SimulatedNative;

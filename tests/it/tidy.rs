@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("environment", &["clock", "trial", "units"]),
     ("plan", &["draw", "limits", "load", "runtime", "scenario", "step", "store", "trial", "units"]),
     ("simulation", &["analysis", "clock", "draw", "load", "measure", "plan", "runtime", "step", "store"]),
-    ("run", &["clock", "plan", "store", "trial"]),
+    ("run", &["analysis", "clock", "plan", "store", "trial"]),
     (
         "cli",
         &[

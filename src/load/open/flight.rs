@@ -139,6 +139,7 @@ pub struct Censored {
 pub struct Flight {
     tasks: AtomicU64,
     stop: AtomicBool,
+    all_sent: AtomicBool,
     free: ConcurrentQueue<Box<Berth>>,
     logs: Vec<Arc<Log>>,
     recorders: Recorders,
@@ -151,6 +152,7 @@ impl Flight {
         let flight = Arc::new(Self {
             tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            all_sent: AtomicBool::new(false),
             free: ConcurrentQueue::bounded(slots.len().max(1)),
             logs: slots.iter().map(|_| Arc::default()).collect(),
             recorders: recorders.clone(),
@@ -200,6 +202,21 @@ impl Flight {
     /// Whether the pacer was asked to stop.
     pub fn stopped(&self) -> bool {
         self.stop.load(Relaxed)
+    }
+
+    /// Says that everything was handed over, and stays until the load ends: a thread that is gone has used no time,
+    /// as far as the counters at the edges of the window can see.
+    pub(super) fn stay(&self) {
+        const NAP_NS: u64 = 2_000_000;
+        self.all_sent.store(true, Release);
+        while !self.stopped() {
+            clock::sleep_until(clock::now_ns() + NAP_NS);
+        }
+    }
+
+    /// Whether the pacer has handed everything over.
+    pub(super) fn all_sent(&self) -> bool {
+        self.all_sent.load(Acquire)
     }
 
     /// Sums over all slots, those included that have not come back.

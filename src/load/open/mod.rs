@@ -168,6 +168,7 @@ impl Open {
         let from_ns = start_ns.saturating_add(self.warmup_ns);
         let window = (from_ns, from_ns.saturating_add(self.window_ns()));
         recorders.set_window(window.0, window.1);
+        recorders.slice(start_ns, window.0, window.1);
         let pacer = Pacer::new(schedule, start_ns, window, self.max_in_flight, self.overflow);
         let (door, flight) = (Door::of(runtime, self.max_in_flight), Flight::new(slots, recorders, window));
         Launch { course: Course { pacer, door: door.clone(), flight: flight.clone() }, door, flight, window }
@@ -189,7 +190,14 @@ impl Open {
             let (runtime, door, flight) = (runtime.clone(), door.clone(), flight.clone());
             start("executor", move || attend(&runtime, door, flight))?
         };
-        let pacer = start("pacer", move || pace(course))?;
+        let pacer = {
+            let flight = flight.clone();
+            start("pacer", move || {
+                let paced = pace(course);
+                flight.stay();
+                paced
+            })?
+        };
 
         // A trial that must fail, or an executor that has failed, need not be waited for.
         let lost = || shared.stopped() || executor.is_finished();
@@ -197,7 +205,7 @@ impl Open {
         let before = sample();
         sleep_unless(window.1, GLANCE_NS, lost);
         let edges = (before, sample());
-        let landed = || pacer.is_finished() && flight.in_flight() == 0;
+        let landed = || flight.all_sent() && flight.in_flight() == 0;
         sleep_unless(window.1.saturating_add(self.drain_ns), FINAL_GLANCE_NS, || lost() || landed());
 
         flight.stop();
