@@ -81,7 +81,9 @@ impl Counts {
     pub fn saturating_record(&mut self, ns: u64) {
         if let Slots::Few(few) = &self.slots {
             let mut all = vec![0; SLOTS].into_boxed_slice();
-            few.iter().for_each(|&(slot, count)| all[slot as usize] = count);
+            for &(slot, count) in few {
+                all[slot as usize] = count;
+            }
             self.slots = Slots::All(all);
         }
         self.saturating_record_n(ns, 1);

@@ -129,6 +129,17 @@ impl Recorders {
         self.0.window.to_ns.store(to_ns, Relaxed);
     }
 
+    /// From now on completions of the load's task are counted by slices of time: of a window from `from_ns` to `to_ns`,
+    /// at least ten, and of the warm-up that began at `start_ns`.
+    pub fn slice(&self, start_ns: u64, from_ns: u64, to_ns: u64) {
+        self.0.slices.begin(start_ns, from_ns, to_ns);
+    }
+
+    /// The slices of a window that in the end was so long, and of its warm-up.
+    pub fn slices(&self, window_ns: u64) -> Vec<Slice> {
+        self.0.slices.merged(window_ns)
+    }
+
     /// Records a task of the load that was still in flight when the load was given up, as if it had ended there.
     /// One that had not been started (no `actual_ns`) has no service time.
     pub fn censor(&self, intended_ns: u64, actual_ns: Option<u64>, given_up_ns: u64) {
@@ -145,17 +156,6 @@ impl Recorders {
         }
         counters.clipped.fetch_add(u64::from(latency > HIGHEST_NS), Relaxed);
         counters.censored.fetch_add(1, Relaxed);
-    }
-
-    /// From now on completions of the load's task are counted by slices of time: of a window from `from_ns` to `to_ns`,
-    /// at least ten, and of the warm-up that began at `start_ns`.
-    pub fn slice(&self, start_ns: u64, from_ns: u64, to_ns: u64) {
-        self.0.slices.begin(start_ns, from_ns, to_ns);
-    }
-
-    /// The slices of a window that in the end was so long, and of its warm-up.
-    pub fn slices(&self, window_ns: u64) -> Vec<Slice> {
-        self.0.slices.merged(window_ns)
     }
 
     /// The recorder of a slot.

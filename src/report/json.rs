@@ -10,7 +10,8 @@
 //!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
-//!               latency_ns: { p50.. },
+//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, withheld } | null,
+//!               steadiness, latency_ns: { p50.. },
 //!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
@@ -101,12 +102,30 @@ fn cell(cell: &CellResult) -> Value {
         "latency_ns": quantiles(&cell.latency),
         "latency_ns_by_round": by_round(cell),
         "service_ns": quantiles(&cell.service),
+        "validity": validity(cell),
+        "steadiness": cell.steadiness,
         "counts": cell.counts,
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
         "failures": cell.failures,
         "least_makespan_ns": cell.least_makespan_ns,
         "target_busy": cell.target_busy,
         "facts": cell.facts,
+    })
+}
+
+/// What the figures are worth; nothing of a cell without figures.
+fn validity(cell: &CellResult) -> Option<Value> {
+    let judgement = &cell.judgement;
+    cell.has_figures().then(|| {
+        json!({
+            "verdict": judgement.validity,
+            "ranked": cell.is_ranked(),
+            "rounds": judgement.rounds,
+            "evidence": judgement.evidence,
+            "limit": judgement.limit,
+            "limit_evidence": judgement.limit_evidence,
+            "withheld": judgement.withheld,
+        })
     })
 }
 
@@ -280,5 +299,7 @@ mod tests {
         assert_eq!(cell["ratio"]["low"], Value::Null);
         assert_eq!(cell["ratio"]["verdict"], "no-interval");
         assert!(cell["metrics"]["throughput_per_s"]["median"].is_number());
+        assert_eq!((&cell["validity"]["verdict"], &cell["validity"]["ranked"]), (&json!("VALID"), &json!(true)));
+        assert_eq!(read["scenarios"][0]["groups"][6]["cells"][0]["validity"], Value::Null);
     }
 }

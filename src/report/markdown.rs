@@ -73,6 +73,9 @@ fn table(group: &Group, primary: MetricId) -> String {
     for cell in &group.cells {
         out.push_str(&line(&row(cell, primary)));
     }
+    for limit in view::limits(group) {
+        let _ = writeln!(out, "\n- {}", escaped(&limit));
+    }
     out
 }
 
@@ -83,8 +86,15 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         let blank = String::new;
         return [escaped(&cell.label), blank(), blank(), blank(), blank(), blank(), blank(), escaped(&reason)];
     }
-    let verdict = cell.ratio.as_ref().map(|r| ratio_mark(r.verdict)).map(|m| format!("{} {}", m.symbol, m.words));
-    let partial = if mark.words == "complete" { String::new() } else { format!("; {}", view::status_words(cell)) };
+    let compared = cell.ratio.as_ref().filter(|_| cell.is_ranked()).map(|ratio| ratio_mark(ratio.verdict));
+    let unranked = (!cell.is_ranked()).then(|| view::validity_mark(cell.judgement.validity));
+    let verdict = compared.map(|m| format!("{} {}", m.symbol, m.words)).or(unranked.map(|m| m.symbol.to_owned()));
+    let partial = (mark.words != "complete").then(|| view::status_words(cell));
+    let words: Vec<String> = view::validity_words(cell).into_iter().chain(partial).collect();
+    let notes = match (&verdict, unranked) {
+        (Some(_), Some(_)) => format!(" {}", words.join("; ")),
+        _ => words.iter().map(|text| format!("; {text}")).collect(),
+    };
     [
         escaped(&cell.label),
         metric_words(cell, primary),
@@ -93,7 +103,7 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         metric_words(cell, MetricId::CpuPerThousand),
         metric_words(cell, MetricId::PeakMemory),
         cell.ratio.as_ref().map(ratio_words).unwrap_or_default(),
-        escaped(&format!("{}{partial}", verdict.unwrap_or_default())),
+        escaped(&format!("{}{notes}", verdict.unwrap_or_default())),
     ]
 }
 
@@ -156,7 +166,10 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::{
+        analysis::{LimitingFactor, Validity},
+        report::fixture,
+    };
 
     #[test]
     fn tables_with_escaped_names() {
@@ -206,6 +219,21 @@ mod tests {
         |:--|:--|:--|--:|--:|:--|
         | async is 50 times as fast &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | tokio | thread-pool | 50.0 | 1.39 [1.37, 1.41] | x disagrees |
         "##);
+    }
+
+    #[test]
+    fn a_cell_that_is_not_valid_says_so_and_has_no_ratio() {
+        let mut analysis = fixture::small();
+        let cell = &mut analysis.scenarios[1].groups[0].cells[2];
+        cell.ratio = None;
+        cell.judgement.validity = Validity::TargetBound;
+        cell.judgement.evidence = vec!["the target api was busy for 97.0 % of its CPU time".into()];
+        cell.judgement.limit = Some(LimitingFactor::TargetCpu);
+        let text = markdown(&fixture::header(), &analysis);
+        let end = "|  | \\! TARGET-BOUND, not ranked: the target api was busy for 97.0 % of its CPU time |";
+        let row = text.lines().filter(|line| line.contains("TARGET-BOUND")).collect::<Vec<_>>();
+        assert!(row.len() == 1 && row[0].ends_with(end), "{row:?}");
+        assert!(text.contains("\n- limited by the target's CPU: tokio\n"));
     }
 
     #[test]

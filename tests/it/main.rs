@@ -20,3 +20,4 @@ mod race;
 mod replay;
 mod schema;
 mod tidy;
+mod validity;

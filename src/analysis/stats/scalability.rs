@@ -119,8 +119,9 @@ fn eliminate(equations: &mut [[f64; 4]; 3], unknowns: usize) -> Option<()> {
         }
         for other in (0..unknowns).filter(|other| *other != pivot) {
             let factor = equations[other][pivot] / equations[pivot][pivot];
-            for column in 0..4 {
-                equations[other][column] -= factor * equations[pivot][column];
+            let row = equations[pivot];
+            for (value, above) in equations[other].iter_mut().zip(row) {
+                *value -= factor * above;
             }
         }
     }
