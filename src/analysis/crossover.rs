@@ -154,7 +154,7 @@ mod tests {
     /// Without noise the place is exact, also where an undecided value lies between.
     #[test]
     fn straight_lines_over_logarithms_find_the_place() {
-        for crossing in [32.0, 16.0] {
+        for crossing in [24.0, 32.0, 16.0] {
             let scenario = swept(crossing, 0.0, 6, 1);
             let found = &throughput(&scenario).crossings[0];
             // Completed tasks are whole numbers, so that rates are rounded.

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Parser as _;
@@ -15,14 +16,15 @@ use signal_hook::{
 use super::{Arguments, CliError, Command, Terminal, input::Selection, progress::Progress, report::format};
 use crate::{
     analysis::{self, Analysis},
-    clock, environment,
+    clock,
+    doctor::{self, Host, Lock, Need},
     exit::Exit,
     plan::{self, Plan},
     report,
     run::{self, End, Event},
     scenario::{self, Scenario},
     step::Calibration,
-    store::{self, Header, Line, StoredScenario, Writer},
+    store::{self, Header, HostCheck, Line, StoredScenario, Writer},
     trial::{
         TrialPlan, allowed_cpus,
         parent::{self, Runner},
@@ -34,6 +36,9 @@ const FIXED: [&str; 13] = [
     "paths", "filter", "executor", "param", "sweep", "rounds", "duration", "warmup", "timeout", "seed", "quick",
     "cpus", "out",
 ];
+
+/// How long the check before a run watches the host's counters.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Measures scenarios.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,6 +57,9 @@ pub(super) struct Run {
     /// Cells that a limit of this host forbids are no reason for exit code 5.
     #[arg(long)]
     skip_refused: bool,
+    /// Run although another run is in progress on this host: each disturbs the other.
+    #[arg(long)]
+    allow_other_runs: bool,
     /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
     #[arg(long)]
     strict: bool,
@@ -73,6 +81,7 @@ impl Run {
             Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
         // Before anything is written, so that no signal finds a run that nobody ends in good order.
         forward_signals(events)?;
+        let _only_run = if self.allow_other_runs { None } else { Some(Lock::take(&doctor::lock::path())?) };
         let mut prepared = match &self.resume {
             Some(folder) => resume(folder, terminal)?,
             None => self.prepare(terminal)?,
@@ -88,7 +97,8 @@ impl Run {
         plan.calibrate(&mut calibration);
         let started_ms = clock::unix_ms();
         let folder = self.out.clone().unwrap_or_else(|| folder(&scenarios, started_ms));
-        let warnings = environment::warnings();
+        let checks = self.check(&plan);
+        let warnings = doctor::warnings(&checks);
         for warning in &warnings {
             terminal.warn(warning);
         }
@@ -100,16 +110,27 @@ impl Run {
             seed,
             quick: self.selection.quick,
             rounds: plan.rounds(),
-            environment: environment::describe(),
+            environment: doctor::describe(),
             cpus: allowed_cpus(),
             scenarios: scenarios.iter().map(stored).collect(),
             cells: plan.stored(),
             warnings,
+            checks,
             calibration: calibration.0,
             clock_ns: clock::cost_ns(),
         };
         let writer = Writer::create(&folder, &header)?;
         Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+    }
+
+    /// The doctor's short form: noise only warns, and limits have refused their cells already.
+    fn check(&self, plan: &Plan) -> Vec<HostCheck> {
+        let mut host = Host::read(LOOK);
+        if !self.allow_other_runs {
+            // The lock is this run's own.
+            host.other_run = None;
+        }
+        doctor::examine(&host, &Need::of(plan))
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -118,7 +139,7 @@ impl Run {
         let analysis = analysis::analyse(&run);
         let text = match (self.format.as_str(), report::output(&self.format)) {
             ("human", _) | (_, None) => report::text_in(&run.header, &analysis, terminal.color, Terminal::columns()),
-            (_, Some(output)) => (output.render)(&run.header, &analysis),
+            (_, Some(output)) => output.render(&run, &analysis),
         };
         terminal.result(&text)?;
         let page = prepared.folder.join("index.html");
@@ -326,7 +347,8 @@ mod tests {
     fn a_run_is_taken_up_with_the_flags_it_began_with() {
         let command = Arguments::command();
         let run = command.find_subcommand("run").unwrap();
-        let free = ["resume", "format", "skip_refused", "strict", "color", "quiet", "verbose", "help"];
+        let free =
+            ["resume", "format", "skip_refused", "allow_other_runs", "strict", "color", "quiet", "verbose", "help"];
         let all = run.get_arguments().map(|argument| argument.get_id().as_str());
         let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
         assert_eq!(settled, FIXED.into_iter().collect());

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! { version, run, started_ms, command: [..], seed, quick, rounds, cpus: [..], environment: [[label, value]..], warnings: [..],
+//!   checks: [{ name, fitness, value, remedy }],
 //!   trials: { planned, measured, failed },
 //!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
@@ -21,15 +22,16 @@
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
 //!     claims: [{ text, executor, against, factor, tolerance, direction, params, measured, verdict }],
-//!     slos: [{ assert, line, cell, measured, limit, holds }] }] }
+//!     slos: [{ assert, line, cell, measured, limit, holds }],
+//!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
 //! ```
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     analysis::{
-        Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, MeanRatio, MetricId,
-        PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
+        self, Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, Manifest, MeanRatio,
+        MetricId, PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
     },
     measure::Histo,
     report::format::{key, seven_digits},
@@ -58,6 +60,7 @@ pub(super) fn document(header: &Header, analysis: &Analysis) -> Value {
         "cpus": header.cpus,
         "environment": header.environment,
         "warnings": header.warnings,
+        "checks": header.checks,
         "trials": analysis.trials,
         "scenarios": analysis.scenarios.iter().map(scenario).collect::<Vec<_>>(),
     })
@@ -74,7 +77,12 @@ fn scenario(scenario: &ScenarioResult) -> Value {
         "sweeps": scenario.sweeps.iter().map(sweep).collect::<Vec<_>>(),
         "claims": scenario.claims.iter().map(claim).collect::<Vec<_>>(),
         "slos": scenario.slos.iter().map(slo).collect::<Vec<_>>(),
+        "manifest": analysis::manifest(scenario).as_ref().map(manifest),
     })
+}
+
+fn manifest(manifest: &Manifest) -> Value {
+    json!({ "params": params(&manifest.params), "executors": manifest.executors, "facts": manifest.facts })
 }
 
 fn group(group: &Group) -> Value {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, ScenarioResult},
+    analysis::{self, Agreement, Analysis, CellResult, Fact, Group, MetricId, ScenarioResult},
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -45,6 +45,7 @@ fn section(scenario: &ScenarioResult) -> String {
     out.push_str(&over_groups(scenario));
     out.push_str(&slos(scenario));
     out.push_str(&claims(scenario));
+    out.push_str(&manifest(scenario));
     out
 }
 
@@ -64,6 +65,28 @@ fn over_groups(scenario: &ScenarioResult) -> String {
         }
     }
     out
+}
+
+/// What differs between the executors by their own trials' account, and what is the same for all.
+fn manifest(scenario: &ScenarioResult) -> String {
+    let Some(manifest) = analysis::manifest(scenario) else { return String::new() };
+    let mut out = String::from("\n#### The same for every executor?\n");
+    let heads = ["fact", "same?"].into_iter().chain(manifest.executors.iter().map(String::as_str));
+    let heads: Vec<String> = heads.map(escaped).collect();
+    let rows: Vec<String> = manifest.differing().map(|fact| line(&fact_row(fact))).collect();
+    if !rows.is_empty() {
+        let _ = write!(out, "\n{}|{}\n{}", line(&heads), ":--|".repeat(heads.len()), rows.concat());
+    }
+    if let Some(same) = manifest.same() {
+        let _ = writeln!(out, "\n{}", escaped(&same));
+    }
+    out
+}
+
+fn fact_row(fact: &Fact) -> Vec<String> {
+    let same = if fact.agreement == Agreement::Unequal { "! must be equal" } else { "≠ differs" };
+    let values = fact.values.iter().map(|value| value.as_deref().unwrap_or("–"));
+    [fact.name.as_str(), same].into_iter().chain(values).map(escaped).collect()
 }
 
 fn table(group: &Group, primary: MetricId) -> String {
@@ -93,7 +116,7 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
     let words: Vec<String> = view::validity_words(cell).into_iter().chain(partial).collect();
     let notes = match (&verdict, unranked) {
         (Some(_), Some(_)) => format!(" {}", words.join("; ")),
-        _ => words.iter().map(|text| format!("; {text}")).collect(),
+        _ => words.iter().flat_map(|text| ["; ", text.as_str()]).collect(),
     };
     [
         escaped(&cell.label),
@@ -200,6 +223,15 @@ mod tests {
 
         - SLO x FAIL: request.latency.p99 &lt; 25ms (holds in 0 of 4 cells, not measured in 3)
 
+        #### The same for every executor?
+
+        | fact | same? | sequential | threads | thread-pool(64) | tokio | tokio-current-thread | async-std | smol |
+        |:--|:--|:--|:--|:--|:--|:--|:--|:--|
+        | executor | ≠ differs | sequential | threads | thread-pool | tokio | tokio-current-thread | async-std | smol |
+        | threads | ≠ differs | 1 | one per task | 1 | 1 | 1 | 1 | 1 |
+
+        The same for all: allocator: system; nodelay: true; stack: 2MiB.
+
         ## hundred-calls
 
         Are 100 calls of 100 ms a hundred times as fast when they overlap?
@@ -218,6 +250,14 @@ mod tests {
         | claim | executor | against | claimed | measured | verdict |
         |:--|:--|:--|--:|--:|:--|
         | async is 50 times as fast &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | tokio | thread-pool | 50.0 | 1.39 [1.37, 1.41] | x disagrees |
+
+        #### The same for every executor?
+
+        | fact | same? | sequential | thread-pool(64) | tokio | async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 |
+        |:--|:--|:--|:--|:--|:--|
+        | executor | ≠ differs | sequential | thread-pool | tokio | async-std |
+
+        The same for all: allocator: system; nodelay: true; stack: 2MiB; threads: 1.
         "##);
     }
 
@@ -239,9 +279,16 @@ mod tests {
     #[test]
     fn every_row_has_every_column() {
         let text = markdown(&fixture::header(), &fixture::analysis());
-        for line in text.lines().filter(|line| line.starts_with('|')) {
-            let bars = line.replace("\\|", "").matches('|').count();
-            assert!(bars == 9 || bars == 7, "{line}");
+        let bars = |line: &str| line.replace("\\|", "").matches('|').count();
+        let tables: Vec<Vec<&str>> = text
+            .split("\n\n")
+            .map(|part| part.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>())
+            .filter(|rows| !rows.is_empty())
+            .collect();
+        assert!(tables.len() > 4, "{text}");
+        for rows in tables {
+            // A heading, a line of colons, and at least one row.
+            assert!(rows.len() > 2 && rows.iter().all(|row| bars(row) == bars(rows[0])), "{rows:#?}");
         }
         assert!(!text.contains("<script>"));
     }

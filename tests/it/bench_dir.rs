@@ -117,6 +117,8 @@ impl BenchDir {
             .current_dir(self.folder.path())
             .env(MARK, &self.mark)
             .env("TMPDIR", self.path("tmp"))
+            // Benches are independent: runs of one do not wait for those of another.
+            .env("REGATTA_LOCK", self.path("lock"))
             .env_remove("CLICOLOR_FORCE")
             .env_remove("ASYNC_STD_THREAD_COUNT")
             .env_remove("BLOCKING_MAX_THREADS")

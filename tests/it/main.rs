@@ -8,8 +8,10 @@
 
 mod bench_dir;
 mod broken;
+mod doctor;
 mod documents;
 mod exit_codes;
+mod hlog;
 mod interruptions;
 mod limits;
 mod lossy;
