@@ -1,4 +1,7 @@
 //! The only place that reads clocks. Intervals use the monotonic clock; the calendar only labels runs.
+//!
+//! In tests a thread can have a virtual clock instead, which moves only when it is told to ([`Virtual`]). A program
+//! that is not a test has no trace of it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,6 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 #[inline]
 #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now_ns() -> u64 {
+    #[cfg(test)]
+    if let Some(now_ns) = Virtual::now_ns() {
+        return now_ns;
+    }
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
@@ -54,6 +61,10 @@ fn civil(days: u64) -> (u64, u64, u64) {
 
 /// Sleeps this thread until the monotonic clock shows `at_ns`.
 pub fn sleep_until(at_ns: u64) {
+    #[cfg(test)]
+    if Virtual::is_installed() {
+        return Virtual::advance_to(at_ns);
+    }
     let left = at_ns.saturating_sub(now_ns());
     if left > 0 {
         std::thread::sleep(Duration::from_nanos(left));
@@ -77,8 +88,70 @@ pub fn cost_ns() -> f64 {
 }
 
 #[cfg(test)]
+thread_local! {
+    static VIRTUAL_NS: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
+}
+
+/// A virtual clock for the thread that installed it, until this is dropped. It starts at 0 and stands still while
+/// code runs, so that what is measured on it is exact.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Virtual {
+    /// It belongs to one thread.
+    here: std::marker::PhantomData<*const ()>,
+}
+
+#[cfg(test)]
+impl Virtual {
+    /// Gives this thread a virtual clock.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread has one already: two simulations would move each other's time.
+    pub(crate) fn install() -> Self {
+        assert!(!Self::is_installed(), "this thread has a virtual clock already");
+        VIRTUAL_NS.set(Some(0));
+        Self { here: std::marker::PhantomData }
+    }
+
+    /// Moves this thread's virtual clock forward; a moment that has passed leaves it where it is.
+    pub(crate) fn advance_to(at_ns: u64) {
+        VIRTUAL_NS.set(Self::now_ns().map(|now_ns| now_ns.max(at_ns)));
+    }
+
+    fn now_ns() -> Option<u64> {
+        VIRTUAL_NS.get()
+    }
+
+    fn is_installed() -> bool {
+        VIRTUAL_NS.get().is_some()
+    }
+}
+
+#[cfg(test)]
+impl Drop for Virtual {
+    fn drop(&mut self) {
+        VIRTUAL_NS.set(None);
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_virtual_clock_moves_only_when_it_is_told_to_and_only_here() {
+        let real_ns = now_ns();
+        let installed = Virtual::install();
+        assert_eq!((now_ns(), now_ns()), (0, 0));
+        sleep_until(3_600_000_000_000);
+        sleep_until(5);
+        assert_eq!(now_ns(), 3_600_000_000_000);
+        let elsewhere_ns = std::thread::spawn(now_ns).join().expect("reads a clock");
+        assert!(elsewhere_ns >= real_ns && elsewhere_ns != now_ns(), "{elsewhere_ns}");
+        drop(installed);
+        assert!(now_ns() >= real_ns);
+    }
 
     #[test]
     fn labels_are_dates() {

@@ -26,6 +26,8 @@ pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod scenario;
+#[cfg(test)]
+mod simulation;
 pub mod step;
 pub mod store;
 pub mod target;

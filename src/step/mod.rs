@@ -25,6 +25,8 @@ pub(crate) mod testing;
 mod yield_now;
 
 pub use blocking::Blocking;
+#[cfg(test)]
+pub(crate) use exec::Repeated;
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
 pub use site::{BuildError, Ledger, Site, Trial};

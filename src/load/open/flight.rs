@@ -181,7 +181,7 @@ impl Flight {
     }
 
     /// A task is handed over.
-    pub(super) fn enter(&self) {
+    pub(crate) fn enter(&self) {
         self.tasks.fetch_add(1, Relaxed);
     }
 

@@ -1,0 +1,106 @@
+//! Oracles of the closed load.
+
+use super::{
+    laws::Loop,
+    oracle::Oracle,
+    rig::{Ran, run_closed},
+    server::{Freeze, Server, Service},
+};
+use crate::load::{Closed, End};
+
+const MS: u64 = 1_000_000;
+const SERVICE_NS: u64 = MS;
+pub(super) const WINDOW_NS: u64 = 1_000 * MS;
+
+/// A loop of constant service, measured for a second of virtual time after it has found its rhythm.
+pub(super) fn constant_loop(clients: u64, think_ns: u64, workers: usize) -> (Loop, Ran) {
+    let law =
+        Loop { clients: clients as u32, think: think_ns as f64, service: SERVICE_NS as f64, workers: workers as u32 };
+    let server = Server::new(workers, Service::Constant(SERVICE_NS), None, 1);
+    let load = Closed { clients, think_ns, end: End::After(WINDOW_NS), warmup_ns: 100 * MS };
+    (law, run_closed(load, &server))
+}
+
+/// How far Little's law is from N = X·(R + Z) in a window, as a share of N.
+fn little_off(law: &Loop, throughput: f64, mean_latency: f64) -> f64 {
+    throughput * (mean_latency + law.think) / f64::from(law.clients) - 1.0
+}
+
+#[test]
+fn closed_throughput_is_what_clients_ask_for_or_workers_can_do() {
+    for (clients, think_ms, workers) in [(1, 0, 1), (4, 0, 1), (9, 0, 4), (2, 5, 1), (4, 2, 1), (10, 3, 2), (3, 1, 8)] {
+        let (law, ran) = constant_loop(clients, think_ms * MS, workers);
+        let expected = law.constant_throughput() * WINDOW_NS as f64;
+        // What is under way at an edge of the window is counted in it or not: at most one task per client.
+        let off = ran.outcome.completed as f64 - expected;
+        assert!(off.abs() <= clients as f64, "{law:?}: {} instead of {expected}", ran.outcome.completed);
+        assert_eq!(ran.served, ran.outcome.total_tasks, "{law:?}");
+    }
+}
+
+/// Where the clients can be shared out evenly, all of their tasks wait equally long.
+#[test]
+fn closed_latencies_are_exact() {
+    for (clients, think_ms, workers) in [(1, 0, 1), (4, 0, 1), (8, 0, 4), (2, 5, 1), (4, 2, 1), (10, 3, 2), (3, 1, 8)] {
+        let (law, ran) = constant_loop(clients, think_ms * MS, workers);
+        let expected_ns = law.latency_at(law.constant_throughput()).round() as u64;
+        let oracle = Oracle::constant(expected_ns, ran.task.count);
+        assert_eq!(oracle.check(&ran.task.latency), Ok(()), "{law:?}");
+        assert_eq!((ran.task.lateness.0.max(), ran.task.service), (0, ran.task.latency), "{law:?}");
+    }
+}
+
+/// With uneven shares, latencies differ and Little's law gives their mean.
+#[test]
+fn littles_law_holds_in_closed_loops() {
+    for (clients, think_ms, workers) in [(9, 0, 4), (7, 2, 3), (5, 1, 2), (16, 0, 5)] {
+        let (law, ran) = constant_loop(clients, think_ms * MS, workers);
+        let throughput = ran.outcome.completed as f64 / WINDOW_NS as f64;
+        let off = little_off(&law, throughput, ran.task.latency.0.mean());
+        assert!(off.abs() < 0.005, "{law:?}: {off}");
+    }
+}
+
+/// Exponential service, by mean-value analysis, at few clients and at many. Little's law holds whatever the service.
+#[test]
+fn exponential_loops_are_those_of_mean_value_analysis() {
+    for (clients, think_ms) in [(1, 0), (3, 0), (4, 3), (12, 8)] {
+        let law = Loop { clients, think: (think_ms * MS) as f64, service: SERVICE_NS as f64, workers: 1 };
+        let server = Server::new(1, Service::Exponential(SERVICE_NS), None, 5);
+        let load = Closed {
+            clients: u64::from(clients),
+            think_ns: think_ms * MS,
+            end: End::Tasks(30_000),
+            warmup_ns: 100 * MS,
+        };
+        let ran = run_closed(load, &server);
+        let throughput = ran.outcome.completed as f64 / ran.outcome.window_ns as f64;
+        let expected = law.exponential_throughput();
+        assert!((throughput / expected - 1.0).abs() < 0.02, "{law:?}: {throughput} instead of {expected}");
+        let mean = ran.task.latency.0.mean();
+        assert!((mean / law.latency_at(expected) - 1.0).abs() < 0.03, "{law:?}: {mean}");
+        assert!(little_off(&law, throughput, mean).abs() < 0.005, "{law:?}");
+    }
+}
+
+/// Coordinated omission, which a closed load has by its nature: a client that is asked for 1 000 tasks a second does
+/// nothing while the server stands still for 100 ms of each second. In a minute it loses 6 000 tasks, and one task a
+/// second says so: not even p99 shows a tenth of the time (METHODOLOGY, "What latency means").
+#[test]
+fn a_closed_load_hides_a_stall() {
+    let service_ns = MS / 10;
+    let freeze = Freeze { every_ns: 1_000 * MS, length_ns: 100 * MS };
+    let server = Server::new(1, Service::Constant(service_ns), Some(freeze), 1);
+    let load = Closed { clients: 1, think_ns: MS - service_ns, end: End::Tasks(54_000), warmup_ns: 0 };
+    let ran = run_closed(load, &server);
+    let window_s = ran.outcome.window_ns as f64 / 1e9;
+    assert!((window_s - 60.0).abs() < 0.2, "{window_s} s for 54 000 tasks");
+    let latency = &ran.task.latency;
+    for p in [0.5, 0.9, 0.99] {
+        let found = latency.quantile(p).expect("enough samples");
+        assert!(latency.0.equivalent(found, service_ns), "p{p}: {found}");
+    }
+    assert!(latency.0.equivalent(latency.0.max(), service_ns + 100 * MS));
+    let stalled = latency.0.count_between(MS, u64::MAX);
+    assert_eq!(stalled, 60);
+}

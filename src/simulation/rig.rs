@@ -1,0 +1,118 @@
+//! Slots whose tasks are calls to a simulated server, and the loads that run in them.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use super::{Simulated, SimulatedNative, server::Server, simulate};
+use crate::{
+    clock,
+    load::{
+        Batch, Closed, LoadError, Open, Outcome, Shared, Slot,
+        open::{Account, Censored, Course, Door, Launch, Totals, Wait, take_in},
+        prepare,
+    },
+    measure::{Recorders, Stream},
+    runtime::{Native, Runtime},
+};
+
+/// When open loads begin: a moment at which a server that freezes every second does so.
+pub(super) const START_NS: u64 = 1_000_000_000;
+
+/// What came of a load.
+pub(super) struct Ran {
+    pub(super) outcome: Outcome<()>,
+    pub(super) task: Stream,
+    /// Calls by the server's own count.
+    pub(super) served: u64,
+}
+
+/// What came of an open load.
+pub(super) struct Landed {
+    pub(super) account: Account,
+    pub(super) totals: Totals,
+    pub(super) task: Stream,
+    pub(super) served: u64,
+}
+
+/// A pacer's course: the product's own ([`Course::run`]), or a mutant's.
+pub(super) type Pacing = Pin<Box<dyn Future<Output = (Account, Censored)> + Send>>;
+
+/// Slots whose tasks are calls to the server.
+fn slots(count: u64, server: &Arc<Server>, recorders: &Recorders) -> Vec<Slot> {
+    let shared = Arc::new(Shared::default());
+    (0..count as usize).map(|number| Slot::new(number, server.steps(), recorders, shared.clone(), 42)).collect()
+}
+
+/// Runs a load in virtual time: `concurrency` tasks at once, each a call to the server.
+fn run(
+    server: &Arc<Server>,
+    concurrency: u64,
+    load: impl FnOnce(&Simulated, &mut Vec<Slot>, &Recorders) -> Result<Outcome<()>, LoadError>,
+) -> Ran {
+    simulate(|runtime| {
+        let recorders = Recorders::new(2, Vec::new());
+        let mut slots = slots(runtime.slots(concurrency), server, &recorders);
+        prepare(runtime, &mut slots).expect("nothing to get ready");
+        let outcome = load(runtime, &mut slots, &recorders).expect("virtual tasks can always be started");
+        Ran { outcome, task: recorders.task(), served: server.served() }
+    })
+}
+
+/// A closed load. With `End::After`, its edges are sampled by a thread in real time, for which the window of virtual
+/// time has long passed: a machine that has just started would wait for it.
+pub(super) fn run_closed(load: Closed, server: &Arc<Server>) -> Ran {
+    run(server, load.clients, |runtime, slots, recorders| load.run(runtime, slots, recorders, || ()))
+}
+
+/// A batch.
+pub(super) fn run_batch(load: Batch, server: &Arc<Server>) -> Ran {
+    run(server, load.tasks, |runtime, slots, recorders| load.run(runtime, slots, recorders, || ()))
+}
+
+/// An open load: everything that [`Open::run`] starts, with a task in place of the pacer's thread. It begins at a
+/// second of virtual time and ends when the last task has.
+pub(super) fn run_open(load: &Open, server: &Arc<Server>, pace: impl FnOnce(Course) -> Pacing) -> Landed {
+    simulate(|runtime| {
+        let recorders = Recorders::new(2, Vec::new());
+        let mut slots = slots(load.max_in_flight, server, &recorders);
+        let Launch { course, door, flight, .. } = load.launch(runtime, &mut slots, &recorders, START_NS);
+        let Door::Ring(ring) = door else { panic!("a simulated executor has no pool") };
+        let account = runtime.block_on(async {
+            let intake = take_in(*runtime, ring.clone(), flight.clone());
+            let intake = runtime.spawn(intake).expect("virtual tasks can always be started");
+            let (account, _) = runtime.spawn(pace(course)).expect("virtual tasks can always be started").await;
+            while flight.in_flight() > 0 {
+                SimulatedNative::sleep(Duration::from_millis(1)).await;
+            }
+            ring.close();
+            intake.await.expect("virtual tasks can always be started");
+            account
+        });
+        Landed { account, totals: flight.totals(), task: recorders.task(), served: server.served() }
+    })
+}
+
+/// The pacer's clock in virtual time. While it stalls it shows nothing: whoever waits for a moment in a stall wakes at
+/// the stall's end.
+pub(super) struct VirtualTime {
+    /// Beginning and end in ns; none never stalls.
+    pub(super) stall: Option<(u64, u64)>,
+}
+
+impl Wait for VirtualTime {
+    fn now_ns(&mut self) -> u64 {
+        clock::now_ns()
+    }
+
+    async fn until(&mut self, at_ns: u64) {
+        let at_ns = match self.stall {
+            Some((from_ns, to_ns)) if (from_ns..to_ns).contains(&at_ns) => to_ns,
+            _ => at_ns,
+        };
+        SimulatedNative::sleep(Duration::from_nanos(at_ns.saturating_sub(clock::now_ns()))).await;
+    }
+}
+
+/// The product's own pacer, punctual.
+pub(super) fn punctual(course: Course) -> Pacing {
+    Box::pin(course.run(VirtualTime { stall: None }))
+}
