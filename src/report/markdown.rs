@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{self, Agreement, Analysis, CellResult, Fact, Group, MetricId, ScenarioResult},
+    analysis::{self, Agreement, Analysis, CellResult, CellStatus, Fact, Group, MetricId, ScenarioResult},
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -103,8 +103,8 @@ fn table(group: &Group, primary: MetricId) -> String {
 }
 
 fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
-    let mark = view::status_mark(&cell.status).0;
     if !cell.has_figures() {
+        let mark = view::status_mark(&cell.status).0;
         let reason = format!("{} {}", mark.symbol, view::status_words(cell));
         let blank = String::new;
         return [escaped(&cell.label), blank(), blank(), blank(), blank(), blank(), blank(), escaped(&reason)];
@@ -126,8 +126,19 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         metric_words(cell, MetricId::CpuPerThousand),
         metric_words(cell, MetricId::PeakMemory),
         cell.ratio.as_ref().map(ratio_words).unwrap_or_default(),
-        escaped(&format!("{}{notes}", verdict.unwrap_or_default())),
+        escaped(&verdict(cell)),
     ]
+}
+
+/// How a cell that has figures compares, or why it does not; then what else is to be said of it.
+fn verdict(cell: &CellResult) -> String {
+    let words = view::validity_words(cell);
+    let partial = (cell.status != CellStatus::Complete).then(|| view::status_words(cell));
+    let compared = cell.ratio.as_ref().map(|ratio| ratio_mark(ratio.verdict)).filter(|_| cell.is_ranked());
+    let compared = compared.map(|mark| format!("{} {}", mark.symbol, mark.words));
+    let said: Vec<String> = compared.into_iter().chain(words).chain(partial).collect();
+    let symbol = if cell.is_ranked() { "" } else { view::validity_mark(cell.judgement.validity).symbol };
+    format!("{symbol} {}", said.join("; ")).trim_start().to_owned()
 }
 
 fn slos(scenario: &ScenarioResult) -> String {

@@ -40,7 +40,10 @@ fn more_connections_than_open_files_are_refused() {
         assert!(reason.contains("open files, and RLIMIT_NOFILE (hard) leaves room for 200"), "{reason}");
     }
     // One connection at a time is possible.
-    assert_eq!(run.trials.iter().map(|trial| trial.cell.as_str()).collect::<Vec<_>>(), ["batch::sequential"]);
+    assert!(
+        run.trials.iter().all(|trial| trial.cell == "batch::sequential")
+            && run.rounds().of("batch::sequential").count() == 1
+    );
     limited("run s.toml --out skipped --skip-refused").exits(0);
     // With so few files nothing can run, which is no crash either.
     let seen = Live::new(bench.shell("ulimit -n 64; exec $REGATTA run s.toml --out none")).end().exits(5);
@@ -87,7 +90,8 @@ fn a_hundred_thousand_sleeping_tasks_are_nothing_to_an_asynchronous_executor() {
     if limit < 100_000 {
         // As many threads are too many for most hosts, which is said instead of tried.
         assert_eq!(refusals(&run).iter().map(|(executor, _)| *executor).collect::<Vec<_>>(), ["threads"]);
-        assert_eq!(run.trials.len(), 2);
+        // A disturbed trial may be there again.
+        assert_eq!(run.trials.iter().filter(|trial| trial.attempt == 0).count(), 2);
     } else {
         assert_complete(&run);
     }
