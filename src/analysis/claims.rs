@@ -6,35 +6,55 @@
 //! is no interval because of too few rounds.
 
 use super::{CellResult, ClaimResult, ClaimVerdict, Group, MetricId, Ratio};
-use crate::scenario::{Claim, Direction};
+use crate::scenario::{Claim, Direction, Param};
 
-/// Every claim in every group, in the claims' order.
-pub(super) fn claims(claims: &[Claim], groups: &[Group], metric: MetricId) -> Vec<ClaimResult> {
-    let everywhere = |claim| groups.iter().flat_map(move |group| in_group(claim, group, metric));
+/// Every claim in every group that it is about, in the claims' order.
+pub(super) fn claims(claims: &[Claim], groups: &[Group], primary: MetricId) -> Vec<ClaimResult> {
+    let everywhere = |claim: &Claim| {
+        let about = groups.iter().filter(|group| claim.only.iter().all(|value| group.params.contains(value)));
+        about.flat_map(|group| in_group(claim, group, groups, primary)).collect::<Vec<_>>()
+    };
     claims.iter().flat_map(everywhere).collect()
 }
 
-/// One result for the claimed executor, or one for each that is not the one compared with.
-fn in_group(claim: &Claim, group: &Group, metric: MetricId) -> Vec<ClaimResult> {
-    let against = group.cell(&claim.against).filter(|cell| cell.metrics.contains_key(&metric));
-    let missing = against.is_none().then(|| claim.against.clone());
-    let result = |label: &str, cell: Option<&CellResult>| {
-        let measured = cell.zip(against).and_then(|(cell, against)| cell.ratio_to(against, metric));
+/// One result for the claimed executor, or one for each cell of the group that is not compared with itself.
+fn in_group(claim: &Claim, group: &Group, groups: &[Group], primary: MetricId) -> Vec<ClaimResult> {
+    let metric = claim.metric.unwrap_or(primary);
+    let params = replaced(&group.params, &claim.against_only);
+    let other = groups.iter().find(|group| group.params == params);
+    let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
+    let result = |executor: &str, cell: Option<&CellResult>| {
+        let reference = reference(executor).filter(|cell| cell.metrics.contains_key(&metric));
+        let measured = cell.zip(reference).and_then(|(cell, reference)| cell.ratio_to(reference, metric));
+        let against = against(claim);
         ClaimResult {
             claim: claim.clone(),
-            executor: label.to_owned(),
-            missing: missing.clone(),
+            metric,
+            executor: cell.map_or(executor, |cell| &cell.label).to_owned(),
             params: group.params.clone(),
+            missing: reference.is_none().then(|| against.clone()),
+            against,
             verdict: verdict(claim, measured.as_ref()),
             measured,
         }
     };
     if let Some(executor) = &claim.executor {
-        let cell = group.cell(executor);
-        return vec![result(cell.map_or(executor, |cell| &cell.label), cell)];
+        return vec![result(executor, group.cell(executor))];
     }
-    let others = group.cells.iter().filter(|cell| cell.executor != claim.against);
-    others.map(|cell| result(&cell.label, Some(cell))).collect()
+    let is_itself = |cell: &CellResult| reference(&cell.executor).is_some_and(|reference| reference.name == cell.name);
+    group.cells.iter().filter(|cell| !is_itself(cell)).map(|cell| result(&cell.executor, Some(cell))).collect()
+}
+
+/// The values with those of the same name replaced.
+fn replaced(params: &[Param], by: &[Param]) -> Vec<Param> {
+    let new = |param: &Param| by.iter().find(|other| other.name == param.name).unwrap_or(param).clone();
+    params.iter().map(new).collect()
+}
+
+/// What a claim compares with: `threads`, `blocking=inline`, `threads tasks=1000`.
+fn against(claim: &Claim) -> String {
+    let values = claim.against_only.iter().map(|param| format!("{}={}", param.name, param.value));
+    claim.against.iter().cloned().chain(values).collect::<Vec<_>>().join(" ")
 }
 
 fn verdict(claim: &Claim, measured: Option<&Ratio>) -> ClaimVerdict {

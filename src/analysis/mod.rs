@@ -24,6 +24,7 @@ pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
 
+pub use crate::measure::MetricId;
 use crate::store::{Outcome, Run, StoredScenario};
 
 /// The figures of a run.

@@ -13,7 +13,7 @@
 //!               latency_ns: { p50.. }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
-//!     claims: [{ text, executor, against, factor, tolerance, direction, params, measured, verdict }],
+//!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
 //!     slos: [{ assert, line, cell, measured, limit, holds }] }] }
 //! ```
 
@@ -150,7 +150,8 @@ fn claim(result: &ClaimResult) -> Value {
     json!({
         "text": result.claim.text,
         "executor": result.executor,
-        "against": result.claim.against,
+        "metric": key(result.metric),
+        "against": result.against,
         "factor": result.claim.factor,
         "tolerance": result.claim.tolerance,
         "direction": result.claim.direction,

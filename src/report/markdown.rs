@@ -105,7 +105,7 @@ fn claims(scenario: &ScenarioResult) -> String {
         out.push_str(&line(&[
             escaped(&result.claim.text),
             escaped(&result.executor),
-            escaped(&result.claim.against),
+            escaped(&result.against),
             digits(result.claim.factor),
             result.measured.as_ref().map_or_else(|| "–".into(), ratio_words),
             format!("{} {}", escaped(mark.symbol), mark.words),

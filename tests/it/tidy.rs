@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("target", &["clock", "config", "draw", "measure", "units"]),
     ("step", &["clock", "config", "draw", "measure", "runtime", "target", "units"]),
     ("load", &["clock", "draw", "measure", "runtime", "step"]),
-    ("scenario", &["config", "runtime", "step", "target", "units"]),
+    ("scenario", &["config", "measure", "runtime", "step", "target", "units"]),
     ("store", &["measure", "scenario"]),
     ("analysis", &["measure", "scenario", "store", "units"]),
     ("report", &["analysis", "measure", "scenario", "store", "units"]),

@@ -33,7 +33,7 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
         ul.claims {
             @for summary in view::claims(scenario) {
                 li {
-                    "“" (summary.claim.text) "”: " (claimed_words(summary.claim)) "."
+                    "“" (summary.claim.text) "”: " (claimed_words(&summary)) "."
                     ul { @for result in &summary.results { li { (mark(claim_mark(result.verdict))) " " (words(result)) } } }
                 }
             }
@@ -78,7 +78,7 @@ fn claim_table(scenario: &ScenarioResult) -> Markup {
         .map(|result| {
             let values = vec![
                 Value::Text(result.executor.clone()),
-                Value::Text(result.claim.against.clone()),
+                Value::Text(result.against.clone()),
                 Value::Text(params(&result.params)),
                 Value::number(Some(result.claim.factor), digits),
                 Value::Number(
