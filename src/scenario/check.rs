@@ -10,12 +10,19 @@ use super::{
 };
 use crate::config::{Diagnostics, Name, position, quote, suggest};
 
-/// Checks everything that no table can know by itself, and looks up what the limits are about.
-pub(super) fn check(file: &File, axes: &[Axis], text: &str, diagnostics: &mut Diagnostics) -> Vec<Slo> {
+/// Checks everything that no table can know by itself, and looks up what the limits are about. What nothing uses goes to
+/// `unused`: another combination of parameters may use it.
+pub(super) fn check(
+    file: &File,
+    axes: &[Axis],
+    text: &str,
+    diagnostics: &mut Diagnostics,
+    unused: &mut Diagnostics,
+) -> Vec<Slo> {
     check_load(file, diagnostics);
     check_executors(file, diagnostics);
     check_claims(file, axes, diagnostics);
-    check_tasks::check(file, diagnostics);
+    check_tasks::check(file, diagnostics, unused);
     let slos = file.slos.iter().filter_map(|table| read_slo(table, file, axes, text, diagnostics));
     slos.collect()
 }
