@@ -14,6 +14,7 @@ pub mod metrics;
 mod model;
 mod number;
 mod ratio;
+mod selftest;
 mod slo;
 pub mod stats;
 
@@ -22,6 +23,7 @@ pub use findings::findings;
 pub use leader::Leader;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
+pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
 pub use number::{bound, significant};
 
 pub use crate::measure::MetricId;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Scenarios, and changes to them.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Selection {
     /// Scenario files, or folders of them.
     #[arg(value_name = "SCENARIO|DIR")]

@@ -55,8 +55,8 @@ pub(super) struct Run {
 }
 
 /// A run that is ready to go on.
-struct Prepared {
-    folder: PathBuf,
+pub(super) struct Prepared {
+    pub folder: PathBuf,
     plan: Plan,
     writer: Writer,
     done: BTreeSet<(String, u32)>,
@@ -80,32 +80,7 @@ impl Run {
 
     fn prepare(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
         let scenarios = self.selection.scenarios(terminal)?;
-        let (mut plan, seed) = self.selection.plan(&scenarios)?;
-        let mut calibration = Calibration::default();
-        plan.calibrate(&mut calibration);
-        let started_ms = clock::unix_ms();
-        let folder = self.out.clone().unwrap_or_else(|| folder(&scenarios, started_ms));
-        let warnings = environment::warnings();
-        for warning in &warnings {
-            terminal.warn(warning);
-        }
-        let header = Header {
-            regatta_run: store::VERSION,
-            run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            started_ms,
-            command: std::env::args().collect(),
-            seed,
-            quick: self.selection.quick,
-            rounds: plan.rounds(),
-            environment: environment::describe(),
-            cpus: allowed_cpus(),
-            scenarios: scenarios.iter().map(stored).collect(),
-            cells: plan.stored(),
-            warnings,
-            calibration: calibration.0,
-        };
-        let writer = Writer::create(&folder, &header)?;
-        Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+        start(&self.selection, &scenarios, self.out.as_deref(), terminal)
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -130,7 +105,42 @@ impl Run {
     }
 }
 
-fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
+/// Plans a run, warns of what may disturb it, and writes its header into its folder.
+pub(super) fn start(
+    selection: &Selection,
+    scenarios: &[Scenario],
+    out: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Prepared, CliError> {
+    let (mut plan, seed) = selection.plan(scenarios)?;
+    let mut calibration = Calibration::default();
+    plan.calibrate(&mut calibration);
+    let started_ms = clock::unix_ms();
+    let folder = out.map_or_else(|| folder(scenarios, started_ms), Path::to_owned);
+    let warnings = environment::warnings();
+    for warning in &warnings {
+        terminal.warn(warning);
+    }
+    let header = Header {
+        regatta_run: store::VERSION,
+        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        started_ms,
+        command: std::env::args().collect(),
+        seed,
+        quick: selection.quick,
+        rounds: plan.rounds(),
+        environment: environment::describe(),
+        cpus: allowed_cpus(),
+        scenarios: scenarios.iter().map(stored).collect(),
+        cells: plan.stored(),
+        warnings,
+        calibration: calibration.0,
+    };
+    let writer = Writer::create(&folder, &header)?;
+    Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+}
+
+pub(super) fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
     let signal = match end {
         End::Interrupted("SIGTERM") => Exit::Terminated,
         End::Interrupted("SIGHUP") => Exit::HungUp,
@@ -200,7 +210,7 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
     Ok(Prepared { folder, plan, writer, done, finished })
 }
 
-fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
+pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
     let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
     let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
     let left = plan::total(left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial));
@@ -254,7 +264,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// The first signal ends the run in good order, the second one at once.
-fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
+pub(super) fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
     let mut heard = vec![SIGINT, SIGTERM];
     if !ignores_hang_up() {
         heard.push(SIGHUP);

@@ -10,6 +10,7 @@ mod format;
 mod html;
 mod json;
 mod markdown;
+mod selftest;
 mod sentence;
 mod text;
 mod view;
@@ -22,6 +23,7 @@ pub use self::{
     html::html,
     json::json,
     markdown::markdown,
+    selftest::{selftest, selftest_json},
     text::{text, text_in},
 };
 use crate::{analysis::Analysis, store::Header};
