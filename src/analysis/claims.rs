@@ -153,4 +153,76 @@ mod tests {
         assert_eq!(missing("tokio", "smol"), Some("smol".to_owned()));
         assert_eq!(missing("smol", "tokio"), None);
     }
+
+    /// Tokio takes 2 ms with a small value and 6 ms with a large one, threads 4 ms and 4 ms.
+    fn swept() -> Fixture {
+        let (small, large) = ([("size", "small")], [("size", "large")]);
+        Fixture::batch("threads", 6)
+            .cell("threads", &small, &[4e6; 6])
+            .cell("tokio", &small, &[2e6; 6])
+            .cell("threads", &large, &[4e6; 6])
+            .cell("tokio", &large, &[6e6; 6])
+    }
+
+    fn param(name: &str, value: &str) -> Vec<Param> {
+        vec![Param { name: name.into(), value: value.into() }]
+    }
+
+    /// Executor, what it is compared with, and the factor, for the results of a claim that `change` has made.
+    fn factors(fixture: Fixture, change: impl FnOnce(&mut Claim)) -> Vec<(String, String, Option<f64>)> {
+        let mut run = fixture.claim(None, "threads", 1.0, Direction::About).build();
+        change(&mut run.header.scenarios[0].claims[0]);
+        let results = analyse(&run).scenarios.remove(0).claims;
+        let rounded = |ratio: Ratio| (ratio.estimate * 1000.0).round() / 1000.0;
+        results.into_iter().map(|r| (r.executor, r.against, r.measured.map(rounded))).collect()
+    }
+
+    fn expected(rows: &[(&str, &str, Option<f64>)]) -> Vec<(String, String, Option<f64>)> {
+        rows.iter().map(|&(executor, against, factor)| (executor.into(), against.into(), factor)).collect()
+    }
+
+    #[test]
+    fn a_claim_about_values_compares_an_executor_with_itself() {
+        let found = factors(swept(), |claim| {
+            (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "large"));
+        });
+        assert_eq!(found, expected(&[("threads", "size=large", Some(1.0)), ("tokio", "size=large", Some(3.0))]));
+    }
+
+    #[test]
+    fn executor_and_values_may_both_differ() {
+        let found = factors(swept(), |claim| {
+            claim.executor = Some("tokio".into());
+            (claim.only, claim.against_only) = (param("size", "small"), param("size", "large"));
+        });
+        assert_eq!(found, expected(&[("tokio", "threads size=large", Some(2.0))]));
+    }
+
+    #[test]
+    fn no_cell_is_compared_with_itself() {
+        let found = factors(swept(), |claim| {
+            (claim.against, claim.against_only) = (None, param("size", "large"));
+        });
+        assert_eq!(found, expected(&[("threads", "size=large", Some(1.0)), ("tokio", "size=large", Some(3.0))]));
+    }
+
+    #[test]
+    fn a_claim_may_be_about_any_metric() {
+        let fixture = swept().measured("demo::tokio::size=small", |_, measured| measured.switches_voluntary = 0);
+        let found = factors(fixture, |claim| {
+            claim.metric = Some(MetricId::Switches);
+            claim.only = param("size", "small");
+        });
+        // 2.1 switches a task against 0.1.
+        assert_eq!(found, expected(&[("tokio", "threads", Some(21.0))]));
+    }
+
+    #[test]
+    fn values_that_were_not_measured_are_missing() {
+        let found = factors(swept(), |claim| {
+            claim.executor = Some("tokio".into());
+            (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "huge"));
+        });
+        assert_eq!(found, expected(&[("tokio", "size=huge", None)]));
+    }
 }
