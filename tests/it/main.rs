@@ -11,6 +11,7 @@ mod broken;
 mod documents;
 mod exit_codes;
 mod interruptions;
+mod known_answers;
 mod limits;
 mod lossy;
 mod own_server;

@@ -1,0 +1,61 @@
+//! Effects that are known beforehand, through the real binary: a server that stands still, and the self-test.
+
+use regatta::{
+    measure::Measurements,
+    runtime::EXECUTORS,
+    store::{Outcome, Run},
+};
+
+use crate::bench_dir::BenchDir;
+
+/// How long the server stands still.
+const STALL_MS: u64 = 100;
+
+/// A scenario in which the embedded server stands still for a quarter of the time.
+fn frozen(load: &str) -> String {
+    format!(
+        "schema = 1\nname = 'frozen'\n[run]\nrounds = 1\nwarmup = '0s'\nduration = '1200ms'\ntimeout = '60s'\n\
+         [targets.api]\nhttp = {{ stall = {{ every = '400ms', for = '{STALL_MS}ms' }} }}\n\
+         [tasks.call]\nsteps = [{{ http = {{ target = 'api', path = '/' }} }}]\n[load.l]\ntask = 'call'\n{load}\n"
+    )
+}
+
+fn measured(run: &Run) -> impl Iterator<Item = (&str, &Measurements)> {
+    run.trials.iter().map(|trial| match &trial.outcome {
+        Outcome::Measured(measured) => (trial.cell.as_str(), measured.as_ref()),
+        Outcome::Failed(failure) => panic!("{}: {}", trial.cell, failure.reason),
+    })
+}
+
+/// The client's call that is under way when a standstill begins ends within it or after it; in the first case the next
+/// call, which starts at that moment, waits for the rest. So one of them takes half of it, however slow this host is.
+#[test]
+fn a_standstill_is_seen_on_every_executor() {
+    let bench = BenchDir::with(&frozen("closed = { concurrency = 1 }"));
+    bench.run("run --quiet --out out s.toml").exits(0);
+    let run = bench.stored("out");
+    let mut cells = 0;
+    for (cell, measured) in measured(&run) {
+        let longest = measured.task.latency.0.max();
+        assert!(longest >= STALL_MS * 1_000_000 / 2, "{cell}: {longest} ns");
+        cells += 1;
+    }
+    assert_eq!(cells, EXECUTORS.len());
+}
+
+#[test]
+fn a_self_test_is_a_run_like_any_other() {
+    let bench = BenchDir::new();
+    // One round gives no interval, so that nothing here depends on how quiet this host is.
+    let seen = bench.run("selftest --quick --rounds 1 --format json --out out").exits(3);
+    let found: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
+    assert_eq!((found["version"].as_u64(), found["verdict"].as_str()), (Some(1), Some("inconclusive")));
+    let cells = found["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 6, "{cells:#?}");
+    assert!(cells.iter().all(|cell| cell["same"]["estimate"].is_number() && cell["found"].is_null()), "{cells:#?}");
+    let run = bench.stored("out");
+    assert!(run.finished && run.header.quick);
+    assert_eq!(measured(&run).count(), 18);
+    bench.run("report out --format csv").exits(0);
+    bench.run("selftest --rounds 0").exits(2).says(&["at least 1 round"]);
+}
