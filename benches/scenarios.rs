@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench scenarios -- tokio` runs the cells whose name contains `tokio`, of `benches/scenarios.toml`
 //! or of the files that `REGATTA_SCENARIOS` names (separated by colons). A closed load ends after so many tasks and
-//! the figure is the time per task; a batch is repeated so many times and the figure is its makespan.
+//! the figure is the time per task; a batch is repeated so many times and the figure is its makespan; an open load lasts
+//! until so many tasks have arrived, and its time per task is what its rate says.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "benchmarks start processes and print")]
@@ -19,6 +20,7 @@ use criterion::{Criterion, SamplingMode, measurement::WallTime};
 use regatta::{
     clock,
     limits::Limits,
+    load::Stage,
     plan::{Cell, Machine, Plan},
     scenario::{self, LoadKind, Overrides},
     step::Calibration,
@@ -84,6 +86,9 @@ fn of_size(trial: &TrialPlan, count: u64) -> TrialPlan {
     match &mut plan.load.kind {
         LoadKind::Closed { tasks, .. } => *tasks = Some(count),
         LoadKind::Batch { repeat, .. } => *repeat = Some(u32::try_from(count).unwrap()),
+        LoadKind::Open { rate, stages, .. } => {
+            *stages = vec![Stage { from: *rate, to: *rate, length_ns: (count as f64 / *rate * 1e9) as u64 }];
+        }
     }
     // A sample of a few tasks only tells criterion how many the next one can have.
     plan.warmup = if count < 100 { Duration::ZERO } else { plan.warmup.min(LONGEST_WARMUP) };

@@ -71,7 +71,7 @@ pub fn trial_of(scenario: &str, executor: &str) -> TrialPlan {
 pub fn end_after(plan: &mut TrialPlan, count: u64) {
     match &mut plan.load.kind {
         LoadKind::Closed { tasks, .. } => *tasks = Some(count),
-        LoadKind::Batch { .. } => panic!("a closed load was expected"),
+        LoadKind::Batch { .. } | LoadKind::Open { .. } => panic!("a closed load was expected"),
     }
 }
 

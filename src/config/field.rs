@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{Diagnostics, Name, Node, Value, parameter_schema, quote, suggest};
-use crate::units::{Distribution, Size, UnitError, parse_duration, parse_size};
+use crate::units::{Distribution, Rate, Size, UnitError, parse_duration, parse_rate, parse_size};
 
 /// A type that a key's value can have.
 pub trait Field: Sized {
@@ -209,6 +209,19 @@ impl Field for Size {
             return Some(Self(bytes));
         }
         read_unit(node, "a size such as `16KiB`", |text| parse_size(text).map(Self), diagnostics)
+    }
+}
+
+impl Field for Rate {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?[kM]?/s$", "examples": ["250/s", "4k/s", "1.5M/s"] })
+    }
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let Value::Text(text) = &node.value else {
+            mismatch(node, "a rate such as `250/s` or `4k/s`", diagnostics);
+            return None;
+        };
+        parse_rate(text).map(Self).map_err(|error| diagnostics.error(node.span.clone(), error.0, None)).ok()
     }
 }
 

@@ -47,7 +47,7 @@ impl Batch {
         let edges = (before, sample());
         let window_ns = makespans_ns.iter().sum();
         let completed = (makespans_ns.len() as u64).saturating_mul(self.tasks);
-        Ok(Outcome { makespans_ns, window_ns, completed, total_tasks, per_client: None, edges })
+        Ok(Outcome { makespans_ns, window_ns, completed, total_tasks, per_client: None, open: None, edges })
     }
 
     fn goes_on(&self, makespans_ns: &[u64]) -> bool {

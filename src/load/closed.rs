@@ -149,6 +149,7 @@ fn outcome<S>(slots: &[Slot], window_ns: u64, edges: (S, S)) -> Outcome<S> {
         completed: slots.iter().map(|slot| slot.completed).sum(),
         total_tasks: slots.iter().map(|slot| slot.ran).sum(),
         per_client: clients.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
+        open: None,
         edges,
     }
 }

@@ -34,7 +34,7 @@ impl Shared {
         self.wrong.get().map(String::as_str)
     }
 
-    fn fail(&self, task: u64, reason: String) {
+    pub(super) fn fail(&self, task: u64, reason: String) {
         // Only the first reason counts; the others follow from it as often as not.
         let _ = self.wrong.set(format!("task {task}: {reason}"));
         self.stop.store(true, Relaxed);
@@ -57,7 +57,7 @@ pub struct Slot {
     /// Tasks run.
     pub(super) ran: u64,
     /// Time-outs that the scenario allows.
-    timeouts: u64,
+    pub(super) timeouts: u64,
     /// Tasks completed inside the window given by `count_until`.
     pub(super) completed: u64,
     /// Completions at or after `.0` and before `.1` are counted.
@@ -86,6 +86,9 @@ pub enum LoadError {
     /// A slot could not get ready.
     #[error("{0}")]
     Prepare(String),
+    /// Tasks were lost.
+    #[error("{0}")]
+    Lost(String),
 }
 
 impl Slot {
@@ -108,9 +111,21 @@ impl Slot {
 
     /// Runs one task and records it; returns when it completed.
     pub(super) async fn run(&mut self, task: u64, intended_ns: u64, actual_ns: u64) -> u64 {
+        let (completed_ns, outcome) = self.execute(task, intended_ns).await;
+        self.settle(task, (intended_ns, actual_ns, completed_ns), outcome);
+        completed_ns
+    }
+
+    /// Runs one task without recording it; returns when it completed, and how.
+    pub(super) async fn execute(&mut self, task: u64, intended_ns: u64) -> (u64, step::Outcome) {
         let call = Call { task, key: draw::mix(self.seed, task), issued_ns: intended_ns, ..Call::default() };
         let outcome = self.steps.run(call).await;
-        let completed_ns = clock::now_ns();
+        (clock::now_ns(), outcome)
+    }
+
+    /// Records a task that was run: intended start, actual start and completion in ns, and how it ended.
+    pub(super) fn settle(&mut self, task: u64, times_ns: (u64, u64, u64), outcome: step::Outcome) {
+        let (intended_ns, actual_ns, completed_ns) = times_ns;
         self.ran += 1;
         self.last_ns = completed_ns;
         if completed_ns >= self.window.0 && completed_ns < self.window.1 {
@@ -121,7 +136,6 @@ impl Slot {
             Ok(done) | Err(Failure::Skipped(done)) => self.timeouts += done.timeouts,
             Err(Failure::Wrong(reason)) => self.shared.fail(task, reason),
         }
-        completed_ns
     }
 
     /// Whether no further task should start.

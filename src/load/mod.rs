@@ -6,10 +6,12 @@
 mod batch;
 mod closed;
 mod lane;
+pub mod open;
 
 pub use batch::Batch;
 pub use closed::{Closed, End};
 pub use lane::{LoadError, Shared, Slot, prepare};
+pub use open::{Arrival, Open, Overflow, Stage};
 
 /// Index of the first task that only warms up; far from those that are measured, so that no key is used twice.
 const WARMUP_TASKS: u64 = 1 << 40;
@@ -27,6 +29,8 @@ pub struct Outcome<S> {
     pub total_tasks: u64,
     /// Least and most tasks that any client completed, in the whole life of the process (closed loads).
     pub per_client: Option<(u64, u64)>,
+    /// What became of an open load.
+    pub open: Option<open::Landed>,
     /// Samples of the counters at the edges of the window.
     pub edges: (S, S),
 }

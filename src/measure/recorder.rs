@@ -20,6 +20,13 @@ struct Window {
     to_ns: AtomicU64,
 }
 
+impl Window {
+    #[inline]
+    fn holds(&self, intended_ns: u64) -> bool {
+        intended_ns >= self.from_ns.load(Relaxed) && intended_ns < self.to_ns.load(Relaxed)
+    }
+}
+
 struct Counters {
     slots: Box<[AtomicU64]>,
 }
@@ -63,6 +70,7 @@ struct StreamCounters {
     clipped: AtomicU64,
     errors: AtomicU64,
     timeouts: AtomicU64,
+    censored: AtomicU64,
 }
 
 struct Shared {
@@ -106,6 +114,7 @@ impl Recorders {
             clipped: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
+            censored: AtomicU64::new(0),
         });
         let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
         Self(Arc::new(Shared { window, streams: streams.collect(), names: steps, shards }))
@@ -115,6 +124,24 @@ impl Recorders {
     pub fn set_window(&self, from_ns: u64, to_ns: u64) {
         self.0.window.from_ns.store(from_ns, Relaxed);
         self.0.window.to_ns.store(to_ns, Relaxed);
+    }
+
+    /// Records a task of the load that was still in flight when the load was given up, as if it had ended there.
+    /// One that had not been started (no `actual_ns`) has no service time.
+    pub fn censor(&self, intended_ns: u64, actual_ns: Option<u64>, given_up_ns: u64) {
+        if !self.0.window.holds(intended_ns) {
+            return;
+        }
+        // The task's stream of the first shard: this happens after the load, in one thread.
+        let counters = &self.0.streams[0];
+        let latency = given_up_ns.saturating_sub(intended_ns);
+        counters.latency.add(latency);
+        counters.lateness.add(actual_ns.unwrap_or(given_up_ns).saturating_sub(intended_ns));
+        if let Some(actual_ns) = actual_ns {
+            counters.service.add(given_up_ns.saturating_sub(actual_ns));
+        }
+        counters.clipped.fetch_add(u64::from(latency > HIGHEST_NS), Relaxed);
+        counters.censored.fetch_add(1, Relaxed);
     }
 
     /// The recorder of a slot.
@@ -156,6 +183,7 @@ impl Recorders {
             merged.clipped += counters.clipped.load(Relaxed);
             merged.errors += counters.errors.load(Relaxed);
             merged.timeouts += counters.timeouts.load(Relaxed);
+            merged.censored += counters.censored.load(Relaxed);
         }
         merged.count = merged.latency.count();
         merged
@@ -166,8 +194,7 @@ impl Recorder {
     /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
     #[inline]
     pub fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
-        let window = &self.shared.window;
-        if intended_ns < window.from_ns.load(Relaxed) || intended_ns >= window.to_ns.load(Relaxed) {
+        if !self.shared.window.holds(intended_ns) {
             return;
         }
         let counters = &self.shared.streams[self.shard * (self.shared.names.len() + 1) + stream];
@@ -217,6 +244,19 @@ mod tests {
         assert_eq!(task.service.count(), task.latency.count());
         let steps = recorders.steps();
         assert_eq!((steps[0].stream.errors, steps[0].stream.latency.count()), (1, 1));
+    }
+
+    #[test]
+    fn what_was_in_flight_when_the_load_was_given_up_counts_as_if_it_had_ended_there() {
+        let recorders = Recorders::new(2, Vec::new());
+        recorders.set_window(100, 200);
+        recorders.of_slot(1).record(0, 150, 150, 160, Ending::Done);
+        recorders.censor(120, Some(130), 1_000);
+        recorders.censor(199, None, 1_000);
+        recorders.censor(99, Some(99), 1_000);
+        let task = recorders.task();
+        assert_eq!((task.count, task.censored, task.service.count()), (3, 2, 2));
+        assert_eq!((task.latency.0.max(), task.service.0.max(), task.lateness.0.max()), (880, 870, 801));
     }
 
     #[test]

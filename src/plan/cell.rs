@@ -6,12 +6,13 @@ use super::Estimate;
 use crate::{
     draw,
     limits::Limits,
+    load::{Arrival, Overflow},
     runtime::{self, ExecutorInfo, Setup, Style},
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::{Cost, Times},
     store::{Absent, StoredCell},
     trial::{TrialPlan, wire},
-    units,
+    units::{self, Rate},
 };
 
 /// What planning needs to know of this host.
@@ -142,7 +143,7 @@ fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
 }
 
 fn slots(executor: &ExecutorInfo, load: &LoadKind, pool_size: usize) -> u64 {
-    let concurrency = concurrency(load);
+    let concurrency = load.concurrency();
     match executor.style {
         Style::Serial => 1,
         Style::Pool => concurrency.min(pool_size as u64),
@@ -159,10 +160,10 @@ fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
     }
 }
 
-/// The cost of a task with that of its own thread, where every task of a batch starts one.
+/// The cost of a task with that of its own thread, where every task starts one.
 fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     match (executor.style, load) {
-        (Style::ThreadPerTask, LoadKind::Batch { .. }) => Cost {
+        (Style::ThreadPerTask, LoadKind::Batch { .. } | LoadKind::Open { .. }) => Cost {
             mean: cost.mean.saturating_add(NOMINAL_THREAD),
             cpu: cost.cpu.saturating_add(NOMINAL_THREAD),
             ..cost
@@ -171,17 +172,11 @@ fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     }
 }
 
-fn concurrency(load: &LoadKind) -> u64 {
-    match *load {
-        LoadKind::Batch { tasks, .. } => tasks,
-        LoadKind::Closed { concurrency, .. } => concurrency,
-    }
-}
-
 /// The load's key, the load in words, and the tasks of a batch.
 fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
     match *load {
         LoadKind::Batch { tasks, .. } => ("batch", format!("batch of {tasks}"), Some(tasks)),
+        LoadKind::Open { .. } => ("open", open_words(load), None),
         LoadKind::Closed { concurrency, think, tasks } => {
             let clients = if concurrency == 1 { "1 client".into() } else { format!("{concurrency} clients") };
             let pause = if think == Duration::ZERO {
@@ -193,6 +188,24 @@ fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
             ("closed", format!("closed, {clients}{pause}{end}"), None)
         }
     }
+}
+
+/// Such as `open, 2k/s poisson, at most 1024 in flight`.
+fn open_words(load: &LoadKind) -> String {
+    let LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, .. } = load else { return String::new() };
+    let rates = match stages.as_slice() {
+        [] => Rate(*rate).to_string(),
+        [only] if only.from == only.to => Rate(only.to).to_string(),
+        stages => {
+            let ends = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
+            let (least, most) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
+            let count = if stages.len() == 1 { "1 stage".to_owned() } else { format!("{} stages", stages.len()) };
+            format!("{count} of {} to {}", Rate(least), Rate(most))
+        }
+    };
+    let arrival = if *arrival == Arrival::Poisson { " poisson" } else { "" };
+    let full = if *overflow == Overflow::Delay { ", others wait" } else { "" };
+    format!("open, {rates}{arrival}, at most {max_in_flight} in flight{full}")
 }
 
 /// Executions of each step per task, by step number.
@@ -231,10 +244,14 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");
     let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
     let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
+    let lower = match variant.load.kind {
+        LoadKind::Open { .. } => "lower `max_in_flight`",
+        LoadKind::Batch { .. } | LoadKind::Closed { .. } => "lower the concurrency",
+    };
     let (lower_threads, lower_slots) = match executor.style {
         Style::Pool => ("lower `size` under [executors.thread-pool]", "lower `size` under [executors.thread-pool]"),
-        Style::Workers => ("lower `workers` under [executors]", "lower the concurrency"),
-        Style::Serial | Style::OneWorker | Style::ThreadPerTask => ("lower the concurrency", "lower the concurrency"),
+        Style::Workers => ("lower `workers` under [executors]", lower),
+        Style::Serial | Style::OneWorker | Style::ThreadPerTask => (lower, lower),
     };
     let threads = limits.refuse_threads(threads, lower_threads);
     let files = || limits.refuse_files(files, lower_slots);

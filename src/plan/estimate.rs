@@ -39,6 +39,11 @@ impl Estimate {
                 };
                 Self { once, trial: total([OVERHEAD, warmup, measured]) }
             }
+            // Draining is not counted: it lasts as long as the tasks that came last, unless they hang.
+            LoadKind::Open { .. } => {
+                let measured = load.measured(duration).unwrap_or(duration);
+                Self { once: task.mean, trial: total([OVERHEAD, warmup, measured, task.mean]) }
+            }
         }
     }
 }

@@ -85,6 +85,14 @@ impl Runtime for AsyncStd {
         Ok(Joining(Some(async_std::task::spawn(future))))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(async_std::task::spawn(future));
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         Facts::from([
             ("threads for tasks".into(), format!("{} workers, work stealing", workers())),

@@ -69,6 +69,31 @@ impl Queue {
         self.wake_all_serving(&state);
     }
 
+    /// Adds one ticket and wakes one worker for it.
+    pub fn admit_one(&self, ticket: Ticket) {
+        let mut state = self.lock();
+        state.live_tickets += 1;
+        state.entries.push_back(Entry::Ticket(ticket));
+        self.wake_serving(&state);
+    }
+
+    /// Keeps the workers waiting for tickets that are still to come; [`Queue::retire`] ends it.
+    pub fn hold(&self) {
+        self.lock().live_tickets += 1;
+    }
+
+    /// Takes a ticket that no worker will get any more.
+    pub fn withdraw(&self) -> Option<Ticket> {
+        let mut state = self.lock();
+        let position = state.entries.iter().position(|entry| matches!(entry, Entry::Ticket(_)))?;
+        let Some(Entry::Ticket(ticket)) = state.entries.remove(position) else { return None };
+        state.live_tickets -= 1;
+        if state.live_tickets == 0 {
+            self.wake_all_serving(&state);
+        }
+        Some(ticket)
+    }
+
     /// Puts a ticket that a worker holds back at the end of the queue, and takes the next one that is due; also says
     /// when it was taken. The caller has read the clock at `now_ns`: where nobody had to be waited for since, that
     /// reading is used again, for a ticket's way through a free queue takes less time than another reading.
@@ -220,6 +245,33 @@ mod tests {
             })
             .collect();
         assert_eq!(order, [2, 0]);
+        assert_eq!(queue.next_ticket(), None);
+    }
+
+    #[test]
+    fn a_queue_that_is_held_waits_for_more_and_gives_back_what_nobody_has_taken() {
+        let queue = Arc::new(Queue::default());
+        queue.hold();
+        let serving = queue.clone();
+        let worker = std::thread::spawn(move || {
+            let mut served = Vec::new();
+            while let Some(ticket) = serving.next_ticket() {
+                served.push(ticket.number);
+                serving.retire();
+            }
+            served
+        });
+        for number in 0..3 {
+            queue.admit_one(ticket(number));
+        }
+        while !queue.lock().entries.is_empty() {
+            std::thread::yield_now();
+        }
+        queue.retire();
+        assert_eq!(worker.join().expect("no panic"), [0, 1, 2]);
+        queue.push_job(Arc::new(Count(Mutex::new(0))));
+        queue.admit_one(ticket(9));
+        assert_eq!((queue.withdraw(), queue.withdraw()), (Some(ticket(9)), None));
         assert_eq!(queue.next_ticket(), None);
     }
 

@@ -37,6 +37,14 @@ impl Runtime for Sequential {
         Ok(ready(blocking::block_on(future)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        blocking::block_on(future);
+        Ok(())
+    }
+
     fn slots(&self, _concurrency: u64) -> u64 {
         1
     }

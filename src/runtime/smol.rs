@@ -61,6 +61,14 @@ impl Runtime for Smol {
         Ok(self.executor.spawn(future))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.executor.spawn(future).detach();
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         Facts::from([
             ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),

@@ -102,6 +102,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
+    /// Starts a task that nobody waits for and that nothing gives up. An error means that the system refused a thread.
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static;
+
     /// How many of `concurrency` tasks run at once at most: each of them owns a slot with its connections.
     fn slots(&self, concurrency: u64) -> u64 {
         concurrency

@@ -171,6 +171,14 @@ impl Runtime for ThreadPool {
         Ok(PoolJoin(job))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.queue.push_job(Arc::new(PoolJob { state: Mutex::new(JobState::Waiting(future)) }));
+        Ok(())
+    }
+
     fn slots(&self, concurrency: u64) -> u64 {
         concurrency.min(self.size as u64)
     }

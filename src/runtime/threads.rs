@@ -70,6 +70,14 @@ impl Runtime for Threads {
         Ok(Joining(Some(thread)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // The system frees what belongs to a detached thread when it ends.
+        self.spawn(future).map(drop)
+    }
+
     fn facts(&self) -> Facts {
         Facts::from([
             ("threads for tasks".into(), "one per task".into()),

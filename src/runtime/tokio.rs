@@ -42,6 +42,14 @@ impl Runtime for Tokio {
         Ok(TokioJoin(self.runtime.spawn(future)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(self.runtime.spawn(future));
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         tokio_parts::facts(&format!("{} workers, work stealing", self.setup.workers), self.setup.pool_size)
     }

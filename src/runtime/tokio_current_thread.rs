@@ -41,6 +41,14 @@ impl Runtime for TokioCurrentThread {
         Ok(TokioJoin(self.runtime.spawn(future)))
     }
 
+    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        drop(self.runtime.spawn(future));
+        Ok(())
+    }
+
     fn facts(&self) -> Facts {
         tokio_parts::facts("1, the main thread", self.pool_size)
     }

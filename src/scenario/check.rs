@@ -34,14 +34,15 @@ fn check_load(file: &File, diagnostics: &mut Diagnostics) {
     };
     let Some(load) = load else { return };
     let Some(span) = &file.run.duration else {
-        check_watchdog(file, load.kind, diagnostics);
+        check_watchdog(file, &load.kind, diagnostics);
         return;
     };
-    let why = match load.kind {
+    let why = match &load.kind {
         LoadKind::Batch { .. } => "a batch ends when its tasks are done",
         LoadKind::Closed { tasks: Some(_), .. } => "the load ends after its `tasks`",
-        LoadKind::Closed { .. } => {
-            check_watchdog(file, load.kind, diagnostics);
+        LoadKind::Open { stages, .. } if !stages.is_empty() => "the load ends with its last stage",
+        LoadKind::Closed { .. } | LoadKind::Open { .. } => {
+            check_watchdog(file, &load.kind, diagnostics);
             return;
         }
     };
@@ -64,15 +65,19 @@ fn check_number_of_loads(file: &File, diagnostics: &mut Diagnostics) {
 }
 
 /// A watchdog that barks before a trial can end kills them all.
-fn check_watchdog(file: &File, kind: LoadKind, diagnostics: &mut Diagnostics) {
+fn check_watchdog(file: &File, kind: &LoadKind, diagnostics: &mut Diagnostics) {
     let run = &file.run.settings;
-    let timed = matches!(kind, LoadKind::Closed { tasks: None, .. });
-    if let Some(span) = file.run.timeout.as_ref().or(file.run.duration.as_ref())
-        && timed
-        && run.timeout <= run.warmup.saturating_add(run.duration)
-    {
-        let help = "make `timeout` longer than `warmup` and `duration` together".to_owned();
-        diagnostics.error(span.clone(), "every trial would be killed before it ends", Some(help));
+    let Some(measured) = kind.measured(run.duration) else { return };
+    if run.timeout > run.warmup.saturating_add(measured).saturating_add(kind.drain()) {
+        return;
+    }
+    let help = match kind {
+        LoadKind::Open { .. } => "make `timeout` longer than `warmup`, the measured time and `drain` together",
+        _ => "make `timeout` longer than `warmup` and `duration` together",
+    };
+    let load = || file.load.0.first().map(|(name, _)| name.span.clone());
+    if let Some(span) = file.run.timeout.clone().or(file.run.duration.clone()).or_else(load) {
+        diagnostics.error(span, "every trial would be killed before it ends", Some(help.to_owned()));
     }
 }
 

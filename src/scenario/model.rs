@@ -4,7 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{config::Name, measure::MetricId, step::Task, target::NamedTarget, units::serde_duration};
+use crate::{
+    config::Name,
+    load::{Arrival, Overflow, Stage},
+    measure::MetricId,
+    step::Task,
+    target::NamedTarget,
+    units::serde_duration,
+};
 
 /// One scenario file, validated.
 #[derive(Debug, Clone)]
@@ -58,7 +65,7 @@ pub struct RunSettings {
     pub rounds: u32,
     /// Run before measuring, and discarded.
     pub warmup: Duration,
-    /// How long a closed load is measured (unless it ends by tasks).
+    /// How long a closed or an open load is measured (unless it ends by tasks, or has stages).
     pub duration: Duration,
     /// After this the watchdog kills the trial and records it as timed out.
     pub timeout: Duration,
@@ -93,7 +100,7 @@ pub struct Load {
 }
 
 /// The ways in which tasks arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadKind {
     /// All at one instant.
@@ -113,6 +120,49 @@ pub enum LoadKind {
         /// Ends after this many tasks over all clients; none: after the run's `duration`.
         tasks: Option<u64>,
     },
+    /// At a rate, whatever has become of those before.
+    Open {
+        /// Arrivals per second; with stages: in the warm-up.
+        rate: f64,
+        /// The gaps between them.
+        arrival: Arrival,
+        /// Tasks in flight at most, those included that wait for the executor.
+        max_in_flight: u64,
+        /// What becomes of arrivals while so many are in flight.
+        overflow: Overflow,
+        /// The rate over time; empty: `rate`, for the run's `duration`.
+        stages: Vec<Stage>,
+        /// How long tasks may still take after the last arrival.
+        #[serde(with = "serde_duration")]
+        drain: Duration,
+    },
+}
+
+impl LoadKind {
+    /// How long is measured, where time decides it; `duration` is the run's.
+    pub fn measured(&self, duration: Duration) -> Option<Duration> {
+        match self {
+            Self::Batch { .. } | Self::Closed { tasks: Some(_), .. } => None,
+            Self::Open { stages, .. } if !stages.is_empty() => {
+                Some(stages.iter().map(|stage| Duration::from_nanos(stage.length_ns)).sum())
+            }
+            Self::Closed { tasks: None, .. } | Self::Open { .. } => Some(duration),
+        }
+    }
+
+    /// What it may take after that, at most.
+    pub fn drain(&self) -> Duration {
+        if let Self::Open { drain, .. } = self { *drain } else { Duration::ZERO }
+    }
+
+    /// How many tasks are in flight at once, at most.
+    pub fn concurrency(&self) -> u64 {
+        match *self {
+            Self::Batch { tasks, .. } => tasks,
+            Self::Closed { concurrency, .. } => concurrency,
+            Self::Open { max_in_flight, .. } => max_in_flight,
+        }
+    }
 }
 
 /// A `[[claim]]`: what somebody says about an executor against another, or about some cells against others.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LoadKind, RunSettings, Variant};
+use super::{RunSettings, Variant};
 use crate::{
     config::{quote, suggest},
     runtime::{EXECUTORS, executor},
@@ -72,15 +72,17 @@ impl Overrides {
     }
 }
 
-/// Why the watchdog would kill every trial of a closed load, now that the command line has had its say.
+/// Why the watchdog would kill every trial, now that the command line has had its say.
 pub(super) fn watchdog_problem(variant: &Variant) -> Option<String> {
     let RunSettings { warmup, duration, timeout, .. } = variant.run;
-    let timed = matches!(variant.load.kind, LoadKind::Closed { tasks: None, .. });
-    (timed && timeout <= warmup.saturating_add(duration)).then(|| {
-        let [warmup, duration, timeout] = [warmup, duration, timeout].map(format_duration);
+    let kind = &variant.load.kind;
+    let after = kind.measured(duration)?.saturating_add(kind.drain());
+    (timeout <= warmup.saturating_add(after)).then(|| {
+        let [warmup, after, timeout] = [warmup, after, timeout].map(format_duration);
+        let what = if kind.drain().is_zero() { "of measuring" } else { "of measuring and draining" };
         format!(
             "every trial would be killed before it ends: the time-out is {timeout}, a warm-up of {warmup} and \
-             {duration} of measuring take longer; raise `timeout`"
+             {after} {what} take longer; raise `timeout`"
         )
     })
 }

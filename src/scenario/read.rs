@@ -198,7 +198,7 @@ fn build(file: &File, combination: &Combination) -> Option<Variant> {
         executors: build_executors(&file.executors),
         targets: targets.collect::<Option<_>>()?,
         tasks: tasks.collect::<Option<_>>()?,
-        load: Load { name: name.text.clone(), task: load.task.clone(), kind: load.kind },
+        load: Load { name: name.text.clone(), task: load.task.clone(), kind: load.kind.clone() },
     })
 }
 

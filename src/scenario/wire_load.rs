@@ -12,8 +12,12 @@ use super::{
     wire_executors::ExecutorName,
     wire_value::{Scalar, one_of_schema},
 };
-use crate::config::{Diagnostics, Field, Fields, Name, Named, Node, Section, choice_schema, read_choice};
-use crate::measure::MetricId;
+use crate::{
+    config::{Diagnostics, Field, Fields, Name, Named, Node, Section, choice_schema, read_choice},
+    load::{Arrival, Overflow, Stage},
+    measure::MetricId,
+    units::Rate,
+};
 
 /// The `[load.x]` table.
 #[derive(Debug, Clone)]
@@ -25,13 +29,14 @@ pub(super) struct LoadTable {
 const BATCH: (&str, &str) = ("batch", "All tasks at one instant.");
 const CLOSED: (&str, &str) =
     ("closed", "A fixed number of clients, each starting its next task when its last has ended.");
-const OPEN: (&str, &str) = ("open", "");
+const OPEN: (&str, &str) = ("open", "Tasks arrive at a rate, whatever has become of those before.");
+const KINDS: &[(&str, &str)] = &[BATCH, CLOSED, OPEN];
 
 const TASK_DOC: &str = "The task that arrives.";
 
 impl Field for LoadTable {
     fn schema() -> Json {
-        one_of_schema("How tasks arrive.", &[BATCH, CLOSED], |key, doc, load| {
+        one_of_schema("How tasks arrive.", KINDS, |key, doc, load| {
             let _: Option<Name> = load.required("task", TASK_DOC);
             let mut kind = Fields::describing();
             let _ = read_load_kind(key, &mut kind);
@@ -42,13 +47,7 @@ impl Field for LoadTable {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let mut load = Fields::of(node, diagnostics)?;
         let task = load.required("task", TASK_DOC);
-        let open_is_there = load.has(OPEN.0);
-        let table = [BATCH, CLOSED, OPEN];
-        let known = if open_is_there { &table[..] } else { &table[..2] };
-        let chosen = load.one_of(known, "kind of load", "kinds of load").filter(|(key, _)| *key != OPEN.0);
-        if open_is_there {
-            load.reject(OPEN.0, "open load is not available yet; use batch or closed", None);
-        }
+        let chosen = load.one_of(KINDS, "kind of load", "kinds of load");
         load.finish(diagnostics);
         let (key, value) = chosen?;
         let mut fields = Fields::of(value, diagnostics)?;
@@ -65,6 +64,9 @@ fn read_load_kind(key: &str, fields: &mut Fields<'_>) -> Option<LoadKind> {
         let repeat: Option<NonZeroU32> = fields.optional("repeat", doc);
         return Some(LoadKind::Batch { tasks: tasks?.get(), repeat: repeat.map(NonZeroU32::get) });
     }
+    if key == OPEN.0 {
+        return read_open(fields);
+    }
     let concurrency: Option<NonZeroU64> = fields.required("concurrency", "How many clients.");
     let doc = "Pause between the end of a task and the intended start of the client's next one.";
     let think = fields.or("think", Duration::ZERO, doc);
@@ -77,6 +79,107 @@ fn read_load_kind(key: &str, fields: &mut Fields<'_>) -> Option<LoadKind> {
         fields.reject("tasks", format!("{tasks} tasks cannot keep {concurrency} clients busy"), Some(help));
     }
     Some(LoadKind::Closed { concurrency: concurrency?.get(), think, tasks: tasks.map(NonZeroU64::get) })
+}
+
+/// Tasks in flight at most, where the scenario does not say: enough for 10 000 arrivals a second that take 100 ms, and
+/// no more sockets or threads than an ordinary host allows.
+const MAX_IN_FLIGHT: u64 = 1024;
+/// How long tasks may still take after the last arrival, where the scenario does not say.
+const DRAIN: Duration = Duration::from_secs(5);
+
+fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
+    let doc = "Arrivals per second; with `stages`: in the warm-up, and where a ramp begins that comes first.";
+    let rate: Option<Rate> = fields.required("rate", doc);
+    let doc = "The gaps between arrivals: all equal, or drawn from the exponential distribution.";
+    let arrival = fields.or("arrival", Arrival::Constant, doc);
+    let doc = "Tasks in flight at most, those included that wait for the executor.";
+    let default = NonZeroU64::new(MAX_IN_FLIGHT).unwrap_or(NonZeroU64::MIN);
+    let max_in_flight = fields.or("max_in_flight", default, doc);
+    let doc = "What becomes of an arrival while so many are in flight: it is dropped and counted, or waits for room.";
+    let overflow = fields.or("overflow", Overflow::Drop, doc);
+    let doc = "The rate over time, instead of `duration`: stages one after another.";
+    let stages: Option<Vec<StageTable>> = fields.optional("stages", doc);
+    let doc = "How long tasks may still take after the last arrival; those that take longer are counted as censored.";
+    let drain = fields.or("drain", DRAIN, doc);
+    let above_zero = |rate: Rate| rate.0 > 0.0;
+    if rate.is_some_and(|rate| !above_zero(rate)) {
+        fields.reject("rate", "a rate must be above zero", Some("such as `250/s` or `4k/s`".to_owned()));
+    }
+    if stages.as_ref().is_some_and(Vec::is_empty) {
+        let help = "add a stage such as `{ rate = \"1k/s\", for = \"5s\" }`, or remove `stages`".to_owned();
+        fields.reject("stages", "an open load with `stages` needs at least one", Some(help));
+    }
+    let rate = rate?.0;
+    let stages = stages.map_or(Vec::new(), |tables| stages_of(rate, &tables));
+    let max_in_flight = max_in_flight.get();
+    Some(LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, drain })
+}
+
+/// Each ramp begins where the stage before it ended.
+fn stages_of(rate: f64, tables: &[StageTable]) -> Vec<Stage> {
+    let mut before = rate;
+    let stages = tables.iter().map(|table| {
+        let from = if table.ramps { before } else { table.rate.0 };
+        before = table.rate.0;
+        let length_ns = u64::try_from(table.length.as_nanos()).unwrap_or(u64::MAX);
+        Stage { from, to: before, length_ns }
+    });
+    stages.collect()
+}
+
+/// A stage of an open load.
+struct StageTable {
+    rate: Rate,
+    /// Whether the rate is only reached at the end.
+    ramps: bool,
+    length: Duration,
+}
+
+impl Section for StageTable {
+    const DOC: &'static str = "A stretch of time with a rate: `rate` holds it, `to` ramps to it from the rate before.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let hold: Option<Rate> = fields.optional("rate", "Arrivals per second, from its start to its end.");
+        let ramp: Option<Rate> = fields.optional("to", "Arrivals per second at its end; the rate changes linearly.");
+        let length: Option<Duration> = fields.required("for", "Its length.");
+        if length.is_some_and(|length| length.is_zero()) {
+            fields.reject("for", "a stage must be longer than zero", None);
+        }
+        for (key, rate) in [("rate", hold), ("to", ramp)] {
+            if rate.is_some_and(|rate| rate.0 <= 0.0) {
+                fields.reject(key, "a rate must be above zero", Some("such as `250/s` or `4k/s`".to_owned()));
+            }
+        }
+        if !fields.is_describing() && fields.has("rate") == fields.has("to") {
+            let help = "`rate` holds a rate, `to` ramps to it".to_owned();
+            fields.reject("to", "a stage has either `rate` or `to`", Some(help));
+        }
+        Some(Self { rate: hold.or(ramp)?, ramps: hold.is_none(), length: length? })
+    }
+}
+
+const ARRIVALS: &[(&str, Arrival)] = &[("constant", Arrival::Constant), ("poisson", Arrival::Poisson)];
+
+impl Field for Arrival {
+    fn schema() -> Json {
+        choice_schema(ARRIVALS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, ARRIVALS, diagnostics)
+    }
+}
+
+const OVERFLOWS: &[(&str, Overflow)] = &[("drop", Overflow::Drop), ("delay", Overflow::Delay)];
+
+impl Field for Overflow {
+    fn schema() -> Json {
+        choice_schema(OVERFLOWS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, OVERFLOWS, diagnostics)
+    }
 }
 
 /// A `[[claim]]` table.

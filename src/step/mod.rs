@@ -22,6 +22,7 @@ mod task;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod yield_now;
 
 pub use blocking::Blocking;
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
@@ -41,4 +42,5 @@ spec::steps! {
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
     Sql => sql::Sql,
+    Yield => yield_now::Yield,
 }

@@ -45,7 +45,7 @@ impl TrialError {
         match self {
             Self::Target(_) => FailureKind::Target,
             Self::Load(LoadError::Thread { .. }) | Self::System { .. } => FailureKind::Refused,
-            Self::Load(LoadError::Prepare(_)) | Self::Wrong(_) => FailureKind::WrongResult,
+            Self::Load(LoadError::Prepare(_) | LoadError::Lost(_)) | Self::Wrong(_) => FailureKind::WrongResult,
             Self::Build(_) => FailureKind::Crashed,
         }
     }

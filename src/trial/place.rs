@@ -1,9 +1,9 @@
 //! Where processes and threads run, and that they do not outlive whoever started them.
 
-use std::io;
+use std::{io, num::NonZeroU64};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 
 /// Puts the calling thread, and every thread that it starts from now on, on these CPUs; empty: leaves it where it is.
 pub fn pin(cpus: &[usize]) -> io::Result<()> {
@@ -16,6 +16,13 @@ pub fn pin(cpus: &[usize]) -> io::Result<()> {
     }
     sched_setaffinity(None, &set)
         .map_err(|why| io::Error::new(why.kind(), format!("cannot run on CPUs {cpus:?}: {why}")))
+}
+
+/// Lets the calling thread, and every thread that it starts from now on, wake as punctually as the system can: its
+/// timers are not put off to save interruptions.
+pub fn wake_punctually() {
+    // A system that refuses leaves the usual 50 µs, and the lateness that comes of it is measured.
+    let _ = set_current_timer_slack(NonZeroU64::new(1));
 }
 
 /// CPUs that this process may use.

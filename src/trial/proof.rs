@@ -2,7 +2,7 @@
 
 use super::wire::TrialPlan;
 use crate::{
-    load,
+    load::{self, open::Landed},
     measure::{ProofLine, Stream, TargetReport},
     scenario::LoadKind,
     step::{StepPlan, Tally},
@@ -83,13 +83,28 @@ impl Proof {
                 let what = "tasks completed in the window (if a task takes longer, raise `duration`)";
                 self.within(what, (1, u64::MAX), completed);
             }
+            LoadKind::Open { max_in_flight, .. } => self.arrivals(evidence, max_in_flight),
         }
+    }
+
+    /// Every arrival became of something, by three accounts: the pacer's, the slots' and the recorders'.
+    fn arrivals<S>(&mut self, evidence: &Evidence<'_, S>, max_in_flight: u64) {
+        let Some(Landed { arrivals, emitted, totals, given_up }) = &evidence.outcome.open else {
+            return self.equal("accounts of the open load", 1, 0);
+        };
+        let what = "arrivals completed, dropped and censored";
+        self.equal(what, arrivals.scheduled, totals.measured + arrivals.dropped + arrivals.censored);
+        self.equal("tasks recorded", arrivals.scheduled - arrivals.dropped, evidence.recorded.latency.count());
+        self.equal("tasks recorded as censored", arrivals.censored, evidence.recorded.censored);
+        self.equal("tasks handed over, ended and given up", *emitted, totals.ended + given_up);
+        self.within("most tasks in flight", (0, max_in_flight), arrivals.most_in_flight);
     }
 
     /// Every step was executed as often as its task demands.
     fn steps<S>(&mut self, evidence: &Evidence<'_, S>) {
         // A task that was cut short by a time-out has not done all its steps.
-        let cut_short = evidence.timeouts > 0 || evidence.tallies.iter().any(|tally| tally.cancelled > 0);
+        let given_up = evidence.outcome.open.as_ref().map_or(0, |open| open.given_up);
+        let cut_short = given_up > 0 || evidence.timeouts > 0 || evidence.tallies.iter().any(|tally| tally.cancelled > 0);
         for ((name, _), (per_task, tally)) in
             numbered_steps(evidence.plan).zip(evidence.plan.per_task.iter().zip(evidence.tallies))
         {
@@ -98,7 +113,7 @@ impl Proof {
             let least = if cut_short { 0 } else { tally.started };
             self.within(format!("{name}: calls that ended"), (least, tally.started), accounted);
             if let Some(per_task) = per_task {
-                let all = per_task.saturating_mul(evidence.tasks_run);
+                let all = per_task.saturating_mul(evidence.tasks_run + given_up);
                 self.within(format!("{name}: calls"), (if cut_short { 0 } else { all }, all), tally.started);
             }
         }
@@ -133,8 +148,8 @@ impl Proof {
     /// No task ends before its own delays have passed, in whatever load; a bound that noise cannot break.
     fn least_task<S>(&mut self, evidence: &Evidence<'_, S>) {
         let (least, recorded) = (evidence.plan.least_task_ns, &evidence.recorded);
-        // A call that ended in an error need not have waited, and clipped values say nothing.
-        if least == 0 || recorded.errors > 0 || recorded.clipped > 0 {
+        // A call that ended in an error need not have waited, nor one that was given up, and clipped values say nothing.
+        if least == 0 || recorded.errors > 0 || recorded.clipped > 0 || recorded.censored > 0 {
             return;
         }
         if let Some(shortest) = recorded.service.least() {
@@ -192,6 +207,7 @@ mod tests {
             completed: 1,
             total_tasks: 1,
             per_client: None,
+            open: None,
             edges: ((), ()),
         };
         let mut latency = Histo::new();

@@ -11,7 +11,10 @@ use super::{
     wire::TrialPlan,
 };
 use crate::{
-    load::{self, Batch, Closed, End, LoadError, Shared, Slot},
+    load::{
+        self, Batch, Closed, End, LoadError, Open, Shared, Slot, Stage,
+        open::{Account, Censored, Course, RealTime},
+    },
     measure::{self, Measurements, ProofLine, Recorders, TargetReport},
     runtime::{Runtime, Visitor},
     scenario::LoadKind,
@@ -57,9 +60,10 @@ impl Visitor for Race<'_> {
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
         let measurements = Measurements {
-            makespans_ns: outcome.makespans_ns,
+            makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
             completed: outcome.completed,
+            arrivals: outcome.open.as_ref().map(|landed| landed.arrivals.clone()),
             task: recorders.task(),
             steps: recorders.steps(),
             peak_memory_bytes: measure::peak_memory_bytes(),
@@ -71,7 +75,12 @@ impl Visitor for Race<'_> {
             ..edge::used(&outcome.edges)
         };
         drop((slots, trial));
-        runtime.stop();
+        if outcome.open.is_some_and(|landed| landed.given_up > 0) {
+            // Tasks that hang would be waited for; they end with the process.
+            std::mem::forget(runtime);
+        } else {
+            runtime.stop();
+        }
         Ok(measurements)
     }
 }
@@ -89,8 +98,9 @@ fn proven(
         plan,
         outcome,
         slots: slots.len() as u64,
-        tasks_run: slots.iter().map(Slot::tasks_run).sum(),
-        timeouts: slots.iter().map(Slot::timeouts).sum(),
+        // Slots of an open load need not have come back; their account is outside of them.
+        tasks_run: outcome.open.as_ref().map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
+        timeouts: outcome.open.as_ref().map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
         recorded: recorders.task(),
         tallies,
         reports,
@@ -113,11 +123,7 @@ impl Race<'_> {
 }
 
 fn slots<R: Runtime>(plan: &TrialPlan, trial: &Arc<Trial<R>>, shared: &Arc<Shared>) -> Result<Vec<Slot>, BuildError> {
-    let concurrency = match plan.load.kind {
-        LoadKind::Batch { tasks, .. } => tasks,
-        LoadKind::Closed { concurrency, .. } => concurrency,
-    };
-    (0..trial.runtime.slots(concurrency) as usize)
+    (0..trial.runtime.slots(plan.load.kind.concurrency()) as usize)
         .map(|number| {
             let steps = trial.sequence(&plan.load.task.text, number)?;
             Ok(Slot::new(number, steps, &trial.recorders, shared.clone(), plan.seed))
@@ -133,13 +139,32 @@ fn run_load<R: Runtime>(
     sample: impl Fn() -> Edge + Sync,
 ) -> Result<load::Outcome<Edge>, LoadError> {
     let warmup_ns = plan.warmup.as_nanos() as u64;
-    match plan.load.kind {
+    match plan.load.kind.clone() {
         LoadKind::Batch { tasks, repeat } => Batch { tasks, repeat, warmup_ns }.run(runtime, slots, recorders, sample),
         LoadKind::Closed { concurrency, think, tasks } => {
             let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
             let think_ns = think.as_nanos() as u64;
             Closed { clients: concurrency, think_ns, end, warmup_ns }.run(runtime, slots, recorders, sample)
         }
+        LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, drain } => {
+            let hold = || vec![Stage { from: rate, to: rate, length_ns: plan.duration.as_nanos() as u64 }];
+            let stages = if stages.is_empty() { hold() } else { stages };
+            let (drain_ns, seed) = (drain.as_nanos() as u64, plan.seed);
+            let load = Open { rate, stages, arrival, max_in_flight, overflow, warmup_ns, drain_ns, seed };
+            load.run(runtime, slots, recorders, sample, pacing(plan))
+        }
+    }
+}
+
+/// What the pacer's thread does: it leaves the executor's CPUs where there are others, and keeps time. It spins only
+/// where the CPU that it spins on is one of several, or it would take it from the target.
+fn pacing(plan: &TrialPlan) -> impl FnOnce(Course) -> (Account, Censored) + Send + 'static {
+    let cpus = plan.target_cpus.clone();
+    move |course| {
+        // Without its own CPUs it keeps time from wherever it is.
+        let _ = place::pin(&cpus);
+        place::wake_punctually();
+        futures_lite::future::block_on(course.run(RealTime { spin: cpus.len() > 1 }))
     }
 }
 

@@ -11,7 +11,7 @@ mod size;
 
 pub use distribution::Distribution;
 pub use duration::{format_duration, format_ns, parse_duration, serde_duration};
-pub use rate::parse_rate;
+pub use rate::{Rate, parse_rate};
 pub use size::{Size, format_size, parse_size};
 
 /// Why a value with a unit could not be read; the text says what was expected, with an example.

@@ -2,6 +2,20 @@
 
 use super::UnitError;
 
+/// A number of events per second that prints as text such as `4k/s`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rate(pub f64);
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            rate if rate >= 1e6 => write!(out, "{}M/s", rate / 1e6),
+            rate if rate >= 1e3 => write!(out, "{}k/s", rate / 1e3),
+            rate => write!(out, "{rate}/s"),
+        }
+    }
+}
+
 /// Reads a rate such as `4k/s` into events per second.
 pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
     let wrong = || UnitError(format!("expected a rate such as `250/s` or `4k/s`, found `{text}`"));
@@ -19,6 +33,13 @@ pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prints_what_it_reads() {
+        for text in ["250/s", "4k/s", "1.5M/s", "0.5/s", "0/s"] {
+            assert_eq!(Rate(parse_rate(text).unwrap()).to_string(), text);
+        }
+    }
 
     #[test]
     fn reads_rates() {

@@ -92,7 +92,6 @@ const BROKEN: &[(&str, &[Expected])] = &[
     (
         "loads",
         &[
-            (7, 8, "open load is not available yet; use batch or closed"),
             (8, 7, "a scenario has exactly one load"),
             (10, 37, "4 tasks cannot keep 8 clients busy"),
         ],

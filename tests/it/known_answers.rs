@@ -43,6 +43,31 @@ fn a_standstill_is_seen_on_every_executor() {
     assert_eq!(cells, EXECUTORS.len());
 }
 
+/// The lower bounds of the stall oracle. A request that is sent while the server stands still is answered after it, so of
+/// arrivals every `gap` those in a standstill wait for what is left of it: q(p) is at least S − (1 − p)·P, but for the
+/// gaps at both ends. Neither a slow host nor a slow executor can make them shorter. (Upper bounds need a quiet host.)
+#[test]
+fn arrivals_that_do_not_wait_see_the_whole_standstill_on_every_executor() {
+    let (period_ms, gap_ms) = (400.0, 1.0);
+    // Arrivals that find no room wait, and are timed all the same. After a warm-up of a period, standstills are
+    // periodic over the window, which holds three whole ones, the ends of the window put together.
+    let load = "open = { rate = '1k/s', max_in_flight = 200, overflow = 'delay' }";
+    let bench = BenchDir::with(&frozen(load).replace("warmup = '0s'", "warmup = '400ms'"));
+    bench.run("run --quiet --out out s.toml").exits(0);
+    let run = bench.stored("out");
+    let mut cells = 0;
+    for (cell, measured) in measured(&run) {
+        let latency = &measured.task.latency.0;
+        for quantile in [0.80, 0.90, 0.95, 0.99, 1.0] {
+            let bound = STALL_MS as f64 - (1.0 - quantile) * period_ms - 2.0 * gap_ms;
+            let found = latency.value_at_quantile(quantile) as f64 / 1e6;
+            assert!(found >= bound, "{cell}: p{} is {found} ms, not {bound} ms or more", quantile * 100.0);
+        }
+        cells += 1;
+    }
+    assert_eq!(cells, EXECUTORS.len());
+}
+
 #[test]
 fn a_self_test_is_a_run_like_any_other() {
     let bench = BenchDir::new();

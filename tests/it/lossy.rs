@@ -86,6 +86,14 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
         self.0.spawn(future)
     }
 
+    fn spawn_detached<T>(&self, future: T) -> io::Result<()>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let tenth = F::LOSES_TASKS && STARTED.fetch_add(1, Relaxed) % 10 == 9;
+        if tenth { Ok(()) } else { self.0.spawn_detached(future) }
+    }
+
     fn slots(&self, concurrency: u64) -> u64 {
         self.0.slots(concurrency)
     }
@@ -148,6 +156,9 @@ struct Stream<C, F> {
     fault: PhantomData<fn() -> F>,
 }
 
+/// Detached tasks that were started in this process, to find every tenth.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
 /// Requests of all connections in this process, to find every tenth.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
@@ -203,6 +214,7 @@ impl<F: Fault> Visitor for Race<'_, F> {
 }
 
 const BATCH: &str = "batch = { tasks = 40, repeat = 2 }";
+const OPEN: &str = "open = { rate = \"400/s\", stages = [{ rate = \"400/s\", for = \"100ms\" }] }";
 const CLOSED: &str = "closed = { concurrency = 4, tasks = 40 }";
 
 /// One trial on an executor with a fault: what it did wrong, if that was found.
@@ -258,7 +270,7 @@ const LONG_LIMITED: &str = "{ sleep = { time = \"10s\" }, timeout = \"20s\", on_
 #[test]
 fn an_honest_executor_behind_the_same_wrapper_passes() {
     for executor in ["sequential", "threads", "thread-pool", "tokio", "tokio-current-thread", "smol"] {
-        for load in [BATCH, CLOSED] {
+        for load in [BATCH, CLOSED, OPEN] {
             race::<Honest>(executor, LIMITED, load).unwrap_or_else(|reason| panic!("{executor}, {load}: {reason}"));
         }
     }
@@ -267,6 +279,13 @@ fn an_honest_executor_behind_the_same_wrapper_passes() {
 #[test]
 fn a_pool_that_loses_every_tenth_task_is_found_out() {
     found(race::<LosesTasks>("thread-pool", SLEEP, BATCH), "tasks run: expected 80, found 72");
+}
+
+#[test]
+fn an_executor_that_drops_every_tenth_arrival_is_found_out() {
+    for executor in ["threads", "tokio", "smol"] {
+        found(race::<LosesTasks>(executor, SLEEP, OPEN), "the executor did not run it to its end");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod interruptions;
 mod known_answers;
 mod limits;
 mod lossy;
+mod open;
 mod own_server;
 mod own_targets;
 mod race;

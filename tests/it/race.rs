@@ -9,7 +9,7 @@ use regatta::{
 };
 
 /// Runs a scenario into a temporary folder and reads the run back.
-fn race(scenario: &str, extra: &[&str]) -> Run {
+pub fn race(scenario: &str, extra: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("race.toml");
     std::fs::write(&file, format!("schema = 1\nname = \"race\"\n{scenario}")).unwrap();
@@ -26,7 +26,7 @@ fn race(scenario: &str, extra: &[&str]) -> Run {
 }
 
 /// The measurements of every trial, with its cell's name; a failed trial fails the test.
-fn measured(run: &Run) -> Vec<(&str, &Measurements)> {
+pub fn measured(run: &Run) -> Vec<(&str, &Measurements)> {
     let each = run.trials.iter().map(|trial| match &trial.outcome {
         Outcome::Measured(measured) => (trial.cell.as_str(), measured.as_ref()),
         Outcome::Failed(failure) => panic!("{}: {}", trial.cell, failure.reason),

@@ -30,7 +30,9 @@ impl Native for Blocking {
         task::timeout(limit, future).await
     }
 
-    async fn yield_now() {}
+    async fn yield_now() {
+        std::thread::yield_now();
+    }
 
     async fn unblock<T, W>(work: W) -> T
     where

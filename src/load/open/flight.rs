@@ -1,0 +1,262 @@
+//! What is in flight: the slots of an open load, who uses them, and the account that holds even if some never come back.
+
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+use concurrent_queue::ConcurrentQueue;
+
+use super::{Door, Pacer};
+use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket};
+
+/// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
+/// load when it ends. A task is settled by whoever takes it out of `state`: its slot, or the load that gives it up.
+#[derive(Default)]
+struct Log {
+    /// [`IDLE`], [`SETTLING`], [`GIVEN_UP`], or when its task was meant to start, in ns after [`RUNNING`].
+    state: AtomicU64,
+    /// When its task has started; 0: not yet.
+    actual_ns: AtomicU64,
+    /// Tasks that ended by themselves.
+    ended: AtomicU64,
+    /// Of them, those that were meant to start in the window.
+    measured: AtomicU64,
+    /// Tasks that completed inside the window.
+    completed: AtomicU64,
+    timeouts: AtomicU64,
+}
+
+const IDLE: u64 = 0;
+const SETTLING: u64 = 1;
+const GIVEN_UP: u64 = 2;
+const RUNNING: u64 = 3;
+
+/// A slot of an open load. It goes back to the free ones by itself when its task has ended.
+pub(super) struct Berth {
+    slot: Slot,
+    log: Arc<Log>,
+    flight: Arc<Flight>,
+}
+
+impl Berth {
+    /// From now on the slot answers for this ticket.
+    pub(super) fn begin(&self, ticket: Ticket) {
+        self.log.actual_ns.store(0, Relaxed);
+        self.log.state.store(ticket.due_ns + RUNNING, Release);
+    }
+
+    /// Runs the task of a ticket that was begun, and settles it unless the load has given it up meanwhile.
+    pub(super) async fn run(&mut self, ticket: Ticket) {
+        let actual_ns = clock::now_ns();
+        self.log.actual_ns.store(actual_ns, Relaxed);
+        let (completed_ns, outcome) = self.slot.execute(ticket.number, ticket.due_ns).await;
+        let running = ticket.due_ns + RUNNING;
+        if self.log.state.compare_exchange(running, SETTLING, AcqRel, Relaxed).is_err() {
+            return;
+        }
+        self.slot.settle(ticket.number, (ticket.due_ns, actual_ns, completed_ns), outcome);
+        self.publish(ticket);
+    }
+
+    fn publish(&self, ticket: Ticket) {
+        let (log, slot) = (&self.log, &self.slot);
+        if self.flight.measures(ticket) {
+            // The slot has one holder at a time, so that this needs no locked instruction.
+            log.measured.store(log.measured.load(Relaxed) + 1, Relaxed);
+        }
+        log.completed.store(slot.completed, Relaxed);
+        log.timeouts.store(slot.timeouts, Relaxed);
+        // Whoever sees the task as ended sees everything that was counted for it, recorders included.
+        log.ended.store(slot.ran, Release);
+        log.state.store(IDLE, Release);
+    }
+
+    /// Gives the slot back. Only then its task is no longer in flight, so that who comes in finds a free slot.
+    pub(super) fn go_back(self: Box<Self>) {
+        let flight = self.flight.clone();
+        flight.put(self);
+        flight.leave();
+    }
+}
+
+/// A slot on its way through a task of the executor's own. An executor that drops the task, or lets it panic, drops
+/// this with it, and the trial fails.
+pub(super) struct Boarded(Option<Box<Berth>>, Ticket);
+
+impl Boarded {
+    /// From now on the slot answers for the ticket.
+    pub(super) fn new(berth: Box<Berth>, ticket: Ticket) -> Self {
+        berth.begin(ticket);
+        Self(Some(berth), ticket)
+    }
+
+    /// Runs the task and gives the slot back.
+    pub(super) async fn serve(mut self) {
+        if let Some(berth) = &mut self.0 {
+            berth.run(self.1).await;
+        }
+        if let Some(berth) = self.0.take() {
+            berth.go_back();
+        }
+    }
+}
+
+impl Drop for Boarded {
+    fn drop(&mut self) {
+        if let Some(berth) = &self.0 {
+            berth.slot.shared().fail(self.1.number, "the executor did not run it to its end".to_owned());
+        }
+    }
+}
+
+/// Sums over all slots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Tasks that ended by themselves, warm-up included.
+    pub ended: u64,
+    /// Of them, those that were meant to start in the window.
+    pub measured: u64,
+    /// Tasks that completed inside the window.
+    pub completed: u64,
+    /// Time-outs, warm-up included.
+    pub timeouts: u64,
+}
+
+/// Tasks that were given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Censored {
+    /// All.
+    pub total: u64,
+    /// Those that were meant to start in the window.
+    pub measured: u64,
+}
+
+/// What the pacer, the intake, the tasks and the load share.
+pub struct Flight {
+    in_flight: AtomicU64,
+    stop: AtomicBool,
+    free: ConcurrentQueue<Box<Berth>>,
+    logs: Vec<Arc<Log>>,
+    recorders: Recorders,
+    window: (u64, u64),
+}
+
+impl Flight {
+    /// All slots free. Completions in `window` are counted.
+    pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> Arc<Self> {
+        let flight = Arc::new(Self {
+            in_flight: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            free: ConcurrentQueue::bounded(slots.len().max(1)),
+            logs: slots.iter().map(|_| Arc::default()).collect(),
+            recorders: recorders.clone(),
+            window,
+        });
+        for (mut slot, log) in slots.drain(..).zip(&flight.logs) {
+            slot.window = window;
+            flight.put(Box::new(Berth { slot, log: log.clone(), flight: flight.clone() }));
+        }
+        flight
+    }
+
+    /// A free slot; none only if more tasks are in flight than there are slots.
+    pub(super) fn take(&self) -> Option<Box<Berth>> {
+        self.free.pop().ok()
+    }
+
+    pub(super) fn put(&self, berth: Box<Berth>) {
+        // There is room for every slot that there is.
+        let _ = self.free.push(berth);
+    }
+
+    /// Tasks in flight, those included that wait for the executor.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// A task is handed over.
+    pub(super) fn enter(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn leave(&self) {
+        // Whoever sees the task gone finds its slot free.
+        self.in_flight.fetch_sub(1, Release);
+    }
+
+    fn measures(&self, ticket: Ticket) -> bool {
+        (self.window.0..self.window.1).contains(&ticket.due_ns)
+    }
+
+    /// Asks the pacer to hand nothing more over.
+    pub fn stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
+    /// Whether the pacer was asked to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// Sums over all slots, those included that have not come back.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for log in &self.logs {
+            totals.ended += log.ended.load(Acquire);
+            totals.measured += log.measured.load(Relaxed);
+            totals.completed += log.completed.load(Relaxed);
+            totals.timeouts += log.timeouts.load(Relaxed);
+        }
+        totals
+    }
+
+    /// Gives up whatever is in flight at `now_ns`: what waits, and what runs. None, if the account cannot be closed:
+    /// what the pacer has handed over (`emitted`) has neither ended nor is it anywhere.
+    pub(super) fn give_up(&self, door: &Door, emitted: u64, now_ns: u64) -> Option<Censored> {
+        /// A ticket that was taken from the queue is in a slot a moment later, and a task that is being settled ends.
+        const MOMENT_NS: u64 = 200_000;
+        const MOMENTS: u32 = 25_000;
+        let mut censored = Censored::default();
+        for _ in 0..MOMENTS {
+            while let Some(ticket) = door.withdraw() {
+                self.censor(ticket.due_ns, None, now_ns, &mut censored);
+            }
+            for log in &self.logs {
+                let state = log.state.load(Acquire);
+                if state >= RUNNING && log.state.compare_exchange(state, GIVEN_UP, AcqRel, Relaxed).is_ok() {
+                    let actual_ns = Some(log.actual_ns.load(Relaxed)).filter(|&at| at > 0 && at <= now_ns);
+                    self.censor(state - RUNNING, actual_ns, now_ns, &mut censored);
+                }
+            }
+            if censored.total + self.totals().ended >= emitted {
+                return Some(censored);
+            }
+            clock::sleep_until(clock::now_ns() + MOMENT_NS);
+        }
+        None
+    }
+
+    /// Gives up what the pacer has not handed over.
+    pub(super) fn give_up_unsent(&self, pacer: &mut Pacer, now_ns: u64) -> Censored {
+        let mut censored = Censored::default();
+        while let Some(ticket) = pacer.give_up() {
+            self.censor(ticket.due_ns, None, now_ns, &mut censored);
+        }
+        censored
+    }
+
+    fn censor(&self, due_ns: u64, actual_ns: Option<u64>, now_ns: u64, censored: &mut Censored) {
+        censored.total += 1;
+        censored.measured += u64::from((self.window.0..self.window.1).contains(&due_ns));
+        self.recorders.censor(due_ns, actual_ns, now_ns);
+    }
+
+    /// The slots that are free, when the load has ended.
+    pub fn slots(&self) -> Vec<Slot> {
+        std::iter::from_fn(|| self.take()).map(|berth| berth.slot).collect()
+    }
+}
