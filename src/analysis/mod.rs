@@ -23,8 +23,8 @@ pub use findings::findings;
 pub use leader::Leader;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
-pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
 pub use number::{bound, significant};
+pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
 
 pub use crate::measure::MetricId;
 use crate::store::{Outcome, Run, StoredScenario};

@@ -260,7 +260,9 @@ mod tests {
     /// scipy.stats.binom.sf(k - 1, n, .05)
     #[test]
     fn tails_are_those_of_the_binomial_distribution() {
-        for (trials, count, expected) in [(12, 0, 1.0), (12, 1, 0.459_639_9), (12, 4, 0.002_236_4), (35, 7, 0.001_521_6)] {
+        for (trials, count, expected) in
+            [(12, 0, 1.0), (12, 1, 0.459_639_9), (12, 4, 0.002_236_4), (35, 7, 0.001_521_6)]
+        {
             let tail = at_least(trials, count);
             assert!((tail - expected).abs() < 1e-7, "{trials} {count}: {tail}");
         }

@@ -126,7 +126,9 @@ impl Http {
             if !url.starts_with("http://") {
                 fields.reject("url", "expected a url that starts with `http://`", None);
             }
-            for key in ["delay", "body", "status", "stall"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>() {
+            for key in
+                ["delay", "body", "status", "stall"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>()
+            {
                 let message = format!("`{key}` is about the embedded server, and `url` names your own");
                 fields.reject(key, message, Some(format!("remove `{key}` or `url`")));
             }
@@ -192,8 +194,10 @@ mod tests {
 
     #[test]
     fn your_own_server_takes_no_orders() {
-        let (http, errors) = read("url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []\n\
-                  stall = { every = '1s', for = '1ms' }");
+        let (http, errors) = read(
+            "url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []\n\
+                  stall = { every = '1s', for = '1ms' }",
+        );
         assert!(!http.unwrap().has_process());
         assert_eq!(errors.len(), 4, "{errors:?}");
         assert!(read("url = 'localhost'").1[0].contains("http://"));

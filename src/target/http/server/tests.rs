@@ -278,7 +278,7 @@ fn an_unknown_command_is_answered_with_the_known_ones() {
 
 #[test]
 fn a_server_that_stands_still_answers_nobody_meanwhile() {
-    let (every, length) = (Duration::from_millis(150), Duration::from_millis(100));
+    let (every, length) = (Duration::from_millis(600), Duration::from_millis(500));
     let started = now_ns();
     let server = Running::start(Http { stall: Some(Stall { every, length }), ..Http::default() });
     let mut client = BufReader::new(server.connect());
