@@ -19,6 +19,13 @@ pub fn process_cpu_ns() -> u64 {
     used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
 }
 
+/// CPU time that this thread has used so far, in ns.
+#[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+pub fn thread_cpu_ns() -> u64 {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
+}
+
 /// Milliseconds since 1970, for labels.
 #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn unix_ms() -> u64 {

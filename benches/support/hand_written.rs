@@ -18,7 +18,7 @@ use hyper::{
 };
 use regatta::{
     clock, draw,
-    measure::{ProcessSample, cpu_ns_of},
+    measure::{ProcessSample, times_of},
     runtime::{self, Native, Runtime, Visitor},
     scenario::LoadKind,
     target::{Start, http},
@@ -139,7 +139,7 @@ struct Loop<'a> {
 /// CPU time of this process and of the target so far, in ns.
 fn cpu_ns(target: u32) -> (u64, u64) {
     let own = ProcessSample::take();
-    (own.cpu_user_ns + own.cpu_system_ns, cpu_ns_of(target).unwrap())
+    (own.cpu_user_ns + own.cpu_system_ns, times_of(target).unwrap().cpu_ns)
 }
 
 impl Visitor for Loop<'_> {

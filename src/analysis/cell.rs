@@ -2,55 +2,87 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{CellResult, CellStatus, Counts, Judgement, METRICS, MetricId, MetricValue, StepResult};
+use super::{CellResult, CellStatus, Counts, Judgement, METRICS, MetricId, MetricValue, StepResult, validity};
 use crate::{
-    measure::{Histo, Measurements, Stream},
-    store::{Absent, Outcome, Run, StoredCell, TrialFailure},
+    measure::{Arrivals, Histo, Measurements, Stream},
+    store::{Absent, Outcome, Rounds, StoredCell, TrialFailure},
 };
 
 /// The trials of a cell, told apart by their outcome, in the order of rounds.
 struct Trials<'a> {
     measured: Vec<(u32, &'a Measurements)>,
-    failed: Vec<&'a TrialFailure>,
+    failed: Vec<(u32, &'a TrialFailure)>,
 }
 
 /// Puts a cell's trials together. Its ratio is left out: it needs the baseline's cell.
-pub(super) fn cell(run: &Run, cell: &StoredCell) -> CellResult {
-    let trials = Trials::of(run, cell);
-    CellResult {
+pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
+    let all = Trials::of(rounds, cell);
+    let judgement = validity::judge(cell, &all.rounds(), rounds.run.header.clock_ns);
+    let trials = all.counted(&judgement);
+    let measured: Vec<&Measurements> = trials.measured.iter().map(|(_, measured)| *measured).collect();
+    let mut result = CellResult {
         name: cell.name.clone(),
         executor: cell.executor.clone(),
         label: cell.label.clone(),
-        status: status(cell, &trials),
+        status: status(cell, &all),
         slots: cell.slots,
         metrics: metrics(cell, &trials),
         ratio: None,
         latency: merged(trials.streams().map(|stream| &stream.latency)),
         service: merged(trials.streams().map(|stream| &stream.service)),
         lateness: merged(trials.streams().map(|stream| &stream.lateness)),
-        judgement: Judgement::default(),
-        steadiness: None,
-        slices: Vec::new(),
-        arrivals: None,
+        steadiness: validity::steadiness(&measured),
+        slices: validity::merged(&measured),
+        arrivals: arrivals(&measured),
         counts: counts(&trials),
         steps: steps(&trials),
         failures: failures(&trials.failed),
         least_makespan_ns: least_makespan_ns(cell),
         facts: trials.measured.first().map(|(_, first)| first.facts.clone()).unwrap_or_default(),
         target_busy: target_busy(&trials),
+        judgement,
+    };
+    if result.judgement.withheld.is_some() {
+        result.withhold();
+    }
+    result
+}
+
+impl CellResult {
+    /// Leaves out all latencies: operations are so short that they would be those of the clock.
+    fn withhold(&mut self) {
+        for histogram in [&mut self.latency, &mut self.service, &mut self.lateness] {
+            *histogram = Histo::new();
+        }
+        self.steps.iter_mut().for_each(|step| step.latency = Histo::new());
+        self.metrics.retain(|id, _| !matches!(id, MetricId::LatencyP50 | MetricId::LatencyP99));
     }
 }
 
 impl<'a> Trials<'a> {
-    fn of(run: &'a Run, cell: &StoredCell) -> Self {
+    fn of(rounds: &Rounds<'a>, cell: &StoredCell) -> Self {
         let mut trials = Self { measured: Vec::new(), failed: Vec::new() };
-        for (round, trial) in run.rounds_of(&cell.name) {
+        for (round, trial) in rounds.of(&cell.name) {
             match &trial.outcome {
                 Outcome::Measured(measured) => trials.measured.push((round, measured.as_ref())),
-                Outcome::Failed(failure) => trials.failed.push(failure),
+                Outcome::Failed(failure) => trials.failed.push((round, failure)),
             }
         }
         trials
+    }
+
+    /// All rounds in order.
+    fn rounds(&self) -> Vec<(u32, Option<&'a Measurements>)> {
+        let measured = self.measured.iter().map(|&(round, measured)| (round, Some(measured)));
+        let mut rounds: Vec<_> = measured.chain(self.failed.iter().map(|&(round, _)| (round, None))).collect();
+        rounds.sort_by_key(|(round, _)| *round);
+        rounds
+    }
+
+    /// Those whose figures are the cell's.
+    fn counted(&self, judgement: &Judgement) -> Self {
+        let measured = self.measured.iter().copied().filter(|(round, _)| judgement.counts(*round));
+        Self { measured: measured.collect(), failed: self.failed.clone() }
     }
 
     fn streams(&self) -> impl Iterator<Item = &'a Stream> {
@@ -128,10 +160,24 @@ fn steps(trials: &Trials<'_>) -> Vec<StepResult> {
     steps
 }
 
+/// The arrivals of all rounds together; none of loads that are not open.
+fn arrivals(rounds: &[&Measurements]) -> Option<Arrivals> {
+    let open = rounds.iter().filter_map(|measured| measured.arrivals.clone());
+    open.reduce(|mut sum, one| {
+        sum.scheduled += one.scheduled;
+        sum.dropped += one.dropped;
+        sum.delayed += one.delayed;
+        sum.censored += one.censored;
+        sum.most_in_flight = sum.most_in_flight.max(one.most_in_flight);
+        sum.pacer.merge(&one.pacer);
+        sum
+    })
+}
+
 /// Reasons with how many trials failed for them, the commonest first.
-fn failures(failed: &[&TrialFailure]) -> Vec<(String, usize)> {
+fn failures(failed: &[(u32, &TrialFailure)]) -> Vec<(String, usize)> {
     let mut by_reason: BTreeMap<&str, usize> = BTreeMap::new();
-    for failure in failed {
+    for (_, failure) in failed {
         *by_reason.entry(&failure.reason).or_default() += 1;
     }
     let mut reasons: Vec<(String, usize)> = by_reason.into_iter().map(|(reason, n)| (reason.into(), n)).collect();
@@ -160,7 +206,7 @@ mod tests {
 
     fn first(fixture: Fixture) -> CellResult {
         let run = fixture.build();
-        cell(&run, &run.header.cells[0])
+        cell(&run.rounds(), &run.header.cells[0])
     }
 
     #[test]

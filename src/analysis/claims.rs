@@ -24,7 +24,7 @@ fn in_group(claim: &Claim, group: &Group, groups: &[Group], primary: MetricId) -
     let other = groups.iter().find(|group| group.params == params);
     let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
     let result = |executor: &str, cell: Option<&CellResult>| {
-        let reference = reference(executor).filter(|cell| cell.metrics.contains_key(&metric));
+        let reference = reference(executor).filter(|cell| cell.is_ranked() && cell.metrics.contains_key(&metric));
         let measured = cell.zip(reference).and_then(|(cell, reference)| cell.ratio_to(reference, metric));
         let against = against(claim);
         ClaimResult {

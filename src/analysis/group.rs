@@ -1,14 +1,15 @@
 //! Groups: the cells that are compared with each other, because only their executors differ.
 
-use super::{CellResult, CellStatus, Group, MetricId, Ratio, cell};
+use super::{CellResult, CellStatus, Group, MetricId, Ratio, Validity, cell};
 use crate::{
     scenario::Param,
-    store::{Run, StoredCell, StoredScenario},
+    store::{Rounds, Run, StoredCell, StoredScenario},
 };
 
 /// The groups of a scenario, in planned order, with every cell's ratio to the baseline.
-pub(super) fn groups(run: &Run, scenario: &StoredScenario) -> Vec<Group> {
-    let cells: Vec<&StoredCell> = run.header.cells.iter().filter(|cell| cell.scenario == scenario.name).collect();
+pub(super) fn groups(rounds: &Rounds<'_>, scenario: &StoredScenario) -> Vec<Group> {
+    let cells: Vec<&StoredCell> =
+        rounds.run.header.cells.iter().filter(|cell| cell.scenario == scenario.name).collect();
     let mut combinations: Vec<&[Param]> = Vec::new();
     for cell in &cells {
         if !combinations.contains(&cell.params.as_slice()) {
@@ -16,7 +17,7 @@ pub(super) fn groups(run: &Run, scenario: &StoredScenario) -> Vec<Group> {
         }
     }
     let of = |params| cells.iter().copied().filter(|cell| cell.params == params).collect();
-    combinations.into_iter().map(|params| group(run, scenario, of(params))).collect()
+    combinations.into_iter().map(|params| group(rounds, scenario, of(params))).collect()
 }
 
 /// The metric that ratios are of.
@@ -25,14 +26,15 @@ pub(super) fn primary(cells: &[StoredCell], scenario: &str) -> MetricId {
     if batch { MetricId::Makespan } else { MetricId::Throughput }
 }
 
-fn group(run: &Run, scenario: &StoredScenario, mut planned: Vec<&StoredCell>) -> Group {
+fn group(rounds: &Rounds<'_>, scenario: &StoredScenario, mut planned: Vec<&StoredCell>) -> Group {
+    let run = rounds.run;
     let place = |cell: &&StoredCell| scenario.executors.iter().position(|name| *name == cell.executor);
     planned.sort_by_key(|cell| place(cell).unwrap_or(usize::MAX));
     let mut group = Group {
         params: planned.first().map(|cell| cell.params.clone()).unwrap_or_default(),
         load: planned.first().map(|cell| cell.load_words.clone()).unwrap_or_default(),
         executor_cpus: planned.first().map_or(0, |cell| executor_cpus(run, cell)),
-        cells: planned.into_iter().map(|planned| cell::cell(run, planned)).collect(),
+        cells: planned.into_iter().map(|planned| cell::cell(rounds, planned)).collect(),
     };
     let metric = primary(&run.header.cells, &scenario.name);
     let ratios: Vec<_> = group.cells.iter().map(|cell| group.ratio(cell, &scenario.baseline, metric)).collect();
@@ -57,16 +59,25 @@ impl Group {
     fn ratio(&self, cell: &CellResult, executor: &str, metric: MetricId) -> Option<Ratio> {
         let reference = self.cell(executor)?;
         if reference.name == cell.name {
-            return Some(Ratio::baseline(cell.metrics.get(&metric)?.rounds.len()));
+            return Some(Ratio::baseline(cell.metrics.get(&metric)?.rounds.len())).filter(|_| cell.is_ranked());
         }
         cell.ratio_to(reference, metric)
     }
 }
 
 impl CellResult {
-    /// How many times as good this cell is as another, in one metric; none where they share no round.
+    /// How many times as good this cell is as another, in one metric, over the rounds in which both are valid; none
+    /// where there is no such round, or where one of the cells is not ranked.
     pub fn ratio_to(&self, other: &Self, metric: MetricId) -> Option<Ratio> {
+        if !self.is_ranked() || !other.is_ranked() {
+            return None;
+        }
         Ratio::between(metric.info(), self.metrics.get(&metric)?, other.metrics.get(&metric)?)
+    }
+
+    /// Whether it takes part in rankings: it has figures, and they are valid.
+    pub fn is_ranked(&self) -> bool {
+        self.has_figures() && self.judgement.validity == Validity::Valid
     }
 
     /// Whether it has figures.

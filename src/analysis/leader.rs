@@ -1,6 +1,6 @@
 //! Who leads a group in one metric, and whether that is shown at all.
 //!
-//! A cell takes part with six rounds or more. It wins where its ratio to each of the others has an interval above 1; as
+//! A valid cell takes part with six rounds or more. It wins where its ratio to each of the others has an interval above 1; as
 //! all of these tests must pass, no correction for their number is needed (an intersection–union test). Otherwise the
 //! lead is shared by the cells that no other cell is shown to be better than.
 
@@ -24,7 +24,8 @@ impl Group {
     pub fn leader(&self, metric: MetricId) -> Leader<'_> {
         let runners = self.runners(metric);
         if runners.len() < 2 {
-            let with_figures = self.cells.iter().filter(|cell| cell.metrics.contains_key(&metric)).count();
+            let ranked = self.cells.iter().filter(|cell| cell.is_ranked());
+            let with_figures = ranked.filter(|cell| cell.metrics.contains_key(&metric)).count();
             return if with_figures < 2 { Leader::NothingToCompare } else { Leader::TooFewRounds };
         }
         let better = |a: &CellResult, b: &CellResult| is_better(a, b, metric);
@@ -38,7 +39,7 @@ impl Group {
     /// The cells that take part in comparisons of a metric.
     pub fn runners(&self, metric: MetricId) -> Vec<&CellResult> {
         let has_interval = |cell: &&CellResult| cell.metrics.get(&metric).is_some_and(|value| value.interval.is_some());
-        self.cells.iter().filter(has_interval).collect()
+        self.cells.iter().filter(|cell| cell.is_ranked()).filter(has_interval).collect()
     }
 }
 

@@ -1,15 +1,19 @@
 //! Analysis: from a stored run to figures. Pure; knows nothing of how trials are executed.
 //!
 //! A cell's trials are put together (`cell`), cells that differ only in their executor form a group and get their
-//! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows.
+//! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows. Groups along
+//! a swept number show where executors cross (`sweep`, `crossover`) and how they scale (`law`); `means` is over all groups.
 //! Metrics are declared in one table (`metrics`); `stats` knows only numbers.
 
 mod cell;
 mod claims;
 mod compare;
+mod crossover;
 mod findings;
 mod group;
+mod law;
 mod leader;
+mod means;
 pub mod metrics;
 mod model;
 mod number;
@@ -17,36 +21,47 @@ mod ratio;
 mod selftest;
 mod slo;
 pub mod stats;
+mod sweep;
+mod validity;
 
 pub use compare::{CellChange, Comparison, compare};
 pub use findings::findings;
 pub use leader::Leader;
+#[cfg(test)]
+pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
 pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
+#[cfg(test)]
+pub(crate) use sweep::sweeps;
+pub use validity::disturbance;
 
 pub use crate::measure::MetricId;
-use crate::store::{Outcome, Run, StoredScenario};
+use crate::store::{Outcome, Rounds, Run, StoredScenario};
 
 /// The figures of a run.
 pub fn analyse(run: &Run) -> Analysis {
+    let rounds = run.rounds();
     Analysis {
-        scenarios: run.header.scenarios.iter().map(|stored| scenario(run, stored)).collect(),
-        trials: trial_counts(run),
+        scenarios: run.header.scenarios.iter().map(|stored| scenario(&rounds, stored)).collect(),
+        trials: trial_counts(&rounds),
     }
 }
 
-fn scenario(run: &Run, stored: &StoredScenario) -> ScenarioResult {
+fn scenario(rounds: &Rounds<'_>, stored: &StoredScenario) -> ScenarioResult {
+    let run = rounds.run;
     let primary = group::primary(&run.header.cells, &stored.name);
-    let groups = group::groups(run, stored);
+    let groups = group::groups(rounds, stored);
     ScenarioResult {
         name: stored.name.clone(),
         question: stored.question.clone(),
         baseline: label(run, stored, &stored.baseline),
         primary,
         claims: claims::claims(&stored.claims, &groups, primary),
-        slos: slo::slos(run, &stored.slos, &groups),
+        sweeps: sweep::sweeps(&groups, primary),
+        means: means::means(&groups, &stored.baseline, primary),
+        slos: slo::slos(rounds, &stored.slos, &groups),
         groups,
     }
 }
@@ -58,13 +73,13 @@ fn label(run: &Run, scenario: &StoredScenario, executor: &str) -> String {
 }
 
 /// Counts each round of a cell once, by its last trial.
-fn trial_counts(run: &Run) -> TrialCounts {
+fn trial_counts(rounds: &Rounds<'_>) -> TrialCounts {
     let mut counts = TrialCounts::default();
-    for cell in &run.header.cells {
+    for cell in &rounds.run.header.cells {
         if cell.absent.is_none() {
             counts.planned += cell.rounds as usize;
         }
-        for trial in run.rounds_of(&cell.name).into_values() {
+        for (_, trial) in rounds.of(&cell.name) {
             match trial.outcome {
                 Outcome::Measured(_) => counts.measured += 1,
                 Outcome::Failed(_) => counts.failed += 1,
@@ -78,6 +93,24 @@ impl Analysis {
     /// Whether an SLO was measured and does not hold.
     pub fn has_failed_slo(&self) -> bool {
         self.scenarios.iter().flat_map(|scenario| &scenario.slos).any(|slo| slo.holds == Some(false))
+    }
+
+    /// Whether an SLO could not be judged, in a cell that was measured.
+    pub fn has_open_slo(&self) -> bool {
+        self.open_slos().next().is_some()
+    }
+
+    /// The SLOs that could not be judged, in cells that were measured.
+    pub fn open_slos(&self) -> impl Iterator<Item = &SloResult> {
+        let measured: std::collections::HashSet<&str> =
+            self.cells().filter(|cell| cell.has_figures()).map(|cell| cell.name.as_str()).collect();
+        let slos = self.scenarios.iter().flat_map(|scenario| &scenario.slos);
+        slos.filter(move |slo| slo.holds.is_none() && measured.contains(slo.cell.as_str()))
+    }
+
+    /// Whether a cell has figures that do not mean what they seem to mean.
+    pub fn has_invalid_cells(&self) -> bool {
+        self.cells().any(|cell| cell.has_figures() && !cell.is_ranked())
     }
 
     /// Whether a trial failed.

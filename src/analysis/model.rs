@@ -42,6 +42,10 @@ pub struct ScenarioResult {
     pub primary: MetricId,
     /// One per combination of swept parameters.
     pub groups: Vec<Group>,
+    /// What sweeps over numbers show.
+    pub sweeps: Vec<Sweep>,
+    /// Geometric means of the ratios to the baseline over all groups, one per other executor; empty with one group.
+    pub means: Vec<MeanRatio>,
     /// Claims and what was measured.
     pub claims: Vec<ClaimResult>,
     /// SLOs and what was measured.
@@ -159,6 +163,10 @@ pub struct Judgement {
     pub evidence: Vec<String>,
     /// What held it back; none where nothing stands out.
     pub limit: Option<LimitingFactor>,
+    /// What speaks for that, with the figures.
+    pub limit_evidence: Option<String>,
+    /// Why its quantiles are withheld, where operations are too short for the clock; then there are no latencies.
+    pub withheld: Option<String>,
 }
 
 /// How a cell behaved from slice to slice of its window.
@@ -215,7 +223,7 @@ pub struct Ratio {
     pub rounds: usize,
     /// What the interval says.
     pub verdict: RatioVerdict,
-    /// The least ratio above 1 that this many rounds with this spread would show, in percent (3.6·σ/√R).
+    /// The least ratio above 1 that this many rounds with this spread would show, in percent, with a power of 80 %.
     pub detectable_percent: Option<f64>,
 }
 
@@ -233,6 +241,103 @@ pub enum RatioVerdict {
     NoDifference,
     /// Fewer than six rounds: no interval.
     NoInterval,
+}
+
+/// What a sweep over a number shows, the other parameters being fixed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sweep {
+    /// The swept parameter.
+    pub param: String,
+    /// The other parameters' values.
+    pub at: Vec<Param>,
+    /// Its values, ascending.
+    pub values: Vec<f64>,
+    /// Every pair of executors that can be compared at two values or more: first in the primary metric, then in p99.
+    pub pairs: Vec<PairResult>,
+    /// The Universal Scalability Law of each executor, where the sweep is over at least six numbers of clients of a
+    /// closed load.
+    pub laws: Vec<Law>,
+}
+
+/// Two executors over a sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PairResult {
+    /// The metric.
+    pub metric: MetricId,
+    /// The executors' names.
+    pub executors: [String; 2],
+    /// The executors as shown.
+    pub labels: [String; 2],
+    /// Where one overtakes the other, by the parameter; empty where that is not shown.
+    pub crossings: Vec<Crossing>,
+    /// Without a crossing: the executor, as shown, that is shown to be better at some value.
+    pub ahead: Option<String>,
+}
+
+/// A place in a sweep at which one executor overtakes another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Crossing {
+    /// The executor that is better below, as shown.
+    pub below: String,
+    /// The executor that is better above, as shown.
+    pub above: String,
+    /// The last value at which the one is shown to be better.
+    pub from: f64,
+    /// The first value at which the other is shown to be better.
+    pub to: f64,
+    /// Median of the rounds' places, as a value of the parameter; none where no round has both ends.
+    pub estimate: Option<f64>,
+    /// Exact 95 % interval of that median from order statistics; none below six rounds.
+    pub interval: Option<(f64, f64)>,
+    /// Rounds that have both ends.
+    pub rounds: usize,
+}
+
+/// An executor's Universal Scalability Law: X(N) = λN / (1 + σ(N − 1) + κN(N − 1)).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Law {
+    /// The executor's name.
+    pub executor: String,
+    /// The executor as shown.
+    pub label: String,
+    /// The law; none where it does not describe what was measured.
+    pub fit: Option<Fit>,
+    /// Why there is none, in words.
+    pub hidden: Option<String>,
+}
+
+/// A fitted law.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fit {
+    /// Tasks per second of one client.
+    pub lambda: f64,
+    /// Contention σ, from 0 to 1.
+    pub sigma: f64,
+    /// Coherence κ, not negative.
+    pub kappa: f64,
+    /// Share of the variance of the throughput's logarithm that the law explains.
+    pub r_squared: f64,
+    /// Clients, and the measured median divided by the law's throughput, less 1.
+    pub residuals: Vec<(f64, f64)>,
+    /// Clients with the highest throughput, √((1 − σ)/κ), which may be more than were measured; none where κ is 0.
+    pub peak: Option<f64>,
+    /// Exact 95 % interval of the median of the rounds' own peaks; none below six rounds, and where it has no end.
+    pub peak_interval: Option<(f64, f64)>,
+}
+
+/// A geometric mean of one executor's ratios to the baseline over the groups of a scenario.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeanRatio {
+    /// The executor's name.
+    pub executor: String,
+    /// The executor as shown.
+    pub label: String,
+    /// Groups in which it can be compared with the baseline.
+    pub cells: usize,
+    /// Groups of the scenario.
+    pub of: usize,
+    /// The mean; none where it cannot be compared in every group.
+    pub ratio: Option<Ratio>,
 }
 
 /// Counts over all rounds of a cell.

@@ -20,16 +20,12 @@ impl Ratio {
     ///
     /// Rounds are compared with themselves only: what disturbs a round disturbs both, and the ratio cancels it.
     pub fn between(metric: &MetricInfo, value: &MetricValue, reference: &MetricValue) -> Option<Self> {
-        let logs: Vec<f64> = value
-            .rounds
-            .iter()
-            .filter_map(|&(round, value)| metric.times_as_good(value, reference.in_round(round)?))
-            .map(f64::ln)
-            .collect();
+        let logs: Vec<f64> = log_ratios(metric, value, reference).into_iter().map(|(_, log)| log).collect();
         Self::of_logs(&logs)
     }
 
-    fn of_logs(logs: &[f64]) -> Option<Self> {
+    /// The ratio whose logarithm the rounds have these values of.
+    pub(super) fn of_logs(logs: &[f64]) -> Option<Self> {
         let interval = stats::signed_rank_interval(logs).map(|(low, high)| (low.exp(), high.exp()));
         Some(Self {
             estimate: stats::hodges_lehmann(logs)?.exp(),
@@ -44,6 +40,15 @@ impl Ratio {
     pub(super) fn baseline(rounds: usize) -> Self {
         Self { estimate: 1.0, interval: None, rounds, verdict: RatioVerdict::Baseline, detectable_percent: None }
     }
+}
+
+/// By round, the logarithm of how many times as good `value` is as `reference`; rounds that one lacks are left out.
+pub(super) fn log_ratios(metric: &MetricInfo, value: &MetricValue, reference: &MetricValue) -> Vec<(u32, f64)> {
+    let log = |&(round, value): &(u32, f64)| {
+        let ratio = metric.times_as_good(value, reference.in_round(round)?)?;
+        Some((round, ratio.ln()))
+    };
+    value.rounds.iter().filter_map(log).collect()
 }
 
 impl RatioVerdict {

@@ -150,7 +150,9 @@ fn judge(cells: &[SelftestCell]) -> (SelftestVerdict, Vec<String>) {
     let overlooked = (found as f64) < LEAST_FOUND * promised.len() as f64;
     let mut reasons = Vec::new();
     if alarms.is_empty() {
-        reasons.push("fewer than six rounds give no interval: nothing could be compared".to_owned());
+        reasons.push(
+            "nowhere are there the six valid rounds that an interval needs: nothing could be compared".to_owned(),
+        );
         return (SelftestVerdict::Inconclusive, reasons);
     }
     let chance = if too_many { "more than chance explains" } else { "no more than chance explains" };
@@ -253,7 +255,7 @@ mod tests {
         assert_eq!(run(10, 0.3, 1.0, 1.1).verdict, SelftestVerdict::Inconclusive);
         let five = run(5, 0.02, 1.0, 1.1);
         assert_eq!(five.verdict, SelftestVerdict::Inconclusive);
-        assert!(five.reasons[0].contains("six rounds"), "{:?}", five.reasons);
+        assert!(five.reasons[0].contains("six valid rounds"), "{:?}", five.reasons);
         assert!(five.cells.iter().all(|cell| cell.found().is_none() && cell.false_alarm().is_none()));
     }
 

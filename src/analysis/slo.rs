@@ -1,29 +1,31 @@
 //! SLOs: assertions of a scenario, checked in every cell that they are about.
 
-use super::{CellResult, CellStatus, Group, MetricId, SloResult, stats};
+use super::{CellResult, CellStatus, Group, MetricId, SloResult, Validity, stats};
 use crate::{
     measure::{Histo, Measurements, Stream},
     scenario::{Comparison, Slo, SloMetric},
-    store::{Outcome, Run, StoredCell},
+    store::{Outcome, Rounds},
 };
 
 /// Every SLO in every cell that it is about, in the SLOs' order. Cells that make no sense are left out.
-pub(super) fn slos(run: &Run, slos: &[Slo], groups: &[Group]) -> Vec<SloResult> {
+pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<SloResult> {
     let mut results = Vec::new();
     for slo in slos {
         let about = groups.iter().filter(|group| slo.only.iter().all(|param| group.params.contains(param)));
         for cell in about.flat_map(|group| &group.cells) {
             if !matches!(cell.status, CellStatus::NotApplicable(_)) {
-                results.push(evaluate(run, slo, cell));
+                results.push(evaluate(rounds, slo, cell));
             }
         }
     }
     results
 }
 
-fn evaluate(run: &Run, slo: &Slo, cell: &CellResult) -> SloResult {
-    let measured = Subject::find(run, &slo.subject, cell).and_then(|subject| subject.measure(slo.metric));
-    let holds = measured.map(|value| holds(slo.comparison, value, slo.limit));
+/// What an overloaded cell or a busy target shows is so, and is judged. What a disturbed or invalid one shows is not.
+fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
+    let measured = Subject::find(rounds, &slo.subject, cell).and_then(|subject| subject.measure(slo.metric));
+    let believed = !matches!(cell.judgement.validity, Validity::Disturbed | Validity::Invalid);
+    let holds = measured.filter(|_| believed).map(|value| holds(slo.comparison, value, slo.limit));
     SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds }
 }
 
@@ -47,23 +49,23 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// The load's task where the name is its name, else the named step. None without a measured round.
-    fn find(run: &'a Run, name: &str, cell: &'a CellResult) -> Option<Self> {
-        let planned = run.header.cells.iter().find(|planned| planned.name == cell.name)?;
-        if planned.task == name { Self::task(run, planned, cell) } else { Self::step(run, name, cell) }
+    fn find(run: &Rounds<'a>, name: &str, cell: &'a CellResult) -> Option<Self> {
+        let planned = run.run.header.cells.iter().find(|planned| planned.name == cell.name)?;
+        if planned.task == name { Self::task(run, cell) } else { Self::step(run, name, cell) }
     }
 
-    fn task(run: &'a Run, planned: &StoredCell, cell: &'a CellResult) -> Option<Self> {
-        let executions = measured(run, &planned.name).map(|measured| measured.task.count).sum();
+    fn task(run: &Rounds<'a>, cell: &'a CellResult) -> Option<Self> {
+        let executions = measured(run, cell).map(|measured| measured.task.count).sum();
         let rates = cell.metrics.get(&MetricId::Throughput)?.rounds.iter().map(|&(_, rate)| rate).collect();
         Some(Self { latency: &cell.latency, rates, executions, bad: cell.counts.errors + cell.counts.timeouts })
     }
 
-    fn step(run: &'a Run, name: &str, cell: &'a CellResult) -> Option<Self> {
+    fn step(run: &Rounds<'a>, name: &str, cell: &'a CellResult) -> Option<Self> {
         let step = cell.steps.iter().find(|step| step.name == name)?;
         let rate = |measured: &Measurements| Some(per_second(stream(measured, name)?.count, measured.window_ns));
         Some(Self {
             latency: &step.latency,
-            rates: measured(run, &cell.name).filter_map(rate).collect(),
+            rates: measured(run, cell).filter_map(rate).collect(),
             executions: step.counts.completed,
             bad: step.counts.errors + step.counts.timeouts,
         })
@@ -87,8 +89,10 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn measured<'a>(run: &'a Run, cell: &str) -> impl Iterator<Item = &'a Measurements> {
-    run.rounds_of(cell).into_values().filter_map(|trial| match &trial.outcome {
+/// What the rounds measured whose figures are the cell's.
+fn measured<'a>(rounds: &Rounds<'a>, cell: &CellResult) -> impl Iterator<Item = &'a Measurements> {
+    let counted = rounds.of(&cell.name).filter(|(round, _)| cell.judgement.counts(*round));
+    counted.filter_map(|(_, trial)| match &trial.outcome {
         Outcome::Measured(measured) => Some(measured.as_ref()),
         Outcome::Failed(_) => None,
     })

@@ -34,13 +34,15 @@ impl<'a> Progress<'a> {
         Self { terminal, bar, total: plan.trials.len(), estimates, left }
     }
 
-    pub(super) fn begins(&self, sequence: usize, cell: &str, round: u32) {
+    pub(super) fn begins(&self, sequence: usize, attempt: u32, cell: &str, round: u32) {
         self.bar.set_position(sequence as u64 - 1);
-        self.bar.set_message(format!("{cell} #{round}  about {} left", short(self.left)));
+        let again = if attempt > 0 { " again" } else { "" };
+        self.bar.set_message(format!("{cell} #{round}{again}  about {} left", short(self.left)));
     }
 
     pub(super) fn ended(&mut self, record: &TrialRecord) {
-        let estimate = self.estimates.get(&record.cell).copied().unwrap_or_default();
+        // Trials that are run again were not expected.
+        let estimate = self.estimates.get(&record.cell).copied().filter(|_| record.attempt == 0).unwrap_or_default();
         self.left = self.left.saturating_sub(estimate);
         let line = line(record, self.total);
         if matches!(record.outcome, Outcome::Failed(_)) && !self.terminal.quiet {
@@ -50,6 +52,12 @@ impl<'a> Progress<'a> {
         }
     }
 
+    pub(super) fn disturbed(&self, record: &TrialRecord, reason: &str, again: bool) {
+        let then = if again { "it is run again at the end of the round" } else { "it stays so" };
+        let line = format!("{} #{} DISTURBED: {reason}; {then}", record.cell, record.round);
+        self.bar.suspend(|| self.terminal.note(&line));
+    }
+
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -57,7 +65,8 @@ impl<'a> Progress<'a> {
 
 fn line(record: &TrialRecord, total: usize) -> String {
     let wall = short(Duration::from_nanos(record.wall_ns));
-    let head = format!("trial {}/{total} {} #{}", record.sequence, record.cell, record.round);
+    let again = if record.attempt > 0 { " again" } else { "" };
+    let head = format!("trial {}/{total} {} #{}{again}", record.sequence, record.cell, record.round);
     match &record.outcome {
         Outcome::Measured(measured) => {
             let p50 = measured.task.latency.median().map(crate::units::format_ns).unwrap_or_default();

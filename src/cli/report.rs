@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CliError, Terminal};
+use super::{CliError, Terminal, run::strictly};
 use crate::{analysis, exit::Exit, report, store};
 
 /// Renders a run.
@@ -13,6 +13,9 @@ pub(super) struct Report {
     /// What to print; without it the HTML page is written into the run's folder.
     #[arg(long, value_parser = format)]
     format: Option<String>,
+    /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// The name of an output, or which ones there are.
@@ -27,13 +30,13 @@ impl Report {
         let analysis = analysis::analyse(&run);
         if let Some(output) = self.format.as_deref().and_then(report::output) {
             terminal.result(&(output.render)(&run.header, &analysis))?;
-            return Ok(Exit::Fine);
+            return Ok(strictly(&analysis, self.strict));
         }
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
         let path = folder.join("index.html");
         let page = report::html(&run.header, &analysis);
         std::fs::write(&path, page).map_err(|source| CliError::Output { path: path.clone(), source })?;
         terminal.result(&path.display().to_string())?;
-        Ok(Exit::Fine)
+        Ok(strictly(&analysis, self.strict))
     }
 }

@@ -52,6 +52,9 @@ pub(super) struct Run {
     /// Cells that a limit of this host forbids are no reason for exit code 5.
     #[arg(long)]
     skip_refused: bool,
+    /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// A run that is ready to go on.
@@ -101,7 +104,8 @@ impl Run {
             let folder = prepared.folder.display();
             terminal.note(&format!("{signal}: what was measured is kept; go on with `regatta run --resume {folder}`"));
         }
-        Ok(exit(&analysis, end, self.skip_refused))
+        warn_of_open_slos(&analysis, terminal);
+        Ok(exit(&analysis, end, self.skip_refused).or(strictly(&analysis, self.strict)))
     }
 }
 
@@ -135,6 +139,7 @@ pub(super) fn start(
         cells: plan.stored(),
         warnings,
         calibration: calibration.0,
+        clock_ns: clock::cost_ns(),
     };
     let writer = Writer::create(&folder, &header)?;
     Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
@@ -150,6 +155,32 @@ pub(super) fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
     let incomplete = analysis.has_failures() || (analysis.has_refusals() && !skip_refused);
     let when = |condition, exit| if condition { exit } else { Exit::Fine };
     signal.or(when(incomplete, Exit::Incomplete)).or(when(analysis.has_failed_slo(), Exit::Bad))
+}
+
+/// Exit code 3 for figures that do not decide, where that was asked for.
+pub(super) fn strictly(analysis: &Analysis, strict: bool) -> Exit {
+    let open = analysis.has_invalid_cells() || analysis.has_open_slo();
+    if strict && open { Exit::Inconclusive } else { Exit::Fine }
+}
+
+/// An SLO that nobody judged must not be taken for one that holds.
+fn warn_of_open_slos(analysis: &Analysis, terminal: &Terminal) {
+    let mut by_slo: Vec<(&str, Vec<&str>)> = Vec::new();
+    for open in analysis.open_slos() {
+        let assert = open.slo.assert.as_str();
+        match by_slo.iter_mut().find(|(known, _)| *known == assert) {
+            Some((_, cells)) => cells.push(&open.cell),
+            None => by_slo.push((assert, vec![&open.cell])),
+        }
+    }
+    for (assert, cells) in by_slo {
+        let more = if cells.len() > 1 { format!(" and {} more", cells.len() - 1) } else { String::new() };
+        terminal.warn(&format!(
+            "the SLO `{assert}` could not be judged in {}{more}: too few samples (raise `duration`), or figures that \
+             are not valid",
+            cells[0]
+        ));
+    }
 }
 
 /// `reports/2026-11-21T10-02-11Z-http-fanout`, with the scenario's name if there is only one.
@@ -221,13 +252,14 @@ pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Termi
     let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
     let mut written = Ok(());
     let end = run::execute(&prepared.plan, &prepared.done, runner, &mut prepared.writer, |event| match event {
-        Event::Begins { sequence, plan } => {
+        Event::Begins { sequence, attempt, plan } => {
             if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
                 written = write_plan(folder, sequence, plan, terminal);
             }
-            progress.begins(sequence, &plan.cell, plan.round);
+            progress.begins(sequence, attempt, &plan.cell, plan.round);
         }
         Event::Ended(record) => progress.ended(record),
+        Event::Disturbed { record, reason, again } => progress.disturbed(record, reason, again),
     })?;
     progress.finish();
     written?;
@@ -304,7 +336,7 @@ mod tests {
     fn a_run_is_taken_up_with_the_flags_it_began_with() {
         let command = Arguments::command();
         let run = command.find_subcommand("run").unwrap();
-        let free = ["resume", "format", "skip_refused", "color", "quiet", "verbose", "help"];
+        let free = ["resume", "format", "skip_refused", "strict", "color", "quiet", "verbose", "help"];
         let all = run.get_arguments().map(|argument| argument.get_id().as_str());
         let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
         assert_eq!(settled, FIXED.into_iter().collect());

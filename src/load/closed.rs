@@ -86,6 +86,7 @@ impl Closed {
             slot.window = window;
         }
         recorders.set_window(window.0, window.1);
+        recorders.slice(pass.start_ns, window.0, window.1);
         let shared = slots.first().map(Slot::shared).unwrap_or_default();
         let edges = thread::scope(|scope| {
             let sampler = scope.spawn(|| {
@@ -112,10 +113,14 @@ impl Closed {
         recorders: &Recorders,
         sample: impl Fn() -> S + Sync,
     ) -> Result<Outcome<S>, LoadError> {
+        let mut expected_ns = None;
         if self.warmup_ns > 0 {
             let mut warmup = self.pass(WARMUP_TASKS);
             warmup.until_ns = warmup.start_ns + self.warmup_ns;
             warmup.run(runtime, slots)?;
+            let ran: u64 = slots.iter().map(Slot::tasks_run).sum();
+            let each_ns = (clock::now_ns() - warmup.start_ns) as f64 / ran.max(1) as f64;
+            expected_ns = Some((each_ns * tasks as f64) as u64);
         }
         for slot in slots.iter_mut() {
             slot.completed = 0;
@@ -125,6 +130,10 @@ impl Closed {
         recorders.set_window(0, u64::MAX);
         let mut pass = self.pass(0);
         pass.tasks_end = tasks;
+        if let Some(expected_ns) = expected_ns {
+            // How long it takes is known only in the end, and about from the warm-up.
+            recorders.slice(pass.start_ns, pass.start_ns, pass.start_ns.saturating_add(expected_ns));
+        }
         pass.run(runtime, slots)?;
         recorders.set_window(u64::MAX, 0);
         let edges = (before, sample());

@@ -1,18 +1,17 @@
 //! A latency histogram as it is stored: HdrHistogram V2, deflated, in base64, which Java, Python and JS tools read.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hdrhistogram::{
-    Histogram,
-    serialization::{Deserializer as HdrReader, Serializer as _, V2DeflateSerializer},
-};
+use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _, V2DeflateSerializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::counts::Counts;
 
 /// The longest latency that is told apart from longer ones: 60 s, in ns.
 pub const HIGHEST_NS: u64 = 60_000_000_000;
 
 /// An HdrHistogram of nanoseconds, 1 ns to 60 s at three significant digits.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Histo(pub Histogram<u64>);
+pub struct Histo(pub Counts);
 
 /// A quantile that is printed: its name, and its value in ns where there are enough samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,9 +64,7 @@ impl Default for Histo {
 impl Histo {
     /// An empty histogram with the fixed bounds that all of ours have.
     pub fn new() -> Self {
-        // Proof that this cannot fail: 1 ≤ low, 2·low ≤ high and 3 ≤ 5 digits are the only conditions.
-        #[expect(clippy::unwrap_used, reason = "constant bounds that satisfy the constructor's conditions")]
-        Self(Histogram::new_with_bounds(1, HIGHEST_NS, 3).unwrap())
+        Self(Counts::new())
     }
 
     /// How many values it holds.
@@ -77,9 +74,7 @@ impl Histo {
 
     /// Adds another histogram's values.
     pub fn merge(&mut self, other: &Self) {
-        // Proof that this cannot fail: both have the same bounds and precision.
-        #[expect(clippy::unwrap_used, reason = "both histograms have the same bounds")]
-        self.0.add(&other.0).unwrap();
+        self.0.add(&other.0);
     }
 
     /// The value at quantile `q` in ns, or nothing where fewer than ten values lie above it (METHODOLOGY).
@@ -107,7 +102,7 @@ impl Histo {
 impl Serialize for Histo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(serde::ser::Error::custom)?;
+        V2DeflateSerializer::new().serialize(&self.0.to_histogram(), &mut bytes).map_err(serde::ser::Error::custom)?;
         serializer.serialize_str(&STANDARD.encode(bytes))
     }
 }
@@ -120,7 +115,7 @@ impl<'de> Deserialize<'de> for Histo {
         // Merging relies on it: a histogram with other bounds could be too narrow to take the values of ours.
         let bounds: (u64, u64, u8) = (read.low(), read.high(), read.sigfig());
         if bounds == (1, HIGHEST_NS, 3) {
-            Ok(Self(read))
+            Ok(Self(Counts::of_histogram(&read)))
         } else {
             Err(serde::de::Error::custom(format!("a histogram from 1 ns to 60 s was expected, found {bounds:?}")))
         }
@@ -129,7 +124,29 @@ impl<'de> Deserialize<'de> for Histo {
 
 #[cfg(test)]
 mod tests {
+    use hdrhistogram::Histogram;
+
     use super::*;
+    use crate::measure::counts::empty;
+
+    fn encoded(histogram: &Histogram<u64>) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(histogram, &mut bytes).expect("serialises");
+        STANDARD.encode(bytes)
+    }
+
+    /// However few slots are kept in memory, what is stored is what HdrHistogram itself would store.
+    #[test]
+    fn what_is_stored_is_byte_for_byte_hdrhistogram_s() {
+        let (mut histo, mut theirs) = (Histo::new(), empty());
+        for ns in [0, 1, 3_000, 3_001, 20_000_000, HIGHEST_NS] {
+            histo.0.record_n(ns, ns % 7 + 1).expect("within bounds");
+            theirs.record_n(ns, ns % 7 + 1).expect("within bounds");
+        }
+        assert_eq!(serde_json::to_string(&histo).expect("serialises"), format!("\"{}\"", encoded(&theirs)));
+        let none = serde_json::to_string(&Histo::new()).expect("serialises");
+        assert_eq!(none, format!("\"{}\"", encoded(&empty())));
+    }
 
     #[test]
     fn survives_storage() {
@@ -144,13 +161,13 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_hdrhistogram() {
-        let histo = Histo::new();
+        let theirs = empty();
         let mut value = 1_u64;
         while value < HIGHEST_NS {
             for near in [value - 1, value, value + 1, value + value / 3] {
                 let near = near.clamp(1, HIGHEST_NS);
                 let slot = slot_of(near);
-                assert_eq!(lowest_value(slot), histo.0.lowest_equivalent(near), "{near}");
+                assert_eq!(lowest_value(slot), theirs.lowest_equivalent(near), "{near}");
                 assert!(slot < SLOTS);
             }
             value *= 2;
@@ -159,8 +176,8 @@ mod tests {
 
     #[test]
     fn other_bounds_are_refused() {
-        let narrow = Histo(Histogram::new_with_bounds(1, 1_000, 3).expect("valid bounds"));
-        let text = serde_json::to_string(&narrow).expect("serialises");
+        let narrow = Histogram::<u64>::new_with_bounds(1, 1_000, 3).expect("valid bounds");
+        let text = format!("\"{}\"", encoded(&narrow));
         let error = serde_json::from_str::<Histo>(&text).expect_err("cannot be merged");
         assert!(error.to_string().contains("60 s was expected"), "{error}");
     }

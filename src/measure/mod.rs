@@ -1,13 +1,21 @@
 //! Recording: what a trial measures, from a clock reading to a stored histogram.
 
+mod counts;
 mod histogram;
+mod host;
 mod metric;
 mod model;
 mod process;
 mod recorder;
+mod slices;
 
+pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
+pub use host::{HostSample, Span};
 pub use metric::MetricId;
 pub use model::*;
-pub use process::{ProcessSample, cpu_ns_of, peak_memory_bytes, resident_memory_bytes, thread_count};
+pub use process::{
+    ProcessSample, Times, note_helper, peak_memory_bytes, resident_memory_bytes, thread_count, thread_waited_ns,
+    times_of,
+};
 pub use recorder::{Ending, Recorder, Recorders};

@@ -155,14 +155,30 @@ pub struct CpuSetDelta {
     pub busy_ns: u64,
     /// Of it, by the trial's process, its targets and the harness's own threads, in ns.
     pub own_ns: u64,
+    /// Of the busy time, interrupts and their deferred work that this kernel charges to no process, in ns. Zero where
+    /// it charges them to whoever runs: then they are among the time of processes, own and others.
+    #[serde(default)]
+    pub interrupts_ns: u64,
+    /// Time that the hypervisor gave to others, in ns; not among the busy time.
+    #[serde(default)]
+    pub steal_ns: u64,
+    /// Time the CPUs were idle while a task waited for a disk, in ns; not among the busy time.
+    #[serde(default)]
+    pub iowait_ns: u64,
 }
 
 impl CpuSetDelta {
     /// Share of the CPUs' time that others used, in [0, 1]; none over less than a second, where a tick of 10 ms is
     /// too coarse to tell.
     pub fn external(&self) -> Option<f64> {
-        let wall = self.wall_ns as f64 * f64::from(self.cpus);
-        (self.wall_ns >= 1_000_000_000 && self.cpus > 0).then(|| self.busy_ns.saturating_sub(self.own_ns) as f64 / wall)
+        let others_ns = self.busy_ns.saturating_sub(self.interrupts_ns).saturating_sub(self.own_ns);
+        (self.wall_ns >= 1_000_000_000).then(|| self.share(others_ns))?
+    }
+
+    /// A time as a share of that of all CPUs of the set; none of no time.
+    pub fn share(&self, ns: u64) -> Option<f64> {
+        let all = self.wall_ns as f64 * f64::from(self.cpus);
+        (all > 0.0).then(|| ns as f64 / all)
     }
 }
 
@@ -173,7 +189,7 @@ pub struct TargetReport {
     pub name: String,
     /// Its CPU time in the window in ns, where it is a process of its own.
     pub cpu_ns: Option<u64>,
-    /// Share of its CPUs that it used in the window, in [0, 1].
+    /// Share that it used in the window of the CPUs that its threads can keep busy, in [0, 1].
     pub busy: Option<f64>,
     /// Time in the window in which it was ready to run and waited for a CPU, in ns, where it is a process of its own.
     #[serde(default)]

@@ -1,11 +1,14 @@
-//! Counters of this process and of the host, read before and after the measured window.
+//! Counters of processes and threads, read before and after the measured window.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use procfs::{CurrentSI, KernelStats, process::Process};
+use procfs::process::{Process, Task};
 
-use super::HostDelta;
-
-/// One reading of the counters of this process and the host.
+/// One reading of the counters of this process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProcessSample {
     /// User CPU time, ns.
@@ -16,11 +19,8 @@ pub struct ProcessSample {
     pub switches_voluntary: u64,
     /// Involuntary context switches.
     pub switches_involuntary: u64,
-    /// Time the host's CPUs were busy, ns (10 ms ticks).
-    host_busy_ns: u64,
-    /// Time stolen by the hypervisor, ns.
-    host_steal_ns: u64,
-    host_cpus: u32,
+    /// Of the CPU time, that of the harness's own helper threads, ns.
+    pub helpers_ns: u64,
 }
 
 impl ProcessSample {
@@ -35,28 +35,65 @@ impl ProcessSample {
             sample.switches_voluntary = usage.voluntary_context_switches() as u64;
             sample.switches_involuntary = usage.involuntary_context_switches() as u64;
         }
-        if let Ok(stats) = KernelStats::current() {
-            let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
-            let total = &stats.total;
-            let busy = total.user + total.nice + total.system + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0);
-            sample.host_busy_ns = busy * tick_ns;
-            sample.host_steal_ns = total.steal.unwrap_or(0) * tick_ns;
-            sample.host_cpus = stats.cpu_time.len() as u32;
-        }
+        sample.helpers_ns = helpers_ns();
         sample
     }
 
-    /// What the host did since `earlier`, of which this process and its targets used `own_ns`.
-    pub fn host_since(&self, earlier: &Self, own_ns: u64) -> HostDelta {
-        let busy_ns = self.host_busy_ns.saturating_sub(earlier.host_busy_ns);
-        HostDelta {
-            busy_ns,
-            external_ns: busy_ns.saturating_sub(own_ns),
-            steal_ns: self.host_steal_ns.saturating_sub(earlier.host_steal_ns),
-            cpus: self.host_cpus,
-            ..HostDelta::default()
-        }
+    /// All CPU time, ns.
+    pub fn cpu_ns(&self) -> u64 {
+        self.cpu_user_ns + self.cpu_system_ns
     }
+}
+
+/// Threads of the harness that run on the target's CPUs: the watcher, the pacer.
+static HELPERS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// Says that the calling thread is one of the harness's own, and runs on the target's CPUs: its CPU time is neither
+/// the executor's nor that of others.
+pub fn note_helper() {
+    let thread = rustix::thread::gettid().as_raw_nonzero().get();
+    HELPERS.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+}
+
+/// CPU time of the helpers that are alive, ns.
+fn helpers_ns() -> u64 {
+    let mut helpers = HELPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(this) = Process::myself() else { return 0 };
+    let time = |thread: &i32| this.task_from_tid(*thread).ok()?.schedstat().ok().map(|times| times.sum_exec_runtime);
+    helpers.retain(|thread| time(thread).is_some());
+    helpers.iter().filter_map(time).sum()
+}
+
+/// What another process has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// CPU time, in ns.
+    pub cpu_ns: u64,
+    /// Time in which it was ready to run and waited for a CPU, in ns.
+    pub run_delay_ns: u64,
+    /// Its threads now.
+    pub threads: usize,
+}
+
+/// What another process has done so far; none if it cannot be read.
+///
+/// The numbers of schedstat of each thread are in ns, finer than the ticks of `stat`.
+pub fn times_of(pid: u32) -> Option<Times> {
+    let tasks = Process::new(i32::try_from(pid).ok()?).ok()?.tasks().ok()?;
+    let times = tasks.flatten().filter_map(|task: Task| task.schedstat().ok());
+    let sum = times.fold(Times::default(), |sum, one| Times {
+        cpu_ns: sum.cpu_ns + one.sum_exec_runtime,
+        run_delay_ns: sum.run_delay_ns + one.run_delay,
+        threads: sum.threads + 1,
+    });
+    (sum.threads > 0).then_some(sum)
+}
+
+/// Time in which the calling thread was ready to run and waited for a CPU, in ns, since it began.
+pub fn thread_waited_ns() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let waited = text.split_ascii_whitespace().nth(1).and_then(|word| word.parse().ok());
+    waited.ok_or_else(|| io::Error::other("no second number in /proc/thread-self/schedstat"))
 }
 
 /// Peak resident memory of this process in bytes (VmHWM; `ru_maxrss` would be inherited from a large parent).
@@ -67,15 +104,6 @@ pub fn peak_memory_bytes() -> u64 {
 /// Resident memory of this process now, in bytes.
 pub fn resident_memory_bytes() -> u64 {
     own_status().and_then(|status| status.vmrss).unwrap_or(0) * 1024
-}
-
-/// CPU time that another process has used so far, in ns; none if it cannot be read.
-///
-/// The first number of schedstat of each thread is its run time in ns, finer than the ticks of `stat`.
-pub fn cpu_ns_of(pid: u32) -> Option<u64> {
-    let tasks = Process::new(i32::try_from(pid).ok()?).ok()?.tasks().ok()?;
-    let times = tasks.flatten().filter_map(|task| Some(task.schedstat().ok()?.sum_exec_runtime));
-    Some(times.sum())
 }
 
 /// Threads of this process now. Read while a load runs, so it looks at one line instead of parsing all of them.
@@ -94,6 +122,34 @@ fn own_status() -> Option<procfs::process::Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn helpers_are_read_until_they_end() {
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let helper = std::thread::spawn(move || {
+            note_helper();
+            while thread_waited_ns().is_err() {}
+            begun.send(rustix::thread::gettid().as_raw_nonzero().get()).expect("the test waits");
+            let _ = ends.recv();
+        });
+        let thread = begins.recv().expect("it begins");
+        assert!(helpers_ns() > 0);
+        drop(end);
+        helper.join().expect("it ends");
+        // The thread is gone from the list when the kernel has taken it off its own.
+        while HELPERS.lock().expect("whole").contains(&thread) {
+            helpers_ns();
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_process_has_times_and_nobody_has_none() {
+        let own = times_of(std::process::id()).expect("this process is there");
+        assert!(own.cpu_ns > 0 && own.threads >= 1);
+        assert_eq!(times_of(u32::MAX), None);
+    }
 
     #[test]
     fn threads_are_counted() {

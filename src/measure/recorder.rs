@@ -9,8 +9,9 @@ use std::sync::{
 };
 
 use super::{
-    Histo, NamedStream, Stream,
+    Histo, NamedStream, Slice, Stream,
     histogram::{HIGHEST_NS, SLOTS, lowest_value, slot_of},
+    slices::Slices,
 };
 
 /// The window of intended starts that count, in ns of the monotonic clock.
@@ -77,6 +78,8 @@ struct Shared {
     window: Window,
     /// `shards × streams`.
     streams: Vec<StreamCounters>,
+    /// Of the load's task.
+    slices: Slices,
     names: Vec<(String, bool)>,
     shards: usize,
 }
@@ -117,13 +120,24 @@ impl Recorders {
             censored: AtomicU64::new(0),
         });
         let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
-        Self(Arc::new(Shared { window, streams: streams.collect(), names: steps, shards }))
+        Self(Arc::new(Shared { window, streams: streams.collect(), slices: Slices::new(shards), names: steps, shards }))
     }
 
     /// Only operations whose intended start is in `[from_ns, to_ns)` are recorded from now on.
     pub fn set_window(&self, from_ns: u64, to_ns: u64) {
         self.0.window.from_ns.store(from_ns, Relaxed);
         self.0.window.to_ns.store(to_ns, Relaxed);
+    }
+
+    /// From now on completions of the load's task are counted by slices of time: of a window from `from_ns` to `to_ns`,
+    /// at least ten, and of the warm-up that began at `start_ns`.
+    pub fn slice(&self, start_ns: u64, from_ns: u64, to_ns: u64) {
+        self.0.slices.begin(start_ns, from_ns, to_ns);
+    }
+
+    /// The slices of a window that in the end was so long, and of its warm-up.
+    pub fn slices(&self, window_ns: u64) -> Vec<Slice> {
+        self.0.slices.merged(window_ns)
     }
 
     /// Records a task of the load that was still in flight when the load was given up, as if it had ended there.
@@ -194,11 +208,14 @@ impl Recorder {
     /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
     #[inline]
     pub fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
+        let latency = completed_ns.saturating_sub(intended_ns);
+        if stream == 0 {
+            self.shared.slices.add(self.shard, latency, completed_ns);
+        }
         if !self.shared.window.holds(intended_ns) {
             return;
         }
         let counters = &self.shared.streams[self.shard * (self.shared.names.len() + 1) + stream];
-        let latency = completed_ns.saturating_sub(intended_ns);
         if actual_ns == intended_ns {
             counters.both.add(latency);
         } else {

@@ -107,8 +107,11 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         load: load.into(),
         load_words,
         tasks,
+        clients: clients(&variant.load.kind),
+        think_ns: think_ns(&variant.load.kind),
         slots,
         workers: setup.workers,
+        working_cpus: at_work,
         executor_cpus,
         target_cpus,
         least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
@@ -172,7 +175,23 @@ fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
     }
 }
 
-/// The load's key, the load in words, and the tasks of a batch.
+/// Clients of a closed load.
+fn clients(load: &LoadKind) -> u64 {
+    match *load {
+        LoadKind::Closed { concurrency, .. } => concurrency,
+        LoadKind::Batch { .. } | LoadKind::Open { .. } => 0,
+    }
+}
+
+/// Think time of a closed load, in ns.
+fn think_ns(load: &LoadKind) -> u64 {
+    match *load {
+        LoadKind::Closed { think, .. } => u64::try_from(think.as_nanos()).unwrap_or(u64::MAX),
+        LoadKind::Batch { .. } | LoadKind::Open { .. } => 0,
+    }
+}
+
+/// The load's key, the load in words, and the tasks of a batch or after which a closed load ends.
 fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
     match *load {
         LoadKind::Batch { tasks, .. } => ("batch", format!("batch of {tasks}"), Some(tasks)),
@@ -185,7 +204,7 @@ fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
                 format!(", think time {}", units::format_duration(think))
             };
             let end = tasks.map(|tasks| format!(", {tasks} tasks")).unwrap_or_default();
-            ("closed", format!("closed, {clients}{pause}{end}"), None)
+            ("closed", format!("closed, {clients}{pause}{end}"), tasks)
         }
     }
 }

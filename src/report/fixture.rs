@@ -45,6 +45,7 @@ pub fn header() -> Header {
         cells: analysis.scenarios.iter().flat_map(stored_cells).collect(),
         warnings: vec!["turbo is on: frequencies vary (regatta doctor)".into()],
         calibration: std::collections::BTreeMap::new(),
+        clock_ns: 25.0,
     }
 }
 
@@ -84,6 +85,9 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         task: "request".into(),
         tasks: None,
         workers: 1,
+        working_cpus: 1,
+        clients: 0,
+        think_ns: 0,
         executor_cpus: vec![0],
         target_cpus: vec![1],
         least_task_ns: 2_000_000,
@@ -114,6 +118,8 @@ fn fanout() -> ScenarioResult {
         question: format!("Which executor keeps p99 flat when one request becomes N sub-requests? {HOSTILE}"),
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Throughput,
+        sweeps: sweeps(&groups, MetricId::Throughput),
+        means: means(&groups, "thread-pool", MetricId::Throughput),
         groups,
         claims: vec![],
         slos,
@@ -179,6 +185,8 @@ fn headline() -> ScenarioResult {
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Makespan,
         groups: vec![group],
+        sweeps: vec![],
+        means: vec![],
         claims: claims.to_vec(),
         slos: vec![],
     }
@@ -366,6 +374,7 @@ pub fn small() -> Analysis {
     let mut analysis = analysis();
     let sweep = &mut analysis.scenarios[0];
     sweep.groups.retain(|group| group.params[0].value == "4096");
+    (sweep.sweeps, sweep.means) = (vec![], vec![]);
     sweep.slos.retain(|slo| slo.cell.ends_with("=4096"));
     let batch = &mut analysis.scenarios[1];
     batch.groups[0]

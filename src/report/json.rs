@@ -10,9 +10,15 @@
 //!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
-//!               latency_ns: { p50.. }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
+//!               latency_ns: { p50.. },
+//!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
+//!     means: [{ executor, label, kind, cells, of, ratio }],
+//!     sweeps: [{ param, at: {name: value}, values: [..],
+//!       pairs: [{ metric, executors, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
+//!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
+//!                peak_high } | null, hidden }] }],
 //!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
 //!     slos: [{ assert, line, cell, measured, limit, holds }] }] }
 //! ```
@@ -21,8 +27,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     analysis::{
-        Analysis, CellResult, CellStatus, ClaimResult, Group, METRICS, MetricId, Ratio, ScenarioResult, SloResult,
-        StepResult,
+        Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, MeanRatio, MetricId,
+        PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
     },
     measure::Histo,
     report::format::{key, seven_digits},
@@ -63,6 +69,8 @@ fn scenario(scenario: &ScenarioResult) -> Value {
         "baseline": scenario.baseline,
         "primary": key(scenario.primary),
         "groups": scenario.groups.iter().map(group).collect::<Vec<_>>(),
+        "means": scenario.means.iter().map(mean).collect::<Vec<_>>(),
+        "sweeps": scenario.sweeps.iter().map(sweep).collect::<Vec<_>>(),
         "claims": scenario.claims.iter().map(claim).collect::<Vec<_>>(),
         "slos": scenario.slos.iter().map(slo).collect::<Vec<_>>(),
     })
@@ -91,6 +99,7 @@ fn cell(cell: &CellResult) -> Value {
         "metrics": metrics,
         "ratio": cell.ratio.as_ref().map(ratio),
         "latency_ns": quantiles(&cell.latency),
+        "latency_ns_by_round": by_round(cell),
         "service_ns": quantiles(&cell.service),
         "counts": cell.counts,
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
@@ -128,6 +137,82 @@ fn ratio(ratio: &Ratio) -> Value {
         "rounds": ratio.rounds,
         "verdict": ratio.verdict,
         "detectable_percent": ratio.detectable_percent.map(number),
+    })
+}
+
+/// Intervals of the rounds' own quantiles, beside those of all rounds merged.
+fn by_round(cell: &CellResult) -> Map<String, Value> {
+    let interval = |(name, id): (&str, MetricId)| {
+        let (low, high) = cell.metrics.get(&id)?.interval?;
+        Some((name.to_owned(), json!([number(low), number(high)])))
+    };
+    [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)].into_iter().filter_map(interval).collect()
+}
+
+fn mean(mean: &MeanRatio) -> Value {
+    json!({
+        "executor": mean.executor,
+        "label": mean.label,
+        "kind": "geometric mean of ratios",
+        "cells": mean.cells,
+        "of": mean.of,
+        "ratio": mean.ratio.as_ref().map(ratio),
+    })
+}
+
+fn sweep(sweep: &Sweep) -> Value {
+    json!({
+        "param": sweep.param,
+        "at": params(&sweep.at),
+        "values": sweep.values.iter().copied().map(number).collect::<Vec<_>>(),
+        "pairs": sweep.pairs.iter().map(pair).collect::<Vec<_>>(),
+        "laws": sweep.laws.iter().map(law).collect::<Vec<_>>(),
+    })
+}
+
+fn pair(pair: &PairResult) -> Value {
+    json!({
+        "metric": key(pair.metric),
+        "executors": pair.executors,
+        "crossings": pair.crossings.iter().map(crossing).collect::<Vec<_>>(),
+        "ahead": pair.ahead,
+    })
+}
+
+fn crossing(crossing: &Crossing) -> Value {
+    let (low, high) = crossing.interval.unzip();
+    json!({
+        "below": crossing.below,
+        "above": crossing.above,
+        "from": number(crossing.from),
+        "to": number(crossing.to),
+        "estimate": crossing.estimate.map(number),
+        "low": low.map(number),
+        "high": high.map(number),
+        "rounds": crossing.rounds,
+    })
+}
+
+fn law(law: &Law) -> Value {
+    json!({
+        "executor": law.executor,
+        "label": law.label,
+        "fit": law.fit.as_ref().map(fit),
+        "hidden": law.hidden,
+    })
+}
+
+fn fit(fit: &Fit) -> Value {
+    let (low, high) = fit.peak_interval.unzip();
+    json!({
+        "lambda_per_s": number(fit.lambda),
+        "sigma": number(fit.sigma),
+        "kappa": number(fit.kappa),
+        "r_squared": number(fit.r_squared),
+        "residuals": fit.residuals.iter().map(|&(n, left)| [number(n), number(left)]).collect::<Vec<_>>(),
+        "peak": fit.peak.map(number),
+        "peak_low": low.map(number),
+        "peak_high": high.map(number),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::{
     analysis::{Analysis, CellResult, Group, MetricId, ScenarioResult},
     report::{
         format::{digits, label, plural},
-        sentence,
+        sentence, sweeps,
         view::{self, metric_words, quantile_words, ratio_mark, ratio_words},
     },
     store::Header,
@@ -42,8 +42,27 @@ fn section(scenario: &ScenarioResult) -> String {
     for group in &scenario.groups {
         let _ = write!(out, "\n### {}\n\n{}", escaped(&view::group_title(group)), table(group, scenario.primary));
     }
+    out.push_str(&over_groups(scenario));
     out.push_str(&slos(scenario));
     out.push_str(&claims(scenario));
+    out
+}
+
+/// What is shown over several groups: means, crossings and laws.
+fn over_groups(scenario: &ScenarioResult) -> String {
+    let mut out = String::new();
+    if let Some(means) = sweeps::means(scenario) {
+        let _ = writeln!(out, "\n{}.", escaped(&means));
+    }
+    for sweep in &scenario.sweeps {
+        let lines = sweeps::lines(sweep);
+        if !lines.is_empty() {
+            let _ = writeln!(out, "\n### {}\n", escaped(&sentence::upper(&sweeps::over(sweep))));
+        }
+        for line in lines {
+            let _ = writeln!(out, "- {}", escaped(&line));
+        }
+    }
     out
 }
 

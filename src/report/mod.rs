@@ -12,6 +12,7 @@ mod json;
 mod markdown;
 mod selftest;
 mod sentence;
+mod sweeps;
 mod text;
 mod view;
 mod width;

@@ -6,7 +6,7 @@ use crate::{
     analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult},
     report::{
         format::{digits, label, plural},
-        sentence,
+        sentence, sweeps,
         view::{
             self, ClaimSummary, Mark, SloSummary, Tone, group_title, metric_words, quantile_words, ratio_mark, stored,
         },
@@ -20,7 +20,8 @@ const WIDTH: usize = 100;
 
 /// What the columns hold, where their heads are too short to say it.
 const LEGEND: &str = "Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds \
-                      together, and – where fewer than ten samples lie above. CPU/1k is CPU time per 1000 tasks.";
+                      together, and – where fewer than ten samples lie above. By round: the 95% interval of the \
+                      median of the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.";
 
 /// Columns that a narrow terminal does without, the first one first.
 const SPARE: [&str; 3] = ["memory", "CPU/1k", "p50"];
@@ -85,6 +86,7 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     for group in &scenario.groups {
         let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, layout));
     }
+    out.push_str(&over_groups(scenario, layout));
     let path = stored(header, scenario).map(|s| s.path.as_str());
     for summary in view::slos(scenario) {
         out.push_str(&slo_text(&summary, path, layout));
@@ -97,6 +99,24 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
         "\n{}",
         wrapped(&format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))), 2, layout)
     );
+    out
+}
+
+/// What is shown over several groups: means, crossings and laws.
+fn over_groups(scenario: &ScenarioResult, layout: Layout) -> String {
+    let mut out = String::new();
+    if let Some(means) = sweeps::means(scenario) {
+        let _ = write!(out, "\n{}", wrapped(&format!("{}.", printable(&means)), 2, layout));
+    }
+    for sweep in &scenario.sweeps {
+        let lines = sweeps::lines(sweep);
+        if !lines.is_empty() {
+            let _ = write!(out, "\n{}\n", printable(&sweeps::over(sweep)));
+        }
+        for line in lines {
+            out.push_str(&wrapped(&format!("  {}", printable(&line)), 4, layout));
+        }
+    }
     out
 }
 
@@ -135,7 +155,24 @@ fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
     for cell in group.cells.iter().filter(|c| c.has_figures()) {
         out.push_str(&note(cell, layout));
     }
+    for (name, id) in [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)] {
+        out.push_str(&by_round(group, name, id, layout));
+    }
     out
+}
+
+/// How far each round's own quantile is known, beside that of all rounds together.
+fn by_round(group: &Group, name: &str, id: MetricId, layout: Layout) -> String {
+    let words = |cell: &CellResult| {
+        // No blank inside, so that no line ends there.
+        let interval = view::rounds_interval(cell, id)?.replace(", ", ",");
+        Some(format!("{} {interval}", printable(&cell.label)))
+    };
+    let words: Vec<String> = group.cells.iter().filter_map(words).collect();
+    if words.is_empty() {
+        return String::new();
+    }
+    wrapped(&format!("{name} by round: {}", words.join(", ")), 2, layout)
 }
 
 fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
@@ -289,6 +326,7 @@ mod tests {
         async-std             ? not run yet
         smol                  24.2k/s  178ms  401ms  46.3ms  11.1MiB  1.42              ? no interval
         ! smol: partial: 5 of 7 rounds; 2 × wrong result: 999 of 1000 tasks
+        p99 by round: thread-pool(64) [445ms,468ms], tokio [313ms,327ms], tokio-current-thread [327ms,339ms]
 
         SLO x FAIL request.latency.p99 < 25ms  holds in 0 of 4 cells, not measured in 3
             scenarios/http-fanout.toml:31
@@ -308,6 +346,8 @@ mod tests {
         thread-pool(64)                                         161ms 95.4ms 173ms 43.8ms 8.61MiB 1.00                   = baseline
         tokio                                                   116ms 98.3ms 203ms 43.8ms 8.57MiB 1.39 [1.37,1.41]       + faster
         async-std<script>alert(1)</script> & "x" | 'y', =1+1    121ms  102ms 220ms 47.9ms 8.58MiB 1.32 [1.30,1.34]       + faster
+        p99 by round: sequential [166ms,174ms], thread-pool(64) [186ms,195ms], tokio [197ms,204ms],
+          async-std<script>alert(1)</script> & "x" | 'y', =1+1 [216ms,225ms]
 
         claim "async is 50 times as fast <script>alert(1)</script> & "x" | 'y', =1+1"
           about 50.0 times as fast as thread-pool, with a tolerance of 25%
@@ -316,8 +356,26 @@ mod tests {
         tokio is the fastest.
 
         Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds
-        together, and – where fewer than ten samples lie above. CPU/1k is CPU time per 1000 tasks.
+        together, and – where fewer than ten samples lie above. By round: the 95% interval of the median of
+        the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.
         "##);
+    }
+
+    #[test]
+    fn quantiles_have_their_intervals_over_rounds() {
+        let text = text(&fixture::header(), &fixture::analysis(), false);
+        let line = text.lines().find(|line| line.starts_with("p99 by round: ")).expect("seven rounds each");
+        assert!(line.starts_with("p99 by round: sequential [") && line.contains("], threads ["), "{line}");
+    }
+
+    #[test]
+    fn what_is_shown_over_several_groups_follows_them() {
+        let text = text(&fixture::header(), &fixture::analysis(), false);
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+        let last_group = at("concurrency=4096 (closed");
+        assert!(last_group < at("eometric mean") && at("eometric mean") < at("\nover concurrency\n"));
+        assert!(at("\nover concurrency\n") < at("Universal Scalability Law: tokio λ"));
+        assert!(at("Universal Scalability Law: tokio λ") < at("\nSLO "));
     }
 
     #[test]

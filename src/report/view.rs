@@ -142,6 +142,12 @@ pub fn quantile_words(cell: &CellResult, q: f64) -> String {
     cell.latency.quantile(q).map_or_else(|| NOTHING.into(), |value| ns(value as f64))
 }
 
+/// The exact 95 % interval of the median of the rounds' own values of a metric: `[438ms, 447ms]`.
+pub fn rounds_interval(cell: &CellResult, id: MetricId) -> Option<String> {
+    let (low, high) = cell.metrics.get(&id)?.interval?;
+    Some(format!("[{}, {}]", metric(id, low), metric(id, high)))
+}
+
 /// A measured or limiting value of an SLO with its unit.
 pub fn slo_value(slo: &Slo, value: f64) -> String {
     match slo.metric {

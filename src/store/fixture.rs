@@ -14,6 +14,9 @@ use crate::{
 /// Tasks of every batch, and of every second of a closed load's window.
 pub const TASKS: u64 = 100;
 
+/// Clients of closed loads: the mean latency is 1.1 times that of most tasks, and Little's law holds.
+const CLIENTS: u64 = TASKS * 11 / 10;
+
 /// A run with one scenario, being put together.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -140,6 +143,7 @@ impl Fixture {
             cell: cell.into(),
             round,
             sequence,
+            attempt: 0,
             started_ms: 1_700_000_000_000 + u64::from(sequence) * 1000,
             wall_ns: 1_000_000_000,
             pid: 1000 + sequence,
@@ -168,6 +172,7 @@ fn header(scenario: StoredScenario, rounds: u32) -> Header {
         cells: Vec::new(),
         warnings: Vec::new(),
         calibration: BTreeMap::new(),
+        clock_ns: 25.0,
     }
 }
 
@@ -178,6 +183,7 @@ fn cell(load: &str, executor: &str, params: &[(&str, &str)], rounds: u32, absent
     let slots = match executor {
         "sequential" => 1,
         "thread-pool" => 64,
+        _ if load == "closed" => CLIENTS,
         _ => TASKS,
     };
     StoredCell {
@@ -190,10 +196,13 @@ fn cell(load: &str, executor: &str, params: &[(&str, &str)], rounds: u32, absent
         load_words: if load == "batch" { format!("batch of {TASKS}") } else { "closed, 100 clients".into() },
         slots,
         workers: 1,
+        working_cpus: 1,
         executor_cpus: vec![0],
         target_cpus: vec![1],
         task: "request".into(),
         tasks: (load == "batch").then_some(TASKS),
+        clients: if load == "closed" { CLIENTS } else { 0 },
+        think_ns: 0,
         least_task_ns: 1_000_000,
         rounds,
         absent,

@@ -1,6 +1,6 @@
 //! What a run file holds: inert values, one type per line of the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,9 @@ pub struct Header {
     /// Iterations per second of each CPU kernel, as calibrated; a resumed run does the same work.
     #[serde(default)]
     pub calibration: BTreeMap<String, f64>,
+    /// What one reading of the clock costs, in ns; zero: not known.
+    #[serde(default)]
+    pub clock_ns: f64,
 }
 
 /// A scenario as the run used it.
@@ -86,6 +89,10 @@ pub struct StoredCell {
     pub slots: u64,
     /// Scheduler threads.
     pub workers: usize,
+    /// CPUs that the executor can keep busy at once: those it is placed on, or fewer where it has fewer threads that
+    /// run tasks. Zero: not known.
+    #[serde(default)]
+    pub working_cpus: usize,
     /// CPUs the executor is placed on; empty: not placed.
     pub executor_cpus: Vec<usize>,
     /// CPUs the target is placed on; empty: no target process.
@@ -94,6 +101,12 @@ pub struct StoredCell {
     pub task: String,
     /// Tasks of one batch, or after which a closed load ends; none: the load ends by its duration.
     pub tasks: Option<u64>,
+    /// Clients of a closed load; zero: another load, or not known.
+    #[serde(default)]
+    pub clients: u64,
+    /// Think time of a closed load's clients, in ns.
+    #[serde(default)]
+    pub think_ns: u64,
     /// Least possible time of one task, in ns: the sum of its constant delays.
     pub least_task_ns: u64,
     /// Rounds planned for this cell.
@@ -142,8 +155,11 @@ pub struct TrialRecord {
     pub cell: String,
     /// The round, from 1.
     pub round: u32,
-    /// Position in the order of execution, from 1.
+    /// Its place in the planned order, from 1. A trial that was run again keeps it.
     pub sequence: u32,
+    /// Which attempt it is, from 0: a disturbed trial is run again at the end of its round.
+    #[serde(default)]
+    pub attempt: u32,
     /// When it started, in ms since 1970.
     pub started_ms: u64,
     /// Wall time of the whole trial process, in ns.
@@ -204,10 +220,29 @@ pub struct Run {
     pub notes: Vec<String>,
 }
 
+/// The trials of a run by cell and round. Where a round was run again, only the later trial is in it.
+#[derive(Debug, Clone)]
+pub struct Rounds<'a> {
+    /// The run.
+    pub run: &'a Run,
+    by_cell: HashMap<&'a str, BTreeMap<u32, &'a TrialRecord>>,
+}
+
+impl<'a> Rounds<'a> {
+    /// A cell's trials, by round.
+    pub fn of(&self, cell: &str) -> impl Iterator<Item = (u32, &'a TrialRecord)> + '_ {
+        self.by_cell.get(cell).into_iter().flatten().map(|(&round, &trial)| (round, trial))
+    }
+}
+
 impl Run {
-    /// The trials of a cell by round. Where a round was run again, only the later trial is in it.
-    pub fn rounds_of(&self, cell: &str) -> BTreeMap<u32, &TrialRecord> {
-        self.trials.iter().filter(|trial| trial.cell == cell).map(|trial| (trial.round, trial)).collect()
+    /// The trials by cell and round.
+    pub fn rounds(&self) -> Rounds<'_> {
+        let mut by_cell: HashMap<&str, BTreeMap<u32, &TrialRecord>> = HashMap::new();
+        for trial in &self.trials {
+            by_cell.entry(&trial.cell).or_default().insert(trial.round, trial);
+        }
+        Rounds { run: self, by_cell }
     }
 
     /// What a resumed run has still to do: each (cell, round) of the plan without a trial.

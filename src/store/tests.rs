@@ -187,6 +187,7 @@ fn of_a_round_that_was_run_again_the_later_trial_counts() {
     let mut again = run.trials[0].clone();
     again.pid = 77;
     run.trials.push(again);
-    let rounds = run.rounds_of("demo::threads");
-    assert_eq!((rounds.len(), rounds[&1].pid), (2, 77));
+    let index = run.rounds();
+    let rounds: Vec<(u32, u32)> = index.of("demo::threads").map(|(round, trial)| (round, trial.pid)).collect();
+    assert_eq!((rounds.len(), rounds[0]), (2, (1, 77)));
 }

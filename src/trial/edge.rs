@@ -1,57 +1,94 @@
 //! The edges of the measured window: what the counters of the process, its targets and the host say there.
 
-use super::wire::TrialPlan;
+use super::{place, wire::TrialPlan};
 use crate::{
-    load,
-    measure::{self, Measurements, ProcessSample, TargetReport},
+    clock,
+    measure::{self, CpuSetDelta, HostDelta, HostSample, Measurements, ProcessSample, Span, TargetReport, Times},
     target::{Started, TargetError},
 };
 
 /// The counters at an edge of the window.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Edge {
+    at_ns: u64,
     process: ProcessSample,
-    targets_ns: Vec<Option<u64>>,
+    host: HostSample,
+    targets: Vec<Option<Times>>,
+    /// CPU time of the process that started the trial, in ns.
+    parent_ns: u64,
 }
 
 impl Edge {
-    /// Reads all counters; `pids` are the targets' processes.
-    pub(super) fn now(pids: &[Option<u32>]) -> Self {
-        let targets_ns = pids.iter().map(|pid| pid.and_then(measure::cpu_ns_of)).collect();
-        Self { process: ProcessSample::take(), targets_ns }
+    /// Reads all counters; `pids` are the targets' processes, `parent` is the process that started the trial.
+    pub(super) fn now(pids: &[Option<u32>], parent: Option<u32>) -> Self {
+        Self {
+            at_ns: clock::now_ns(),
+            process: ProcessSample::take(),
+            host: HostSample::take(),
+            targets: pids.iter().map(|pid| pid.and_then(measure::times_of)).collect(),
+            parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
+        }
+    }
+
+    fn targets_ns(&self) -> u64 {
+        self.targets.iter().flatten().map(|times| times.cpu_ns).sum()
     }
 }
 
-fn own_cpu_ns(before: &Edge, after: &Edge) -> u64 {
-    let own = |edge: &Edge| {
-        edge.process.cpu_user_ns + edge.process.cpu_system_ns + edge.targets_ns.iter().flatten().sum::<u64>()
-    };
-    own(after).saturating_sub(own(before))
+/// The CPUs whose time is accounted for, and the time that is our own on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shares {
+    executor: (Vec<usize>, u64),
+    target: Option<(Vec<usize>, u64)>,
 }
 
-/// Each target's account, with the CPU time that its process used in the window.
+/// Tells apart what we used on the executor's and on the target's CPUs. Helpers and the parent run on the target's,
+/// where it has some of its own. Where both share CPUs everything is theirs together.
+fn shares(plan: &TrialPlan, allowed: &[usize], (before, after): &(Edge, Edge)) -> Shares {
+    let since = |counter: fn(&Edge) -> u64| counter(after).saturating_sub(counter(before));
+    let process = since(|edge| edge.process.cpu_ns());
+    let others = since(Edge::targets_ns) + since(|edge| edge.parent_ns);
+    let helpers = since(|edge| edge.process.helpers_ns);
+    let executor = if plan.executor_cpus.is_empty() { allowed } else { &plan.executor_cpus };
+    if plan.target_cpus.is_empty() || plan.target_cpus.iter().any(|cpu| executor.contains(cpu)) {
+        let mut cpus = [executor, &plan.target_cpus].concat();
+        cpus.sort_unstable();
+        cpus.dedup();
+        return Shares { executor: (cpus, process + others), target: None };
+    }
+    Shares {
+        executor: (executor.to_vec(), process.saturating_sub(helpers)),
+        target: Some((plan.target_cpus.clone(), others + helpers)),
+    }
+}
+
+/// Each target's account, with what its process used in the window.
 pub(super) fn reports(
     targets: &mut [Box<dyn Started>],
-    pids: &[Option<u32>],
-    outcome: &load::Outcome<Edge>,
+    edges: &(Edge, Edge),
     plan: &TrialPlan,
 ) -> Result<Vec<TargetReport>, TargetError> {
-    let (before, after) = &outcome.edges;
-    let cpus = plan.target_cpus.len().max(1) as f64;
+    let (before, after) = edges;
+    let wall_ns = after.at_ns.saturating_sub(before.at_ns);
     let mut reports = Vec::new();
     for (at, target) in targets.iter_mut().enumerate() {
         let mut report = target.report()?;
-        if let (Some(_), Some(from), Some(to)) = (pids[at], before.targets_ns[at], after.targets_ns[at]) {
-            let used = to.saturating_sub(from);
+        if let (Some(from), Some(to)) = (before.targets[at], after.targets[at]) {
+            let used = to.cpu_ns.saturating_sub(from.cpu_ns);
+            // A server of one thread has no use for a second CPU.
+            let cpus = plan.target_cpus.len().min(to.threads).max(1) as f64;
             report.cpu_ns = Some(used);
-            report.busy = Some(used as f64 / (outcome.window_ns.max(1) as f64 * cpus));
+            report.busy = Some(used as f64 / (wall_ns.max(1) as f64 * cpus));
+            report.run_delay_ns = Some(to.run_delay_ns.saturating_sub(from.run_delay_ns));
         }
         reports.push(report);
     }
     Ok(reports)
 }
 
-/// What the process and the host used between the edges; the rest of the measurements is left empty.
-pub(super) fn used(edges: &(Edge, Edge)) -> Measurements {
+/// What the process and the host used between the edges; the rest of the measurements is left empty. `charged`: whether
+/// the kernel charges interrupts to processes.
+pub(super) fn used(plan: &TrialPlan, charged: bool, edges: &(Edge, Edge)) -> Measurements {
     let (before, after) = edges;
     let since = |counter: fn(&ProcessSample) -> u64| counter(&after.process).saturating_sub(counter(&before.process));
     Measurements {
@@ -59,7 +96,24 @@ pub(super) fn used(edges: &(Edge, Edge)) -> Measurements {
         cpu_system_ns: since(|sample| sample.cpu_system_ns),
         switches_voluntary: since(|sample| sample.switches_voluntary),
         switches_involuntary: since(|sample| sample.switches_involuntary),
-        host: after.process.host_since(&before.process, own_cpu_ns(before, after)),
+        host: host(&shares(plan, &place::allowed_cpus(), edges), charged, edges),
         ..Measurements::default()
+    }
+}
+
+fn host(shares: &Shares, charged: bool, (before, after): &(Edge, Edge)) -> HostDelta {
+    let wall_ns = after.at_ns.saturating_sub(before.at_ns);
+    let set = |cpus: &[usize], own_ns| after.host.since(&before.host, cpus, Span { wall_ns, own_ns, charged });
+    let own_ns = shares.executor.1 + shares.target.as_ref().map_or(0, |(_, own_ns)| *own_ns);
+    let all: CpuSetDelta = set(&[], own_ns).unwrap_or_default();
+    HostDelta {
+        busy_ns: all.busy_ns,
+        external_ns: all.busy_ns.saturating_sub(all.interrupts_ns).saturating_sub(own_ns),
+        steal_ns: all.steal_ns,
+        cpus: after.host.cpus(),
+        executor: set(&shares.executor.0, shares.executor.1),
+        target: shares.target.as_ref().and_then(|(cpus, own_ns)| set(cpus, *own_ns)),
+        throttled_ns: after.host.throttled_since(&before.host),
+        pressure: after.host.pressure_since(&before.host, wall_ns),
     }
 }

@@ -3,6 +3,7 @@
 //! [`parent`] starts the child, watches over it and kills it; [`child`] builds the executor, runs the load and
 //! proves the work; [`server`] is the process of an embedded target; [`wire`] is what they say to each other.
 
+mod charging;
 pub mod child;
 mod edge;
 pub mod parent;

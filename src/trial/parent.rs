@@ -64,7 +64,16 @@ impl Runner {
             Err(why) => (0, failed(FailureKind::Refused, format!("the trial's process could not be started: {why}"))),
         };
         let wall_ns = clock::now_ns() - start_ns;
-        Ok(TrialRecord { cell: plan.cell.clone(), round: plan.round, sequence, started_ms, wall_ns, pid, outcome })
+        Ok(TrialRecord {
+            cell: plan.cell.clone(),
+            round: plan.round,
+            sequence,
+            attempt: 0,
+            started_ms,
+            wall_ns,
+            pid,
+            outcome,
+        })
     }
 
     /// Starts the child in a process group of its own, or the terminal's Ctrl-C would kill it before its record is

@@ -104,7 +104,8 @@ impl Proof {
     fn steps<S>(&mut self, evidence: &Evidence<'_, S>) {
         // A task that was cut short by a time-out has not done all its steps.
         let given_up = evidence.outcome.open.as_ref().map_or(0, |open| open.given_up);
-        let cut_short = given_up > 0 || evidence.timeouts > 0 || evidence.tallies.iter().any(|tally| tally.cancelled > 0);
+        let cut_short =
+            given_up > 0 || evidence.timeouts > 0 || evidence.tallies.iter().any(|tally| tally.cancelled > 0);
         for ((name, _), (per_task, tally)) in
             numbered_steps(evidence.plan).zip(evidence.plan.per_task.iter().zip(evidence.tallies))
         {

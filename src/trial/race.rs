@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    charging,
     child::TrialError,
     edge::{self, Edge},
     place,
@@ -47,14 +48,15 @@ impl Visitor for Race<'_> {
 
         let prepared_memory_bytes = measure::resident_memory_bytes();
         let pids: Vec<Option<u32>> = self.targets.iter().map(|target| target.pid()).collect();
+        let charged = charging::to_processes();
         let watcher = Watcher::start(plan.target_cpus.clone());
-        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&pids))?;
+        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&pids, plan.parent))?;
         let peak_threads = watcher.stop();
         if let Some(reason) = shared.wrong() {
             return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
         }
 
-        let reports = edge::reports(self.targets, &pids, &outcome, plan)?;
+        let reports = edge::reports(self.targets, &outcome.edges, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
         let proof = proven(plan, &outcome, &slots, &recorders, &tallies, &reports)?;
         let mut facts = runtime.facts();
@@ -66,13 +68,14 @@ impl Visitor for Race<'_> {
             arrivals: outcome.open.as_ref().map(|landed| landed.arrivals.clone()),
             task: recorders.task(),
             steps: recorders.steps(),
+            slices: recorders.slices(outcome.window_ns),
             peak_memory_bytes: measure::peak_memory_bytes(),
             prepared_memory_bytes,
             peak_threads,
             targets: reports,
             proof,
             facts,
-            ..edge::used(&outcome.edges)
+            ..edge::used(plan, charged, &outcome.edges)
         };
         drop((slots, trial));
         if outcome.open.is_some_and(|landed| landed.given_up > 0) {
@@ -99,8 +102,14 @@ fn proven(
         outcome,
         slots: slots.len() as u64,
         // Slots of an open load need not have come back; their account is outside of them.
-        tasks_run: outcome.open.as_ref().map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
-        timeouts: outcome.open.as_ref().map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
+        tasks_run: outcome
+            .open
+            .as_ref()
+            .map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
+        timeouts: outcome
+            .open
+            .as_ref()
+            .map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
         recorded: recorders.task(),
         tallies,
         reports,

@@ -29,6 +29,7 @@ impl Watcher {
         let thread = thread::spawn(move || {
             // Without its own CPUs it watches from wherever it is.
             let _ = place::pin(&cpus);
+            measure::note_helper();
             while !stopped.load(Relaxed) {
                 // The watcher itself is not one of the trial's threads.
                 highest.fetch_max(measure::thread_count().saturating_sub(1), Relaxed);

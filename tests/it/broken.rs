@@ -89,13 +89,7 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     ("key-typo", &[(7, 12, "unknown key `concurency`")]),
-    (
-        "loads",
-        &[
-            (8, 7, "a scenario has exactly one load"),
-            (10, 37, "4 tasks cannot keep 8 clients busy"),
-        ],
-    ),
+    ("loads", &[(8, 7, "a scenario has exactly one load"), (10, 37, "4 tasks cannot keep 8 clients busy")]),
     (
         "negative-duration",
         &[

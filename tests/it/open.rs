@@ -73,9 +73,8 @@ fn stages_are_the_measured_window() {
 #[test]
 fn overload_drops_or_delays_and_still_adds_up() {
     for overflow in ["drop", "delay"] {
-        let open = format!(
-            "open = {{ rate = \"2k/s\", max_in_flight = 4, overflow = \"{overflow}\", drain = \"100ms\" }}\n"
-        );
+        let open =
+            format!("open = {{ rate = \"2k/s\", max_in_flight = 4, overflow = \"{overflow}\", drain = \"100ms\" }}\n");
         let run = race(&format!("{BRIEF}{SLEEP}[load.l]\ntask = \"call\"\n{open}"), &[]);
         for (cell, measured) in measured(&run) {
             let (arrivals, task) = account(cell, measured);
@@ -137,7 +136,9 @@ fn a_wrong_answer_ends_the_trial() {
     let work = "[targets.api]\nhttp = {}\n[tasks.call]\n\
                 steps = [{ http = { target = \"api\", path = \"/\" }, expect = { bytes = \"7B\" } }]\n";
     let run = race(
-        &format!("[run]\nrounds = 1\nduration = \"30s\"\ntimeout = \"60s\"\n{work}[load.l]\ntask = \"call\"\nopen = {{ rate = \"50/s\" }}\n"),
+        &format!(
+            "[run]\nrounds = 1\nduration = \"30s\"\ntimeout = \"60s\"\n{work}[load.l]\ntask = \"call\"\nopen = {{ rate = \"50/s\" }}\n"
+        ),
         &[],
     );
     for trial in &run.trials {
@@ -192,7 +193,8 @@ impl Visitor for Stalled {
             ledger: Ledger::default(),
         });
         let shared = Arc::new(Shared::default());
-        let slot = |number| Slot::new(number, trial.sequence("nothing", number).unwrap(), &recorders, shared.clone(), 1);
+        let slot =
+            |number| Slot::new(number, trial.sequence("nothing", number).unwrap(), &recorders, shared.clone(), 1);
         let mut slots: Vec<Slot> = (0..runtime.slots(256) as usize).map(slot).collect();
         load::prepare(&runtime, &mut slots).unwrap();
         let open = Open {
@@ -205,10 +207,16 @@ impl Visitor for Stalled {
             drain_ns: 20_000_000_000,
             seed: 1,
         };
-        let outcome = open.run(&runtime, &mut slots, &recorders, || (), |course| {
-            let clock = Stalling { inner: RealTime { spin: false }, waits: 0 };
-            futures_lite::future::block_on(course.run(clock))
-        });
+        let outcome = open.run(
+            &runtime,
+            &mut slots,
+            &recorders,
+            || (),
+            |course| {
+                let clock = Stalling { inner: RealTime { spin: false }, waits: 0 };
+                futures_lite::future::block_on(course.run(clock))
+            },
+        );
         let arrivals = outcome.unwrap().open.unwrap().arrivals;
         assert_eq!(slots.len(), runtime.slots(256) as usize, "all slots have come back");
         drop((slots, trial));

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("trial", &["clock", "draw", "load", "measure", "runtime", "scenario", "step", "store", "target", "units"]),
     ("environment", &["clock", "trial", "units"]),
     ("plan", &["draw", "limits", "load", "runtime", "scenario", "step", "store", "trial", "units"]),
-    ("run", &["clock", "plan", "store", "trial"]),
+    ("run", &["analysis", "clock", "plan", "store", "trial"]),
     (
         "cli",
         &[

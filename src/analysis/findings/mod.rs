@@ -5,12 +5,16 @@
 mod ahead;
 mod checks;
 mod lead;
+mod sweeps;
 mod trouble;
+mod validity;
 
 use super::{Analysis, MetricId, Ratio, ScenarioResult, bound};
 use crate::scenario::Param;
 
-/// The findings of a run: for each scenario who leads in time, who is ahead of the baseline, who leads in p99, then claims, SLOs, and what went wrong.
+/// The findings of a run: for each scenario who leads in time, who is ahead of the baseline, who leads in p99, who overtakes
+/// whom in a sweep, then claims, SLOs, what is not
+/// ranked and why, and what went wrong.
 /// With several scenarios each sentence begins with its scenario's name.
 pub fn findings(analysis: &Analysis) -> Vec<String> {
     let several = analysis.scenarios.len() > 1;
@@ -29,8 +33,13 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
         lead::leads(scenario, scenario.primary),
         ahead::of_baseline(scenario),
         lead::leads(scenario, MetricId::LatencyP99),
+        sweeps::means(scenario).into_iter().collect(),
+        sweeps::crossings(scenario),
         checks::claims(scenario),
         checks::slos(scenario),
+        validity::not_ranked(scenario),
+        validity::not_steady(scenario),
+        validity::withheld(scenario).into_iter().collect(),
         trouble::failures(scenario),
         trouble::not_run(scenario),
     ];

@@ -3,10 +3,16 @@
 //! The unit is the round. Nothing here assumes a distribution of the values; intervals are exact for any continuous
 //! one, at a level of at least 95 %, and there is none where so few values cannot give one.
 
+#[cfg(test)]
+mod fixture;
 mod paired;
+mod power;
+mod scalability;
 mod two_samples;
 
 pub use paired::{hodges_lehmann, signed_rank_greater, signed_rank_interval, signed_rank_two_sided};
+pub use power::detectable_percent;
+pub use scalability::Scalability;
 pub use two_samples::{shift, shift_interval};
 
 /// Half of what an interval of 95 % leaves out.
@@ -40,18 +46,6 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (values.len() >= 2).then(|| (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
-}
-
-/// The least effect that rounds with this spread would show, in percent: e^(3.6·σ/√R) − 1, where σ is the standard
-/// deviation of the R log-ratios. None below six rounds, which have no interval and show nothing.
-///
-/// Simulated with normal noise, an effect of c·σ/√R puts the whole signed-rank interval on one side of zero in 80 %
-/// of runs for c = 4.4 at R = 6, 3.5 at 7 and 8, 3.2 at 10, 3.0 at 20: so 3.6 is a little optimistic at six rounds
-/// and on the safe side from seven.
-pub fn detectable_percent(log_ratios: &[f64]) -> Option<f64> {
-    let rounds = log_ratios.len();
-    let spread = standard_deviation(log_ratios).filter(|_| rounds >= 6)?;
-    Some(100.0 * (3.6 * spread / (rounds as f64).sqrt()).exp_m1())
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
@@ -122,14 +116,5 @@ mod tests {
     fn geometric_mean_of_ratios() {
         assert!((geometric_mean(&[1.2, 0.8, 3.0]).expect("some") - 1.422_757_321_796_025_2).abs() < 1e-12);
         assert_eq!(geometric_mean(&[]), None);
-    }
-
-    /// `100*(np.exp(3.6*np.std(d,ddof=1)/np.sqrt(7))-1)`
-    #[test]
-    fn detectable_effect_of_seven_rounds() {
-        let d = [0.12, -0.03, 0.20, 0.07, 0.15, -0.01, 0.09];
-        assert!((standard_deviation(&d).expect("some") - 0.082_836_614_862_660_6).abs() < 1e-12);
-        assert!((detectable_percent(&d).expect("some") - 11.931_117_181_555_46).abs() < 1e-9);
-        assert_eq!(detectable_percent(&d[..5]), None);
     }
 }

@@ -58,7 +58,10 @@ fn doubled_ranks(values: &[f64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw::{draw, unit};
+    use crate::{
+        analysis::stats::fixture::{TIED, UNTIED},
+        draw::{draw, unit},
+    };
 
     const SEVEN: [f64; 7] = [0.12, -0.03, 0.20, 0.07, 0.15, -0.01, 0.09];
     /// `np.round(np.random.default_rng(7).normal(0.05, 0.1, 20), 4)`, the magnitudes are distinct.
@@ -75,6 +78,26 @@ mod tests {
         let found = signed_rank_interval(differences).expect("six or more");
         close(found.0, expected.0);
         close(found.1, expected.1);
+    }
+
+    /// The calls are in the head of the golden numbers' file.
+    #[test]
+    fn six_to_twenty_five_rounds_agree_with_scipy() {
+        for (golden, n) in UNTIED.iter().zip(6..) {
+            assert_eq!(golden.differences.len(), n);
+            close(signed_rank_two_sided(golden.differences), golden.two_sided);
+            close(signed_rank_greater(golden.differences), golden.greater);
+            close(hodges_lehmann(golden.differences).expect("some"), golden.estimate);
+            interval(golden.differences, golden.interval);
+        }
+    }
+
+    #[test]
+    fn ties_and_zeros_agree_with_scipy_s_permutations() {
+        for golden in &TIED {
+            close(signed_rank_two_sided(golden.differences), golden.two_sided);
+            close(signed_rank_greater(golden.differences), golden.greater);
+        }
     }
 
     /// `scipy.stats.wilcoxon(x, method='exact')`, and with `alternative='greater'`.

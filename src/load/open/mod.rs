@@ -167,6 +167,7 @@ impl Open {
         let schedule = Schedule::new(stages, self.arrival, self.seed);
         let window = (start_ns + self.warmup_ns, start_ns + self.warmup_ns + self.window_ns());
         recorders.set_window(window.0, window.1);
+        recorders.slice(start_ns, window.0, window.1);
         let pacer = Pacer::new(schedule, start_ns, window, self.max_in_flight, self.overflow);
         let (door, flight) = (Door::of(runtime, self.max_in_flight), Flight::new(slots, recorders, window));
         Launch { course: Course { pacer, door: door.clone(), flight: flight.clone() }, door, flight, window }
@@ -183,8 +184,7 @@ impl Open {
         pace: impl FnOnce(Course) -> (Account, Censored) + Send + 'static,
     ) -> Result<Outcome<S>, LoadError> {
         let shared = slots.first().map(Slot::shared).unwrap_or_default();
-        let Launch { course, door, flight, window } =
-            self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
+        let Launch { course, door, flight, window } = self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
         let executor = {
             let (runtime, door, flight) = (runtime.clone(), door.clone(), flight.clone());
             start("executor", move || attend(&runtime, door, flight))?

@@ -4,10 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
-use crate::{
-    measure::Arrivals,
-    runtime::Ticket,
-};
+use crate::{measure::Arrivals, runtime::Ticket};
 
 /// How often room among the tasks in flight is looked for, where arrivals wait for it, in ns.
 const GLANCE_NS: u64 = 50_000;
@@ -167,7 +164,10 @@ impl Pacer {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::{Arrival, Stage}, *};
+    use super::{
+        super::{Arrival, Stage},
+        *,
+    };
 
     const MS: u64 = 1_000_000;
 

@@ -69,8 +69,7 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of these stages, one after another.
     pub fn new(stages: Vec<Stage>, arrival: Arrival, seed: u64) -> Self {
-        let mut schedule =
-            Self { stages, arrival, seed, number: 0, mass: 0.0, at: 0, begins_ns: 0, begins_mass: 0.0 };
+        let mut schedule = Self { stages, arrival, seed, number: 0, mass: 0.0, at: 0, begins_ns: 0, begins_mass: 0.0 };
         if arrival == Arrival::Poisson {
             // A constant schedule begins with an arrival, a Poisson process with a gap.
             schedule.mass = schedule.gap();

@@ -103,6 +103,11 @@ impl Canvas {
         self.layer_with(ink, "20 14", "", draw);
     }
 
+    /// Adds shapes with broken lines and a tooltip.
+    pub fn dashed_marked(&mut self, ink: Ink, tip: &str, draw: impl FnOnce(&Pen<'_, '_>)) {
+        self.layer_with(ink, "12 8", tip, draw);
+    }
+
     fn layer_with(&mut self, ink: Ink, dashes: &str, tip: &str, draw: impl FnOnce(&Pen<'_, '_>)) {
         let shapes = drawn(self.width, self.height, draw);
         if shapes.is_empty() {

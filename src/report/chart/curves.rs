@@ -36,6 +36,26 @@ pub struct Point {
     pub tip: String,
 }
 
+/// What is drawn beside the lines of a scaling chart.
+#[derive(Debug, Clone, Default)]
+pub struct Overlay {
+    /// Laws: colour, tooltip, points.
+    pub laws: Vec<(Ident, String, Vec<(f64, f64)>)>,
+    /// Crossings.
+    pub crossings: Vec<CrossingMark>,
+}
+
+/// Where two lines cross.
+#[derive(Debug, Clone)]
+pub struct CrossingMark {
+    /// The place.
+    pub at: (f64, f64),
+    /// Its interval across, where there is one.
+    pub interval: Option<(f64, f64)>,
+    /// What a tooltip says.
+    pub tip: String,
+}
+
 /// Latency over nines: each line ends where too few samples are left. `limits` are SLOs: text and value in ns.
 /// Nothing where there is no sample.
 pub fn nines(caption: &Caption, curves: &[Curve], limits: &[(String, f64)]) -> Option<Markup> {
@@ -55,6 +75,7 @@ pub fn nines(caption: &Caption, curves: &[Curve], limits: &[(String, f64)]) -> O
 pub fn scaling(
     caption: &Caption,
     curves: &[Curve],
+    overlay: &Overlay,
     (across, up): (&str, &str),
     format: impl Fn(f64) -> String,
 ) -> Option<Markup> {
@@ -66,8 +87,39 @@ pub fn scaling(
         curves.iter().map(|c| c.label.as_str()),
     );
     let mut canvas = plane.canvas(across, up);
+    laws(&mut canvas, &plane, &overlay.laws);
     lines(&mut canvas, &plane, curves);
+    for mark in &overlay.crossings {
+        crossing(&mut canvas, &plane, mark);
+    }
     Some(canvas.finish(caption))
+}
+
+/// Thin broken lines, and what they are.
+fn laws(canvas: &mut Canvas, plane: &Plane, laws: &[(Ident, String, Vec<(f64, f64)>)]) {
+    for (ident, tip, points) in laws {
+        let points: Vec<(f64, f64)> = points.iter().filter_map(|&point| plane.at(point)).collect();
+        canvas.dashed_marked(Ink::Executor(*ident), tip, |pen| pen.line(&points, 1.0));
+    }
+    if !laws.is_empty() {
+        let text = "- - Universal Scalability Law, fitted";
+        canvas.text(plane.x.0 + 6.0, plane.y.1 + 9.0, Anchor::Start, "tk", text);
+    }
+}
+
+/// A cross with its interval as a bar.
+fn crossing(canvas: &mut Canvas, plane: &Plane, mark: &CrossingMark) {
+    let Some((x, y)) = plane.at(mark.at) else { return };
+    canvas.marked(Ink::Claim, &mark.tip, |pen| {
+        pen.line(&[(x, y - 7.0), (x, y + 7.0)], 2.0);
+        let ends = mark.interval.and_then(|(low, high)| plane.at((low, mark.at.1)).zip(plane.at((high, mark.at.1))));
+        if let Some((low, high)) = ends {
+            pen.line(&[low, high], 2.0);
+            for (end, _) in [low, high] {
+                pen.line(&[(end, y - 4.0), (end, y + 4.0)], 2.0);
+            }
+        }
+    });
 }
 
 /// A horizontal line with its text above its left end.
@@ -129,7 +181,7 @@ mod tests {
     fn draw(values: &[f64]) -> Option<String> {
         let caption =
             Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
-        scaling(&caption, &[curve(values)], ("x", "y"), digits).map(maud::PreEscaped::into_string)
+        scaling(&caption, &[curve(values)], &Overlay::default(), ("x", "y"), digits).map(maud::PreEscaped::into_string)
     }
 
     #[test]
@@ -140,6 +192,21 @@ mod tests {
         assert_eq!((lines(&whole), lines(&broken)), (1, 1), "a single point after the gap has no line");
         assert_eq!(broken.matches("data-tip").count(), 3);
         assert!(draw(&[0.0, f64::NAN]).is_none());
+    }
+
+    #[test]
+    fn laws_and_crossings_are_drawn_beside_the_lines() {
+        let caption =
+            Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
+        let mark = CrossingMark { at: (2.0, 4.0), interval: Some((1.5, 2.5)), tip: "they cross".into() };
+        let law = (ident("tokio"), "a law".into(), vec![(1.0, 2.0), (2.0, 3.5), (3.0, 5.0)]);
+        let overlay = Overlay { laws: vec![law], crossings: vec![mark] };
+        let curves = [curve(&[2.0, 4.0, 8.0])];
+        let svg = scaling(&caption, &curves, &overlay, ("x", "y"), digits).expect("drawn").into_string();
+        for part in ["data-tip=\"they cross\"", "data-tip=\"a law\"", "Universal Scalability Law", "stroke-dasharray"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert!(!draw(&[2.0, 4.0, 8.0]).expect("drawn").contains("Universal Scalability Law"));
     }
 
     #[test]

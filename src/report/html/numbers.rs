@@ -8,13 +8,17 @@ use crate::{
     analysis::{CellResult, CellStatus, MetricId, ScenarioResult},
     report::{
         csv::csv,
-        format::{bound, digits, label, metric, ns, plural, shown},
+        format::{NOTHING, bound, digits, label, metric, ns, plural, shown},
         json,
-        view::{group_name, ratio_mark, status_mark, status_words},
+        view::{group_name, ratio_mark, rounds_interval, status_mark, status_words},
     },
 };
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+
+/// Quantiles of the rounds themselves, which have an interval.
+const BY_ROUND: [(&str, MetricId); 2] =
+    [("p50 by round", MetricId::LatencyP50), ("p99 by round", MetricId::LatencyP99)];
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let cells = page.analysis.scenarios.iter().flat_map(|s| &s.groups).map(|g| g.cells.len()).sum();
@@ -24,7 +28,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let run = &page.header.run;
     let body = html! {
         p.note {
-            "Medians over rounds; quantiles over all rounds together. "
+            "Medians over rounds; quantiles over all rounds together; by round: the 95 % interval of the median of the rounds' own quantiles. "
             a download=(format!("{run}.csv")) href=(csv) { "Download as CSV" } " · "
             a download=(format!("{run}.json")) href=(json) { "as JSON" } " (raw numbers, with units in the names)."
         }
@@ -51,6 +55,7 @@ fn scenario_table(scenario: &ScenarioResult) -> Markup {
     heads.extend(primary.iter().map(|id| label(*id)));
     heads.extend(["ratio", "low", "high"]);
     heads.extend(QUANTILES.map(|q| q.0));
+    heads.extend(BY_ROUND.map(|(head, _)| head));
     heads.extend(others.iter().map(|id| label(*id)));
     heads.extend(["completed", "errors", "time-outs"]);
     let mut rows = Vec::new();
@@ -73,9 +78,15 @@ fn values(cell: &CellResult, group: &str, primary: &[MetricId], others: &[Metric
         Value::number(ratio.and_then(|r| r.interval).map(|i| i.1), bound),
     ]);
     values.extend(QUANTILES.map(|(_, q)| Value::number(cell.latency.quantile(q).map(|v| v as f64), ns)));
+    values.extend(BY_ROUND.map(|(_, id)| by_round(cell, id)));
     values.extend(others.iter().map(of));
     values.extend([whole(cell.counts.completed), whole(cell.counts.errors), whole(cell.counts.timeouts)]);
     values
+}
+
+/// The exact 95 % interval of the median of the rounds' own quantiles.
+fn by_round(cell: &CellResult, id: MetricId) -> Value {
+    Value::Text(rounds_interval(cell, id).unwrap_or_else(|| NOTHING.into()))
 }
 
 /// What the ratio says, or why there is none.

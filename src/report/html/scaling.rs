@@ -4,11 +4,11 @@ use maud::{Markup, html};
 
 use super::part::{Page, Value, figure, table};
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult},
+    analysis::{CellResult, Group, ScenarioResult, Sweep},
     report::{
-        chart::{self, Caption, Curve, Point, ident},
+        chart::{self, Caption, CrossingMark, Curve, Overlay, Point, ident},
         format::{digits, label, metric, tick},
-        sentence,
+        sentence, sweeps,
         view::{params, status_words},
     },
     scenario::Param,
@@ -86,8 +86,46 @@ fn facet_figure(
     };
     let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, groups, cell)).collect();
     let up = format!("{}, median over rounds with 95 % interval", label(id));
-    let chart = chart::scaling(&caption, &curves, (param, &up), |v| metric(id, v))?;
-    Some(figure(&caption, &chart, &facet_table(scenario, param, groups)))
+    let sweep = scenario.sweep(param, &others);
+    let overlay = sweep.map(|sweep| overlay(scenario, sweep, groups)).unwrap_or_default();
+    let chart = chart::scaling(&caption, &curves, &overlay, (param, &up), |v| metric(id, v))?;
+    let lines = sweep.map(sweeps::lines).unwrap_or_default();
+    Some(html! {
+        div {
+            (figure(&caption, &chart, &facet_table(scenario, param, groups)))
+            @if !lines.is_empty() { details { summary { "Crossings and laws" } ul { @for line in &lines { li { (line) } } } } }
+        }
+    })
+}
+
+/// Laws over the measured range, and the crossings of the metric that is drawn, on the line of one of the two.
+fn overlay(scenario: &ScenarioResult, sweep: &Sweep, groups: &[(f64, &Group)]) -> Overlay {
+    let mut overlay = Overlay::default();
+    for law in &sweep.laws {
+        let Some(fit) = &law.fit else { continue };
+        let points = fit.curve().into_iter();
+        let tip = format!("{}: {}", law.label, sweeps::fit_words(fit));
+        overlay.laws.push((ident(&law.executor), tip, points.collect()));
+    }
+    for pair in sweep.pairs.iter().filter(|pair| pair.metric == scenario.primary) {
+        for crossing in &pair.crossings {
+            let Some(x) = crossing.estimate else { continue };
+            let Some(y) = height(scenario, groups, &pair.executors[0], x) else { continue };
+            let tip = sweeps::crossing(pair, crossing);
+            overlay.crossings.push(CrossingMark { at: (x, y), interval: crossing.interval, tip });
+        }
+    }
+    overlay
+}
+
+/// Where an executor's line is at a value: straight between medians, on logarithmic axes.
+fn height(scenario: &ScenarioResult, groups: &[(f64, &Group)], executor: &str, x: f64) -> Option<f64> {
+    let value = |group: &Group| Some(group.cell(executor)?.metrics.get(&scenario.primary)?.median);
+    let known: Vec<(f64, f64)> = groups.iter().filter_map(|&(x, group)| Some((x, value(group)?))).collect();
+    let ends = known.windows(2).find(|ends| ends[0].0 <= x && x <= ends[1].0)?;
+    let [(left, low), (right, high)] = [ends[0], ends[1]];
+    let share = (x / left).ln() / (right / left).ln();
+    Some(low * (high / low).powf(share))
 }
 
 fn capital(text: &str) -> String {

@@ -1,0 +1,96 @@
+//! Sentences on where executors cross, and on means over all cells.
+
+use super::{interval, list, places, plural};
+use crate::analysis::{Crossing, MetricId, PairResult, ScenarioResult, Sweep, significant};
+
+/// More crossings than this are counted and not named.
+const NAMED: usize = 6;
+
+/// Who overtakes whom, in the primary metric and in p99; pairs with the baseline first.
+pub(super) fn crossings(scenario: &ScenarioResult) -> Vec<String> {
+    let mut found: Vec<(&Sweep, &PairResult, &Crossing)> = Vec::new();
+    for sweep in &scenario.sweeps {
+        for pair in &sweep.pairs {
+            found.extend(pair.crossings.iter().map(|crossing| (sweep, pair, crossing)));
+        }
+    }
+    found.sort_by_key(|(_, pair, _)| (!pair.labels.contains(&scenario.baseline), pair.metric == MetricId::LatencyP99));
+    let mut sentences: Vec<String> =
+        found.iter().take(NAMED).map(|(sweep, pair, crossing)| sentence(sweep, pair, crossing)).collect();
+    if found.len() > NAMED {
+        sentences.push(format!("{} more are in the section on scaling.", plural(found.len() - NAMED, "crossing")));
+    }
+    sentences
+}
+
+fn sentence(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String {
+    let place = match (crossing.estimate, crossing.interval) {
+        (Some(at), Some((low, high))) => {
+            let [at, low, high] = [at, low, high].map(value);
+            format!("at {}={at} (95 % interval {low} to {high})", sweep.param)
+        }
+        _ => format!("between {}={} and {}", sweep.param, value(crossing.from), value(crossing.to)),
+    };
+    let at = places(&[&sweep.at]).replacen(" at ", ", with ", 1);
+    let (below, above, metric) = (&crossing.below, &crossing.above, pair.metric.info().label);
+    format!("{above} overtakes {below} in {metric} {place}{at}.")
+}
+
+/// Three significant digits, and no zeros behind the point: 64 and not 64.0.
+fn value(value: f64) -> String {
+    let text = significant(value);
+    let end = text.trim_end_matches(char::is_alphabetic).len();
+    let (number, unit) = text.split_at(end);
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{unit}")
+}
+
+/// The geometric mean of each executor that has one.
+pub(super) fn means(scenario: &ScenarioResult) -> Option<String> {
+    let of = scenario.means.first()?.of;
+    let with = scenario.means.iter().filter_map(|mean| {
+        let ratio = mean.ratio.as_ref()?;
+        Some(format!("{} is {} times as good{}", mean.label, significant(ratio.estimate), interval(ratio)))
+    });
+    let with: Vec<String> = with.collect();
+    let (cells, metric) = (plural(of, "cell"), scenario.primary.info().label);
+    (!with.is_empty()).then(|| {
+        format!(
+            "As a geometric mean of ratios to {} in {metric} over {cells} each, {}.",
+            scenario.baseline,
+            list(&with)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::{analyse, findings},
+        store::fixture::{Fixture, noisy},
+    };
+
+    #[test]
+    fn who_overtakes_whom_is_said_with_the_interval() {
+        let rate = |n: f64, seed: u64| noisy(100.0 * (n / 32.0).sqrt(), 0.05, 7, seed);
+        let fixture = ["4", "16", "64", "256"].iter().zip(0..).fold(Fixture::closed("threads", 7), |f, (n, seed)| {
+            let at = [("waits", *n), ("kernel", "json")];
+            let n: f64 = n.parse().expect("a number");
+            f.cell("threads", &at, &noisy(100.0, 0.05, 7, 100 + seed)).cell("tokio", &at, &rate(n, seed))
+        });
+        let all = findings(&analyse(&fixture.build()));
+        let crossing = all.iter().find(|sentence| sentence.contains("overtakes threads in throughput"));
+        let crossing = crossing.unwrap_or_else(|| panic!("{all:?}"));
+        assert!(crossing.starts_with("tokio overtakes threads in throughput at waits=3"), "{crossing}");
+        assert!(crossing.contains(" (95 % interval ") && crossing.ends_with("), with kernel=json."), "{crossing}");
+        let mean = all.iter().find(|sentence| sentence.contains("geometric mean"));
+        let start = "As a geometric mean of ratios to threads in throughput over 4 cells each, tokio is 1.";
+        assert!(mean.is_some_and(|mean| mean.starts_with(start)), "{mean:?}");
+    }
+
+    #[test]
+    fn values_have_no_idle_zeros() {
+        assert_eq!(["64", "2", "1.5k"], [64.0, 2.0, 1500.0].map(value));
+    }
+}

@@ -1,0 +1,133 @@
+//! Sweeps over a number: the groups that differ in nothing else, in the number's order.
+
+use super::{CellResult, Group, MetricId, ScenarioResult, Sweep, crossover, law};
+use crate::scenario::Param;
+
+/// The groups of a sweep by the swept value, ascending, with the parameters that they share.
+pub(super) struct Line<'a> {
+    /// The swept parameter.
+    pub param: &'a str,
+    /// The other parameters.
+    pub at: Vec<Param>,
+    /// Values with their groups.
+    pub groups: Vec<(f64, &'a Group)>,
+}
+
+/// What every sweep of a scenario shows: one for each parameter that is a positive number in all groups and differs
+/// between some, and for each combination of the other parameters.
+pub(crate) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
+    let result = |line: &Line<'_>| Sweep {
+        param: line.param.to_owned(),
+        at: line.at.clone(),
+        values: line.groups.iter().map(|(value, _)| *value).collect(),
+        pairs: crossover::pairs(line, primary),
+        laws: law::laws(line, primary),
+    };
+    lines(groups).iter().map(result).collect()
+}
+
+fn lines(groups: &[Group]) -> Vec<Line<'_>> {
+    let params = groups.first().map(|group| group.params.as_slice()).unwrap_or_default();
+    let numeric = params.iter().filter(|param| is_swept_number(groups, &param.name));
+    numeric.flat_map(|param| along(groups, &param.name)).filter(|line| line.groups.len() > 1).collect()
+}
+
+fn is_swept_number(groups: &[Group], param: &str) -> bool {
+    let values: Option<Vec<f64>> = groups.iter().map(|group| number(group, param)).collect();
+    values.is_some_and(|values| values.iter().any(|value| (value - values[0]).abs() > 0.0))
+}
+
+/// A parameter's value, if it is a positive number.
+fn number(group: &Group, param: &str) -> Option<f64> {
+    let param = group.params.iter().find(|other| other.name == param)?;
+    param.value.parse().ok().filter(|value: &f64| *value > 0.0 && value.is_finite())
+}
+
+/// A line for each combination of the other parameters, in planned order.
+fn along<'a>(groups: &'a [Group], param: &'a str) -> Vec<Line<'a>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for group in groups {
+        let Some(value) = number(group, param) else { continue };
+        let at: Vec<Param> = group.params.iter().filter(|other| other.name != param).cloned().collect();
+        match lines.iter_mut().find(|line| line.at == at) {
+            Some(line) => line.groups.push((value, group)),
+            None => lines.push(Line { param, at, groups: vec![(value, group)] }),
+        }
+    }
+    for line in &mut lines {
+        line.groups.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    lines
+}
+
+impl<'a> Line<'a> {
+    /// Every executor that has a cell, in the order of the first group that has it.
+    pub fn executors(&self) -> Vec<&'a CellResult> {
+        let mut found: Vec<&CellResult> = Vec::new();
+        for cell in self.groups.iter().flat_map(|(_, group)| &group.cells) {
+            if !found.iter().any(|other| other.executor == cell.executor) {
+                found.push(cell);
+            }
+        }
+        found
+    }
+
+    /// The values at which an executor takes part in comparisons of a metric, with its cells there.
+    pub fn cells(&self, executor: &str, metric: MetricId) -> Vec<(f64, &'a Group, &'a CellResult)> {
+        let cell = |&(value, group): &(f64, &'a Group)| {
+            let cell = group.runners(metric).into_iter().find(|cell| cell.executor == executor)?;
+            Some((value, group, cell))
+        };
+        self.groups.iter().filter_map(cell).collect()
+    }
+}
+
+impl ScenarioResult {
+    /// The sweep over a parameter at given values of the others.
+    pub fn sweep(&self, param: &str, at: &[Param]) -> Option<&Sweep> {
+        self.sweeps.iter().find(|sweep| sweep.param == param && sweep.at == at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{analysis::analyse, store::fixture::Fixture};
+
+    /// Every sweep of cells with these parameters: its parameter, the others, its values.
+    fn sweeps(params: &[&[(&str, &str)]]) -> Vec<String> {
+        let fixture = params.iter().fold(Fixture::closed("threads", 1), |f, params| f.cell("threads", params, &[9.0]));
+        let analysis = analyse(&fixture.build());
+        let words = |sweep: &super::Sweep| {
+            let at: Vec<String> = sweep.at.iter().map(|param| format!(" {}={}", param.name, param.value)).collect();
+            format!("{} {:?}{}", sweep.param, sweep.values, at.concat())
+        };
+        analysis.scenarios[0].sweeps.iter().map(words).collect()
+    }
+
+    #[test]
+    fn each_number_is_swept_at_each_combination_of_the_others() {
+        assert_eq!(sweeps(&[&[("n", "64")], &[("n", "1")], &[("n", "8")]]), ["n [1.0, 8.0, 64.0]"]);
+        let two = sweeps(&[
+            &[("n", "1"), ("kernel", "json")],
+            &[("n", "8"), ("kernel", "json")],
+            &[("n", "1"), ("kernel", "sha256")],
+            &[("n", "8"), ("kernel", "sha256")],
+        ]);
+        assert_eq!(two, ["n [1.0, 8.0] kernel=json", "n [1.0, 8.0] kernel=sha256"]);
+        let both = sweeps(&[
+            &[("n", "1"), ("k", "2")],
+            &[("n", "8"), ("k", "2")],
+            &[("n", "1"), ("k", "3")],
+            &[("n", "8"), ("k", "3")],
+        ]);
+        assert_eq!(both, ["n [1.0, 8.0] k=2", "n [1.0, 8.0] k=3", "k [2.0, 3.0] n=1", "k [2.0, 3.0] n=8"]);
+    }
+
+    #[test]
+    fn what_is_not_a_positive_number_is_not_a_sweep() {
+        assert!(sweeps(&[&[("kernel", "json")], &[("kernel", "sha256")]]).is_empty());
+        assert!(sweeps(&[&[("n", "0")], &[("n", "1")]]).is_empty());
+        assert!(sweeps(&[&[("n", "4")]]).is_empty());
+        assert!(sweeps(&[&[]]).is_empty());
+    }
+}

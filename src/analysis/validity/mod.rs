@@ -1,0 +1,175 @@
+//! Whether figures mean what they seem to mean: a verdict on each trial, on each cell, and what held a cell back.
+//!
+//! A trial may have several faults; its verdict is the first of them in the order of [`causes`]. Accounts that
+//! contradict each other are bugs, whatever else happened. A disturbance explains a late pacer, an overload and a busy
+//! target, so it comes before them. An overload comes before a target that is bound: the target is then its limit.
+
+mod accounts;
+mod disturbance;
+mod limit;
+mod saturation;
+mod steadiness;
+
+pub use disturbance::disturbance;
+pub(super) use steadiness::{merged, steadiness};
+
+use std::collections::BTreeSet;
+
+use super::{Judgement, LimitingFactor, Validity};
+use crate::{
+    measure::{Histo, Measurements},
+    store::StoredCell,
+};
+
+/// A cell has a verdict from so many valid rounds on, where so many are planned.
+const ROUNDS: usize = 6;
+
+/// Something that speaks against a trial's figures.
+#[derive(Debug, Clone, PartialEq)]
+struct Cause {
+    validity: Validity,
+    /// With the figures.
+    evidence: String,
+    /// How bad it is, to compare it with others of its kind.
+    severity: f64,
+}
+
+/// What speaks against a trial, the most important first.
+fn causes(cell: &StoredCell, measured: &Measurements) -> Vec<Cause> {
+    let causes = [
+        accounts::contradiction(cell, measured),
+        disturbance::cause(&measured.host),
+        accounts::late_pacer(measured),
+        saturation::overload(measured),
+        saturation::target_bound(cell, measured),
+    ];
+    causes.into_iter().flatten().collect()
+}
+
+/// One round of a cell.
+pub(super) type Round<'a> = (u32, Option<&'a Measurements>);
+
+/// Judges a cell by its rounds: none where a round failed. `clock_ns` is what a reading of the clock costs.
+pub(super) fn judge(cell: &StoredCell, rounds: &[Round<'_>], clock_ns: f64) -> Judgement {
+    let causes: Vec<(u32, Option<Cause>)> =
+        rounds.iter().map(|&(round, measured)| (round, verdict(cell, measured))).collect();
+    let of = |(round, cause): &(u32, Option<Cause>)| {
+        (*round, cause.as_ref().map_or(Validity::Valid, |cause| cause.validity))
+    };
+    let rounds_judged: Vec<(u32, Validity)> = causes.iter().map(of).collect();
+    let validity = of_rounds(&rounds_judged, cell.rounds as usize);
+    let counted = counted(&rounds_judged, validity);
+    let measured: Vec<&Measurements> =
+        rounds.iter().filter(|(round, _)| counted.contains(round)).filter_map(|(_, measured)| *measured).collect();
+    let (limit, limit_evidence) = limit::limit(cell, &measured).unzip();
+    let service = measured.iter().fold(Histo::new(), |mut sum, measured| {
+        sum.merge(&measured.task.service);
+        sum
+    });
+    Judgement {
+        validity,
+        evidence: evidence(causes.into_iter().filter_map(|(_, cause)| cause).collect(), rounds.len()),
+        rounds: rounds_judged,
+        limit,
+        limit_evidence,
+        withheld: accounts::too_short(&service, clock_ns),
+    }
+}
+
+fn verdict(cell: &StoredCell, measured: Option<&Measurements>) -> Option<Cause> {
+    match measured {
+        // The reasons of failed trials are told elsewhere.
+        None => Some(Cause { validity: Validity::Failed, evidence: String::new(), severity: 0.0 }),
+        Some(measured) => causes(cell, measured).into_iter().next(),
+    }
+}
+
+/// A cell's verdict. Fewer rounds than six are planned only where nothing is ranked; then two thirds are enough.
+fn of_rounds(rounds: &[(u32, Validity)], planned: usize) -> Validity {
+    let count = |validity| rounds.iter().filter(|(_, other)| *other == validity).count();
+    let least = if planned >= ROUNDS { ROUNDS } else { 0 };
+    let needed = (2 * rounds.len()).div_ceil(3).max(least);
+    let causes = rounds.iter().map(|(_, validity)| *validity).filter(|validity| *validity != Validity::Valid);
+    // Of two that are as common the graver one, which is the later one of the enum.
+    let commonest = causes.max_by_key(|validity| (count(*validity), *validity));
+    commonest.filter(|_| count(Validity::Valid) < needed).unwrap_or(Validity::Valid)
+}
+
+/// The rounds whose figures are shown: the valid ones, or all where the cell has no valid verdict.
+fn counted(rounds: &[(u32, Validity)], cell: Validity) -> BTreeSet<u32> {
+    let counts = |validity: Validity| cell != Validity::Valid || validity == Validity::Valid;
+    rounds.iter().filter(|(_, validity)| counts(*validity)).map(|(round, _)| *round).collect()
+}
+
+impl Validity {
+    /// Its name: `TARGET-BOUND`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "VALID",
+            Self::Overloaded => "OVERLOADED",
+            Self::TargetBound => "TARGET-BOUND",
+            Self::Disturbed => "DISTURBED",
+            Self::Invalid => "INVALID",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// What to do about it; nothing where all is well.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Valid => "",
+            Self::Overloaded => "its latencies are those of a growing queue: lower the rate",
+            Self::TargetBound => {
+                "the executors were not compared: give the target more CPUs, or tasks more work of their own"
+            }
+            Self::Disturbed => "measure again on a quieter machine",
+            Self::Invalid => {
+                "the harness does not believe these figures: measure again on an idle machine, and report it if it stays"
+            }
+            Self::Failed => "see why trials failed",
+        }
+    }
+}
+
+impl LimitingFactor {
+    /// In words: `the executor's CPU`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ExecutorCpu => "the executor's CPU",
+            Self::TargetCpu => "the target's CPU",
+            Self::RoundTrip => "the round trip",
+            Self::Io => "disks",
+            Self::Lock => "locks",
+            Self::Pool => "the pool",
+            Self::Concurrency => "the concurrency",
+            Self::Rate => "the rate",
+        }
+    }
+}
+
+impl Judgement {
+    /// Whether a round's figures are among those of the cell: only valid rounds are, where the cell is valid.
+    pub fn counts(&self, round: u32) -> bool {
+        counted(&self.rounds, self.validity).contains(&round)
+    }
+}
+
+/// A sentence for each kind of cause, the commonest first: that of the middle round, and in how many rounds it is so.
+fn evidence(mut causes: Vec<Cause>, rounds: usize) -> Vec<String> {
+    causes.sort_by(|a, b| a.validity.cmp(&b.validity).then(a.severity.total_cmp(&b.severity)));
+    let mut kinds: Vec<&[Cause]> = causes.chunk_by(|a, b| a.validity == b.validity).collect();
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.len()));
+    let said = kinds.iter().filter(|kind| !kind[0].evidence.is_empty()).map(|kind| {
+        let middle = &kind[kind.len() / 2].evidence;
+        if kind.len() == rounds { middle.clone() } else { format!("in {} of {rounds} rounds {middle}", kind.len()) }
+    });
+    said.collect()
+}
+
+/// `12.3 %`.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Whether something else than the executor was the limit: the target, or a rate that nobody could keep up with.
+
+use super::{Cause, percent};
+use crate::{
+    analysis::{Validity, significant},
+    measure::{Measurements, TargetReport},
+    store::StoredCell,
+};
+
+/// An open load achieves at least this share of what is offered.
+const ACHIEVED: f64 = 0.99;
+/// … or misses no more arrivals than this: the tasks in flight at both edges of the window differ by a few.
+const FEW: u64 = 10;
+/// From this share of its CPUs on the target is the limit.
+const TARGET_BUSY: f64 = 0.85;
+/// From this share of the window in which it waited for a CPU on, too.
+const TARGET_WAITED: f64 = 0.05;
+
+/// An open load that offered more than was achieved, or that dropped arrivals.
+pub(super) fn overload(measured: &Measurements) -> Option<Cause> {
+    let arrivals = measured.arrivals.as_ref().filter(|_| measured.window_ns > 0)?;
+    let (offered, achieved) = (arrivals.scheduled, measured.completed);
+    let missing = offered.saturating_sub(achieved);
+    let short = missing > FEW && (achieved as f64) < ACHIEVED * offered as f64;
+    let rate = |tasks: u64| significant(tasks as f64 * 1e9 / measured.window_ns as f64);
+    let dropped = match arrivals.dropped {
+        0 => String::new(),
+        some => format!(", {some} of {offered} dropped"),
+    };
+    (short || arrivals.dropped > 0).then(|| Cause {
+        validity: Validity::Overloaded,
+        evidence: format!("offered {}/s, achieved {}/s{dropped}", rate(offered), rate(achieved)),
+        severity: missing as f64 / offered.max(1) as f64,
+    })
+}
+
+/// A target that had no CPU time left.
+pub(super) fn target_bound(cell: &StoredCell, measured: &Measurements) -> Option<Cause> {
+    let causes = measured.targets.iter().filter_map(|target| saturated(cell, measured, target));
+    causes.max_by(|a, b| a.severity.total_cmp(&b.severity))
+}
+
+fn saturated(cell: &StoredCell, measured: &Measurements, target: &TargetReport) -> Option<Cause> {
+    let wall_ns = measured.host.target.as_ref().map_or(measured.window_ns, |set| set.wall_ns);
+    // On a CPU that it shares with the executor it waits for the executor.
+    let waited = target.run_delay_ns.filter(|_| !cell.target_cpus.is_empty() && wall_ns > 0);
+    let waited = waited.map_or(0.0, |ns| ns as f64 / wall_ns as f64);
+    let busy = target.busy.unwrap_or(0.0);
+    (busy >= TARGET_BUSY || waited >= TARGET_WAITED).then(|| Cause {
+        validity: Validity::TargetBound,
+        evidence: format!(
+            "the target {} was busy for {} of its CPU time and waited for a CPU for {} of the window",
+            target.name,
+            percent(busy),
+            percent(waited)
+        ),
+        severity: (busy / TARGET_BUSY).max(waited / TARGET_WAITED),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        measure::Arrivals,
+        store::{Outcome, fixture::Fixture},
+    };
+
+    /// 10 000 arrivals in 2 s.
+    fn open(completed: u64, dropped: u64) -> Option<String> {
+        let arrivals = Arrivals { scheduled: 10_000, dropped, ..Arrivals::default() };
+        let measured =
+            Measurements { window_ns: 2_000_000_000, completed, arrivals: Some(arrivals), ..Measurements::default() };
+        overload(&measured).map(|cause| cause.evidence)
+    }
+
+    #[test]
+    fn one_in_a_hundred_may_be_missing_and_none_dropped() {
+        assert_eq!(open(10_000, 0), None);
+        assert_eq!(open(9_900, 0), None);
+        assert_eq!(open(9_899, 0).as_deref(), Some("offered 5.00k/s, achieved 4.95k/s"));
+        assert_eq!(open(6_240, 0).as_deref(), Some("offered 5.00k/s, achieved 3.12k/s"));
+        assert_eq!(open(9_999, 1).as_deref(), Some("offered 5.00k/s, achieved 5.00k/s, 1 of 10000 dropped"));
+    }
+
+    #[test]
+    fn a_closed_load_is_never_overloaded() {
+        assert!(overload(&Measurements { window_ns: 1, ..Measurements::default() }).is_none());
+    }
+
+    /// A target over 20 s, with a CPU of its own.
+    fn target(busy: Option<f64>, run_delay_ns: Option<u64>, shared: bool) -> Option<String> {
+        let report = TargetReport { name: "api".into(), busy, run_delay_ns, ..TargetReport::default() };
+        let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]);
+        let fixture = fixture.measured("demo::threads", |_, measured| measured.targets = vec![report.clone()]);
+        let mut run = fixture.build();
+        if shared {
+            run.header.cells[0].target_cpus.clear();
+        }
+        let Outcome::Measured(measured) = &run.trials[0].outcome else { return None };
+        target_bound(&run.header.cells[0], measured).map(|cause| cause.evidence)
+    }
+
+    #[test]
+    fn a_busy_target_is_the_limit() {
+        assert_eq!(target(Some(0.849), Some(0), false), None);
+        let said = "the target api was busy for 85.0 % of its CPU time and waited for a CPU for 0.0 % of the window";
+        assert_eq!(target(Some(0.85), Some(0), false).as_deref(), Some(said));
+        assert_eq!(target(None, None, false), None);
+    }
+
+    #[test]
+    fn a_target_that_waits_for_its_cpu_is_the_limit_unless_it_shares_the_executor_s() {
+        assert_eq!(target(Some(0.5), Some(999_000_000), false), None);
+        assert!(target(Some(0.5), Some(1_000_000_000), false).is_some());
+        assert_eq!(target(Some(0.5), Some(10_000_000_000), true), None);
+    }
+}
