@@ -2,7 +2,7 @@
 //! variants × 7 executors is read and planned; a run of 70 cells × 7 rounds is stored, read, analysed and
 //! reported, each stage by itself, so that the figures say where the time goes.
 //!
-//! `cargo bench --bench plan`
+//! `cargo bench --bench plan`; `SWEEP=500 cargo bench --bench plan -- report` does the second half with 3500 cells.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, reason = "benchmarks print")]
@@ -32,7 +32,8 @@ fn main() {
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
     before(&mut criterion);
-    after(&mut criterion, 10);
+    let sweep = std::env::var("SWEEP").ok().and_then(|count| count.parse().ok());
+    after(&mut criterion, sweep.unwrap_or(10));
     criterion.final_summary();
 }
 

@@ -11,11 +11,12 @@
 //! ARCHITECTURE.md says which module may know which.
 
 pub mod analysis;
+pub mod cgroup;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod draw;
-pub mod environment;
 pub mod exit;
 pub mod limits;
 pub mod load;

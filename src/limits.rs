@@ -1,10 +1,11 @@
-//! The limits of this host that a plan can run into: threads, open files and memory. Whatever binds is named.
+//! The limits of this host that a plan can run into: threads, open files, ports and memory. Whatever binds is named.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use procfs::{Current as _, Meminfo};
-
 use rustix::process::{Resource, getrlimit};
+
+use crate::cgroup::{self, GroupFile};
 
 /// A limit and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +25,11 @@ pub struct Limits {
     pub threads: Vec<Limit>,
     /// Limits on open files of one process.
     pub files: Vec<Limit>,
-    /// Memory that can be had without swapping, in bytes; none where the kernel does not say.
-    pub memory: Option<u64>,
+    /// Limits on connections to one remote address that are opened and closed within a minute; none where the kernel
+    /// uses their ports again at once.
+    pub ports: Vec<Limit>,
+    /// Limits on memory, in bytes: of the host, without swapping, and of its control groups.
+    pub memory: Vec<Limit>,
 }
 
 impl Limits {
@@ -47,7 +51,7 @@ impl Limits {
             name: "RLIMIT_NPROC",
             remedy: "ulimit -u …",
         });
-        let group = cgroup_pids().map(|left| Limit {
+        let group = cgroup::files("pids.max").iter().filter_map(pids_left).min().map(|left| Limit {
             left,
             name: "cgroup pids.max",
             remedy: "raise the container's pids limit",
@@ -64,8 +68,17 @@ impl Limits {
             name: "RLIMIT_NOFILE (hard)",
             remedy: "ulimit -Hn …",
         });
-        let memory = Meminfo::current().ok().and_then(|info| info.mem_available);
-        Self { threads: threads.into_iter().flatten().collect(), files: files.into_iter().collect(), memory }
+        Self {
+            threads: threads.into_iter().flatten().collect(),
+            files: files.into_iter().collect(),
+            ports: ports().into_iter().collect(),
+            memory: memory(),
+        }
+    }
+
+    /// The least that any of some limits leaves.
+    pub fn binding(limits: &[Limit]) -> Option<&Limit> {
+        limits.iter().min_by_key(|limit| limit.left)
     }
 
     /// Why `wanted` threads cannot run here, naming the limit that binds first; `lower` says what asks for less.
@@ -80,18 +93,19 @@ impl Limits {
 
     /// Why a process cannot have `wanted` bytes of memory here; `lower` says what asks for less.
     pub fn refuse_memory(&self, wanted: u64, lower: &str) -> Option<String> {
-        let left = self.memory.filter(|left| *left < wanted)?;
+        let Limit { left, name, .. } = Self::binding(&self.memory).filter(|limit| limit.left < wanted)?;
         let mib = |bytes: u64| bytes >> 20;
-        Some(format!(
-            "needs at least {} MiB of memory, and MemAvailable in /proc/meminfo is {} MiB; {lower}",
-            mib(wanted),
-            mib(left)
-        ))
+        Some(format!("needs at least {} MiB of memory, and {name} leaves {} MiB; {lower}", mib(wanted), mib(*left)))
+    }
+
+    /// Why `wanted` connections to one remote address cannot be opened within a minute; `lower` says what asks for less.
+    pub fn refuse_ports(&self, wanted: u64, lower: &str) -> Option<String> {
+        refuse(&self.ports, wanted, "ports within a minute", lower)
     }
 }
 
 fn refuse(limits: &[Limit], wanted: u64, things: &str, lower: &str) -> Option<String> {
-    let binding = limits.iter().min_by_key(|limit| limit.left).filter(|limit| limit.left < wanted)?;
+    let binding = Limits::binding(limits).filter(|limit| limit.left < wanted)?;
     let Limit { left, name, remedy } = binding;
     Some(format!("needs {wanted} {things}, and {name} leaves room for {left}; {lower}, or `{remedy}`"))
 }
@@ -101,13 +115,54 @@ fn threads_in_loadavg(text: &str) -> Option<u64> {
     text.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
-/// What `pids.max` of this process's own control group (version 2) leaves.
-fn cgroup_pids() -> Option<u64> {
-    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let folder = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
-    let number = |name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
-    Some(number("pids.max")?.saturating_sub(number("pids.current").unwrap_or(0)))
+/// What a control group's `pids.max` leaves; none where it is `max`.
+fn pids_left(group: &GroupFile) -> Option<u64> {
+    let most: u64 = group.text.trim().parse().ok()?;
+    Some(most.saturating_sub(group.beside("pids.current").unwrap_or(0)))
+}
+
+/// What a closed connection's port is kept from, for 60 s: the range of ephemeral ports.
+fn ports() -> Option<Limit> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
+    let left = ports_left(&read("ip_local_port_range")?, &read("tcp_tw_reuse").unwrap_or_default())?;
+    Some(Limit { left, name: "net.ipv4.ip_local_port_range", remedy: "sysctl net.ipv4.tcp_tw_reuse=1" })
+}
+
+/// How many ports the range has; none where `tcp_tw_reuse` gives them back after a second, wherever they led.
+fn ports_left(range: &str, reuse: &str) -> Option<u64> {
+    let mut ends = range.split_whitespace().map(str::parse::<u64>);
+    let (Some(Ok(first)), Some(Ok(last))) = (ends.next(), ends.next()) else { return None };
+    (reuse.trim() != "1").then(|| (last + 1).saturating_sub(first))
+}
+
+/// Memory of the host and of each control group. What a group uses for files that nobody needs is given back.
+fn memory() -> Vec<Limit> {
+    let host = Meminfo::current().ok().and_then(|info| info.mem_available).map(|left| Limit {
+        left,
+        name: "MemAvailable in /proc/meminfo",
+        remedy: "end what uses the memory",
+    });
+    let of_groups = |file: &str, used: &'static str, reclaimable: &'static str, name: &'static str| {
+        let left = cgroup::files(file).into_iter().filter_map(move |group| {
+            let kept = group.entry("memory.stat", reclaimable).unwrap_or(0);
+            group_memory(&group.text, group.beside(used)?, kept)
+        });
+        left.min().map(|left| Limit { left, name, remedy: "raise the container's memory limit" })
+    };
+    let new = of_groups("memory.max", "memory.current", "inactive_file", "cgroup memory.max");
+    let old = of_groups(
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+        "cgroup memory.limit_in_bytes",
+    );
+    host.into_iter().chain(new).chain(old).collect()
+}
+
+/// What a group's limit on memory leaves; none where there is no limit (`max`, or version 1's largest number).
+fn group_memory(limit: &str, used: u64, reclaimable: u64) -> Option<u64> {
+    let limit: u64 = limit.trim().parse().ok()?;
+    (limit < 1 << 60).then(|| limit.saturating_sub(used.saturating_sub(reclaimable)))
 }
 
 #[cfg(test)]
@@ -120,8 +175,12 @@ mod tests {
 
     #[test]
     fn the_limit_that_binds_is_named() {
-        let limits =
-            Limits { threads: vec![limit(30_000, "a"), limit(20_000, "b")], files: Vec::new(), memory: Some(5 << 20) };
+        let limits = Limits {
+            threads: vec![limit(30_000, "a"), limit(20_000, "b")],
+            memory: vec![limit(5 << 20, "MemAvailable"), limit(6 << 20, "group")],
+            ports: vec![limit(28_232, "range")],
+            ..Limits::default()
+        };
         assert_eq!(limits.refuse_threads(20_000, "lower it"), None);
         let refusal = limits.refuse_threads(100_000, "lower `size`").expect("refused");
         assert!(
@@ -131,8 +190,25 @@ mod tests {
         assert_eq!(limits.refuse_files(u64::MAX, "lower it"), None);
         assert_eq!(limits.refuse_memory(5 << 20, "lower it"), None);
         let refusal = limits.refuse_memory(6 << 20, "lower it").expect("refused");
-        assert!(refusal.contains("6 MiB") && refusal.contains("is 5 MiB; lower it"), "{refusal}");
+        assert!(refusal.contains("6 MiB") && refusal.contains("MemAvailable leaves 5 MiB; lower it"), "{refusal}");
         assert_eq!(Limits::default().refuse_memory(u64::MAX, "lower it"), None);
+        assert_eq!(limits.refuse_ports(28_232, "lower it"), None);
+        assert!(limits.refuse_ports(28_233, "lower it").is_some_and(|why| why.contains("28233 ports")));
+    }
+
+    #[test]
+    fn ports_bind_unless_they_are_used_again() {
+        assert_eq!(ports_left("32768\t60999\n", "2\n"), Some(28_232));
+        assert_eq!(ports_left("32768\t60999\n", "1\n"), None);
+        assert_eq!(ports_left("", "0"), None);
+    }
+
+    #[test]
+    fn a_group_s_memory_is_what_its_limit_leaves_but_for_cached_files() {
+        assert_eq!(group_memory("1000\n", 600, 100), Some(500));
+        assert_eq!(group_memory("1000\n", 1_200, 100), Some(0));
+        assert_eq!(group_memory("max\n", 600, 100), None);
+        assert_eq!(group_memory("9223372036854771712\n", 600, 100), None);
     }
 
     #[test]

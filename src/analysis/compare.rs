@@ -110,6 +110,9 @@ fn change(before: &(&CellResult, MetricId), after: &(&CellResult, MetricId)) -> 
         return Err(format!("{} in one run, {} in the other", metric.info().label, other.info().label));
     }
     let value = |cell: &CellResult, which: &str| {
+        if cell.has_figures() && !cell.is_ranked() {
+            return Err(format!("the {which} run's figures are {}", cell.judgement.validity.word()));
+        }
         cell.metrics.get(&metric).cloned().ok_or_else(|| format!("no figures in the {which} run"))
     };
     let (a, b) = (value(before, "first")?, value(after, "second")?);
@@ -224,6 +227,15 @@ mod tests {
         let change = &compare(&batch(&OLD[..2]).build(), &second(batch(&NEW))).cells[0];
         assert_eq!((change.interval, change.verdict), (None, RatioVerdict::NoInterval));
         assert_eq!((change.a.rounds.len(), change.b.rounds.len()), (2, 7));
+    }
+
+    #[test]
+    fn a_cell_that_is_not_valid_is_not_compared() {
+        let disturbed = batch(&NEW).measured("demo::threads", |_, measured| measured.host.throttled_ns = 1);
+        let comparison = compare(&batch(&OLD).build(), &second(disturbed));
+        let why = "the second run's figures are DISTURBED";
+        assert_eq!(comparison.not_compared, [("demo::threads".to_owned(), why.to_owned())]);
+        assert!(comparison.cells.is_empty());
     }
 
     #[test]

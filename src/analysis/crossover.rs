@@ -109,6 +109,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::{ScenarioResult, analyse},
+        measure::TargetReport,
         store::fixture::{Fixture, noisy},
     };
 
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!((crossing.from, crossing.to, crossing.rounds), (16.0, 64.0, 7));
         let (low, high) = crossing.interval.expect("seven rounds");
         let estimate = crossing.estimate.expect("seven rounds");
-        assert!(16.0 <= low && low < 32.0 && 32.0 < high && high <= 64.0, "{crossing:?}");
+        assert!((16.0..32.0).contains(&low) && (32.0..=64.0).contains(&high), "{crossing:?}");
         assert!(low <= estimate && estimate <= high && (24.0..43.0).contains(&estimate), "{crossing:?}");
         assert_eq!(pair.ahead, None);
     }
@@ -153,7 +154,7 @@ mod tests {
     /// Without noise the place is exact, also where an undecided value lies between.
     #[test]
     fn straight_lines_over_logarithms_find_the_place() {
-        for crossing in [32.0, 16.0] {
+        for crossing in [24.0, 32.0, 16.0] {
             let scenario = swept(crossing, 0.0, 6, 1);
             let found = &throughput(&scenario).crossings[0];
             // Completed tasks are whole numbers, so that rates are rounded.
@@ -195,13 +196,33 @@ mod tests {
         assert_eq!(found, [("threads", 4.0, 16.0), ("tokio", 16.0, 64.0)]);
     }
 
+    #[test]
+    fn cells_that_are_not_valid_cross_nobody() {
+        let rates = |n: u32| if n < 32 { [500.0; 6] } else { [2000.0; 6] };
+        let mut fixture = Fixture::closed("threads", 6);
+        for n in SWEEP {
+            let value = n.to_string();
+            let at = [("concurrency", value.as_str())];
+            fixture = fixture.cell("threads", &at, &[1000.0; 6]).cell("tokio", &at, &rates(n));
+        }
+        let crossings = |fixture: Fixture| {
+            let scenario = analyse(&fixture.build()).scenarios.remove(0);
+            throughput(&scenario).crossings.iter().map(|crossing| (crossing.from, crossing.to)).collect::<Vec<_>>()
+        };
+        assert_eq!(crossings(fixture.clone()), [(16.0, 64.0)]);
+        let target_bound = fixture.measured("demo::tokio::concurrency=64", |_, measured| {
+            measured.targets = vec![TargetReport { busy: Some(0.95), ..TargetReport::default() }];
+        });
+        assert_eq!(crossings(target_bound), [(16.0, 256.0)]);
+    }
+
     /// A round that crosses nowhere between the ends puts its crossing at one of them, not nowhere.
     #[test]
     fn a_round_without_a_change_of_sign_counts_at_an_end() {
-        assert_eq!(length_ahead((0.0, 1.0), (2.0, 3.0)), 2.0);
-        assert_eq!(length_ahead((0.0, -1.0), (2.0, -3.0)), 0.0);
-        assert_eq!(length_ahead((0.0, 1.0), (2.0, -3.0)), 0.5);
-        assert_eq!(length_ahead((0.0, 0.0), (2.0, 0.0)), 1.0);
+        for (start, end, expected) in [(1.0, 3.0, 2.0), (-1.0, -3.0, 0.0), (1.0, -3.0, 0.5), (0.0, 0.0, 1.0)] {
+            let found: f64 = length_ahead((0.0, start), (2.0, end));
+            assert!((found - expected).abs() < 1e-12, "{start} to {end}: {found}");
+        }
     }
 
     /// The exact level of the median's interval is 98.4 % at seven rounds.

@@ -13,6 +13,7 @@ mod findings;
 mod group;
 mod law;
 mod leader;
+mod manifest;
 mod means;
 pub mod metrics;
 mod model;
@@ -27,6 +28,7 @@ mod validity;
 pub use compare::{CellChange, Comparison, compare};
 pub use findings::findings;
 pub use leader::Leader;
+pub use manifest::{Agreement, Fact, Manifest, manifest};
 #[cfg(test)]
 pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};

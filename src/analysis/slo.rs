@@ -21,12 +21,23 @@ pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<S
     results
 }
 
-/// What an overloaded cell or a busy target shows is so, and is judged. What a disturbed or invalid one shows is not.
+/// What an overloaded cell or a busy target shows is so, and is judged. An invalid cell shows nothing. What holds on a
+/// disturbed host holds on a quiet one; what does not is not judged.
 fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
     let measured = Subject::find(rounds, &slo.subject, cell).and_then(|subject| subject.measure(slo.metric));
-    let believed = !matches!(cell.judgement.validity, Validity::Disturbed | Validity::Invalid);
-    let holds = measured.filter(|_| believed).map(|value| holds(slo.comparison, value, slo.limit));
+    let holds = measured.map(|value| holds(slo.comparison, value, slo.limit));
+    let holds = match cell.judgement.validity {
+        Validity::Invalid => None,
+        Validity::Disturbed => holds.filter(|holds| *holds && is_demanding(slo)),
+        _ => holds,
+    };
     SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds }
+}
+
+/// Whether a better system meets it more easily.
+fn is_demanding(slo: &Slo) -> bool {
+    let more = matches!(slo.comparison, Comparison::Above | Comparison::AtLeast);
+    more == (slo.metric == SloMetric::Throughput)
 }
 
 fn holds(comparison: Comparison, value: f64, limit: f64) -> bool {
@@ -187,6 +198,23 @@ mod tests {
         let cells: Vec<&str> = analysis.scenarios[0].slos.iter().map(|result| result.cell.as_str()).collect();
         assert_eq!(cells, ["demo::threads::concurrency=64"]);
         assert!(!analysis.has_failed_slo());
+    }
+
+    #[test]
+    fn what_does_not_hold_on_a_disturbed_host_is_not_judged() {
+        let throughput = |comparison, limit| slo("request", SloMetric::Throughput, comparison, limit);
+        let disturbed = fixture()
+            .slo(throughput(Comparison::Above, 50.0))
+            .slo(throughput(Comparison::Above, 150.0))
+            .slo(throughput(Comparison::Below, 150.0))
+            .measured("demo::threads", |_, measured| measured.host.throttled_ns = 1);
+        let holds: Vec<Option<bool>> = found(disturbed).into_iter().map(|(_, holds)| holds).collect();
+        assert_eq!(holds, [Some(true), None, None]);
+        let invalid = fixture().slo(throughput(Comparison::Above, 50.0));
+        let invalid = invalid.measured("demo::threads", |_, measured| measured.completed *= 2);
+        assert_eq!(found(invalid), [(Some(200.0), None)]);
+        let analysis = analyse(&fixture().slo(throughput(Comparison::Above, 50.0)).build());
+        assert!(!analysis.has_open_slo() && !analysis.has_invalid_cells());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{exit::Exit, scenario::ScenarioError, store::StoreError};
+use crate::{doctor::LockError, exit::Exit, scenario::ScenarioError, store::StoreError};
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,9 @@ pub(super) enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// Another run is in progress.
+    #[error(transparent)]
+    Unfit(#[from] LockError),
     /// The system refused something that every run needs.
     #[error("{what}")]
     System {
@@ -70,6 +73,7 @@ impl CliError {
                 Exit::BadData
             }
             Self::NothingMatched(_) => Exit::NothingMatched,
+            Self::Unfit(_) => Exit::Unfit,
             Self::System { .. } => Exit::Incomplete,
         }
     }

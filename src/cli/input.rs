@@ -75,7 +75,7 @@ fn time(text: &str) -> Result<Duration, String> {
     units::parse_duration(text).map_err(|error| error.to_string())
 }
 
-fn cpus(text: &str) -> Result<(Who, Vec<usize>), String> {
+pub(super) fn cpus(text: &str) -> Result<(Who, Vec<usize>), String> {
     let (who, list) = pair(text)?;
     let who = match who.as_str() {
         "executor" => Who::Executor,

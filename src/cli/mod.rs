@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod completions;
+mod doctor;
 mod error;
 mod init;
 mod input;
@@ -55,6 +56,8 @@ enum Command {
     List(list::List),
     /// Check scenario files; executes nothing.
     Check(check::Check),
+    /// Say whether this host is fit for measuring, and what can be done about it; executes no scenario.
+    Doctor(doctor::Doctor),
     /// Compare two runs, cell by cell.
     Compare(compare::Compare),
     /// Render a stored run again, without executing anything.
@@ -86,6 +89,7 @@ pub fn main() -> Exit {
         Command::Run(command) => command.run(&terminal),
         Command::List(command) => command.run(&terminal),
         Command::Check(command) => command.run(&terminal),
+        Command::Doctor(command) => command.run(&terminal),
         Command::Compare(command) => command.run(&terminal),
         Command::Report(command) => command.run(&terminal),
         Command::Selftest(command) => command.run(&terminal),

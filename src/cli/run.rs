@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Parser as _;
@@ -15,14 +16,15 @@ use signal_hook::{
 use super::{Arguments, CliError, Command, Terminal, input::Selection, progress::Progress, report::format};
 use crate::{
     analysis::{self, Analysis},
-    clock, environment,
+    clock,
+    doctor::{self, Host, Lock, Need},
     exit::Exit,
     plan::{self, Plan},
     report,
     run::{self, End, Event},
     scenario::{self, Scenario},
     step::Calibration,
-    store::{self, Header, Line, StoredScenario, Writer},
+    store::{self, Header, HostCheck, Line, StoredScenario, Writer},
     trial::{
         TrialPlan, allowed_cpus,
         parent::{self, Runner},
@@ -34,6 +36,9 @@ const FIXED: [&str; 13] = [
     "paths", "filter", "executor", "param", "sweep", "rounds", "duration", "warmup", "timeout", "seed", "quick",
     "cpus", "out",
 ];
+
+/// How long the check before a run watches the host's counters.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Measures scenarios.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,6 +57,9 @@ pub(super) struct Run {
     /// Cells that a limit of this host forbids are no reason for exit code 5.
     #[arg(long)]
     skip_refused: bool,
+    /// Run although another run is in progress on this host: each disturbs the other.
+    #[arg(long)]
+    allow_other_runs: bool,
     /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
     #[arg(long)]
     strict: bool,
@@ -73,6 +81,7 @@ impl Run {
             Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
         // Before anything is written, so that no signal finds a run that nobody ends in good order.
         forward_signals(events)?;
+        let _only_run = only_run(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
             Some(folder) => resume(folder, terminal)?,
             None => self.prepare(terminal)?,
@@ -83,7 +92,7 @@ impl Run {
 
     fn prepare(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
         let scenarios = self.selection.scenarios(terminal)?;
-        start(&self.selection, &scenarios, self.out.as_deref(), terminal)
+        start(&self.selection, &scenarios, self.out.as_deref(), self.allow_other_runs, terminal)
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -109,11 +118,17 @@ impl Run {
     }
 }
 
+/// The lock that keeps other runs away as long as it lives, unless they are allowed.
+pub(super) fn only_run(allow_other_runs: bool) -> Result<Option<Lock>, CliError> {
+    if allow_other_runs { Ok(None) } else { Ok(Some(Lock::take(&doctor::lock::path())?)) }
+}
+
 /// Plans a run, warns of what may disturb it, and writes its header into its folder.
 pub(super) fn start(
     selection: &Selection,
     scenarios: &[Scenario],
     out: Option<&Path>,
+    allow_other_runs: bool,
     terminal: &Terminal,
 ) -> Result<Prepared, CliError> {
     let (mut plan, seed) = selection.plan(scenarios)?;
@@ -121,7 +136,8 @@ pub(super) fn start(
     plan.calibrate(&mut calibration);
     let started_ms = clock::unix_ms();
     let folder = out.map_or_else(|| folder(scenarios, started_ms), Path::to_owned);
-    let warnings = environment::warnings();
+    let checks = check(&plan, allow_other_runs);
+    let warnings = doctor::warnings(&checks);
     for warning in &warnings {
         terminal.warn(warning);
     }
@@ -133,16 +149,27 @@ pub(super) fn start(
         seed,
         quick: selection.quick,
         rounds: plan.rounds(),
-        environment: environment::describe(),
+        environment: doctor::describe(),
         cpus: allowed_cpus(),
         scenarios: scenarios.iter().map(stored).collect(),
         cells: plan.stored(),
         warnings,
+        checks,
         calibration: calibration.0,
         clock_ns: clock::cost_ns(),
     };
     let writer = Writer::create(&folder, &header)?;
     Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+}
+
+/// The doctor's short form: noise only warns, and limits have refused their cells already.
+fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
+    let mut host = Host::read(LOOK);
+    if !allow_other_runs {
+        // The lock is this run's own.
+        host.other_run = None;
+    }
+    doctor::examine(&host, &Need::of(plan))
 }
 
 pub(super) fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
@@ -336,7 +363,8 @@ mod tests {
     fn a_run_is_taken_up_with_the_flags_it_began_with() {
         let command = Arguments::command();
         let run = command.find_subcommand("run").unwrap();
-        let free = ["resume", "format", "skip_refused", "strict", "color", "quiet", "verbose", "help"];
+        let free =
+            ["resume", "format", "skip_refused", "allow_other_runs", "strict", "color", "quiet", "verbose", "help"];
         let all = run.get_arguments().map(|argument| argument.get_id().as_str());
         let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
         assert_eq!(settled, FIXED.into_iter().collect());

@@ -42,6 +42,9 @@ pub(super) struct Selftest {
     /// What to print at the end.
     #[arg(long, default_value = "human", value_parser = ["human", "json"])]
     format: String,
+    /// Run although another run is in progress on this host: each disturbs the other.
+    #[arg(long)]
+    allow_other_runs: bool,
 }
 
 impl Selftest {
@@ -49,9 +52,11 @@ impl Selftest {
         let (runner, events) =
             Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
         run::forward_signals(events)?;
+        let _only_run = run::only_run(self.allow_other_runs)?;
         let selection = self.selection();
         let out = self.out.clone().unwrap_or_else(|| folder(clock::unix_ms()));
-        let mut prepared = run::start(&selection, &suite(&selection.overrides())?, Some(&out), terminal)?;
+        let scenarios = suite(&selection.overrides())?;
+        let mut prepared = run::start(&selection, &scenarios, Some(&out), self.allow_other_runs, terminal)?;
         let end = run::measure(&mut prepared, &runner, terminal)?;
         let stored = store::read(&prepared.folder)?;
         let analysis = analysis::analyse(&stored);

@@ -77,14 +77,22 @@ impl Counts {
         Ok(())
     }
 
-    /// Counts a value, in ns; what is above 60 s counts as 60 s. Only the first such call allocates.
+    /// Counts a value, in ns; what is above 60 s counts as 60 s. Only the first such call allocates, and none after
+    /// [`Self::prepare`].
     pub fn saturating_record(&mut self, ns: u64) {
+        self.prepare();
+        self.saturating_record_n(ns, 1);
+    }
+
+    /// Makes the whole table now, so that recording does not.
+    pub fn prepare(&mut self) {
         if let Slots::Few(few) = &self.slots {
             let mut all = vec![0; SLOTS].into_boxed_slice();
-            few.iter().for_each(|&(slot, count)| all[slot as usize] = count);
+            for &(slot, count) in few {
+                all[slot as usize] = count;
+            }
             self.slots = Slots::All(all);
         }
-        self.saturating_record_n(ns, 1);
     }
 
     /// Counts a value `count` times, in ns; what is above 60 s counts as 60 s.

@@ -11,6 +11,7 @@ use crate::{
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::{Cost, Times},
     store::{Absent, StoredCell},
+    target::TargetSpec,
     trial::{TrialPlan, wire},
     units::{self, Rate},
 };
@@ -37,6 +38,10 @@ pub struct Cell {
     pub trial: TrialPlan,
     /// How long one takes.
     pub estimate: Estimate,
+    /// Memory that its slots take at least, in bytes.
+    pub memory: u64,
+    /// Whether its tasks open and close connections to a server on another host.
+    pub remote_connections: bool,
 }
 
 /// Open files that a process has besides its sockets.
@@ -118,7 +123,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         rounds: variant.run.rounds,
         absent: refused.map(Absent::Refused),
     };
-    Cell { stored, trial, estimate }
+    let (memory, remote_connections) = (slots.saturating_mul(SLOT_BYTES), remote_connections(variant).0);
+    Cell { stored, trial, estimate, memory, remote_connections }
 }
 
 /// `scenario::executor::k=v,k=v`, without the last part where nothing is swept.
@@ -214,7 +220,7 @@ fn open_words(load: &LoadKind) -> String {
     let LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, .. } = load else { return String::new() };
     let rates = match stages.as_slice() {
         [] => Rate(*rate).to_string(),
-        [only] if only.from == only.to => Rate(only.to).to_string(),
+        [only] if only.from.total_cmp(&only.to).is_eq() => Rate(only.to).to_string(),
         stages => {
             let ends = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
             let (least, most) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
@@ -274,7 +280,40 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     };
     let threads = limits.refuse_threads(threads, lower_threads);
     let files = || limits.refuse_files(files, lower_slots);
-    threads.or_else(files).or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
+    let ports = || {
+        let wanted = remote_connections(variant).1?;
+        limits.refuse_ports(wanted, "keep connections (`connection = \"keep\"`), or lower the number of tasks")
+    };
+    threads
+        .or_else(files)
+        .or_else(ports)
+        .or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
+}
+
+/// Whether a trial opens and closes connections to servers on other hosts, and how many; no number where the load
+/// ends by time.
+fn remote_connections(variant: &Variant) -> (bool, Option<u64>) {
+    let remote = |name: &str| {
+        let spec = variant.targets.iter().find(|target| target.name == name).map(|target| &target.spec);
+        matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
+    };
+    let reached = reach(&variant.tasks, &variant.load.task.text);
+    let opens = |at: &&Reach| {
+        let step = &variant.tasks[at.task].steps[at.step].spec;
+        step.connects_per_call() && step.targets().iter().any(|target| remote(&target.name.text))
+    };
+    let per_task: f64 = reached.iter().filter(opens).map(|at| at.times).sum();
+    let tasks = match variant.load.kind {
+        LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
+        LoadKind::Closed { tasks, .. } => tasks,
+        // A port is kept for a minute. Stages have no one rate.
+        LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
+            let whole = variant.run.warmup + variant.run.duration;
+            Some((rate * whole.as_secs_f64().min(60.0)) as u64)
+        }
+        LoadKind::Open { .. } => None,
+    };
+    (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
 }
 
 /// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.
@@ -320,11 +359,32 @@ mod tests {
 
     #[test]
     fn the_remedy_names_the_key_of_the_executor() {
-        let threads = vec![Limit { left: 0, name: "few", remedy: "raise it" }];
-        let refused = refusals(Limits { threads, ..Limits::default() });
+        let limit = |left| Limit { left, name: "few", remedy: "raise it" };
+        let refused = refusals(Limits { threads: vec![limit(0)], ..Limits::default() });
         assert!(refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"), "{refused:?}");
-        let refused = refusals(Limits { memory: Some(100 * SLOT_BYTES), ..Limits::default() });
+        let refused = refusals(Limits { memory: vec![limit(100 * SLOT_BYTES)], ..Limits::default() });
         let (executor, reason) = &refused[1];
         assert!(executor == "tokio" && reason.contains("memory") && reason.contains("lower the conc"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_connection_per_call_to_another_host_needs_a_port() {
+        let refused = |url: &str, connection: &str, left: u64| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{ url = '{url}' }}\n[tasks.get]\nsteps = [{{ http = \
+                 {{ target = 'api', path = '/', connection = '{connection}' }} }}]\n[load.b]\ntask = 'get'\n\
+                 batch = {{ tasks = 10, repeat = 3 }}\n[executors]\nuse = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let ports = vec![Limit { left, name: "range", remedy: "raise it" }];
+            let limits = Limits { ports, ..Limits::default() };
+            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+            let all: Vec<Cell> = cells(&scenario, &machine).collect();
+            (all[0].stored.absent.is_some(), all[0].remote_connections)
+        };
+        assert_eq!(refused("http://db.example:80", "per-call", 29), (true, true));
+        assert_eq!(refused("http://db.example:80", "per-call", 30), (false, true));
+        assert_eq!(refused("http://db.example:80", "keep", 29), (false, false));
+        assert_eq!(refused("http://127.0.0.1:80", "per-call", 29), (false, false));
     }
 }

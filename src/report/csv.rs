@@ -1,7 +1,7 @@
 //! CSV: one row per cell, raw numbers, units in the column names (RFC 4180, with `\n` line ends).
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, ScenarioResult},
+    analysis::{Analysis, CellResult, Group, ScenarioResult, Validity},
     measure::Histo,
     report::{
         format::{key, seven_digits, shown},
@@ -28,9 +28,11 @@ pub fn csv(_header: &Header, analysis: &Analysis) -> String {
 
 fn columns() -> Vec<String> {
     let first = ["scenario", "params", "load", "executor_cpus", "executor", "label", "slots", "status", "reason"];
+    let validity = ["validity", "rounds_judged", "rounds_valid", "evidence", "limit", "steadiness"];
     let ratio = ["ratio_to_baseline", "ratio_low", "ratio_high", "ratio_rounds", "ratio_verdict"];
     let last = ["completed", "errors", "timeouts"];
     let mut columns: Vec<String> = first.map(String::from).to_vec();
+    columns.extend(validity.map(String::from));
     for id in shown() {
         let key = key(id);
         columns.extend([key.into(), format!("{key}_low"), format!("{key}_high")]);
@@ -56,6 +58,7 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
         status.words.to_lowercase(),
         reason.to_string(),
     ];
+    row.extend(validity(cell));
     for id in shown() {
         let value = cell.metrics.get(&id);
         let interval = value.and_then(|v| v.interval);
@@ -66,6 +69,22 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
     row.extend(ratio(cell));
     row.extend([cell.counts.completed, cell.counts.errors, cell.counts.timeouts].map(|n| n.to_string()));
     row
+}
+
+fn validity(cell: &CellResult) -> [String; 6] {
+    if !cell.has_figures() {
+        return Default::default();
+    }
+    let judgement = &cell.judgement;
+    let valid = judgement.rounds.iter().filter(|(_, validity)| *validity == Validity::Valid).count();
+    [
+        judgement.validity.word().into(),
+        judgement.rounds.len().to_string(),
+        valid.to_string(),
+        judgement.evidence.join("; "),
+        judgement.limit.map(|limit| limit.words().into()).unwrap_or_default(),
+        cell.steadiness.map(|class| format!("{class:?}").to_lowercase()).unwrap_or_default(),
+    ]
 }
 
 fn ratio(cell: &CellResult) -> [String; 5] {
@@ -120,6 +139,12 @@ mod tests {
         slots: 5
         status: complete
         reason: 
+        validity: VALID
+        rounds_judged: 0
+        rounds_valid: 0
+        evidence: 
+        limit: 
+        steadiness: 
         makespan_ns: 115783600
         makespan_ns_low: 114097700
         makespan_ns_high: 115885500

@@ -44,6 +44,7 @@ pub fn header() -> Header {
         scenarios: analysis.scenarios.iter().map(stored_scenario).collect(),
         cells: analysis.scenarios.iter().flat_map(stored_cells).collect(),
         warnings: vec!["turbo is on: frequencies vary (regatta doctor)".into()],
+        checks: Vec::new(),
         calibration: std::collections::BTreeMap::new(),
         clock_ns: 25.0,
     }

@@ -6,11 +6,13 @@
 //!
 //! ```text
 //! { version, run, started_ms, command: [..], seed, quick, rounds, cpus: [..], environment: [[label, value]..], warnings: [..],
+//!   checks: [{ name, fitness, value, remedy }],
 //!   trials: { planned, measured, failed },
 //!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
-//!               latency_ns: { p50.. },
+//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, withheld } | null,
+//!               steadiness, latency_ns: { p50.. },
 //!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
@@ -20,15 +22,16 @@
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
 //!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
-//!     slos: [{ assert, line, cell, measured, limit, holds }] }] }
+//!     slos: [{ assert, line, cell, measured, limit, holds }],
+//!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
 //! ```
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     analysis::{
-        Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, MeanRatio, MetricId,
-        PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
+        self, Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, Manifest, MeanRatio,
+        MetricId, PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
     },
     measure::Histo,
     report::format::{key, seven_digits},
@@ -57,6 +60,7 @@ pub(super) fn document(header: &Header, analysis: &Analysis) -> Value {
         "cpus": header.cpus,
         "environment": header.environment,
         "warnings": header.warnings,
+        "checks": header.checks,
         "trials": analysis.trials,
         "scenarios": analysis.scenarios.iter().map(scenario).collect::<Vec<_>>(),
     })
@@ -73,7 +77,12 @@ fn scenario(scenario: &ScenarioResult) -> Value {
         "sweeps": scenario.sweeps.iter().map(sweep).collect::<Vec<_>>(),
         "claims": scenario.claims.iter().map(claim).collect::<Vec<_>>(),
         "slos": scenario.slos.iter().map(slo).collect::<Vec<_>>(),
+        "manifest": analysis::manifest(scenario).as_ref().map(manifest),
     })
+}
+
+fn manifest(manifest: &Manifest) -> Value {
+    json!({ "params": params(&manifest.params), "executors": manifest.executors, "facts": manifest.facts })
 }
 
 fn group(group: &Group) -> Value {
@@ -101,12 +110,30 @@ fn cell(cell: &CellResult) -> Value {
         "latency_ns": quantiles(&cell.latency),
         "latency_ns_by_round": by_round(cell),
         "service_ns": quantiles(&cell.service),
+        "validity": validity(cell),
+        "steadiness": cell.steadiness,
         "counts": cell.counts,
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
         "failures": cell.failures,
         "least_makespan_ns": cell.least_makespan_ns,
         "target_busy": cell.target_busy,
         "facts": cell.facts,
+    })
+}
+
+/// What the figures are worth; nothing of a cell without figures.
+fn validity(cell: &CellResult) -> Option<Value> {
+    let judgement = &cell.judgement;
+    cell.has_figures().then(|| {
+        json!({
+            "verdict": judgement.validity,
+            "ranked": cell.is_ranked(),
+            "rounds": judgement.rounds,
+            "evidence": judgement.evidence,
+            "limit": judgement.limit,
+            "limit_evidence": judgement.limit_evidence,
+            "withheld": judgement.withheld,
+        })
     })
 }
 
@@ -281,5 +308,7 @@ mod tests {
         assert_eq!(cell["ratio"]["low"], Value::Null);
         assert_eq!(cell["ratio"]["verdict"], "no-interval");
         assert!(cell["metrics"]["throughput_per_s"]["median"].is_number());
+        assert_eq!((&cell["validity"]["verdict"], &cell["validity"]["ranked"]), (&json!("VALID"), &json!(true)));
+        assert_eq!(read["scenarios"][0]["groups"][6]["cells"][0]["validity"], Value::Null);
     }
 }

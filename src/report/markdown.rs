@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, ScenarioResult},
+    analysis::{self, Agreement, Analysis, CellResult, Fact, Group, MetricId, ScenarioResult},
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -45,6 +45,7 @@ fn section(scenario: &ScenarioResult) -> String {
     out.push_str(&over_groups(scenario));
     out.push_str(&slos(scenario));
     out.push_str(&claims(scenario));
+    out.push_str(&manifest(scenario));
     out
 }
 
@@ -66,12 +67,37 @@ fn over_groups(scenario: &ScenarioResult) -> String {
     out
 }
 
+/// What differs between the executors by their own trials' account, and what is the same for all.
+fn manifest(scenario: &ScenarioResult) -> String {
+    let Some(manifest) = analysis::manifest(scenario) else { return String::new() };
+    let mut out = String::from("\n#### The same for every executor?\n");
+    let heads = ["fact", "same?"].into_iter().chain(manifest.executors.iter().map(String::as_str));
+    let heads: Vec<String> = heads.map(escaped).collect();
+    let rows: Vec<String> = manifest.differing().map(|fact| line(&fact_row(fact))).collect();
+    if !rows.is_empty() {
+        let _ = write!(out, "\n{}|{}\n{}", line(&heads), ":--|".repeat(heads.len()), rows.concat());
+    }
+    if let Some(same) = manifest.same() {
+        let _ = writeln!(out, "\n{}", escaped(&same));
+    }
+    out
+}
+
+fn fact_row(fact: &Fact) -> Vec<String> {
+    let same = if fact.agreement == Agreement::Unequal { "! must be equal" } else { "≠ differs" };
+    let values = fact.values.iter().map(|value| value.as_deref().unwrap_or("–"));
+    [fact.name.as_str(), same].into_iter().chain(values).map(escaped).collect()
+}
+
 fn table(group: &Group, primary: MetricId) -> String {
     let heads = ["executor", label(primary), "p50", "p99", "CPU per 1000", "peak memory", "ratio", "verdict"];
     let mut out = line(&heads.map(String::from));
     out.push_str("|:--|--:|--:|--:|--:|--:|--:|:--|\n");
     for cell in &group.cells {
         out.push_str(&line(&row(cell, primary)));
+    }
+    for limit in view::limits(group) {
+        let _ = writeln!(out, "\n- {}", escaped(&limit));
     }
     out
 }
@@ -83,8 +109,15 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         let blank = String::new;
         return [escaped(&cell.label), blank(), blank(), blank(), blank(), blank(), blank(), escaped(&reason)];
     }
-    let verdict = cell.ratio.as_ref().map(|r| ratio_mark(r.verdict)).map(|m| format!("{} {}", m.symbol, m.words));
-    let partial = if mark.words == "complete" { String::new() } else { format!("; {}", view::status_words(cell)) };
+    let compared = cell.ratio.as_ref().filter(|_| cell.is_ranked()).map(|ratio| ratio_mark(ratio.verdict));
+    let unranked = (!cell.is_ranked()).then(|| view::validity_mark(cell.judgement.validity));
+    let verdict = compared.map(|m| format!("{} {}", m.symbol, m.words)).or(unranked.map(|m| m.symbol.to_owned()));
+    let partial = (mark.words != "complete").then(|| view::status_words(cell));
+    let words: Vec<String> = view::validity_words(cell).into_iter().chain(partial).collect();
+    let notes = match (&verdict, unranked) {
+        (Some(_), Some(_)) => format!(" {}", words.join("; ")),
+        _ => words.iter().map(|text| format!("; {text}")).collect(),
+    };
     [
         escaped(&cell.label),
         metric_words(cell, primary),
@@ -93,7 +126,7 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         metric_words(cell, MetricId::CpuPerThousand),
         metric_words(cell, MetricId::PeakMemory),
         cell.ratio.as_ref().map(ratio_words).unwrap_or_default(),
-        escaped(&format!("{}{partial}", verdict.unwrap_or_default())),
+        escaped(&format!("{}{notes}", verdict.unwrap_or_default())),
     ]
 }
 
@@ -156,7 +189,10 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::{
+        analysis::{LimitingFactor, Validity},
+        report::fixture,
+    };
 
     #[test]
     fn tables_with_escaped_names() {
@@ -187,6 +223,15 @@ mod tests {
 
         - SLO x FAIL: request.latency.p99 &lt; 25ms (holds in 0 of 4 cells, not measured in 3)
 
+        #### The same for every executor?
+
+        | fact | same? | sequential | threads | thread-pool(64) | tokio | tokio-current-thread | async-std | smol |
+        |:--|:--|:--|:--|:--|:--|:--|:--|:--|
+        | executor | ≠ differs | sequential | threads | thread-pool | tokio | tokio-current-thread | async-std | smol |
+        | threads | ≠ differs | 1 | one per task | 1 | 1 | 1 | 1 | 1 |
+
+        The same for all: allocator: system; nodelay: true; stack: 2MiB.
+
         ## hundred-calls
 
         Are 100 calls of 100 ms a hundred times as fast when they overlap?
@@ -205,15 +250,45 @@ mod tests {
         | claim | executor | against | claimed | measured | verdict |
         |:--|:--|:--|--:|--:|:--|
         | async is 50 times as fast &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | tokio | thread-pool | 50.0 | 1.39 [1.37, 1.41] | x disagrees |
+
+        #### The same for every executor?
+
+        | fact | same? | sequential | thread-pool(64) | tokio | async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 |
+        |:--|:--|:--|:--|:--|:--|
+        | executor | ≠ differs | sequential | thread-pool | tokio | async-std |
+
+        The same for all: allocator: system; nodelay: true; stack: 2MiB; threads: 1.
         "##);
+    }
+
+    #[test]
+    fn a_cell_that_is_not_valid_says_so_and_has_no_ratio() {
+        let mut analysis = fixture::small();
+        let cell = &mut analysis.scenarios[1].groups[0].cells[2];
+        cell.ratio = None;
+        cell.judgement.validity = Validity::TargetBound;
+        cell.judgement.evidence = vec!["the target api was busy for 97.0 % of its CPU time".into()];
+        cell.judgement.limit = Some(LimitingFactor::TargetCpu);
+        let text = markdown(&fixture::header(), &analysis);
+        let end = "|  | \\! TARGET-BOUND, not ranked: the target api was busy for 97.0 % of its CPU time |";
+        let row = text.lines().filter(|line| line.contains("TARGET-BOUND")).collect::<Vec<_>>();
+        assert!(row.len() == 1 && row[0].ends_with(end), "{row:?}");
+        assert!(text.contains("\n- limited by the target's CPU: tokio\n"));
     }
 
     #[test]
     fn every_row_has_every_column() {
         let text = markdown(&fixture::header(), &fixture::analysis());
-        for line in text.lines().filter(|line| line.starts_with('|')) {
-            let bars = line.replace("\\|", "").matches('|').count();
-            assert!(bars == 9 || bars == 7, "{line}");
+        let bars = |line: &str| line.replace("\\|", "").matches('|').count();
+        let tables: Vec<Vec<&str>> = text
+            .split("\n\n")
+            .map(|part| part.lines().filter(|line| line.starts_with('|')).collect::<Vec<_>>())
+            .filter(|rows| !rows.is_empty())
+            .collect();
+        assert!(tables.len() > 4, "{text}");
+        for rows in tables {
+            // A heading, a line of colons, and at least one row.
+            assert!(rows.len() > 2 && rows.iter().all(|row| bars(row) == bars(rows[0])), "{rows:#?}");
         }
         assert!(!text.contains("<script>"));
     }

@@ -4,7 +4,9 @@
 use std::cmp::Reverse;
 
 use crate::{
-    analysis::{Analysis, CellResult, CellStatus, ClaimVerdict, Group, Leader, MetricId, RatioVerdict, ScenarioResult},
+    analysis::{
+        Analysis, CellResult, CellStatus, ClaimVerdict, Group, Leader, MetricId, RatioVerdict, ScenarioResult, Validity,
+    },
     report::{
         format::{digits, label, metric, ns, plural, prose},
         view::group_name,
@@ -95,7 +97,8 @@ pub fn widest(
 
 /// The lowest and the highest measured value of something over a group's cells: (cell, value).
 fn extremes(group: &Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option<[(&CellResult, f64); 2]> {
-    let values: Vec<(&CellResult, f64)> = group.cells.iter().filter_map(|cell| Some((cell, value(cell)?))).collect();
+    let ranked = group.cells.iter().filter(|cell| cell.is_ranked());
+    let values: Vec<(&CellResult, f64)> = ranked.filter_map(|cell| Some((cell, value(cell)?))).collect();
     let low = values.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let high = values.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1))?;
     (values.len() > 1).then_some([low, high])
@@ -103,7 +106,7 @@ fn extremes(group: &Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option
 
 /// The quantile that has samples enough in every cell with figures: p99, else p50.
 fn telling_quantile(group: &Group) -> (&'static str, f64) {
-    let enough = group.cells.iter().filter(|c| c.has_figures()).all(|c| c.latency.quantile(0.99).is_some());
+    let enough = group.cells.iter().filter(|c| c.is_ranked()).all(|c| c.latency.quantile(0.99).is_some());
     if enough { ("p99", 0.99) } else { ("p50", 0.5) }
 }
 
@@ -145,7 +148,7 @@ fn fall(scenario: &ScenarioResult, cell: &CellResult) -> Option<String> {
         .groups
         .iter()
         .filter_map(|group| {
-            let same = group.cells.iter().find(|c| c.executor == cell.executor && c.has_figures())?;
+            let same = group.cells.iter().find(|c| c.executor == cell.executor && c.is_ranked())?;
             Some((group, same.metrics.get(&scenario.primary)?))
         })
         .collect();
@@ -254,5 +257,8 @@ pub fn validity(analysis: &Analysis) -> Vec<String> {
     ];
     let count = |is: fn(&CellStatus) -> bool| analysis.cells().filter(|cell| is(&cell.status)).count();
     let counted = STATES.into_iter().map(|(word, is)| (count(is), word)).filter(|(n, _)| *n > 0);
-    counted.map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
+    let judged = |validity| analysis.cells().filter(|c| c.has_figures() && c.judgement.validity == validity).count();
+    let verdicts = [Validity::Overloaded, Validity::TargetBound, Validity::Disturbed, Validity::Invalid];
+    let judged = verdicts.into_iter().map(|validity| (judged(validity), validity.word())).filter(|(n, _)| *n > 0);
+    counted.chain(judged).map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
 }

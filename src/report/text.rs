@@ -146,7 +146,7 @@ fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
     let mut out = aligned(&rows[0], &widths, gap, None, layout);
     for (cell, row) in group.cells.iter().zip(&rows[1..]) {
         if cell.has_figures() {
-            let mark = cell.ratio.as_ref().map(|r| ratio_mark(r.verdict));
+            let mark = verdict_mark(cell);
             out.push_str(&aligned(row, &widths, gap, mark, layout));
         } else {
             out.push_str(&absent(cell, widths[0], gap, layout));
@@ -154,11 +154,35 @@ fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
     }
     for cell in group.cells.iter().filter(|c| c.has_figures()) {
         out.push_str(&note(cell, layout));
+        out.push_str(&validity_notes(cell, layout));
+    }
+    for limit in view::limits(group) {
+        out.push_str(&wrapped(&format!("  {}", printable(&limit)), 4, layout));
     }
     for (name, id) in [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)] {
         out.push_str(&by_round(group, name, id, layout));
     }
     out
+}
+
+/// What is in a cell's last column: how it compares, or why it is not compared.
+fn verdict_mark(cell: &CellResult) -> Option<Mark> {
+    if cell.is_ranked() {
+        cell.ratio.as_ref().map(|ratio| ratio_mark(ratio.verdict))
+    } else {
+        Some(view::validity_mark(cell.judgement.validity))
+    }
+}
+
+/// What is to be said of the validity of a cell that has figures.
+fn validity_notes(cell: &CellResult, layout: Layout) -> String {
+    let mark = view::validity_mark(cell.judgement.validity);
+    let symbol = if cell.is_ranked() { "!" } else { mark.symbol };
+    let lines = view::validity_words(cell).into_iter().map(|words| {
+        let text = format!("{symbol} {}: {}", printable(&cell.label), printable(&words));
+        painted_once(&wrapped(&text, 4, layout), mark.words, mark.tone, layout)
+    });
+    lines.collect()
 }
 
 /// How far each round's own quantile is known, beside that of all rounds together.
@@ -180,8 +204,8 @@ fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
     if !cell.has_figures() {
         return vec![label];
     }
-    let (ratio, verdict) =
-        cell.ratio.as_ref().map_or_else(Default::default, |r| (compact(r), words(ratio_mark(r.verdict))));
+    let ratio = cell.ratio.as_ref().map(compact).unwrap_or_default();
+    let verdict = verdict_mark(cell).map(words).unwrap_or_default();
     vec![
         label,
         metric_words(cell, primary),
@@ -303,7 +327,10 @@ fn wrapped(text: &str, indent: usize, layout: Layout) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::{
+        analysis::{Judgement, LimitingFactor, Steadiness, Validity},
+        report::fixture,
+    };
 
     #[test]
     fn every_state_has_a_row_and_every_claim_a_line() {
@@ -397,6 +424,34 @@ mod tests {
         }
         assert_eq!(stripped, plain);
         assert_ne!(coloured, plain);
+    }
+
+    #[test]
+    fn a_cell_that_is_not_valid_says_so_and_has_no_ratio() {
+        let (header, mut analysis) = (fixture::header(), fixture::small());
+        let group = &mut analysis.scenarios[1].groups[0];
+        group.cells[2].ratio = None;
+        group.cells[2].steadiness = Some(Steadiness::Warming);
+        group.cells[2].judgement = Judgement {
+            validity: Validity::Disturbed,
+            evidence: vec!["in 2 of 7 rounds other processes used 30.0 % of the executor's CPU time".into()],
+            limit: Some(LimitingFactor::ExecutorCpu),
+            ..Judgement::default()
+        };
+        let text = text(&header, &analysis, false);
+        let after = text.split("batch of 100").nth(1).expect("the second scenario");
+        let lines: Vec<&str> = after.lines().skip(1).take(9).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r##"
+        executor                                             makespan    p50   p99 CPU/1k  memory ratio
+        sequential                                              10.1s 90.8ms 151ms 28.6ms 8.58MiB 0.0160 [0.0157,0.0162] - slower
+        thread-pool(64)                                         161ms 95.4ms 173ms 43.8ms 8.61MiB 1.00                   = baseline
+        tokio                                                   116ms 98.3ms 203ms 43.8ms 8.57MiB                        ! DISTURBED
+        async-std<script>alert(1)</script> & "x" | 'y', =1+1    121ms  102ms 220ms 47.9ms 8.58MiB 1.32 [1.30,1.34]       + faster
+        ! tokio: DISTURBED, not ranked: in 2 of 7 rounds other processes used 30.0 % of the executor's CPU
+            time
+        ! tokio: warming: it became faster within the window, raise `warmup`
+          limited by the executor's CPU: tokio
+        "##);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use crate::{
     analysis::{
-        CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, MetricId, Ratio, RatioVerdict, ScenarioResult,
-        SloResult,
+        CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, LimitingFactor, MetricId, Ratio, RatioVerdict,
+        ScenarioResult, SloResult, Steadiness, Validity,
     },
-    report::format::{NOTHING, bound, digits, metric, ns, plural},
+    report::format::{NOTHING, bound, digits, metric, ns, plural, prose},
     scenario::{Claim, Direction, Param, Slo, SloMetric},
     store::Header,
 };
@@ -66,6 +66,51 @@ pub fn slo_mark(holds: Option<bool>) -> Mark {
         Some(false) => mark("x", "FAIL", Tone::Bad),
         None => mark("?", "not measured", Tone::Warn),
     }
+}
+
+/// What a cell's figures are worth.
+pub fn validity_mark(validity: Validity) -> Mark {
+    let (symbol, tone) = match validity {
+        Validity::Valid => ("+", Tone::Good),
+        Validity::Overloaded | Validity::TargetBound | Validity::Disturbed => ("!", Tone::Warn),
+        Validity::Invalid | Validity::Failed => ("x", Tone::Bad),
+    };
+    mark(symbol, validity.word(), tone)
+}
+
+/// What is to be said of a cell's validity: why it is not ranked, which rounds do not count, that it is not steady,
+/// that its quantiles are withheld.
+pub fn validity_words(cell: &CellResult) -> Vec<String> {
+    let judgement = &cell.judgement;
+    let evidence = judgement.evidence.join("; ");
+    let because = if evidence.is_empty() { String::new() } else { format!(": {evidence}") };
+    let mut words = Vec::new();
+    if !cell.is_ranked() {
+        words.push(format!("{}, not ranked{because}", judgement.validity.word()));
+    } else if !evidence.is_empty() {
+        words.push(format!("not all rounds count{because}"));
+    }
+    match cell.steadiness {
+        Some(Steadiness::Warming) => words.push("warming: it became faster within the window, raise `warmup`".into()),
+        Some(Steadiness::Drifting) => words.push("drifting: its speed changed all through the window".into()),
+        Some(Steadiness::Unsteady) => words.push("unsteady: its speed jumped within the window".into()),
+        Some(Steadiness::Flat) | None => {}
+    }
+    words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
+    words
+}
+
+/// A group's cells by what limits them: `limited by the executor's CPU: threads and tokio`; nothing where none stands out.
+pub fn limits(group: &Group) -> Vec<String> {
+    let mut by_factor: Vec<(LimitingFactor, Vec<String>)> = Vec::new();
+    for cell in group.cells.iter().filter(|cell| cell.has_figures()) {
+        let Some(factor) = cell.judgement.limit else { continue };
+        match by_factor.iter_mut().find(|(known, _)| *known == factor) {
+            Some((_, labels)) => labels.push(cell.label.clone()),
+            None => by_factor.push((factor, vec![cell.label.clone()])),
+        }
+    }
+    by_factor.iter().map(|(factor, labels)| format!("limited by {}: {}", factor.words(), prose(labels))).collect()
 }
 
 /// A cell's state and its reason.

@@ -5,26 +5,26 @@
 //! (async-io) and its blocking pool with smol: equal numbers are to be expected.
 
 use std::{
-    env,
     future::Future,
     io,
     net::SocketAddr,
-    num::NonZero,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
-    thread,
     time::Duration,
 };
 
 use async_std::{net::TcpStream, task::JoinHandle};
 
-use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream};
+use super::{
+    Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream, smol, threads_by_name,
+};
 
 /// async-std's global executor.
 #[derive(Clone)]
-pub struct AsyncStd {
-    setup: Setup,
-}
+pub struct AsyncStd;
+
+/// The names of its workers, as far as the kernel keeps them (15 bytes of `async-std/runtime`).
+const WORKER: &str = "async-std/runti";
 
 /// A started task; cancelled when the handle is dropped, as tasks of other executors are.
 pub struct Joining<T>(Option<JoinHandle<T>>);
@@ -53,12 +53,6 @@ impl<T> Drop for Joining<T> {
     }
 }
 
-/// As many workers as async-std starts, which heeds nothing but the environment.
-fn workers() -> String {
-    let usual = || thread::available_parallelism().map_or(1, NonZero::get).to_string();
-    env::var("ASYNC_STD_THREAD_COUNT").unwrap_or_else(|_| usual())
-}
-
 impl Runtime for AsyncStd {
     const INFO: ExecutorInfo = ExecutorInfo {
         name: "async-std",
@@ -69,8 +63,8 @@ impl Runtime for AsyncStd {
     type Native = AsyncStdNative;
     type Join<T: Send + 'static> = Joining<T>;
 
-    fn start(setup: &Setup) -> io::Result<Self> {
-        Ok(Self { setup: setup.clone() })
+    fn start(_: &Setup) -> io::Result<Self> {
+        Ok(Self)
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -94,9 +88,13 @@ impl Runtime for AsyncStd {
     }
 
     fn facts(&self) -> Facts {
+        let workers = threads_by_name().get(WORKER).copied().unwrap_or(0);
         Facts::from([
-            ("threads for tasks".into(), format!("{} workers, work stealing", workers())),
-            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
+            ("threads for tasks".into(), format!("{workers} workers, work stealing")),
+            ("scheduler threads".into(), workers.to_string()),
+            ("blocking work".into(), "the blocking crate's pool".into()),
+            ("cap of the blocking pool".into(), smol::blocking_cap()),
+            ("timer".into(), "async-io's ordered map, by epoll's time-out".into()),
             ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
         ])
     }

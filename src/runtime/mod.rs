@@ -7,6 +7,7 @@
 #[cfg(feature = "async-std")]
 mod async_std;
 mod blocking;
+mod census;
 mod fill;
 mod futures_stream;
 mod queue;
@@ -19,6 +20,7 @@ mod tokio;
 mod tokio_current_thread;
 mod tokio_parts;
 
+pub use census::threads_by_name;
 pub use queue::{Queue, Ticket};
 pub use spec::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, Visitor};
 

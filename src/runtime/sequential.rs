@@ -54,6 +54,7 @@ impl Runtime for Sequential {
             ("threads for tasks".into(), "1".into()),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
+            ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),
         ])
     }
 }

@@ -23,7 +23,6 @@ pub struct Smol {
     executor: Arc<Executor<'static>>,
     workers: Arc<Mutex<Vec<JoinHandle<()>>>>,
     stop: Arc<event_listener::Event>,
-    setup: Setup,
 }
 
 impl Runtime for Smol {
@@ -46,7 +45,7 @@ impl Runtime for Smol {
                 builder.spawn(move || async_io::block_on(executor.run(stopped)))
             })
             .collect();
-        Ok(Self { executor, workers: Arc::new(Mutex::new(workers?)), stop, setup: setup.clone() })
+        Ok(Self { executor, workers: Arc::new(Mutex::new(workers?)), stop })
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -70,9 +69,13 @@ impl Runtime for Smol {
     }
 
     fn facts(&self) -> Facts {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).len();
         Facts::from([
-            ("threads for tasks".into(), format!("{} workers, work stealing", self.setup.workers)),
-            ("blocking work".into(), format!("the blocking crate's pool, at most {} threads", self.setup.pool_size)),
+            ("threads for tasks".into(), format!("{workers} workers, work stealing")),
+            ("scheduler threads".into(), workers.to_string()),
+            ("blocking work".into(), "the blocking crate's pool".into()),
+            ("cap of the blocking pool".into(), blocking_cap()),
+            ("timer".into(), "async-io's ordered map, by epoll's time-out".into()),
             ("stream".into(), "non-blocking socket, epoll (async-io)".into()),
         ])
     }
@@ -85,6 +88,11 @@ impl Runtime for Smol {
             let _ = worker.join();
         }
     }
+}
+
+/// The most threads of the blocking crate's pool, which heeds nothing but the environment.
+pub(super) fn blocking_cap() -> String {
+    std::env::var("BLOCKING_MAX_THREADS").unwrap_or_else(|_| "the crate's default".into())
 }
 
 /// smol's own streams and timers: those of async-io, and the pool of the blocking crate.

@@ -26,7 +26,6 @@ pub struct ThreadPool {
     queue: Arc<Queue>,
     workers: Arc<Mutex<Vec<JoinHandle<()>>>>,
     size: usize,
-    stack_size: usize,
 }
 
 /// A job in the pool: not begun, running, or done.
@@ -154,7 +153,7 @@ impl Runtime for ThreadPool {
                 builder.spawn(move || work(&queue))
             })
             .collect();
-        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)), size: setup.pool_size, stack_size })
+        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)), size: setup.pool_size })
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -188,11 +187,12 @@ impl Runtime for ThreadPool {
     }
 
     fn facts(&self) -> Facts {
+        let started = self.workers.lock().unwrap_or_else(PoisonError::into_inner).len();
         Facts::from([
-            ("threads for tasks".into(), format!("{} in a pool", self.size)),
-            ("stack per thread".into(), crate::units::format_size(self.stack_size as u64)),
+            ("threads for tasks".into(), format!("{started} in a pool")),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
+            ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),
         ])
     }
 

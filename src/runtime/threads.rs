@@ -82,9 +82,9 @@ impl Runtime for Threads {
         Facts::from([
             ("threads for tasks".into(), "one per task".into()),
             ("threads started".into(), self.started.load(Ordering::Relaxed).to_string()),
-            ("stack per thread".into(), crate::units::format_size(self.stack_size as u64)),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
+            ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),
         ])
     }
 }

@@ -11,7 +11,7 @@ use super::{
 #[derive(Clone)]
 pub struct Tokio {
     runtime: Arc<::tokio::runtime::Runtime>,
-    setup: Setup,
+    pool_size: usize,
 }
 
 impl Runtime for Tokio {
@@ -27,7 +27,7 @@ impl Runtime for Tokio {
             .max_blocking_threads(setup.pool_size)
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Arc::new(runtime), setup: setup.clone() })
+        Ok(Self { runtime: Arc::new(runtime), pool_size: setup.pool_size })
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -51,6 +51,9 @@ impl Runtime for Tokio {
     }
 
     fn facts(&self) -> Facts {
-        tokio_parts::facts(&format!("{} workers, work stealing", self.setup.workers), self.setup.pool_size)
+        let workers = self.runtime.metrics().num_workers();
+        let mut facts = tokio_parts::facts(&format!("{workers} workers, work stealing"), self.pool_size);
+        facts.insert("scheduler threads".into(), workers.to_string());
+        facts
     }
 }

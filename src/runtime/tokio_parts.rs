@@ -78,7 +78,9 @@ impl Native for TokioNative {
 pub(super) fn facts(workers: &str, pool_size: usize) -> Facts {
     Facts::from([
         ("threads for tasks".into(), workers.into()),
-        ("blocking work".into(), format!("tokio's blocking pool, at most {pool_size} threads")),
+        ("blocking work".into(), "tokio's blocking pool".into()),
+        ("cap of the blocking pool".into(), pool_size.to_string()),
+        ("timer".into(), "tokio's wheel, in steps of 1 ms".into()),
         ("stream".into(), "non-blocking socket, epoll (mio)".into()),
     ])
 }

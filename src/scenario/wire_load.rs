@@ -109,6 +109,9 @@ fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
         let help = "add a stage such as `{ rate = \"1k/s\", for = \"5s\" }`, or remove `stages`".to_owned();
         fields.reject("stages", "an open load with `stages` needs at least one", Some(help));
     }
+    if stages.is_none() && fields.has("stages") {
+        return None;
+    }
     let rate = rate?.0;
     let stages = stages.map_or(Vec::new(), |tables| stages_of(rate, &tables));
     let max_in_flight = max_in_flight.get();

@@ -30,6 +30,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// Whether each call opens a connection of its own and closes it.
+    fn connects_per_call(&self) -> bool {
+        false
+    }
+
     /// The tasks that it runs.
     fn children(&self) -> Vec<Child<'_>> {
         Vec::new()
@@ -123,6 +128,11 @@ macro_rules! steps {
             /// See [`StepKind::targets`].
             pub fn targets(&self) -> Vec<TargetUse<'_>> {
                 match self { $(Self::$variant(step) => step.targets(),)* }
+            }
+
+            /// See [`StepKind::connects_per_call`].
+            pub fn connects_per_call(&self) -> bool {
+                match self { $(Self::$variant(step) => step.connects_per_call(),)* }
             }
 
             /// See [`StepKind::children`].

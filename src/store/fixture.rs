@@ -171,6 +171,7 @@ fn header(scenario: StoredScenario, rounds: u32) -> Header {
         scenarios: vec![scenario],
         cells: Vec::new(),
         warnings: Vec::new(),
+        checks: Vec::new(),
         calibration: BTreeMap::new(),
         clock_ns: 25.0,
     }

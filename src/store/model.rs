@@ -39,12 +39,42 @@ pub struct Header {
     pub cells: Vec<StoredCell>,
     /// Warnings of the short check before the run.
     pub warnings: Vec<String>,
+    /// What the check before the run found of this host, fine or not.
+    #[serde(default)]
+    pub checks: Vec<HostCheck>,
     /// Iterations per second of each CPU kernel, as calibrated; a resumed run does the same work.
     #[serde(default)]
     pub calibration: BTreeMap<String, f64>,
     /// What one reading of the clock costs, in ns; zero: not known.
     #[serde(default)]
     pub clock_ns: f64,
+}
+
+/// One check of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostCheck {
+    /// What was checked, such as `governor`.
+    pub name: String,
+    /// How it was judged.
+    pub fitness: Fitness,
+    /// What was found.
+    pub value: String,
+    /// What can be done about it; empty where nothing need be.
+    pub remedy: String,
+}
+
+/// How a check of the host was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fitness {
+    /// As it should be.
+    Fine,
+    /// It cannot be seen from here.
+    Unknown,
+    /// Figures are noisier or less comparable for it.
+    Warn,
+    /// Figures would mislead, or the plan cannot run.
+    Refuse,
 }
 
 /// A scenario as the run used it.

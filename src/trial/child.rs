@@ -56,11 +56,13 @@ pub fn die_with_stdin(parent: Option<u32>) {
     if parent.is_some_and(|parent| !place::die_with_parent(parent)) {
         std::process::exit(FATHERLESS);
     }
-    thread::spawn(|| {
+    let ends = || {
         let mut rest = Vec::new();
         let _ = io::stdin().lock().read_to_end(&mut rest);
         std::process::exit(FATHERLESS);
-    });
+    };
+    // Without a thread the first line of defence is left.
+    let _ = thread::Builder::new().name(format!("{}stdin", place::OWN_THREAD)).spawn(ends);
 }
 
 /// Nobody sees the exit code of a process whose parent is gone.

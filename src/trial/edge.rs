@@ -44,21 +44,20 @@ struct Shares {
 
 /// Tells apart what we used on the executor's and on the target's CPUs. Helpers and the parent run on the target's,
 /// where it has some of its own. Where both share CPUs everything is theirs together.
-fn shares(plan: &TrialPlan, allowed: &[usize], (before, after): &(Edge, Edge)) -> Shares {
+fn shares(executor: &[usize], target: &[usize], (before, after): &(Edge, Edge)) -> Shares {
     let since = |counter: fn(&Edge) -> u64| counter(after).saturating_sub(counter(before));
     let process = since(|edge| edge.process.cpu_ns());
     let others = since(Edge::targets_ns) + since(|edge| edge.parent_ns);
     let helpers = since(|edge| edge.process.helpers_ns);
-    let executor = if plan.executor_cpus.is_empty() { allowed } else { &plan.executor_cpus };
-    if plan.target_cpus.is_empty() || plan.target_cpus.iter().any(|cpu| executor.contains(cpu)) {
-        let mut cpus = [executor, &plan.target_cpus].concat();
+    if target.is_empty() || target.iter().any(|cpu| executor.contains(cpu)) {
+        let mut cpus = [executor, target].concat();
         cpus.sort_unstable();
         cpus.dedup();
         return Shares { executor: (cpus, process + others), target: None };
     }
     Shares {
         executor: (executor.to_vec(), process.saturating_sub(helpers)),
-        target: Some((plan.target_cpus.clone(), others + helpers)),
+        target: Some((target.to_vec(), others + helpers)),
     }
 }
 
@@ -91,12 +90,13 @@ pub(super) fn reports(
 pub(super) fn used(plan: &TrialPlan, charged: bool, edges: &(Edge, Edge)) -> Measurements {
     let (before, after) = edges;
     let since = |counter: fn(&ProcessSample) -> u64| counter(&after.process).saturating_sub(counter(&before.process));
+    let executor = if plan.executor_cpus.is_empty() { place::allowed_cpus() } else { plan.executor_cpus.clone() };
     Measurements {
         cpu_user_ns: since(|sample| sample.cpu_user_ns),
         cpu_system_ns: since(|sample| sample.cpu_system_ns),
         switches_voluntary: since(|sample| sample.switches_voluntary),
         switches_involuntary: since(|sample| sample.switches_involuntary),
-        host: host(&shares(plan, &place::allowed_cpus(), edges), charged, edges),
+        host: host(&shares(&executor, &plan.target_cpus, edges), charged, edges),
         ..Measurements::default()
     }
 }
@@ -115,5 +115,51 @@ fn host(shares: &Shares, charged: bool, (before, after): &(Edge, Edge)) -> HostD
         target: shares.target.as_ref().and_then(|(cpus, own_ns)| set(cpus, *own_ns)),
         throttled_ns: after.host.throttled_since(&before.host),
         pressure: after.host.pressure_since(&before.host, wall_ns),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trial that used 60 ms of user and 40 ms of system time, 5 ms of them in helpers, beside a target that used 30 ms
+    /// and a parent that used 1 ms; all had used something before.
+    fn edges() -> (Edge, Edge) {
+        let ms = |ms: u64| ms * 1_000_000;
+        let edge = |at: u64| Edge {
+            at_ns: ms(1_000 * at),
+            process: ProcessSample {
+                cpu_user_ns: ms(7 + 60 * at),
+                cpu_system_ns: ms(7 + 40 * at),
+                helpers_ns: ms(2 + 5 * at),
+                ..ProcessSample::default()
+            },
+            targets: vec![Some(Times { cpu_ns: ms(9 + 30 * at), ..Times::default() }), None],
+            parent_ns: ms(3 + at),
+            ..Edge::default()
+        };
+        (edge(0), edge(1))
+    }
+
+    #[test]
+    fn our_own_time_is_told_apart_by_cpus() {
+        let apart = shares(&[0, 1], &[2], &edges());
+        let target = Some((vec![2], 36_000_000));
+        assert_eq!(apart, Shares { executor: (vec![0, 1], 95_000_000), target });
+    }
+
+    #[test]
+    fn what_shares_cpus_is_accounted_for_together() {
+        let all = 131_000_000;
+        assert_eq!(shares(&[0], &[], &edges()), Shares { executor: (vec![0], all), target: None });
+        assert_eq!(shares(&[0, 1], &[1, 2], &edges()), Shares { executor: (vec![0, 1, 2], all), target: None });
+    }
+
+    #[test]
+    fn a_host_without_counters_has_no_sets() {
+        let (before, after) = edges();
+        let delta = host(&shares(&[0], &[1], &edges()), true, &(before, after));
+        // Without counters of the host there is nothing to tell.
+        assert_eq!((delta.executor, delta.target, delta.throttled_ns, delta.pressure), (None, None, 0, None));
     }
 }

@@ -14,6 +14,7 @@ mod scratch;
 pub mod server;
 mod watcher;
 pub mod wire;
+mod witness;
 
 pub use place::allowed_cpus;
 pub use wire::{Answer, TrialPlan};

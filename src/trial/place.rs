@@ -5,6 +5,9 @@ use std::{io, num::NonZeroU64};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 
+/// How the names of threads begin that the harness has for itself beside those of the executor.
+pub(super) const OWN_THREAD: &str = "regatta-";
+
 /// Puts the calling thread, and every thread that it starts from now on, on these CPUs; empty: leaves it where it is.
 pub fn pin(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {

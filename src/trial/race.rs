@@ -10,6 +10,7 @@ use super::{
     proof::{self, Evidence},
     watcher::Watcher,
     wire::TrialPlan,
+    witness,
 };
 use crate::{
     load::{
@@ -59,8 +60,10 @@ impl Visitor for Race<'_> {
         let reports = edge::reports(self.targets, &outcome.edges, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
         let proof = proven(plan, &outcome, &slots, &recorders, &tallies, &reports)?;
+        let peak_memory_bytes = measure::peak_memory_bytes();
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
+        facts.extend(witness::facts(&runtime));
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
@@ -69,7 +72,7 @@ impl Visitor for Race<'_> {
             task: recorders.task(),
             steps: recorders.steps(),
             slices: recorders.slices(outcome.window_ns),
-            peak_memory_bytes: measure::peak_memory_bytes(),
+            peak_memory_bytes,
             prepared_memory_bytes,
             peak_threads,
             targets: reports,
@@ -173,6 +176,7 @@ fn pacing(plan: &TrialPlan) -> impl FnOnce(Course) -> (Account, Censored) + Send
         // Without its own CPUs it keeps time from wherever it is.
         let _ = place::pin(&cpus);
         place::wake_punctually();
+        measure::note_helper();
         futures_lite::future::block_on(course.run(RealTime { spin: cpus.len() > 1 }))
     }
 }
@@ -197,13 +201,7 @@ fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> TrialError {
 /// Facts that do not depend on the executor's kind.
 fn common_facts(plan: &TrialPlan, outcome: &load::Outcome<Edge>, slots: usize) -> Vec<(String, String)> {
     let cpus = |cpus: &[usize]| if cpus.is_empty() { "any".to_owned() } else { format!("{cpus:?}") };
-    let mut facts = vec![
-        ("slots".to_owned(), slots.to_string()),
-        ("executor CPUs".to_owned(), cpus(&plan.executor_cpus)),
-        ("allocator".to_owned(), "system".to_owned()),
-        ("sockets".to_owned(), "TCP_NODELAY".to_owned()),
-        ("timer".to_owned(), "the executor's own".to_owned()),
-    ];
+    let mut facts = vec![("slots".to_owned(), slots.to_string()), ("allocator".to_owned(), "system".to_owned())];
     if plan.targets.iter().any(|target| target.spec.has_process()) {
         facts.push(("target CPUs".to_owned(), cpus(&plan.target_cpus)));
     }

@@ -110,6 +110,23 @@ const BROKEN: &[(&str, &[Expected])] = &[
     ),
     ("not-utf8", &[(3, 4, "the file is not UTF-8: byte 0xff")]),
     ("nul", &[(2, 11, "unexpected key or value")]),
+    (
+        "open",
+        &[
+            (11, 8, "a rate must be above zero"),
+            (12, 11, "unknown choice `uniform`"),
+            (13, 17, "expected a whole number of at least 1, found 0"),
+            (14, 12, "unknown choice `queue`"),
+            (16, 3, "missing key `for`"),
+            (17, 25, "a stage has either `rate` or `to`"),
+            (18, 3, "a stage has either `rate` or `to`"),
+            (19, 10, "expected a rate such as `250/s` or `4k/s`, found an integer"),
+            (19, 22, "a stage must be longer than zero"),
+        ],
+    ),
+    ("open-duration", &[(4, 12, "`duration` has no meaning here: the load ends with its last stage")]),
+    ("open-empty", &[(7, 34, "an open load with `stages` needs at least one")]),
+    ("open-timeout", &[(4, 11, "every trial would be killed before it ends")]),
     ("schema-99", &[(1, 10, "schema 99 is not known; this regatta reads schema 1")]),
     ("schema-missing", &[(1, 1, "missing key `schema`")]),
     (

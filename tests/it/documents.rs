@@ -70,7 +70,11 @@ impl Place {
         }
         let (code, said) = run(&arguments);
         // What these act on is there only after a run, so that a missing file (65) is as far as they can come.
-        let fine = code == 0 || (code == 65 && ["report", "compare", "trial"].contains(&arguments[0].as_str()));
+        let is_one_of = |names: &[&str]| names.contains(&arguments[0].as_str());
+        // The doctor may find this host unfit (69), as every debug build is.
+        let fine = code == 0
+            || code == 65 && is_one_of(&["report", "compare", "trial"])
+            || code == 69 && is_one_of(&["doctor"]);
         if fine { Ok(()) } else { Err(format!("`regatta {}` ends with {code}: {said}", arguments.join(" "))) }
     }
 }

@@ -8,6 +8,7 @@
 
 mod bench_dir;
 mod broken;
+mod doctor;
 mod documents;
 mod exit_codes;
 mod interruptions;
@@ -21,3 +22,4 @@ mod race;
 mod replay;
 mod schema;
 mod tidy;
+mod validity;

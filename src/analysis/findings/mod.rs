@@ -37,6 +37,7 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
         sweeps::crossings(scenario),
         checks::claims(scenario),
         checks::slos(scenario),
+        super::manifest::unequal(scenario),
         validity::not_ranked(scenario),
         validity::not_steady(scenario),
         validity::withheld(scenario).into_iter().collect(),

@@ -119,8 +119,9 @@ fn eliminate(equations: &mut [[f64; 4]; 3], unknowns: usize) -> Option<()> {
         }
         for other in (0..unknowns).filter(|other| *other != pivot) {
             let factor = equations[other][pivot] / equations[pivot][pivot];
-            for column in 0..4 {
-                equations[other][column] -= factor * equations[pivot][column];
+            let row = equations[pivot];
+            for (value, above) in equations[other].iter_mut().zip(row) {
+                *value -= factor * above;
             }
         }
     }
@@ -177,6 +178,10 @@ mod tests {
         let steep: Vec<(f64, f64)> = N.iter().map(|&n| (n, 10.0 * n * (1.0 + 0.01 * n))).collect();
         let found = Scalability::fit(&steep).expect("determined");
         assert_eq!((found.sigma, found.kappa), (0.0, 0.0));
+        // One runs at 100 and any more at 40, which asks for σ = 2.5.
+        let falling: Vec<(f64, f64)> = N.iter().map(|&n| (n, if n > 1.0 { 40.0 } else { 100.0 })).collect();
+        let found = Scalability::fit(&falling).expect("determined");
+        assert!(found.sigma <= 1.0 && found.kappa >= 0.0, "{found:?}");
         let constant: Vec<(f64, f64)> = N.iter().map(|&n| (n, 50.0)).collect();
         let found = Scalability::fit(&constant).expect("determined");
         near(found.sigma, 1.0, 1e-9);

@@ -137,8 +137,9 @@ pub struct Censored {
 
 /// What the pacer, the intake, the tasks and the load share.
 pub struct Flight {
-    in_flight: AtomicU64,
+    tasks: AtomicU64,
     stop: AtomicBool,
+    all_sent: AtomicBool,
     free: ConcurrentQueue<Box<Berth>>,
     logs: Vec<Arc<Log>>,
     recorders: Recorders,
@@ -149,8 +150,9 @@ impl Flight {
     /// All slots free. Completions in `window` are counted.
     pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> Arc<Self> {
         let flight = Arc::new(Self {
-            in_flight: AtomicU64::new(0),
+            tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            all_sent: AtomicBool::new(false),
             free: ConcurrentQueue::bounded(slots.len().max(1)),
             logs: slots.iter().map(|_| Arc::default()).collect(),
             recorders: recorders.clone(),
@@ -175,17 +177,17 @@ impl Flight {
 
     /// Tasks in flight, those included that wait for the executor.
     pub fn in_flight(&self) -> u64 {
-        self.in_flight.load(Relaxed)
+        self.tasks.load(Relaxed)
     }
 
     /// A task is handed over.
     pub(super) fn enter(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.tasks.fetch_add(1, Relaxed);
     }
 
     pub(super) fn leave(&self) {
         // Whoever sees the task gone finds its slot free.
-        self.in_flight.fetch_sub(1, Release);
+        self.tasks.fetch_sub(1, Release);
     }
 
     fn measures(&self, ticket: Ticket) -> bool {
@@ -200,6 +202,21 @@ impl Flight {
     /// Whether the pacer was asked to stop.
     pub fn stopped(&self) -> bool {
         self.stop.load(Relaxed)
+    }
+
+    /// Says that everything was handed over, and stays until the load ends: a thread that is gone has used no time,
+    /// as far as the counters at the edges of the window can see.
+    pub(super) fn stay(&self) {
+        const NAP_NS: u64 = 2_000_000;
+        self.all_sent.store(true, Release);
+        while !self.stopped() {
+            clock::sleep_until(clock::now_ns() + NAP_NS);
+        }
+    }
+
+    /// Whether the pacer has handed everything over.
+    pub(super) fn all_sent(&self) -> bool {
+        self.all_sent.load(Acquire)
     }
 
     /// Sums over all slots, those included that have not come back.

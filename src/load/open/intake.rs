@@ -95,7 +95,7 @@ pub async fn take_in<R: Runtime>(runtime: R, ring: Arc<Ring>, flight: Arc<Flight
         let refused = |source| LoadError::Thread { started, wanted: started + 1, source };
         runtime.spawn_detached(task.serve()).map_err(refused)?;
         taken += 1;
-        if taken % AT_ONCE == 0 {
+        if taken.is_multiple_of(AT_ONCE) {
             R::Native::yield_now().await;
         }
     }

@@ -151,7 +151,7 @@ pub struct Launch {
 impl Open {
     /// Length of the window in ns.
     pub fn window_ns(&self) -> u64 {
-        self.stages.iter().map(|stage| stage.length_ns).sum()
+        self.stages.iter().fold(0, |sum, stage| sum.saturating_add(stage.length_ns))
     }
 
     /// Sets the load up to begin at `start_ns`. Takes all slots.
@@ -165,7 +165,8 @@ impl Open {
         let warmup = Stage { from: self.rate, to: self.rate, length_ns: self.warmup_ns };
         let stages = std::iter::once(warmup).chain(self.stages.iter().copied()).collect();
         let schedule = Schedule::new(stages, self.arrival, self.seed);
-        let window = (start_ns + self.warmup_ns, start_ns + self.warmup_ns + self.window_ns());
+        let from_ns = start_ns.saturating_add(self.warmup_ns);
+        let window = (from_ns, from_ns.saturating_add(self.window_ns()));
         recorders.set_window(window.0, window.1);
         recorders.slice(start_ns, window.0, window.1);
         let pacer = Pacer::new(schedule, start_ns, window, self.max_in_flight, self.overflow);
@@ -189,7 +190,14 @@ impl Open {
             let (runtime, door, flight) = (runtime.clone(), door.clone(), flight.clone());
             start("executor", move || attend(&runtime, door, flight))?
         };
-        let pacer = start("pacer", move || pace(course))?;
+        let pacer = {
+            let flight = flight.clone();
+            start("pacer", move || {
+                let paced = pace(course);
+                flight.stay();
+                paced
+            })?
+        };
 
         // A trial that must fail, or an executor that has failed, need not be waited for.
         let lost = || shared.stopped() || executor.is_finished();
@@ -197,8 +205,8 @@ impl Open {
         let before = sample();
         sleep_unless(window.1, GLANCE_NS, lost);
         let edges = (before, sample());
-        let landed = || pacer.is_finished() && flight.in_flight() == 0;
-        sleep_unless(window.1 + self.drain_ns, FINAL_GLANCE_NS, || lost() || landed());
+        let landed = || flight.all_sent() && flight.in_flight() == 0;
+        sleep_unless(window.1.saturating_add(self.drain_ns), FINAL_GLANCE_NS, || lost() || landed());
 
         flight.stop();
         let (account, unsent) = joined(pacer);

@@ -71,6 +71,7 @@ impl Pacer {
             full_ns: 0,
             account: Account::default(),
         };
+        pacer.account.arrivals.pacer.0.prepare();
         pacer.upcoming = pacer.arrival(0);
         pacer
     }

@@ -39,10 +39,21 @@ pub struct Point {
 /// What is drawn beside the lines of a scaling chart.
 #[derive(Debug, Clone, Default)]
 pub struct Overlay {
-    /// Laws: colour, tooltip, points.
-    pub laws: Vec<(Ident, String, Vec<(f64, f64)>)>,
+    /// Fitted laws.
+    pub laws: Vec<LawLine>,
     /// Crossings.
     pub crossings: Vec<CrossingMark>,
+}
+
+/// A law over the measured range.
+#[derive(Debug, Clone)]
+pub struct LawLine {
+    /// The executor's colour.
+    pub ident: Ident,
+    /// What a tooltip says.
+    pub tip: String,
+    /// The line.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// Where two lines cross.
@@ -96,8 +107,8 @@ pub fn scaling(
 }
 
 /// Thin broken lines, and what they are.
-fn laws(canvas: &mut Canvas, plane: &Plane, laws: &[(Ident, String, Vec<(f64, f64)>)]) {
-    for (ident, tip, points) in laws {
+fn laws(canvas: &mut Canvas, plane: &Plane, laws: &[LawLine]) {
+    for LawLine { ident, tip, points } in laws {
         let points: Vec<(f64, f64)> = points.iter().filter_map(|&point| plane.at(point)).collect();
         canvas.dashed_marked(Ink::Executor(*ident), tip, |pen| pen.line(&points, 1.0));
     }
@@ -111,12 +122,12 @@ fn laws(canvas: &mut Canvas, plane: &Plane, laws: &[(Ident, String, Vec<(f64, f6
 fn crossing(canvas: &mut Canvas, plane: &Plane, mark: &CrossingMark) {
     let Some((x, y)) = plane.at(mark.at) else { return };
     canvas.marked(Ink::Claim, &mark.tip, |pen| {
-        pen.line(&[(x, y - 7.0), (x, y + 7.0)], 2.0);
+        pen.line(&[(x, y - 7.0), (x, y + 7.0)], 1.5);
         let ends = mark.interval.and_then(|(low, high)| plane.at((low, mark.at.1)).zip(plane.at((high, mark.at.1))));
         if let Some((low, high)) = ends {
-            pen.line(&[low, high], 2.0);
+            pen.line(&[low, high], 1.0);
             for (end, _) in [low, high] {
-                pen.line(&[(end, y - 4.0), (end, y + 4.0)], 2.0);
+                pen.line(&[(end, y - 3.0), (end, y + 3.0)], 1.0);
             }
         }
     });
@@ -199,7 +210,8 @@ mod tests {
         let caption =
             Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
         let mark = CrossingMark { at: (2.0, 4.0), interval: Some((1.5, 2.5)), tip: "they cross".into() };
-        let law = (ident("tokio"), "a law".into(), vec![(1.0, 2.0), (2.0, 3.5), (3.0, 5.0)]);
+        let points = vec![(1.0, 2.0), (2.0, 3.5), (3.0, 5.0)];
+        let law = LawLine { ident: ident("tokio"), tip: "a law".into(), points };
         let overlay = Overlay { laws: vec![law], crossings: vec![mark] };
         let curves = [curve(&[2.0, 4.0, 8.0])];
         let svg = scaling(&caption, &curves, &overlay, ("x", "y"), digits).expect("drawn").into_string();

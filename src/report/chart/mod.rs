@@ -17,7 +17,7 @@ pub use self::{
     axis::Base,
     bars::{Panel, Segment, panels, stacked},
     claims::{ClaimRow, claims},
-    curves::{CrossingMark, Curve, Overlay, Point, nines, scaling},
+    curves::{CrossingMark, Curve, LawLine, Overlay, Point, nines, scaling},
     dots::{RoundRow, rounds},
     marker::{icon, symbols},
     ratios::{RatioRow, ratios},

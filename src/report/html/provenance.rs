@@ -1,17 +1,15 @@
 //! Section 11: how it was run, and how to run it again.
 
-use std::collections::BTreeSet;
-
 use maud::{Markup, html};
 
-use super::part::{Page, Value, name, table};
+use super::part::{Page, Value, table};
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult},
+    analysis::{self, Agreement, Manifest},
     report::{
         format::{NOTHING, metric, moment, ns, plural},
-        view::group_name,
+        view::params,
     },
-    store::{Absent, StoredCell, StoredScenario},
+    store::{Absent, Fitness, StoredCell, StoredScenario},
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
@@ -30,6 +28,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         }
         h3 { "Environment" }
         (environment(page))
+        @if let Some(checks) = checks(page) { (checks) }
         h3 { "The same for every executor?" }
         @if only { (manifests(page)) } @else { details { summary { "What the trials of each scenario reported of themselves" } (manifests(page)) } }
         h3 { "Cells" }
@@ -69,39 +68,74 @@ fn environment(page: &Page<'_>) -> Markup {
     }
 }
 
-/// What the trials reported of themselves: one table per scenario, of the group in which most executors have facts.
-fn manifests(page: &Page<'_>) -> Markup {
-    html! {
-        @for scenario in &page.analysis.scenarios {
-            @if let Some(manifest) = manifest(scenario) { (manifest) }
-        }
-    }
-}
-
-fn manifest(scenario: &ScenarioResult) -> Option<Markup> {
-    let telling = |group: &Group| group.cells.iter().filter(|c| !c.facts.is_empty()).count();
-    let group = scenario.groups.iter().max_by_key(|group| telling(group)).filter(|group| telling(group) > 0)?;
-    let cells: Vec<&CellResult> = group.cells.iter().filter(|c| !c.facts.is_empty()).collect();
-    let keys: BTreeSet<&str> = cells.iter().flat_map(|c| c.facts.keys().map(String::as_str)).collect();
-    let fact = |cell: &CellResult, key: &str| cell.facts.get(key).cloned().unwrap_or_else(|| NOTHING.into());
-    Some(html! {
-        p.note { (scenario.name) " at " (group_name(group)) ": what each trial process reported of itself. Rows that differ are marked ≠." }
-        div.scroll tabindex="0" role="group" aria-label=(format!("Table: facts of {}", scenario.name)) {
-            table {
-                thead { tr { th scope="col" { "fact" } th scope="col" { "same?" } @for cell in &cells { th scope="col" { (name(cell)) } } } }
-                tbody {
-                    @for key in keys {
-                        @let values: BTreeSet<String> = cells.iter().map(|c| fact(c, key)).collect();
-                        tr class=[(values.len() > 1).then_some("differs")] {
-                            th scope="row" { (key) }
-                            td { @if values.len() > 1 { "≠ differs" } @else { "= same" } }
-                            @for cell in &cells { td { (fact(cell, key)) } }
+/// What the check before the run found; older runs have none.
+fn checks(page: &Page<'_>) -> Option<Markup> {
+    let checks = &page.header.checks;
+    let word = |fitness| match fitness {
+        Fitness::Fine => "✓ fine",
+        Fitness::Unknown => "? unknown",
+        Fitness::Warn => "! warning",
+        Fitness::Refuse => "✗ unfit",
+    };
+    let fine = checks.iter().filter(|check| check.fitness == Fitness::Fine).count();
+    (!checks.is_empty()).then(|| {
+        html! {
+            h3 { "The host before the run" }
+            details {
+                summary { (fine) " of " (plural(checks.len(), "check")) " fine" }
+                div.scroll tabindex="0" role="group" aria-label="Table: checks of the host" {
+                    table {
+                        thead { tr { @for head in ["check", "judgement", "found", "remedy"] { th scope="col" { (head) } } } }
+                        tbody {
+                            @for check in checks {
+                                tr class=[(check.fitness >= Fitness::Warn).then_some("differs")] {
+                                    th scope="row" { (check.name) }
+                                    td { (word(check.fitness)) }
+                                    td { (check.value) }
+                                    td { (check.remedy) }
+                                }
+                            }
                         }
                     }
                 }
             }
         }
     })
+}
+
+/// What the trials reported of themselves: one table per scenario, of the group in which most executors have facts.
+fn manifests(page: &Page<'_>) -> Markup {
+    html! {
+        @for scenario in &page.analysis.scenarios {
+            @if let Some(manifest) = analysis::manifest(scenario) { (table_of_facts(&scenario.name, &manifest)) }
+        }
+    }
+}
+
+/// Rows that differ; the others in one sentence.
+fn table_of_facts(scenario: &str, manifest: &Manifest) -> Markup {
+    let place = if manifest.params.is_empty() { String::new() } else { format!(" at {}", params(&manifest.params)) };
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| NOTHING.into());
+    html! {
+        p.note { (scenario) (place) ": what the kernel and the executor say of each trial's process." }
+        @if manifest.differing().next().is_some() {
+            div.scroll tabindex="0" role="group" aria-label=(format!("Table: facts of {scenario}")) {
+                table {
+                    thead { tr { th scope="col" { "fact" } th scope="col" { "same?" } @for executor in &manifest.executors { th scope="col" { (executor) } } } }
+                    tbody {
+                        @for fact in manifest.differing() {
+                            tr class=[(fact.agreement == Agreement::Unequal).then_some("differs")] {
+                                th scope="row" { (fact.name) }
+                                td { @if fact.agreement == Agreement::Unequal { "! must be equal" } @else { "≠ differs" } }
+                                @for found in &fact.values { td { (value(found)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if let Some(same) = manifest.same() { p { (same) } }
+    }
 }
 
 fn cells(cells: &[StoredCell]) -> Markup {

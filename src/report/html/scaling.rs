@@ -6,7 +6,7 @@ use super::part::{Page, Value, figure, table};
 use crate::{
     analysis::{CellResult, Group, ScenarioResult, Sweep},
     report::{
-        chart::{self, Caption, CrossingMark, Curve, Overlay, Point, ident},
+        chart::{self, Caption, CrossingMark, Curve, LawLine, Overlay, Point, ident},
         format::{digits, label, metric, tick},
         sentence, sweeps,
         view::{params, status_words},
@@ -103,9 +103,8 @@ fn overlay(scenario: &ScenarioResult, sweep: &Sweep, groups: &[(f64, &Group)]) -
     let mut overlay = Overlay::default();
     for law in &sweep.laws {
         let Some(fit) = &law.fit else { continue };
-        let points = fit.curve().into_iter();
         let tip = format!("{}: {}", law.label, sweeps::fit_words(fit));
-        overlay.laws.push((ident(&law.executor), tip, points.collect()));
+        overlay.laws.push(LawLine { ident: ident(&law.executor), tip, points: fit.curve() });
     }
     for pair in sweep.pairs.iter().filter(|pair| pair.metric == scenario.primary) {
         for crossing in &pair.crossings {

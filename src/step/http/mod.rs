@@ -142,6 +142,10 @@ impl StepKind for Http {
         vec![TargetUse { name: &self.target, kind: "http" }]
     }
 
+    fn connects_per_call(&self) -> bool {
+        self.connection == Keep::PerCall
+    }
+
     fn cancellable(&self) -> bool {
         true
     }

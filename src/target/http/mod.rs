@@ -120,6 +120,12 @@ impl TargetKind for Http {
 }
 
 impl Http {
+    /// Whether it is the user's own server on another host, as far as its url tells.
+    pub fn is_remote(&self) -> bool {
+        let Some(host) = self.url.as_deref().and_then(|url| url.strip_prefix("http://")) else { return false };
+        !["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
+    }
+
     /// Reports what each key alone cannot see.
     fn check(&self, fields: &mut Fields<'_>) {
         if let Some(url) = &self.url {

@@ -1,0 +1,160 @@
+//! Verdicts through the real program: a trial that is disturbed is run again and says so; what is not valid is shown,
+//! not ranked, and told to scripts that ask.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+};
+
+use regatta::{
+    analysis::{self, Validity},
+    measure::{Arrivals, TargetReport},
+    store::{Line, Outcome, Run, Writer, fixture::Fixture},
+    trial::allowed_cpus,
+};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::bench_dir::BenchDir;
+
+/// Clients that mostly sleep, on one executor, for longer than the second below which nothing is judged.
+const NAPS: &str = r#"
+schema = 1
+name = "naps"
+[run]
+rounds = 1
+warmup = "0s"
+duration = "1100ms"
+[executors]
+use = ["tokio-current-thread"]
+baseline = "tokio-current-thread"
+[tasks.nap]
+steps = [{ sleep = { time = "5ms" } }]
+[load.clients]
+task = "nap"
+closed = { concurrency = 2 }
+"#;
+
+/// Runs `work` while a thread keeps a CPU busy.
+fn beside_a_busy_loop<T>(cpu: usize, work: impl FnOnce() -> T) -> T {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut set = CpuSet::new();
+            set.set(cpu);
+            sched_setaffinity(None, &set).unwrap();
+            while !stop.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let done = work();
+        stop.store(true, Relaxed);
+        done
+    })
+}
+
+#[test]
+fn a_busy_loop_on_the_executor_s_cpu_disturbs_a_trial_which_is_run_again() {
+    let bench = BenchDir::with(NAPS);
+    let cpu = allowed_cpus()[0];
+    let seen = beside_a_busy_loop(cpu, || bench.run(&format!("run s.toml --cpus executor={cpu} --out run")));
+    let seen = seen.exits(0).says(&[
+        "DISTURBED: other processes used",
+        "it is run again at the end of the round",
+        "it stays so",
+    ]);
+    assert!(seen.out.contains("! DISTURBED") && seen.out.contains("not ranked"), "{seen:#?}");
+    let run = bench.stored("run");
+    let attempts: Vec<(u32, u32, u32)> = run.trials.iter().map(|t| (t.round, t.sequence, t.attempt)).collect();
+    assert_eq!(attempts, [(1, 1, 0), (1, 1, 1), (1, 1, 2)]);
+    assert!(run.finished);
+    // The verdict is of the counters: the loop's time is nobody's that we know.
+    for trial in &run.trials {
+        let Outcome::Measured(measured) = &trial.outcome else { panic!("{trial:?}") };
+        let set = measured.host.executor.as_ref().unwrap();
+        assert!(set.cpus == 1 && set.external().unwrap() > 0.05, "{set:?}");
+    }
+    let report = bench.run("report run --format human --strict").exits(3);
+    assert!(report.out.contains("! DISTURBED"), "{report:#?}");
+    bench.run("report run --format human").exits(0);
+}
+
+#[test]
+fn the_server_s_counters_are_there_and_windows_below_a_second_are_not_judged() {
+    let scenario = NAPS
+        .replace("1100ms", "200ms")
+        .replace("[tasks.nap]", "[targets.api]\nhttp = { body = \"1KiB\" }\n[tasks.nap]")
+        .replace("sleep = { time = \"5ms\" }", "http = { target = \"api\", path = \"/\" }");
+    let bench = BenchDir::with(&scenario);
+    let cpu = allowed_cpus()[0];
+    beside_a_busy_loop(cpu, || bench.run("run s.toml --out run")).exits(0);
+    let run = bench.stored("run");
+    assert_eq!(run.trials.len(), 1);
+    let Outcome::Measured(measured) = &run.trials[0].outcome else { panic!("{:?}", run.trials[0]) };
+    let target = &measured.targets[0];
+    assert!(target.cpu_ns.is_some() && target.busy.is_some() && target.run_delay_ns.is_some(), "{target:?}");
+    let sets = [&measured.host.executor, &measured.host.target];
+    let known = sets.into_iter().flatten().count();
+    assert_eq!(known, if allowed_cpus().len() > 1 { 2 } else { 1 });
+    assert!(sets.into_iter().flatten().all(|set| set.external().is_none() && set.own_ns > 0), "{sets:?}");
+    let in_window = measured.slices.iter().filter(|slice| slice.from_ns >= 0);
+    assert!(in_window.clone().count() >= 10);
+    assert!(in_window.map(|slice| slice.completed()).sum::<u64>() <= measured.completed);
+}
+
+#[test]
+fn little_s_law_holds_on_every_executor() {
+    let every = NAPS.lines().filter(|line| !line.contains("tokio-current-thread")).collect::<Vec<_>>().join("\n");
+    let bench = BenchDir::with(&every.replace("1100ms", "400ms"));
+    bench.run("run s.toml --out run").exits(0);
+    let analysis = analysis::analyse(&bench.stored("run"));
+    for cell in analysis.cells() {
+        assert_ne!(cell.judgement.validity, Validity::Invalid, "{}: {:?}", cell.name, cell.judgement);
+    }
+}
+
+/// Six rounds of two executors, changed as a verdict needs it.
+fn recorded(change: impl FnMut(u32, &mut regatta::measure::Measurements)) -> Run {
+    let both = Fixture::closed("threads", 6).cell("threads", &[], &[100.0; 6]).cell("tokio", &[], &[200.0; 6]);
+    both.measured("demo::tokio", change).build()
+}
+
+fn stored(run: &Run) -> BenchDir {
+    let bench = BenchDir::new();
+    let mut writer = Writer::create(&bench.path("run"), &run.header).unwrap();
+    for trial in &run.trials {
+        writer.append(&Line::Trial(Box::new(trial.clone()))).unwrap();
+    }
+    bench
+}
+
+#[test]
+fn three_for_what_is_not_valid_where_that_was_asked_for() {
+    let saturated = TargetReport { name: "api".into(), busy: Some(0.97), ..TargetReport::default() };
+    let runs = [
+        ("VALID", 0, recorded(|_, _| {})),
+        ("TARGET-BOUND", 3, recorded(|_, measured| measured.targets = vec![saturated.clone()])),
+        ("DISTURBED", 3, recorded(|_, measured| measured.host.throttled_ns = 1_000_000)),
+        ("INVALID", 3, recorded(|_, measured| measured.completed *= 2)),
+        (
+            "OVERLOADED",
+            3,
+            recorded(|_, measured| {
+                let arrivals = Arrivals { scheduled: measured.task.count + 50, dropped: 50, ..Arrivals::default() };
+                measured.arrivals = Some(arrivals);
+            }),
+        ),
+    ];
+    for (word, code, run) in runs {
+        let bench = stored(&run);
+        bench.run("report run --format csv").exits(0);
+        let seen = bench.run("report run --format csv --strict").exits(code);
+        let tokio = seen.out.lines().find(|line| line.contains(",tokio,tokio,")).unwrap();
+        assert!(tokio.contains(&format!(",complete,,{word},6,")), "{word}: {tokio}");
+        let ratio = if word == "VALID" { ",faster," } else { ",,,,,," };
+        assert!(tokio.contains(ratio), "{word}: {tokio}");
+        for format in ["human", "markdown", "json"] {
+            let seen = bench.run(&format!("report run --format {format}")).exits(0);
+            assert!(word == "VALID" || seen.out.contains(word), "{format}: {seen:#?}");
+        }
+    }
+}
