@@ -6,35 +6,55 @@
 //! is no interval because of too few rounds.
 
 use super::{CellResult, ClaimResult, ClaimVerdict, Group, MetricId, Ratio};
-use crate::scenario::{Claim, Direction};
+use crate::scenario::{Claim, Direction, Param};
 
-/// Every claim in every group, in the claims' order.
-pub(super) fn claims(claims: &[Claim], groups: &[Group], metric: MetricId) -> Vec<ClaimResult> {
-    let everywhere = |claim| groups.iter().flat_map(move |group| in_group(claim, group, metric));
+/// Every claim in every group that it is about, in the claims' order.
+pub(super) fn claims(claims: &[Claim], groups: &[Group], primary: MetricId) -> Vec<ClaimResult> {
+    let everywhere = |claim: &Claim| {
+        let about = groups.iter().filter(|group| claim.only.iter().all(|value| group.params.contains(value)));
+        about.flat_map(|group| in_group(claim, group, groups, primary)).collect::<Vec<_>>()
+    };
     claims.iter().flat_map(everywhere).collect()
 }
 
-/// One result for the claimed executor, or one for each that is not the one compared with.
-fn in_group(claim: &Claim, group: &Group, metric: MetricId) -> Vec<ClaimResult> {
-    let against = group.cell(&claim.against).filter(|cell| cell.is_ranked() && cell.metrics.contains_key(&metric));
-    let missing = against.is_none().then(|| claim.against.clone());
-    let result = |label: &str, cell: Option<&CellResult>| {
-        let measured = cell.zip(against).and_then(|(cell, against)| cell.ratio_to(against, metric));
+/// One result for the claimed executor, or one for each cell of the group that is not compared with itself.
+fn in_group(claim: &Claim, group: &Group, groups: &[Group], primary: MetricId) -> Vec<ClaimResult> {
+    let metric = claim.metric.unwrap_or(primary);
+    let params = replaced(&group.params, &claim.against_only);
+    let other = groups.iter().find(|group| group.params == params);
+    let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
+    let result = |executor: &str, cell: Option<&CellResult>| {
+        let reference = reference(executor).filter(|cell| cell.is_ranked() && cell.metrics.contains_key(&metric));
+        let measured = cell.zip(reference).and_then(|(cell, reference)| cell.ratio_to(reference, metric));
+        let against = against(claim);
         ClaimResult {
             claim: claim.clone(),
-            executor: label.to_owned(),
-            missing: missing.clone(),
+            metric,
+            executor: cell.map_or(executor, |cell| &cell.label).to_owned(),
             params: group.params.clone(),
+            missing: reference.is_none().then(|| against.clone()),
+            against,
             verdict: verdict(claim, measured.as_ref()),
             measured,
         }
     };
     if let Some(executor) = &claim.executor {
-        let cell = group.cell(executor);
-        return vec![result(cell.map_or(executor, |cell| &cell.label), cell)];
+        return vec![result(executor, group.cell(executor))];
     }
-    let others = group.cells.iter().filter(|cell| cell.executor != claim.against);
-    others.map(|cell| result(&cell.label, Some(cell))).collect()
+    let is_itself = |cell: &CellResult| reference(&cell.executor).is_some_and(|reference| reference.name == cell.name);
+    group.cells.iter().filter(|cell| !is_itself(cell)).map(|cell| result(&cell.executor, Some(cell))).collect()
+}
+
+/// The values with those of the same name replaced.
+fn replaced(params: &[Param], by: &[Param]) -> Vec<Param> {
+    let new = |param: &Param| by.iter().find(|other| other.name == param.name).unwrap_or(param).clone();
+    params.iter().map(new).collect()
+}
+
+/// What a claim compares with: `threads`, `blocking=inline`, `threads tasks=1000`.
+fn against(claim: &Claim) -> String {
+    let values = claim.against_only.iter().map(|param| format!("{}={}", param.name, param.value));
+    claim.against.iter().cloned().chain(values).collect::<Vec<_>>().join(" ")
 }
 
 fn verdict(claim: &Claim, measured: Option<&Ratio>) -> ClaimVerdict {
@@ -132,5 +152,77 @@ mod tests {
         };
         assert_eq!(missing("tokio", "smol"), Some("smol".to_owned()));
         assert_eq!(missing("smol", "tokio"), None);
+    }
+
+    /// Tokio takes 2 ms with a small value and 6 ms with a large one, threads 4 ms and 8 ms.
+    fn swept() -> Fixture {
+        let (small, large) = ([("size", "small")], [("size", "large")]);
+        Fixture::batch("threads", 6)
+            .cell("threads", &small, &[4e6; 6])
+            .cell("tokio", &small, &[2e6; 6])
+            .cell("threads", &large, &[8e6; 6])
+            .cell("tokio", &large, &[6e6; 6])
+    }
+
+    fn param(name: &str, value: &str) -> Vec<Param> {
+        vec![Param { name: name.into(), value: value.into() }]
+    }
+
+    /// Executor, what it is compared with, and the factor, for the results of a claim that `change` has made.
+    fn factors(fixture: Fixture, change: impl FnOnce(&mut Claim)) -> Vec<(String, String, Option<f64>)> {
+        let mut run = fixture.claim(None, "threads", 1.0, Direction::About).build();
+        change(&mut run.header.scenarios[0].claims[0]);
+        let results = analyse(&run).scenarios.remove(0).claims;
+        let rounded = |ratio: Ratio| (ratio.estimate * 1000.0).round() / 1000.0;
+        results.into_iter().map(|r| (r.executor, r.against, r.measured.map(rounded))).collect()
+    }
+
+    fn expected(rows: &[(&str, &str, Option<f64>)]) -> Vec<(String, String, Option<f64>)> {
+        rows.iter().map(|&(executor, against, factor)| (executor.into(), against.into(), factor)).collect()
+    }
+
+    #[test]
+    fn a_claim_about_values_compares_an_executor_with_itself() {
+        let found = factors(swept(), |claim| {
+            (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "large"));
+        });
+        assert_eq!(found, expected(&[("threads", "size=large", Some(2.0)), ("tokio", "size=large", Some(3.0))]));
+    }
+
+    #[test]
+    fn executor_and_values_may_both_differ() {
+        let found = factors(swept(), |claim| {
+            claim.executor = Some("tokio".into());
+            (claim.only, claim.against_only) = (param("size", "small"), param("size", "large"));
+        });
+        assert_eq!(found, expected(&[("tokio", "threads size=large", Some(4.0))]));
+    }
+
+    #[test]
+    fn no_cell_is_compared_with_itself() {
+        let found = factors(swept(), |claim| {
+            (claim.against, claim.against_only) = (None, param("size", "large"));
+        });
+        assert_eq!(found, expected(&[("threads", "size=large", Some(2.0)), ("tokio", "size=large", Some(3.0))]));
+    }
+
+    #[test]
+    fn a_claim_may_be_about_any_metric() {
+        let fixture = swept().measured("demo::tokio::size=small", |_, measured| measured.switches_voluntary = 0);
+        let found = factors(fixture, |claim| {
+            claim.metric = Some(MetricId::Switches);
+            claim.only = param("size", "small");
+        });
+        // 2.1 switches a task against 0.1.
+        assert_eq!(found, expected(&[("tokio", "threads", Some(21.0))]));
+    }
+
+    #[test]
+    fn values_that_were_not_measured_are_missing() {
+        let found = factors(swept(), |claim| {
+            claim.executor = Some("tokio".into());
+            (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "huge"));
+        });
+        assert_eq!(found, expected(&[("tokio", "size=huge", None)]));
     }
 }

@@ -19,6 +19,7 @@ pub mod metrics;
 mod model;
 mod number;
 mod ratio;
+mod selftest;
 mod slo;
 pub mod stats;
 mod sweep;
@@ -33,10 +34,12 @@ pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
+pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
 #[cfg(test)]
 pub(crate) use sweep::sweeps;
 pub use validity::disturbance;
 
+pub use crate::measure::MetricId;
 use crate::store::{Outcome, Rounds, Run, StoredScenario};
 
 /// The figures of a run.

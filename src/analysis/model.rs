@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    measure::{Arrivals, Histo, Slice},
+    measure::{Arrivals, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
 };
 
@@ -219,34 +219,6 @@ pub enum CellStatus {
     Pending,
 }
 
-/// A metric of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MetricId {
-    /// Batch: start to last completion, ns.
-    Makespan,
-    /// Tasks completed per second.
-    Throughput,
-    /// Median latency of each round, ns. For comparing rounds; the latency that is shown is of all rounds merged.
-    LatencyP50,
-    /// 99th percentile of each round's latencies, ns, where the round has enough. For comparing rounds, as above.
-    LatencyP99,
-    /// CPU time (user + system) per 1000 tasks, s.
-    CpuPerThousand,
-    /// User CPU time per task, ns.
-    CpuUser,
-    /// System CPU time per task, ns.
-    CpuSystem,
-    /// Context switches (voluntary + involuntary) per task.
-    Switches,
-    /// Peak resident memory, bytes.
-    PeakMemory,
-    /// Peak resident memory above what was resident after preparation, per slot, bytes.
-    MemoryPerSlot,
-    /// Most threads alive.
-    Threads,
-}
-
 /// One metric over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricValue {
@@ -415,12 +387,16 @@ pub struct StepResult {
 pub struct ClaimResult {
     /// The claim.
     pub claim: Claim,
+    /// The metric that is compared.
+    pub metric: MetricId,
     /// The executor it is compared for, as shown.
     pub executor: String,
-    /// The executor that it is compared with, where that is what has no figures.
-    pub missing: Option<String>,
-    /// The parameters of the group.
+    /// The parameters of the cell that the claim is about.
     pub params: Vec<Param>,
+    /// What it is compared with: the executor as shown, or parameters, or both. Such as `threads`, `blocking=inline`.
+    pub against: String,
+    /// The same, where that is what has no figures.
+    pub missing: Option<String>,
     /// The measured factor ("times as fast") and its interval; none where a cell has no figures.
     pub measured: Option<Ratio>,
     /// What follows.

@@ -12,6 +12,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod selftest;
 mod terminal;
 mod trial;
 
@@ -61,6 +62,8 @@ enum Command {
     Compare(compare::Compare),
     /// Render a stored run again, without executing anything.
     Report(report::Report),
+    /// Test the harness on this machine: does it find what is there, and nothing else? A few minutes.
+    Selftest(selftest::Selftest),
     /// Write a commented first scenario against your own server.
     Init(init::Init),
     /// Print the JSON Schema of scenario files, for editors.
@@ -89,6 +92,7 @@ pub fn main() -> Exit {
         Command::Doctor(command) => command.run(&terminal),
         Command::Compare(command) => command.run(&terminal),
         Command::Report(command) => command.run(&terminal),
+        Command::Selftest(command) => command.run(&terminal),
         Command::Init(command) => command.run(&terminal),
         Command::Schema => schema::run(&terminal),
         Command::Completions(command) => command.run(&terminal),

@@ -66,8 +66,8 @@ pub(super) struct Run {
 }
 
 /// A run that is ready to go on.
-struct Prepared {
-    folder: PathBuf,
+pub(super) struct Prepared {
+    pub folder: PathBuf,
     plan: Plan,
     writer: Writer,
     done: BTreeSet<(String, u32)>,
@@ -81,7 +81,7 @@ impl Run {
             Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
         // Before anything is written, so that no signal finds a run that nobody ends in good order.
         forward_signals(events)?;
-        let _only_run = if self.allow_other_runs { None } else { Some(Lock::take(&doctor::lock::path())?) };
+        let _only_run = only_run(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
             Some(folder) => resume(folder, terminal)?,
             None => self.prepare(terminal)?,
@@ -92,45 +92,7 @@ impl Run {
 
     fn prepare(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
         let scenarios = self.selection.scenarios(terminal)?;
-        let (mut plan, seed) = self.selection.plan(&scenarios)?;
-        let mut calibration = Calibration::default();
-        plan.calibrate(&mut calibration);
-        let started_ms = clock::unix_ms();
-        let folder = self.out.clone().unwrap_or_else(|| folder(&scenarios, started_ms));
-        let checks = self.check(&plan);
-        let warnings = doctor::warnings(&checks);
-        for warning in &warnings {
-            terminal.warn(warning);
-        }
-        let header = Header {
-            regatta_run: store::VERSION,
-            run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            started_ms,
-            command: std::env::args().collect(),
-            seed,
-            quick: self.selection.quick,
-            rounds: plan.rounds(),
-            environment: doctor::describe(),
-            cpus: allowed_cpus(),
-            scenarios: scenarios.iter().map(stored).collect(),
-            cells: plan.stored(),
-            warnings,
-            checks,
-            calibration: calibration.0,
-            clock_ns: clock::cost_ns(),
-        };
-        let writer = Writer::create(&folder, &header)?;
-        Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
-    }
-
-    /// The doctor's short form: noise only warns, and limits have refused their cells already.
-    fn check(&self, plan: &Plan) -> Vec<HostCheck> {
-        let mut host = Host::read(LOOK);
-        if !self.allow_other_runs {
-            // The lock is this run's own.
-            host.other_run = None;
-        }
-        doctor::examine(&host, &Need::of(plan))
+        start(&self.selection, &scenarios, self.out.as_deref(), self.allow_other_runs, terminal)
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -156,7 +118,61 @@ impl Run {
     }
 }
 
-fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
+/// The lock that keeps other runs away as long as it lives, unless they are allowed.
+pub(super) fn only_run(allow_other_runs: bool) -> Result<Option<Lock>, CliError> {
+    if allow_other_runs { Ok(None) } else { Ok(Some(Lock::take(&doctor::lock::path())?)) }
+}
+
+/// Plans a run, warns of what may disturb it, and writes its header into its folder.
+pub(super) fn start(
+    selection: &Selection,
+    scenarios: &[Scenario],
+    out: Option<&Path>,
+    allow_other_runs: bool,
+    terminal: &Terminal,
+) -> Result<Prepared, CliError> {
+    let (mut plan, seed) = selection.plan(scenarios)?;
+    let mut calibration = Calibration::default();
+    plan.calibrate(&mut calibration);
+    let started_ms = clock::unix_ms();
+    let folder = out.map_or_else(|| folder(scenarios, started_ms), Path::to_owned);
+    let checks = check(&plan, allow_other_runs);
+    let warnings = doctor::warnings(&checks);
+    for warning in &warnings {
+        terminal.warn(warning);
+    }
+    let header = Header {
+        regatta_run: store::VERSION,
+        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        started_ms,
+        command: std::env::args().collect(),
+        seed,
+        quick: selection.quick,
+        rounds: plan.rounds(),
+        environment: doctor::describe(),
+        cpus: allowed_cpus(),
+        scenarios: scenarios.iter().map(stored).collect(),
+        cells: plan.stored(),
+        warnings,
+        checks,
+        calibration: calibration.0,
+        clock_ns: clock::cost_ns(),
+    };
+    let writer = Writer::create(&folder, &header)?;
+    Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+}
+
+/// The doctor's short form: noise only warns, and limits have refused their cells already.
+fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
+    let mut host = Host::read(LOOK);
+    if !allow_other_runs {
+        // The lock is this run's own.
+        host.other_run = None;
+    }
+    doctor::examine(&host, &Need::of(plan))
+}
+
+pub(super) fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
     let signal = match end {
         End::Interrupted("SIGTERM") => Exit::Terminated,
         End::Interrupted("SIGHUP") => Exit::HungUp,
@@ -252,7 +268,7 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
     Ok(Prepared { folder, plan, writer, done, finished })
 }
 
-fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
+pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
     let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
     let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
     let left = plan::total(left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial));
@@ -307,7 +323,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// The first signal ends the run in good order, the second one at once.
-fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
+pub(super) fn forward_signals(events: std::sync::mpsc::Sender<parent::Event>) -> Result<(), CliError> {
     let mut heard = vec![SIGINT, SIGTERM];
     if !ignores_hang_up() {
         heard.push(SIGHUP);

@@ -3,6 +3,7 @@
 mod counts;
 mod histogram;
 mod host;
+mod metric;
 mod model;
 mod process;
 mod recorder;
@@ -11,6 +12,7 @@ mod slices;
 pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
 pub use host::{HostSample, Span};
+pub use metric::MetricId;
 pub use model::*;
 pub use process::{
     ProcessSample, Times, note_helper, peak_memory_bytes, resident_memory_bytes, thread_count, thread_waited_ns,

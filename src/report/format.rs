@@ -72,6 +72,9 @@ pub fn key(id: MetricId) -> &'static str {
         MetricId::Throughput => "throughput_per_s",
         MetricId::LatencyP50 => "round_latency_p50_ns",
         MetricId::LatencyP99 => "round_latency_p99_ns",
+        MetricId::ServiceP50 => "round_service_p50_ns",
+        MetricId::ServiceP99 => "round_service_p99_ns",
+        MetricId::LatenessP99 => "round_lateness_p99_ns",
         MetricId::CpuPerThousand => "cpu_s_per_1000_tasks",
         MetricId::CpuUser => "cpu_user_ns_per_task",
         MetricId::CpuSystem => "cpu_system_ns_per_task",
@@ -82,9 +85,11 @@ pub fn key(id: MetricId) -> &'static str {
     }
 }
 
-/// The metrics that tables show. Latencies per round only serve comparisons: what is shown is of all rounds merged.
+/// The metrics that tables show. Quantiles per round only serve comparisons: what is shown is of all rounds merged.
 pub fn shown() -> impl Iterator<Item = MetricId> {
-    METRICS.iter().map(|info| info.id).filter(|id| !matches!(id, MetricId::LatencyP50 | MetricId::LatencyP99))
+    use MetricId::{LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
+    let of_a_round = |id| matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99);
+    METRICS.iter().map(|info| info.id).filter(move |&id| !of_a_round(id))
 }
 
 /// Joins as prose: `a`, `a and b`, `a, b and c`.

@@ -21,7 +21,7 @@
 //!       pairs: [{ metric, executors, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
-//!     claims: [{ text, executor, against, factor, tolerance, direction, params, measured, verdict }],
+//!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
 //!     slos: [{ assert, line, cell, measured, limit, holds }],
 //!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
 //! ```
@@ -262,7 +262,8 @@ fn claim(result: &ClaimResult) -> Value {
     json!({
         "text": result.claim.text,
         "executor": result.executor,
-        "against": result.claim.against,
+        "metric": key(result.metric),
+        "against": result.against,
         "factor": result.claim.factor,
         "tolerance": result.claim.tolerance,
         "direction": result.claim.direction,

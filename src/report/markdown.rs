@@ -109,15 +109,6 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         let blank = String::new;
         return [escaped(&cell.label), blank(), blank(), blank(), blank(), blank(), blank(), escaped(&reason)];
     }
-    let compared = cell.ratio.as_ref().filter(|_| cell.is_ranked()).map(|ratio| ratio_mark(ratio.verdict));
-    let unranked = (!cell.is_ranked()).then(|| view::validity_mark(cell.judgement.validity));
-    let verdict = compared.map(|m| format!("{} {}", m.symbol, m.words)).or(unranked.map(|m| m.symbol.to_owned()));
-    let partial = (mark.words != "complete").then(|| view::status_words(cell));
-    let words: Vec<String> = view::validity_words(cell).into_iter().chain(partial).collect();
-    let notes = match (&verdict, unranked) {
-        (Some(_), Some(_)) => format!(" {}", words.join("; ")),
-        _ => words.iter().flat_map(|text| ["; ", text.as_str()]).collect(),
-    };
     [
         escaped(&cell.label),
         metric_words(cell, primary),
@@ -168,7 +159,7 @@ fn claims(scenario: &ScenarioResult) -> String {
         out.push_str(&line(&[
             escaped(&result.claim.text),
             escaped(&result.executor),
-            escaped(&result.claim.against),
+            escaped(&result.against),
             digits(result.claim.factor),
             result.measured.as_ref().map_or_else(|| "–".into(), ratio_words),
             format!("{} {}", escaped(mark.symbol), mark.words),

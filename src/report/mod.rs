@@ -11,6 +11,7 @@ mod hlog;
 mod html;
 mod json;
 mod markdown;
+mod selftest;
 mod sentence;
 mod sweeps;
 mod text;
@@ -26,6 +27,7 @@ pub use self::{
     html::html,
     json::json,
     markdown::markdown,
+    selftest::{selftest, selftest_json},
     text::{text, text_in},
 };
 use crate::{

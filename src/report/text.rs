@@ -281,7 +281,7 @@ fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, layout: Layout) -> Str
 fn claim_text(summary: &ClaimSummary<'_>, layout: Layout) -> String {
     let mut out = String::from("\n");
     out.push_str(&wrapped(&format!("claim \"{}\"", printable(&summary.claim.text)), 6, layout));
-    out.push_str(&wrapped(&format!("  {}", printable(&view::claimed_words(summary.claim))), 2, layout));
+    out.push_str(&wrapped(&format!("  {}", printable(&view::claimed_words(summary))), 2, layout));
     let whom: Vec<String> = summary.results.iter().map(|result| printable(&view::claimant(result))).collect();
     let width = whom.iter().map(|text| columns(text)).max().unwrap_or(0);
     for (result, whom) in summary.results.iter().zip(whom) {

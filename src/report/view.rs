@@ -325,15 +325,19 @@ pub fn claims(scenario: &ScenarioResult) -> Vec<ClaimSummary<'_>> {
     summaries
 }
 
-/// `at least 50.0 times as fast as sequential, with a tolerance of 10%`.
-pub fn claimed_words(claim: &Claim) -> String {
+/// `at least 50.0 times as fast as sequential, with a tolerance of 10%`; with a metric of its own
+/// `at least 2.00 times as good in p99 latency as …`.
+pub fn claimed_words(claim: &ClaimSummary<'_>) -> String {
+    let against = claim.results.first().map(|result| result.against.as_str()).unwrap_or_default();
+    let claim = claim.claim;
     let direction = match claim.direction {
         Direction::AtLeast => "at least",
         Direction::AtMost => "at most",
         Direction::About => "about",
     };
+    let good = claim.metric.map_or("fast".into(), |metric| format!("good in {}", metric.info().label));
     let (factor, tolerance) = (digits(claim.factor), claim.tolerance * 100.0);
-    format!("{direction} {factor} times as fast as {}, with a tolerance of {tolerance:.0}%", claim.against)
+    format!("{direction} {factor} times as {good} as {against}, with a tolerance of {tolerance:.0}%")
 }
 
 /// Whom a claim's result is about: `threads`, or `threads concurrency=64`.

@@ -1,16 +1,28 @@
 //! Rules between the tables of a file.
 
 use super::{
-    LoadKind, Param, Slo, check_tasks, slo, sweep::Axis, wire::File, wire_executors::ExecutorName, wire_load::SloTable,
+    LoadKind, Slo, check_tasks, slo,
+    sweep::Axis,
+    wire::File,
+    wire_executors::ExecutorName,
+    wire_load::{SloTable, params},
+    wire_value::Scalar,
 };
-use crate::config::{Diagnostics, position, quote, suggest};
+use crate::config::{Diagnostics, Name, position, quote, suggest};
 
-/// Checks everything that no table can know by itself, and looks up what the limits are about.
-pub(super) fn check(file: &File, axes: &[Axis], text: &str, diagnostics: &mut Diagnostics) -> Vec<Slo> {
+/// Checks everything that no table can know by itself, and looks up what the limits are about. What nothing uses goes to
+/// `unused`: another combination of parameters may use it.
+pub(super) fn check(
+    file: &File,
+    axes: &[Axis],
+    text: &str,
+    diagnostics: &mut Diagnostics,
+    unused: &mut Diagnostics,
+) -> Vec<Slo> {
     check_load(file, diagnostics);
     check_executors(file, diagnostics);
-    check_claims(file, diagnostics);
-    check_tasks::check(file, diagnostics);
+    check_claims(file, axes, diagnostics);
+    check_tasks::check(file, diagnostics, unused);
     let slos = file.slos.iter().filter_map(|table| read_slo(table, file, axes, text, diagnostics));
     slos.collect()
 }
@@ -88,10 +100,24 @@ fn check_executors(file: &File, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn check_claims(file: &File, diagnostics: &mut Diagnostics) {
+fn check_claims(file: &File, axes: &[Axis], diagnostics: &mut Diagnostics) {
     for name in file.claims.iter().flat_map(|table| &table.executors).filter(|name| !is_used(file, &name.text)) {
         let help = format!("add it to `use`; in use: {}", used(file.executors.names.as_deref().unwrap_or_default()));
         diagnostics.error(name.span.clone(), format!("the executor `{}` is not in `use`", name.text), Some(help));
+    }
+    for table in &file.claims {
+        check_values(&table.values, axes, diagnostics);
+        let claim = &table.claim;
+        // Values that the cells have anyway do not make others of them.
+        let differs = claim.against_only.iter().any(|value| !claim.only.contains(value));
+        if let Some(against) = table.executors.last()
+            && claim.executor.is_some()
+            && claim.executor == claim.against
+            && !differs
+        {
+            let help = "name another executor, or other values with `against_only`".to_owned();
+            diagnostics.error(against.span.clone(), "this claim compares cells with themselves", Some(help));
+        }
     }
 }
 
@@ -104,7 +130,7 @@ fn used(names: &[ExecutorName]) -> String {
 }
 
 fn read_slo(table: &SloTable, file: &File, axes: &[Axis], text: &str, diagnostics: &mut Diagnostics) -> Option<Slo> {
-    check_only(table, axes, diagnostics);
+    check_values(&table.only, axes, diagnostics);
     let span = &table.assert.span;
     let parsed = slo::parse(&table.assert.text);
     let parsed = parsed.map_err(|(message, help)| diagnostics.error(span.clone(), message, help)).ok()?;
@@ -119,14 +145,13 @@ fn read_slo(table: &SloTable, file: &File, axes: &[Axis], text: &str, diagnostic
         diagnostics.error(span.clone(), message, Some(help));
         return None;
     }
-    let only = table.only.iter();
     Some(Slo {
         assert: table.assert.text.clone(),
         subject: parsed.subject.to_owned(),
         metric: parsed.metric,
         comparison: parsed.comparison,
         limit: parsed.limit,
-        only: only.map(|(name, value)| Param { name: name.text.clone(), value: value.0.value.to_string() }).collect(),
+        only: params(&table.only),
         line: position(text, span.start).0,
     })
 }
@@ -137,8 +162,9 @@ fn subjects(file: &File) -> Vec<&str> {
     loads.chain(check_tasks::steps(file).filter_map(|step| step.plan.name.as_deref())).collect()
 }
 
-fn check_only(table: &SloTable, axes: &[Axis], diagnostics: &mut Diagnostics) {
-    for (name, value) in &table.only {
+/// Reports values that no cell has, because the parameter is not swept or never has the value.
+fn check_values(values: &[(Name, Scalar)], axes: &[Axis], diagnostics: &mut Diagnostics) {
+    for (name, value) in values {
         let Some(axis) = axes.iter().find(|axis| axis.name == *name) else {
             let help = suggest(&name.text, "swept parameters", axes.iter().map(|axis| axis.name.text.as_str()));
             diagnostics.error(name.span.clone(), format!("{} is not swept", quote(&name.text)), Some(help));

@@ -25,8 +25,8 @@ pub(super) fn is_whole(file: &File) -> bool {
     tasks && file.load.0.iter().all(|(_, load)| load.is_some())
 }
 
-/// Reports what is wrong with names of tasks, targets and steps, and with time-outs.
-pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
+/// Reports what is wrong with names of tasks, targets and steps, and with time-outs; what nothing uses goes to `unused`.
+pub(super) fn check(file: &File, diagnostics: &mut Diagnostics, unused: &mut Diagnostics) {
     check_empty(file, diagnostics);
     check_targets(file, diagnostics);
     check_children(file, diagnostics);
@@ -40,7 +40,7 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics) {
     }
     // What a broken part of the file uses is not known, and a misspelt name has not used what it meant.
     if is_whole(file) && diagnostics.is_empty() {
-        check_unused(file, &walk, diagnostics);
+        check_unused(file, &walk, unused);
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::Name,
     load::{Arrival, Overflow, Stage},
+    measure::MetricId,
     step::Task,
     target::NamedTarget,
     units::serde_duration,
@@ -164,16 +165,25 @@ impl LoadKind {
     }
 }
 
-/// A `[[claim]]`: what somebody says about an executor against another.
+/// A `[[claim]]`: what somebody says about an executor against another, or about some cells against others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// Who says it, or in which words.
     pub text: String,
-    /// The executor that is said to be faster; none: each executor is compared.
+    /// The executor that is said to be better; none: each executor is compared.
     pub executor: Option<String>,
-    /// The executor that it is compared with.
-    pub against: String,
-    /// "times as fast": 50 means that a task takes a fiftieth of the time.
+    /// The executor that it is compared with; none: with itself, under the values of `against_only`.
+    pub against: Option<String>,
+    /// The metric that is compared; none: the scenario's primary one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricId>,
+    /// Only cells with these values of swept parameters; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Param>,
+    /// Values of swept parameters that the cell compared with has instead; empty: the same values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against_only: Vec<Param>,
+    /// "times as good": 50 means that a task takes a fiftieth of the time, or that there are 50 times as many of them.
     pub factor: f64,
     /// How far the measured factor may be from the claimed one and still agree: 0.25 is from 1/1.25 to 1.25 of it.
     pub tolerance: f64,

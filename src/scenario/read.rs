@@ -130,16 +130,20 @@ impl Reader<'_> {
         let combinations = matrix.combinations();
         let mut tally = Tally::default();
         for combination in &combinations {
-            let mut found = diagnostics.fork();
+            let (mut found, mut unused) = (diagnostics.fork(), diagnostics.fork());
             let file = read_file(&root, combination, &mut found);
             if let Some(file) = file.as_ref().filter(|_| !found.is_recovering()) {
-                let slos = check::check(file, &axes, self.text, &mut found);
+                let slos = check::check(file, &axes, self.text, &mut found, &mut unused);
                 // Claims and limits hold for all variants, and are the same in each.
                 scenario.slos = slos;
                 scenario.claims = file.claims.iter().map(|table| table.claim.clone()).collect();
                 scenario.variants.extend(build(file, combination));
             }
-            tally.add(found, &combination.params);
+            // Fewer values by the command line leave something unused in a file that is right.
+            if !self.overrides.params.is_empty() || !self.overrides.sweeps.is_empty() {
+                unused = diagnostics.fork();
+            }
+            tally.add(found, unused, &combination.params);
         }
         tally.report(combinations.len(), diagnostics);
         scenario.variants.iter_mut().for_each(|variant| self.overrides.apply(variant));
@@ -219,10 +223,15 @@ struct Tally {
     /// In the order in which they were found: the error, how many variants have it, and the first one's values.
     found: Vec<(Diagnostic, usize, String)>,
     index: HashMap<Diagnostic, usize>,
+    /// What variants do not use, and how many of them do not.
+    unused: HashMap<Diagnostic, usize>,
 }
 
 impl Tally {
-    fn add(&mut self, diagnostics: Diagnostics, params: &[Param]) {
+    fn add(&mut self, diagnostics: Diagnostics, unused: Diagnostics, params: &[Param]) {
+        for diagnostic in unused.into_sorted() {
+            *self.unused.entry(diagnostic).or_default() += 1;
+        }
         for diagnostic in diagnostics.into_sorted() {
             let at = *self.index.entry(diagnostic).or_insert_with_key(|diagnostic| {
                 let values: Vec<_> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
@@ -236,6 +245,10 @@ impl Tally {
     fn report(self, variants: usize, diagnostics: &mut Diagnostics) {
         for (Diagnostic { span, message, help }, count, values) in self.found {
             let message = if count < variants { format!("{message} (with {values})") } else { message };
+            diagnostics.error(span, message, help);
+        }
+        // A task or a target that one variant uses is there for that one.
+        for (Diagnostic { span, message, help }, _) in self.unused.into_iter().filter(|(_, count)| *count == variants) {
             diagnostics.error(span, message, help);
         }
     }

@@ -8,13 +8,14 @@ use std::{
 use serde_json::Value as Json;
 
 use super::{
-    Claim, Direction, LoadKind,
+    Claim, Direction, LoadKind, Param,
     wire_executors::ExecutorName,
     wire_value::{Scalar, one_of_schema},
 };
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Named, Node, Section, choice_schema, read_choice},
     load::{Arrival, Overflow, Stage},
+    measure::MetricId,
     units::Rate,
 };
 
@@ -190,6 +191,8 @@ pub(super) struct ClaimTable {
     pub claim: Claim,
     /// The executors that it names, with their places.
     pub executors: Vec<Name>,
+    /// The values of swept parameters that it names on either side, with their places.
+    pub values: Vec<(Name, Scalar)>,
 }
 
 const DIRECTIONS: &[(&str, Direction)] =
@@ -205,15 +208,31 @@ impl Field for Direction {
     }
 }
 
+impl Field for MetricId {
+    fn schema() -> Json {
+        choice_schema(Self::NAMES)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, Self::NAMES, diagnostics)
+    }
+}
+
 impl Section for ClaimTable {
     const DOC: &'static str = "What somebody says about an executor against another.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let text = fields.required("text", "Who says it, or in which words.");
-        let doc = "The executor that is said to be faster; default: each one is compared.";
+        let doc = "The executor that is said to be better; default: each one is compared.";
         let executor: Option<ExecutorName> = fields.optional("executor", doc);
-        let against: Option<ExecutorName> = fields.required("against", "The executor that it is compared with.");
-        let doc = "How many times as fast: 50 means that a task takes a fiftieth of the time.";
+        let doc = "The executor that it is compared with; default: itself, with the values of `against_only`.";
+        let against: Option<ExecutorName> = fields.optional("against", doc);
+        let doc = "What is compared; default: the makespan of a batch, else the throughput.";
+        let metric = fields.optional("metric", doc);
+        let only: Option<Named<Scalar>> = fields.optional("only", "Only cells with these values of swept parameters.");
+        let doc = "Values of swept parameters that the cell compared with has instead; default: the same ones.";
+        let against_only: Option<Named<Scalar>> = fields.optional("against_only", doc);
+        let doc = "How many times as good: 50 means that a task takes a fiftieth of the time.";
         let factor: Option<f64> = fields.required("factor", doc);
         let doc = "Whether more (`at-least`) or less (`at-most`) than the factor agrees too.";
         let direction = fields.or("direction", Direction::About, doc);
@@ -225,11 +244,30 @@ impl Section for ClaimTable {
         if tolerance < 0.0 {
             fields.reject("tolerance", "a tolerance cannot be negative", None);
         }
+        if !fields.has("against") && !fields.has("against_only") {
+            let help = "name an executor with `against`, or values of swept parameters with `against_only`".to_owned();
+            fields.reject("against", "this claim does not say what it compares with", Some(help));
+        }
         let executors = executor.iter().chain(&against).map(|name| name.0.clone()).collect();
-        let (executor, against) = (executor.map(|name| name.0.text), against?.0.text);
-        let claim = Claim { text: text?, executor, against, factor: factor?, tolerance, direction };
-        Some(Self { claim, executors })
+        let (only, against_only) = (only.map_or(Vec::new(), |n| n.0), against_only.map_or(Vec::new(), |n| n.0));
+        let claim = Claim {
+            text: text?,
+            executor: executor.map(|name| name.0.text),
+            against: against.map(|name| name.0.text),
+            metric,
+            only: params(&only),
+            against_only: params(&against_only),
+            factor: factor?,
+            tolerance,
+            direction,
+        };
+        Some(Self { claim, executors, values: only.into_iter().chain(against_only).collect() })
     }
+}
+
+/// Values as cells show them.
+pub(super) fn params(values: &[(Name, Scalar)]) -> Vec<Param> {
+    values.iter().map(|(name, value)| Param { name: name.text.clone(), value: value.0.value.to_string() }).collect()
 }
 
 /// A `[[slo]]` table.

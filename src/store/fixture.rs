@@ -88,7 +88,10 @@ impl Fixture {
         self.run.header.scenarios[0].claims.push(Claim {
             text,
             executor: executor.map(str::to_owned),
-            against: against.into(),
+            against: Some(against.into()),
+            metric: None,
+            only: Vec::new(),
+            against_only: Vec::new(),
             factor,
             tolerance: 0.25,
             direction,

@@ -24,6 +24,17 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     (
+        "claims",
+        &[
+            (14, 1, "this claim does not say what it compares with"),
+            (20, 11, "this claim compares cells with themselves"),
+            (25, 10, "unknown choice `latency.p9`"),
+            (26, 10, "`sise` is not swept"),
+            (27, 25, "`size` never has the value `3`"),
+            (32, 11, "this claim compares cells with themselves"),
+        ],
+    ),
+    (
         "comment-only",
         &[
             (1, 1, "missing key `schema`"),

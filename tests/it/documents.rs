@@ -57,6 +57,9 @@ impl Place {
                 arguments.push("my-race.toml".into());
             }
         }
+        if arguments[0] == "selftest" {
+            arguments.push("--help".into());
+        }
         let run = |arguments: &[String]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_regatta"));
             let output = command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();

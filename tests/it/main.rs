@@ -13,6 +13,7 @@ mod documents;
 mod exit_codes;
 mod hlog;
 mod interruptions;
+mod known_answers;
 mod limits;
 mod lossy;
 mod open;

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("target", &["clock", "config", "draw", "measure", "units"]),
     ("step", &["clock", "config", "draw", "measure", "runtime", "target", "units"]),
     ("load", &["clock", "draw", "measure", "runtime", "step"]),
-    ("scenario", &["config", "load", "runtime", "step", "target", "units"]),
+    ("scenario", &["config", "load", "measure", "runtime", "step", "target", "units"]),
     ("store", &["measure", "scenario"]),
     ("analysis", &["measure", "scenario", "store", "units"]),
     ("report", &["analysis", "measure", "scenario", "store", "units"]),

@@ -16,7 +16,8 @@ pub(super) fn claims(scenario: &ScenarioResult) -> Vec<String> {
 }
 
 fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
-    let (text, against) = (&claim.text, &claim.against);
+    let text = &claim.text;
+    let against = results.first().map(|result| result.against.as_str()).unwrap_or_default();
     let claimed = match claim.direction {
         Direction::AtLeast => "at least ",
         Direction::AtMost => "at most ",

@@ -51,7 +51,7 @@ fn contradiction(scenario: &ScenarioResult, claim: &ClaimSummary<'_>) -> Option<
     let measured: Vec<String> = disagreeing
         .filter_map(|result| Some(format!("{} with {}", ratio_words(result.measured.as_ref()?), claimant(result))))
         .collect();
-    let (name, text, claimed) = (&scenario.name, &claim.claim.text, claimed_words(claim.claim));
+    let (name, text, claimed) = (&scenario.name, &claim.claim.text, claimed_words(claim));
     (!measured.is_empty()).then(|| format!("{name}, “{text}”: claimed {claimed}; measured {}.", prose(&measured)))
 }
 
@@ -61,7 +61,7 @@ fn overview(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
         let fields = vec![
             Value::Text(scenario.name.clone()),
             Value::Text(claim.claim.text.clone()),
-            Value::Text(claimed_words(claim.claim)),
+            Value::Text(claimed_words(claim)),
             Value::Text(claim.measured()),
             Value::Text(plural(claim.results.len(), "comparison")),
             Value::Marked(holding_mark(claim.holding())),
@@ -86,7 +86,7 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
             ul.claims {
                 @for summary in view::claims(scenario) {
                     li {
-                        (mark(holding_mark(summary.holding()))) " “" (summary.claim.text) "”: " (claimed_words(summary.claim)) "."
+                        (mark(holding_mark(summary.holding()))) " “" (summary.claim.text) "”: " (claimed_words(&summary)) "."
                         ul { @for result in &summary.results { li { (mark(claim_mark(result.verdict))) " " (words(result)) } } }
                     }
                 }
@@ -132,7 +132,7 @@ fn claim_table(scenario: &ScenarioResult) -> Markup {
         .map(|result| {
             let values = vec![
                 Value::Text(result.executor.clone()),
-                Value::Text(result.claim.against.clone()),
+                Value::Text(result.against.clone()),
                 Value::Text(params(&result.params)),
                 Value::number(Some(result.claim.factor), digits),
                 Value::Number(

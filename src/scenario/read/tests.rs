@@ -128,3 +128,28 @@ fn a_missing_file_says_so() {
     let error = read(Path::new("no/such/file.toml"), &Overrides::default()).unwrap_err();
     assert!(error.render(false).starts_with("error: cannot read no/such/file.toml: "), "{error}");
 }
+
+/// One of two tasks is run, as a parameter says.
+fn either(second: &str) -> String {
+    format!(
+        "schema = 1\nname = 'x'\n[sweep]\nwhich = ['a', '{second}']\n[tasks.a]\nsteps = [{{ noop = {{}} }}]\n\
+         [tasks.b]\nsteps = [{{ noop = {{}} }}]\n[load.l]\ntask = '${{which}}'\nbatch = {{ tasks = 1 }}"
+    )
+}
+
+#[test]
+fn a_task_that_one_variant_runs_is_used() {
+    let scenario = read_with(&either("b"), &Overrides::default());
+    let tasks: Vec<_> = scenario.variants.iter().map(|variant| variant.load.task.text.as_str()).collect();
+    assert_eq!(tasks, ["a", "b"]);
+    // The command line may leave one of them out.
+    let only_b = Overrides { params: vec![("which".into(), "b".into())], ..Overrides::default() };
+    assert_eq!(read_with(&either("b"), &only_b).variants.len(), 1);
+}
+
+#[test]
+fn a_task_that_no_variant_runs_is_an_error() {
+    let text = either("a").replace("['a', 'a']", "['a']");
+    let error = from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap_err().to_string();
+    assert!(error.contains("nothing runs the task `b`"), "{error}");
+}

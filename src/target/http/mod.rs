@@ -31,6 +31,7 @@ mod server;
 mod server;
 mod site;
 mod slab;
+mod stall;
 mod timers;
 
 pub use answer::{request_id, response_for};
@@ -40,6 +41,7 @@ pub use endpoint::Endpoint;
 pub use request::ID_HEADER;
 pub use response::body;
 pub use server::{listen, serve};
+pub use stall::Stall;
 
 /// Longest body that the embedded server answers with: it is built in memory.
 const MOST_BODY: u64 = 1 << 30;
@@ -57,6 +59,9 @@ pub struct Http {
     pub body: u64,
     /// Statuses that the embedded server answers with, and their weights; empty: always 200.
     pub status: Vec<StatusWeight>,
+    /// When the embedded server stands still; none: never.
+    #[serde(default)]
+    pub stall: Option<Stall>,
 }
 
 /// A status and how often it is answered, relative to the others.
@@ -71,7 +76,7 @@ pub struct StatusWeight {
 /// The embedded server that answers at once with 1 KiB and status 200.
 impl Default for Http {
     fn default() -> Self {
-        Self { url: None, delay: Distribution::Const(Duration::ZERO), body: 1024, status: Vec::new() }
+        Self { url: None, delay: Distribution::Const(Duration::ZERO), body: 1024, status: Vec::new(), stall: None }
     }
 }
 
@@ -92,7 +97,9 @@ impl TargetKind for Http {
             usual.status,
             "Statuses that the embedded server answers with, by weight; empty: always 200.",
         );
-        let http = Self { url, delay, body, status };
+        let doc = "How often and for how long the embedded server stands still, as if it were frozen; default: never.";
+        let stall = fields.optional("stall", doc);
+        let http = Self { url, delay, body, status, stall };
         http.check(fields);
         Some(http)
     }
@@ -125,7 +132,9 @@ impl Http {
             if !url.starts_with("http://") {
                 fields.reject("url", "expected a url that starts with `http://`", None);
             }
-            for key in ["delay", "body", "status"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>() {
+            for key in
+                ["delay", "body", "status", "stall"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>()
+            {
                 let message = format!("`{key}` is about the embedded server, and `url` names your own");
                 fields.reject(key, message, Some(format!("remove `{key}` or `url`")));
             }
@@ -191,9 +200,12 @@ mod tests {
 
     #[test]
     fn your_own_server_takes_no_orders() {
-        let (http, errors) = read("url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []");
+        let (http, errors) = read(
+            "url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []\n\
+                  stall = { every = '1s', for = '1ms' }",
+        );
         assert!(!http.unwrap().has_process());
-        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert_eq!(errors.len(), 4, "{errors:?}");
         assert!(read("url = 'localhost'").1[0].contains("http://"));
     }
 
@@ -205,6 +217,8 @@ mod tests {
             "status = [{ status = 600 }]",
             "status = [{ status = 200, weight = 0 }]",
             "status = [{ status = 200, weight = -1 }]",
+            "stall = { every = '1s', for = '1s' }",
+            "stall = { every = 0, for = 0 }",
         ] {
             assert_eq!(read(text).1.len(), 1, "{text}");
         }

@@ -29,9 +29,10 @@ use super::{
     peer::{Peer, Turn},
     site::Site,
     slab::{Slab, Token},
+    stall::Stall,
     timers::Timers,
 };
-use crate::clock::now_ns;
+use crate::clock::{now_ns, sleep_until};
 
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 8192;
@@ -81,6 +82,7 @@ pub fn serve(
     let mut events = Vec::with_capacity(EVENTS);
     loop {
         server.wait(&mut events)?;
+        server.stand_still();
         let commanded = server.handle(&events)?;
         // Last, so that the counts hold whatever was there before they were asked for.
         if commanded && control.obey(&server.site.counts)? {
@@ -135,6 +137,8 @@ struct Server {
     again: Vec<Token>,
     site: Site,
     scratch: Box<[u8]>,
+    /// When it stands still, and from when on its periods are counted.
+    stall: Option<(Stall, u64)>,
 }
 
 impl Server {
@@ -155,6 +159,7 @@ impl Server {
             again: Vec::new(),
             site: Site::new(spec, seed),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            stall: spec.stall.map(|stall| (stall, now_ns())),
         })
     }
 
@@ -167,6 +172,17 @@ impl Server {
         match epoll::wait(&self.epoll, spare_capacity(events), timeout) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sleeps to the end of the standstill, if one is on. A server that waits for events anyway stands still unseen, so
+    /// it is enough to look when there is something to do.
+    fn stand_still(&self) {
+        let Some((stall, started)) = self.stall else { return };
+        let now = now_ns();
+        let left = stall.left_ns(now.saturating_sub(started));
+        if left > 0 {
+            sleep_until(now.saturating_add(left));
         }
     }
 

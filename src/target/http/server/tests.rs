@@ -275,3 +275,25 @@ fn an_unknown_command_is_answered_with_the_known_ones() {
     assert!(text.contains("`help`") && text.contains("`counts`"));
     server.stop();
 }
+
+#[test]
+fn a_server_that_stands_still_answers_nobody_meanwhile() {
+    let (every, length) = (Duration::from_millis(600), Duration::from_millis(500));
+    let started = now_ns();
+    let server = Running::start(Http { stall: Some(Stall { every, length }), ..Http::default() });
+    let mut client = BufReader::new(server.connect());
+    // One request at a time without a pause: one of them is under way when a standstill begins. If it was answered
+    // just before, the next one waits for what is left; so one of the two takes half of it, however slow the host is.
+    let enough = length.as_nanos() as u64 / 2;
+    let (mut before, mut longest) = (now_ns(), 0);
+    while longest < enough && before - started < 20_000_000_000 {
+        client.get_mut().write_all(get(0).as_bytes()).unwrap();
+        response(&mut client);
+        let after = now_ns();
+        longest = longest.max(after - before);
+        before = after;
+    }
+    assert!(longest >= enough, "no request has waited");
+    drop(client);
+    server.stop();
+}

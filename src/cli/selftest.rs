@@ -1,0 +1,110 @@
+//! `regatta selftest`: the harness measured by itself, on this machine.
+
+use std::path::{Path, PathBuf};
+
+use super::{CliError, Terminal, input::Selection, run};
+use crate::{
+    analysis::{self, SelftestVerdict},
+    clock,
+    exit::Exit,
+    report,
+    scenario::{self, Overrides, Scenario, ScenarioError},
+    store,
+    trial::parent::Runner,
+};
+
+/// The built-in suite. Each scenario sweeps one parameter over three values: twice the same in other words, and a tenth
+/// more. So the three arms are cells like any others, in the same rounds.
+const SUITE: &[(&str, &str)] = &[
+    ("cpu.toml", include_str!("selftest/cpu.toml")),
+    ("http.toml", include_str!("selftest/http.toml")),
+    ("sleep.toml", include_str!("selftest/sleep.toml")),
+];
+/// Passes over all cells.
+const ROUNDS: u32 = 10;
+/// Fewer rounds give no interval.
+const QUICK_ROUNDS: u32 = 6;
+/// Who runs a quick self-test.
+const QUICK_EXECUTORS: [&str; 2] = ["threads", "tokio"];
+
+/// Tests the harness on this machine.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Selftest {
+    /// Passes over all cells; by default 10, or 6 with `--quick`.
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
+    /// Two executors and six rounds, about half a minute: less can be seen.
+    #[arg(long)]
+    quick: bool,
+    /// The folder for this run; by default a new one under `reports/`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What to print at the end.
+    #[arg(long, default_value = "human", value_parser = ["human", "json"])]
+    format: String,
+    /// Run although another run is in progress on this host: each disturbs the other.
+    #[arg(long)]
+    allow_other_runs: bool,
+}
+
+impl Selftest {
+    pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+        let (runner, events) =
+            Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
+        run::forward_signals(events)?;
+        let _only_run = run::only_run(self.allow_other_runs)?;
+        let selection = self.selection();
+        let out = self.out.clone().unwrap_or_else(|| folder(clock::unix_ms()));
+        let scenarios = suite(&selection.overrides())?;
+        let mut prepared = run::start(&selection, &scenarios, Some(&out), self.allow_other_runs, terminal)?;
+        let end = run::measure(&mut prepared, &runner, terminal)?;
+        let stored = store::read(&prepared.folder)?;
+        let analysis = analysis::analyse(&stored);
+        let found = analysis::selftest(&analysis);
+        let render = if self.format == "json" { report::selftest_json } else { report::selftest };
+        terminal.result(&render(&stored.header, &found))?;
+        terminal.note(&format!("wrote {}; `regatta report` shows every cell", prepared.folder.display()));
+        let verdict = match found.verdict {
+            SelftestVerdict::Pass => Exit::Fine,
+            SelftestVerdict::Fail => Exit::Bad,
+            SelftestVerdict::Inconclusive => Exit::Inconclusive,
+        };
+        Ok(run::exit(&analysis, end, false).or(verdict))
+    }
+
+    /// The self-test as a selection of cells on the command line of `run`.
+    fn selection(&self) -> Selection {
+        let rounds = self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { ROUNDS });
+        let executor = if self.quick { QUICK_EXECUTORS.map(str::to_owned).to_vec() } else { Vec::new() };
+        Selection { rounds: Some(rounds), quick: self.quick, executor, ..Selection::default() }
+    }
+}
+
+fn suite(overrides: &Overrides) -> Result<Vec<Scenario>, ScenarioError> {
+    SUITE.iter().map(|(file, text)| scenario::from_text(Path::new(file), text, overrides)).collect()
+}
+
+fn folder(started_ms: u64) -> PathBuf {
+    Path::new("reports").join(format!("{}-selftest", clock::label(started_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The analysis takes the arms by their place: a scenario must have three, of which the first two are the same work.
+    #[test]
+    fn every_scenario_has_three_arms_and_the_first_two_are_equal() {
+        let scenarios = suite(&Overrides::default()).expect("the suite is right");
+        for scenario in &scenarios {
+            let work = |arm: usize| {
+                let variant = &scenario.variants[arm];
+                serde_json::to_value((&variant.tasks, &variant.targets, &variant.load)).unwrap()
+            };
+            assert_eq!(scenario.variants.len(), 3, "{}", scenario.name);
+            assert_eq!(work(0), work(1), "{}", scenario.name);
+            assert_ne!(work(0), work(2), "{}", scenario.name);
+        }
+        assert_eq!(scenarios.len(), SUITE.len());
+    }
+}
