@@ -117,7 +117,7 @@ fn after(criterion: &mut Criterion, sweep: u64) {
     group.bench_function("read", |bencher| bencher.iter(|| store::read(&path).unwrap().trials.len()));
     group.bench_function("analyse", |bencher| bencher.iter(|| analyse(&run)));
     for output in OUTPUTS {
-        group.bench_function(output.name, |bencher| bencher.iter(|| (output.render)(&run.header, &analysis).len()));
+        group.bench_function(output.name, |bencher| bencher.iter(|| output.render(&run, &analysis).len()));
     }
     group.finish();
 }

@@ -34,6 +34,7 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         steadiness: validity::steadiness(&measured),
         slices: validity::merged(&measured),
         arrivals: arrivals(&measured),
+        window_ns: trials.measured.iter().map(|(_, measured)| measured.window_ns).sum(),
         counts: counts(&trials),
         steps: steps(&trials),
         failures: failures(&trials.failed),

@@ -96,6 +96,8 @@ pub struct CellResult {
     pub slices: Vec<Slice>,
     /// Open loads: the arrivals of all rounds together.
     pub arrivals: Option<Arrivals>,
+    /// Length of the measured windows of all rounds together, in ns.
+    pub window_ns: u64,
     /// Counts over all rounds.
     pub counts: Counts,
     /// Named steps, over all rounds.
@@ -108,6 +110,22 @@ pub struct CellResult {
     pub facts: BTreeMap<String, String>,
     /// Highest share of its CPUs that a target used, in [0, 1].
     pub target_busy: Option<f64>,
+}
+
+impl CellResult {
+    /// Open loads: arrivals per second that the schedule offered, over all rounds.
+    pub fn offered(&self) -> Option<f64> {
+        self.per_second(self.arrivals.as_ref()?.scheduled)
+    }
+
+    /// Open loads: tasks per second that completed in the window, over all rounds.
+    pub fn achieved(&self) -> Option<f64> {
+        self.arrivals.as_ref().and_then(|_| self.per_second(self.counts.completed))
+    }
+
+    fn per_second(&self, count: u64) -> Option<f64> {
+        (self.window_ns > 0).then(|| count as f64 / (self.window_ns as f64 / 1e9))
+    }
 }
 
 /// Whether a trial's or a cell's figures mean what they seem to mean (METHODOLOGY, "Validity"). Only valid cells are

@@ -1,6 +1,6 @@
 //! `regatta report`: renders a stored run again.
 
-use std::path::PathBuf;
+use std::{io::IsTerminal, path::PathBuf};
 
 use super::{CliError, Terminal, run::strictly};
 use crate::{analysis, exit::Exit, report, store};
@@ -29,7 +29,13 @@ impl Report {
         let run = store::read(&self.run)?;
         let analysis = analysis::analyse(&run);
         if let Some(output) = self.format.as_deref().and_then(report::output) {
-            terminal.result(&(output.render)(&run.header, &analysis))?;
+            // A terminal has a width of its own; what goes into a file or a pipe keeps the one that is documented.
+            let text = if output.name == "human" && std::io::stdout().is_terminal() {
+                report::text_in(&run.header, &analysis, terminal.color, Terminal::columns())
+            } else {
+                output.render(&run, &analysis)
+            };
+            terminal.result(&text)?;
             return Ok(strictly(&analysis, self.strict));
         }
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };

@@ -139,7 +139,7 @@ impl Run {
         let analysis = analysis::analyse(&run);
         let text = match (self.format.as_str(), report::output(&self.format)) {
             ("human", _) | (_, None) => report::text_in(&run.header, &analysis, terminal.color, Terminal::columns()),
-            (_, Some(output)) => (output.render)(&run.header, &analysis),
+            (_, Some(output)) => output.render(&run, &analysis),
         };
         terminal.result(&text)?;
         let page = prepared.folder.join("index.html");

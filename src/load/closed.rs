@@ -5,7 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 use super::{LoadError, Outcome, Shared, Slot, WARMUP_TASKS, lane::run_lanes};
 use crate::{
     clock,
-    measure::Recorders,
+    measure::{Record, Recorders},
     runtime::{Native, Queue, Runtime, Ticket},
 };
 
@@ -46,10 +46,10 @@ struct Pass {
 
 impl Closed {
     /// Runs the load. `sample` reads the counters at the edges of the window.
-    pub fn run<R: Runtime, S: Send>(
+    pub fn run<R: Runtime, Rec: Record, S: Send>(
         self,
         runtime: &R,
-        slots: &mut Vec<Slot>,
+        slots: &mut Vec<Slot<Rec>>,
         recorders: &Recorders,
         sample: impl Fn() -> S + Sync,
     ) -> Result<Outcome<S>, LoadError> {
@@ -71,11 +71,11 @@ impl Closed {
     }
 
     /// Warm-up and window in one pass; the edges are sampled by a thread of their own.
-    fn for_duration<R: Runtime, S: Send>(
+    fn for_duration<R: Runtime, Rec: Record, S: Send>(
         self,
         duration_ns: u64,
         runtime: &R,
-        slots: &mut Vec<Slot>,
+        slots: &mut Vec<Slot<Rec>>,
         recorders: &Recorders,
         sample: impl Fn() -> S + Sync,
     ) -> Result<Outcome<S>, LoadError> {
@@ -105,11 +105,11 @@ impl Closed {
     }
 
     /// Equal work: a pass that only warms up, and a pass of `tasks` tasks.
-    fn for_tasks<R: Runtime, S: Send>(
+    fn for_tasks<R: Runtime, Rec: Record, S: Send>(
         self,
         tasks: u64,
         runtime: &R,
-        slots: &mut Vec<Slot>,
+        slots: &mut Vec<Slot<Rec>>,
         recorders: &Recorders,
         sample: impl Fn() -> S + Sync,
     ) -> Result<Outcome<S>, LoadError> {
@@ -150,7 +150,7 @@ fn sleep_unless_stopped(until_ns: u64, shared: &Shared) {
     }
 }
 
-fn outcome<S>(slots: &[Slot], window_ns: u64, edges: (S, S)) -> Outcome<S> {
+fn outcome<Rec: Record, S>(slots: &[Slot<Rec>], window_ns: u64, edges: (S, S)) -> Outcome<S> {
     let clients = slots.iter().filter_map(|slot| slot.per_client);
     Outcome {
         makespans_ns: Vec::new(),
@@ -164,19 +164,19 @@ fn outcome<S>(slots: &[Slot], window_ns: u64, edges: (S, S)) -> Outcome<S> {
 }
 
 impl Pass {
-    fn run<R: Runtime>(self, runtime: &R, slots: &mut Vec<Slot>) -> Result<(), LoadError> {
+    fn run<R: Runtime, Rec: Record>(self, runtime: &R, slots: &mut Vec<Slot<Rec>>) -> Result<(), LoadError> {
         let lanes = slots.len() as u64;
         if let Some(queue) = runtime.queue() {
             let first = (0..self.clients).map(|client| Ticket { number: client, due_ns: self.start_ns });
             queue.admit(first);
             run_lanes(runtime, slots, |_, slot| from_queue(slot, self, queue.clone()))
         } else {
-            run_lanes(runtime, slots, |lane, slot| round_robin::<R>(slot, self, lane as u64, lanes))
+            run_lanes(runtime, slots, |lane, slot| round_robin::<R, Rec>(slot, self, lane as u64, lanes))
         }
     }
 
     /// The task of a client's turn, unless the pass is over for this client. `number` counts turns over all clients.
-    fn task(&self, number: u64, due_ns: u64, slot: &Slot) -> Option<u64> {
+    fn task<Rec: Record>(&self, number: u64, due_ns: u64, slot: &Slot<Rec>) -> Option<u64> {
         let goes_on = due_ns < self.until_ns && number < self.tasks_end && !slot.stopped();
         goes_on.then_some(self.first_task + number)
     }
@@ -190,7 +190,7 @@ struct Client {
 }
 
 /// A lane with clients of its own, in turn: one, where clients have a slot each, and all under `sequential`.
-async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u64) -> Slot {
+async fn round_robin<R: Runtime, Rec: Record>(mut slot: Slot<Rec>, pass: Pass, lane: u64, lanes: u64) -> Slot<Rec> {
     let numbers = (lane..pass.clients).step_by(lanes as usize);
     let mut clients: Vec<Client> = numbers.map(|number| Client { number, due_ns: pass.start_ns }).collect();
     let mut turn = slot.turn();
@@ -222,7 +222,7 @@ async fn round_robin<R: Runtime>(mut slot: Slot, pass: Pass, lane: u64, lanes: u
 }
 
 /// A lane that takes clients from the pool's queue and puts them back.
-async fn from_queue(mut slot: Slot, pass: Pass, queue: Arc<Queue>) -> Slot {
+async fn from_queue<Rec: Record>(mut slot: Slot<Rec>, pass: Pass, queue: Arc<Queue>) -> Slot<Rec> {
     let next = || queue.next_ticket().map(|ticket| (ticket, clock::now_ns()));
     let mut held = next();
     while let Some((ticket, actual_ns)) = held {

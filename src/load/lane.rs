@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     clock, draw,
-    measure::{Recorder, Recorders},
+    measure::{Record, Recorder, Recorders},
     runtime::Runtime,
     step::{self, Call, Failure, Sequence},
 };
@@ -48,9 +48,9 @@ impl Shared {
 }
 
 /// A place in which one task at a time runs: its steps with their connections, and its recorder.
-pub struct Slot {
+pub struct Slot<Rec = Recorder> {
     steps: Sequence,
-    recorder: Recorder,
+    recorder: Rec,
     shared: Arc<Shared>,
     seed: u64,
     polls: Arc<AtomicU64>,
@@ -94,9 +94,16 @@ pub enum LoadError {
 impl Slot {
     /// A slot that runs `steps`.
     pub fn new(number: usize, steps: Sequence, recorders: &Recorders, shared: Arc<Shared>, seed: u64) -> Self {
+        Self::recording_in(recorders.of_slot(number), steps, shared, seed)
+    }
+}
+
+impl<Rec: Record> Slot<Rec> {
+    /// A slot that runs `steps` and records them there.
+    pub fn recording_in(recorder: Rec, steps: Sequence, shared: Arc<Shared>, seed: u64) -> Self {
         Self {
             steps,
-            recorder: recorders.of_slot(number),
+            recorder,
             shared,
             seed,
             polls: Arc::default(),
@@ -206,14 +213,15 @@ async fn counted<F: Future>(polls: Arc<AtomicU64>, future: F) -> F::Output {
 }
 
 /// Starts one lane per slot, waits for all of them, and gives the slots back.
-pub(super) fn run_lanes<R, F>(
+pub(super) fn run_lanes<R, Rec, F>(
     runtime: &R,
-    slots: &mut Vec<Slot>,
-    lane: impl Fn(usize, Slot) -> F,
+    slots: &mut Vec<Slot<Rec>>,
+    lane: impl Fn(usize, Slot<Rec>) -> F,
 ) -> Result<(), LoadError>
 where
     R: Runtime,
-    F: Future<Output = Slot> + Send + 'static,
+    Rec: Record,
+    F: Future<Output = Slot<Rec>> + Send + 'static,
 {
     let wanted = slots.len();
     let mut lanes = Vec::with_capacity(wanted);
@@ -238,12 +246,12 @@ where
 }
 
 /// Gets all slots ready, at most 256 at once, on the executor itself: connections belong to its reactor.
-pub fn prepare<R: Runtime>(runtime: &R, slots: &mut Vec<Slot>) -> Result<(), LoadError> {
+pub fn prepare<R: Runtime, Rec: Record>(runtime: &R, slots: &mut Vec<Slot<Rec>>) -> Result<(), LoadError> {
     const AT_ONCE: usize = 256;
     let mut ready = Vec::with_capacity(slots.len());
     let mut rest = std::mem::take(slots).into_iter();
     loop {
-        let mut some: Vec<Slot> = rest.by_ref().take(AT_ONCE).collect();
+        let mut some: Vec<Slot<Rec>> = rest.by_ref().take(AT_ONCE).collect();
         if some.is_empty() {
             break;
         }

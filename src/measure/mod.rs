@@ -16,4 +16,4 @@ pub use process::{
     ProcessSample, Times, note_helper, peak_memory_bytes, resident_memory_bytes, thread_count, thread_waited_ns,
     times_of,
 };
-pub use recorder::{Ending, Recorder, Recorders};
+pub use recorder::{Ending, Record, Recorder, Recorders, Silent};

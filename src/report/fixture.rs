@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     analysis::*,
     draw::{draw, unit},
-    measure::Histo,
+    measure::{Arrivals, Histo, Slice},
     runtime::EXECUTORS,
     scenario::{Claim, Comparison, Direction, Param, Slo, SloMetric},
     store::{Absent, Header, StoredCell, StoredScenario},
@@ -18,7 +18,11 @@ pub const HOSTILE: &str = "<script>alert(1)</script> & \"x\" | 'y', =1+1";
 
 /// The run's header.
 pub fn header() -> Header {
-    let analysis = analysis();
+    header_of(&analysis())
+}
+
+/// The header of a run with these figures.
+pub fn header_of(analysis: &Analysis) -> Header {
     Header {
         regatta_run: 1,
         run: "2026-11-21T10-02-11Z-http-fanout".into(),
@@ -80,7 +84,11 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         executor: cell.executor.clone(),
         label: cell.label.clone(),
         params: group.params.clone(),
-        load: if scenario.primary == MetricId::Makespan { "batch".into() } else { "closed".into() },
+        load: match scenario.primary {
+            MetricId::Makespan => "batch".into(),
+            MetricId::Throughput => "closed".into(),
+            _ => "open".into(),
+        },
         load_words: group.load.clone(),
         slots: cell.slots,
         task: "request".into(),
@@ -261,6 +269,7 @@ impl Seed<'_> {
             steadiness: None,
             slices: Vec::new(),
             arrivals: None,
+            window_ns: 35_000_000_000,
             counts: Counts { completed: 140_000, errors: 12, timeouts: 3 },
             steps: self.steps(typical),
             failures: vec![],
@@ -350,7 +359,7 @@ fn relate(cells: &mut [CellResult], primary: MetricId) {
     let Some(base) = cells[2].metrics.get(&primary).map(|m| m.median) else { return };
     for (index, cell) in cells.iter_mut().enumerate() {
         let Some(value) = cell.metrics.get(&primary) else { continue };
-        let estimate = if primary == MetricId::Makespan { base / value.median } else { value.median / base };
+        let estimate = if primary == MetricId::Throughput { value.median / base } else { base / value.median };
         let interval = (value.rounds.len() >= 6).then_some((estimate * 0.985, estimate * 1.015));
         let verdict = match interval {
             _ if index == 2 => RatioVerdict::Baseline,
@@ -378,4 +387,106 @@ pub fn small() -> Analysis {
         .retain(|cell| ["sequential", "thread-pool", "tokio", HOSTILE].contains(&cell.executor.as_str()));
     batch.claims.truncate(1);
     analysis
+}
+
+/// As [`analysis`], with an open load swept over its rate: cells of every validity, and what happened over time.
+pub fn with_open() -> Analysis {
+    let mut analysis = analysis();
+    analysis.scenarios.push(open());
+    analysis
+}
+
+/// Arrivals per second that are offered.
+const RATES: [f64; 5] = [500.0, 1000.0, 2000.0, 4000.0, 8000.0];
+/// Measured seconds of an open cell, all rounds together.
+const WINDOW_S: f64 = 35.0;
+
+/// Latency over the offered rate, for two lengths of a body.
+pub fn open() -> ScenarioResult {
+    let mut scenario = fanout();
+    let limit = scenario.slos[0].slo.clone();
+    scenario.name = "api-rates".into();
+    scenario.question = "Up to which rate does each executor keep its latency?".into();
+    scenario.primary = MetricId::LatencyP99;
+    scenario.groups = ["1KiB", "16KiB"].iter().flat_map(|body| RATES.map(|rate| open_group(body, rate))).collect();
+    scenario.slos = scenario.groups.iter().flat_map(|g| &g.cells).map(|cell| slo_result(&limit, cell)).collect();
+    scenario
+}
+
+fn open_group(body: &str, rate: f64) -> Group {
+    let param = |name: &str, value: String| Param { name: name.into(), value };
+    let params = vec![param("body", body.into()), param("rate", format!("{rate}/s"))];
+    let cells = EXECUTORS.iter().enumerate();
+    let mut cells: Vec<CellResult> = cells.map(|(index, info)| open_cell(info.name, index, &params, rate)).collect();
+    relate(&mut cells, MetricId::LatencyP99);
+    Group { params, load: format!("open, constant {rate}/s"), executor_cpus: 1, cells }
+}
+
+fn open_cell(executor: &str, index: usize, params: &[Param], rate: f64) -> CellResult {
+    let large = params[0].value == "16KiB";
+    let capacity = [900.0, 5200.0, 5900.0, 9500.0, 9000.0, 7000.0, 9200.0][index] * if large { 0.6 } else { 1.0 };
+    let achieved = f64::min(rate, capacity);
+    // A queue's response time, and that of a growing queue where more is offered than can be achieved.
+    let typical = if rate < capacity { 1e9 / (capacity - rate) + 150e3 } else { 2e9 * (1.0 - capacity / rate) + 5e7 };
+    let seed = Seed { scenario: "api-rates", index, salt: rate as u64, params };
+    let mut cell = seed.cell(executor, MetricId::Throughput, achieved);
+    cell.latency = seed.histogram(typical, 20_000);
+    cell.service = seed.histogram(150e3, 20_000);
+    cell.lateness = seed.histogram((typical - 100e3).max(20e3), 20_000);
+    cell.metrics.insert(MetricId::LatencyP99, seed.value(typical * 1.9, 0.05, 40));
+    cell.counts.completed = (achieved * WINDOW_S) as u64;
+    cell.window_ns = (WINDOW_S * 1e9) as u64;
+    cell.arrivals = Some(Arrivals {
+        scheduled: (rate * WINDOW_S) as u64,
+        dropped: ((rate - achieved) * WINDOW_S) as u64,
+        censored: if rate > capacity { 700 } else { 0 },
+        most_in_flight: 1000,
+        pacer: seed.histogram(40e3, 20_000),
+        ..Arrivals::default()
+    });
+    cell.slices = seed.slices(typical, achieved);
+    cell.steadiness = [Steadiness::Flat, Steadiness::Warming, Steadiness::Drifting, Steadiness::Unsteady]
+        .get(index)
+        .copied()
+        .or(Some(Steadiness::Flat));
+    cell.judgement = judged(index, large, rate, achieved);
+    cell
+}
+
+fn judged(index: usize, large: bool, rate: f64, achieved: f64) -> Judgement {
+    let (validity, evidence, limit) = if achieved < 0.99 * rate {
+        let offered = format!("offered {rate}/s, achieved {achieved}/s");
+        (Validity::Overloaded, offered, LimitingFactor::ExecutorCpu)
+    } else {
+        match (index, large) {
+            (3, true) => (Validity::TargetBound, "the target used 93 % of its CPU".into(), LimitingFactor::TargetCpu),
+            (4, true) if rate < 900.0 => {
+                let others = format!("other processes used 12 % of the CPUs {HOSTILE}");
+                (Validity::Disturbed, others, LimitingFactor::Rate)
+            }
+            (6, true) if rate < 900.0 => (Validity::Invalid, "the pacer's p99 is 4ms".into(), LimitingFactor::Rate),
+            _ => return Judgement { limit: Some(LimitingFactor::Rate), ..Judgement::default() },
+        }
+    };
+    let rounds = (1..=ROUNDS).map(|round| (round, validity)).collect();
+    Judgement { validity, rounds, evidence: vec![evidence], limit: Some(limit), ..Judgement::default() }
+}
+
+impl Seed<'_> {
+    /// A second of warm-up and five of the window in quarters, slower at first, in buckets of half an octave.
+    fn slices(&self, typical: f64, per_second: f64) -> Vec<Slice> {
+        let slice = |quarter: i64| {
+            let slow = if quarter < 0 { 3.0 } else { 1.0 + 0.3 * self.noise(500 + quarter.unsigned_abs()) };
+            let bucket = |place: i32| (typical * slow * 2_f64.powf(f64::from(place) / 2.0)).log2() * 2.0;
+            let end = |place: i32| 2_f64.powf(bucket(place).round() / 2.0) as u64;
+            let tasks = |share: f64| (per_second * share / 4.0) as u64 + 1;
+            let shares = [(-1, 0.1), (0, 0.55), (1, 0.25), (2, 0.08), (3, 0.02)];
+            Slice {
+                from_ns: quarter * 250_000_000,
+                length_ns: 250_000_000,
+                latencies: shares.map(|(place, share)| (end(place), tasks(share))).to_vec(),
+            }
+        };
+        (-4..20).map(slice).collect()
+    }
 }

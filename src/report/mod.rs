@@ -7,12 +7,14 @@ mod csv;
 #[cfg(test)]
 mod fixture;
 mod format;
+mod hlog;
 mod html;
 mod json;
 mod markdown;
 mod sentence;
 mod sweeps;
 mod text;
+mod validity;
 mod view;
 mod width;
 
@@ -20,12 +22,16 @@ pub use self::{
     comparison::comparison,
     csv::csv,
     format::plural,
+    hlog::hlog,
     html::html,
     json::json,
     markdown::markdown,
     text::{text, text_in},
 };
-use crate::{analysis::Analysis, store::Header};
+use crate::{
+    analysis::Analysis,
+    store::{Header, Run},
+};
 
 /// One kind of output.
 #[derive(Debug, Clone, Copy)]
@@ -37,21 +43,51 @@ pub struct Output {
     /// What it is for, in one sentence.
     pub doc: &'static str,
     /// Writes it.
-    pub render: fn(&Header, &Analysis) -> String,
+    render: Render,
+}
+
+/// What an output is made of.
+#[derive(Debug, Clone, Copy)]
+enum Render {
+    /// The figures.
+    Figures(fn(&Header, &Analysis) -> String),
+    /// The trials themselves.
+    Trials(fn(&Run) -> String),
+}
+
+impl Output {
+    /// The output of a run and of its figures.
+    pub fn render(&self, run: &Run, analysis: &Analysis) -> String {
+        match self.render {
+            Render::Figures(render) => render(&run.header, analysis),
+            Render::Trials(render) => render(run),
+        }
+    }
 }
 
 /// All outputs, in documentation order.
 pub const OUTPUTS: &[Output] = &[
-    Output { name: "human", extension: "txt", doc: "Tables for a terminal.", render: text::plain },
+    Output { name: "human", extension: "txt", doc: "Tables for a terminal.", render: Render::Figures(text::plain) },
     Output {
         name: "html",
         extension: "html",
         doc: "The report: one page without network or scripts needed.",
-        render: html,
+        render: Render::Figures(html),
     },
-    Output { name: "markdown", extension: "md", doc: "Tables for a pull request or a README.", render: markdown },
-    Output { name: "json", extension: "json", doc: "All figures, for programs.", render: json },
-    Output { name: "csv", extension: "csv", doc: "One row per cell, for spreadsheets.", render: csv },
+    Output {
+        name: "markdown",
+        extension: "md",
+        doc: "Tables for a pull request or a README.",
+        render: Render::Figures(markdown),
+    },
+    Output { name: "json", extension: "json", doc: "All figures, for programs.", render: Render::Figures(json) },
+    Output { name: "csv", extension: "csv", doc: "One row per cell, for spreadsheets.", render: Render::Figures(csv) },
+    Output {
+        name: "hlog",
+        extension: "hlog",
+        doc: "Every round's histograms, for HdrHistogram's tools.",
+        render: Render::Trials(hlog),
+    },
 ];
 
 /// Looks an output up by name.
@@ -65,9 +101,16 @@ mod tests {
 
     #[test]
     fn outputs_are_told_apart_and_never_empty() {
-        let (header, analysis) = (fixture::header(), fixture::analysis());
+        let run = Run {
+            header: fixture::header(),
+            trials: Vec::new(),
+            finished: true,
+            interruptions: Vec::new(),
+            notes: Vec::new(),
+        };
+        let analysis = fixture::analysis();
         for (index, one) in OUTPUTS.iter().enumerate() {
-            assert!(!(one.render)(&header, &analysis).is_empty(), "{}", one.name);
+            assert!(!one.render(&run, &analysis).is_empty(), "{}", one.name);
             assert!(OUTPUTS[..index].iter().all(|o| o.name != one.name && o.extension != one.extension));
             assert!(one.doc.ends_with('.'));
         }

@@ -4,12 +4,11 @@
 use std::cmp::Reverse;
 
 use crate::{
-    analysis::{
-        Analysis, CellResult, CellStatus, ClaimVerdict, Group, Leader, MetricId, RatioVerdict, ScenarioResult, Validity,
-    },
+    analysis::{Analysis, CellResult, CellStatus, Group, Leader, MetricId, RatioVerdict, ScenarioResult, Validity},
     report::{
         format::{digits, label, metric, ns, plural, prose},
-        view::group_name,
+        validity::is_unranked,
+        view::{self, Holding, group_name},
     },
 };
 
@@ -21,6 +20,9 @@ pub fn winners(scenarios: &[ScenarioResult]) -> String {
     let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (g, g.leader(s.primary))));
     let raced: Vec<_> = groups.filter(|(_, leader)| !matches!(leader, Leader::NothingToCompare)).collect();
     match raced.as_slice() {
+        [] if scenarios.iter().flat_map(|s| &s.groups).any(|g| g.cells.iter().any(is_unranked)) => {
+            "Nothing to compare: nowhere are two cells valid".into()
+        }
         [] => "Nothing to compare: no two executors have figures".into(),
         [(group, leader)] => upper(&led(group, leader)),
         _ => over_groups(&raced),
@@ -68,6 +70,9 @@ fn led(group: &Group, leader: &Leader<'_>) -> String {
             format!("no difference is shown between the fastest: {}", prose(&names))
         }
         Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
+        Leader::NothingToCompare if group.cells.iter().any(is_unranked) => {
+            "fewer than two cells are valid, and no winner is named".into()
+        }
         Leader::NothingToCompare => "nothing to compare".into(),
     }
 }
@@ -95,7 +100,7 @@ pub fn widest(
     factors.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, s, g)| (s, g))
 }
 
-/// The lowest and the highest measured value of something over a group's cells: (cell, value).
+/// The lowest and the highest measured value of something over a group's ranked cells: (cell, value).
 fn extremes(group: &Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option<[(&CellResult, f64); 2]> {
     let ranked = group.cells.iter().filter(|cell| cell.is_ranked());
     let values: Vec<(&CellResult, f64)> = ranked.filter_map(|cell| Some((cell, value(cell)?))).collect();
@@ -104,7 +109,7 @@ fn extremes(group: &Group, value: impl Fn(&CellResult) -> Option<f64>) -> Option
     (values.len() > 1).then_some([low, high])
 }
 
-/// The quantile that has samples enough in every cell with figures: p99, else p50.
+/// The quantile that has samples enough in every ranked cell: p99, else p50.
 fn telling_quantile(group: &Group) -> (&'static str, f64) {
     let enough = group.cells.iter().filter(|c| c.is_ranked()).all(|c| c.latency.quantile(0.99).is_some());
     if enough { ("p99", 0.99) } else { ("p50", 0.5) }
@@ -210,27 +215,33 @@ pub fn top_steps(cell: &CellResult) -> Vec<(&str, f64)> {
     steps.map(|s| (s.name.as_str(), s.latency.0.mean())).collect()
 }
 
-/// How many claims agree.
+/// How many claims agree. A claim is one, over however many executors and places it is made.
 pub fn claims(scenarios: &[ScenarioResult]) -> String {
-    let claims = || scenarios.iter().flat_map(|s| &s.claims);
-    let count = |verdict| claims().filter(|c| c.verdict == verdict).count();
+    let claims: Vec<Holding> = scenarios.iter().flat_map(view::claims).map(|claim| claim.holding()).collect();
+    let count = |holding| claims.iter().filter(|&&h| h == holding).count();
     let parts = [
-        (count(ClaimVerdict::Agrees), "agrees", "agree"),
-        (count(ClaimVerdict::Disagrees), "disagrees", "disagree"),
-        (count(ClaimVerdict::Inconclusive), "is inconclusive", "are inconclusive"),
-        (count(ClaimVerdict::NotMeasured), "was not measured", "were not measured"),
+        (count(Holding::Agrees), "agrees", "agree"),
+        (count(Holding::InPart), "agrees in part", "agree in part"),
+        (count(Holding::Disagrees), "disagrees", "disagree"),
+        (count(Holding::Inconclusive), "is inconclusive", "are inconclusive"),
+        (count(Holding::NotMeasured), "was not measured", "were not measured"),
     ];
     let words: Vec<String> = parts
         .into_iter()
         .filter(|(n, ..)| *n > 0)
         .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
         .collect();
-    format!("Of {}, {}", plural(claims().count(), "claim"), prose(&words))
+    format!("Of {}, {}", plural(claims.len(), "claim"), prose(&words))
 }
 
-/// How many of a group's executors are shown to be faster or slower than the baseline.
+/// How many of a group's ranked executors are shown to be faster or slower than the baseline.
 pub fn against_baseline(group: &Group) -> String {
-    let count = |verdict| group.cells.iter().filter_map(|c| c.ratio.as_ref()).filter(|r| r.verdict == verdict).count();
+    let is_baseline = |c: &&CellResult| c.ratio.as_ref().is_some_and(|r| r.verdict == RatioVerdict::Baseline);
+    if group.cells.iter().find(is_baseline).is_some_and(|baseline| !baseline.is_ranked()) {
+        return "the baseline is not valid, so that nothing is compared with it".into();
+    }
+    let ranked = || group.cells.iter().filter(|cell| cell.is_ranked());
+    let count = |verdict| ranked().filter_map(|c| c.ratio.as_ref()).filter(|r| r.verdict == verdict).count();
     let counts = [
         (count(RatioVerdict::Faster), "faster"),
         (count(RatioVerdict::Slower), "slower"),

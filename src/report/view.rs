@@ -256,6 +256,63 @@ pub struct ClaimSummary<'a> {
     pub results: Vec<&'a ClaimResult>,
 }
 
+/// Whether a claim holds over everything it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// Wherever it was measured.
+    Agrees,
+    /// In some places and not in others.
+    InPart,
+    /// Nowhere, and in some places the contrary is shown.
+    Disagrees,
+    /// The intervals leave it open everywhere.
+    Inconclusive,
+    /// It was measured nowhere.
+    NotMeasured,
+}
+
+impl ClaimSummary<'_> {
+    /// Whether it holds.
+    pub fn holding(&self) -> Holding {
+        let any = |verdict| self.results.iter().any(|result| result.verdict == verdict);
+        let [agrees, disagrees, open] =
+            [ClaimVerdict::Agrees, ClaimVerdict::Disagrees, ClaimVerdict::Inconclusive].map(any);
+        match (agrees, disagrees, open) {
+            (true, false, false) => Holding::Agrees,
+            (true, ..) => Holding::InPart,
+            (false, true, _) => Holding::Disagrees,
+            (false, false, true) => Holding::Inconclusive,
+            (false, false, false) => Holding::NotMeasured,
+        }
+    }
+
+    /// The measured factors: `1.59 [1.47, 1.73]`, or over several results from the least to the greatest.
+    pub fn measured(&self) -> String {
+        let ratios: Vec<&Ratio> = self.results.iter().filter_map(|result| result.measured.as_ref()).collect();
+        match ratios.as_slice() {
+            [] => NOTHING.into(),
+            [one] => ratio_words(one),
+            many => {
+                let estimates = || many.iter().map(|ratio| ratio.estimate);
+                let (least, most) =
+                    (estimates().fold(f64::INFINITY, f64::min), estimates().fold(f64::NEG_INFINITY, f64::max));
+                format!("{} to {}", digits(least), digits(most))
+            }
+        }
+    }
+}
+
+/// Whether a claim holds over everything it is about.
+pub fn holding_mark(holding: Holding) -> Mark {
+    match holding {
+        Holding::Agrees => claim_mark(ClaimVerdict::Agrees),
+        Holding::InPart => mark("±", "agrees in part", Tone::Warn),
+        Holding::Disagrees => claim_mark(ClaimVerdict::Disagrees),
+        Holding::Inconclusive => claim_mark(ClaimVerdict::Inconclusive),
+        Holding::NotMeasured => claim_mark(ClaimVerdict::NotMeasured),
+    }
+}
+
 /// The results of each claim together, in the scenario's order.
 pub fn claims(scenario: &ScenarioResult) -> Vec<ClaimSummary<'_>> {
     let mut summaries: Vec<ClaimSummary<'_>> = Vec::new();

@@ -11,6 +11,7 @@ mod broken;
 mod doctor;
 mod documents;
 mod exit_codes;
+mod hlog;
 mod interruptions;
 mod limits;
 mod lossy;

@@ -98,6 +98,17 @@ impl Axis {
         Self { scale: Scale::Linear, low: -high, high, ticks: labelled(ticks, format) }
     }
 
+    /// A linear axis of seconds from the least value, or 0 if that is less, to the greatest; its ticks are round.
+    pub fn seconds(values: impl IntoIterator<Item = f64>, most: usize) -> Self {
+        let (low, high) = bounds(values).unwrap_or((0.0, 1.0));
+        let (low, high) = (low.min(0.0), if high > low.min(0.0) { high } else { low + 1.0 });
+        let step = ceil_125((high - low) / most.max(2) as f64);
+        let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+        let ticks = (first..=last).map(|i| i as f64 * step).collect();
+        let format = |v: f64| tick(&format!("{v:.3}")).replace('-', "−");
+        Self { scale: Scale::Linear, low, high, ticks: labelled(ticks, format) }
+    }
+
     /// From the minimum to the percentile with the given number of nines.
     pub fn nines(deepest: f64) -> Self {
         let deepest = deepest.max(1.0);
@@ -113,6 +124,11 @@ impl Axis {
     /// Whether a value can be placed on it; others break a line.
     pub fn takes(&self, value: f64) -> bool {
         value.is_finite() && (self.scale != Scale::Log || value > 0.0)
+    }
+
+    /// Whether a value lies between its ends.
+    pub fn covers(&self, value: f64) -> bool {
+        self.takes(value) && (self.low..=self.high).contains(&value)
     }
 
     /// Where a value lies between the ends, 0 to 1.
@@ -254,6 +270,14 @@ mod tests {
         assert_eq!(labels(&Axis::from_zero([9000.0], 2, Base::Two, |v| format_size(v as u64))), ["0", "16KiB"]);
         assert!(Axis::from_zero([], 3, Base::Ten, count).ticks.len() >= 2);
         assert!(Axis::from_zero([5.0, 5.0], 4, Base::Ten, count).ticks.len() >= 2);
+    }
+
+    #[test]
+    fn seconds_begin_with_the_warm_up() {
+        assert_eq!(labels(&Axis::seconds([-1.0, 5.0], 8)), ["−1", "0", "1", "2", "3", "4", "5"]);
+        assert_eq!(labels(&Axis::seconds([0.05, 0.35], 4)), ["0", "0.1", "0.2", "0.3"]);
+        assert_eq!(Axis::seconds([-0.5, 5.0], 8).map(&-0.5, (0, 100)), 0);
+        assert!(Axis::seconds([], 8).ticks.len() >= 2);
     }
 
     #[test]

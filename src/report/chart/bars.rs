@@ -26,12 +26,23 @@ pub struct Panel<'a> {
 /// Room at the right of a panel for the longest value.
 const VALUE_ROOM: f64 = 60.0;
 
+/// A row's name.
+#[derive(Debug, Clone)]
+pub struct BarRow {
+    /// Its colour.
+    pub ident: Ident,
+    /// Its name.
+    pub label: String,
+    /// Whether its bars are hatched, since it is not ranked.
+    pub hatched: bool,
+}
+
 /// Bars of several metrics side by side, one row per executor, each axis linear from 0.
-pub fn panels(caption: &Caption, rows: &[(Ident, String)], panels: &[Panel<'_>]) -> Markup {
-    let frame = Rows::new(rows.iter().map(|r| r.1.as_str()), 24.0, 0.0);
+pub fn panels(caption: &Caption, rows: &[BarRow], panels: &[Panel<'_>]) -> Markup {
+    let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, 0.0);
     let mut canvas = frame.canvas();
-    for (index, (ident, label)) in rows.iter().enumerate() {
-        frame.name(&mut canvas, index, *ident, label);
+    for (index, row) in rows.iter().enumerate() {
+        frame.name(&mut canvas, index, row.ident, &row.label);
     }
     let share = (frame.x.1 - frame.x.0) / panels.len().max(1) as f64;
     for (index, panel) in panels.iter().enumerate() {
@@ -46,13 +57,13 @@ pub fn panels(caption: &Caption, rows: &[(Ident, String)], panels: &[Panel<'_>])
 fn canvas_panel(
     canvas: &mut super::canvas::Canvas,
     frame: &Rows,
-    rows: &[(Ident, String)],
+    rows: &[BarRow],
     panel: &Panel<'_>,
     axis: &Axis,
     x: (f64, f64),
 ) {
     frame.axis(canvas, axis, x, panel.title);
-    for (index, ((ident, label), value)) in rows.iter().zip(&panel.values).enumerate() {
+    for (index, (row, value)) in rows.iter().zip(&panel.values).enumerate() {
         let y = frame.y(index);
         let Some(value) = value.filter(|v| v.is_finite()) else {
             canvas.text(x.0 + 6.0, y, Anchor::Start, "tk", "–");
@@ -60,10 +71,14 @@ fn canvas_panel(
         };
         let words = (panel.format)(value);
         let end = place(axis, value, x);
-        canvas.marked(Ink::Executor(*ident), &format!("{label}: {words}"), |pen| {
-            pen.rect((x.0, y - 7.0), (end.max(x.0 + 1.0), y + 7.0));
+        let corners = ((x.0, y - 7.0), (end.max(x.0 + 1.0), y + 7.0));
+        canvas.marked(Ink::Executor(row.ident), &format!("{}: {words}", row.label), |pen| {
+            pen.rect(corners.0, corners.1);
         });
-        canvas.name(end + 5.0, y, Anchor::Start, *ident, &words);
+        if row.hatched {
+            canvas.hatch_over(corners.0, corners.1);
+        }
+        canvas.name(end + 5.0, y, Anchor::Start, row.ident, &words);
     }
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x.0, frame.top), (x.0, frame.bottom())], 1.0));
 }
@@ -84,17 +99,20 @@ pub struct Segment {
 /// One stacked bar per executor, linear from 0.
 pub fn stacked(
     caption: &Caption,
-    rows: &[(Ident, String, Vec<Segment>)],
+    rows: &[(BarRow, Vec<Segment>)],
     title: &str,
     format: impl Fn(f64) -> String,
 ) -> Markup {
-    let frame = Rows::new(rows.iter().map(|r| r.1.as_str()), 28.0, 24.0);
-    let axis = Axis::from_zero(rows.iter().map(|r| r.2.iter().map(|s| s.value).sum()), 6, Base::Ten, format);
+    let frame = Rows::new(rows.iter().map(|r| r.0.label.as_str()), 28.0, 24.0);
+    let axis = Axis::from_zero(rows.iter().map(|r| r.1.iter().map(|s| s.value).sum()), 6, Base::Ten, format);
     let mut canvas = frame.canvas();
     frame.axis(&mut canvas, &axis, frame.x, title);
-    for (index, (ident, label, segments)) in rows.iter().enumerate() {
-        let y = frame.y(index);
-        frame.name(&mut canvas, index, *ident, label);
+    for (index, (row, segments)) in rows.iter().enumerate() {
+        let (y, label) = (frame.y(index), &row.label);
+        if row.hatched {
+            frame.hatch(&mut canvas, index);
+        }
+        frame.name(&mut canvas, index, row.ident, label);
         let mut start = 0.0;
         for segment in segments {
             let (from, to) = (place(&axis, start, frame.x), place(&axis, start + segment.value, frame.x));

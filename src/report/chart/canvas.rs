@@ -11,7 +11,7 @@ use plotters::{coord::Shift, prelude::*};
 
 use super::{
     Caption,
-    style::{FALLBACKS, Ident, STEPS},
+    style::{FALLBACKS, HEAT, Ident, STEPS},
 };
 
 /// How much larger shapes are drawn than shown.
@@ -36,6 +36,10 @@ pub enum Ink {
     Limit,
     /// What is claimed.
     Claim,
+    /// How many, from few to many.
+    Heat(usize),
+    /// The page's ground.
+    Ground,
 }
 
 impl Ink {
@@ -48,6 +52,8 @@ impl Ink {
             Self::Band => "bd".into(),
             Self::Limit => "li".into(),
             Self::Claim => "cl".into(),
+            Self::Heat(level) => format!("h{level}"),
+            Self::Ground => "gd".into(),
         }
     }
 
@@ -59,6 +65,8 @@ impl Ink {
             Self::Grid => "#d8dee4",
             Self::Band => "#e9edf1",
             Self::Limit => "#a40e26",
+            Self::Heat(level) => HEAT[level].0,
+            Self::Ground => "#ffffff",
         }
     }
 }
@@ -73,6 +81,9 @@ pub enum Anchor {
     /// Its right end.
     End,
 }
+
+/// Opposite corners of a rectangle.
+pub type Corners = ((f64, f64), (f64, f64));
 
 /// A drawing under construction, in pixels.
 pub struct Canvas {
@@ -119,6 +130,40 @@ impl Canvas {
         let (line, shapes) = hoisted(shapes);
         let group = html! { g class=(class) color=(colour) stroke-dasharray=[dashes] stroke-width=[line] data-tip=[tip] { (PreEscaped(shapes)) } };
         self.shapes.push_str(&group.into_string());
+    }
+
+    /// Hatches a rectangle between two corners: what is in it is not ranked.
+    pub fn hatch(&mut self, corner: (f64, f64), opposite: (f64, f64)) {
+        self.hatched("hatch", corner, opposite);
+    }
+
+    /// Hatches a rectangle that is filled already, in the colour of the ground.
+    pub fn hatch_over(&mut self, corner: (f64, f64), opposite: (f64, f64)) {
+        self.hatched("hatch-over", corner, opposite);
+    }
+
+    fn hatched(&mut self, pattern: &str, corner: (f64, f64), opposite: (f64, f64)) {
+        let ends = fine(&[corner, opposite]);
+        let (width, height) = (ends[1].0 - ends[0].0, ends[1].1 - ends[0].1);
+        let fill = format!("url(#{pattern})");
+        let rect = html! { rect x=(ends[0].0) y=(ends[0].1) width=(width) height=(height) fill=(fill) {} };
+        self.shapes.push_str(&rect.into_string());
+    }
+
+    /// Adds rectangles of one colour, given by opposite corners, as a single path: a map has too many of them for an
+    /// element each.
+    pub fn tiles(&mut self, ink: Ink, tiles: &[Corners]) {
+        if tiles.is_empty() {
+            return;
+        }
+        let mut path = String::new();
+        for (corner, opposite) in tiles {
+            let ends = fine(&[*corner, *opposite]);
+            let (width, height) = (ends[1].0 - ends[0].0, ends[1].1 - ends[0].1);
+            let _ = write!(path, "M{} {}h{width}v{height}h{}z", ends[0].0, ends[0].1, -width);
+        }
+        html! { path class=(ink.class()) color=(ink.fallback()) fill="currentColor" d=(path) {} }
+            .render_to(&mut self.shapes);
     }
 
     /// Adds a text whose middle is at `y`; `class` may be empty.

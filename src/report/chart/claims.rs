@@ -26,6 +26,8 @@ pub struct ClaimRow {
     pub measured: Option<(f64, Option<(f64, f64)>)>,
     /// What follows, in words.
     pub words: String,
+    /// Whether it is hatched, since the executor's cell is not ranked.
+    pub hatched: bool,
 }
 
 /// The claims of a scenario.
@@ -41,6 +43,9 @@ pub fn claims(caption: &Caption, rows: &[ClaimRow]) -> Markup {
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(1.0), frame.top), (x(1.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);
+        if row.hatched {
+            frame.hatch(&mut canvas, index);
+        }
         frame.name(&mut canvas, index, row.ident, &row.label);
         canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
         if let Some((dot, interval)) = row.measured.filter(|(dot, _)| axis.takes(*dot)) {

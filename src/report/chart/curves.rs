@@ -5,7 +5,7 @@ use maud::Markup;
 use super::{
     Caption,
     axis::Axis,
-    canvas::{Anchor, Canvas, Ink},
+    canvas::{Anchor, Canvas, Ink, Pen},
     frame::Plane,
     marker,
     style::Ident,
@@ -43,6 +43,8 @@ pub struct Overlay {
     pub laws: Vec<LawLine>,
     /// Crossings.
     pub crossings: Vec<CrossingMark>,
+    /// Places of points that are hatched, since they are not ranked.
+    pub hatched: Vec<(f64, f64)>,
 }
 
 /// A law over the measured range.
@@ -67,9 +69,14 @@ pub struct CrossingMark {
     pub tip: String,
 }
 
-/// Latency over nines: each line ends where too few samples are left. `limits` are SLOs: text and value in ns.
-/// Nothing where there is no sample.
-pub fn nines(caption: &Caption, curves: &[Curve], limits: &[(String, f64)]) -> Option<Markup> {
+/// Latency over nines: each line ends where too few samples are left. `limits` are SLOs: text and value in ns; the
+/// lines of executors that are not ranked are broken. Nothing where there is no sample.
+pub fn nines(
+    caption: &Caption,
+    curves: &[Curve],
+    limits: &[(String, f64)],
+    unranked: impl Fn(&Curve) -> bool,
+) -> Option<Markup> {
     let points = || curves.iter().flat_map(|c| &c.points);
     let up = Axis::log(points().map(|p| p.y).chain(limits.iter().map(|l| l.1)), 8, ns)?;
     let deepest = points().map(|p| -(1.0 - p.x).log10()).fold(1.0, f64::max);
@@ -78,7 +85,7 @@ pub fn nines(caption: &Caption, curves: &[Curve], limits: &[(String, f64)]) -> O
     for (text, value) in limits {
         limit(&mut canvas, &plane, text, *value);
     }
-    lines(&mut canvas, &plane, curves);
+    lines(&mut canvas, &plane, curves, unranked);
     Some(canvas.finish(caption))
 }
 
@@ -98,8 +105,11 @@ pub fn scaling(
         curves.iter().map(|c| c.label.as_str()),
     );
     let mut canvas = plane.canvas(across, up);
+    for &place in &overlay.hatched {
+        plane.hatch(&mut canvas, place);
+    }
     laws(&mut canvas, &plane, &overlay.laws);
-    lines(&mut canvas, &plane, curves);
+    lines(&mut canvas, &plane, curves, |_| false);
     for mark in &overlay.crossings {
         crossing(&mut canvas, &plane, mark);
     }
@@ -134,19 +144,24 @@ fn crossing(canvas: &mut Canvas, plane: &Plane, mark: &CrossingMark) {
 }
 
 /// A horizontal line with its text above its left end.
-fn limit(canvas: &mut Canvas, plane: &Plane, text: &str, value: f64) {
+pub fn limit(canvas: &mut Canvas, plane: &Plane, text: &str, value: f64) {
     let Some((_, y)) = plane.at((0.0, value)) else { return };
     canvas.dashed(Ink::Limit, |pen| pen.line(&[(plane.x.0, y), (plane.x.1, y)], 1.5));
     canvas.text(plane.x.0 + 6.0, y - 9.0, Anchor::Start, "lm", text);
 }
 
-fn lines(canvas: &mut Canvas, plane: &Plane, curves: &[Curve]) {
+fn lines(canvas: &mut Canvas, plane: &Plane, curves: &[Curve], broken: impl Fn(&Curve) -> bool) {
     for curve in curves {
-        canvas.layer(Ink::Executor(curve.ident), |pen| {
-            for piece in pieces(plane, curve) {
+        let draw = |pen: &Pen<'_, '_>| {
+            for piece in pieces(plane, curve.points.iter().map(|p| (p.x, p.y))) {
                 pen.line(&piece, 2.0);
             }
-        });
+        };
+        if broken(curve) {
+            canvas.dashed(Ink::Executor(curve.ident), draw);
+        } else {
+            canvas.layer(Ink::Executor(curve.ident), draw);
+        }
         for point in curve.points.iter().filter(|p| !p.tip.is_empty()) {
             let Some(at) = plane.at((point.x, point.y)) else { continue };
             canvas.marked(Ink::Executor(curve.ident), &point.tip, |pen| {
@@ -170,8 +185,8 @@ fn lines(canvas: &mut Canvas, plane: &Plane, curves: &[Curve]) {
 }
 
 /// The parts of a line between values that cannot be shown.
-fn pieces(plane: &Plane, curve: &Curve) -> Vec<Vec<(f64, f64)>> {
-    let places: Vec<Option<(f64, f64)>> = curve.points.iter().map(|p| plane.at((p.x, p.y))).collect();
+pub fn pieces(plane: &Plane, points: impl Iterator<Item = (f64, f64)>) -> Vec<Vec<(f64, f64)>> {
+    let places: Vec<Option<(f64, f64)>> = points.map(|point| plane.at(point)).collect();
     places
         .split(Option::is_none)
         .map(|piece| piece.iter().copied().flatten().collect::<Vec<_>>())
@@ -212,7 +227,7 @@ mod tests {
         let mark = CrossingMark { at: (2.0, 4.0), interval: Some((1.5, 2.5)), tip: "they cross".into() };
         let points = vec![(1.0, 2.0), (2.0, 3.5), (3.0, 5.0)];
         let law = LawLine { ident: ident("tokio"), tip: "a law".into(), points };
-        let overlay = Overlay { laws: vec![law], crossings: vec![mark] };
+        let overlay = Overlay { laws: vec![law], crossings: vec![mark], hatched: vec![(2.0, 4.0)] };
         let curves = [curve(&[2.0, 4.0, 8.0])];
         let svg = scaling(&caption, &curves, &overlay, ("x", "y"), digits).expect("drawn").into_string();
         for part in ["data-tip=\"they cross\"", "data-tip=\"a law\"", "Universal Scalability Law", "stroke-dasharray"] {

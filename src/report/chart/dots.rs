@@ -21,6 +21,8 @@ pub struct RoundRow {
     pub label: String,
     /// Round, and its distance from the median in percent.
     pub rounds: Vec<(u32, f64)>,
+    /// Whether it is hatched, since it is not ranked.
+    pub hatched: bool,
 }
 
 /// The dots of one group.
@@ -38,6 +40,9 @@ pub fn rounds(caption: &Caption, rows: &[RoundRow], what: &str) -> Markup {
     let x = |value: f64| place(&axis, value, frame.x);
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(0.0), frame.top), (x(0.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {
+        if row.hatched {
+            frame.hatch(&mut canvas, index);
+        }
         frame.name(&mut canvas, index, row.ident, &row.label);
         let dots: Vec<_> = row.rounds.iter().filter(|dot| axis.takes(dot.1)).collect();
         let step = 20.0 / (dots.len().max(2) - 1) as f64;

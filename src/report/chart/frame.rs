@@ -49,6 +49,13 @@ impl Rows {
         self.top + self.height * (row as f64 + 0.5)
     }
 
+    /// Hatches a row: it is not ranked.
+    pub fn hatch(&self, canvas: &mut Canvas, row: usize) {
+        let y = self.y(row);
+        let half = self.height / 2.0 - 1.0;
+        canvas.hatch((self.x.0, y - half), (self.x.1, y + half));
+    }
+
     /// Writes a row's name.
     pub fn name(&self, canvas: &mut Canvas, row: usize, ident: Ident, label: &str) {
         let label = fit(label, FONT, WIDEST_LABEL);
@@ -121,6 +128,13 @@ impl Plane {
     /// Where a point lies; nothing for a value that the axes cannot show.
     pub fn at(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
         (self.across.takes(x) && self.up.takes(y)).then(|| (place(&self.across, x, self.x), place(&self.up, y, self.y)))
+    }
+
+    /// Hatches the ground of a point: it is not ranked.
+    pub fn hatch(&self, canvas: &mut Canvas, place: (f64, f64)) {
+        if let Some((x, y)) = self.at(place) {
+            canvas.hatch((x - 9.0, y - 9.0), (x + 9.0, y + 9.0));
+        }
     }
 
     /// Writes names at the right, level with the ends of their lines as far as they do not collide.

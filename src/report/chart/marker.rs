@@ -47,6 +47,17 @@ pub fn symbols() -> Markup {
             @for index in 0..FALLBACKS.len() {
                 (symbol(Ident(index)))
             }
+            (pattern("hatch", "ha"))
+            (pattern("hatch-over", "ho"))
+        }
+    }
+}
+
+/// Slanting lines, for what is not ranked.
+fn pattern(id: &str, class: &str) -> Markup {
+    html! {
+        pattern id=(id) width="24" height="24" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
+            path class=(class) d="M0 0V24" stroke="currentColor" stroke-width="8" {}
         }
     }
 }
@@ -55,6 +66,15 @@ fn symbol(ident: Ident) -> Markup {
     let mut canvas = Canvas::new(14.0, 14.0);
     canvas.layer(Ink::Executor(ident), |pen| draw(pen, ident, (7.0, 7.0), 4.6));
     canvas.symbol(&format!("m{}", ident.0))
+}
+
+/// A hatched square by itself, for legends.
+pub fn hatched_icon() -> Markup {
+    html! {
+        svg.ic aria-hidden="true" viewBox="0 0 56 56" width="14" height="14" {
+            rect width="56" height="56" fill="url(#hatch)" {}
+        }
+    }
 }
 
 /// A marker by itself, for legends and tables; the name stands beside it.

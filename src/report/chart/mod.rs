@@ -6,22 +6,28 @@ mod bars;
 mod canvas;
 mod claims;
 mod curves;
+mod distribution;
 mod dots;
 mod frame;
+mod heat;
 mod label;
+mod load;
 mod marker;
 mod ratios;
 mod style;
 
 pub use self::{
     axis::Base,
-    bars::{Panel, Segment, panels, stacked},
+    bars::{BarRow, Panel, Segment, panels, stacked},
     claims::{ClaimRow, claims},
     curves::{CrossingMark, Curve, LawLine, Overlay, Point, nines, scaling},
+    distribution::{Steps, shares},
     dots::{RoundRow, rounds},
-    marker::{icon, symbols},
+    heat::{HeatRow, SHARES as HEAT_SHARES, Tile, heat},
+    load::{LoadPoint, load},
+    marker::{hatched_icon, icon, symbols},
     ratios::{RatioRow, ratios},
-    style::{Ident, STEPS, ident, rules, variables},
+    style::{HEAT, Ident, STEPS, ident, rules, variables},
 };
 
 /// What a chart says without being seen: its title, and its finding as a sentence.

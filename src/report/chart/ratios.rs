@@ -29,13 +29,16 @@ pub struct RatioRow {
     pub value: Option<(f64, Option<(f64, f64)>)>,
     /// What it says in words, such as `1.59× faster`.
     pub words: String,
+    /// Whether it is hatched, since it is not ranked.
+    pub hatched: bool,
 }
 
 /// The dots of one group. The axis covers `reach` too, so that the groups of a scenario share it.
 pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &str) -> Markup {
     let right = pixels(WIDEST_WORDS, FONT);
     let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 14.0);
-    let values = rows.iter().filter_map(|r| r.value);
+    // What is not ranked may be far off and decides nothing about the axis; it has no dot where it is beyond its ends.
+    let values = rows.iter().filter(|r| !r.hatched).filter_map(|r| r.value);
     let ends = values.flat_map(|(dot, interval)| [Some(dot), interval.map(|i| i.0), interval.map(|i| i.1)]).flatten();
     let axis = Axis::ratio(ends.chain(reach.iter().copied()), 7);
     let mut canvas = frame.canvas();
@@ -45,9 +48,12 @@ pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &st
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(1.0), frame.top), (x(1.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);
+        if row.hatched {
+            frame.hatch(&mut canvas, index);
+        }
         frame.name(&mut canvas, index, row.ident, &row.label);
         canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
-        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.takes(*dot)) else { continue };
+        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.covers(*dot)) else { continue };
         canvas.marked(Ink::Executor(row.ident), &format!("{}: {}", row.label, row.words), |pen| {
             if let Some((low, high)) = interval {
                 whisker(pen, (x(low), x(high)), y);

@@ -59,6 +59,15 @@ pub const STEPS: [(&str, &str); 6] = [
     ("#e4eaf2", "#22304a"),
 ];
 
+/// Light and dark colours of a map, from few to many: one hue, growing away from the ground.
+pub const HEAT: [(&str, &str); 5] = [
+    ("#d6e4f0", "#17293d"),
+    ("#a6c5de", "#1f4468"),
+    ("#6a9fc8", "#2f6b9f"),
+    ("#2f74ab", "#5ba3dc"),
+    ("#0b3f6e", "#c9e4fb"),
+];
+
 /// An executor's place, which is its colour and marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ident(pub usize);
@@ -79,7 +88,7 @@ pub fn ident(executor: &str) -> Ident {
 pub fn variables() -> (String, String) {
     let (mut light, mut dark) = (String::new(), String::new());
     let executors: Vec<_> = COLOURS.iter().map(|&(_, on_white, on_black, _)| (on_white, on_black)).collect();
-    for (kind, colours) in [("e", executors.as_slice()), ("t", STEPS.as_slice())] {
+    for (kind, colours) in [("e", executors.as_slice()), ("t", STEPS.as_slice()), ("h", HEAT.as_slice())] {
         for (index, (on_white, on_black)) in colours.iter().enumerate() {
             let _ = write!(light, "--{kind}{index}:{on_white};");
             let _ = write!(dark, "--{kind}{index}:{on_black};");

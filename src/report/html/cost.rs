@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, table};
+use super::part::{Page, Value, bar_row, caption, figure, not_ranked, table};
 use crate::{
     analysis::{CellResult, Group, MetricId},
     report::{
-        chart::{self, Base, Panel, ident},
+        chart::{self, BarRow, Base, Panel},
         format::{label, metric},
         sentence,
         view::group_name,
@@ -61,9 +61,9 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
             format,
         })
         .collect();
-    let names: Vec<_> = rows.iter().map(|c| (ident(&c.executor), c.label.clone())).collect();
+    let names: Vec<BarRow> = rows.iter().map(|cell| bar_row(cell)).collect();
     let chart = chart::panels(&caption, &names, &panels);
-    Some(figure(&caption, &chart, &cost_table(&rows)))
+    Some(html! { div { (figure(&caption, &chart, &cost_table(&rows))) (not_ranked(group)) } })
 }
 
 fn cost_table(rows: &[&CellResult]) -> Markup {

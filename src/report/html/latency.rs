@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, table};
+use super::part::{Page, Value, caption, figure, not_ranked, table, withheld};
 use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     measure::Histo,
@@ -10,6 +10,7 @@ use crate::{
         chart::{self, Curve, Point, ident},
         format::ns,
         sentence,
+        validity::is_unranked,
         view::group_name,
     },
     scenario::{Comparison, SloMetric},
@@ -28,7 +29,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         let note = html! {
             p.note {
                 "From a task's intended start to its end, all rounds together, in " (load_words(scenario))
-                ". A line ends where fewer than ten samples remain above it."
+                ". A line ends where fewer than ten samples remain above it; a broken line is not ranked."
             }
         };
         (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
@@ -53,6 +54,7 @@ fn load_words(scenario: &ScenarioResult) -> String {
     match loads.as_slice() {
         [one] => format!("a {one}"),
         [first, ..] if first.starts_with("batch") => "batches".into(),
+        [first, ..] if first.starts_with("open") => "open loads: arrivals do not wait for completions".into(),
         _ => "closed loops, which is not a response time under an offered load".into(),
     }
 }
@@ -66,16 +68,23 @@ fn group_figure(page: &Page<'_>, place: (usize, usize), scenario: &ScenarioResul
         format!("{}{}", sentence::latency(group), sentence::lowest_p99(group)),
     );
     let curves: Vec<Curve> = group.cells.iter().filter(|c| c.latency.count() > 0).map(curve).collect();
-    let chart = chart::nines(&caption, &curves, &limits(page, scenario, group))?;
-    Some(figure(&caption, &chart, &quantile_table(group)))
+    let hatched = |curve: &Curve| group.cells.iter().any(|c| c.label == curve.label && is_unranked(c));
+    let chart = chart::nines(&caption, &curves, &limits(page, scenario, group, None), hatched)?;
+    Some(html! { div { (figure(&caption, &chart, &quantile_table(group))) (not_ranked(group)) (withheld(group)) } })
 }
 
-/// The limits of latencies of the task that arrives.
-fn limits(page: &Page<'_>, scenario: &ScenarioResult, group: &Group) -> Vec<(String, f64)> {
+/// The limits of latencies of the task that arrives: of one quantile, or of any.
+pub(super) fn limits(
+    page: &Page<'_>,
+    scenario: &ScenarioResult,
+    group: &Group,
+    quantile: Option<f64>,
+) -> Vec<(String, f64)> {
     let stored = page.header.cells.iter().find(|cell| cell.scenario == scenario.name);
     let task = stored.map(|cell| cell.task.as_str());
     let about_task = |s: &&crate::report::view::SloSummary<'_>| {
-        matches!(s.slo.metric, SloMetric::Latency(_))
+        let of_quantile = |q: f64| quantile.is_none_or(|wanted| (q - wanted).abs() < 1e-9);
+        matches!(s.slo.metric, SloMetric::Latency(q) if of_quantile(q))
             && matches!(s.slo.comparison, Comparison::Below | Comparison::AtMost)
             && task == Some(s.slo.subject.as_str())
             && s.slo.only.iter().all(|p| group.params.contains(p))

@@ -4,7 +4,10 @@
 
 mod claims;
 mod cost;
+mod distribution;
+mod heat;
 mod latency;
+mod load;
 mod numbers;
 mod part;
 mod provenance;
@@ -24,7 +27,7 @@ use crate::{
     report::{
         chart,
         format::{moment, plural},
-        view,
+        validity, view,
     },
     store::Header,
 };
@@ -47,8 +50,10 @@ const SECTIONS: &[Section] = &[
     Section { number: 2, name: "Who wins, by how much", render: race::render },
     Section { number: 3, name: "Latency by percentile", render: latency::render },
     Section { number: 4, name: "Scaling", render: scaling::render },
+    Section { number: 5, name: "Load against latency", render: load::render },
     Section { number: 6, name: "Cost", render: cost::render },
     Section { number: 7, name: "Stability", render: stability::render },
+    Section { number: 8, name: "Distribution", render: distribution::render },
     Section { number: 9, name: "Where the time went", render: steps::render },
     Section { number: 10, name: "All numbers", render: numbers::render },
     Section { number: 11, name: "How it was run", render: provenance::render },
@@ -169,17 +174,30 @@ fn legend(analysis: &Analysis) -> Markup {
             @for (place, name) in executors {
                 button type="button" disabled aria-pressed="false" data-e=(place) { (chart::icon(chart::Ident(place))) (name) }
             }
+            @if validity::counted(analysis).is_some() {
+                span.hatched { (chart::hatched_icon()) (validity::HATCHED) " hatched: not valid, not ranked" }
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::report::fixture;
+    use std::sync::LazyLock;
 
+    use super::*;
+    use crate::{
+        analysis::{LimitingFactor, Validity},
+        report::fixture,
+    };
+
+    /// The page of all that the fixture has, made once: it is long.
     fn page() -> String {
-        html(&fixture::header(), &fixture::analysis())
+        static PAGE: LazyLock<String> = LazyLock::new(|| {
+            let analysis = fixture::with_open();
+            html(&fixture::header_of(&analysis), &analysis)
+        });
+        PAGE.clone()
     }
 
     #[test]
@@ -195,7 +213,8 @@ mod tests {
 
     #[test]
     fn nothing_is_fetched() {
-        let page = page();
+        // A pattern of the page itself is drawn, not fetched.
+        let page = page().replace("fill=\"url(#hatch)\"", "").replace("fill=\"url(#hatch-over)\"", "");
         for source in
             ["http://", "https://", "src=", "@import", "url(", "<link", "<img", "<iframe", " style=", "onclick"]
         {
@@ -233,7 +252,10 @@ mod tests {
     fn the_page_and_its_script_are_small() {
         assert!(SCRIPT.len() <= 10 * 1024, "{}", SCRIPT.len());
         let size = page().len();
-        assert!(size * 70 / 56 < 1_100_000, "{size} bytes for 56 cells");
+        let cells = fixture::with_open().cells().count();
+        assert!(size / cells < 22_000, "{size} bytes for {cells} cells, of which most are open loads");
+        let closed = html(&fixture::header(), &fixture::analysis()).len();
+        assert!(closed * 70 / 56 < 1_250_000, "{closed} bytes for 56 cells of batches and closed loads");
     }
 
     #[test]
@@ -249,7 +271,7 @@ mod tests {
         let mut header = fixture::header();
         assert!(!page().contains("quick: not comparable"));
         header.quick = true;
-        assert!(html(&header, &fixture::analysis()).contains("quick: not comparable"));
+        assert!(html(&header, &fixture::small()).contains("quick: not comparable"));
     }
 
     #[test]
@@ -267,6 +289,65 @@ mod tests {
         let page = html(&fixture::header(), &analysis);
         assert!(!page.contains("is the fastest"));
         assert!(page.contains("no difference shown"));
+    }
+
+    /// The page of the batch alone, with a validity for each of its cells.
+    fn batch_page(validity: impl Fn(&str) -> Validity) -> String {
+        let mut analysis = fixture::analysis();
+        analysis.scenarios.remove(0);
+        for cell in &mut analysis.scenarios[0].groups[0].cells {
+            cell.judgement.validity = validity(&cell.executor);
+            cell.judgement.evidence = vec![format!("evidence about {}", cell.label)];
+            cell.judgement.limit = Some(LimitingFactor::TargetCpu);
+        }
+        html(&fixture::header_of(&analysis), &analysis)
+    }
+
+    #[test]
+    fn no_winner_is_named_among_cells_that_are_not_valid() {
+        let clear = batch_page(|_| Validity::Valid);
+        assert!(!clear.contains(validity::HATCHED) && !clear.contains("class=\"r3 hatched"));
+        assert!(clear.contains(">VALID</") || clear.contains(" VALID</span>"));
+        let none = batch_page(|_| Validity::TargetBound);
+        assert!(!none.contains("is the fastest") && !none.contains("is shown to have"));
+        assert!(none.contains("Fewer than two cells are valid, and no winner is named"));
+        assert!(none.contains("7 of 7 cells with figures are not ranked: 7 TARGET-BOUND"));
+        assert!(none.contains(validity::remedy(Validity::TargetBound)));
+        let words = "TARGET-BOUND: evidence about smol; limited by target CPU";
+        assert_eq!(none.matches(words).count(), 2, "in the verdict and in the race");
+        assert!(none.matches("TARGET-BOUND: evidence about smol</td>").count() >= 2, "in the tables");
+    }
+
+    #[test]
+    fn what_is_not_valid_is_hatched_in_every_chart_and_table() {
+        let page = batch_page(|executor| if executor == "tokio" { Validity::Disturbed } else { Validity::Valid });
+        let section = |number: u8| {
+            let start = page.find(&format!("<section id=\"s{number}\"")).expect("a section");
+            page[start..].split("</section>").next().unwrap_or_default()
+        };
+        for number in [2, 6, 7, 9] {
+            let figure = section(number);
+            assert!(figure.contains("url(#hatch"), "section {number}");
+            assert!(figure.contains("tokio DISTURBED"), "section {number} says so in words");
+            assert!(figure.contains("<tr class=\"r3 hatched\">"), "section {number} hatches the table's row");
+        }
+        for number in [3, 8] {
+            assert!(section(number).contains("stroke-dasharray=\"20 14\""), "section {number} breaks the line");
+            assert!(section(number).contains("tokio DISTURBED"), "section {number} says so in words");
+        }
+        assert!(
+            section(10).contains("DISTURBED: evidence about tokio</td>") && section(10).contains(">target CPU</td>")
+        );
+        assert!(page.contains("hatched: not valid, not ranked"), "the legend says what it means");
+    }
+
+    #[test]
+    fn nothing_is_compared_with_a_baseline_that_is_not_valid() {
+        let pool = |executor: &str| if executor == "thread-pool" { Validity::Invalid } else { Validity::Valid };
+        let page = batch_page(pool);
+        assert!(page.contains("the baseline is not ranked"));
+        assert!(page.contains("The baseline is not valid") || page.contains("the baseline is not valid"));
+        assert!(!page.contains("</b> faster") && !page.contains("</b> slower"));
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 
-use super::part::{Page, Value, sortable};
+use super::part::{Page, Value, limit, sortable, verdict};
 use crate::{
-    analysis::{CellResult, CellStatus, MetricId, ScenarioResult},
+    analysis::{CellResult, Group, MetricId, ScenarioResult},
     report::{
         csv::csv,
         format::{NOTHING, bound, digits, label, metric, ns, plural, shown},
         json,
-        view::{group_name, ratio_mark, rounds_interval, status_mark, status_words},
+        view::{group_name, rounds_interval},
     },
 };
 
@@ -57,20 +57,20 @@ fn scenario_table(scenario: &ScenarioResult) -> Markup {
     heads.extend(QUANTILES.map(|q| q.0));
     heads.extend(BY_ROUND.map(|(head, _)| head));
     heads.extend(others.iter().map(|id| label(*id)));
-    heads.extend(["completed", "errors", "time-outs"]);
+    heads.extend(["completed", "errors", "time-outs", "limited by"]);
     let mut rows = Vec::new();
     for group in &scenario.groups {
         let name = group_name(group);
-        rows.extend(group.cells.iter().map(|cell| (Some(cell), values(cell, &name, &primary, &others))));
+        rows.extend(group.cells.iter().map(|cell| (Some(cell), values(group, cell, &name, &primary, &others))));
     }
     sortable(&heads, &rows)
 }
 
-fn values(cell: &CellResult, group: &str, primary: &[MetricId], others: &[MetricId]) -> Vec<Value> {
+fn values(group: &Group, cell: &CellResult, name: &str, primary: &[MetricId], others: &[MetricId]) -> Vec<Value> {
     let ratio = cell.ratio.as_ref();
     let of = |id: &MetricId| Value::number(cell.metrics.get(id).map(|v| v.median), |v| metric(*id, v));
     let whole = |v: u64| Value::number(Some(v as f64), |v| format!("{v:.0}"));
-    let mut values = vec![Value::Text(group.into()), verdict(cell)];
+    let mut values = vec![Value::Text(name.into()), verdict(group, cell)];
     values.extend(primary.iter().map(of));
     values.extend([
         Value::number(ratio.map(|r| r.estimate), digits),
@@ -80,25 +80,11 @@ fn values(cell: &CellResult, group: &str, primary: &[MetricId], others: &[Metric
     values.extend(QUANTILES.map(|(_, q)| Value::number(cell.latency.quantile(q).map(|v| v as f64), ns)));
     values.extend(BY_ROUND.map(|(_, id)| by_round(cell, id)));
     values.extend(others.iter().map(of));
-    values.extend([whole(cell.counts.completed), whole(cell.counts.errors), whole(cell.counts.timeouts)]);
+    values.extend([whole(cell.counts.completed), whole(cell.counts.errors), whole(cell.counts.timeouts), limit(cell)]);
     values
 }
 
 /// The exact 95 % interval of the median of the rounds' own quantiles.
 fn by_round(cell: &CellResult, id: MetricId) -> Value {
     Value::Text(rounds_interval(cell, id).unwrap_or_else(|| NOTHING.into()))
-}
-
-/// What the ratio says, or why there is none.
-fn verdict(cell: &CellResult) -> Value {
-    let state = status_mark(&cell.status).0;
-    match &cell.ratio {
-        Some(ratio) if cell.status == CellStatus::Complete => Value::Marked(ratio_mark(ratio.verdict)),
-        Some(ratio) => {
-            let mark = ratio_mark(ratio.verdict);
-            Value::Text(format!("{} {}; {}", mark.symbol, mark.words, status_words(cell)))
-        }
-        None if cell.status == CellStatus::Complete => Value::Marked(state),
-        None => Value::Text(format!("{} {}", state.symbol, status_words(cell))),
-    }
 }

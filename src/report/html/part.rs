@@ -3,12 +3,13 @@
 use maud::{Markup, html};
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, ScenarioResult},
+    analysis::{Analysis, CellResult, CellStatus, Group, Ratio, RatioVerdict, ScenarioResult},
     report::{
-        chart::{Caption, icon, ident},
+        chart::{BarRow, Caption, icon, ident},
         format::NOTHING,
         sentence,
-        view::{Mark, Tone, group_title},
+        validity::{self, HATCHED, limit_words, validity_words},
+        view::{Mark, Tone, group_name, group_title, ratio_mark, status_mark, status_words},
     },
     store::Header,
 };
@@ -59,6 +60,82 @@ pub fn figure(caption: &Caption, chart: &Markup, table: &Markup) -> Markup {
     }
 }
 
+/// Two charts that share an axis beside each other, with one table.
+pub fn pair(caption: &Caption, charts: &[Markup], table: &Markup) -> Markup {
+    html! {
+        figure.pair {
+            figcaption { strong { (caption.head) } " " span { (finding(&caption.finding)) } }
+            div {
+                @for chart in charts { div.chart tabindex="0" role="group" aria-label=(caption.title) { (chart) } }
+            }
+            details { summary { "The same as a table" } (table) }
+        }
+    }
+}
+
+/// How a cell's bars are named.
+pub fn bar_row(cell: &CellResult) -> BarRow {
+    BarRow { ident: ident(&cell.executor), label: cell.label.clone(), hatched: validity::is_unranked(cell) }
+}
+
+/// Which cells of a group are hatched and why, for the foot of its figures; nothing where all are ranked.
+pub fn not_ranked(group: &Group) -> Markup {
+    html! {
+        @if let Some(words) = validity::unranked(group) {
+            p.unranked { (HATCHED) " not ranked: " (words) }
+        }
+    }
+}
+
+/// Of which cells quantiles are withheld, and why.
+pub fn withheld(group: &Group) -> Markup {
+    html! {
+        @for cell in &group.cells {
+            @if let Some(why) = &cell.judgement.withheld { p.unranked { "– " (cell.label) ": " (why) } }
+        }
+    }
+}
+
+/// As [`not_ranked`], where a figure is of several groups.
+pub fn not_ranked_at(group: &Group) -> Markup {
+    html! {
+        @if let Some(words) = validity::unranked(group) {
+            p.unranked { (HATCHED) " not ranked at " (group_name(group)) ": " (words) }
+        }
+    }
+}
+
+/// Why a cell is not ranked, with its evidence; else what its state or its ratio says.
+pub fn verdict(group: &Group, cell: &CellResult) -> Value {
+    let state = status_mark(&cell.status).0;
+    if validity::is_unranked(cell) {
+        return Value::Text(format!("{HATCHED} {}", validity_words(cell)));
+    }
+    match ranked_ratio(group, cell) {
+        Some(ratio) if cell.status == CellStatus::Complete => Value::Marked(ratio_mark(ratio.verdict)),
+        Some(ratio) => {
+            let mark = ratio_mark(ratio.verdict);
+            Value::Text(format!("{} {}; {}", mark.symbol, mark.words, status_words(cell)))
+        }
+        None if cell.ratio.is_some() => Value::Text("? the baseline is not ranked".into()),
+        None if cell.status == CellStatus::Complete => Value::Marked(state),
+        None => Value::Text(format!("{} {}", state.symbol, status_words(cell))),
+    }
+}
+
+/// A cell's ratio where both it and the baseline are ranked.
+pub fn ranked_ratio<'a>(group: &Group, cell: &'a CellResult) -> Option<&'a Ratio> {
+    let is_baseline = |c: &&CellResult| c.ratio.as_ref().is_some_and(|r| r.verdict == RatioVerdict::Baseline);
+    let baseline = group.cells.iter().find(is_baseline);
+    let ranked = cell.is_ranked() && baseline.is_none_or(CellResult::is_ranked);
+    cell.ratio.as_ref().filter(|_| ranked)
+}
+
+/// What held a cell back.
+pub fn limit(cell: &CellResult) -> Value {
+    Value::Text(cell.judgement.limit.map_or(NOTHING, limit_words).into())
+}
+
 /// A finding as a sentence: a capital first (unless it is a name) and a full stop.
 fn finding(text: &str) -> String {
     format!("{}.", sentence::upper(text).trim_end_matches('.'))
@@ -97,7 +174,10 @@ fn numeric(rows: &Rows<'_>, column: usize) -> bool {
 }
 
 fn row(cell: Option<&CellResult>, values: &[Value], sortable: bool) -> Markup {
-    let class = cell.map(|cell| format!("r{}", ident(&cell.executor).0));
+    let class = cell.map(|cell| {
+        let hatched = if validity::is_unranked(cell) { " hatched" } else { "" };
+        format!("r{}{hatched}", ident(&cell.executor).0)
+    });
     html! {
         tr class=[class] {
             @if let Some(cell) = cell { th scope="row" { (name(cell)) } }
@@ -105,6 +185,9 @@ fn row(cell: Option<&CellResult>, values: &[Value], sortable: bool) -> Markup {
         }
     }
 }
+
+/// Fields longer than this are sentences.
+const LONG_FIELD: usize = 40;
 
 /// A field of a table.
 pub enum Value {
@@ -125,7 +208,11 @@ impl Value {
     /// The field; the number behind it is only written where it is needed to sort.
     fn field(&self, sortable: bool) -> Markup {
         match self {
-            Self::Text(text) => html! { td { (text) } },
+            Self::Text(text) => {
+                // A sentence gets a column in which it is not a tower.
+                let class = (text.chars().count() > LONG_FIELD).then_some("w");
+                html! { td class=[class] { (text) } }
+            }
             Self::Number(text, value) => {
                 let by = value.filter(|_| sortable).map(|v| format!("{v:.4e}"));
                 html! { td.n data-v=[by] { (text) } }

@@ -2,14 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, table};
+use super::part::{Page, Value, caption, figure, limit, ranked_ratio, table, verdict};
 use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     report::{
         chart::{self, RatioRow, ident},
         format::{NOTHING, bound, digits, metric, ratio},
         sentence,
-        view::{cpus, ratio_mark, status_mark, status_words},
+        validity::{HATCHED, is_unranked, unranked_words, validity_mark},
+        view::{cpus, ratio_mark, status_mark},
     },
 };
 
@@ -53,49 +54,52 @@ fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group)
     let finding =
         format!("{}; {}; {}", sentence::lead(scenario, group), sentence::against_baseline(group), cpus(group));
     let caption = caption(2, place, group, &format!("Times as fast as {}", scenario.baseline), finding);
-    let rows: Vec<RatioRow> = group.cells.iter().map(row).collect();
+    let rows: Vec<RatioRow> = group.cells.iter().map(|cell| row(group, cell)).collect();
     let chart = chart::ratios(&caption, &rows, &reach(scenario), &scenario.baseline);
-    figure(&caption, &chart, &ratio_table(scenario, group))
+    html! { div { (figure(&caption, &chart, &ratio_table(scenario, group))) (why_not_ranked(group)) } }
 }
 
-/// The extreme ratios of a scenario: its groups share one axis.
+/// The extreme ratios of a scenario's ranked cells: its groups share one axis.
 fn reach(scenario: &ScenarioResult) -> Vec<f64> {
-    let ratios = || scenario.groups.iter().flat_map(|g| &g.cells).filter_map(|c| c.ratio.as_ref());
+    let cells = || scenario.groups.iter().flat_map(|g| &g.cells).filter(|cell| cell.is_ranked());
+    let ratios = || cells().filter_map(|c| c.ratio.as_ref());
     let low = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.0)).fold(1.0, f64::min);
     let high = ratios().map(|r| r.interval.map_or(r.estimate, |i| i.1)).fold(1.0, f64::max);
     vec![low, high]
 }
 
-fn row(cell: &CellResult) -> RatioRow {
+/// The cells that are hatched, with evidence and limit.
+fn why_not_ranked(group: &Group) -> Markup {
+    let cells: Vec<&CellResult> = group.cells.iter().filter(|cell| is_unranked(cell)).collect();
+    html! {
+        @if !cells.is_empty() {
+            ul.unranked { @for cell in cells { li { (HATCHED) " " (cell.label) " " (unranked_words(cell)) } } }
+        }
+    }
+}
+
+fn row(group: &Group, cell: &CellResult) -> RatioRow {
     let state = status_mark(&cell.status).0;
-    let words = match &cell.ratio {
+    let words = match ranked_ratio(group, cell) {
+        _ if is_unranked(cell) => format!("{HATCHED} {}, not ranked", validity_mark(cell.judgement.validity).words),
         Some(r) => format!("{} {} {}", ratio(r.estimate), ratio_mark(r.verdict).symbol, ratio_mark(r.verdict).words),
+        None if cell.ratio.is_some() => "? the baseline is not ranked".into(),
         None if cell.has_figures() => "? no ratio".into(),
         None => format!("{} {}", state.symbol, state.words),
     };
     let value = cell.ratio.as_ref().map(|r| (r.estimate, r.interval));
-    RatioRow { ident: ident(&cell.executor), label: cell.label.clone(), value, words }
+    RatioRow { ident: ident(&cell.executor), label: cell.label.clone(), value, words, hatched: is_unranked(cell) }
 }
 
 fn ratio_table(scenario: &ScenarioResult, group: &Group) -> Markup {
     let primary = crate::report::format::label(scenario.primary);
-    let rows: Vec<_> = group.cells.iter().map(|cell| (Some(cell), values(scenario, cell))).collect();
-    table(&["executor", primary, "ratio", "low", "high", "rounds", "shows from", "verdict"], &rows)
+    let rows: Vec<_> = group.cells.iter().map(|cell| (Some(cell), values(scenario, group, cell))).collect();
+    table(&["executor", primary, "ratio", "low", "high", "rounds", "shows from", "limited by", "verdict"], &rows)
 }
 
-fn values(scenario: &ScenarioResult, cell: &CellResult) -> Vec<Value> {
+fn values(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Value> {
     let r = cell.ratio.as_ref();
     let value = cell.metrics.get(&scenario.primary).map(|v| v.median);
-    let verdict = match r {
-        Some(r) if matches!(cell.status, crate::analysis::CellStatus::Complete) => Value::Marked(ratio_mark(r.verdict)),
-        Some(r) => Value::Text(format!(
-            "{} {}; {}",
-            ratio_mark(r.verdict).symbol,
-            ratio_mark(r.verdict).words,
-            status_words(cell)
-        )),
-        None => Value::Text(status_words(cell)),
-    };
     vec![
         Value::number(value, |v| metric(scenario.primary, v)),
         Value::number(r.map(|r| r.estimate), digits),
@@ -103,6 +107,7 @@ fn values(scenario: &ScenarioResult, cell: &CellResult) -> Vec<Value> {
         Value::number(r.and_then(|r| r.interval).map(|i| i.1), bound),
         Value::Number(r.map_or_else(|| NOTHING.into(), |r| r.rounds.to_string()), r.map(|r| r.rounds as f64)),
         Value::number(r.and_then(|r| r.detectable_percent), |v| format!("{} %", digits(v))),
-        verdict,
+        limit(cell),
+        verdict(group, cell),
     ]
 }

@@ -2,13 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, figure, table};
+use super::part::{Page, Value, figure, not_ranked_at, table};
 use crate::{
     analysis::{CellResult, Group, ScenarioResult, Sweep},
     report::{
         chart::{self, Caption, CrossingMark, Curve, LawLine, Overlay, Point, ident},
         format::{digits, label, metric, tick},
         sentence, sweeps,
+        validity::is_unranked,
         view::{params, status_words},
     },
     scenario::Param,
@@ -87,15 +88,24 @@ fn facet_figure(
     let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, groups, cell)).collect();
     let up = format!("{}, median over rounds with 95 % interval", label(id));
     let sweep = scenario.sweep(param, &others);
-    let overlay = sweep.map(|sweep| overlay(scenario, sweep, groups)).unwrap_or_default();
+    let mut overlay = sweep.map(|sweep| overlay(scenario, sweep, groups)).unwrap_or_default();
+    overlay.hatched = hatched(scenario, groups);
     let chart = chart::scaling(&caption, &curves, &overlay, (param, &up), |v| metric(id, v))?;
     let lines = sweep.map(sweeps::lines).unwrap_or_default();
     Some(html! {
         div {
             (figure(&caption, &chart, &facet_table(scenario, param, groups)))
+            @for (_, group) in groups { (not_ranked_at(group)) }
             @if !lines.is_empty() { details { summary { "Crossings and laws" } ul { @for line in &lines { li { (line) } } } } }
         }
     })
+}
+
+/// The places of cells that are not ranked.
+fn hatched(scenario: &ScenarioResult, groups: &[(f64, &Group)]) -> Vec<(f64, f64)> {
+    let cells = groups.iter().flat_map(|&(x, group)| group.cells.iter().map(move |cell| (x, cell)));
+    let unranked = cells.filter(|(_, cell)| is_unranked(cell));
+    unranked.filter_map(|(x, cell)| Some((x, cell.metrics.get(&scenario.primary)?.median))).collect()
 }
 
 /// Laws over the measured range, and the crossings of the metric that is drawn, on the line of one of the two.

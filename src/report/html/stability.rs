@@ -1,25 +1,34 @@
-//! Section 7: noise and drift, a dot per round.
+//! Section 7: noise and drift, a dot per round, and what happened within the rounds.
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, table};
+use super::{
+    heat,
+    part::{Page, Value, caption, figure, not_ranked, table},
+};
 use crate::{
     analysis::{CellResult, Group, ScenarioResult},
     report::{
         chart::{self, RoundRow, ident},
         format::{digits, label, metric},
         sentence,
+        validity::is_unranked,
     },
 };
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let body = page.per_scenario(|index, scenario| {
-        let groups = scenario.groups.iter().enumerate();
-        let figures: Vec<Markup> = groups.filter_map(|(g, group)| group_figure((index, g), scenario, group)).collect();
-        let note = html! { p.note { "Each dot is one trial in a process of its own; within a row the first round is the highest, so that a drift leans." } };
-        (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
+        let parts = [rounds(index, scenario), heat::over_time(index, scenario)];
+        parts.iter().any(Option::is_some).then(|| html! { @for part in parts.iter().flatten() { (part) } })
     })?;
     Some((sentence::stability(&page.analysis.scenarios), body))
+}
+
+fn rounds(index: usize, scenario: &ScenarioResult) -> Option<Markup> {
+    let groups = scenario.groups.iter().enumerate();
+    let figures: Vec<Markup> = groups.filter_map(|(g, group)| group_figure((index, g), scenario, group)).collect();
+    let note = html! { p.note { "Each dot is one trial in a process of its own; within a row the first round is the highest, so that a drift leans." } };
+    (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
 }
 
 fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Option<Markup> {
@@ -32,13 +41,13 @@ fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group)
         format!("Furthest from its median: {} in round {}, by {} %", furthest.1.label, furthest.2, digits(furthest.0));
     let caption = caption(7, place, group, "Rounds", finding);
     let chart = chart::rounds(&caption, &rows, label(scenario.primary));
-    Some(figure(&caption, &chart, &round_table(scenario, group)))
+    Some(html! { div { (figure(&caption, &chart, &round_table(scenario, group))) (not_ranked(group)) } })
 }
 
 fn row(scenario: &ScenarioResult, cell: &CellResult) -> Option<RoundRow> {
     let value = cell.metrics.get(&scenario.primary)?;
     let rounds = value.rounds.iter().map(|(round, v)| (*round, (v / value.median - 1.0) * 100.0)).collect();
-    Some(RoundRow { ident: ident(&cell.executor), label: cell.label.clone(), rounds })
+    Some(RoundRow { ident: ident(&cell.executor), label: cell.label.clone(), rounds, hatched: is_unranked(cell) })
 }
 
 fn round_table(scenario: &ScenarioResult, group: &Group) -> Markup {

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, table};
+use super::part::{Page, Value, bar_row, caption, figure, not_ranked, table};
 use crate::{
     analysis::{CellResult, Group},
     report::{
-        chart::{self, STEPS, Segment, ident},
+        chart::{self, STEPS, Segment},
         format::ns,
         sentence,
     },
@@ -46,10 +46,10 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
     }
     let caption = caption(9, place, group, "Steps of a task", sentence::steps(group));
     let cells = group.cells.iter().filter(|c| !sentence::top_steps(c).is_empty());
-    let rows: Vec<_> = cells.map(|c| (ident(&c.executor), c.label.clone(), segments(c, &names))).collect();
+    let rows: Vec<_> = cells.map(|c| (bar_row(c), segments(c, &names))).collect();
     let chart = chart::stacked(&caption, &rows, "mean latency of the steps of a task", ns);
     let chart = html! { (chart) (key(&names)) };
-    Some(figure(&caption, &chart, &step_table(group)))
+    Some(html! { div { (figure(&caption, &chart, &step_table(group))) (not_ranked(group)) } })
 }
 
 fn segments(cell: &CellResult, names: &[&str]) -> Vec<Segment> {

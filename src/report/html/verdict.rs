@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::part::{Page, mark};
 use crate::{
-    analysis::{ScenarioResult, findings},
+    analysis::{Analysis, CellResult, ScenarioResult, Validity, findings},
     report::{
         format::plural,
         sentence,
+        validity::{self, HATCHED, validity_mark},
         view::{self, slo_mark, slo_value, stored},
     },
 };
@@ -25,6 +26,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
                 ul {
                     li { (plural(analysis.trials.planned, "trial")) " planned, " (analysis.trials.measured) " measured, " (analysis.trials.failed) " failed" }
                     @for words in sentence::validity(analysis) { li { (words) } }
+                    (not_ranked(analysis))
                     @for warning in &page.header.warnings { li { span.m.warn { b aria-hidden="true" { "!" } " warning" } " " (warning) } }
                     @if page.header.warnings.is_empty() { li { "No warning of the check before the run" } }
                 }
@@ -39,6 +41,26 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         }
     };
     Some((sentence::winners(&analysis.scenarios), body))
+}
+
+/// How many cells are not ranked, what to do about each kind, and which they are.
+fn not_ranked(analysis: &Analysis) -> Markup {
+    html! {
+        @if let Some(words) = validity::counted(analysis) {
+            li { span.m.warn { b aria-hidden="true" { (HATCHED) } } " " (words) }
+            @for (validity, cells) in validity::by_validity(analysis) {
+                li {
+                    (mark(validity_mark(validity))) ": " (validity::remedy(validity)) "."
+                    details {
+                        summary { (plural(cells.len(), "cell")) }
+                        ul { @for cell in cells { li { (cell.name) ": " (validity::unranked_words(cell)) } } }
+                    }
+                }
+            }
+        } @else if analysis.cells().any(CellResult::has_figures) {
+            li { "Every cell with figures is " (mark(validity_mark(Validity::Valid))) " and ranked" }
+        }
+    }
 }
 
 /// Sentences longer than this are folded: they list cells.

@@ -1,0 +1,144 @@
+//! Validity in words: whether a cell is ranked, why not, what held it back, and what helps.
+
+use super::{
+    format::{plural, prose},
+    view::{Mark, Tone},
+};
+use crate::analysis::{Analysis, CellResult, Group, LimitingFactor, Steadiness, Validity};
+
+/// What stands beside everything that is hatched.
+pub const HATCHED: &str = "▨";
+
+/// A cell has figures and they are not to be ranked.
+pub fn is_unranked(cell: &CellResult) -> bool {
+    cell.has_figures() && !cell.is_ranked()
+}
+
+/// A validity with its symbol.
+pub fn validity_mark(validity: Validity) -> Mark {
+    let (symbol, words, tone) = match validity {
+        Validity::Valid => ("+", "VALID", Tone::Good),
+        Validity::Overloaded => (HATCHED, "OVERLOADED", Tone::Warn),
+        Validity::TargetBound => (HATCHED, "TARGET-BOUND", Tone::Warn),
+        Validity::Disturbed => (HATCHED, "DISTURBED", Tone::Warn),
+        Validity::Invalid => (HATCHED, "INVALID", Tone::Bad),
+        Validity::Failed => (HATCHED, "FAILED", Tone::Bad),
+    };
+    Mark { symbol, words, tone }
+}
+
+/// What is to be done about it.
+pub fn remedy(validity: Validity) -> &'static str {
+    match validity {
+        Validity::Valid => "nothing is to be done",
+        Validity::Overloaded => "offer a lower rate; these latencies are those of a growing queue",
+        Validity::TargetBound => "the executors were not compared: give the target more CPUs, or ask less of it",
+        Validity::Disturbed => "stop what else runs on this machine, and run it again",
+        Validity::Invalid => "do not use these figures; give the harness a CPU of its own, or lower the rate",
+        Validity::Failed => "see the reasons, mend them, and run it again",
+    }
+}
+
+/// What held a cell back.
+pub fn limit_words(limit: LimitingFactor) -> &'static str {
+    match limit {
+        LimitingFactor::ExecutorCpu => "executor CPU",
+        LimitingFactor::TargetCpu => "target CPU",
+        LimitingFactor::RoundTrip => "round trip or delay",
+        LimitingFactor::Io => "I/O wait",
+        LimitingFactor::Lock => "lock",
+        LimitingFactor::Pool => "pool",
+        LimitingFactor::Concurrency => "concurrency",
+        LimitingFactor::Rate => "rate",
+    }
+}
+
+/// How a cell behaved over time.
+pub fn steadiness_words(steadiness: Steadiness) -> &'static str {
+    match steadiness {
+        Steadiness::Flat => "flat: the same throughout",
+        Steadiness::Warming => "warming: it became faster at first, so that the warm-up was too short",
+        Steadiness::Drifting => "drifting: it kept becoming slower or faster",
+        Steadiness::Unsteady => "unsteady: it jumped",
+    }
+}
+
+/// One word of it, for places with little room.
+pub fn steadiness_word(steadiness: Steadiness) -> &'static str {
+    steadiness_words(steadiness).split(':').next().unwrap_or_default()
+}
+
+/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s`.
+pub fn validity_words(cell: &CellResult) -> String {
+    let words = validity_mark(cell.judgement.validity).words;
+    match cell.judgement.evidence.as_slice() {
+        [] => words.into(),
+        evidence => format!("{words}: {}", evidence.join("; ")),
+    }
+}
+
+/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s; limited by executor CPU`.
+pub fn unranked_words(cell: &CellResult) -> String {
+    let words = validity_words(cell);
+    match (cell.judgement.limit, &cell.judgement.limit_evidence) {
+        (Some(limit), Some(evidence)) => format!("{words}; limited by {}: {evidence}", limit_words(limit)),
+        (Some(limit), None) => format!("{words}; limited by {}", limit_words(limit)),
+        (None, _) => words,
+    }
+}
+
+/// `threads OVERLOADED, smol DISTURBED`; nothing where all are ranked.
+pub fn unranked(group: &Group) -> Option<String> {
+    let cells = group.cells.iter().filter(|cell| is_unranked(cell));
+    let words: Vec<String> =
+        cells.map(|cell| format!("{} {}", cell.label, validity_mark(cell.judgement.validity).words)).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Each validity other than valid, with the cells that have it; the worst first.
+pub fn by_validity(analysis: &Analysis) -> Vec<(Validity, Vec<&CellResult>)> {
+    const ALL: [Validity; 5] =
+        [Validity::Failed, Validity::Invalid, Validity::Disturbed, Validity::TargetBound, Validity::Overloaded];
+    let with = |validity| -> Vec<&CellResult> {
+        analysis.cells().filter(|cell| is_unranked(cell) && cell.judgement.validity == validity).collect()
+    };
+    ALL.into_iter().map(|validity| (validity, with(validity))).filter(|(_, cells)| !cells.is_empty()).collect()
+}
+
+/// `12 of 60 cells with figures are not ranked: 10 OVERLOADED and 2 DISTURBED`.
+pub fn counted(analysis: &Analysis) -> Option<String> {
+    let counts = by_validity(analysis);
+    let parts: Vec<String> =
+        counts.iter().map(|(validity, cells)| format!("{} {}", cells.len(), validity_mark(*validity).words)).collect();
+    let unranked: usize = counts.iter().map(|(_, cells)| cells.len()).sum();
+    let measured = analysis.cells().filter(|cell| cell.has_figures()).count();
+    let are = if unranked == 1 { "is" } else { "are" };
+    (unranked > 0)
+        .then(|| format!("{unranked} of {} with figures {are} not ranked: {}", plural(measured, "cell"), prose(&parts)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn cells_without_figures_are_not_counted_twice() {
+        let mut analysis = fixture::analysis();
+        assert_eq!(counted(&analysis), None);
+        let cells = &mut analysis.scenarios[0].groups[6].cells;
+        // The refused cell has no figures to rank; the fourth has.
+        cells[1].judgement.validity = Validity::Failed;
+        cells[3].judgement.validity = Validity::Disturbed;
+        let words = counted(&analysis).expect("one is not ranked");
+        assert!(words.ends_with("cells with figures is not ranked: 1 DISTURBED"), "{words}");
+        assert_eq!(unranked(&analysis.scenarios[0].groups[6]), Some("tokio DISTURBED".into()));
+    }
+
+    #[test]
+    fn why_a_cell_is_not_ranked_is_said_with_figures() {
+        let open = fixture::open();
+        let cell = &open.groups[1].cells[0];
+        assert_eq!(unranked_words(cell), "OVERLOADED: offered 1000/s, achieved 900/s; limited by executor CPU");
+    }
+}
