@@ -11,6 +11,9 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(super) struct Edge {
     at_ns: u64,
+    /// The process before and after the rest was read: what reading costs is not the trial's, so that a window goes from
+    /// `process` of its first edge to `begun` of its last.
+    begun: ProcessSample,
     process: ProcessSample,
     host: HostSample,
     targets: Vec<Option<Times>>,
@@ -23,10 +26,11 @@ impl Edge {
     pub(super) fn now(pids: &[Option<u32>], parent: Option<u32>) -> Self {
         Self {
             at_ns: clock::now_ns(),
-            process: ProcessSample::take(),
+            begun: ProcessSample::take(),
             host: HostSample::take(),
             targets: pids.iter().map(|pid| pid.and_then(measure::times_of)).collect(),
             parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
+            process: ProcessSample::take(),
         }
     }
 
@@ -46,9 +50,10 @@ struct Shares {
 /// where it has some of its own. Where both share CPUs everything is theirs together.
 fn shares(executor: &[usize], target: &[usize], (before, after): &(Edge, Edge)) -> Shares {
     let since = |counter: fn(&Edge) -> u64| counter(after).saturating_sub(counter(before));
-    let process = since(|edge| edge.process.cpu_ns());
+    // Here the reading counts: it kept the CPUs busy, too.
+    let process = since(|edge| edge.begun.cpu_ns());
     let others = since(Edge::targets_ns) + since(|edge| edge.parent_ns);
-    let helpers = since(|edge| edge.process.helpers_ns);
+    let helpers = since(|edge| edge.begun.helpers_ns);
     if target.is_empty() || target.iter().any(|cpu| executor.contains(cpu)) {
         let mut cpus = [executor, target].concat();
         cpus.sort_unstable();
@@ -89,11 +94,14 @@ pub(super) fn reports(
 /// the kernel charges interrupts to processes.
 pub(super) fn used(plan: &TrialPlan, charged: bool, edges: &(Edge, Edge)) -> Measurements {
     let (before, after) = edges;
-    let since = |counter: fn(&ProcessSample) -> u64| counter(&after.process).saturating_sub(counter(&before.process));
+    let since = |counter: fn(&ProcessSample) -> u64| counter(&after.begun).saturating_sub(counter(&before.process));
+    // Helpers sleep, wake and read /proc: their time is the kernel's, and only what is more than that is not.
+    let helpers_ns = since(|sample| sample.helpers_ns);
+    let system_ns = since(|sample| sample.cpu_system_ns);
     let executor = if plan.executor_cpus.is_empty() { place::allowed_cpus() } else { plan.executor_cpus.clone() };
     Measurements {
-        cpu_user_ns: since(|sample| sample.cpu_user_ns),
-        cpu_system_ns: since(|sample| sample.cpu_system_ns),
+        cpu_user_ns: since(|sample| sample.cpu_user_ns).saturating_sub(helpers_ns.saturating_sub(system_ns)),
+        cpu_system_ns: system_ns.saturating_sub(helpers_ns),
         switches_voluntary: since(|sample| sample.switches_voluntary),
         switches_involuntary: since(|sample| sample.switches_involuntary),
         host: host(&shares(&executor, &plan.target_cpus, edges), charged, edges),
@@ -126,14 +134,17 @@ mod tests {
     /// and a parent that used 1 ms; all had used something before.
     fn edges() -> (Edge, Edge) {
         let ms = |ms: u64| ms * 1_000_000;
+        let process = |at: u64| ProcessSample {
+            cpu_user_ns: ms(7 + 60 * at),
+            cpu_system_ns: ms(7 + 40 * at),
+            helpers_ns: ms(2 + 5 * at),
+            ..ProcessSample::default()
+        };
         let edge = |at: u64| Edge {
             at_ns: ms(1_000 * at),
-            process: ProcessSample {
-                cpu_user_ns: ms(7 + 60 * at),
-                cpu_system_ns: ms(7 + 40 * at),
-                helpers_ns: ms(2 + 5 * at),
-                ..ProcessSample::default()
-            },
+            begun: process(at),
+            // Reading takes 2 ms of system time.
+            process: ProcessSample { cpu_system_ns: process(at).cpu_system_ns + ms(2), ..process(at) },
             targets: vec![Some(Times { cpu_ns: ms(9 + 30 * at), ..Times::default() }), None],
             parent_ns: ms(3 + at),
             ..Edge::default()
@@ -146,6 +157,13 @@ mod tests {
         let apart = shares(&[0, 1], &[2], &edges());
         let target = Some((vec![2], 36_000_000));
         assert_eq!(apart, Shares { executor: (vec![0, 1], 95_000_000), target });
+    }
+
+    #[test]
+    fn neither_helpers_nor_reading_are_the_executors() {
+        let plan = crate::trial::proof::tests::plan();
+        let used = used(&plan, true, &edges());
+        assert_eq!((used.cpu_user_ns, used.cpu_system_ns), (60_000_000, 33_000_000));
     }
 
     #[test]

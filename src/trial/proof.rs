@@ -170,14 +170,14 @@ fn numbered_steps(plan: &TrialPlan) -> impl Iterator<Item = (String, &StepPlan)>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::{measure::Histo, runtime::Setup, scenario::Load};
 
     /// A plan without steps: one batch of one task, run once.
-    fn plan() -> TrialPlan {
+    pub(in crate::trial) fn plan() -> TrialPlan {
         let kind = LoadKind::Batch { tasks: 1, repeat: Some(1) };
         TrialPlan {
             regatta_trial: super::super::wire::VERSION,

@@ -207,8 +207,8 @@ fn the_watchdog_ends_a_trial_that_takes_too_long_and_the_run_goes_on() {
 fn two_runs_cannot_share_a_folder() {
     let halted = Halted::new();
     let refused = ["another regatta is writing this run"];
-    halted.bench.run("run s.toml --out run").exits(2).says(&refused);
-    halted.bench.run("run --resume run").exits(2).says(&refused);
+    halted.bench.run("run s.toml --out run --allow-other-runs").exits(2).says(&refused);
+    halted.bench.run("run --resume run --allow-other-runs").exits(2).says(&refused);
     halted.own.open();
     halted.live.end().exits(0);
     assert_complete(&halted.bench.stored("run"));

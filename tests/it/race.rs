@@ -19,6 +19,8 @@ pub fn race(scenario: &str, extra: &[&str]) -> Run {
         .arg(&out)
         .arg(&file)
         .args(extra)
+        // Tests run beside each other, and each is a run of its own.
+        .env("REGATTA_LOCK", folder.path().join("lock"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();

@@ -8,9 +8,7 @@ use std::sync::{
     },
 };
 
-use concurrent_queue::ConcurrentQueue;
-
-use super::{Door, Pacer};
+use super::{Door, Pacer, free::Free};
 use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket};
 
 /// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
@@ -37,6 +35,8 @@ const RUNNING: u64 = 3;
 
 /// A slot of an open load. It goes back to the free ones by itself when its task has ended.
 pub(super) struct Berth {
+    /// Its place among the free ones.
+    place: usize,
     slot: Slot,
     log: Arc<Log>,
     flight: Arc<Flight>,
@@ -140,7 +140,7 @@ pub struct Flight {
     tasks: AtomicU64,
     stop: AtomicBool,
     all_sent: AtomicBool,
-    free: ConcurrentQueue<Box<Berth>>,
+    free: Free<Berth>,
     logs: Vec<Arc<Log>>,
     recorders: Recorders,
     window: (u64, u64),
@@ -153,26 +153,25 @@ impl Flight {
             tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             all_sent: AtomicBool::new(false),
-            free: ConcurrentQueue::bounded(slots.len().max(1)),
+            free: Free::new(slots.len()),
             logs: slots.iter().map(|_| Arc::default()).collect(),
             recorders: recorders.clone(),
             window,
         });
-        for (mut slot, log) in slots.drain(..).zip(&flight.logs) {
+        for (place, (mut slot, log)) in slots.drain(..).zip(&flight.logs).enumerate() {
             slot.window = window;
-            flight.put(Box::new(Berth { slot, log: log.clone(), flight: flight.clone() }));
+            flight.put(Box::new(Berth { place, slot, log: log.clone(), flight: flight.clone() }));
         }
         flight
     }
 
     /// A free slot; none only if more tasks are in flight than there are slots.
     pub(super) fn take(&self) -> Option<Box<Berth>> {
-        self.free.pop().ok()
+        self.free.take()
     }
 
     pub(super) fn put(&self, berth: Box<Berth>) {
-        // There is room for every slot that there is.
-        let _ = self.free.push(berth);
+        self.free.put(berth.place, berth);
     }
 
     /// Tasks in flight, those included that wait for the executor.
