@@ -5,7 +5,7 @@
 pub enum Exit {
     /// Everything ran, every limit holds. A structural `not applicable` is fine.
     Fine,
-    /// Measured, and bad: an SLO is violated.
+    /// Measured, and bad: an SLO is violated, or the harness failed its self-test.
     Bad,
     /// The command line is wrong.
     Usage,

@@ -56,8 +56,14 @@ impl CellResult {
             *histogram = Histo::new();
         }
         self.steps.iter_mut().for_each(|step| step.latency = Histo::new());
-        self.metrics.retain(|id, _| !matches!(id, MetricId::LatencyP50 | MetricId::LatencyP99));
+        self.metrics.retain(|id, _| !is_latency(*id));
     }
+}
+
+/// Whether a metric is a quantile of what a clock reading would be much of.
+fn is_latency(id: MetricId) -> bool {
+    use MetricId::{LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
+    matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99)
 }
 
 impl<'a> Trials<'a> {

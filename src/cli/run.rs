@@ -239,7 +239,9 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
     let bad = |reason: String| CliError::BadData { path: writer.path().to_owned(), reason };
     let command = Arguments::try_parse_from(&run.header.command)
         .map_err(|_| bad("was made by a command line that this program does not understand".into()))?;
-    let Command::Run(original) = command.command else { return Err(bad("was not made by `regatta run`".into())) };
+    let Command::Run(original) = command.command else {
+        return Err(bad("was not made by `regatta run`; a self-test cannot be taken up, so start it again".into()));
+    };
     let overrides = original.selection.overrides();
     let scenarios: Result<Vec<Scenario>, _> = run
         .header

@@ -15,7 +15,7 @@ pub use host::{HostSample, Span};
 pub use metric::MetricId;
 pub use model::*;
 pub use process::{
-    ProcessSample, Times, note_helper, peak_memory_bytes, resident_memory_bytes, thread_count, thread_waited_ns,
-    times_of,
+    HelperTimes, ProcessSample, Times, note_helper, peak_memory_bytes, resident_memory_bytes, thread_count,
+    thread_waited_ns, times_of,
 };
 pub use recorder::{Ending, Record, Recorder, Recorders, Silent};

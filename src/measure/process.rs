@@ -19,8 +19,21 @@ pub struct ProcessSample {
     pub switches_voluntary: u64,
     /// Involuntary context switches.
     pub switches_involuntary: u64,
-    /// Of the CPU time, that of the harness's own helper threads, ns.
-    pub helpers_ns: u64,
+    /// Of all this, what the harness's own helper threads have done.
+    pub helpers: HelperTimes,
+}
+
+/// What the harness's own threads in a trial have used so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HelperTimes {
+    /// User CPU time, ns.
+    pub user_ns: u64,
+    /// System CPU time, ns.
+    pub system_ns: u64,
+    /// Voluntary context switches.
+    pub voluntary: u64,
+    /// Involuntary context switches.
+    pub involuntary: u64,
 }
 
 impl ProcessSample {
@@ -35,7 +48,7 @@ impl ProcessSample {
             sample.switches_voluntary = usage.voluntary_context_switches() as u64;
             sample.switches_involuntary = usage.involuntary_context_switches() as u64;
         }
-        sample.helpers_ns = helpers_ns();
+        sample.helpers = helpers();
         sample
     }
 
@@ -55,13 +68,47 @@ pub fn note_helper() {
     HELPERS.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
 }
 
-/// CPU time of the helpers that are alive, ns.
-fn helpers_ns() -> u64 {
+/// What the helpers that are alive have used.
+fn helpers() -> HelperTimes {
     let mut helpers = HELPERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(this) = Process::myself() else { return 0 };
-    let time = |thread: &i32| this.task_from_tid(*thread).ok()?.schedstat().ok().map(|times| times.sum_exec_runtime);
-    helpers.retain(|thread| time(thread).is_some());
-    helpers.iter().filter_map(time).sum()
+    let Ok(this) = Process::myself() else { return HelperTimes::default() };
+    let mut sum = HelperTimes::default();
+    helpers.retain(|thread| {
+        let used = this.task_from_tid(*thread).ok().and_then(|task| used_by(&task));
+        sum = sum.plus(used.unwrap_or_default());
+        used.is_some()
+    });
+    sum
+}
+
+/// The time of schedstat is exact, and the ticks of stat tell which part of it was the kernel's.
+fn used_by(task: &Task) -> Option<HelperTimes> {
+    let ns = task.schedstat().ok()?.sum_exec_runtime;
+    let (stat, status) = (task.stat().ok()?, task.status().ok()?);
+    let of_user = if stat.utime == 0 { 0.0 } else { stat.utime as f64 / (stat.utime + stat.stime) as f64 };
+    let user_ns = (ns as f64 * of_user) as u64;
+    Some(HelperTimes {
+        user_ns,
+        system_ns: ns - user_ns.min(ns),
+        voluntary: status.voluntary_ctxt_switches.unwrap_or(0),
+        involuntary: status.nonvoluntary_ctxt_switches.unwrap_or(0),
+    })
+}
+
+impl HelperTimes {
+    /// All CPU time, ns.
+    pub fn cpu_ns(&self) -> u64 {
+        self.user_ns + self.system_ns
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            user_ns: self.user_ns + other.user_ns,
+            system_ns: self.system_ns + other.system_ns,
+            voluntary: self.voluntary + other.voluntary,
+            involuntary: self.involuntary + other.involuntary,
+        }
+    }
 }
 
 /// What another process has done so far.
@@ -134,12 +181,12 @@ mod tests {
             let _ = ends.recv();
         });
         let thread = begins.recv().expect("it begins");
-        assert!(helpers_ns() > 0);
+        assert!(helpers().cpu_ns() > 0);
         drop(end);
         helper.join().expect("it ends");
         // The thread is gone from the list when the kernel has taken it off its own.
         while HELPERS.lock().expect("whole").contains(&thread) {
-            helpers_ns();
+            helpers();
             std::thread::yield_now();
         }
     }

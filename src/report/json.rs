@@ -112,6 +112,7 @@ fn cell(cell: &CellResult) -> Value {
         "service_ns": quantiles(&cell.service),
         "validity": validity(cell),
         "steadiness": cell.steadiness,
+        "arrivals": arrivals(cell),
         "counts": cell.counts,
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
         "failures": cell.failures,
@@ -135,6 +136,22 @@ fn validity(cell: &CellResult) -> Option<Value> {
             "withheld": judgement.withheld,
         })
     })
+}
+
+/// What became of the arrivals of an open load; nothing of other loads.
+fn arrivals(cell: &CellResult) -> Option<Value> {
+    let arrivals = cell.arrivals.as_ref()?;
+    Some(json!({
+        "scheduled": arrivals.scheduled,
+        "dropped": arrivals.dropped,
+        "delayed": arrivals.delayed,
+        "censored": arrivals.censored,
+        "most_in_flight": arrivals.most_in_flight,
+        "offered_per_s": cell.offered().map(number),
+        "achieved_per_s": cell.achieved().map(number),
+        "pacer_ns": quantiles(&arrivals.pacer),
+        "lateness_ns": quantiles(&cell.lateness),
+    }))
 }
 
 fn status(status: &CellStatus) -> (&'static str, Option<&str>) {

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use crate::{
-    analysis::{Analysis, CellResult, CellStatus, Group, Leader, MetricId, RatioVerdict, ScenarioResult, Validity},
+    analysis::{Analysis, CellResult, CellStatus, Group, Leader, MetricId, RatioVerdict, ScenarioResult},
     report::{
         format::{digits, label, metric, ns, plural, prose},
         validity::is_unranked,
@@ -268,8 +268,5 @@ pub fn validity(analysis: &Analysis) -> Vec<String> {
     ];
     let count = |is: fn(&CellStatus) -> bool| analysis.cells().filter(|cell| is(&cell.status)).count();
     let counted = STATES.into_iter().map(|(word, is)| (count(is), word)).filter(|(n, _)| *n > 0);
-    let judged = |validity| analysis.cells().filter(|c| c.has_figures() && c.judgement.validity == validity).count();
-    let verdicts = [Validity::Overloaded, Validity::TargetBound, Validity::Disturbed, Validity::Invalid];
-    let judged = verdicts.into_iter().map(|validity| (judged(validity), validity.word())).filter(|(n, _)| *n > 0);
-    counted.chain(judged).map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
+    counted.map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
 }

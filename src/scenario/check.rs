@@ -59,7 +59,7 @@ fn check_number_of_loads(file: &File, diagnostics: &mut Diagnostics) {
         None => diagnostics.error(
             file.load_span.clone(),
             "expected exactly one load, found none",
-            Some("add a table such as [load.clients] with `task` and `batch` or `closed`".to_owned()),
+            Some("add a table such as [load.clients] with `task` and `batch`, `closed` or `open`".to_owned()),
         ),
     }
 }

@@ -3,7 +3,9 @@
 use super::{place, wire::TrialPlan};
 use crate::{
     clock,
-    measure::{self, CpuSetDelta, HostDelta, HostSample, Measurements, ProcessSample, Span, TargetReport, Times},
+    measure::{
+        self, CpuSetDelta, HelperTimes, HostDelta, HostSample, Measurements, ProcessSample, Span, TargetReport, Times,
+    },
     target::{Started, TargetError},
 };
 
@@ -53,7 +55,7 @@ fn shares(executor: &[usize], target: &[usize], (before, after): &(Edge, Edge)) 
     // Here the reading counts: it kept the CPUs busy, too.
     let process = since(|edge| edge.begun.cpu_ns());
     let others = since(Edge::targets_ns) + since(|edge| edge.parent_ns);
-    let helpers = since(|edge| edge.begun.helpers_ns);
+    let helpers = since(|edge| edge.begun.helpers.cpu_ns());
     if target.is_empty() || target.iter().any(|cpu| executor.contains(cpu)) {
         let mut cpus = [executor, target].concat();
         cpus.sort_unstable();
@@ -95,15 +97,16 @@ pub(super) fn reports(
 pub(super) fn used(plan: &TrialPlan, charged: bool, edges: &(Edge, Edge)) -> Measurements {
     let (before, after) = edges;
     let since = |counter: fn(&ProcessSample) -> u64| counter(&after.begun).saturating_sub(counter(&before.process));
-    // Helpers sleep, wake and read /proc: their time is the kernel's, and only what is more than that is not.
-    let helpers_ns = since(|sample| sample.helpers_ns);
-    let system_ns = since(|sample| sample.cpu_system_ns);
+    let of_helpers = |counter: fn(&HelperTimes) -> u64| {
+        counter(&after.begun.helpers).saturating_sub(counter(&before.process.helpers))
+    };
+    let own = |all, helpers| since(all).saturating_sub(of_helpers(helpers));
     let executor = if plan.executor_cpus.is_empty() { place::allowed_cpus() } else { plan.executor_cpus.clone() };
     Measurements {
-        cpu_user_ns: since(|sample| sample.cpu_user_ns).saturating_sub(helpers_ns.saturating_sub(system_ns)),
-        cpu_system_ns: system_ns.saturating_sub(helpers_ns),
-        switches_voluntary: since(|sample| sample.switches_voluntary),
-        switches_involuntary: since(|sample| sample.switches_involuntary),
+        cpu_user_ns: own(|sample| sample.cpu_user_ns, |helpers| helpers.user_ns),
+        cpu_system_ns: own(|sample| sample.cpu_system_ns, |helpers| helpers.system_ns),
+        switches_voluntary: own(|sample| sample.switches_voluntary, |helpers| helpers.voluntary),
+        switches_involuntary: own(|sample| sample.switches_involuntary, |helpers| helpers.involuntary),
         host: host(&shares(&executor, &plan.target_cpus, edges), charged, edges),
         ..Measurements::default()
     }
@@ -137,7 +140,8 @@ mod tests {
         let process = |at: u64| ProcessSample {
             cpu_user_ns: ms(7 + 60 * at),
             cpu_system_ns: ms(7 + 40 * at),
-            helpers_ns: ms(2 + 5 * at),
+            switches_voluntary: 100 * at,
+            helpers: HelperTimes { system_ns: ms(2 + 5 * at), voluntary: 60 * at, ..HelperTimes::default() },
             ..ProcessSample::default()
         };
         let edge = |at: u64| Edge {
@@ -164,6 +168,7 @@ mod tests {
         let plan = crate::trial::proof::tests::plan();
         let used = used(&plan, true, &edges());
         assert_eq!((used.cpu_user_ns, used.cpu_system_ns), (60_000_000, 33_000_000));
+        assert_eq!(used.switches_voluntary, 40);
     }
 
     #[test]

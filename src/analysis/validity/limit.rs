@@ -72,7 +72,11 @@ fn disks(_: &StoredCell, measured: &Measurements) -> Option<f64> {
 
 /// The share of their latency that tasks waited to be started, where not all of them can run at once.
 fn worker(cell: &StoredCell, measured: &Measurements) -> Option<f64> {
-    let at_once = if cell.load == "batch" { cell.tasks? } else { cell.clients };
+    let at_once = match cell.load.as_str() {
+        "batch" => cell.tasks?,
+        "open" => measured.arrivals.as_ref()?.most_in_flight,
+        _ => cell.clients,
+    };
     let (latency, service) = (measured.task.latency.0.mean(), measured.task.service.0.mean());
     (at_once > cell.slots && latency > 0.0).then(|| 1.0 - service / latency)
 }

@@ -1,4 +1,4 @@
-//! SQL targets: for now an embedded SQLite database in the trial's scratch folder, with known contents.
+//! SQL targets: an embedded SQLite database in the trial's scratch folder, with known contents.
 //!
 //! Two tables, the same under every database that may follow:
 //! `items(id INTEGER PRIMARY KEY, category INTEGER, name TEXT, price INTEGER)` with ids from 1 to `rows`, to read
