@@ -1,6 +1,6 @@
 //! The only place that reads clocks. Intervals use the monotonic clock; the calendar only labels runs.
 //!
-//! In tests a thread can have a virtual clock instead, which moves only when it is told to ([`Virtual`]). A program
+//! In tests a thread can have a virtual clock instead, which moves only when it is told to (`Virtual`). A program
 //! that is not a test has no trace of it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,7 +1,7 @@
 //! Whether this host is fit for measuring: a table of checks, each with what it reads and how it judges.
 //!
 //! Reading ([`host`]) is apart from judging: a judgement is a pure function of the texts that were read and of what
-//! the plan needs, so that each is tested with recorded texts. [`record`] is what a run notes of host and build.
+//! the plan needs, so that each is tested with recorded texts. `record` is what a run notes of host and build.
 
 mod cpus;
 pub mod host;
