@@ -118,16 +118,20 @@ impl<Rec: Record> Slot<Rec> {
 
     /// Runs one task and records it; returns when it completed.
     pub(super) async fn run(&mut self, task: u64, intended_ns: u64, actual_ns: u64) -> u64 {
-        let (completed_ns, outcome) = self.execute(task, intended_ns).await;
+        let outcome = self.steps.run(self.call(task, intended_ns)).await;
+        let completed_ns = clock::now_ns();
         self.settle(task, (intended_ns, actual_ns, completed_ns), outcome);
         completed_ns
     }
 
     /// Runs one task without recording it; returns when it completed, and how.
     pub(super) async fn execute(&mut self, task: u64, intended_ns: u64) -> (u64, step::Outcome) {
-        let call = Call { task, key: draw::mix(self.seed, task), issued_ns: intended_ns, ..Call::default() };
-        let outcome = self.steps.run(call).await;
+        let outcome = self.steps.run(self.call(task, intended_ns)).await;
         (clock::now_ns(), outcome)
+    }
+
+    fn call(&self, task: u64, intended_ns: u64) -> Call {
+        Call { task, key: draw::mix(self.seed, task), issued_ns: intended_ns, ..Call::default() }
     }
 
     /// Records a task that was run: intended start, actual start and completion in ns, and how it ended.

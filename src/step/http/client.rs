@@ -51,10 +51,10 @@ impl<N: Native> Operation for Client<N> {
     }
 
     async fn call(&mut self, call: Call) -> Outcome {
-        let shared = self.shared.clone();
+        let Self { shared, connection: kept, learned, text, .. } = self;
         let wrong = |reason: String| Failure::Wrong(format!("{}: {reason}", shared.words()));
-        let (request, sent) = shared.request(&call, &mut self.text).map_err(wrong)?;
-        let mut connection = match self.connection.take() {
+        let (request, sent) = shared.request(&call, text).map_err(wrong)?;
+        let mut connection = match kept.take() {
             Some(connection) => connection,
             None => match Connection::open(shared.endpoint.address).await {
                 Ok(connection) => connection,
@@ -66,9 +66,9 @@ impl<N: Native> Operation for Client<N> {
             Err(why) => return shared.failed(&why),
         };
         if shared.spec.connection == Keep::Keep && connection.is_open() {
-            self.connection = Some(connection);
+            *kept = Some(connection);
         }
-        let errors = shared.expected.judge(&answer, shared.id(&call), self.learned).map_err(wrong)?;
+        let errors = shared.expected.judge(&answer, shared.id(&call), *learned).map_err(wrong)?;
         Ok(Done { received: answer.bytes, sent, errors: u64::from(errors), timeouts: 0 })
     }
 }

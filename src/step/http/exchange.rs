@@ -106,7 +106,7 @@ async fn ask(
     let response = sender.send_request(request).await?;
     let status = response.status().as_u16();
     let mut body = response.into_body();
-    let mut digest = Digest { sha256: sha256.then(Sha256::new), ..Digest::default() };
+    let mut digest = Digest { sha256: sha256.then(Box::default), ..Digest::default() };
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             digest.add(data);
@@ -122,7 +122,8 @@ struct Digest {
     bytes: u64,
     first: Bytes,
     stream: Option<Box<Xxh3>>,
-    sha256: Option<Sha256>,
+    /// Boxed, because only preparation has one.
+    sha256: Option<Box<Sha256>>,
 }
 
 impl Digest {
