@@ -7,9 +7,10 @@
 //!
 //! `cargo bench --bench http` shows times per request. `REGATTA_PAIRS=24 cargo bench --bench http` measures adjacent
 //! pairs of about a second per arm, in random order inside the pair, each arm in a fresh process, and prints ratios
-//! with exact intervals (Hodges and Lehmann). `REGATTA_DELAY=1ms` lets the server wait before each answer, in both
-//! arms alike, should it be the limit otherwise: the comparison needs a target that is busy for at most 70 %. With
-//! `REGATTA_SILENT=1` the other arm is Regatta itself without recording, counters and watcher.
+//! with exact intervals (Hodges and Lehmann). The comparison needs a target that is busy for at most 70 %, in both
+//! arms: should the server be the limit, `REGATTA_DELAY=1ms` lets it wait before each answer, and `REGATTA_BODY=8KiB`
+//! gives the clients more to read and to check. With `REGATTA_SILENT=1` the other arm is Regatta itself without
+//! recording, counters and watcher.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, reason = "benchmarks print")]
@@ -41,7 +42,7 @@ duration = "1s"
 baseline = "threads"
 workers = 1
 [targets.api]
-http = { delay = "DELAY", body = "1KiB" }
+http = { delay = "DELAY", body = "BODY" }
 [tasks.get]
 steps = [ { http = { target = "api", path = "/item" } } ]
 [load.clients]
@@ -79,7 +80,8 @@ fn main() {
 }
 
 fn scenario() -> String {
-    SCENARIO.replace("DELAY", &std::env::var("REGATTA_DELAY").unwrap_or_else(|_| "0ms".into()))
+    let set = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.into());
+    SCENARIO.replace("DELAY", &set("REGATTA_DELAY", "0ms")).replace("BODY", &set("REGATTA_BODY", "1KiB"))
 }
 
 /// A number of requests in place of a duration.
