@@ -80,7 +80,7 @@ fn pass<R: Runtime>(runtime: &R, slots: &mut Vec<Slot>, recorders: &Recorders) -
     assert_eq!(account.emitted, AT_ONCE);
     launch.door.close();
     let start_ns = clock::now_ns();
-    attend(runtime, launch.door, launch.flight.clone()).unwrap();
+    attend(runtime, launch.door, launch.flight).unwrap();
     while launch.flight.in_flight() > 0 {
         give_way(runtime);
     }

@@ -8,6 +8,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll},
 };
 
 use crate::{
@@ -118,20 +119,21 @@ impl<Rec: Record> Slot<Rec> {
 
     /// Runs one task and records it; returns when it completed.
     pub(super) async fn run(&mut self, task: u64, intended_ns: u64, actual_ns: u64) -> u64 {
-        let outcome = self.steps.run(self.call(task, intended_ns)).await;
-        let completed_ns = clock::now_ns();
+        self.start(task, intended_ns);
+        let (completed_ns, outcome) = poll_fn(|context| self.poll(context)).await;
         self.settle(task, (intended_ns, actual_ns, completed_ns), outcome);
         completed_ns
     }
 
-    /// Runs one task without recording it; returns when it completed, and how.
-    pub(super) async fn execute(&mut self, task: u64, intended_ns: u64) -> (u64, step::Outcome) {
-        let outcome = self.steps.run(self.call(task, intended_ns)).await;
-        (clock::now_ns(), outcome)
+    /// Begins a task.
+    pub(super) fn start(&mut self, task: u64, intended_ns: u64) {
+        let key = draw::mix(self.seed, task);
+        self.steps.start(Call { task, key, issued_ns: intended_ns, ..Call::default() });
     }
 
-    fn call(&self, task: u64, intended_ns: u64) -> Call {
-        Call { task, key: draw::mix(self.seed, task), issued_ns: intended_ns, ..Call::default() }
+    /// Goes on with the task that was begun; says when it completed, and how.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(u64, step::Outcome)> {
+        self.steps.poll(context).map(|outcome| (clock::now_ns(), outcome))
     }
 
     /// Records a task that was run: intended start, actual start and completion in ns, and how it ended.

@@ -1,11 +1,15 @@
 //! The measured path: a few relaxed additions per operation, no lock and no allocation.
 //!
 //! Latencies go into arrays of atomic counters laid out like an HdrHistogram, a few for the whole process rather
-//! than one per task, and become histograms when the load has ended.
+//! than one per task, and become histograms when the load has ended. The first threads that record, as many as there
+//! are CPUs, have arrays of their own, to which they add without a locked instruction; the others share the rest.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use super::{
@@ -39,8 +43,13 @@ impl Counters {
     }
 
     #[inline]
-    fn add(&self, ns: u64) {
-        self.slots[slot_of(ns.clamp(1, HIGHEST_NS))].fetch_add(1, Relaxed);
+    fn add(&self, ns: u64, alone: bool) {
+        let counter = &self.slots[slot_of(ns.clamp(1, HIGHEST_NS))];
+        if alone {
+            counter.store(counter.load(Relaxed) + 1, Relaxed);
+        } else {
+            counter.fetch_add(1, Relaxed);
+        }
     }
 
     /// Counts all values as `ns`.
@@ -75,6 +84,12 @@ struct StreamCounters {
 }
 
 struct Shared {
+    /// Tells these recorders from others that a thread has recorded in.
+    number: u64,
+    /// So many shards, the first ones, are for one thread each.
+    exclusive: usize,
+    /// Threads that have recorded.
+    threads: AtomicUsize,
     window: Window,
     /// `shards × streams`.
     streams: Vec<StreamCounters>,
@@ -88,11 +103,20 @@ struct Shared {
 #[derive(Clone)]
 pub struct Recorders(Arc<Shared>);
 
-/// One slot's way into the recorders: its shard. The load's task is stream 0, named steps follow.
+/// One slot's way into the recorders. The load's task is stream 0, named steps follow.
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
+    /// Where threads record that have no shard of their own.
     shard: usize,
+}
+
+/// How many recorders there have been.
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    /// The recorders that this thread has recorded in, by number, and its place among the threads that have.
+    static PLACE: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// How an operation ended, for counting.
@@ -106,8 +130,29 @@ pub enum Ending {
     TimedOut,
 }
 
+impl Shared {
+    fn per_shard(&self) -> usize {
+        self.names.len() + 1
+    }
+
+    /// This thread's place among those that have recorded here.
+    #[inline]
+    fn place(&self) -> usize {
+        let (number, place) = PLACE.get();
+        if number == self.number { place } else { self.new_place() }
+    }
+
+    #[cold]
+    fn new_place(&self) -> usize {
+        let place = self.threads.fetch_add(1, Relaxed);
+        PLACE.set((self.number, place));
+        place
+    }
+}
+
 impl Recorders {
-    /// Room for the load's task and the named steps (name, whether of the load's own task).
+    /// Room for the load's task and the named steps (name, whether of the load's own task). Half of the shards, rounded
+    /// down, are for one thread each.
     pub fn new(shards: usize, steps: Vec<(String, bool)>) -> Self {
         let streams = (0..shards * (steps.len() + 1)).map(|_| StreamCounters {
             both: Counters::new(),
@@ -120,7 +165,16 @@ impl Recorders {
             censored: AtomicU64::new(0),
         });
         let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
-        Self(Arc::new(Shared { window, streams: streams.collect(), slices: Slices::new(shards), names: steps, shards }))
+        Self(Arc::new(Shared {
+            number: NUMBER.fetch_add(1, Relaxed),
+            exclusive: shards / 2,
+            threads: AtomicUsize::new(0),
+            window,
+            streams: streams.collect(),
+            slices: Slices::new(shards),
+            names: steps,
+            shards,
+        }))
     }
 
     /// Only operations whose intended start is in `[from_ns, to_ns)` are recorded from now on.
@@ -146,13 +200,13 @@ impl Recorders {
         if !self.0.window.holds(intended_ns) {
             return;
         }
-        // The task's stream of the first shard: this happens after the load, in one thread.
-        let counters = &self.0.streams[0];
+        // The task's stream of a shard that nobody has for himself: what is given up may go on.
+        let counters = &self.0.streams[self.0.exclusive * self.0.per_shard()];
         let latency = given_up_ns.saturating_sub(intended_ns);
-        counters.latency.add(latency);
-        counters.lateness.add(actual_ns.unwrap_or(given_up_ns).saturating_sub(intended_ns));
+        counters.latency.add(latency, false);
+        counters.lateness.add(actual_ns.unwrap_or(given_up_ns).saturating_sub(intended_ns), false);
         if let Some(actual_ns) = actual_ns {
-            counters.service.add(given_up_ns.saturating_sub(actual_ns));
+            counters.service.add(given_up_ns.saturating_sub(actual_ns), false);
         }
         counters.clipped.fetch_add(u64::from(latency > HIGHEST_NS), Relaxed);
         counters.censored.fetch_add(1, Relaxed);
@@ -160,7 +214,8 @@ impl Recorders {
 
     /// The recorder of a slot.
     pub fn of_slot(&self, slot: usize) -> Recorder {
-        Recorder { shared: self.0.clone(), shard: slot % self.0.shards }
+        let (shared, exclusive) = (self.0.clone(), self.0.exclusive);
+        Recorder { shard: exclusive + slot % (shared.shards - exclusive), shared }
     }
 
     /// The stream number of a named step.
@@ -185,9 +240,8 @@ impl Recorders {
 
     fn merged(&self, stream: usize) -> Stream {
         let mut merged = Stream::default();
-        let per_shard = self.0.names.len() + 1;
         for shard in 0..self.0.shards {
-            let counters = &self.0.streams[shard * per_shard + stream];
+            let counters = &self.0.streams[shard * self.0.per_shard() + stream];
             counters.both.drain_into(&mut merged.latency);
             counters.both.drain_into(&mut merged.service);
             counters.latency.drain_into(&mut merged.latency);
@@ -231,20 +285,23 @@ impl Recorder {
     /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
     #[inline]
     pub fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
-        let latency = completed_ns.saturating_sub(intended_ns);
+        let (shared, latency) = (&*self.shared, completed_ns.saturating_sub(intended_ns));
+        let place = shared.place();
+        let alone = place < shared.exclusive;
+        let shard = if alone { place } else { self.shard };
         if stream == 0 {
-            self.shared.slices.add(self.shard, latency, completed_ns);
+            shared.slices.add(shard, latency, completed_ns, alone);
         }
-        if !self.shared.window.holds(intended_ns) {
+        if !shared.window.holds(intended_ns) {
             return;
         }
-        let counters = &self.shared.streams[self.shard * (self.shared.names.len() + 1) + stream];
+        let counters = &shared.streams[shard * shared.per_shard() + stream];
         if actual_ns == intended_ns {
-            counters.both.add(latency);
+            counters.both.add(latency, alone);
         } else {
-            counters.latency.add(latency);
-            counters.service.add(completed_ns.saturating_sub(actual_ns));
-            counters.lateness.add(actual_ns.saturating_sub(intended_ns));
+            counters.latency.add(latency, alone);
+            counters.service.add(completed_ns.saturating_sub(actual_ns), alone);
+            counters.lateness.add(actual_ns.saturating_sub(intended_ns), alone);
         }
         if latency > HIGHEST_NS {
             counters.clipped.fetch_add(1, Relaxed);
@@ -284,6 +341,43 @@ mod tests {
         assert_eq!(task.service.count(), task.latency.count());
         let steps = recorders.steps();
         assert_eq!((steps[0].stream.errors, steps[0].stream.latency.count()), (1, 1));
+    }
+
+    #[test]
+    fn nothing_is_lost_with_more_threads_than_shards() {
+        const TIMES: u64 = 10_000;
+        let recorders = Recorders::new(4, vec![("call".into(), true)]);
+        recorders.set_window(0, u64::MAX);
+        let threads: Vec<_> = (0..6)
+            .map(|slot| {
+                let recorder = recorders.of_slot(slot);
+                std::thread::spawn(move || {
+                    for at in 0..TIMES {
+                        recorder.record(0, at, at + at % 2, at + 5, Ending::Done);
+                        recorder.record(1, at, at, at + 5, Ending::Done);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("records without a panic");
+        }
+        let (task, steps) = (recorders.task(), recorders.steps());
+        assert_eq!(
+            (task.latency.count(), task.service.count(), task.lateness.count()),
+            (6 * TIMES, 6 * TIMES, 6 * TIMES)
+        );
+        assert_eq!(steps[0].stream.count, 6 * TIMES);
+    }
+
+    #[test]
+    fn a_thread_s_place_in_one_recorder_is_not_its_place_in_another() {
+        let [first, second] = [Recorders::new(2, Vec::new()), Recorders::new(2, Vec::new())];
+        for recorders in [&first, &second, &first, &second] {
+            recorders.set_window(0, u64::MAX);
+            recorders.of_slot(0).record(0, 1, 1, 9, Ending::Done);
+        }
+        assert_eq!((first.task().count, second.task().count), (2, 2));
     }
 
     #[test]

@@ -21,9 +21,9 @@ use crate::{
 pub struct Machine {
     /// CPUs that may be used.
     pub cpus: Vec<usize>,
-    /// Placement by hand; none: the target has the last CPU and the executor the rest.
+    /// Placement by hand; none: targets and pacer have the last CPU, and the executor the rest.
     pub executor_cpus: Option<Vec<usize>>,
-    /// Placement of targets by hand.
+    /// Placement of targets and pacer by hand.
     pub target_cpus: Option<Vec<usize>>,
     /// Limits on threads and files.
     pub limits: Limits,
@@ -139,15 +139,16 @@ fn work_seed(variant: &Variant) -> u64 {
     draw::mix(variant.run.seed, 0)
 }
 
-/// With a target in a process of its own it has the last CPU and the executor the rest; otherwise the executor has
-/// all. One CPU alone is shared.
+/// What is not the executor's has the last CPU: targets in processes of their own, and the pacer of an open load. The
+/// executor has the rest, or all where there is nothing of the kind. One CPU alone is shared.
 fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
     let has_process = variant.targets.iter().any(|target| target.spec.has_process());
+    let apart = has_process || matches!(variant.load.kind, LoadKind::Open { .. });
     let (executor, target) = match machine.cpus.split_last() {
-        Some((last, rest)) if has_process && !rest.is_empty() => (rest.to_vec(), vec![*last]),
+        Some((last, rest)) if apart && !rest.is_empty() => (rest.to_vec(), vec![*last]),
         _ => (machine.cpus.clone(), Vec::new()),
     };
-    let target = machine.target_cpus.clone().filter(|_| has_process).unwrap_or(target);
+    let target = machine.target_cpus.clone().filter(|_| apart).unwrap_or(target);
     (machine.executor_cpus.clone().unwrap_or(executor), target)
 }
 
@@ -348,6 +349,28 @@ mod tests {
             _ => None,
         });
         refused.collect()
+    }
+
+    #[test]
+    fn servers_and_pacers_have_the_last_cpu_where_there_is_another() {
+        let place = |step: &str, load: &str, cpus: &[usize]| {
+            let target = if step.contains("api") { "[targets.api]\nhttp = {}\n" } else { "" };
+            let text = format!(
+                "schema = 1\nname = 'x'\n{target}[tasks.t]\nsteps = [{step}]\n[load.l]\ntask = 't'\n{load}\n[executors]\n\
+                 use = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let limits = Limits::default();
+            let machine = Machine { cpus: cpus.to_vec(), executor_cpus: None, target_cpus: None, limits };
+            let cell = cells(&scenario, &machine).next().unwrap();
+            (cell.stored.executor_cpus, cell.stored.target_cpus)
+        };
+        let (nap, get) = ("{ sleep = { time = '1ms' } }", "{ http = { target = 'api', path = '/' } }");
+        let (batch, open) = ("batch = { tasks = 10 }", "open = { rate = '1k/s' }");
+        assert_eq!(place(nap, batch, &[0, 1, 2]), (vec![0, 1, 2], vec![]));
+        assert_eq!(place(get, batch, &[0, 1, 2]), (vec![0, 1], vec![2]));
+        assert_eq!(place(nap, open, &[0, 1, 2]), (vec![0, 1], vec![2]));
+        assert_eq!(place(nap, open, &[3]), (vec![3], vec![]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use crate::clock;
 
 /// A task of the load, waiting for a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ticket {
     /// The task's or client's number.
     pub number: u64,

@@ -77,7 +77,7 @@ pub(super) fn run_open(load: &Open, server: &Arc<Server>, pace: impl FnOnce(Cour
         let Launch { course, door, flight, .. } = load.launch(runtime, &mut slots, &recorders, START_NS);
         let Door::Ring(ring) = door else { panic!("a simulated executor has no pool") };
         let account = runtime.block_on(async {
-            let intake = take_in(*runtime, ring.clone(), flight.clone());
+            let intake = take_in(*runtime, ring.clone(), flight);
             let intake = runtime.spawn(intake).expect("virtual tasks can always be started");
             let (account, _) = runtime.spawn(pace(course)).expect("virtual tasks can always be started").await;
             while flight.in_flight() > 0 {

@@ -67,7 +67,7 @@ impl Server {
     /// The steps of a slot whose task is one call to this server.
     pub(super) fn steps(self: &Arc<Self>) -> Sequence {
         let server = self.clone();
-        Sequence { steps: vec![Box::new(Repeated::new(None, move || Visit(server.clone())))] }
+        Sequence::new(vec![Box::new(Repeated::new(None, move || Visit(server.clone())))])
     }
 
     /// Takes a call now; says when it will be done. The least busy worker gets it, so that it is first in, first out.

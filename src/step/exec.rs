@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use crate::draw;
@@ -361,13 +361,24 @@ impl Future for Ended<'_> {
     }
 }
 
-/// The steps of a task, built for one slot.
+/// The steps of a task, built for one slot, and how far the task has come.
+///
+/// Written out as a state machine, so that a task's state stays where its slot is: a future that an executor starts for
+/// each arrival would carry it there and back.
 pub struct Sequence {
-    /// In order.
-    pub steps: Vec<Box<dyn Step>>,
+    steps: Vec<Box<dyn Step>>,
+    /// The step that was begun.
+    at: usize,
+    call: Call,
+    done: Done,
 }
 
 impl Sequence {
+    /// In this order.
+    pub fn new(steps: Vec<Box<dyn Step>>) -> Self {
+        Self { steps, at: 0, call: Call::default(), done: Done::default() }
+    }
+
     /// Gets every step ready.
     pub async fn prepare(&mut self) -> Outcome {
         for step in &mut self.steps {
@@ -378,18 +389,37 @@ impl Sequence {
     }
 
     /// Does the steps one after another.
-    pub async fn run(&mut self, mut call: Call) -> Outcome {
-        let mut done = Done::default();
-        for step in &mut self.steps {
-            step.start(Work::Run(call));
-            match Ended(step.as_mut()).await {
-                Ok(more) => done.add(more),
-                Err(failure) => return Err(failure.after(done)),
-            }
-            // Only the first step was issued by the parent; the next one is issued by the end of this one.
-            call.issued_ns = 0;
+    pub async fn run(&mut self, call: Call) -> Outcome {
+        self.start(call);
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    /// Begins; the task before must have ended or been cancelled.
+    pub fn start(&mut self, call: Call) {
+        (self.at, self.call, self.done) = (0, call, Done::default());
+        self.begin();
+    }
+
+    /// Begins the next step, if there is one.
+    fn begin(&mut self) {
+        if let Some(step) = self.steps.get_mut(self.at) {
+            step.start(Work::Run(self.call));
         }
-        Ok(done)
+    }
+
+    /// Goes on with the task that was begun.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
+        while let Some(step) = self.steps.get_mut(self.at) {
+            match ready!(step.poll(context)) {
+                Ok(more) => self.done.add(more),
+                Err(failure) => return Poll::Ready(Err(failure.after(self.done))),
+            }
+            self.at += 1;
+            // Only the first step was issued by the parent; the next one is issued by the end of this one.
+            self.call.issued_ns = 0;
+            self.begin();
+        }
+        Poll::Ready(Ok(self.done))
     }
 
     /// Gives up whatever was begun.

@@ -75,7 +75,7 @@ impl<R: Runtime> Trial<R> {
             if candidate.name == task {
                 let numbered = candidate.steps.iter().enumerate();
                 let steps: Result<_, _> = numbered.map(|(at, plan)| self.step(plan, slot, number + at)).collect();
-                return Ok(Sequence { steps: steps? });
+                return Ok(Sequence::new(steps?));
             }
             number += candidate.steps.len();
         }
@@ -152,7 +152,7 @@ impl ChildTask {
     pub fn build(&self) -> Sequence {
         // The same plan was built before, and nothing that building depends on changes; were it wrong, the sequence's
         // first call would say so.
-        (self.0)().unwrap_or_else(|error| Sequence { steps: vec![Box::new(Broken(error))] })
+        (self.0)().unwrap_or_else(|error| Sequence::new(vec![Box::new(Broken(error))]))
     }
 }
 

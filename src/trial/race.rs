@@ -168,17 +168,28 @@ fn run_load<R: Runtime>(
     }
 }
 
-/// What the pacer's thread does: it leaves the executor's CPUs where there are others, and keeps time. It spins only
-/// where the CPU that it spins on is one of several, or it would take it from the target.
+/// What the pacer's thread does: it leaves the executor's CPUs where there are others, and keeps time.
 fn pacing(plan: &TrialPlan) -> impl FnOnce(Course) -> (Account, Censored) + Send + 'static {
-    let cpus = plan.target_cpus.clone();
+    let (cpus, spin) = (plan.target_cpus.clone(), may_spin(plan));
     move |course| {
         // Without its own CPUs it keeps time from wherever it is.
         let _ = place::pin(&cpus);
         place::wake_punctually();
         measure::note_helper();
-        futures_lite::future::block_on(course.run(RealTime { spin: cpus.len() > 1 }))
+        futures_lite::future::block_on(course.run(RealTime { spin }))
     }
+}
+
+/// Whether a pacer that spins takes a CPU from nobody: none from the executor, and from a target's process not the only
+/// one.
+fn may_spin(plan: &TrialPlan) -> bool {
+    let cpus = &plan.target_cpus;
+    let apart = !cpus.is_empty() && !cpus.iter().any(|cpu| plan.executor_cpus.contains(cpu));
+    apart && (cpus.len() > 1 || !has_process(plan))
+}
+
+fn has_process(plan: &TrialPlan) -> bool {
+    plan.targets.iter().any(|target| target.spec.has_process())
 }
 
 /// The named steps, and whether they belong to the load's own task.
@@ -202,8 +213,12 @@ fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> TrialError {
 fn common_facts(plan: &TrialPlan, outcome: &load::Outcome<Edge>, slots: usize) -> Vec<(String, String)> {
     let cpus = |cpus: &[usize]| if cpus.is_empty() { "any".to_owned() } else { format!("{cpus:?}") };
     let mut facts = vec![("slots".to_owned(), slots.to_string()), ("allocator".to_owned(), "system".to_owned())];
-    if plan.targets.iter().any(|target| target.spec.has_process()) {
+    if has_process(plan) {
         facts.push(("target CPUs".to_owned(), cpus(&plan.target_cpus)));
+    }
+    if outcome.open.is_some() {
+        let way = if may_spin(plan) { "spins before each arrival" } else { "sleeps until each arrival" };
+        facts.push(("pacer".to_owned(), format!("CPUs {}, {way}", cpus(&plan.target_cpus))));
     }
     if let Some((least, most)) = outcome.per_client {
         facts.push(("tasks per client".to_owned(), format!("{least} to {most}")));

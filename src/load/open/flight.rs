@@ -1,14 +1,18 @@
 //! What is in flight: the slots of an open load, who uses them, and the account that holds even if some never come back.
 
-use std::sync::{
-    Arc,
-    atomic::{
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::atomic::{
         AtomicBool, AtomicU64,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
+    task::{Context, Poll, ready},
 };
 
-use super::{Door, Pacer, free::Free};
+use concurrent_queue::ConcurrentQueue;
+
+use super::{Door, Pacer};
 use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket};
 
 /// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
@@ -35,31 +39,37 @@ const RUNNING: u64 = 3;
 
 /// A slot of an open load. It goes back to the free ones by itself when its task has ended.
 pub(super) struct Berth {
-    /// Its place among the free ones.
-    place: usize,
     slot: Slot,
-    log: Arc<Log>,
-    flight: Arc<Flight>,
+    log: &'static Log,
+    flight: &'static Flight,
+    /// What it answers for.
+    ticket: Ticket,
+    /// When that has started; 0: not yet.
+    actual_ns: u64,
 }
 
 impl Berth {
     /// From now on the slot answers for this ticket.
-    pub(super) fn begin(&self, ticket: Ticket) {
+    pub(super) fn begin(&mut self, ticket: Ticket) {
+        (self.ticket, self.actual_ns) = (ticket, 0);
         self.log.actual_ns.store(0, Relaxed);
         self.log.state.store(ticket.due_ns + RUNNING, Release);
     }
 
-    /// Runs the task of a ticket that was begun, and settles it unless the load has given it up meanwhile.
-    pub(super) async fn run(&mut self, ticket: Ticket) {
-        let actual_ns = clock::now_ns();
-        self.log.actual_ns.store(actual_ns, Relaxed);
-        let (completed_ns, outcome) = self.slot.execute(ticket.number, ticket.due_ns).await;
-        let running = ticket.due_ns + RUNNING;
-        if self.log.state.compare_exchange(running, SETTLING, AcqRel, Relaxed).is_err() {
-            return;
+    /// Goes on with the task of the ticket, and settles it in the end unless the load has given it up meanwhile.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Ticket { number, due_ns } = self.ticket;
+        if self.actual_ns == 0 {
+            self.actual_ns = clock::now_ns();
+            self.log.actual_ns.store(self.actual_ns, Relaxed);
+            self.slot.start(number, due_ns);
         }
-        self.slot.settle(ticket.number, (ticket.due_ns, actual_ns, completed_ns), outcome);
-        self.publish(ticket);
+        let (completed_ns, outcome) = ready!(self.slot.poll(context));
+        if self.log.state.compare_exchange(due_ns + RUNNING, SETTLING, AcqRel, Relaxed).is_ok() {
+            self.slot.settle(number, (due_ns, self.actual_ns, completed_ns), outcome);
+            self.publish(self.ticket);
+        }
+        Poll::Ready(())
     }
 
     fn publish(&self, ticket: Ticket) {
@@ -77,7 +87,7 @@ impl Berth {
 
     /// Gives the slot back. Only then its task is no longer in flight, so that who comes in finds a free slot.
     pub(super) fn go_back(self: Box<Self>) {
-        let flight = self.flight.clone();
+        let flight = self.flight;
         flight.put(self);
         flight.leave();
     }
@@ -85,31 +95,64 @@ impl Berth {
 
 /// A slot on its way through a task of the executor's own. An executor that drops the task, or lets it panic, drops
 /// this with it, and the trial fails.
-pub(super) struct Boarded(Option<Box<Berth>>, Ticket);
+pub(super) struct Boarded(Option<Box<Berth>>);
 
 impl Boarded {
     /// From now on the slot answers for the ticket.
-    pub(super) fn new(berth: Box<Berth>, ticket: Ticket) -> Self {
+    pub(super) fn new(mut berth: Box<Berth>, ticket: Ticket) -> Self {
         berth.begin(ticket);
-        Self(Some(berth), ticket)
+        Self(Some(berth))
     }
+}
 
-    /// Runs the task and gives the slot back.
-    pub(super) async fn serve(mut self) {
+/// Runs the task and gives the slot back.
+impl Future for Boarded {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if let Some(berth) = &mut self.0 {
-            berth.run(self.1).await;
+            ready!(berth.poll(context));
         }
         if let Some(berth) = self.0.take() {
             berth.go_back();
         }
+        Poll::Ready(())
     }
 }
 
 impl Drop for Boarded {
     fn drop(&mut self) {
         if let Some(berth) = &self.0 {
-            berth.slot.shared().fail(self.1.number, "the executor did not run it to its end".to_owned());
+            berth.slot.shared().fail(berth.ticket.number, "the executor did not run it to its end".to_owned());
         }
+    }
+}
+
+/// The free slots in the hands of who starts tasks. The one that was given back last is taken first: its connection and
+/// its steps are still in the CPU's caches, and hardly more slots are in use than there are tasks in flight.
+pub(super) struct Stock {
+    flight: &'static Flight,
+    slots: Vec<Box<Berth>>,
+}
+
+impl Stock {
+    /// Takes in what was given back.
+    pub(super) fn refill(&mut self) {
+        self.slots.extend(self.flight.free.try_iter());
+    }
+
+    /// A free slot; none only if more tasks are in flight than there are slots.
+    pub(super) fn take(&mut self) -> Option<Box<Berth>> {
+        if self.slots.is_empty() {
+            self.refill();
+        }
+        self.slots.pop()
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        self.slots.drain(..).for_each(|berth| self.flight.put(berth));
     }
 }
 
@@ -135,43 +178,46 @@ pub struct Censored {
     pub measured: u64,
 }
 
-/// What the pacer, the intake, the tasks and the load share.
+/// What the pacer, the intake, the tasks and the load share. It lives as long as the process: tasks that hang outlive
+/// their load, and counting references to it would be a part of what every task costs.
 pub struct Flight {
     tasks: AtomicU64,
     stop: AtomicBool,
     all_sent: AtomicBool,
-    free: Free<Berth>,
-    logs: Vec<Arc<Log>>,
+    /// Slots that were given back.
+    free: ConcurrentQueue<Box<Berth>>,
+    logs: Vec<Log>,
     recorders: Recorders,
     window: (u64, u64),
 }
 
 impl Flight {
     /// All slots free. Completions in `window` are counted.
-    pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> Arc<Self> {
-        let flight = Arc::new(Self {
+    pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> &'static Self {
+        let flight: &'static Self = Box::leak(Box::new(Self {
             tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             all_sent: AtomicBool::new(false),
-            free: Free::new(slots.len()),
-            logs: slots.iter().map(|_| Arc::default()).collect(),
+            free: ConcurrentQueue::bounded(slots.len().max(1)),
+            logs: slots.iter().map(|_| Log::default()).collect(),
             recorders: recorders.clone(),
             window,
-        });
-        for (place, (mut slot, log)) in slots.drain(..).zip(&flight.logs).enumerate() {
+        }));
+        for (mut slot, log) in slots.drain(..).zip(&flight.logs) {
             slot.window = window;
-            flight.put(Box::new(Berth { place, slot, log: log.clone(), flight: flight.clone() }));
+            flight.put(Box::new(Berth { slot, log, flight, ticket: Ticket::default(), actual_ns: 0 }));
         }
         flight
     }
 
-    /// A free slot; none only if more tasks are in flight than there are slots.
-    pub(super) fn take(&self) -> Option<Box<Berth>> {
-        self.free.take()
+    /// A stock of all that is free.
+    pub(super) fn stock(&'static self) -> Stock {
+        Stock { flight: self, slots: Vec::with_capacity(self.logs.len()) }
     }
 
     pub(super) fn put(&self, berth: Box<Berth>) {
-        self.free.put(berth.place, berth);
+        // There is room for all slots that there are.
+        let _ = self.free.push(berth);
     }
 
     /// Tasks in flight, those included that wait for the executor.
@@ -273,6 +319,6 @@ impl Flight {
 
     /// The slots that are free, when the load has ended.
     pub fn slots(&self) -> Vec<Slot> {
-        std::iter::from_fn(|| self.take()).map(|berth| berth.slot).collect()
+        self.free.try_iter().map(|berth| berth.slot).collect()
     }
 }

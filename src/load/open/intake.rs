@@ -1,6 +1,6 @@
 //! The executor's side of an open load: takes what the pacer hands over, and starts it.
 
-use std::sync::Arc;
+use std::{future::poll_fn, io, sync::Arc};
 
 use super::{
     Flight, Ring,
@@ -63,16 +63,17 @@ impl Door {
 }
 
 /// Runs the executor's side until the door is closed and nothing waits behind it.
-pub fn attend<R: Runtime>(runtime: &R, door: Door, flight: Arc<Flight>) -> Result<(), LoadError> {
-    let refused = |source| LoadError::Thread { started: 0, wanted: 1, source };
+pub fn attend<R: Runtime>(runtime: &R, door: Door, flight: &'static Flight) -> Result<(), LoadError> {
+    let refused = |source| refused(source, 1);
     match door {
         Door::Ring(ring) => runtime.block_on(async {
             let taking = runtime.spawn(take_in(runtime.clone(), ring, flight)).map_err(refused)?;
             taking.await
         }),
         Door::Queue(queue) => runtime.block_on(async {
-            let workers: Result<Vec<_>, _> = std::iter::from_fn(|| flight.take())
-                .map(|berth| runtime.spawn(work(berth, queue.clone(), flight.clone())).map_err(refused))
+            let mut stock = flight.stock();
+            let workers: Result<Vec<_>, _> = std::iter::from_fn(|| stock.take())
+                .map(|berth| runtime.spawn(work(berth, queue.clone(), flight)).map_err(refused))
                 .collect();
             for worker in workers? {
                 worker.await;
@@ -83,30 +84,37 @@ pub fn attend<R: Runtime>(runtime: &R, door: Door, flight: Arc<Flight>) -> Resul
 }
 
 /// The intake: a task that starts a task for each arrival.
-pub async fn take_in<R: Runtime>(runtime: R, ring: Arc<Ring>, flight: Arc<Flight>) -> Result<(), LoadError> {
-    let mut taken = 0_u64;
+pub async fn take_in<R: Runtime>(runtime: R, ring: Arc<Ring>, flight: &'static Flight) -> Result<(), LoadError> {
+    let (mut stock, mut taken) = (flight.stock(), 0_u64);
     while ring.ready().await {
+        stock.refill();
         // A slot is free before its task counts as landed, so that there is one for each ticket; were it otherwise,
         // the account would not add up.
-        let Some(ticket) = ring.pop() else { continue };
-        let Some(berth) = flight.take() else { continue };
-        let task = Boarded::new(berth, ticket);
-        let started = flight.in_flight() as usize;
-        let refused = |source| LoadError::Thread { started, wanted: started + 1, source };
-        runtime.spawn_detached(task.serve()).map_err(refused)?;
-        taken += 1;
-        if taken.is_multiple_of(AT_ONCE) {
-            R::Native::yield_now().await;
+        while let Some(ticket) = ring.pop()
+            && let Some(berth) = stock.take()
+        {
+            let task = Boarded::new(berth, ticket);
+            runtime.spawn_detached(task).map_err(|source| refused(source, flight.in_flight()))?;
+            taken += 1;
+            if taken.is_multiple_of(AT_ONCE) {
+                R::Native::yield_now().await;
+                stock.refill();
+            }
         }
     }
     Ok(())
 }
 
+/// A thread was refused while so many tasks were in flight, its own included.
+fn refused(source: io::Error, in_flight: u64) -> LoadError {
+    LoadError::Thread { started: (in_flight as usize).saturating_sub(1), wanted: in_flight as usize, source }
+}
+
 /// A worker of a pool.
-async fn work(mut berth: Box<Berth>, queue: Arc<Queue>, flight: Arc<Flight>) {
+async fn work(mut berth: Box<Berth>, queue: Arc<Queue>, flight: &'static Flight) {
     while let Some(ticket) = queue.next_ticket() {
         berth.begin(ticket);
-        berth.run(ticket).await;
+        poll_fn(|context| berth.poll(context)).await;
         flight.leave();
         queue.retire();
     }

@@ -5,7 +5,6 @@
 //! below [`Open::run`] run as well on a simulated executor with a simulated clock.
 
 mod flight;
-mod free;
 mod intake;
 mod pacer;
 mod ring;
@@ -13,7 +12,6 @@ mod schedule;
 
 use std::{
     future::Future,
-    sync::Arc,
     thread::{self, JoinHandle},
 };
 
@@ -114,7 +112,7 @@ pub struct Course {
     /// Where arrivals go.
     pub door: Door,
     /// What is in flight.
-    pub flight: Arc<Flight>,
+    pub flight: &'static Flight,
 }
 
 impl Course {
@@ -144,7 +142,7 @@ pub struct Launch {
     /// For the executor.
     pub door: Door,
     /// For both.
-    pub flight: Arc<Flight>,
+    pub flight: &'static Flight,
     /// Arrivals that are meant for it are measured, in ns of the clock.
     pub window: (u64, u64),
 }
@@ -172,7 +170,7 @@ impl Open {
         recorders.slice(start_ns, window.0, window.1);
         let pacer = Pacer::new(schedule, start_ns, window, self.max_in_flight, self.overflow);
         let (door, flight) = (Door::of(runtime, self.max_in_flight), Flight::new(slots, recorders, window));
-        Launch { course: Course { pacer, door: door.clone(), flight: flight.clone() }, door, flight, window }
+        Launch { course: Course { pacer, door: door.clone(), flight }, door, flight, window }
     }
 
     /// Runs the load. `sample` reads the counters at the edges of the window; `pace` drives the pacer on a thread of
@@ -188,11 +186,10 @@ impl Open {
         let shared = slots.first().map(Slot::shared).unwrap_or_default();
         let Launch { course, door, flight, window } = self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
         let executor = {
-            let (runtime, door, flight) = (runtime.clone(), door.clone(), flight.clone());
+            let (runtime, door) = (runtime.clone(), door.clone());
             start("executor", move || attend(&runtime, door, flight))?
         };
         let pacer = {
-            let flight = flight.clone();
             start("pacer", move || {
                 let paced = pace(course);
                 flight.stay();
