@@ -10,9 +10,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use concurrent_queue::ConcurrentQueue;
-
-use super::{Door, Pacer};
+use super::{
+    Door, Pacer,
+    free::{Free, Held},
+};
 use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket};
 
 /// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
@@ -39,6 +40,8 @@ const RUNNING: u64 = 3;
 
 /// A slot of an open load. It goes back to the free ones by itself when its task has ended.
 pub(super) struct Berth {
+    /// Its place among the free ones.
+    place: usize,
     slot: Slot,
     log: &'static Log,
     flight: &'static Flight,
@@ -128,34 +131,6 @@ impl Drop for Boarded {
     }
 }
 
-/// The free slots in the hands of who starts tasks. The one that was given back last is taken first: its connection and
-/// its steps are still in the CPU's caches, and hardly more slots are in use than there are tasks in flight.
-pub(super) struct Stock {
-    flight: &'static Flight,
-    slots: Vec<Box<Berth>>,
-}
-
-impl Stock {
-    /// Takes in what was given back.
-    pub(super) fn refill(&mut self) {
-        self.slots.extend(self.flight.free.try_iter());
-    }
-
-    /// A free slot; none only if more tasks are in flight than there are slots.
-    pub(super) fn take(&mut self) -> Option<Box<Berth>> {
-        if self.slots.is_empty() {
-            self.refill();
-        }
-        self.slots.pop()
-    }
-}
-
-impl Drop for Stock {
-    fn drop(&mut self) {
-        self.slots.drain(..).for_each(|berth| self.flight.put(berth));
-    }
-}
-
 /// Sums over all slots.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -184,8 +159,7 @@ pub struct Flight {
     tasks: AtomicU64,
     stop: AtomicBool,
     all_sent: AtomicBool,
-    /// Slots that were given back.
-    free: ConcurrentQueue<Box<Berth>>,
+    free: Free<Berth>,
     logs: Vec<Log>,
     recorders: Recorders,
     window: (u64, u64),
@@ -198,26 +172,25 @@ impl Flight {
             tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             all_sent: AtomicBool::new(false),
-            free: ConcurrentQueue::bounded(slots.len().max(1)),
+            free: Free::new(slots.len()),
             logs: slots.iter().map(|_| Log::default()).collect(),
             recorders: recorders.clone(),
             window,
         }));
-        for (mut slot, log) in slots.drain(..).zip(&flight.logs) {
+        for (place, (mut slot, log)) in slots.drain(..).zip(&flight.logs).enumerate() {
             slot.window = window;
-            flight.put(Box::new(Berth { slot, log, flight, ticket: Ticket::default(), actual_ns: 0 }));
+            flight.put(Box::new(Berth { place, slot, log, flight, ticket: Ticket::default(), actual_ns: 0 }));
         }
         flight
     }
 
-    /// A stock of all that is free.
-    pub(super) fn stock(&'static self) -> Stock {
-        Stock { flight: self, slots: Vec::with_capacity(self.logs.len()) }
+    /// A free slot; none only if more tasks are in flight than there are slots.
+    pub(super) fn take(&self, held: &mut Held) -> Option<Box<Berth>> {
+        self.free.take(held)
     }
 
     pub(super) fn put(&self, berth: Box<Berth>) {
-        // There is room for all slots that there are.
-        let _ = self.free.push(berth);
+        self.free.put(berth.place, berth);
     }
 
     /// Tasks in flight, those included that wait for the executor.
@@ -317,8 +290,8 @@ impl Flight {
         self.recorders.censor(due_ns, actual_ns, now_ns);
     }
 
-    /// The slots that are free, when the load has ended.
+    /// The slots that are not in use, when the load has ended.
     pub fn slots(&self) -> Vec<Slot> {
-        self.free.try_iter().map(|berth| berth.slot).collect()
+        self.free.drain().map(|berth| berth.slot).collect()
     }
 }

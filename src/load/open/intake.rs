@@ -5,6 +5,7 @@ use std::{future::poll_fn, io, sync::Arc};
 use super::{
     Flight, Ring,
     flight::{Berth, Boarded},
+    free::Held,
 };
 use crate::{
     load::LoadError,
@@ -71,8 +72,8 @@ pub fn attend<R: Runtime>(runtime: &R, door: Door, flight: &'static Flight) -> R
             taking.await
         }),
         Door::Queue(queue) => runtime.block_on(async {
-            let mut stock = flight.stock();
-            let workers: Result<Vec<_>, _> = std::iter::from_fn(|| stock.take())
+            let mut held = Held::default();
+            let workers: Result<Vec<_>, _> = std::iter::from_fn(|| flight.take(&mut held))
                 .map(|berth| runtime.spawn(work(berth, queue.clone(), flight)).map_err(refused))
                 .collect();
             for worker in workers? {
@@ -85,20 +86,18 @@ pub fn attend<R: Runtime>(runtime: &R, door: Door, flight: &'static Flight) -> R
 
 /// The intake: a task that starts a task for each arrival.
 pub async fn take_in<R: Runtime>(runtime: R, ring: Arc<Ring>, flight: &'static Flight) -> Result<(), LoadError> {
-    let (mut stock, mut taken) = (flight.stock(), 0_u64);
+    let (mut held, mut taken) = (Held::default(), 0_u64);
     while ring.ready().await {
-        stock.refill();
         // A slot is free before its task counts as landed, so that there is one for each ticket; were it otherwise,
         // the account would not add up.
         while let Some(ticket) = ring.pop()
-            && let Some(berth) = stock.take()
+            && let Some(berth) = flight.take(&mut held)
         {
             let task = Boarded::new(berth, ticket);
             runtime.spawn_detached(task).map_err(|source| refused(source, flight.in_flight()))?;
             taken += 1;
             if taken.is_multiple_of(AT_ONCE) {
                 R::Native::yield_now().await;
-                stock.refill();
             }
         }
     }

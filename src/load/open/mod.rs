@@ -5,6 +5,7 @@
 //! below [`Open::run`] run as well on a simulated executor with a simulated clock.
 
 mod flight;
+mod free;
 mod intake;
 mod pacer;
 mod ring;
