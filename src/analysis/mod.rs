@@ -3,7 +3,7 @@
 //! A cell's trials are put together (`cell`), cells that differ only in their executor form a group and get their
 //! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows. Groups along
 //! a swept number show where executors cross (`sweep`, `crossover`) and how they scale (`law`); `means` is over all groups.
-//! Metrics are declared in one table (`metrics`); `stats` knows only numbers.
+//! `rate` is the search for the highest rate. Metrics are declared in one table (`metrics`); `stats` knows only numbers.
 
 mod cell;
 mod claims;
@@ -18,6 +18,7 @@ mod means;
 pub mod metrics;
 mod model;
 mod number;
+mod rate;
 mod ratio;
 mod selftest;
 mod slo;
@@ -34,7 +35,12 @@ pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
+pub use rate::{
+    Answer, Bracket, Decision, Next, RateResult, RateSearch, RateState, RateTrial, TriedRate, Vote, Votes, rate_search,
+    vote_of,
+};
 pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
+pub use slo::slo_value;
 #[cfg(test)]
 pub(crate) use sweep::sweeps;
 pub use validity::disturbance;

@@ -51,6 +51,7 @@ pub fn header_of(analysis: &Analysis) -> Header {
         checks: Vec::new(),
         calibration: std::collections::BTreeMap::new(),
         clock_ns: 25.0,
+        search: None,
     }
 }
 

@@ -173,7 +173,7 @@ fn line(fields: &[String]) -> String {
 }
 
 /// Text that stays text in Markdown and in the HTML it becomes.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,12 +1,13 @@
 //! What the outputs have in common: words for states and verdicts, and who won.
 
+pub use crate::analysis::slo_value;
 use crate::{
     analysis::{
         CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, LimitingFactor, MetricId, Ratio, RatioVerdict,
         ScenarioResult, SloResult, Steadiness, Validity,
     },
     report::format::{NOTHING, bound, digits, metric, ns, plural, prose},
-    scenario::{Claim, Direction, Param, Slo, SloMetric},
+    scenario::{Claim, Direction, Param, Slo},
     store::Header,
 };
 
@@ -191,15 +192,6 @@ pub fn quantile_words(cell: &CellResult, q: f64) -> String {
 pub fn rounds_interval(cell: &CellResult, id: MetricId) -> Option<String> {
     let (low, high) = cell.metrics.get(&id)?.interval?;
     Some(format!("[{}, {}]", metric(id, low), metric(id, high)))
-}
-
-/// A measured or limiting value of an SLO with its unit.
-pub fn slo_value(slo: &Slo, value: f64) -> String {
-    match slo.metric {
-        SloMetric::Latency(_) | SloMetric::MeanLatency => ns(value),
-        SloMetric::Throughput => metric(MetricId::Throughput, value),
-        SloMetric::ErrorRate => format!("{}%", digits(value * 100.0)),
-    }
 }
 
 /// One assertion and its results over the cells.

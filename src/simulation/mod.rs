@@ -6,6 +6,7 @@
 //! are the tests (METHODOLOGY, "Tested on truth").
 
 mod batch;
+mod capacity;
 mod closed;
 mod executor;
 mod laws;

@@ -11,6 +11,7 @@ mod broken;
 mod doctor;
 mod documents;
 mod exit_codes;
+mod find_rate;
 mod hlog;
 mod interruptions;
 mod known_answers;
