@@ -18,6 +18,7 @@ mod means;
 pub mod metrics;
 mod model;
 mod number;
+mod quantity;
 mod rate;
 mod ratio;
 mod selftest;
@@ -35,6 +36,7 @@ pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
+pub use quantity::Unit;
 pub use rate::{
     Answer, Bracket, Decision, Next, RateResult, RateSearch, RateState, RateTrial, TriedRate, Vote, Votes, rate_search,
     vote_of,
@@ -59,8 +61,8 @@ pub fn analyse(run: &Run) -> Analysis {
 
 fn scenario(rounds: &Rounds<'_>, stored: &StoredScenario) -> ScenarioResult {
     let run = rounds.run;
-    let primary = group::primary(&run.header.cells, &stored.name);
     let groups = group::groups(rounds, stored);
+    let primary = group::primary(&run.header.cells, &stored.name, &groups);
     ScenarioResult {
         name: stored.name.clone(),
         question: stored.question.clone(),

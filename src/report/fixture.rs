@@ -415,6 +415,7 @@ pub fn open() -> ScenarioResult {
     scenario.question = "Up to which rate does each executor keep its latency?".into();
     scenario.primary = MetricId::LatencyP99;
     scenario.groups = ["1KiB", "16KiB"].iter().flat_map(|body| RATES.map(|rate| open_group(body, rate))).collect();
+    scenario.sweeps = sweeps(&scenario.groups, scenario.primary);
     scenario.slos = scenario.groups.iter().flat_map(|g| &g.cells).map(|cell| slo_result(&limit, cell)).collect();
     scenario
 }

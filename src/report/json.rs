@@ -17,7 +17,7 @@
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
 //!     means: [{ executor, label, kind, cells, of, ratio }],
-//!     sweeps: [{ param, at: {name: value}, values: [..],
+//!     sweeps: [{ param, at: {name: value}, unit, values: [..],
 //!       pairs: [{ metric, executors, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
@@ -208,6 +208,7 @@ fn sweep(sweep: &Sweep) -> Value {
     json!({
         "param": sweep.param,
         "at": params(&sweep.at),
+        "unit": sweep.unit,
         "values": sweep.values.iter().copied().map(number).collect::<Vec<_>>(),
         "pairs": sweep.pairs.iter().map(pair).collect::<Vec<_>>(),
         "laws": sweep.laws.iter().map(law).collect::<Vec<_>>(),

@@ -34,13 +34,19 @@ fn section(scenario: &ScenarioResult) -> String {
     let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.name), escaped(&scenario.question));
     let _ = writeln!(
         out,
-        "\n{}. Ratios are times as fast as {}, with 95 % intervals; {}.",
+        "\n{}. Ratios are {} as {}, with 95 % intervals; {}.",
         escaped(&sentence::winners(std::slice::from_ref(scenario))),
+        view::times_as(scenario.primary),
         escaped(&scenario.baseline),
         view::scenario_cpus(scenario),
     );
     for group in &scenario.groups {
-        let _ = write!(out, "\n### {}\n\n{}", escaped(&view::group_title(group)), table(group, scenario.primary));
+        let _ = write!(
+            out,
+            "\n### {}\n\n{}",
+            escaped(&view::group_title(group)),
+            table(group, view::main_metric(scenario.primary))
+        );
     }
     out.push_str(&over_groups(scenario));
     out.push_str(&slos(scenario));

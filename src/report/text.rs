@@ -77,14 +77,20 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     let mut out = wrapped(&format!("{}  {}", printable(&scenario.name), printable(&scenario.question)), 2, layout);
     let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let terms = format!(
-        "  {}; ratios are times as fast as {}, with 95% intervals over {}",
+        "  {}; ratios are {} as {}, with 95% intervals over {}",
         view::scenario_cpus(scenario),
+        view::times_as(scenario.primary),
         printable(&scenario.baseline),
         plural(rounds as usize, "round"),
     );
     out.push_str(&wrapped(&terms, 2, layout));
     for group in &scenario.groups {
-        let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, layout));
+        let _ = write!(
+            out,
+            "\n{}\n{}",
+            printable(&group_title(group)),
+            table(group, view::main_metric(scenario.primary), layout)
+        );
     }
     out.push_str(&over_groups(scenario, layout));
     let path = stored(header, scenario).map(|s| s.path.as_str());
@@ -121,12 +127,12 @@ fn over_groups(scenario: &ScenarioResult, layout: Layout) -> String {
 }
 
 /// The rows of a group: figures in columns, cells without figures as a reason, notes below.
-fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
+fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
     // The rate's unit says what it is in less room than its name.
-    let main = if primary == MetricId::Throughput { "tasks/s" } else { label(primary) };
+    let main = if metric == MetricId::Throughput { "tasks/s" } else { label(metric) };
     let head = ["executor", main, "p50", "p99", "CPU/1k", "memory", "ratio", ""].map(String::from);
     let mut rows = vec![head.to_vec()];
-    rows.extend(group.cells.iter().map(|cell| row(cell, primary)));
+    rows.extend(group.cells.iter().map(|cell| row(cell, metric)));
     let mut widths: Vec<usize> = (0..head.len())
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|text| columns(text)).max().unwrap_or(0))
         .collect();
@@ -199,7 +205,7 @@ fn by_round(group: &Group, name: &str, id: MetricId, layout: Layout) -> String {
     wrapped(&format!("{name} by round: {}", words.join(", ")), 2, layout)
 }
 
-fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
+fn row(cell: &CellResult, metric: MetricId) -> Vec<String> {
     let label = printable(&cell.label);
     if !cell.has_figures() {
         return vec![label];
@@ -208,7 +214,7 @@ fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
     let verdict = verdict_mark(cell).map(words).unwrap_or_default();
     vec![
         label,
-        metric_words(cell, primary),
+        metric_words(cell, metric),
         quantile_words(cell, 0.5),
         quantile_words(cell, 0.99),
         metric_words(cell, MetricId::CpuPerThousand),

@@ -317,19 +317,37 @@ pub fn claims(scenario: &ScenarioResult) -> Vec<ClaimSummary<'_>> {
     summaries
 }
 
+/// What a ratio of a metric says: `times as fast`, or `times as good in p99 latency`.
+pub fn times_as(metric: MetricId) -> String {
+    match metric {
+        MetricId::Makespan | MetricId::Throughput => "times as fast".into(),
+        other => format!("times as good in {}", other.info().label),
+    }
+}
+
+/// The metric of the column beside the latencies, which have columns of their own.
+pub fn main_metric(primary: MetricId) -> MetricId {
+    match primary {
+        MetricId::LatencyP50 | MetricId::LatencyP99 => MetricId::Throughput,
+        other => other,
+    }
+}
+
 /// `at least 50.0 times as fast as sequential, with a tolerance of 10%`; with a metric of its own
 /// `at least 2.00 times as good in p99 latency as …`.
-pub fn claimed_words(claim: &ClaimSummary<'_>) -> String {
-    let against = claim.results.first().map(|result| result.against.as_str()).unwrap_or_default();
-    let claim = claim.claim;
+pub fn claimed_words(summary: &ClaimSummary<'_>) -> String {
+    let against = summary.results.first().map(|result| result.against.as_str()).unwrap_or_default();
+    let claim = summary.claim;
     let direction = match claim.direction {
         Direction::AtLeast => "at least",
         Direction::AtMost => "at most",
         Direction::About => "about",
     };
-    let good = claim.metric.map_or("fast".into(), |metric| format!("good in {}", metric.info().label));
+    let named = claim.metric.map(|metric| format!("times as good in {}", metric.info().label));
+    let metric = summary.results.first().map_or(MetricId::Makespan, |result| result.metric);
+    let times = named.unwrap_or_else(|| times_as(metric));
     let (factor, tolerance) = (digits(claim.factor), claim.tolerance * 100.0);
-    format!("{direction} {factor} times as {good} as {against}, with a tolerance of {tolerance:.0}%")
+    format!("{direction} {factor} {times} as {against}, with a tolerance of {tolerance:.0}%")
 }
 
 /// Whom a claim's result is about: `threads`, or `threads concurrency=64`.
