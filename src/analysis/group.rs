@@ -19,7 +19,9 @@ pub(super) fn groups(rounds: &Rounds<'_>, scenario: &StoredScenario) -> Vec<Grou
     let of = |params| cells.iter().copied().filter(|cell| cell.params == params).collect();
     let mut groups: Vec<Group> = combinations.into_iter().map(|params| group(rounds, scenario, of(params))).collect();
     let metric = primary(&rounds.run.header.cells, &scenario.name, &groups);
-    groups.iter_mut().for_each(|group| group.relate(&scenario.baseline, metric));
+    for group in &mut groups {
+        group.relate(&scenario.baseline, metric);
+    }
     groups
 }
 

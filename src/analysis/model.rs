@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Unit;
 use crate::{
-    measure::{Arrivals, Histo, MetricId, Slice},
+    measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
 };
 
@@ -90,6 +90,8 @@ pub struct CellResult {
     pub service: Histo,
     /// How late tasks started (a − t), of all rounds, merged.
     pub lateness: Histo,
+    /// How late a probe ran beside the tasks, over all rounds; none where there was no probe.
+    pub delay: Option<Delay>,
     /// Whether the figures mean what they seem to mean, and what limited them.
     pub judgement: Judgement,
     /// How the cell behaved over time; none where nothing was sliced.

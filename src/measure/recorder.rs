@@ -78,6 +78,8 @@ struct Shared {
     window: Window,
     /// `shards × streams`.
     streams: Vec<StreamCounters>,
+    /// How late a probe ran, if there is one.
+    delays: Counters,
     /// Of the load's task.
     slices: Slices,
     names: Vec<(String, bool)>,
@@ -120,7 +122,8 @@ impl Recorders {
             censored: AtomicU64::new(0),
         });
         let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
-        Self(Arc::new(Shared { window, streams: streams.collect(), slices: Slices::new(shards), names: steps, shards }))
+        let (streams, delays, slices) = (streams.collect(), Counters::new(), Slices::new(shards));
+        Self(Arc::new(Shared { window, streams, delays, slices, names: steps, shards }))
     }
 
     /// Only operations whose intended start is in `[from_ns, to_ns)` are recorded from now on.
@@ -156,6 +159,21 @@ impl Recorders {
         }
         counters.clipped.fetch_add(u64::from(latency > HIGHEST_NS), Relaxed);
         counters.censored.fetch_add(1, Relaxed);
+    }
+
+    /// Records that a probe which was due in the window ran so late.
+    #[inline]
+    pub fn delayed(&self, due_ns: u64, now_ns: u64) {
+        if self.0.window.holds(due_ns) {
+            self.0.delays.add(now_ns.saturating_sub(due_ns));
+        }
+    }
+
+    /// How late a probe ran.
+    pub fn delays(&self) -> Histo {
+        let mut delays = Histo::new();
+        self.0.delays.drain_into(&mut delays);
+        delays
     }
 
     /// The recorder of a slot.

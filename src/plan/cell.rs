@@ -94,6 +94,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         warmup: variant.run.warmup,
         duration: variant.run.duration,
         timeout: variant.run.timeout,
+        probe: variant.run.probe,
         least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         per_task: per_task(variant),
         parent: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     analysis::*,
     draw::{draw, unit},
-    measure::{Arrivals, Histo, Slice},
+    measure::{Arrivals, Delay, Histo, Slice},
     runtime::EXECUTORS,
     scenario::{Claim, Comparison, Direction, Param, Slo, SloMetric},
     store::{Absent, Header, StoredCell, StoredScenario},
@@ -270,6 +270,7 @@ impl Seed<'_> {
             ratio: None,
             service: latency.clone(),
             lateness: Histo::new(),
+            delay: self.delay(typical),
             latency,
             judgement: Judgement::default(),
             steadiness: None,
@@ -283,6 +284,15 @@ impl Seed<'_> {
             facts: self.facts(executor),
             target_busy: Some(0.41),
         }
+    }
+
+    /// Of the batch's cells only, so that there are scenarios with a probe and without one.
+    fn delay(&self, typical: f64) -> Option<Delay> {
+        let reason = || "one task runs after another, and nothing beside them".to_owned();
+        (self.scenario == "hundred-calls").then(|| match self.index {
+            0 => Delay::NotApplicable(reason()),
+            _ => Delay::Measured(self.histogram(typical / 50.0, 7_000)),
+        })
     }
 
     fn facts(&self, executor: &str) -> BTreeMap<String, String> {

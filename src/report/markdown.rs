@@ -102,7 +102,7 @@ fn table(group: &Group, primary: MetricId) -> String {
     for cell in &group.cells {
         out.push_str(&line(&row(cell, primary)));
     }
-    for limit in view::limits(group) {
+    for limit in view::limits(group).into_iter().chain(view::delays(group)) {
         let _ = writeln!(out, "\n- {}", escaped(&limit));
     }
     out
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn tables_with_escaped_names() {
-        insta::assert_snapshot!(markdown(&fixture::header(), &fixture::small()), @r##"
+        insta::assert_snapshot!(markdown(&fixture::header(), &fixture::small()), @r#"
         # 2026-11-21T10-02-11Z-http-fanout
 
         368 of 378 trials measured, 8 failed.
@@ -255,6 +255,10 @@ mod tests {
         | tokio | 116ms | 98.3ms | 203ms | 43.8ms | 8.57MiB | 1.39 [1.37, 1.41] | + faster |
         | async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | 121ms | 102ms | 220ms | 47.9ms | 8.58MiB | 1.32 [1.30, 1.34] | + faster |
 
+        - scheduling delay p50, p99, max: thread-pool(64) 1.92ms, 3.80ms, 4.53ms; tokio 1.96ms, 4.01ms, 4.52ms; async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 2.04ms, 3.95ms, 5.35ms
+
+        - no scheduling delay of sequential: one task runs after another, and nothing beside them
+
         | claim | executor | against | claimed | measured | verdict |
         |:--|:--|:--|--:|--:|:--|
         | async is 50 times as fast &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | tokio | thread-pool | 50.0 | 1.39 [1.37, 1.41] | x disagrees |
@@ -266,7 +270,7 @@ mod tests {
         | executor | ≠ differs | sequential | thread-pool | tokio | async-std |
 
         The same for all: allocator: system; nodelay: true; stack: 2MiB; threads: 1.
-        "##);
+        "#);
     }
 
     #[test]

@@ -165,6 +165,9 @@ fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
     for limit in view::limits(group) {
         out.push_str(&wrapped(&format!("  {}", printable(&limit)), 4, layout));
     }
+    for delay in view::delays(group) {
+        out.push_str(&wrapped(&format!("  {}", printable(&delay)), 4, layout));
+    }
     for (name, id) in [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)] {
         out.push_str(&by_round(group, name, id, layout));
     }
@@ -340,7 +343,7 @@ mod tests {
 
     #[test]
     fn every_state_has_a_row_and_every_claim_a_line() {
-        insta::assert_snapshot!(text(&fixture::header(), &fixture::small(), false), @r##"
+        insta::assert_snapshot!(text(&fixture::header(), &fixture::small(), false), @r#"
         2026-11-21T10-02-11Z-http-fanout: 368 of 378 trials measured, 8 failed
         ! turbo is on: frequencies vary (regatta doctor)
 
@@ -379,6 +382,9 @@ mod tests {
         thread-pool(64)                                         161ms 95.4ms 173ms 43.8ms 8.61MiB 1.00                   = baseline
         tokio                                                   116ms 98.3ms 203ms 43.8ms 8.57MiB 1.39 [1.37,1.41]       + faster
         async-std<script>alert(1)</script> & "x" | 'y', =1+1    121ms  102ms 220ms 47.9ms 8.58MiB 1.32 [1.30,1.34]       + faster
+          scheduling delay p50, p99, max: thread-pool(64) 1.92ms, 3.80ms, 4.53ms; tokio 1.96ms, 4.01ms,
+            4.52ms; async-std<script>alert(1)</script> & "x" | 'y', =1+1 2.04ms, 3.95ms, 5.35ms
+          no scheduling delay of sequential: one task runs after another, and nothing beside them
         p99 by round: sequential [166ms,174ms], thread-pool(64) [186ms,195ms], tokio [197ms,204ms],
           async-std<script>alert(1)</script> & "x" | 'y', =1+1 [216ms,225ms]
 
@@ -391,7 +397,7 @@ mod tests {
         Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds
         together, and – where fewer than ten samples lie above. By round: the 95% interval of the median of
         the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.
-        "##);
+        "#);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
         CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, LimitingFactor, MetricId, Ratio, RatioVerdict,
         ScenarioResult, SloResult, Steadiness, Validity,
     },
+    measure::Delay,
     report::format::{NOTHING, bound, digits, metric, ns, plural, prose},
     scenario::{Claim, Direction, Param, Slo},
     store::Header,
@@ -99,6 +100,30 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     }
     words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
     words
+}
+
+/// How late probes ran in a group, such as `scheduling delay p50, p99, max: tokio 1.1ms, 1.3ms, 4.2ms`, and who ran none
+/// and why; nothing where there was no probe.
+pub fn delays(group: &Group) -> Vec<String> {
+    let mut measured = Vec::new();
+    let mut absent: Vec<(&str, Vec<String>)> = Vec::new();
+    for cell in &group.cells {
+        match &cell.delay {
+            Some(Delay::Measured(delays)) => {
+                let quantile = |q| delays.quantile(q).map_or_else(|| NOTHING.into(), |value| ns(value as f64));
+                let most = ns(delays.0.max() as f64);
+                measured.push(format!("{} {}, {}, {most}", cell.label, quantile(0.5), quantile(0.99)));
+            }
+            Some(Delay::NotApplicable(why)) => match absent.iter_mut().find(|(known, _)| known == why) {
+                Some((_, labels)) => labels.push(cell.label.clone()),
+                None => absent.push((why, vec![cell.label.clone()])),
+            },
+            None => {}
+        }
+    }
+    let told = |(why, labels): (&str, Vec<String>)| format!("no scheduling delay of {}: {why}", prose(&labels));
+    let first = (!measured.is_empty()).then(|| format!("scheduling delay p50, p99, max: {}", measured.join("; ")));
+    first.into_iter().chain(absent.into_iter().map(told)).collect()
 }
 
 /// A group's cells by what limits them: `limited by the executor's CPU: threads and tokio`; nothing where none stands out.

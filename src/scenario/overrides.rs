@@ -59,6 +59,7 @@ impl Overrides {
             duration: self.duration.unwrap_or(run.duration),
             timeout: self.timeout.unwrap_or(run.timeout),
             seed: self.seed.unwrap_or(run.seed),
+            probe: run.probe,
         };
         if self.executors.is_empty() {
             return;

@@ -235,6 +235,7 @@ fn measurements(completed: u64, window_ns: u64, latency_ns: u64) -> Measurements
         peak_threads: 4,
         host: HostDelta { busy_ns: window_ns, cpus: 2, ..HostDelta::default() },
         arrivals: None,
+        delay: None,
         slices: Vec::new(),
         targets: Vec::new(),
         proof: Vec::new(),

@@ -20,6 +20,7 @@ mod lossy;
 mod open;
 mod own_server;
 mod own_targets;
+mod probe;
 mod race;
 mod replay;
 mod schema;

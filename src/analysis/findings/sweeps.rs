@@ -24,15 +24,13 @@ pub(super) fn crossings(scenario: &ScenarioResult) -> Vec<String> {
 }
 
 fn sentence(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String {
-    let place = match (crossing.estimate, crossing.interval) {
-        (Some(at), Some((low, high))) => {
-            let [at, low, high] = [at, low, high].map(|value| sweep.unit.format(value));
-            format!("at {}={at} (95 % interval {low} to {high})", sweep.param)
+    let value = |value| sweep.unit.format(value);
+    let (param, from, to) = (&sweep.param, value(crossing.from), value(crossing.to));
+    let place = match crossing.estimate.zip(crossing.interval) {
+        Some((at, (low, high))) => {
+            format!("at {param}={} (95 % interval {} to {})", value(at), value(low), value(high))
         }
-        _ => {
-            let [from, to] = [crossing.from, crossing.to].map(|value| sweep.unit.format(value));
-            format!("between {}={from} and {to}", sweep.param)
-        }
+        None => format!("between {param}={from} and {to}"),
     };
     let at = places(&[&sweep.at]).replacen(" at ", ", with ", 1);
     let (below, above, metric) = (&crossing.below, &crossing.above, pair.metric.info().label);

@@ -4,6 +4,7 @@
 
 mod claims;
 mod cost;
+mod delay;
 mod distribution;
 mod heat;
 mod latency;
@@ -54,6 +55,7 @@ const SECTIONS: &[Section] = &[
     Section { number: 6, name: "Cost", render: cost::render },
     Section { number: 7, name: "Stability", render: stability::render },
     Section { number: 8, name: "Distribution", render: distribution::render },
+    Section { number: 13, name: "Scheduling delay", render: delay::render },
     Section { number: 9, name: "Where the time went", render: steps::render },
     Section { number: 10, name: "All numbers", render: numbers::render },
     Section { number: 11, name: "How it was run", render: provenance::render },
