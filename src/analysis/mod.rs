@@ -110,6 +110,14 @@ impl Analysis {
         self.open_slos().next().is_some()
     }
 
+    /// Whether an SLO could not be judged because there were too few samples.
+    pub fn lacks_samples(&self) -> bool {
+        let believed = |cell: &CellResult| !matches!(cell.judgement.validity, Validity::Invalid | Validity::Disturbed);
+        let believed: std::collections::HashSet<&str> =
+            self.cells().filter(|cell| believed(cell)).map(|cell| cell.name.as_str()).collect();
+        self.open_slos().any(|slo| slo.measured.is_none() && believed.contains(slo.cell.as_str()))
+    }
+
     /// The SLOs that could not be judged, in cells that were measured.
     pub fn open_slos(&self) -> impl Iterator<Item = &SloResult> {
         let measured: std::collections::HashSet<&str> =

@@ -214,6 +214,8 @@ mod tests {
         // 4000 latencies have a p99.7 (twelve lie above) but no p99.9.
         let at = |q| slo("request", SloMetric::Latency(q), Comparison::Below, 1.0);
         assert_eq!(found(fixture().slo(at(0.999))), [(None, None)]);
+        assert!(analyse(&fixture().slo(at(0.999)).build()).lacks_samples());
+        assert!(!analyse(&fixture().slo(at(0.997)).build()).lacks_samples());
         assert_eq!(found(fixture().slo(at(0.997)))[0].1, Some(false));
     }
 
@@ -243,6 +245,10 @@ mod tests {
             .measured("demo::threads", |_, measured| measured.host.throttled_ns = 1);
         let holds: Vec<Option<bool>> = found(disturbed).into_iter().map(|(_, holds)| holds).collect();
         assert_eq!(holds, [Some(true), None, None]);
+        let late = slo("request", SloMetric::Latency(0.9999), Comparison::Below, 1.0);
+        let disturbed = |_, measured: &mut Measurements| measured.host.throttled_ns = 1;
+        let analysis = analyse(&fixture().slo(late).measured("demo::threads", disturbed).build());
+        assert!(analysis.has_open_slo() && !analysis.lacks_samples(), "more samples would not help");
         let invalid = fixture().slo(throughput(Comparison::Above, 50.0));
         let invalid = invalid.measured("demo::threads", |_, measured| measured.completed *= 2);
         assert_eq!(found(invalid), [(Some(200.0), None)]);

@@ -60,7 +60,7 @@ pub(super) struct Run {
     /// Run although another run is in progress on this host: each disturbs the other.
     #[arg(long)]
     allow_other_runs: bool,
-    /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
+    /// Exit code 3 where a cell is not valid, or an SLO could not be judged for that.
     #[arg(long)]
     strict: bool,
 }
@@ -114,7 +114,7 @@ impl Run {
             terminal.note(&format!("{signal}: what was measured is kept; go on with `regatta run --resume {folder}`"));
         }
         warn_of_open_slos(&analysis, terminal);
-        Ok(exit(&analysis, end, self.skip_refused).or(strictly(&analysis, self.strict)))
+        Ok(exit(&analysis, end, self.skip_refused).or(undecided(&run.header, &analysis, self.strict)))
     }
 }
 
@@ -205,10 +205,11 @@ pub(super) fn when(condition: bool, exit: Exit) -> Exit {
     if condition { exit } else { Exit::Fine }
 }
 
-/// Exit code 3 for figures that do not decide, where that was asked for.
-pub(super) fn strictly(analysis: &Analysis, strict: bool) -> Exit {
+/// Exit code 3 for figures that do not decide: an SLO that has too few samples, unless the run is quick, which always has
+/// few; and whatever is not valid, where that was asked for.
+pub(super) fn undecided(header: &Header, analysis: &Analysis, strict: bool) -> Exit {
     let open = analysis.has_invalid_cells() || analysis.has_open_slo();
-    if strict && open { Exit::Inconclusive } else { Exit::Fine }
+    when(strict && open || analysis.lacks_samples() && !header.quick, Exit::Inconclusive)
 }
 
 /// An SLO that nobody judged must not be taken for one that holds.

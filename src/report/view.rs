@@ -7,7 +7,10 @@ use crate::{
         ScenarioResult, SloResult, Steadiness, Validity,
     },
     measure::Delay,
-    report::format::{NOTHING, bound, digits, metric, ns, plural, prose},
+    report::{
+        format::{NOTHING, bound, digits, metric, ns, plural, prose},
+        validity::steadiness_words,
+    },
     scenario::{Claim, Direction, Param, Slo},
     store::Header,
 };
@@ -92,12 +95,8 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     } else if !evidence.is_empty() {
         words.push(format!("not all rounds count{because}"));
     }
-    match cell.steadiness {
-        Some(Steadiness::Warming) => words.push("warming: it became faster within the window, raise `warmup`".into()),
-        Some(Steadiness::Drifting) => words.push("drifting: its speed changed all through the window".into()),
-        Some(Steadiness::Unsteady) => words.push("unsteady: its speed jumped within the window".into()),
-        Some(Steadiness::Flat) | None => {}
-    }
+    let unsteady = cell.steadiness.filter(|class| *class != Steadiness::Flat);
+    words.extend(unsteady.map(|class| steadiness_words(class).to_owned()));
     words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
     words
 }

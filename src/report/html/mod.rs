@@ -314,7 +314,7 @@ mod tests {
         assert!(!none.contains("is the fastest") && !none.contains("is shown to have"));
         assert!(none.contains("Fewer than two cells are valid, and no winner is named"));
         assert!(none.contains("7 of 7 cells with figures are not ranked: 7 TARGET-BOUND"));
-        assert!(none.contains(validity::remedy(Validity::TargetBound)));
+        assert!(none.contains(Validity::TargetBound.remedy()));
         let words = "TARGET-BOUND: evidence about smol; limited by target CPU";
         assert_eq!(none.matches(words).count(), 2, "in the verdict and in the race");
         assert!(none.matches("TARGET-BOUND: evidence about smol</td>").count() >= 2, "in the tables");
