@@ -256,4 +256,24 @@ mod tests {
             assert_eq!(outside.matches(',').count() + 1, columns, "{row}");
         }
     }
+
+    #[test]
+    fn open_loads_say_what_arrived() {
+        let mut analysis = fixture::small();
+        analysis.scenarios = vec![fixture::open()];
+        let text = csv(&fixture::header(), &analysis);
+        let mut lines = text.lines();
+        let heads: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+        let of = |line: &str, name: &str| {
+            let at = heads.iter().position(|head| *head == name).expect("a column");
+            // From the right: texts with commas stand to the left.
+            line.rsplit(',').nth(heads.len() - 1 - at).unwrap_or_default().to_owned()
+        };
+        // 1000 arrivals a second for 35 s, of which `sequential` can do 900.
+        let line = lines.find(|line| line.contains("rate=1000/s") && line.contains(",sequential,")).expect("a row");
+        assert_eq!(
+            ["offered_per_s", "achieved_per_s", "scheduled"].map(|name| of(line, name)),
+            ["1000", "900", "35000"]
+        );
+    }
 }

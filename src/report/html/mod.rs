@@ -315,7 +315,7 @@ mod tests {
         assert!(none.contains("Fewer than two cells are valid, and no winner is named"));
         assert!(none.contains("7 of 7 cells with figures are not ranked: 7 TARGET-BOUND"));
         assert!(none.contains(Validity::TargetBound.remedy()));
-        let words = "TARGET-BOUND: evidence about smol; limited by target CPU";
+        let words = "TARGET-BOUND: evidence about smol; limited by the target's CPU";
         assert_eq!(none.matches(words).count(), 2, "in the verdict and in the race");
         assert!(none.matches("TARGET-BOUND: evidence about smol</td>").count() >= 2, "in the tables");
     }
@@ -338,7 +338,8 @@ mod tests {
             assert!(section(number).contains("tokio DISTURBED"), "section {number} says so in words");
         }
         assert!(
-            section(10).contains("DISTURBED: evidence about tokio</td>") && section(10).contains(">target CPU</td>")
+            section(10).contains("DISTURBED: evidence about tokio</td>")
+                && section(10).contains(">the target's CPU</td>")
         );
         assert!(page.contains("hatched: not valid, not ranked"), "the legend says what it means");
     }
