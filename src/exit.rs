@@ -5,7 +5,7 @@
 pub enum Exit {
     /// Everything ran, every limit holds. A structural `not applicable` is fine.
     Fine,
-    /// Measured, and bad: an SLO is violated, or the harness failed its self-test.
+    /// Measured, and bad: an SLO is violated, no rate meets its limits, or the harness failed its self-test.
     Bad,
     /// The command line is wrong.
     Usage,

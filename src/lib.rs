@@ -26,6 +26,7 @@ pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod scenario;
+pub mod search;
 #[cfg(test)]
 mod simulation;
 pub mod step;

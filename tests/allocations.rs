@@ -142,6 +142,10 @@ impl Visitor for Race {
     }
 }
 
+/// An executor on a busy host may find its queue fuller by a block in every run of one size. What allocates for one
+/// operation in a thousand is beyond this.
+const A_FEW: u64 = 3;
+
 /// One test for all executors and loads, since tests run at once and there is one allocator. What an executor allocates
 /// for each task that it starts is its own affair, so that an open load is only tried where nothing is started.
 #[test]
@@ -157,8 +161,9 @@ fn an_operation_allocates_nothing() {
         let sizes = SIZES.map(|times| times * OPERATIONS).to_vec();
         let counts = runtime::dispatch(executor.name, Race(sizes, is_open)).expect("an executor of this build");
         let runs = || SIZES.iter().zip(&counts).skip(1);
-        let least = |size: u64| runs().filter(|(times, _)| **times == size).map(|(_, count)| count).min();
+        let least = |size: u64| runs().filter(|(times, _)| **times == size).map(|(_, &count)| count).min();
+        let (Some(once), Some(twice)) = (least(1), least(2)) else { panic!("no runs: {counts:?}") };
         let name = executor.name;
-        assert_eq!(least(1), least(2), "{name}: {OPERATIONS} and twice as many operations: {counts:?}");
+        assert!(twice <= once + A_FEW, "{name}: {OPERATIONS} and twice as many operations: {counts:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{CellResult, CellStatus, Counts, Judgement, METRICS, MetricId, MetricValue, StepResult, validity};
 use crate::{
-    measure::{Arrivals, Histo, Measurements, Stream},
+    measure::{Arrivals, Delay, Histo, Measurements, Stream},
     store::{Absent, Outcome, Rounds, StoredCell, TrialFailure},
 };
 
@@ -31,6 +31,7 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         latency: merged(trials.streams().map(|stream| &stream.latency)),
         service: merged(trials.streams().map(|stream| &stream.service)),
         lateness: merged(trials.streams().map(|stream| &stream.lateness)),
+        delay: delay(&measured),
         steadiness: validity::steadiness(&measured),
         slices: validity::merged(&measured),
         arrivals: arrivals(&measured),
@@ -179,6 +180,16 @@ fn arrivals(rounds: &[&Measurements]) -> Option<Arrivals> {
         sum.pacer.merge(&one.pacer);
         sum
     })
+}
+
+/// The delays of all rounds together, or why no probe could run.
+fn delay(rounds: &[&Measurements]) -> Option<Delay> {
+    let mut all = rounds.iter().filter_map(|measured| measured.delay.as_ref());
+    let histograms = all.clone().filter_map(|delay| match delay {
+        Delay::Measured(delays) => Some(delays),
+        Delay::NotApplicable(_) => None,
+    });
+    if histograms.clone().next().is_some() { Some(Delay::Measured(merged(histograms))) } else { all.next().cloned() }
 }
 
 /// Reasons with how many trials failed for them, the commonest first.

@@ -25,8 +25,9 @@ struct At {
 pub(super) fn pairs(line: &Line<'_>, primary: MetricId) -> Vec<PairResult> {
     let executors = line.executors();
     let couples = || executors.iter().enumerate().flat_map(|(i, a)| executors[i + 1..].iter().map(move |b| (*a, *b)));
-    [primary, MetricId::LatencyP99]
-        .into_iter()
+    let p99 = Some(MetricId::LatencyP99).filter(|p99| *p99 != primary);
+    std::iter::once(primary)
+        .chain(p99)
         .flat_map(|metric| couples().filter_map(move |couple| pair(line, couple, metric)))
         .collect()
 }

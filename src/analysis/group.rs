@@ -17,31 +17,49 @@ pub(super) fn groups(rounds: &Rounds<'_>, scenario: &StoredScenario) -> Vec<Grou
         }
     }
     let of = |params| cells.iter().copied().filter(|cell| cell.params == params).collect();
-    combinations.into_iter().map(|params| group(rounds, scenario, of(params))).collect()
+    let mut groups: Vec<Group> = combinations.into_iter().map(|params| group(rounds, scenario, of(params))).collect();
+    let metric = primary(&rounds.run.header.cells, &scenario.name, &groups);
+    for group in &mut groups {
+        group.relate(&scenario.baseline, metric);
+    }
+    groups
 }
 
-/// The metric that ratios are of.
-pub(super) fn primary(cells: &[StoredCell], scenario: &str) -> MetricId {
-    let batch = cells.iter().any(|cell| cell.scenario == scenario && cell.load == "batch");
-    if batch { MetricId::Makespan } else { MetricId::Throughput }
+/// The metric that ratios, leads and claims without a metric of their own are of. The throughput of an open load is what
+/// its schedule offers, whoever runs it: it is raced by its latency.
+pub(super) fn primary(cells: &[StoredCell], scenario: &str, groups: &[Group]) -> MetricId {
+    let is = |load: &str| cells.iter().any(|cell| cell.scenario == scenario && cell.load == load);
+    if is("batch") {
+        MetricId::Makespan
+    } else if is("open") {
+        telling_latency(groups)
+    } else {
+        MetricId::Throughput
+    }
+}
+
+/// p99 where each round of every ranked cell has samples enough for it, else p50.
+fn telling_latency(groups: &[Group]) -> MetricId {
+    let ranked = groups.iter().flat_map(|group| &group.cells).filter(|cell| cell.is_ranked());
+    let rounds = |cell: &CellResult, id| cell.metrics.get(&id).map_or(0, |value| value.rounds.len());
+    let enough = |cell: &CellResult| rounds(cell, MetricId::LatencyP99) == rounds(cell, MetricId::LatencyP50);
+    if ranked.clone().all(enough) && ranked.clone().any(|cell| rounds(cell, MetricId::LatencyP99) > 0) {
+        MetricId::LatencyP99
+    } else {
+        MetricId::LatencyP50
+    }
 }
 
 fn group(rounds: &Rounds<'_>, scenario: &StoredScenario, mut planned: Vec<&StoredCell>) -> Group {
     let run = rounds.run;
     let place = |cell: &&StoredCell| scenario.executors.iter().position(|name| *name == cell.executor);
     planned.sort_by_key(|cell| place(cell).unwrap_or(usize::MAX));
-    let mut group = Group {
+    Group {
         params: planned.first().map(|cell| cell.params.clone()).unwrap_or_default(),
         load: planned.first().map(|cell| cell.load_words.clone()).unwrap_or_default(),
         executor_cpus: planned.first().map_or(0, |cell| executor_cpus(run, cell)),
         cells: planned.into_iter().map(|planned| cell::cell(rounds, planned)).collect(),
-    };
-    let metric = primary(&run.header.cells, &scenario.name);
-    let ratios: Vec<_> = group.cells.iter().map(|cell| group.ratio(cell, &scenario.baseline, metric)).collect();
-    for (cell, ratio) in group.cells.iter_mut().zip(ratios) {
-        cell.ratio = ratio;
     }
-    group
 }
 
 /// A cell that is not placed may use every CPU of the process.
@@ -53,6 +71,14 @@ impl Group {
     /// The cell of an executor, by its name.
     pub fn cell(&self, executor: &str) -> Option<&CellResult> {
         self.cells.iter().find(|cell| cell.executor == executor)
+    }
+
+    /// Sets every cell beside the baseline.
+    fn relate(&mut self, baseline: &str, metric: MetricId) {
+        let ratios: Vec<_> = self.cells.iter().map(|cell| self.ratio(cell, baseline, metric)).collect();
+        for (cell, ratio) in self.cells.iter_mut().zip(ratios) {
+            cell.ratio = ratio;
+        }
     }
 
     /// The ratio of a cell to an executor's cell of the same group.
@@ -89,7 +115,7 @@ impl CellResult {
 #[cfg(test)]
 mod tests {
     use crate::{
-        analysis::{Analysis, CellStatus, MetricId, RatioVerdict, analyse},
+        analysis::{Analysis, CellStatus, Leader, MetricId, RatioVerdict, analyse, findings},
         store::{Absent, fixture::Fixture},
     };
 
@@ -143,6 +169,39 @@ mod tests {
         let ratio = analysis.scenarios[0].groups[0].cells[1].ratio.clone().expect("both measured");
         assert!((ratio.estimate - 3.0).abs() < 1e-12);
         assert_eq!(ratio.verdict, RatioVerdict::Faster);
+    }
+
+    /// Both do what the schedule says; the second one waits for less.
+    #[test]
+    fn open_loads_compare_latency_and_the_lower_one_is_ahead() {
+        let fixture = |rate: f64| {
+            let load =
+                |run: &mut crate::store::Run| run.header.cells.iter_mut().for_each(|cell| cell.load = "open".into());
+            let latencies = |by: u64| {
+                move |_, measured: &mut crate::measure::Measurements| {
+                    let stream = &mut measured.task;
+                    stream.latency = crate::measure::Histo::new();
+                    stream.latency.0.saturating_record_n(by, stream.count);
+                }
+            };
+            let fixture = Fixture::closed("threads", 6).cell("threads", &[], &[rate; 6]).cell("tokio", &[], &[rate; 6]);
+            let fixture = fixture.measured("demo::threads", latencies(8_000_000));
+            analyse(&fixture.measured("demo::tokio", latencies(2_000_000)).with(load).build())
+        };
+        let often = fixture(1_000.0);
+        assert_eq!(often.scenarios[0].primary, MetricId::LatencyP99);
+        let group = &often.scenarios[0].groups[0];
+        let ratio = group.cells[1].ratio.clone().expect("both measured");
+        assert!((ratio.estimate - 4.0).abs() < 0.01 && ratio.verdict == RatioVerdict::Faster, "{ratio:?}");
+        assert!(matches!(group.leader(often.scenarios[0].primary), Leader::Winner(cell) if cell.label == "tokio"));
+        let said = findings(&often);
+        let lead = "tokio has the lowest p99 latency, by a factor of 4.00 against threads";
+        assert_eq!(said.iter().filter(|sentence| sentence.starts_with(lead)).count(), 1, "{said:?}");
+        assert!(said.iter().all(|sentence| !sentence.contains("throughput")), "{said:?}");
+        // 400 tasks a round have a p50 and no p99.
+        let seldom = fixture(20.0);
+        assert_eq!(seldom.scenarios[0].primary, MetricId::LatencyP50);
+        assert!(findings(&seldom).iter().any(|sentence| sentence.starts_with("tokio has the lowest p50 latency")));
     }
 
     #[test]

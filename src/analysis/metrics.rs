@@ -2,7 +2,7 @@
 
 use super::{MetricId, significant};
 use crate::{
-    measure::Measurements,
+    measure::{Delay, Measurements},
     units::{format_ns, format_size},
 };
 
@@ -142,6 +142,19 @@ pub const METRICS: &[MetricInfo] = &[
         axis: Axis::Log,
         format: nanoseconds,
         extract: |measured, _| measured.task.lateness.quantile(0.99).map(|ns| ns as f64),
+    },
+    MetricInfo {
+        id: MetricId::DelayP99,
+        label: "p99 scheduling delay",
+        lead: "keeps its other tasks waiting least",
+        unit: "ns",
+        better: Better::Lower,
+        axis: Axis::Log,
+        format: nanoseconds,
+        extract: |measured, _| match measured.delay.as_ref()? {
+            Delay::Measured(delays) => delays.quantile(0.99).map(|ns| ns as f64),
+            Delay::NotApplicable(_) => None,
+        },
     },
     MetricInfo {
         id: MetricId::CpuPerThousand,

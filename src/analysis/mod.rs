@@ -3,7 +3,7 @@
 //! A cell's trials are put together (`cell`), cells that differ only in their executor form a group and get their
 //! ratios (`group`, `ratio`), claims and SLOs are set beside them, and `findings` says in words what follows. Groups along
 //! a swept number show where executors cross (`sweep`, `crossover`) and how they scale (`law`); `means` is over all groups.
-//! Metrics are declared in one table (`metrics`); `stats` knows only numbers.
+//! `rate` is the search for the highest rate. Metrics are declared in one table (`metrics`); `stats` knows only numbers.
 
 mod cell;
 mod claims;
@@ -18,6 +18,8 @@ mod means;
 pub mod metrics;
 mod model;
 mod number;
+mod quantity;
+mod rate;
 mod ratio;
 mod selftest;
 mod slo;
@@ -34,7 +36,13 @@ pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};
 pub use model::*;
 pub use number::{bound, significant};
+pub use quantity::Unit;
+pub use rate::{
+    Answer, Bracket, Decision, Next, RateResult, RateSearch, RateState, RateTrial, TriedRate, Vote, Votes, rate_search,
+    vote_of,
+};
 pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
+pub use slo::slo_value;
 #[cfg(test)]
 pub(crate) use sweep::sweeps;
 pub use validity::disturbance;
@@ -53,8 +61,8 @@ pub fn analyse(run: &Run) -> Analysis {
 
 fn scenario(rounds: &Rounds<'_>, stored: &StoredScenario) -> ScenarioResult {
     let run = rounds.run;
-    let primary = group::primary(&run.header.cells, &stored.name);
     let groups = group::groups(rounds, stored);
+    let primary = group::primary(&run.header.cells, &stored.name, &groups);
     ScenarioResult {
         name: stored.name.clone(),
         question: stored.question.clone(),
@@ -100,6 +108,14 @@ impl Analysis {
     /// Whether an SLO could not be judged, in a cell that was measured.
     pub fn has_open_slo(&self) -> bool {
         self.open_slos().next().is_some()
+    }
+
+    /// Whether an SLO could not be judged because there were too few samples.
+    pub fn lacks_samples(&self) -> bool {
+        let believed = |cell: &CellResult| !matches!(cell.judgement.validity, Validity::Invalid | Validity::Disturbed);
+        let believed: std::collections::HashSet<&str> =
+            self.cells().filter(|cell| believed(cell)).map(|cell| cell.name.as_str()).collect();
+        self.open_slos().any(|slo| slo.measured.is_none() && believed.contains(slo.cell.as_str()))
     }
 
     /// The SLOs that could not be judged, in cells that were measured.

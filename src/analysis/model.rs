@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Unit;
 use crate::{
-    measure::{Arrivals, Histo, MetricId, Slice},
+    measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
 };
 
@@ -38,7 +39,8 @@ pub struct ScenarioResult {
     pub question: String,
     /// The executor that ratios are against, as shown.
     pub baseline: String,
-    /// The metric that ratios are of: [`MetricId::Makespan`] for batches, [`MetricId::Throughput`] for closed loads.
+    /// The metric that ratios are of: [`MetricId::Makespan`] for batches, [`MetricId::Throughput`] for closed loads,
+    /// for open ones the latency: [`MetricId::LatencyP99`] where there are samples enough, else [`MetricId::LatencyP50`].
     pub primary: MetricId,
     /// One per combination of swept parameters.
     pub groups: Vec<Group>,
@@ -88,6 +90,8 @@ pub struct CellResult {
     pub service: Histo,
     /// How late tasks started (a − t), of all rounds, merged.
     pub lateness: Histo,
+    /// How late a probe ran beside the tasks, over all rounds; none where there was no probe.
+    pub delay: Option<Delay>,
     /// Whether the figures mean what they seem to mean, and what limited them.
     pub judgement: Judgement,
     /// How the cell behaved over time; none where nothing was sliced.
@@ -268,9 +272,12 @@ pub struct Sweep {
     pub param: String,
     /// The other parameters' values.
     pub at: Vec<Param>,
-    /// Its values, ascending.
+    /// What its values count.
+    pub unit: Unit,
+    /// Its values in that unit, ascending.
     pub values: Vec<f64>,
-    /// Every pair of executors that can be compared at two values or more: first in the primary metric, then in p99.
+    /// Every pair of executors that can be compared at two values or more: first in the primary metric, then in p99
+    /// where that is another.
     pub pairs: Vec<PairResult>,
     /// The Universal Scalability Law of each executor, where the sweep is over at least six numbers of clients of a
     /// closed load.

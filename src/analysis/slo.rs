@@ -1,10 +1,11 @@
 //! SLOs: assertions of a scenario, checked in every cell that they are about.
 
-use super::{CellResult, CellStatus, Group, MetricId, SloResult, Validity, stats};
+use super::{CellResult, CellStatus, Group, MetricId, SloResult, Validity, significant, stats};
 use crate::{
     measure::{Histo, Measurements, Stream},
     scenario::{Comparison, Slo, SloMetric},
     store::{Outcome, Rounds},
+    units::format_ns,
 };
 
 /// Every SLO in every cell that it is about, in the SLOs' order. Cells that make no sense are left out.
@@ -40,6 +41,22 @@ fn is_demanding(slo: &Slo) -> bool {
     more == (slo.metric == SloMetric::Throughput)
 }
 
+/// What one trial measured of an SLO, and whether it holds there; none of too few samples. `task` is the name of the
+/// load's task.
+pub(super) fn in_trial(slo: &Slo, task: &str, measured: &Measurements) -> Option<(f64, bool)> {
+    let value = Subject::in_trial(task, &slo.subject, measured)?.measure(slo.metric)?;
+    Some((value, holds(slo.comparison, value, slo.limit)))
+}
+
+/// A measured or limiting value of an SLO with its unit.
+pub fn slo_value(slo: &Slo, value: f64) -> String {
+    match slo.metric {
+        SloMetric::Latency(_) | SloMetric::MeanLatency => format_ns(value.round() as u64),
+        SloMetric::Throughput => (MetricId::Throughput.info().format)(value),
+        SloMetric::ErrorRate => format!("{}%", significant(value * 100.0)),
+    }
+}
+
 fn holds(comparison: Comparison, value: f64, limit: f64) -> bool {
     match comparison {
         Comparison::Below => value < limit,
@@ -63,6 +80,22 @@ impl<'a> Subject<'a> {
     fn find(run: &Rounds<'a>, name: &str, cell: &'a CellResult) -> Option<Self> {
         let planned = run.run.header.cells.iter().find(|planned| planned.name == cell.name)?;
         if planned.task == name { Self::task(run, cell) } else { Self::step(run, name, cell) }
+    }
+
+    /// The same of one trial; `task` is the name of the load's task.
+    fn in_trial(task: &str, name: &str, measured: &'a Measurements) -> Option<Self> {
+        let (stream, completed) = if task == name {
+            (&measured.task, measured.completed)
+        } else {
+            let stream = stream(measured, name)?;
+            (stream, stream.count)
+        };
+        Some(Self {
+            latency: &stream.latency,
+            rates: vec![per_second(completed, measured.window_ns)],
+            executions: stream.count,
+            bad: stream.errors + stream.timeouts,
+        })
     }
 
     fn task(run: &Rounds<'a>, cell: &'a CellResult) -> Option<Self> {
@@ -181,6 +214,8 @@ mod tests {
         // 4000 latencies have a p99.7 (twelve lie above) but no p99.9.
         let at = |q| slo("request", SloMetric::Latency(q), Comparison::Below, 1.0);
         assert_eq!(found(fixture().slo(at(0.999))), [(None, None)]);
+        assert!(analyse(&fixture().slo(at(0.999)).build()).lacks_samples());
+        assert!(!analyse(&fixture().slo(at(0.997)).build()).lacks_samples());
         assert_eq!(found(fixture().slo(at(0.997)))[0].1, Some(false));
     }
 
@@ -210,6 +245,10 @@ mod tests {
             .measured("demo::threads", |_, measured| measured.host.throttled_ns = 1);
         let holds: Vec<Option<bool>> = found(disturbed).into_iter().map(|(_, holds)| holds).collect();
         assert_eq!(holds, [Some(true), None, None]);
+        let late = slo("request", SloMetric::Latency(0.9999), Comparison::Below, 1.0);
+        let disturbed = |_, measured: &mut Measurements| measured.host.throttled_ns = 1;
+        let analysis = analyse(&fixture().slo(late).measured("demo::threads", disturbed).build());
+        assert!(analysis.has_open_slo() && !analysis.lacks_samples(), "more samples would not help");
         let invalid = fixture().slo(throughput(Comparison::Above, 50.0));
         let invalid = invalid.measured("demo::threads", |_, measured| measured.completed *= 2);
         assert_eq!(found(invalid), [(Some(200.0), None)]);

@@ -1,24 +1,27 @@
-//! Sweeps over a number: the groups that differ in nothing else, in the number's order.
+//! Sweeps over a quantity: the groups that differ in nothing else, in the number's order.
 
-use super::{CellResult, Group, MetricId, ScenarioResult, Sweep, crossover, law};
+use super::{CellResult, Group, MetricId, ScenarioResult, Sweep, Unit, crossover, law};
 use crate::scenario::Param;
 
 /// The groups of a sweep by the swept value, ascending, with the parameters that they share.
 pub(super) struct Line<'a> {
     /// The swept parameter.
     pub param: &'a str,
+    /// What its values count.
+    pub unit: Unit,
     /// The other parameters.
     pub at: Vec<Param>,
     /// Values with their groups.
     pub groups: Vec<(f64, &'a Group)>,
 }
 
-/// What every sweep of a scenario shows: one for each parameter that is a positive number in all groups and differs
-/// between some, and for each combination of the other parameters.
+/// What every sweep of a scenario shows: one for each parameter that is a positive quantity in all groups (a number, a
+/// duration, a size or a rate) and differs between all of a line, and for each combination of the other parameters.
 pub(crate) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
     let result = |line: &Line<'_>| Sweep {
         param: line.param.to_owned(),
         at: line.at.clone(),
+        unit: line.unit,
         values: line.groups.iter().map(|(value, _)| *value).collect(),
         pairs: crossover::pairs(line, primary),
         laws: law::laws(line, primary),
@@ -28,30 +31,32 @@ pub(crate) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
 
 fn lines(groups: &[Group]) -> Vec<Line<'_>> {
     let params = groups.first().map(|group| group.params.as_slice()).unwrap_or_default();
-    let numeric = params.iter().filter(|param| is_swept_number(groups, &param.name));
-    numeric.flat_map(|param| along(groups, &param.name)).filter(|line| line.groups.len() > 1).collect()
+    let quantities = params.iter().filter_map(|param| Some((param.name.as_str(), unit(groups, &param.name)?)));
+    // The same quantity twice, in other words, is no sweep over it.
+    let ascends = |line: &Line<'_>| line.groups.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let all = quantities.flat_map(|(param, unit)| along(groups, param, unit));
+    all.filter(|line| line.groups.len() > 1 && ascends(line)).collect()
 }
 
-fn is_swept_number(groups: &[Group], param: &str) -> bool {
-    let values: Option<Vec<f64>> = groups.iter().map(|group| number(group, param)).collect();
-    values.is_some_and(|values| values.iter().any(|value| (value - values[0]).abs() > 0.0))
+/// What a parameter counts, if it is a positive quantity in every group.
+fn unit(groups: &[Group], param: &str) -> Option<Unit> {
+    let values: Option<Vec<&str>> = groups.iter().map(|group| text(group, param)).collect();
+    Unit::of(values?.into_iter())
 }
 
-/// A parameter's value, if it is a positive number.
-fn number(group: &Group, param: &str) -> Option<f64> {
-    let param = group.params.iter().find(|other| other.name == param)?;
-    param.value.parse().ok().filter(|value: &f64| *value > 0.0 && value.is_finite())
+fn text<'a>(group: &'a Group, param: &str) -> Option<&'a str> {
+    group.params.iter().find(|other| other.name == param).map(|param| param.value.as_str())
 }
 
 /// A line for each combination of the other parameters, in planned order.
-fn along<'a>(groups: &'a [Group], param: &'a str) -> Vec<Line<'a>> {
+fn along<'a>(groups: &'a [Group], param: &'a str, unit: Unit) -> Vec<Line<'a>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     for group in groups {
-        let Some(value) = number(group, param) else { continue };
+        let Some(value) = text(group, param).and_then(|text| unit.value(text)) else { continue };
         let at: Vec<Param> = group.params.iter().filter(|other| other.name != param).cloned().collect();
         match lines.iter_mut().find(|line| line.at == at) {
             Some(line) => line.groups.push((value, group)),
-            None => lines.push(Line { param, at, groups: vec![(value, group)] }),
+            None => lines.push(Line { param, unit, at, groups: vec![(value, group)] }),
         }
     }
     for line in &mut lines {
@@ -121,6 +126,14 @@ mod tests {
             &[("n", "8"), ("k", "3")],
         ]);
         assert_eq!(both, ["n [1.0, 8.0] k=2", "n [1.0, 8.0] k=3", "k [2.0, 3.0] n=1", "k [2.0, 3.0] n=8"]);
+    }
+
+    #[test]
+    fn quantities_are_swept_in_their_unit() {
+        assert_eq!(sweeps(&[&[("wait", "1s")], &[("wait", "50ms")]]), ["wait [50000000.0, 1000000000.0]"]);
+        assert_eq!(sweeps(&[&[("body", "4KiB")], &[("body", "1024")]]), ["body [1024.0, 4096.0]"]);
+        assert_eq!(sweeps(&[&[("rate", "4k/s")], &[("rate", "250/s")]]), ["rate [250.0, 4000.0]"]);
+        assert!(sweeps(&[&[("wait", "1ms")], &[("wait", "1000us")], &[("wait", "1100us")]]).is_empty());
     }
 
     #[test]

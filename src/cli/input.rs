@@ -96,6 +96,7 @@ impl Selection {
             rounds: self.rounds.or(self.quick.then_some(1)),
             duration: quick(self.duration, 300),
             warmup: quick(self.warmup, 0),
+            longest_stages: self.quick.then(|| Duration::from_millis(300)),
             seed: self.seed,
             timeout: self.timeout,
             executors: self.executor.clone(),

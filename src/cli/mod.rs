@@ -5,6 +5,7 @@ mod compare;
 mod completions;
 mod doctor;
 mod error;
+mod find_rate;
 mod init;
 mod input;
 mod list;
@@ -52,6 +53,8 @@ struct Global {
 enum Command {
     /// Measure scenarios: write the run, print the table, write the HTML report.
     Run(run::Run),
+    /// Find the highest rate of an open load at which its limits hold, for each executor.
+    FindRate(find_rate::FindRate),
     /// Show the cells that a run would have, and how long it would take; executes nothing.
     List(list::List),
     /// Check scenario files; executes nothing.
@@ -87,6 +90,7 @@ pub fn main() -> Exit {
     survive_file_limit();
     let outcome = match arguments.command {
         Command::Run(command) => command.run(&terminal),
+        Command::FindRate(command) => command.run(&terminal),
         Command::List(command) => command.run(&terminal),
         Command::Check(command) => command.run(&terminal),
         Command::Doctor(command) => command.run(&terminal),

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{CliError, Terminal, run::strictly};
+use super::{CliError, Terminal, run::undecided};
 use crate::{analysis, exit::Exit, report, store};
 
 /// Renders a run.
@@ -13,7 +13,7 @@ pub(super) struct Report {
     /// What to print; without it the HTML page is written into the run's folder.
     #[arg(long, value_parser = format)]
     format: Option<String>,
-    /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
+    /// Exit code 3 where a cell is not valid, or an SLO could not be judged for that.
     #[arg(long)]
     strict: bool,
 }
@@ -36,13 +36,13 @@ impl Report {
                 output.render(&run, &analysis)
             };
             terminal.result(&text)?;
-            return Ok(strictly(&analysis, self.strict));
+            return Ok(undecided(&run.header, &analysis, self.strict));
         }
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
         let path = folder.join("index.html");
         let page = report::html(&run.header, &analysis);
         std::fs::write(&path, page).map_err(|source| CliError::Output { path: path.clone(), source })?;
         terminal.result(&path.display().to_string())?;
-        Ok(strictly(&analysis, self.strict))
+        Ok(undecided(&run.header, &analysis, self.strict))
     }
 }

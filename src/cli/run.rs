@@ -22,7 +22,7 @@ use crate::{
     plan::{self, Plan},
     report,
     run::{self, End, Event},
-    scenario::{self, Scenario},
+    scenario::{self, Scenario, ScenarioError},
     step::Calibration,
     store::{self, Header, HostCheck, Line, StoredScenario, Writer},
     trial::{
@@ -60,7 +60,7 @@ pub(super) struct Run {
     /// Run although another run is in progress on this host: each disturbs the other.
     #[arg(long)]
     allow_other_runs: bool,
-    /// Exit code 3 where a cell is not valid, or an SLO could not be judged.
+    /// Exit code 3 where a cell is not valid, or an SLO could not be judged for that.
     #[arg(long)]
     strict: bool,
 }
@@ -114,7 +114,7 @@ impl Run {
             terminal.note(&format!("{signal}: what was measured is kept; go on with `regatta run --resume {folder}`"));
         }
         warn_of_open_slos(&analysis, terminal);
-        Ok(exit(&analysis, end, self.skip_refused).or(strictly(&analysis, self.strict)))
+        Ok(exit(&analysis, end, self.skip_refused).or(undecided(&run.header, &analysis, self.strict)))
     }
 }
 
@@ -131,6 +131,19 @@ pub(super) fn start(
     allow_other_runs: bool,
     terminal: &Terminal,
 ) -> Result<Prepared, CliError> {
+    let (plan, header, folder) = open(selection, scenarios, out, allow_other_runs, terminal)?;
+    let writer = Writer::create(&folder, &header)?;
+    Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+}
+
+/// Plans a run and warns of what may disturb it: the plan, the header, and the folder that they are meant for.
+pub(super) fn open(
+    selection: &Selection,
+    scenarios: &[Scenario],
+    out: Option<&Path>,
+    allow_other_runs: bool,
+    terminal: &Terminal,
+) -> Result<(Plan, Header, PathBuf), CliError> {
     let (mut plan, seed) = selection.plan(scenarios)?;
     let mut calibration = Calibration::default();
     plan.calibrate(&mut calibration);
@@ -157,9 +170,9 @@ pub(super) fn start(
         checks,
         calibration: calibration.0,
         clock_ns: clock::cost_ns(),
+        search: None,
     };
-    let writer = Writer::create(&folder, &header)?;
-    Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+    Ok((plan, header, folder))
 }
 
 /// The doctor's short form: noise only warns, and limits have refused their cells already.
@@ -173,21 +186,30 @@ fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
 }
 
 pub(super) fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
-    let signal = match end {
+    let incomplete = analysis.has_failures() || (analysis.has_refusals() && !skip_refused);
+    signal(end).or(when(incomplete, Exit::Incomplete)).or(when(analysis.has_failed_slo(), Exit::Bad))
+}
+
+/// The exit code of the signal that ended a run, if one did.
+pub(super) fn signal(end: End) -> Exit {
+    match end {
         End::Interrupted("SIGTERM") => Exit::Terminated,
         End::Interrupted("SIGHUP") => Exit::HungUp,
         End::Interrupted(_) => Exit::Interrupted,
         End::Finished => Exit::Fine,
-    };
-    let incomplete = analysis.has_failures() || (analysis.has_refusals() && !skip_refused);
-    let when = |condition, exit| if condition { exit } else { Exit::Fine };
-    signal.or(when(incomplete, Exit::Incomplete)).or(when(analysis.has_failed_slo(), Exit::Bad))
+    }
 }
 
-/// Exit code 3 for figures that do not decide, where that was asked for.
-pub(super) fn strictly(analysis: &Analysis, strict: bool) -> Exit {
+/// An exit code if there is a reason for it.
+pub(super) fn when(condition: bool, exit: Exit) -> Exit {
+    if condition { exit } else { Exit::Fine }
+}
+
+/// Exit code 3 for figures that do not decide: an SLO that has too few samples, unless the run is quick, which always has
+/// few; and whatever is not valid, where that was asked for.
+pub(super) fn undecided(header: &Header, analysis: &Analysis, strict: bool) -> Exit {
     let open = analysis.has_invalid_cells() || analysis.has_open_slo();
-    if strict && open { Exit::Inconclusive } else { Exit::Fine }
+    when(strict && open || analysis.lacks_samples() && !header.quick, Exit::Inconclusive)
 }
 
 /// An SLO that nobody judged must not be taken for one that holds.
@@ -239,17 +261,17 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
     let bad = |reason: String| CliError::BadData { path: writer.path().to_owned(), reason };
     let command = Arguments::try_parse_from(&run.header.command)
         .map_err(|_| bad("was made by a command line that this program does not understand".into()))?;
-    let Command::Run(original) = command.command else {
-        return Err(bad("was not made by `regatta run`; a self-test cannot be taken up, so start it again".into()));
+    let original = match command.command {
+        Command::Run(original) => original,
+        Command::FindRate(_) => {
+            return Err(bad("is a search: take it up with `regatta find-rate --resume`".into()));
+        }
+        _ => {
+            return Err(bad("was not made by `regatta run`; a self-test cannot be taken up, so start it again".into()));
+        }
     };
-    let overrides = original.selection.overrides();
-    let scenarios: Result<Vec<Scenario>, _> = run
-        .header
-        .scenarios
-        .iter()
-        .map(|stored| scenario::from_text(Path::new(&stored.path), &stored.text, &overrides))
-        .collect();
-    let (mut plan, _) = original.selection.plan(&scenarios?)?;
+    let scenarios = scenarios_of(&run.header, &original.selection)?;
+    let (mut plan, _) = original.selection.plan(&scenarios)?;
     if plan.stored().iter().map(|cell| &cell.name).ne(run.header.cells.iter().map(|cell| &cell.name)) {
         return Err(bad("was planned differently by another version of this program; start a new run".into()));
     }
@@ -268,6 +290,13 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
     let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
     Ok(Prepared { folder, plan, writer, done, finished })
+}
+
+/// The scenarios of a stored run, with what its command line changed.
+pub(super) fn scenarios_of(header: &Header, selection: &Selection) -> Result<Vec<Scenario>, ScenarioError> {
+    let overrides = selection.overrides();
+    let read = |stored: &StoredScenario| scenario::from_text(Path::new(&stored.path), &stored.text, &overrides);
+    header.scenarios.iter().map(read).collect()
 }
 
 pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
@@ -296,7 +325,12 @@ pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Termi
 }
 
 /// Writes a trial's plan and says how to replay it.
-fn write_plan(folder: &Path, sequence: usize, plan: &TrialPlan, terminal: &Terminal) -> Result<(), CliError> {
+pub(super) fn write_plan(
+    folder: &Path,
+    sequence: usize,
+    plan: &TrialPlan,
+    terminal: &Terminal,
+) -> Result<(), CliError> {
     let path = folder.join(format!("{sequence:04}.json"));
     let text = serde_json::to_string_pretty(plan).map_err(std::io::Error::from);
     fs::create_dir_all(folder)

@@ -7,11 +7,13 @@ mod batch;
 mod closed;
 mod lane;
 pub mod open;
+mod probe;
 
 pub use batch::Batch;
 pub use closed::{Closed, End};
 pub use lane::{LoadError, Shared, Slot, prepare};
 pub use open::{Arrival, Open, Overflow, Stage};
+pub use probe::{Probe, objection};
 
 /// Index of the first task that only warms up; far from those that are measured, so that no key is used twice.
 const WARMUP_TASKS: u64 = 1 << 40;

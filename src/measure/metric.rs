@@ -20,6 +20,8 @@ pub enum MetricId {
     ServiceP99,
     /// 99th percentile of each round's lateness (a − t), ns, where the round has enough. For comparing rounds, as above.
     LatenessP99,
+    /// 99th percentile of each round's scheduling delays, ns, where a probe ran. For comparing rounds, as above.
+    DelayP99,
     /// CPU time (user + system) per 1000 tasks, s.
     CpuPerThousand,
     /// User CPU time per task, ns.
@@ -46,6 +48,7 @@ impl MetricId {
         ("service.p50", Self::ServiceP50),
         ("service.p99", Self::ServiceP99),
         ("lateness.p99", Self::LatenessP99),
+        ("delay.p99", Self::DelayP99),
         ("cpu", Self::CpuPerThousand),
         ("cpu.user", Self::CpuUser),
         ("cpu.system", Self::CpuSystem),

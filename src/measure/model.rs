@@ -36,6 +36,9 @@ pub struct Measurements {
     /// Open loads: what arrived, and how punctually the pacer handed it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<Arrivals>,
+    /// How late a probe ran on the same executor; none where the scenario asked for no probe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
     /// The load's task over time, warm-up included, in order; empty where nothing was sliced (batches).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<Slice>,
@@ -88,6 +91,16 @@ pub struct Arrivals {
     pub most_in_flight: u64,
     /// How late the pacer handed arrivals over (g − t): the harness's own lateness, not the executor's.
     pub pacer: Histo,
+}
+
+/// Scheduling delay: how late a probe ran that asked its executor to run it every millisecond.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delay {
+    /// Of every millisecond in the window.
+    Measured(Histo),
+    /// The executor cannot run a probe beside its tasks: why.
+    NotApplicable(String),
 }
 
 /// The load's task in one stretch of time.

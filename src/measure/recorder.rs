@@ -93,6 +93,8 @@ struct Shared {
     window: Window,
     /// `shards × streams`.
     streams: Vec<StreamCounters>,
+    /// How late a probe ran, if there is one.
+    delays: Counters,
     /// Of the load's task.
     slices: Slices,
     names: Vec<(String, bool)>,
@@ -171,6 +173,7 @@ impl Recorders {
             threads: AtomicUsize::new(0),
             window,
             streams: streams.collect(),
+            delays: Counters::new(),
             slices: Slices::new(shards),
             names: steps,
             shards,
@@ -210,6 +213,21 @@ impl Recorders {
         }
         counters.clipped.fetch_add(u64::from(latency > HIGHEST_NS), Relaxed);
         counters.censored.fetch_add(1, Relaxed);
+    }
+
+    /// Records that a probe which was due in the window ran so late.
+    #[inline]
+    pub fn delayed(&self, due_ns: u64, now_ns: u64) {
+        if self.0.window.holds(due_ns) {
+            self.0.delays.add(now_ns.saturating_sub(due_ns), false);
+        }
+    }
+
+    /// How late a probe ran.
+    pub fn delays(&self) -> Histo {
+        let mut delays = Histo::new();
+        self.0.delays.drain_into(&mut delays);
+        delays
     }
 
     /// The recorder of a slot.

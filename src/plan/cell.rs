@@ -94,6 +94,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         warmup: variant.run.warmup,
         duration: variant.run.duration,
         timeout: variant.run.timeout,
+        probe: variant.run.probe,
         least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         per_task: per_task(variant),
         parent: None,
@@ -128,7 +129,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
 }
 
 /// `scenario::executor::k=v,k=v`, without the last part where nothing is swept.
-fn cell_name(scenario: &str, executor: &str, params: &[Param]) -> String {
+pub(super) fn cell_name(scenario: &str, executor: &str, params: &[Param]) -> String {
     let params: Vec<String> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
     let values = if params.is_empty() { String::new() } else { format!("::{}", params.join(",")) };
     format!("{scenario}::{executor}{values}")
@@ -217,7 +218,7 @@ fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
 }
 
 /// Such as `open, 2k/s poisson, at most 1024 in flight`.
-fn open_words(load: &LoadKind) -> String {
+pub(super) fn open_words(load: &LoadKind) -> String {
     let LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, .. } = load else { return String::new() };
     let rates = match stages.as_slice() {
         [] => Rate(*rate).to_string(),

@@ -3,10 +3,12 @@
 mod cell;
 mod estimate;
 mod order;
+mod rate;
 
 pub use cell::{Cell, Machine};
 pub use estimate::{Estimate, total};
 pub use order::{Planned, order};
+pub use rate::{NotSearchable, Searchable, searches};
 
 use std::time::Duration;
 

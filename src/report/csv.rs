@@ -2,7 +2,7 @@
 
 use crate::{
     analysis::{Analysis, CellResult, Group, ScenarioResult, Validity},
-    measure::Histo,
+    measure::{Delay, Histo},
     report::{
         format::{key, seven_digits, shown},
         view::{params, ratio_mark, status_mark},
@@ -12,6 +12,18 @@ use crate::{
 
 /// Quantiles that get a column each.
 const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999), ("p99_99", 0.9999)];
+
+/// What is said of the arrivals of an open load.
+const ARRIVALS: [&str; 8] = [
+    "offered_per_s",
+    "achieved_per_s",
+    "scheduled",
+    "dropped",
+    "delayed",
+    "censored",
+    "most_in_flight",
+    "pacer_p99_ns",
+];
 
 /// Every cell of the run as a row.
 pub fn csv(_header: &Header, analysis: &Analysis) -> String {
@@ -40,6 +52,8 @@ fn columns() -> Vec<String> {
     for stream in ["latency", "service"] {
         columns.extend(QUANTILES.map(|(name, _)| format!("{stream}_{name}_ns")));
     }
+    columns.extend(QUANTILES.map(|(name, _)| format!("scheduling_delay_{name}_ns")));
+    columns.extend(ARRIVALS.map(String::from));
     columns.extend(ratio.map(String::from));
     columns.extend(last.map(String::from));
     columns
@@ -66,6 +80,11 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
     }
     row.extend(quantiles(&cell.latency));
     row.extend(quantiles(&cell.service));
+    row.extend(match &cell.delay {
+        Some(Delay::Measured(delays)) => quantiles(delays).collect(),
+        Some(Delay::NotApplicable(_)) | None => vec![String::new(); QUANTILES.len()],
+    });
+    row.extend(arrivals(cell));
     row.extend(ratio(cell));
     row.extend([cell.counts.completed, cell.counts.errors, cell.counts.timeouts].map(|n| n.to_string()));
     row
@@ -85,6 +104,15 @@ fn validity(cell: &CellResult) -> [String; 6] {
         judgement.limit.map(|limit| limit.words().into()).unwrap_or_default(),
         cell.steadiness.map(|class| format!("{class:?}").to_lowercase()).unwrap_or_default(),
     ]
+}
+
+/// What arrived in an open load; nothing in others.
+fn arrivals(cell: &CellResult) -> [String; ARRIVALS.len()] {
+    let Some(arrivals) = &cell.arrivals else { return Default::default() };
+    let counts = [arrivals.scheduled, arrivals.dropped, arrivals.delayed, arrivals.censored, arrivals.most_in_flight];
+    let [scheduled, dropped, delayed, censored, most] = counts.map(|count| count.to_string());
+    let pacer = arrivals.pacer.quantile(0.99).map(|ns| ns.to_string()).unwrap_or_default();
+    [number(cell.offered()), number(cell.achieved()), scheduled, dropped, delayed, censored, most, pacer]
 }
 
 fn ratio(cell: &CellResult) -> [String; 5] {
@@ -129,7 +157,7 @@ mod tests {
         let mut lines = text.lines().map(|line| line.split(','));
         let (columns, values) = (lines.next().expect("a heading"), lines.next().expect("a row"));
         let pairs: Vec<String> = columns.zip(values).map(|(column, value)| format!("{column}: {value}")).collect();
-        insta::assert_snapshot!(pairs.join("\n"), @r##"
+        insta::assert_snapshot!(pairs.join("\n"), @r#"
         scenario: hundred-calls
         params: 
         load: batch of 100
@@ -182,6 +210,19 @@ mod tests {
         service_p99_ns: 203030527
         service_p99_9_ns: 249954303
         service_p99_99_ns: 
+        scheduling_delay_p50_ns: 1958911
+        scheduling_delay_p90_ns: 2732031
+        scheduling_delay_p99_ns: 4005887
+        scheduling_delay_p99_9_ns: 
+        scheduling_delay_p99_99_ns: 
+        offered_per_s: 
+        achieved_per_s: 
+        scheduled: 
+        dropped: 
+        delayed: 
+        censored: 
+        most_in_flight: 
+        pacer_p99_ns: 
         ratio_to_baseline: 1.386921
         ratio_low: 1.366117
         ratio_high: 1.407725
@@ -190,7 +231,7 @@ mod tests {
         completed: 140000
         errors: 12
         timeouts: 3
-        "##);
+        "#);
     }
 
     #[test]
@@ -214,5 +255,25 @@ mod tests {
             let outside: String = row.split('"').step_by(2).collect();
             assert_eq!(outside.matches(',').count() + 1, columns, "{row}");
         }
+    }
+
+    #[test]
+    fn open_loads_say_what_arrived() {
+        let mut analysis = fixture::small();
+        analysis.scenarios = vec![fixture::open()];
+        let text = csv(&fixture::header(), &analysis);
+        let mut lines = text.lines();
+        let heads: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+        let of = |line: &str, name: &str| {
+            let at = heads.iter().position(|head| *head == name).expect("a column");
+            // From the right: texts with commas stand to the left.
+            line.rsplit(',').nth(heads.len() - 1 - at).unwrap_or_default().to_owned()
+        };
+        // 1000 arrivals a second for 35 s, of which `sequential` can do 900.
+        let line = lines.find(|line| line.contains("rate=1000/s") && line.contains(",sequential,")).expect("a row");
+        assert_eq!(
+            ["offered_per_s", "achieved_per_s", "scheduled"].map(|name| of(line, name)),
+            ["1000", "900", "35000"]
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     analysis::*,
     draw::{draw, unit},
-    measure::{Arrivals, Histo, Slice},
+    measure::{Arrivals, Delay, Histo, Slice},
     runtime::EXECUTORS,
     scenario::{Claim, Comparison, Direction, Param, Slo, SloMetric},
     store::{Absent, Header, StoredCell, StoredScenario},
@@ -51,6 +51,7 @@ pub fn header_of(analysis: &Analysis) -> Header {
         checks: Vec::new(),
         calibration: std::collections::BTreeMap::new(),
         clock_ns: 25.0,
+        search: None,
     }
 }
 
@@ -269,6 +270,7 @@ impl Seed<'_> {
             ratio: None,
             service: latency.clone(),
             lateness: Histo::new(),
+            delay: self.delay(typical),
             latency,
             judgement: Judgement::default(),
             steadiness: None,
@@ -282,6 +284,15 @@ impl Seed<'_> {
             facts: self.facts(executor),
             target_busy: Some(0.41),
         }
+    }
+
+    /// Of the batch's cells only, so that there are scenarios with a probe and without one.
+    fn delay(&self, typical: f64) -> Option<Delay> {
+        let reason = || "one task runs after another, and nothing beside them".to_owned();
+        (self.scenario == "hundred-calls").then(|| match self.index {
+            0 => Delay::NotApplicable(reason()),
+            _ => Delay::Measured(self.histogram(typical / 50.0, 7_000)),
+        })
     }
 
     fn facts(&self, executor: &str) -> BTreeMap<String, String> {
@@ -414,6 +425,7 @@ pub fn open() -> ScenarioResult {
     scenario.question = "Up to which rate does each executor keep its latency?".into();
     scenario.primary = MetricId::LatencyP99;
     scenario.groups = ["1KiB", "16KiB"].iter().flat_map(|body| RATES.map(|rate| open_group(body, rate))).collect();
+    scenario.sweeps = sweeps(&scenario.groups, scenario.primary);
     scenario.slos = scenario.groups.iter().flat_map(|g| &g.cells).map(|cell| slo_result(&limit, cell)).collect();
     scenario
 }

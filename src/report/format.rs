@@ -75,6 +75,7 @@ pub fn key(id: MetricId) -> &'static str {
         MetricId::ServiceP50 => "round_service_p50_ns",
         MetricId::ServiceP99 => "round_service_p99_ns",
         MetricId::LatenessP99 => "round_lateness_p99_ns",
+        MetricId::DelayP99 => "round_delay_p99_ns",
         MetricId::CpuPerThousand => "cpu_s_per_1000_tasks",
         MetricId::CpuUser => "cpu_user_ns_per_task",
         MetricId::CpuSystem => "cpu_system_ns_per_task",
@@ -87,8 +88,8 @@ pub fn key(id: MetricId) -> &'static str {
 
 /// The metrics that tables show. Quantiles per round only serve comparisons: what is shown is of all rounds merged.
 pub fn shown() -> impl Iterator<Item = MetricId> {
-    use MetricId::{LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
-    let of_a_round = |id| matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99);
+    use MetricId::{DelayP99, LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
+    let of_a_round = |id| matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99 | DelayP99);
     METRICS.iter().map(|info| info.id).filter(move |&id| !of_a_round(id))
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
-    measure::{Histo, Measurements},
+    measure::{Delay, Histo, Measurements},
     report::format::moment,
     store::{Outcome, Run, TrialRecord},
 };
@@ -58,6 +58,9 @@ fn kinds(measured: &Measurements) -> Vec<(String, &Histo)> {
         kinds.extend(histograms.map(|(name, histo)| (format!("{prefix}{name}"), histo)));
     }
     kinds.extend(measured.arrivals.iter().map(|arrivals| ("pacer".to_string(), &arrivals.pacer)));
+    if let Some(Delay::Measured(delays)) = &measured.delay {
+        kinds.push(("delay".to_string(), delays));
+    }
     kinds
 }
 

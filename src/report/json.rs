@@ -13,11 +13,12 @@
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
 //!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, withheld } | null,
 //!               steadiness, latency_ns: { p50.. },
-//!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. }, counts: { completed, errors, timeouts },
+//!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. },
+//!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
 //!     means: [{ executor, label, kind, cells, of, ratio }],
-//!     sweeps: [{ param, at: {name: value}, values: [..],
+//!     sweeps: [{ param, at: {name: value}, unit, values: [..],
 //!       pairs: [{ metric, executors, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
@@ -33,7 +34,7 @@ use crate::{
         self, Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, Manifest, MeanRatio,
         MetricId, PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
     },
-    measure::Histo,
+    measure::{Delay, Histo},
     report::format::{key, seven_digits},
     scenario::Param,
     store::Header,
@@ -110,6 +111,7 @@ fn cell(cell: &CellResult) -> Value {
         "latency_ns": quantiles(&cell.latency),
         "latency_ns_by_round": by_round(cell),
         "service_ns": quantiles(&cell.service),
+        "scheduling_delay": delay(cell),
         "validity": validity(cell),
         "steadiness": cell.steadiness,
         "arrivals": arrivals(cell),
@@ -119,6 +121,14 @@ fn cell(cell: &CellResult) -> Value {
         "least_makespan_ns": cell.least_makespan_ns,
         "target_busy": cell.target_busy,
         "facts": cell.facts,
+    })
+}
+
+/// What a probe has seen; nothing where there was none.
+fn delay(cell: &CellResult) -> Option<Value> {
+    cell.delay.as_ref().map(|delay| match delay {
+        Delay::Measured(delays) => json!({ "delay_ns": quantiles(delays), "max_ns": delays.0.max(), "reason": null }),
+        Delay::NotApplicable(reason) => json!({ "delay_ns": null, "max_ns": null, "reason": reason }),
     })
 }
 
@@ -208,6 +218,7 @@ fn sweep(sweep: &Sweep) -> Value {
     json!({
         "param": sweep.param,
         "at": params(&sweep.at),
+        "unit": sweep.unit,
         "values": sweep.values.iter().copied().map(number).collect::<Vec<_>>(),
         "pairs": sweep.pairs.iter().map(pair).collect::<Vec<_>>(),
         "laws": sweep.laws.iter().map(law).collect::<Vec<_>>(),

@@ -34,13 +34,19 @@ fn section(scenario: &ScenarioResult) -> String {
     let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.name), escaped(&scenario.question));
     let _ = writeln!(
         out,
-        "\n{}. Ratios are times as fast as {}, with 95 % intervals; {}.",
+        "\n{}. Ratios are {} as {}, with 95 % intervals; {}.",
         escaped(&sentence::winners(std::slice::from_ref(scenario))),
+        view::times_as(scenario.primary),
         escaped(&scenario.baseline),
         view::scenario_cpus(scenario),
     );
     for group in &scenario.groups {
-        let _ = write!(out, "\n### {}\n\n{}", escaped(&view::group_title(group)), table(group, scenario.primary));
+        let _ = write!(
+            out,
+            "\n### {}\n\n{}",
+            escaped(&view::group_title(group)),
+            table(group, view::main_metric(scenario.primary))
+        );
     }
     out.push_str(&over_groups(scenario));
     out.push_str(&slos(scenario));
@@ -96,7 +102,7 @@ fn table(group: &Group, primary: MetricId) -> String {
     for cell in &group.cells {
         out.push_str(&line(&row(cell, primary)));
     }
-    for limit in view::limits(group) {
+    for limit in view::limits(group).into_iter().chain(view::delays(group)) {
         let _ = writeln!(out, "\n- {}", escaped(&limit));
     }
     out
@@ -173,7 +179,7 @@ fn line(fields: &[String]) -> String {
 }
 
 /// Text that stays text in Markdown and in the HTML it becomes.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn tables_with_escaped_names() {
-        insta::assert_snapshot!(markdown(&fixture::header(), &fixture::small()), @r##"
+        insta::assert_snapshot!(markdown(&fixture::header(), &fixture::small()), @r#"
         # 2026-11-21T10-02-11Z-http-fanout
 
         368 of 378 trials measured, 8 failed.
@@ -249,6 +255,10 @@ mod tests {
         | tokio | 116ms | 98.3ms | 203ms | 43.8ms | 8.57MiB | 1.39 [1.37, 1.41] | + faster |
         | async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | 121ms | 102ms | 220ms | 47.9ms | 8.58MiB | 1.32 [1.30, 1.34] | + faster |
 
+        - scheduling delay p50, p99, max: thread-pool(64) 1.92ms, 3.80ms, 4.53ms; tokio 1.96ms, 4.01ms, 4.52ms; async-std&lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 2.04ms, 3.95ms, 5.35ms
+
+        - no scheduling delay of sequential: one task runs after another, and nothing beside them
+
         | claim | executor | against | claimed | measured | verdict |
         |:--|:--|:--|--:|--:|:--|
         | async is 50 times as fast &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1 | tokio | thread-pool | 50.0 | 1.39 [1.37, 1.41] | x disagrees |
@@ -260,7 +270,7 @@ mod tests {
         | executor | ≠ differs | sequential | thread-pool | tokio | async-std |
 
         The same for all: allocator: system; nodelay: true; stack: 2MiB; threads: 1.
-        "##);
+        "#);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod hlog;
 mod html;
 mod json;
 mod markdown;
+mod rates;
 mod selftest;
 mod sentence;
 mod sweeps;
@@ -27,6 +28,7 @@ pub use self::{
     html::html,
     json::json,
     markdown::markdown,
+    rates::{rates, rates_json, rates_markdown},
     selftest::{selftest, selftest_json},
     text::{text, text_in},
 };
@@ -103,13 +105,7 @@ mod tests {
 
     #[test]
     fn outputs_are_told_apart_and_never_empty() {
-        let run = Run {
-            header: fixture::header(),
-            trials: Vec::new(),
-            finished: true,
-            interruptions: Vec::new(),
-            notes: Vec::new(),
-        };
+        let run = Run { finished: true, ..Run::new(fixture::header()) };
         let analysis = fixture::analysis();
         for (index, one) in OUTPUTS.iter().enumerate() {
             assert!(!one.render(&run, &analysis).is_empty(), "{}", one.name);

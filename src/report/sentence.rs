@@ -19,17 +19,26 @@ const NAMED: usize = 3;
 pub fn winners(scenarios: &[ScenarioResult]) -> String {
     let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (g, g.leader(s.primary))));
     let raced: Vec<_> = groups.filter(|(_, leader)| !matches!(leader, Leader::NothingToCompare)).collect();
+    let lead = leading(scenarios);
     match raced.as_slice() {
         [] if scenarios.iter().flat_map(|s| &s.groups).any(|g| g.cells.iter().any(is_unranked)) => {
             "Nothing to compare: nowhere are two cells valid".into()
         }
         [] => "Nothing to compare: no two executors have figures".into(),
-        [(group, leader)] => upper(&led(group, leader)),
-        _ => over_groups(&raced),
+        [(group, leader)] => upper(&led(group, leader, lead)),
+        _ => over_groups(&raced, lead),
     }
 }
 
-fn over_groups(raced: &[(&Group, Leader<'_>)]) -> String {
+/// What the best one is or has, in the metric by which all scenarios are raced.
+fn leading(scenarios: &[ScenarioResult]) -> &'static str {
+    let mut primaries = scenarios.iter().map(|scenario| scenario.primary);
+    let first = primaries.next().unwrap_or(MetricId::Makespan);
+    let in_time = matches!(first, MetricId::Makespan | MetricId::Throughput);
+    if in_time || primaries.any(|other| other != first) { "is the fastest" } else { first.info().lead }
+}
+
+fn over_groups(raced: &[(&Group, Leader<'_>)], lead: &str) -> String {
     let mut wins: Vec<(&str, usize)> = Vec::new();
     for (_, leader) in raced {
         let Leader::Winner(cell) = leader else { continue };
@@ -42,7 +51,7 @@ fn over_groups(raced: &[(&Group, Leader<'_>)]) -> String {
     let Some((best, count)) = wins.first() else {
         let short = raced.iter().all(|(_, leader)| matches!(leader, Leader::TooFewRounds));
         let why = if short { ": fewer than six rounds give no interval" } else { "" };
-        return format!("No executor is shown to be the fastest alone in any of {} groups{why}", raced.len());
+        return format!("No executor is shown to be ahead alone in any of {} groups{why}", raced.len());
     };
     let others = if wins.len() > NAMED {
         format!(", {} others in {}", wins.len() - 1, wins[1..].iter().map(|w| w.1).sum::<usize>())
@@ -51,23 +60,23 @@ fn over_groups(raced: &[(&Group, Leader<'_>)]) -> String {
     };
     let open = raced.len() - wins.iter().map(|w| w.1).sum::<usize>();
     let open = if open > 0 { format!("; {open} show no single winner") } else { String::new() };
-    format!("{best} is the fastest in {count} of {} groups{others}{open}", raced.len())
+    format!("{best} {lead} in {count} of {} groups{others}{open}", raced.len())
 }
 
 /// Who leads one group: `tokio is the fastest`, or between whom no difference is shown.
 pub fn lead(scenario: &ScenarioResult, group: &Group) -> String {
-    led(group, &group.leader(scenario.primary))
+    led(group, &group.leader(scenario.primary), leading(std::slice::from_ref(scenario)))
 }
 
-fn led(group: &Group, leader: &Leader<'_>) -> String {
+fn led(group: &Group, leader: &Leader<'_>, lead: &str) -> String {
     match leader {
-        Leader::Winner(cell) => format!("{} is the fastest", cell.label),
+        Leader::Winner(cell) => format!("{} {lead}", cell.label),
         Leader::Shared(cells) if cells.len() == group.cells.len() && cells.len() > NAMED => {
             "no difference is shown between any of them".into()
         }
         Leader::Shared(cells) => {
             let names: Vec<String> = cells.iter().map(|cell| cell.label.clone()).collect();
-            format!("no difference is shown between the fastest: {}", prose(&names))
+            format!("no difference is shown between the best: {}", prose(&names))
         }
         Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
         Leader::NothingToCompare if group.cells.iter().any(is_unranked) => {
@@ -75,6 +84,12 @@ fn led(group: &Group, leader: &Leader<'_>) -> String {
         }
         Leader::NothingToCompare => "nothing to compare".into(),
     }
+}
+
+/// Text that begins with a capital.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Our own words get a capital at the beginning of a heading; names keep their spelling.
@@ -136,8 +151,8 @@ pub fn lowest_p99(group: &Group) -> String {
 /// Whose throughput falls again as a parameter grows: only where the intervals of peak and end are apart.
 pub fn scaling(scenario: &ScenarioResult, param: &str) -> String {
     let id = scenario.primary;
-    if id == MetricId::Makespan {
-        return format!("How the makespan grows with {param}");
+    if id != MetricId::Throughput {
+        return format!("How the {} grows with {param}", label(id));
     }
     let cells = scenario.groups.last().map(|group| group.cells.as_slice()).unwrap_or_default();
     let fallen: Vec<String> = cells.iter().filter_map(|cell| fall(scenario, cell)).collect();

@@ -1,9 +1,9 @@
 //! What sweeps and means over cells show, in words that all outputs share.
 
 use crate::{
-    analysis::{Crossing, Fit, Law, MeanRatio, MetricId, PairResult, ScenarioResult, Sweep},
+    analysis::{Crossing, Fit, Law, MeanRatio, MetricId, PairResult, ScenarioResult, Sweep, Unit},
     report::{
-        format::{digits, label, metric, plural, prose, tick},
+        format::{digits, label, metric, plural, prose},
         view::{params, ratio_words},
     },
 };
@@ -17,9 +17,9 @@ pub fn over(sweep: &Sweep) -> String {
     }
 }
 
-/// A value of a swept parameter.
-pub fn value(value: f64) -> String {
-    tick(&digits(value))
+/// A number of clients.
+fn clients(value: f64) -> String {
+    Unit::Number.format(value)
 }
 
 /// What a sweep shows, a line each: crossings by metric with how many pairs have none, then laws.
@@ -35,7 +35,7 @@ fn of_metric(sweep: &Sweep, metric: MetricId) -> Vec<String> {
     let (crossed, others): (Vec<&PairResult>, Vec<&PairResult>) =
         sweep.pairs.iter().filter(|pair| pair.metric == metric).partition(|pair| !pair.crossings.is_empty());
     let mut lines: Vec<String> =
-        crossed.iter().flat_map(|pair| pair.crossings.iter().map(|c| crossing(pair, c))).collect();
+        crossed.iter().flat_map(|pair| pair.crossings.iter().map(|c| crossing(sweep, pair, c))).collect();
     if !others.is_empty() {
         let which = if crossed.is_empty() { "" } else { " other" };
         let pairs = if others.len() == 1 { "pair".to_owned() } else { "pairs".to_owned() };
@@ -49,18 +49,19 @@ fn of_metric(sweep: &Sweep, metric: MetricId) -> Vec<String> {
 }
 
 /// `throughput: threads and tokio cross at 210 [180, 240]; below it threads is ahead, above it tokio`.
-pub fn crossing(pair: &PairResult, crossing: &Crossing) -> String {
+pub fn crossing(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String {
     let [a, b] = &pair.labels;
     let (below, above) = (&crossing.below, &crossing.above);
     format!(
         "{}: {a} and {b} cross {}; below it {below} is ahead, above it {above}",
         label(pair.metric),
-        place(crossing)
+        place(sweep.unit, crossing)
     )
 }
 
 /// `at 210 [180, 240]`, or between which values where too few rounds have both.
-pub fn place(crossing: &Crossing) -> String {
+pub fn place(unit: Unit, crossing: &Crossing) -> String {
+    let value = |value| unit.format(value);
     match (crossing.estimate, crossing.interval) {
         (Some(at), Some((low, high))) => format!("at {} [{}, {}]", value(at), value(low), value(high)),
         _ => format!("between {} and {}", value(crossing.from), value(crossing.to)),
@@ -92,10 +93,10 @@ pub fn kappa(value: f64) -> String {
 /// `peak at 702 clients [650, 760]`, and whether so many were measured.
 pub fn peak(fit: &Fit) -> String {
     let Some(peak) = fit.peak else { return "no peak".into() };
-    let interval = fit.peak_interval.map(|(low, high)| format!(" [{}, {}]", value(low), value(high)));
+    let interval = fit.peak_interval.map(|(low, high)| format!(" [{}, {}]", clients(low), clients(high)));
     let beyond = fit.residuals.last().is_some_and(|(most, _)| peak > *most);
     let beyond = if beyond { ", more than were measured" } else { "" };
-    format!("peak at {} clients{}{beyond}", value(peak), interval.unwrap_or_default())
+    format!("peak at {} clients{}{beyond}", clients(peak), interval.unwrap_or_default())
 }
 
 /// The geometric means of a scenario, called so; nothing where there are none.
@@ -169,8 +170,9 @@ mod tests {
             interval: None,
             rounds: 0,
         };
-        assert_eq!(place(&crossing), "between 64 and 256");
+        assert_eq!(place(Unit::Number, &crossing), "between 64 and 256");
+        assert_eq!(place(Unit::Rate, &crossing), "between 64/s and 256/s");
         let known = Crossing { estimate: Some(210.4), interval: Some((180.0, 240.0)), rounds: 7, ..crossing };
-        assert_eq!(place(&known), "at 210 [180, 240]");
+        assert_eq!(place(Unit::Number, &known), "at 210 [180, 240]");
     }
 }

@@ -77,14 +77,20 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     let mut out = wrapped(&format!("{}  {}", printable(&scenario.name), printable(&scenario.question)), 2, layout);
     let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let terms = format!(
-        "  {}; ratios are times as fast as {}, with 95% intervals over {}",
+        "  {}; ratios are {} as {}, with 95% intervals over {}",
         view::scenario_cpus(scenario),
+        view::times_as(scenario.primary),
         printable(&scenario.baseline),
         plural(rounds as usize, "round"),
     );
     out.push_str(&wrapped(&terms, 2, layout));
     for group in &scenario.groups {
-        let _ = write!(out, "\n{}\n{}", printable(&group_title(group)), table(group, scenario.primary, layout));
+        let _ = write!(
+            out,
+            "\n{}\n{}",
+            printable(&group_title(group)),
+            table(group, view::main_metric(scenario.primary), layout)
+        );
     }
     out.push_str(&over_groups(scenario, layout));
     let path = stored(header, scenario).map(|s| s.path.as_str());
@@ -121,12 +127,12 @@ fn over_groups(scenario: &ScenarioResult, layout: Layout) -> String {
 }
 
 /// The rows of a group: figures in columns, cells without figures as a reason, notes below.
-fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
+fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
     // The rate's unit says what it is in less room than its name.
-    let main = if primary == MetricId::Throughput { "tasks/s" } else { label(primary) };
+    let main = if metric == MetricId::Throughput { "tasks/s" } else { label(metric) };
     let head = ["executor", main, "p50", "p99", "CPU/1k", "memory", "ratio", ""].map(String::from);
     let mut rows = vec![head.to_vec()];
-    rows.extend(group.cells.iter().map(|cell| row(cell, primary)));
+    rows.extend(group.cells.iter().map(|cell| row(cell, metric)));
     let mut widths: Vec<usize> = (0..head.len())
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|text| columns(text)).max().unwrap_or(0))
         .collect();
@@ -158,6 +164,9 @@ fn table(group: &Group, primary: MetricId, layout: Layout) -> String {
     }
     for limit in view::limits(group) {
         out.push_str(&wrapped(&format!("  {}", printable(&limit)), 4, layout));
+    }
+    for delay in view::delays(group) {
+        out.push_str(&wrapped(&format!("  {}", printable(&delay)), 4, layout));
     }
     for (name, id) in [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)] {
         out.push_str(&by_round(group, name, id, layout));
@@ -199,7 +208,7 @@ fn by_round(group: &Group, name: &str, id: MetricId, layout: Layout) -> String {
     wrapped(&format!("{name} by round: {}", words.join(", ")), 2, layout)
 }
 
-fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
+fn row(cell: &CellResult, metric: MetricId) -> Vec<String> {
     let label = printable(&cell.label);
     if !cell.has_figures() {
         return vec![label];
@@ -208,7 +217,7 @@ fn row(cell: &CellResult, primary: MetricId) -> Vec<String> {
     let verdict = verdict_mark(cell).map(words).unwrap_or_default();
     vec![
         label,
-        metric_words(cell, primary),
+        metric_words(cell, metric),
         quantile_words(cell, 0.5),
         quantile_words(cell, 0.99),
         metric_words(cell, MetricId::CpuPerThousand),
@@ -334,7 +343,7 @@ mod tests {
 
     #[test]
     fn every_state_has_a_row_and_every_claim_a_line() {
-        insta::assert_snapshot!(text(&fixture::header(), &fixture::small(), false), @r##"
+        insta::assert_snapshot!(text(&fixture::header(), &fixture::small(), false), @r#"
         2026-11-21T10-02-11Z-http-fanout: 368 of 378 trials measured, 8 failed
         ! turbo is on: frequencies vary (regatta doctor)
 
@@ -373,6 +382,9 @@ mod tests {
         thread-pool(64)                                         161ms 95.4ms 173ms 43.8ms 8.61MiB 1.00                   = baseline
         tokio                                                   116ms 98.3ms 203ms 43.8ms 8.57MiB 1.39 [1.37,1.41]       + faster
         async-std<script>alert(1)</script> & "x" | 'y', =1+1    121ms  102ms 220ms 47.9ms 8.58MiB 1.32 [1.30,1.34]       + faster
+          scheduling delay p50, p99, max: thread-pool(64) 1.92ms, 3.80ms, 4.53ms; tokio 1.96ms, 4.01ms,
+            4.52ms; async-std<script>alert(1)</script> & "x" | 'y', =1+1 2.04ms, 3.95ms, 5.35ms
+          no scheduling delay of sequential: one task runs after another, and nothing beside them
         p99 by round: sequential [166ms,174ms], thread-pool(64) [186ms,195ms], tokio [197ms,204ms],
           async-std<script>alert(1)</script> & "x" | 'y', =1+1 [216ms,225ms]
 
@@ -385,7 +397,7 @@ mod tests {
         Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds
         together, and – where fewer than ten samples lie above. By round: the 95% interval of the median of
         the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.
-        "##);
+        "#);
     }
 
     #[test]

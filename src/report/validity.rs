@@ -2,9 +2,9 @@
 
 use super::{
     format::{plural, prose},
-    view::{Mark, Tone},
+    view::{self, Mark},
 };
-use crate::analysis::{Analysis, CellResult, Group, LimitingFactor, Steadiness, Validity};
+use crate::analysis::{Analysis, CellResult, Group, Steadiness, Validity};
 
 /// What stands beside everything that is hatched.
 pub const HATCHED: &str = "▨";
@@ -14,52 +14,19 @@ pub fn is_unranked(cell: &CellResult) -> bool {
     cell.has_figures() && !cell.is_ranked()
 }
 
-/// A validity with its symbol.
+/// A validity with its symbol, where what is not valid is hatched.
 pub fn validity_mark(validity: Validity) -> Mark {
-    let (symbol, words, tone) = match validity {
-        Validity::Valid => ("+", "VALID", Tone::Good),
-        Validity::Overloaded => (HATCHED, "OVERLOADED", Tone::Warn),
-        Validity::TargetBound => (HATCHED, "TARGET-BOUND", Tone::Warn),
-        Validity::Disturbed => (HATCHED, "DISTURBED", Tone::Warn),
-        Validity::Invalid => (HATCHED, "INVALID", Tone::Bad),
-        Validity::Failed => (HATCHED, "FAILED", Tone::Bad),
-    };
-    Mark { symbol, words, tone }
-}
-
-/// What is to be done about it.
-pub fn remedy(validity: Validity) -> &'static str {
-    match validity {
-        Validity::Valid => "nothing is to be done",
-        Validity::Overloaded => "offer a lower rate; these latencies are those of a growing queue",
-        Validity::TargetBound => "the executors were not compared: give the target more CPUs, or ask less of it",
-        Validity::Disturbed => "stop what else runs on this machine, and run it again",
-        Validity::Invalid => "do not use these figures; give the harness a CPU of its own, or lower the rate",
-        Validity::Failed => "see the reasons, mend them, and run it again",
-    }
-}
-
-/// What held a cell back.
-pub fn limit_words(limit: LimitingFactor) -> &'static str {
-    match limit {
-        LimitingFactor::ExecutorCpu => "executor CPU",
-        LimitingFactor::TargetCpu => "target CPU",
-        LimitingFactor::RoundTrip => "round trip or delay",
-        LimitingFactor::Io => "I/O wait",
-        LimitingFactor::Lock => "lock",
-        LimitingFactor::Pool => "pool",
-        LimitingFactor::Concurrency => "concurrency",
-        LimitingFactor::Rate => "rate",
-    }
+    let mark = view::validity_mark(validity);
+    if validity == Validity::Valid { mark } else { Mark { symbol: HATCHED, ..mark } }
 }
 
 /// How a cell behaved over time.
 pub fn steadiness_words(steadiness: Steadiness) -> &'static str {
     match steadiness {
         Steadiness::Flat => "flat: the same throughout",
-        Steadiness::Warming => "warming: it became faster at first, so that the warm-up was too short",
-        Steadiness::Drifting => "drifting: it kept becoming slower or faster",
-        Steadiness::Unsteady => "unsteady: it jumped",
+        Steadiness::Warming => "warming: it became faster within the window, raise `warmup`",
+        Steadiness::Drifting => "drifting: its speed changed all through the window",
+        Steadiness::Unsteady => "unsteady: its speed jumped within the window",
     }
 }
 
@@ -77,12 +44,12 @@ pub fn validity_words(cell: &CellResult) -> String {
     }
 }
 
-/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s; limited by executor CPU`.
+/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s; limited by the executor's CPU`.
 pub fn unranked_words(cell: &CellResult) -> String {
     let words = validity_words(cell);
     match (cell.judgement.limit, &cell.judgement.limit_evidence) {
-        (Some(limit), Some(evidence)) => format!("{words}; limited by {}: {evidence}", limit_words(limit)),
-        (Some(limit), None) => format!("{words}; limited by {}", limit_words(limit)),
+        (Some(limit), Some(evidence)) => format!("{words}; limited by {}: {evidence}", limit.words()),
+        (Some(limit), None) => format!("{words}; limited by {}", limit.words()),
         (None, _) => words,
     }
 }
@@ -139,6 +106,6 @@ mod tests {
     fn why_a_cell_is_not_ranked_is_said_with_figures() {
         let open = fixture::open();
         let cell = &open.groups[1].cells[0];
-        assert_eq!(unranked_words(cell), "OVERLOADED: offered 1000/s, achieved 900/s; limited by executor CPU");
+        assert_eq!(unranked_words(cell), "OVERLOADED: offered 1000/s, achieved 900/s; limited by the executor's CPU");
     }
 }

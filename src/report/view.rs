@@ -1,12 +1,17 @@
 //! What the outputs have in common: words for states and verdicts, and who won.
 
+pub use crate::analysis::slo_value;
 use crate::{
     analysis::{
         CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, LimitingFactor, MetricId, Ratio, RatioVerdict,
         ScenarioResult, SloResult, Steadiness, Validity,
     },
-    report::format::{NOTHING, bound, digits, metric, ns, plural, prose},
-    scenario::{Claim, Direction, Param, Slo, SloMetric},
+    measure::Delay,
+    report::{
+        format::{NOTHING, bound, digits, metric, ns, plural, prose},
+        validity::steadiness_words,
+    },
+    scenario::{Claim, Direction, Param, Slo},
     store::Header,
 };
 
@@ -90,14 +95,34 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     } else if !evidence.is_empty() {
         words.push(format!("not all rounds count{because}"));
     }
-    match cell.steadiness {
-        Some(Steadiness::Warming) => words.push("warming: it became faster within the window, raise `warmup`".into()),
-        Some(Steadiness::Drifting) => words.push("drifting: its speed changed all through the window".into()),
-        Some(Steadiness::Unsteady) => words.push("unsteady: its speed jumped within the window".into()),
-        Some(Steadiness::Flat) | None => {}
-    }
+    let unsteady = cell.steadiness.filter(|class| *class != Steadiness::Flat);
+    words.extend(unsteady.map(|class| steadiness_words(class).to_owned()));
     words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
     words
+}
+
+/// How late probes ran in a group, such as `scheduling delay p50, p99, max: tokio 1.1ms, 1.3ms, 4.2ms`, and who ran none
+/// and why; nothing where there was no probe.
+pub fn delays(group: &Group) -> Vec<String> {
+    let mut measured = Vec::new();
+    let mut absent: Vec<(&str, Vec<String>)> = Vec::new();
+    for cell in &group.cells {
+        match &cell.delay {
+            Some(Delay::Measured(delays)) => {
+                let quantile = |q| delays.quantile(q).map_or_else(|| NOTHING.into(), |value| ns(value as f64));
+                let most = ns(delays.0.max() as f64);
+                measured.push(format!("{} {}, {}, {most}", cell.label, quantile(0.5), quantile(0.99)));
+            }
+            Some(Delay::NotApplicable(why)) => match absent.iter_mut().find(|(known, _)| known == why) {
+                Some((_, labels)) => labels.push(cell.label.clone()),
+                None => absent.push((why, vec![cell.label.clone()])),
+            },
+            None => {}
+        }
+    }
+    let told = |(why, labels): (&str, Vec<String>)| format!("no scheduling delay of {}: {why}", prose(&labels));
+    let first = (!measured.is_empty()).then(|| format!("scheduling delay p50, p99, max: {}", measured.join("; ")));
+    first.into_iter().chain(absent.into_iter().map(told)).collect()
 }
 
 /// A group's cells by what limits them: `limited by the executor's CPU: threads and tokio`; nothing where none stands out.
@@ -191,15 +216,6 @@ pub fn quantile_words(cell: &CellResult, q: f64) -> String {
 pub fn rounds_interval(cell: &CellResult, id: MetricId) -> Option<String> {
     let (low, high) = cell.metrics.get(&id)?.interval?;
     Some(format!("[{}, {}]", metric(id, low), metric(id, high)))
-}
-
-/// A measured or limiting value of an SLO with its unit.
-pub fn slo_value(slo: &Slo, value: f64) -> String {
-    match slo.metric {
-        SloMetric::Latency(_) | SloMetric::MeanLatency => ns(value),
-        SloMetric::Throughput => metric(MetricId::Throughput, value),
-        SloMetric::ErrorRate => format!("{}%", digits(value * 100.0)),
-    }
 }
 
 /// One assertion and its results over the cells.
@@ -325,19 +341,37 @@ pub fn claims(scenario: &ScenarioResult) -> Vec<ClaimSummary<'_>> {
     summaries
 }
 
+/// What a ratio of a metric says: `times as fast`, or `times as good in p99 latency`.
+pub fn times_as(metric: MetricId) -> String {
+    match metric {
+        MetricId::Makespan | MetricId::Throughput => "times as fast".into(),
+        other => format!("times as good in {}", other.info().label),
+    }
+}
+
+/// The metric of the column beside the latencies, which have columns of their own.
+pub fn main_metric(primary: MetricId) -> MetricId {
+    match primary {
+        MetricId::LatencyP50 | MetricId::LatencyP99 => MetricId::Throughput,
+        other => other,
+    }
+}
+
 /// `at least 50.0 times as fast as sequential, with a tolerance of 10%`; with a metric of its own
 /// `at least 2.00 times as good in p99 latency as …`.
-pub fn claimed_words(claim: &ClaimSummary<'_>) -> String {
-    let against = claim.results.first().map(|result| result.against.as_str()).unwrap_or_default();
-    let claim = claim.claim;
+pub fn claimed_words(summary: &ClaimSummary<'_>) -> String {
+    let against = summary.results.first().map(|result| result.against.as_str()).unwrap_or_default();
+    let claim = summary.claim;
     let direction = match claim.direction {
         Direction::AtLeast => "at least",
         Direction::AtMost => "at most",
         Direction::About => "about",
     };
-    let good = claim.metric.map_or("fast".into(), |metric| format!("good in {}", metric.info().label));
+    let named = claim.metric.map(|metric| format!("times as good in {}", metric.info().label));
+    let metric = summary.results.first().map_or(MetricId::Makespan, |result| result.metric);
+    let times = named.unwrap_or_else(|| times_as(metric));
     let (factor, tolerance) = (digits(claim.factor), claim.tolerance * 100.0);
-    format!("{direction} {factor} times as {good} as {against}, with a tolerance of {tolerance:.0}%")
+    format!("{direction} {factor} {times} as {against}, with a tolerance of {tolerance:.0}%")
 }
 
 /// Whom a claim's result is about: `threads`, or `threads concurrency=64`.

@@ -1,7 +1,7 @@
 //! Executors: who runs the tasks. One file per executor, plus its two lines here.
 //!
 //! [`Runtime`] is who owns the threads, and [`Native`] the streams and timers that steps use, statically dispatched.
-//! Executors name no step, and steps name no executor. To add one: write its file after the pattern of `tokio.rs`,
+//! Executors name no step, and steps name no executor. To add one: write its file after the pattern of `smol.rs`,
 //! declare it with `mod`, and name it in the table below.
 
 #[cfg(feature = "async-std")]

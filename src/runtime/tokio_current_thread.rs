@@ -1,55 +1,27 @@
 //! `tokio-current-thread`: tokio on a single thread, the one that waits for the run to end.
 
-use std::{future::Future, io, sync::Arc};
+use ::tokio::runtime::{Builder, Runtime as TokioRuntime};
 
 use super::{
-    ExecutorInfo, Facts, Runtime, Setup, Style,
-    tokio_parts::{self, TokioJoin, TokioNative},
+    ExecutorInfo, Facts, Setup, Style,
+    tokio_parts::{Flavour, TokioOf},
 };
 
 /// tokio on the calling thread.
-#[derive(Clone)]
-pub struct TokioCurrentThread {
-    runtime: Arc<::tokio::runtime::Runtime>,
-    pool_size: usize,
-}
+pub type TokioCurrentThread = TokioOf<CurrentThread>;
 
-impl Runtime for TokioCurrentThread {
+/// The calling thread alone.
+pub struct CurrentThread;
+
+impl Flavour for CurrentThread {
     const INFO: ExecutorInfo =
         ExecutorInfo { name: "tokio-current-thread", doc: "tokio on a single thread.", style: Style::OneWorker };
 
-    type Native = TokioNative;
-    type Join<T: Send + 'static> = TokioJoin<T>;
-
-    fn start(setup: &Setup) -> io::Result<Self> {
-        let runtime = ::tokio::runtime::Builder::new_current_thread()
-            .max_blocking_threads(setup.pool_size)
-            .enable_all()
-            .build()?;
-        Ok(Self { runtime: Arc::new(runtime), pool_size: setup.pool_size })
+    fn builder(_: &Setup) -> Builder {
+        Builder::new_current_thread()
     }
 
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
-    }
-
-    fn spawn<F>(&self, future: F) -> io::Result<TokioJoin<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        Ok(TokioJoin(self.runtime.spawn(future)))
-    }
-
-    fn spawn_detached<F>(&self, future: F) -> io::Result<()>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        drop(self.runtime.spawn(future));
-        Ok(())
-    }
-
-    fn facts(&self) -> Facts {
-        tokio_parts::facts("1, the main thread", self.pool_size)
+    fn facts(_: &TokioRuntime) -> Facts {
+        Facts::from([("threads for tasks".into(), "1, the main thread".into())])
     }
 }

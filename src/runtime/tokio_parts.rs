@@ -1,18 +1,93 @@
-//! What both tokio executors share: streams, timers, the blocking pool.
+//! What both tokio executors share: all but how the runtime is built. Streams, timers, the blocking pool.
 
 use std::{
     future::Future,
     io,
+    marker::PhantomData,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{
+    net::TcpStream,
+    runtime::{Builder, Runtime as TokioRuntime},
+    task::JoinHandle,
+};
 
-use super::{Elapsed, Facts, Native};
+use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup};
+
+/// How a runtime of tokio is built, and what is to be said of it.
+pub trait Flavour: Send + Sync + 'static {
+    /// What is known of the executor without starting it.
+    const INFO: ExecutorInfo;
+
+    /// A builder with its scheduler set up.
+    fn builder(setup: &Setup) -> Builder;
+
+    /// Who runs its tasks.
+    fn facts(runtime: &TokioRuntime) -> Facts;
+}
+
+/// tokio, with one of its schedulers.
+pub struct TokioOf<F> {
+    runtime: Arc<TokioRuntime>,
+    pool_size: usize,
+    flavour: PhantomData<fn() -> F>,
+}
+
+// Derived, it would ask for a flavour that can be cloned.
+impl<F> Clone for TokioOf<F> {
+    fn clone(&self) -> Self {
+        Self { runtime: self.runtime.clone(), pool_size: self.pool_size, flavour: PhantomData }
+    }
+}
+
+impl<F: Flavour> Runtime for TokioOf<F> {
+    const INFO: ExecutorInfo = F::INFO;
+
+    type Native = TokioNative;
+    type Join<T: Send + 'static> = TokioJoin<T>;
+
+    fn start(setup: &Setup) -> io::Result<Self> {
+        let runtime = F::builder(setup).max_blocking_threads(setup.pool_size).enable_all().build()?;
+        Ok(Self { runtime: Arc::new(runtime), pool_size: setup.pool_size, flavour: PhantomData })
+    }
+
+    fn block_on<T: Future>(&self, future: T) -> T::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn spawn<T>(&self, future: T) -> io::Result<TokioJoin<T::Output>>
+    where
+        T: Future + Send + 'static,
+        T::Output: Send + 'static,
+    {
+        Ok(TokioJoin(self.runtime.spawn(future)))
+    }
+
+    fn spawn_detached<T>(&self, future: T) -> io::Result<()>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        drop(self.runtime.spawn(future));
+        Ok(())
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::from([
+            ("blocking work".into(), "tokio's blocking pool".into()),
+            ("cap of the blocking pool".into(), self.pool_size.to_string()),
+            ("timer".into(), "tokio's wheel, in steps of 1 ms".into()),
+            ("stream".into(), "non-blocking socket, epoll (mio)".into()),
+        ]);
+        facts.extend(F::facts(&self.runtime));
+        facts
+    }
+}
 
 /// A started task; aborted when the handle is dropped, as tasks of other executors are.
 pub struct TokioJoin<T>(pub(super) JoinHandle<T>);
@@ -73,14 +148,4 @@ impl Native for TokioNative {
     {
         TokioJoin(::tokio::task::spawn_blocking(work))
     }
-}
-
-pub(super) fn facts(workers: &str, pool_size: usize) -> Facts {
-    Facts::from([
-        ("threads for tasks".into(), workers.into()),
-        ("blocking work".into(), "tokio's blocking pool".into()),
-        ("cap of the blocking pool".into(), pool_size.to_string()),
-        ("timer".into(), "tokio's wheel, in steps of 1 ms".into()),
-        ("stream".into(), "non-blocking socket, epoll (mio)".into()),
-    ])
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod check_tasks;
+mod limit;
 mod model;
 mod overrides;
 mod read;
@@ -18,6 +19,7 @@ mod wire_load;
 mod wire_step;
 mod wire_value;
 
+pub use limit::limit;
 pub use model::*;
 pub use overrides::Overrides;
 pub use read::{ScenarioError, from_bytes, from_text, read};

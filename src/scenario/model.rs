@@ -71,6 +71,8 @@ pub struct RunSettings {
     pub timeout: Duration,
     /// The seed of every draw and of the order of trials.
     pub seed: u64,
+    /// Whether a probe measures scheduling delay beside the tasks.
+    pub probe: bool,
 }
 
 /// The `[executors]` table.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RunSettings, Variant};
+use super::{LoadKind, RunSettings, Variant};
 use crate::{
     config::{quote, suggest},
     runtime::{EXECUTORS, executor},
@@ -23,6 +23,8 @@ pub struct Overrides {
     pub rounds: Option<u32>,
     /// How long a closed load is measured; without meaning for a batch.
     pub duration: Option<Duration>,
+    /// Stages of an open load that take longer in all are shortened to this, in proportion.
+    pub longest_stages: Option<Duration>,
     /// Run before measuring.
     pub warmup: Option<Duration>,
     /// The seed of every draw.
@@ -59,7 +61,11 @@ impl Overrides {
             duration: self.duration.unwrap_or(run.duration),
             timeout: self.timeout.unwrap_or(run.timeout),
             seed: self.seed.unwrap_or(run.seed),
+            probe: run.probe,
         };
+        if let Some(longest) = self.longest_stages {
+            shorten(&mut variant.load.kind, longest);
+        }
         if self.executors.is_empty() {
             return;
         }
@@ -69,6 +75,17 @@ impl Overrides {
         if !executors.names.contains(&executors.baseline) {
             executors.baseline = default_baseline(&executors.names);
         }
+    }
+}
+
+/// Shortens all stages by the same share, so that they take no longer than this in all.
+fn shorten(kind: &mut LoadKind, longest: Duration) {
+    let LoadKind::Open { stages, .. } = kind else { return };
+    let all_ns: u128 = stages.iter().map(|stage| u128::from(stage.length_ns)).sum();
+    for stage in stages.iter_mut().filter(|_| all_ns > longest.as_nanos()) {
+        let length_ns = u128::from(stage.length_ns) * longest.as_nanos() / all_ns;
+        // It is less than it was, and a stage of no length would be none.
+        stage.length_ns = u64::try_from(length_ns).unwrap_or(stage.length_ns).max(1);
     }
 }
 
@@ -91,4 +108,31 @@ pub(super) fn watchdog_problem(variant: &Variant) -> Option<String> {
 pub(super) fn default_baseline(names: &[String]) -> String {
     let pool = names.iter().find(|name| *name == "thread-pool");
     pool.or(names.first()).cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Arrival, Overflow, Stage};
+
+    #[test]
+    fn stages_keep_their_proportions_and_short_ones_their_length() {
+        let lengths = |ms: &[u64], longest_ms| {
+            let stages = ms.iter().map(|ms| Stage { from: 1.0, to: 2.0, length_ns: ms * 1_000_000 });
+            let mut kind = LoadKind::Open {
+                rate: 1.0,
+                arrival: Arrival::Constant,
+                max_in_flight: 1,
+                overflow: Overflow::Drop,
+                stages: stages.collect(),
+                drain: Duration::ZERO,
+            };
+            shorten(&mut kind, Duration::from_millis(longest_ms));
+            let LoadKind::Open { stages, .. } = kind else { return Vec::new() };
+            stages.iter().map(|stage| stage.length_ns / 1_000_000).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[1_000, 3_000, 2_000], 300), [50, 150, 100]);
+        assert_eq!(lengths(&[100, 150], 300), [100, 150]);
+        assert!(lengths(&[], 300).is_empty());
+    }
 }

@@ -128,6 +128,7 @@ impl Default for RunTable {
             duration: Duration::from_secs(5),
             timeout: Duration::from_secs(60),
             seed: 42,
+            probe: false,
         };
         Self { settings, duration: None, timeout: None }
     }
@@ -155,7 +156,9 @@ impl Section for RunTable {
                 fields.reject(key, format!("`{key}` must be above zero"), None);
             }
         }
-        let settings = RunSettings { rounds, warmup, duration, timeout, seed };
+        let doc = "Whether a probe beside the tasks measures how late the executor runs what is ready.";
+        let probe = fields.or("probe", usual.probe, doc);
+        let settings = RunSettings { rounds, warmup, duration, timeout, seed, probe };
         let place = |key| fields.has(key).then(|| fields.span(key));
         Some(Self { settings, duration: place("duration"), timeout: place("timeout") })
     }

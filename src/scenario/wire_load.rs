@@ -227,7 +227,7 @@ impl Section for ClaimTable {
         let executor: Option<ExecutorName> = fields.optional("executor", doc);
         let doc = "The executor that it is compared with; default: itself, with the values of `against_only`.";
         let against: Option<ExecutorName> = fields.optional("against", doc);
-        let doc = "What is compared; default: the makespan of a batch, else the throughput.";
+        let doc = "What is compared; default: a batch's makespan, a closed load's throughput, an open load's p99, or p50 where samples are few.";
         let metric = fields.optional("metric", doc);
         let only: Option<Named<Scalar>> = fields.optional("only", "Only cells with these values of swept parameters.");
         let doc = "Values of swept parameters that the cell compared with has instead; default: the same ones.";

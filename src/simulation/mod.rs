@@ -6,6 +6,7 @@
 //! are the tests (METHODOLOGY, "Tested on truth").
 
 mod batch;
+mod capacity;
 mod closed;
 mod executor;
 mod laws;
@@ -14,6 +15,7 @@ mod native;
 mod open;
 mod oracle;
 mod order;
+mod probe;
 mod rig;
 mod server;
 mod verdict;

@@ -48,13 +48,7 @@ impl Fixture {
             claims: Vec::new(),
             slos: Vec::new(),
         };
-        let run = Run {
-            header: header(scenario, rounds),
-            trials: Vec::new(),
-            finished: true,
-            interruptions: Vec::new(),
-            notes: Vec::new(),
-        };
+        let run = Run { finished: true, ..Run::new(header(scenario, rounds)) };
         Self { run, load, rounds }
     }
 
@@ -174,6 +168,7 @@ fn header(scenario: StoredScenario, rounds: u32) -> Header {
         checks: Vec::new(),
         calibration: BTreeMap::new(),
         clock_ns: 25.0,
+        search: None,
     }
 }
 
@@ -240,6 +235,7 @@ fn measurements(completed: u64, window_ns: u64, latency_ns: u64) -> Measurements
         peak_threads: 4,
         host: HostDelta { busy_ns: window_ns, cpus: 2, ..HostDelta::default() },
         arrivals: None,
+        delay: None,
         slices: Vec::new(),
         targets: Vec::new(),
         proof: Vec::new(),

@@ -48,6 +48,43 @@ pub struct Header {
     /// What one reading of the clock costs, in ns; zero: not known.
     #[serde(default)]
     pub clock_ns: f64,
+    /// What `regatta find-rate` looks for; none: an ordinary run, whose trials were all planned before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
+}
+
+/// A search for the highest rate at which every limit of its scenario holds. Its cells are found on the way, each with a
+/// line of its own ([`Line::Probe`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// What is searched: a cell without a rate each, and where its search begins.
+    pub cells: Vec<SearchedCell>,
+    /// The least rate that fails is at most so much above the highest that passes, as a share: 0.05.
+    pub precision: f64,
+    /// Trials of one rate at most.
+    pub most_trials: u32,
+    /// No rate above this is tried, in arrivals per second.
+    pub highest: f64,
+}
+
+/// A cell whose highest rate is searched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchedCell {
+    /// The cell, without a rate among its parameters.
+    pub cell: StoredCell,
+    /// The first rate that is tried, in arrivals per second.
+    pub start: f64,
+}
+
+/// A rate at which a searched cell is measured: the cell of its trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The name of the searched cell.
+    pub of: String,
+    /// Arrivals per second.
+    pub rate: f64,
+    /// The cell with this rate. It has as many rounds as it turns out to need.
+    pub cell: StoredCell,
 }
 
 /// One check of the host.
@@ -159,6 +196,8 @@ pub enum Absent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Line {
+    /// A search goes on with a rate that it has not tried yet.
+    Probe(Box<Probe>),
     /// A trial ended.
     Trial(Box<TrialRecord>),
     /// The run was interrupted here by a signal.
@@ -242,6 +281,8 @@ pub struct Run {
     pub header: Header,
     /// Its trials in the order of execution. A round that was run again has two; the later one counts.
     pub trials: Vec<TrialRecord>,
+    /// The rates that a search has tried, in order. Their cells are among those of the header.
+    pub probes: Vec<Probe>,
     /// Whether everything planned was run, and nothing was taken up again since.
     pub finished: bool,
     /// The signals that interrupted it, in order.
@@ -266,6 +307,39 @@ impl<'a> Rounds<'a> {
 }
 
 impl Run {
+    /// A run of which nothing but the header is known.
+    pub fn new(header: Header) -> Self {
+        let (trials, probes, interruptions, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { header, trials, probes, finished: false, interruptions, notes }
+    }
+
+    /// Adds what a line says.
+    pub fn take(&mut self, line: Line) {
+        match line {
+            Line::Probe(probe) => {
+                self.header.cells.push(probe.cell.clone());
+                self.probes.push(*probe);
+            }
+            Line::Trial(trial) => {
+                self.grow(&trial);
+                self.trials.push(*trial);
+            }
+            Line::Interrupted { signal } => self.interruptions.push(signal),
+            Line::Resumed { .. } => self.finished = false,
+            Line::Finished { .. } => self.finished = true,
+        }
+    }
+
+    /// A rate that is searched has as many rounds as it was found to need.
+    fn grow(&mut self, trial: &TrialRecord) {
+        if self.header.search.is_some()
+            && let Some(cell) = self.header.cells.iter_mut().find(|cell| cell.name == trial.cell)
+        {
+            cell.rounds = cell.rounds.max(trial.round);
+            self.header.rounds = self.header.rounds.max(trial.round);
+        }
+    }
+
     /// The trials by cell and round.
     pub fn rounds(&self) -> Rounds<'_> {
         let mut by_cell: HashMap<&str, BTreeMap<u32, &TrialRecord>> = HashMap::new();

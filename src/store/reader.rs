@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Header, Line, Run, StoreError, VERSION, run_file};
+use super::{Header, Run, StoreError, VERSION, run_file};
 
 /// The part of a header that every version has.
 #[derive(Deserialize)]
@@ -29,15 +29,9 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Run, u64), StoreError>
     let Some((first, _)) = lines.next() else {
         return Err(headless(path, bytes));
     };
-    let mut run = Run {
-        header: header(path, first)?,
-        trials: Vec::new(),
-        finished: false,
-        interruptions: Vec::new(),
-        notes: Vec::new(),
-    };
+    let mut run = Run::new(header(path, first)?);
     for (text, number) in lines {
-        take(&mut run, json(path, number, text)?);
+        run.take(json(path, number, text)?);
     }
     if committed < bytes.len() {
         run.notes.push(torn(path, bytes.len() - committed));
@@ -63,16 +57,6 @@ fn header(path: &Path, line: &[u8]) -> Result<Header, StoreError> {
 
 fn json<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(text).map_err(|source| StoreError::Corrupt { path: path.to_owned(), line, source })
-}
-
-/// Adds what a line says to the run.
-fn take(run: &mut Run, line: Line) {
-    match line {
-        Line::Trial(trial) => run.trials.push(*trial),
-        Line::Interrupted { signal } => run.interruptions.push(signal),
-        Line::Resumed { .. } => run.finished = false,
-        Line::Finished { .. } => run.finished = true,
-    }
 }
 
 /// A file without a line feed: a torn header, or no run file at all.

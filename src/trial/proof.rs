@@ -194,6 +194,7 @@ pub(super) mod tests {
             warmup: Duration::ZERO,
             duration: Duration::ZERO,
             timeout: Duration::from_secs(1),
+            probe: false,
             least_task_ns: 0,
             per_task: Vec::new(),
             parent: None,

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     load::{
-        self, Batch, Closed, End, LoadError, Open, Shared, Slot, Stage,
+        self, Batch, Closed, End, LoadError, Open, Probe, Shared, Slot, Stage,
         open::{Account, Censored, Course, RealTime},
     },
-    measure::{self, Measurements, ProofLine, Recorders, TargetReport},
+    measure::{self, Delay, Measurements, ProofLine, Recorders, TargetReport},
     runtime::{Runtime, Visitor},
     scenario::LoadKind,
     step::{BuildError, Ledger, Tally, Task, Trial},
@@ -51,7 +51,10 @@ impl Visitor for Race<'_> {
         let pids: Vec<Option<u32>> = self.targets.iter().map(|target| target.pid()).collect();
         let charged = charging::to_processes();
         let watcher = Watcher::start(plan.target_cpus.clone());
+        let probe = probe(plan, &runtime, &recorders, slots.len() as u64)?;
         let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&pids, plan.parent))?;
+        let hangs = outcome.open.as_ref().is_some_and(|landed| landed.given_up > 0);
+        let delay = probe.map(|probe| delay(probe, &runtime, &recorders, hangs));
         let peak_threads = watcher.stop();
         if let Some(reason) = shared.wrong() {
             return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
@@ -71,6 +74,7 @@ impl Visitor for Race<'_> {
             arrivals: outcome.open.as_ref().map(|landed| landed.arrivals.clone()),
             task: recorders.task(),
             steps: recorders.steps(),
+            delay,
             slices: recorders.slices(outcome.window_ns),
             peak_memory_bytes,
             prepared_memory_bytes,
@@ -81,7 +85,7 @@ impl Visitor for Race<'_> {
             ..edge::used(plan, charged, &outcome.edges)
         };
         drop((slots, trial));
-        if outcome.open.is_some_and(|landed| landed.given_up > 0) {
+        if hangs {
             // Tasks that hang would be waited for; they end with the process.
             std::mem::forget(runtime);
         } else {
@@ -89,6 +93,33 @@ impl Visitor for Race<'_> {
         }
         Ok(measurements)
     }
+}
+
+/// Starts a probe beside the load, or says why there can be none; nothing where none is wanted.
+fn probe<R: Runtime>(
+    plan: &TrialPlan,
+    runtime: &R,
+    recorders: &Recorders,
+    slots: u64,
+) -> Result<Option<Result<Probe<R>, &'static str>>, TrialError> {
+    if !plan.probe {
+        return Ok(None);
+    }
+    if let Some(why) = load::objection(&R::INFO, slots, plan.setup.pool_size as u64) {
+        return Ok(Some(Err(why)));
+    }
+    let system = |source| TrialError::System { what: "the probe could not be started", source };
+    Probe::start(runtime, recorders).map(|probe| Some(Ok(probe))).map_err(system)
+}
+
+/// Ends a probe, and says what it has seen.
+fn delay<R: Runtime>(probe: Result<Probe<R>, &'static str>, runtime: &R, recorders: &Recorders, hangs: bool) -> Delay {
+    match probe {
+        Ok(probe) if hangs => probe.leave(),
+        Ok(probe) => probe.end(runtime),
+        Err(why) => return Delay::NotApplicable(why.to_owned()),
+    }
+    Delay::Measured(recorders.delays())
 }
 
 /// Compares what everybody counted.

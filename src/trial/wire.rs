@@ -51,6 +51,9 @@ pub struct TrialPlan {
     /// After this the watchdog kills the trial.
     #[serde(with = "serde_duration")]
     pub timeout: Duration,
+    /// Whether a probe measures scheduling delay beside the tasks.
+    #[serde(default)]
+    pub probe: bool,
     /// Least time of one task, from its constant delays, in ns.
     pub least_task_ns: u64,
     /// Executions of each step per task of the load, by step number; none where chance decides.

@@ -57,7 +57,7 @@ impl Place {
                 arguments.push("my-race.toml".into());
             }
         }
-        if arguments[0] == "selftest" {
+        if ["selftest", "find-rate"].contains(&arguments[0].as_str()) {
             arguments.push("--help".into());
         }
         let run = |arguments: &[String]| {

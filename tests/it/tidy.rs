@@ -32,11 +32,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("simulation", &["analysis", "clock", "draw", "load", "measure", "plan", "runtime", "step", "store"]),
     ("doctor", &["cgroup", "clock", "limits", "plan", "store", "trial", "units"]),
     ("run", &["analysis", "clock", "plan", "store", "trial"]),
+    ("search", &["analysis", "clock", "plan", "run", "store", "trial"]),
     (
         "cli",
         &[
-            "analysis", "clock", "doctor", "exit", "limits", "plan", "report", "run", "scenario", "step", "store",
-            "trial", "units",
+            "analysis", "clock", "doctor", "exit", "limits", "plan", "report", "run", "scenario", "search", "step",
+            "store", "trial", "units",
         ],
     ),
 ];

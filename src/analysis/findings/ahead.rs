@@ -2,7 +2,7 @@
 
 use super::{collect, list, places};
 use crate::{
-    analysis::{Group, RatioVerdict, ScenarioResult},
+    analysis::{Group, MetricId, RatioVerdict, ScenarioResult, Unit},
     scenario::Param,
 };
 
@@ -31,7 +31,14 @@ pub(super) fn of_baseline(scenario: &ScenarioResult) -> Vec<String> {
     let sentence = |(at, labels): &(Vec<usize>, Vec<String>)| {
         let verb = if labels.len() == 1 { "is" } else { "are" };
         let place = region(&scenario.groups, at);
-        format!("{} {verb} faster than {}{place}.", list(labels), scenario.baseline)
+        match scenario.primary {
+            MetricId::Makespan | MetricId::Throughput => {
+                format!("{} {verb} faster than {}{place}.", list(labels), scenario.baseline)
+            }
+            other => {
+                format!("{} {verb} better than {} in {}{place}.", list(labels), scenario.baseline, other.info().label)
+            }
+        }
     };
     shared.iter().map(sentence).collect()
 }
@@ -48,14 +55,12 @@ fn region(groups: &[Group], at: &[usize]) -> String {
     }
 }
 
-/// Whether one parameter is swept, and over numbers that grow.
+/// Whether one parameter is swept, and over quantities that grow.
 fn ascending(groups: &[Group]) -> bool {
-    let value = |group: &Group| match group.params.as_slice() {
-        [only] => only.value.parse::<f64>().ok(),
-        _ => None,
-    };
-    let values: Option<Vec<f64>> = groups.iter().map(value).collect();
-    values.is_some_and(|values| values.is_sorted())
+    let value = |group: &Group| if let [only] = group.params.as_slice() { Some(only.value.clone()) } else { None };
+    let Some(texts) = groups.iter().map(value).collect::<Option<Vec<String>>>() else { return false };
+    let unit = Unit::of(texts.iter().map(String::as_str));
+    unit.is_some_and(|unit| texts.iter().map(|text| unit.value(text)).is_sorted())
 }
 
 #[cfg(test)]

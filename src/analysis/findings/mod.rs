@@ -12,9 +12,8 @@ mod validity;
 use super::{Analysis, MetricId, Ratio, ScenarioResult, bound};
 use crate::scenario::Param;
 
-/// The findings of a run: for each scenario who leads in time, who is ahead of the baseline, who leads in p99, who overtakes
-/// whom in a sweep, then claims, SLOs, what is not
-/// ranked and why, and what went wrong.
+/// The findings of a run: for each scenario who leads in its primary metric, who is ahead of the baseline, who leads in p99,
+/// who overtakes whom in a sweep, then claims, SLOs, what is not ranked and why, and what went wrong.
 /// With several scenarios each sentence begins with its scenario's name.
 pub fn findings(analysis: &Analysis) -> Vec<String> {
     let several = analysis.scenarios.len() > 1;
@@ -32,7 +31,7 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
         lead::conditions(scenario),
         lead::leads(scenario, scenario.primary),
         ahead::of_baseline(scenario),
-        lead::leads(scenario, MetricId::LatencyP99),
+        if scenario.primary == MetricId::LatencyP99 { Vec::new() } else { lead::leads(scenario, MetricId::LatencyP99) },
         sweeps::means(scenario).into_iter().collect(),
         sweeps::crossings(scenario),
         checks::claims(scenario),

@@ -24,25 +24,17 @@ pub(super) fn crossings(scenario: &ScenarioResult) -> Vec<String> {
 }
 
 fn sentence(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String {
-    let place = match (crossing.estimate, crossing.interval) {
-        (Some(at), Some((low, high))) => {
-            let [at, low, high] = [at, low, high].map(value);
-            format!("at {}={at} (95 % interval {low} to {high})", sweep.param)
+    let value = |value| sweep.unit.format(value);
+    let (param, from, to) = (&sweep.param, value(crossing.from), value(crossing.to));
+    let place = match crossing.estimate.zip(crossing.interval) {
+        Some((at, (low, high))) => {
+            format!("at {param}={} (95 % interval {} to {})", value(at), value(low), value(high))
         }
-        _ => format!("between {}={} and {}", sweep.param, value(crossing.from), value(crossing.to)),
+        None => format!("between {param}={from} and {to}"),
     };
     let at = places(&[&sweep.at]).replacen(" at ", ", with ", 1);
     let (below, above, metric) = (&crossing.below, &crossing.above, pair.metric.info().label);
     format!("{above} overtakes {below} in {metric} {place}{at}.")
-}
-
-/// Three significant digits, and no zeros behind the point: 64 and not 64.0.
-fn value(value: f64) -> String {
-    let text = significant(value);
-    let end = text.trim_end_matches(char::is_alphabetic).len();
-    let (number, unit) = text.split_at(end);
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
-    format!("{number}{unit}")
 }
 
 /// The geometric mean of each executor that has one.
@@ -65,7 +57,6 @@ pub(super) fn means(scenario: &ScenarioResult) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         analysis::{analyse, findings},
         store::fixture::{Fixture, noisy},
@@ -90,7 +81,19 @@ mod tests {
     }
 
     #[test]
-    fn values_have_no_idle_zeros() {
-        assert_eq!(["64", "2", "1.5k"], [64.0, 2.0, 1500.0].map(value));
+    fn a_crossing_over_times_is_told_in_their_unit() {
+        let fixture =
+            ["500us", "2ms", "8ms", "32ms"].iter().zip(0..).fold(Fixture::closed("threads", 7), |f, (wait, n)| {
+                let at = [("wait", *wait)];
+                let rate = 100.0 * 2_f64.powi(n - 1);
+                f.cell("threads", &at, &noisy(100.0, 0.02, 7, 1)).cell("tokio", &at, &noisy(rate * 0.8, 0.02, 7, 2))
+            });
+        let all = findings(&analyse(&fixture.build()));
+        let crossing = all.iter().find(|sentence| sentence.contains("overtakes threads in throughput"));
+        assert!(
+            crossing.is_some_and(|said| said.contains("at wait=") && said.contains("ms (95 % interval")),
+            "{all:?}"
+        );
+        assert!(all.iter().any(|said| said.contains("from wait=8ms on")), "{all:?}");
     }
 }

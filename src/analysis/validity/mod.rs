@@ -46,6 +46,17 @@ fn causes(cell: &StoredCell, measured: &Measurements) -> Vec<Cause> {
     causes.into_iter().flatten().collect()
 }
 
+/// A single trial's verdict, with the evidence.
+pub(super) fn of_trial(cell: &StoredCell, measured: &Measurements) -> (Validity, String) {
+    let cause = causes(cell, measured).into_iter().next();
+    cause.map_or((Validity::Valid, String::new()), |cause| (cause.validity, cause.evidence))
+}
+
+/// Whether a trial's operations are so short that their times are the clock's.
+pub(super) fn is_too_short(measured: &Measurements, clock_ns: f64) -> bool {
+    accounts::too_short(&measured.task.service, clock_ns).is_some()
+}
+
 /// One round of a cell.
 pub(super) type Round<'a> = (u32, Option<&'a Measurements>);
 

@@ -10,7 +10,7 @@ use super::{
     marker,
     style::Ident,
 };
-use crate::report::format::{digits, ns};
+use crate::report::format::ns;
 
 /// One executor's line.
 #[derive(Debug, Clone)]
@@ -95,13 +95,13 @@ pub fn scaling(
     curves: &[Curve],
     overlay: &Overlay,
     (across, up): (&str, &str),
-    format: impl Fn(f64) -> String,
+    (format_across, format_up): (impl Fn(f64) -> String, impl Fn(f64) -> String),
 ) -> Option<Markup> {
     let points = || curves.iter().flat_map(|c| &c.points);
     let ends = points().flat_map(|p| [Some(p.y), p.interval.map(|i| i.0), p.interval.map(|i| i.1)]).flatten();
     let plane = Plane::new(
-        Axis::log(points().map(|p| p.x), 8, digits)?,
-        Axis::log(ends, 8, format)?,
+        Axis::log(points().map(|p| p.x), 8, format_across)?,
+        Axis::log(ends, 8, format_up)?,
         curves.iter().map(|c| c.label.as_str()),
     );
     let mut canvas = plane.canvas(across, up);
@@ -198,6 +198,7 @@ pub fn pieces(plane: &Plane, points: impl Iterator<Item = (f64, f64)>) -> Vec<Ve
 mod tests {
     use super::*;
     use crate::report::chart::ident;
+    use crate::report::format::digits;
 
     fn curve(values: &[f64]) -> Curve {
         let point = |(i, &y): (usize, &f64)| Point { x: (i + 1) as f64, y, interval: None, tip: format!("{y}") };
@@ -207,7 +208,8 @@ mod tests {
     fn draw(values: &[f64]) -> Option<String> {
         let caption =
             Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
-        scaling(&caption, &[curve(values)], &Overlay::default(), ("x", "y"), digits).map(maud::PreEscaped::into_string)
+        scaling(&caption, &[curve(values)], &Overlay::default(), ("x", "y"), (digits, digits))
+            .map(maud::PreEscaped::into_string)
     }
 
     #[test]
@@ -229,7 +231,7 @@ mod tests {
         let law = LawLine { ident: ident("tokio"), tip: "a law".into(), points };
         let overlay = Overlay { laws: vec![law], crossings: vec![mark], hatched: vec![(2.0, 4.0)] };
         let curves = [curve(&[2.0, 4.0, 8.0])];
-        let svg = scaling(&caption, &curves, &overlay, ("x", "y"), digits).expect("drawn").into_string();
+        let svg = scaling(&caption, &curves, &overlay, ("x", "y"), (digits, digits)).expect("drawn").into_string();
         for part in ["data-tip=\"they cross\"", "data-tip=\"a law\"", "Universal Scalability Law", "stroke-dasharray"] {
             assert!(svg.contains(part), "{part}");
         }

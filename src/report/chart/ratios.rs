@@ -33,8 +33,9 @@ pub struct RatioRow {
     pub hatched: bool,
 }
 
-/// The dots of one group. The axis covers `reach` too, so that the groups of a scenario share it.
-pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &str) -> Markup {
+/// The dots of one group, `times` as fast as something. The axis covers `reach` too, so that the groups of a scenario
+/// share it.
+pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], times: &str) -> Markup {
     let right = pixels(WIDEST_WORDS, FONT);
     let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 14.0);
     // What is not ranked may be far off and decides nothing about the axis; it has no dot where it is beyond its ends.
@@ -44,7 +45,7 @@ pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], baseline: &st
     let mut canvas = frame.canvas();
     let x = |value: f64| place(&axis, value, frame.x);
     canvas.layer(Ink::Band, |pen| pen.rect((x(BAND.0), frame.top), (x(BAND.1), frame.bottom())));
-    frame.axis(&mut canvas, &axis, frame.x, &format!("slower ←  times as fast as {baseline}  → faster"));
+    frame.axis(&mut canvas, &axis, frame.x, &format!("worse ←  {times}  → better"));
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(1.0), frame.top), (x(1.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);

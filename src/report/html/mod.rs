@@ -4,6 +4,7 @@
 
 mod claims;
 mod cost;
+mod delay;
 mod distribution;
 mod heat;
 mod latency;
@@ -54,6 +55,7 @@ const SECTIONS: &[Section] = &[
     Section { number: 6, name: "Cost", render: cost::render },
     Section { number: 7, name: "Stability", render: stability::render },
     Section { number: 8, name: "Distribution", render: distribution::render },
+    Section { number: 13, name: "Scheduling delay", render: delay::render },
     Section { number: 9, name: "Where the time went", render: steps::render },
     Section { number: 10, name: "All numbers", render: numbers::render },
     Section { number: 11, name: "How it was run", render: provenance::render },
@@ -312,8 +314,8 @@ mod tests {
         assert!(!none.contains("is the fastest") && !none.contains("is shown to have"));
         assert!(none.contains("Fewer than two cells are valid, and no winner is named"));
         assert!(none.contains("7 of 7 cells with figures are not ranked: 7 TARGET-BOUND"));
-        assert!(none.contains(validity::remedy(Validity::TargetBound)));
-        let words = "TARGET-BOUND: evidence about smol; limited by target CPU";
+        assert!(none.contains(Validity::TargetBound.remedy()));
+        let words = "TARGET-BOUND: evidence about smol; limited by the target's CPU";
         assert_eq!(none.matches(words).count(), 2, "in the verdict and in the race");
         assert!(none.matches("TARGET-BOUND: evidence about smol</td>").count() >= 2, "in the tables");
     }
@@ -336,7 +338,8 @@ mod tests {
             assert!(section(number).contains("tokio DISTURBED"), "section {number} says so in words");
         }
         assert!(
-            section(10).contains("DISTURBED: evidence about tokio</td>") && section(10).contains(">target CPU</td>")
+            section(10).contains("DISTURBED: evidence about tokio</td>")
+                && section(10).contains(">the target's CPU</td>")
         );
         assert!(page.contains("hatched: not valid, not ranked"), "the legend says what it means");
     }

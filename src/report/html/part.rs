@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use crate::{
-    analysis::{Analysis, CellResult, CellStatus, Group, Ratio, RatioVerdict, ScenarioResult},
+    analysis::{Analysis, CellResult, CellStatus, Group, LimitingFactor, Ratio, RatioVerdict, ScenarioResult},
     report::{
         chart::{BarRow, Caption, icon, ident},
         format::NOTHING,
         sentence,
-        validity::{self, HATCHED, limit_words, validity_words},
+        validity::{self, HATCHED, validity_words},
         view::{Mark, Tone, group_name, group_title, ratio_mark, status_mark, status_words},
     },
     store::Header,
@@ -133,7 +133,7 @@ pub fn ranked_ratio<'a>(group: &Group, cell: &'a CellResult) -> Option<&'a Ratio
 
 /// What held a cell back.
 pub fn limit(cell: &CellResult) -> Value {
-    Value::Text(cell.judgement.limit.map_or(NOTHING, limit_words).into())
+    Value::Text(cell.judgement.limit.map_or(NOTHING, LimitingFactor::words).into())
 }
 
 /// A finding as a sentence: a capital first (unless it is a name) and a full stop.

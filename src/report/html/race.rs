@@ -10,7 +10,7 @@ use crate::{
         format::{NOTHING, bound, digits, metric, ratio},
         sentence,
         validity::{HATCHED, is_unranked, unranked_words, validity_mark},
-        view::{cpus, ratio_mark, status_mark},
+        view::{cpus, ratio_mark, status_mark, times_as},
     },
 };
 
@@ -51,11 +51,12 @@ fn figures(index: usize, scenario: &ScenarioResult) -> Markup {
 }
 
 fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Markup {
+    let times = times_as(scenario.primary);
     let finding =
         format!("{}; {}; {}", sentence::lead(scenario, group), sentence::against_baseline(group), cpus(group));
-    let caption = caption(2, place, group, &format!("Times as fast as {}", scenario.baseline), finding);
+    let caption = caption(2, place, group, &sentence::capital(&format!("{times} as {}", scenario.baseline)), finding);
     let rows: Vec<RatioRow> = group.cells.iter().map(|cell| row(group, cell)).collect();
-    let chart = chart::ratios(&caption, &rows, &reach(scenario), &scenario.baseline);
+    let chart = chart::ratios(&caption, &rows, &reach(scenario), &format!("{times} as {}", scenario.baseline));
     html! { div { (figure(&caption, &chart, &ratio_table(scenario, group))) (why_not_ranked(group)) } }
 }
 

@@ -1,13 +1,13 @@
-//! Section 4: throughput or makespan over a swept number.
+//! Section 4: throughput, makespan or latency over a swept quantity.
 
 use maud::{Markup, html};
 
 use super::part::{Page, Value, figure, not_ranked_at, table};
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult, Sweep},
+    analysis::{CellResult, Group, ScenarioResult, Sweep, Unit},
     report::{
         chart::{self, Caption, CrossingMark, Curve, LawLine, Overlay, Point, ident},
-        format::{digits, label, metric, tick},
+        format::{digits, label, metric},
         sentence, sweeps,
         validity::is_unranked,
         view::{params, status_words},
@@ -18,15 +18,16 @@ use crate::{
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let mut headings = Vec::new();
     for scenario in &page.analysis.scenarios {
-        if let Some(param) = swept(scenario) {
+        if let Some((param, _)) = swept(scenario) {
             headings.push(sentence::scaling(scenario, &param));
         }
     }
     let body = page.per_scenario(|index, scenario| {
-        let param = swept(scenario)?;
-        let facets = facets(scenario, &param).into_iter().enumerate();
+        let (param, unit) = swept(scenario)?;
+        let axis = (param.as_str(), unit);
+        let facets = facets(scenario, axis).into_iter().enumerate();
         let figures: Vec<Markup> =
-            facets.filter_map(|(facet, groups)| facet_figure((index, facet), scenario, &param, &groups)).collect();
+            facets.filter_map(|(facet, groups)| facet_figure((index, facet), scenario, axis, &groups)).collect();
         (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
     })?;
     let heading = headings.first().cloned().unwrap_or_default();
@@ -34,31 +35,25 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     Some((format!("{heading}{more}"), body))
 }
 
-/// A swept parameter as a number.
-fn number(group: &Group, param: &str) -> Option<f64> {
-    let value = &group.params.iter().find(|p| p.name == param)?.value;
-    value.parse::<f64>().ok().filter(|v| *v > 0.0 && v.is_finite())
+/// The first parameter that is swept over a quantity, and its unit.
+fn swept(scenario: &ScenarioResult) -> Option<(String, Unit)> {
+    scenario.sweeps.first().map(|sweep| (sweep.param.clone(), sweep.unit))
 }
 
-/// The first parameter that is a positive number in every group and differs between groups.
-fn swept(scenario: &ScenarioResult) -> Option<String> {
-    let first = scenario.groups.first()?;
-    let candidates = first.params.iter().find(|param| {
-        let values: Option<Vec<f64>> = scenario.groups.iter().map(|g| number(g, &param.name)).collect();
-        values.is_some_and(|v| v.iter().any(|x| (x - v[0]).abs() > 0.0))
-    });
-    candidates.map(|p| p.name.clone())
+/// A swept parameter as a number.
+fn number(group: &Group, (param, unit): (&str, Unit)) -> Option<f64> {
+    group.params.iter().find(|p| p.name == param).and_then(|p| unit.value(&p.value))
 }
 
 /// The other parameters, and the groups that have them, by the swept value.
 type Facet<'a> = (Vec<&'a Param>, Vec<(f64, &'a Group)>);
 
 /// Groups that differ only in the parameter, by its value.
-fn facets<'a>(scenario: &'a ScenarioResult, param: &str) -> Vec<Vec<(f64, &'a Group)>> {
+fn facets<'a>(scenario: &'a ScenarioResult, axis: (&str, Unit)) -> Vec<Vec<(f64, &'a Group)>> {
     let mut facets: Vec<Facet<'_>> = Vec::new();
     for group in &scenario.groups {
-        let Some(x) = number(group, param) else { continue };
-        let others: Vec<&Param> = group.params.iter().filter(|p| p.name != param).collect();
+        let Some(x) = number(group, axis) else { continue };
+        let others: Vec<&Param> = group.params.iter().filter(|p| p.name != axis.0).collect();
         match facets.iter_mut().find(|f| f.0 == others) {
             Some(facet) => facet.1.push((x, group)),
             None => facets.push((others, vec![(x, group)])),
@@ -73,7 +68,7 @@ fn facets<'a>(scenario: &'a ScenarioResult, param: &str) -> Vec<Vec<(f64, &'a Gr
 fn facet_figure(
     (scenario_index, facet): (usize, usize),
     scenario: &ScenarioResult,
-    param: &str,
+    (param, unit): (&str, Unit),
     groups: &[(f64, &Group)],
 ) -> Option<Markup> {
     let id = scenario.primary;
@@ -81,20 +76,20 @@ fn facet_figure(
     let at = if others.is_empty() { String::new() } else { format!(" at {}", params(&others)) };
     let caption = Caption {
         id: format!("f4-{scenario_index}-{facet}"),
-        title: format!("{} over {param}{at}", capital(label(id))),
-        head: format!("{} over {param}{at}", capital(label(id))),
+        title: format!("{} over {param}{at}", sentence::capital(label(id))),
+        head: format!("{} over {param}{at}", sentence::capital(label(id))),
         finding: sentence::scaling(scenario, param),
     };
-    let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, groups, cell)).collect();
+    let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, unit, groups, cell)).collect();
     let up = format!("{}, median over rounds with 95 % interval", label(id));
     let sweep = scenario.sweep(param, &others);
     let mut overlay = sweep.map(|sweep| overlay(scenario, sweep, groups)).unwrap_or_default();
     overlay.hatched = hatched(scenario, groups);
-    let chart = chart::scaling(&caption, &curves, &overlay, (param, &up), |v| metric(id, v))?;
+    let chart = chart::scaling(&caption, &curves, &overlay, (param, &up), (|x| unit.format(x), |v| metric(id, v)))?;
     let lines = sweep.map(sweeps::lines).unwrap_or_default();
     Some(html! {
         div {
-            (figure(&caption, &chart, &facet_table(scenario, param, groups)))
+            (figure(&caption, &chart, &facet_table(scenario, (param, unit), groups)))
             @for (_, group) in groups { (not_ranked_at(group)) }
             @if !lines.is_empty() { details { summary { "Crossings and laws" } ul { @for line in &lines { li { (line) } } } } }
         }
@@ -120,7 +115,7 @@ fn overlay(scenario: &ScenarioResult, sweep: &Sweep, groups: &[(f64, &Group)]) -
         for crossing in &pair.crossings {
             let Some(x) = crossing.estimate else { continue };
             let Some(y) = height(scenario, groups, &pair.executors[0], x) else { continue };
-            let tip = sweeps::crossing(pair, crossing);
+            let tip = sweeps::crossing(sweep, pair, crossing);
             overlay.crossings.push(CrossingMark { at: (x, y), interval: crossing.interval, tip });
         }
     }
@@ -137,11 +132,6 @@ fn height(scenario: &ScenarioResult, groups: &[(f64, &Group)], executor: &str, x
     Some(low * (high / low).powf(share))
 }
 
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
 /// A cell of each executor, in the order of the first group.
 fn executors<'a>(groups: &[(f64, &'a Group)]) -> Vec<&'a CellResult> {
     groups.first().map(|(_, group)| group.cells.iter().collect()).unwrap_or_default()
@@ -151,19 +141,19 @@ fn same<'a>(group: &'a Group, cell: &CellResult) -> Option<&'a CellResult> {
     group.cells.iter().find(|c| c.executor == cell.executor)
 }
 
-fn curve(scenario: &ScenarioResult, groups: &[(f64, &Group)], cell: &CellResult) -> Curve {
+fn curve(scenario: &ScenarioResult, unit: Unit, groups: &[(f64, &Group)], cell: &CellResult) -> Curve {
     let points = groups.iter().map(|&(x, group)| {
         let value = same(group, cell).and_then(|c| c.metrics.get(&scenario.primary));
         let y = value.map_or(f64::NAN, |v| v.median);
         let tip =
-            value.map(|v| format!("{} at {}: {}", cell.label, tick(&digits(x)), metric(scenario.primary, v.median)));
+            value.map(|v| format!("{} at {}: {}", cell.label, unit.format(x), metric(scenario.primary, v.median)));
         Point { x, y, interval: value.and_then(|v| v.interval), tip: tip.unwrap_or_default() }
     });
     Curve { ident: ident(&cell.executor), label: cell.label.clone(), points: points.collect() }
 }
 
-fn facet_table(scenario: &ScenarioResult, param: &str, groups: &[(f64, &Group)]) -> Markup {
-    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{param}={}", tick(&digits(*x)))).collect();
+fn facet_table(scenario: &ScenarioResult, (param, unit): (&str, Unit), groups: &[(f64, &Group)]) -> Markup {
+    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{param}={}", unit.format(*x))).collect();
     let heads: Vec<&str> = std::iter::once("executor").chain(heads.iter().map(String::as_str)).collect();
     let rows: Vec<_> = executors(groups)
         .into_iter()

@@ -50,7 +50,7 @@ fn not_ranked(analysis: &Analysis) -> Markup {
             li { span.m.warn { b aria-hidden="true" { (HATCHED) } } " " (words) }
             @for (validity, cells) in validity::by_validity(analysis) {
                 li {
-                    (mark(validity_mark(validity))) ": " (validity::remedy(validity)) "."
+                    (mark(validity_mark(validity))) ": " (validity.remedy()) "."
                     details {
                         summary { (plural(cells.len(), "cell")) }
                         ul { @for cell in cells { li { (cell.name) ": " (validity::unranked_words(cell)) } } }

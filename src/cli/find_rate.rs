@@ -1,0 +1,293 @@
+//! `regatta find-rate`: the highest rate of an open load at which its limits hold, for each executor.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+
+use super::{
+    Arguments, CliError, Command, Terminal,
+    input::Selection,
+    list::short,
+    run::{self, when},
+};
+use crate::{
+    analysis::{self, RateSearch, Vote},
+    clock,
+    exit::Exit,
+    plan::{self, Searchable},
+    report,
+    run::End,
+    scenario::{self, Scenario, Slo},
+    search::{self, Event},
+    step::Calibration,
+    store::{Header, Line, Run, Search, TrialRecord, Writer},
+    trial::parent::Runner,
+    units::parse_rate,
+};
+
+/// What an interrupted search has settled already.
+const FIXED: [&str; 18] = [
+    "paths",
+    "filter",
+    "executor",
+    "param",
+    "sweep",
+    "rounds",
+    "duration",
+    "warmup",
+    "timeout",
+    "seed",
+    "quick",
+    "cpus",
+    "out",
+    "limit",
+    "start",
+    "most",
+    "precision",
+    "trials",
+];
+
+/// Searches for the highest rate.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct FindRate {
+    #[command(flatten)]
+    selection: Selection,
+    /// What must hold, such as `request.latency.p99 < 25ms`; may be repeated. By default the scenario's [[slo]].
+    #[arg(long, value_name = "LIMIT")]
+    limit: Vec<String>,
+    /// The first rate that is tried, such as `1k/s`; by default the scenario's own, the least of several.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    start: Option<f64>,
+    /// No higher rate is tried.
+    #[arg(long, value_name = "RATE", default_value = "10M/s", value_parser = rate)]
+    most: f64,
+    /// How near the least rate that fails must be to the highest that passes: from 1% to 50%.
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
+    precision: f64,
+    /// Trials of one rate at most: it is decided as soon as one verdict leads by two.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(2..=99))]
+    trials: u32,
+    /// The folder for this search; by default a new one under `reports/`.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Take up an interrupted search where it was.
+    #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
+    resume: Option<PathBuf>,
+    /// What to print at the end.
+    #[arg(long, default_value = "human", value_parser = ["human", "markdown", "json"])]
+    format: String,
+    /// Cells that a limit of this host forbids are no reason for exit code 5.
+    #[arg(long)]
+    skip_refused: bool,
+    /// Run although another run is in progress on this host: each disturbs the other.
+    #[arg(long)]
+    allow_other_runs: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = parse_rate(text).map_err(|error| error.to_string())?;
+    if rate > 0.0 { Ok(rate) } else { Err("a rate must be above zero".into()) }
+}
+
+/// `5%` or `0.05`.
+fn share(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = match text.strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| percent / 100.0),
+        None => number(text),
+    };
+    share.filter(|share| (0.01..=0.5).contains(share)).ok_or_else(|| "expected a share from 1% to 50%".to_owned())
+}
+
+/// A search that is ready to go on.
+struct Prepared {
+    folder: PathBuf,
+    cells: Vec<Searchable>,
+    run: Run,
+    writer: Writer,
+}
+
+impl FindRate {
+    pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+        let (runner, events) =
+            Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
+        // Before anything is written, so that no signal finds a search that nobody ends in good order.
+        run::forward_signals(events)?;
+        let _only_run = run::only_run(self.allow_other_runs)?;
+        let mut prepared = match &self.resume {
+            Some(folder) => resume(folder, terminal)?,
+            None => self.begin(terminal)?,
+        };
+        let end = if prepared.run.finished { End::Finished } else { measure(&mut prepared, &runner, terminal)? };
+        self.show(&prepared, end, terminal)
+    }
+
+    /// Plans a search and writes its header into its folder.
+    fn begin(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
+        if self.selection.rounds.is_some() {
+            let reason = "a search runs as many trials as a rate needs: limit them with `--trials`";
+            return Err(CliError::Usage(reason.into()));
+        }
+        let mut scenarios = self.selection.scenarios(terminal)?;
+        for scenario in &mut scenarios {
+            self.set_limits(scenario)?;
+            if scenario.slos.is_empty() {
+                let name = &scenario.name;
+                terminal.note(&format!(
+                    "{name} has no [[slo]] and there is no --limit: a rate passes where nothing is dropped and every \
+                     trial is VALID"
+                ));
+            }
+        }
+        let (selection, out) = (&self.selection, self.out.as_deref());
+        let (plan, mut header, folder) = run::open(selection, &scenarios, out, self.allow_other_runs, terminal)?;
+        let cells = self.searches(&plan.cells, &scenarios)?;
+        header.cells = cells.iter().filter(|cell| cell.is_refused()).map(|cell| cell.stored().cell).collect();
+        header.search = Some(Search {
+            cells: cells.iter().map(Searchable::stored).collect(),
+            precision: self.precision,
+            most_trials: self.trials,
+            highest: self.most,
+        });
+        let writer = Writer::create(&folder, &header)?;
+        Ok(Prepared { folder, cells, run: Run::new(header), writer })
+    }
+
+    /// The limits of the command line take the place of the scenario's own.
+    fn set_limits(&self, scenario: &mut Scenario) -> Result<(), CliError> {
+        if !self.limit.is_empty() {
+            let read = self.limit.iter().map(|text| scenario::limit(text, scenario));
+            let limits: Result<Vec<Slo>, String> = read.collect();
+            let usage = |reason| CliError::Usage(format!("{}: {reason}", scenario.path.display()));
+            scenario.slos = limits.map_err(usage)?;
+        }
+        Ok(())
+    }
+
+    fn searches(&self, cells: &[plan::Cell], scenarios: &[Scenario]) -> Result<Vec<Searchable>, CliError> {
+        let of = |name: &str| scenarios.iter().find(|scenario| scenario.name == name);
+        let limits = |name: &str| of(name).map_or(&[][..], |scenario| &scenario.slos);
+        plan::searches(cells, self.start, limits).map_err(|why| {
+            let path = of(&why.scenario).map(|scenario| scenario.path.display().to_string()).unwrap_or_default();
+            CliError::Usage(format!("{path}: {}", why.reason))
+        })
+    }
+
+    /// Prints what the search has found; says how the program ends.
+    fn show(&self, prepared: &Prepared, end: End, terminal: &Terminal) -> Result<Exit, CliError> {
+        let Some(found) = analysis::rate_search(&prepared.run) else { return Ok(Exit::Fine) };
+        let header = &prepared.run.header;
+        let text = match self.format.as_str() {
+            "json" => report::rates_json(header, &found),
+            "markdown" => report::rates_markdown(header, &found),
+            _ => report::rates(header, &found, Terminal::columns()),
+        };
+        terminal.result(&text)?;
+        let folder = prepared.folder.display();
+        terminal.note(&format!("wrote {folder}; `regatta report {folder}` shows every rate that was tried"));
+        if let End::Interrupted(signal) = end {
+            terminal.note(&format!(
+                "{signal}: what was measured is kept; go on with `regatta find-rate --resume {folder}`"
+            ));
+        }
+        Ok(run::signal(end).or(exit(&found, self.skip_refused)))
+    }
+}
+
+fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
+    let incomplete = found.has_failures() || (found.has_refusals() && !skip_refused);
+    when(incomplete, Exit::Incomplete)
+        .or(when(found.has_nothing(), Exit::Bad))
+        .or(when(found.is_inconclusive(), Exit::Inconclusive))
+}
+
+/// Takes up a stored search: all that it has found follows from its run file.
+fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
+    let (mut writer, mut run) = Writer::open_append(folder)?;
+    let bad = |reason: &str| CliError::BadData { path: writer.path().to_owned(), reason: reason.to_owned() };
+    let command = Arguments::try_parse_from(&run.header.command)
+        .map_err(|_| bad("was made by a command line that this program does not understand"))?;
+    let Command::FindRate(original) = command.command else {
+        return Err(bad("is no search; take it up with `regatta run --resume`"));
+    };
+    let mut scenarios = run::scenarios_of(&run.header, &original.selection)?;
+    for scenario in &mut scenarios {
+        original.set_limits(scenario)?;
+    }
+    let (mut plan, _) = original.selection.plan(&scenarios)?;
+    plan.calibrate(&mut Calibration(run.header.calibration.clone()));
+    let cells = original.searches(&plan.cells, &scenarios)?;
+    if !is_planned_alike(&run.header, &cells) {
+        return Err(bad("was planned differently by another version of this program; start a new search"));
+    }
+    if run.finished {
+        terminal.note("the search is finished");
+    } else {
+        terminal.note(&format!("{} are there; the search goes on", report::plural(run.trials.len(), "trial")));
+        let line = Line::Resumed { at_ms: clock::unix_ms() };
+        writer.append(&line)?;
+        run.take(line);
+    }
+    let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).to_owned();
+    Ok(Prepared { folder, cells, run, writer })
+}
+
+fn is_planned_alike(header: &Header, cells: &[Searchable]) -> bool {
+    let stored = header.search.iter().flat_map(|search| &search.cells);
+    stored.map(|searched| searched.cell.name.clone()).eq(cells.iter().map(|cell| cell.stored().cell.name))
+}
+
+fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
+    let Prepared { folder, cells, run, writer } = prepared;
+    let plans = terminal.verbose.then(|| folder.join("plans"));
+    let mut written = Ok(());
+    let end = search::execute(cells, run, runner, writer, |event| match event {
+        Event::Begins { sequence, plan } => {
+            if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
+                written = run::write_plan(folder, sequence, plan, terminal);
+            }
+        }
+        Event::Ended { record, vote } => terminal.note(&line(record, vote)),
+    })?;
+    written?;
+    Ok(end)
+}
+
+/// One line for each trial: how long a search takes is known only when it has ended.
+fn line(record: &TrialRecord, vote: &Vote) -> String {
+    let wall = short(std::time::Duration::from_nanos(record.wall_ns));
+    let words = match vote {
+        Vote::Meets => "passes".to_owned(),
+        Vote::Misses(why) => format!("does not pass: {why}"),
+        Vote::Failed(why) | Vote::Disturbed(why) => why.clone(),
+        Vote::Open(why) => format!("cannot be judged: {why}"),
+    };
+    let again = if record.attempt > 0 { " again" } else { "" };
+    format!("trial {} {} #{}{again} {words} ({wall})", record.sequence, record.cell, record.round)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn a_search_is_taken_up_with_the_flags_it_began_with() {
+        let command = Arguments::command();
+        let find_rate = command.find_subcommand("find-rate").unwrap();
+        let free = ["resume", "format", "skip_refused", "allow_other_runs", "color", "quiet", "verbose", "help"];
+        let all = find_rate.get_arguments().map(|argument| argument.get_id().as_str());
+        let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
+        assert_eq!(settled, FIXED.into_iter().collect());
+    }
+
+    #[test]
+    fn shares_and_rates_are_read() {
+        assert_eq!((share("5%"), share("0.25"), rate("4k/s")), (Ok(0.05), Ok(0.25), Ok(4_000.0)));
+        assert!(share("0").is_err() && share("60%").is_err() && share("x").is_err() && rate("0/s").is_err());
+    }
+}

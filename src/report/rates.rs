@@ -1,0 +1,405 @@
+//! What a search for the highest rate has found: a table for a terminal, Markdown, and JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{
+    format::{NOTHING, digits, seven_digits},
+    view,
+    width::{columns, printable},
+};
+use crate::{
+    analysis::{Answer, Decision, RateResult, RateSearch, RateState, TriedRate, slo_value},
+    scenario::{Param, Slo},
+    store::{Header, StoredScenario},
+};
+
+/// The version of the JSON output.
+const VERSION: u32 = 1;
+
+/// The cells of a search that are compared with each other: same scenario, same parameters.
+struct Group<'a> {
+    scenario: Option<&'a StoredScenario>,
+    params: &'a [Param],
+    limits: &'a [Slo],
+    cells: Vec<&'a RateResult>,
+}
+
+fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut last = None;
+    for cell in &found.cells {
+        let key = (&cell.scenario, &cell.params);
+        if last != Some(key) {
+            let scenario = header.scenarios.iter().find(|stored| stored.name == cell.scenario);
+            groups.push(Group { scenario, params: &cell.params, limits: &cell.limits, cells: Vec::new() });
+            last = Some(key);
+        }
+        if let Some(group) = groups.last_mut() {
+            group.cells.push(cell);
+        }
+    }
+    groups
+}
+
+impl Group<'_> {
+    /// The cell that the others are compared with.
+    fn baseline(&self) -> Option<&RateResult> {
+        let name = &self.scenario?.baseline;
+        self.cells.iter().copied().find(|cell| cell.executor == *name)
+    }
+
+    fn title(&self) -> String {
+        let name = self.scenario.map(|stored| stored.name.as_str()).unwrap_or_default();
+        format!("{name} {}", view::params(self.params)).trim_end().to_owned()
+    }
+
+    /// `request.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%`.
+    fn terms(&self, precision: f64) -> String {
+        let limits = self.limits.iter().map(|limit| limit.assert.as_str());
+        let always = "nothing dropped, every trial VALID";
+        let all: Vec<&str> = limits.chain([always]).collect();
+        format!("{}; to {}%", all.join("; "), digits(100.0 * precision).trim_end_matches('0').trim_end_matches('.'))
+    }
+
+    /// Heads of the table's columns.
+    fn heads(&self) -> Vec<String> {
+        let mut heads = vec!["executor".to_owned(), "highest rate".into(), "fails at".into()];
+        heads.extend(self.baseline().map(|baseline| format!("times {}", baseline.label)));
+        heads.extend(self.limits.iter().map(measured_words));
+        heads.push("trials".into());
+        heads
+    }
+
+    /// A row of the table.
+    fn row(&self, cell: &RateResult) -> Vec<String> {
+        let (passes, fails) = cell.bounds();
+        let mut row = vec![cell.label.clone(), rate_words(cell, passes), fails.map_or_else(nothing, rate)];
+        if let Some(baseline) = self.baseline() {
+            let is_itself = baseline.cell == cell.cell;
+            row.push(if is_itself { "1".into() } else { times(cell.times(baseline)) });
+        }
+        let at = passes.or(fails).and_then(|rate| cell.at(rate));
+        row.extend((0..self.limits.len()).map(|limit| at.map_or_else(nothing, |tried| value(cell, tried, limit))));
+        row.push(cell.rates.iter().map(|tried| tried.votes.all()).sum::<u32>().to_string());
+        row
+    }
+}
+
+/// What a limit measures, such as `request.latency.p99`.
+fn measured_words(limit: &Slo) -> String {
+    limit.assert.split(['<', '>', '=']).next().unwrap_or_default().trim().to_owned()
+}
+
+fn nothing() -> String {
+    NOTHING.to_owned()
+}
+
+fn rate(rate: f64) -> String {
+    format!("{}/s", digits(rate))
+}
+
+fn rate_words(cell: &RateResult, passes: Option<f64>) -> String {
+    match (&cell.state, passes) {
+        (RateState::Answered(Answer::AtLeast { .. }), Some(passes)) => format!("at least {}", rate(passes)),
+        (RateState::Answered(Answer::Inconclusive { .. }) | RateState::Trial(_), Some(passes)) => {
+            format!("? {}", rate(passes))
+        }
+        (_, passes) => passes.map_or_else(nothing, rate),
+    }
+}
+
+fn times(bounds: (Option<f64>, Option<f64>)) -> String {
+    match bounds {
+        (Some(low), Some(high)) => format!("{} to {}", digits(low), digits(high)),
+        (Some(low), None) => format!("at least {}", digits(low)),
+        (None, Some(high)) => format!("at most {}", digits(high)),
+        (None, None) => nothing(),
+    }
+}
+
+fn value(cell: &RateResult, tried: &TriedRate, limit: usize) -> String {
+    let measured = tried.values.get(limit).copied().flatten();
+    measured.map_or_else(nothing, |value| slo_value(&cell.limits[limit], value))
+}
+
+/// What is to be said of a cell, if anything: why it fails where it does, or why there is no answer.
+fn note(cell: &RateResult) -> String {
+    let because = cell.why().map_or_else(String::new, |why| format!(": {why}"));
+    let (passes, fails) = cell.bounds();
+    match &cell.state {
+        RateState::Answered(Answer::Found { fails, .. }) => format!("at {}{because}", rate(*fails)),
+        RateState::Answered(Answer::AtLeast { .. }) => "no higher rate was allowed (--most)".into(),
+        RateState::Answered(Answer::Nothing { fails }) => {
+            format!("x NOTHING PASSES: not even {}{because}", rate(*fails))
+        }
+        RateState::Answered(Answer::Inconclusive { .. }) => {
+            let open = cell.rates.iter().rev().find(|tried| tried.decision == Some(Decision::Undecided));
+            let why = open.and_then(|tried| Some(format!(" ({})", tried.reasons.first()?))).unwrap_or_default();
+            let place = match (passes, fails) {
+                (Some(passes), Some(fails)) => format!("between {} and {}", rate(passes), rate(fails)),
+                (Some(passes), None) => format!("above {}", rate(passes)),
+                (None, Some(fails)) => format!("below {}", rate(fails)),
+                (None, None) => "at any rate".into(),
+            };
+            format!("? INCONCLUSIVE: trials do not decide {place}{why}; try a longer --duration or more --trials")
+        }
+        RateState::Trial(_) => "? not finished".into(),
+        RateState::Failed(why) => format!("x {why}"),
+        RateState::Refused(why) => format!("x refused: {why}"),
+    }
+}
+
+/// The search as tables for a terminal with so many columns.
+pub fn rates(header: &Header, found: &RateSearch, width: usize) -> String {
+    let mut out = String::new();
+    for group in groups(header, found) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}\n  {}", printable(&group.title()), printable(&group.terms(found.precision)));
+        if header.quick {
+            out.push_str("  ! quick: not comparable\n");
+        }
+        let rows: Vec<Vec<String>> =
+            std::iter::once(group.heads()).chain(group.cells.iter().map(|cell| group.row(cell))).collect();
+        let _ = write!(out, "\n{}\n", table(&rows));
+        for cell in &group.cells {
+            out.push_str(&wrapped(&format!("{}: {}", printable(&cell.label), printable(&note(cell))), "   ", width));
+        }
+        out.push('\n');
+    }
+    out.push_str(&wrapped(
+        "The highest rate is the highest that passed; the true one lies between it and the least that failed. Limits are \
+         shown as measured at the highest rate: the median of its trials.",
+        "",
+        width,
+    ));
+    out
+}
+
+/// Names to the left, all others to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|text| columns(text)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(at, (text, width))| {
+            let blank = " ".repeat(width - columns(text));
+            if at == 0 { format!("{}{blank}", printable(text)) } else { format!("{blank}{}", printable(text)) }
+        });
+        let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    out
+}
+
+/// Breaks a line at blanks; later ones are indented.
+fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let (mut out, mut line) = (String::new(), String::new());
+    for word in text.split(' ') {
+        if !line.trim().is_empty() && columns(&line) + 1 + columns(word) > width {
+            let _ = writeln!(out, "{}", line.trim_end());
+            line = indent.into();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    format!("{out}{}\n", line.trim_end())
+}
+
+/// The search as Markdown.
+pub fn rates_markdown(header: &Header, found: &RateSearch) -> String {
+    let mut out = format!("# {}\n", super::markdown::escaped(&header.run));
+    if header.quick {
+        out.push_str("\n**quick: not comparable**\n");
+    }
+    let line = |row: &[String]| {
+        let cells: Vec<String> = row.iter().map(|text| super::markdown::escaped(text)).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    for group in groups(header, found) {
+        let (title, terms) = (group.title(), group.terms(found.precision));
+        let heads = group.heads();
+        let _ = write!(out, "\n## {}\n\n{}\n\n", super::markdown::escaped(&title), super::markdown::escaped(&terms));
+        let _ = writeln!(out, "{}|:--|{}", line(&heads), "--:|".repeat(heads.len() - 1));
+        group.cells.iter().for_each(|cell| out.push_str(&line(&group.row(cell))));
+        out.push('\n');
+        for cell in &group.cells {
+            let _ = writeln!(out, "- {}", super::markdown::escaped(&format!("{}: {}", cell.label, note(cell))));
+        }
+    }
+    out
+}
+
+/// The search for programs.
+pub fn rates_json(header: &Header, found: &RateSearch) -> String {
+    let value = json!({
+        "version": VERSION,
+        "run": header.run,
+        "quick": header.quick,
+        "precision": found.precision,
+        "cells": found.cells.iter().map(cell_json).collect::<Vec<_>>(),
+    });
+    format!("{value:#}\n")
+}
+
+fn cell_json(cell: &RateResult) -> Value {
+    let (answer, reason) = match &cell.state {
+        RateState::Answered(Answer::Found { .. }) => ("found", cell.why()),
+        RateState::Answered(Answer::AtLeast { .. }) => ("at-least", None),
+        RateState::Answered(Answer::Nothing { .. }) => ("nothing", cell.why()),
+        RateState::Answered(Answer::Inconclusive { .. }) => ("inconclusive", cell.why()),
+        RateState::Trial(_) => ("unfinished", None),
+        RateState::Failed(why) => ("failed", Some(why.as_str())),
+        RateState::Refused(why) => ("refused", Some(why.as_str())),
+    };
+    let (passes, fails) = cell.bounds();
+    let params: serde_json::Map<String, Value> =
+        cell.params.iter().map(|param| (param.name.clone(), param.value.clone().into())).collect();
+    json!({
+        "cell": cell.cell,
+        "scenario": cell.scenario,
+        "executor": cell.executor,
+        "label": cell.label,
+        "params": params,
+        "limits": cell.limits.iter().map(|limit| &limit.assert).collect::<Vec<_>>(),
+        "answer": answer,
+        "passes_per_s": passes,
+        "fails_per_s": fails,
+        "reason": reason,
+        "rates": cell.rates.iter().map(tried_json).collect::<Vec<_>>(),
+    })
+}
+
+fn tried_json(tried: &TriedRate) -> Value {
+    let decision = tried.decision.map(|decision| match decision {
+        Decision::Passes => "passes",
+        Decision::Fails => "fails",
+        Decision::Undecided => "undecided",
+    });
+    json!({
+        "rate_per_s": tried.rate,
+        "decision": decision,
+        "meets": tried.votes.meets,
+        "misses": tried.votes.misses,
+        "open": tried.votes.open,
+        "failed": tried.failed,
+        "reasons": tried.reasons,
+        "values": tried.values.iter().map(|value| value.map(seven_digits)).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analysis::Votes, report::fixture};
+
+    fn cell(executor: &str, state: RateState, rates: Vec<TriedRate>) -> RateResult {
+        RateResult {
+            cell: format!("http-fanout::{executor}"),
+            scenario: "http-fanout".into(),
+            executor: executor.into(),
+            label: executor.into(),
+            params: Vec::new(),
+            limits: vec![Slo {
+                assert: "page.latency.p99 < 25ms".into(),
+                subject: "page".into(),
+                metric: crate::scenario::SloMetric::Latency(0.99),
+                comparison: crate::scenario::Comparison::Below,
+                limit: 25e6,
+                only: Vec::new(),
+                line: 0,
+            }],
+            rates,
+            state,
+        }
+    }
+
+    fn tried(rate: f64, decision: Decision, value: f64, reason: &str) -> TriedRate {
+        let votes = match decision {
+            Decision::Passes => Votes { meets: 2, ..Votes::default() },
+            Decision::Fails => Votes { misses: 2, ..Votes::default() },
+            Decision::Undecided => Votes { meets: 2, misses: 2, open: 0 },
+        };
+        TriedRate {
+            reasons: if reason.is_empty() { Vec::new() } else { vec![reason.into()] },
+            values: vec![Some(value)],
+            ..TriedRate::new(rate, votes, Some(decision))
+        }
+    }
+
+    fn found() -> RateSearch {
+        let slow = "`page.latency.p99 < 25ms` does not hold: 31.0ms";
+        let answer = RateState::Answered;
+        RateSearch {
+            precision: 0.05,
+            cells: vec![
+                cell(
+                    "thread-pool",
+                    answer(Answer::Found { passes: 1_000.0, fails: 1_040.0 }),
+                    vec![tried(1_000.0, Decision::Passes, 21e6, ""), tried(1_040.0, Decision::Fails, 31e6, slow)],
+                ),
+                cell(
+                    "tokio",
+                    answer(Answer::AtLeast { passes: 4_000.0 }),
+                    vec![tried(4_000.0, Decision::Passes, 3e6, "")],
+                ),
+                cell(
+                    "smol",
+                    answer(Answer::Inconclusive { passes: Some(2_000.0), fails: Some(4_000.0) }),
+                    vec![
+                        tried(2_000.0, Decision::Passes, 9e6, ""),
+                        tried(2_830.0, Decision::Undecided, 24e6, slow),
+                        tried(4_000.0, Decision::Fails, 99e6, slow),
+                    ],
+                ),
+                cell("threads", RateState::Refused("too many threads".into()), Vec::new()),
+                cell(
+                    "sequential",
+                    answer(Answer::Nothing { fails: 1.0 }),
+                    vec![tried(1.0, Decision::Fails, 31e6, slow)],
+                ),
+            ],
+        }
+    }
+
+    #[test]
+    fn executors_stand_side_by_side_and_every_state_has_its_words() {
+        insta::assert_snapshot!(rates(&fixture::header(), &found(), 100), @r#"
+        http-fanout
+          page.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%
+
+        executor         highest rate  fails at  times thread-pool  page.latency.p99  trials
+        thread-pool           1.00k/s   1.04k/s                  1            21.0ms       4
+        tokio        at least 4.00k/s         –      at least 3.85            3.00ms       2
+        smol                ? 2.00k/s   4.00k/s       1.92 to 4.00            9.00ms       8
+        threads                     –         –                  –                 –       0
+        sequential                  –    1.00/s    at most 0.00100            31.0ms       2
+
+        thread-pool: at 1.04k/s: `page.latency.p99 < 25ms` does not hold: 31.0ms
+        tokio: no higher rate was allowed (--most)
+        smol: ? INCONCLUSIVE: trials do not decide between 2.00k/s and 4.00k/s (`page.latency.p99 < 25ms`
+            does not hold: 31.0ms); try a longer --duration or more --trials
+        threads: x refused: too many threads
+        sequential: x NOTHING PASSES: not even 1.00/s: `page.latency.p99 < 25ms` does not hold: 31.0ms
+
+        The highest rate is the highest that passed; the true one lies between it and the least that failed.
+        Limits are shown as measured at the highest rate: the median of its trials.
+        "#);
+    }
+
+    #[test]
+    fn programs_are_told_every_rate() {
+        let value: Value = serde_json::from_str(&rates_json(&fixture::header(), &found())).unwrap();
+        let answers: Vec<&str> =
+            value["cells"].as_array().unwrap().iter().filter_map(|c| c["answer"].as_str()).collect();
+        assert_eq!(answers, ["found", "at-least", "inconclusive", "refused", "nothing"]);
+        let smol = &value["cells"][2];
+        assert_eq!((smol["passes_per_s"].as_f64(), smol["fails_per_s"].as_f64()), (Some(2_000.0), Some(4_000.0)));
+        assert_eq!(smol["rates"][1]["decision"], "undecided");
+        let markdown = rates_markdown(&fixture::header(), &found());
+        assert!(markdown.contains("| tokio | at least 4.00k/s |") && !markdown.contains("<25ms"), "{markdown}");
+    }
+}

@@ -1,0 +1,112 @@
+//! `regatta find-rate` against real servers: it ends with an answer, keeps what it measured, and refuses what it cannot do.
+//!
+//! What a busy machine does to a search is not known, so that nothing here depends on rates that pass.
+
+use regatta::analysis::{RateState, rate_search};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::{bench_dir::BenchDir, exit_codes::batch, own_server::OwnServer};
+
+/// Calls that take 20 ms each: one after another, a pool of one thread does 50 of them a second at most.
+fn calls(target: &str, executors: &str, more: &str) -> String {
+    format!(
+        r#"
+schema = 1
+name = "calls"
+[run]
+warmup = "100ms"
+duration = "300ms"
+timeout = "60s"
+[executors]
+use = [{executors}]
+[executors.thread-pool]
+size = 1
+[targets.api]
+http = {{ {target} }}
+[tasks.request]
+steps = [{{ http = {{ target = "api", path = "/" }} }}]
+[load.arrivals]
+task = "request"
+open = {{ rate = "30/s", max_in_flight = 4, drain = "30s" }}
+{more}"#
+    )
+}
+
+#[test]
+fn a_rate_is_found_for_two_executors_side_by_side() {
+    let slo = "[[slo]]\nassert = \"request.latency.p50 < 10s\"\n";
+    let bench = BenchDir::with(&calls("delay = \"20ms\"", "\"thread-pool\", \"tokio\"", slo));
+    let command = "find-rate s.toml --out run --most 240/s --precision 25% --trials 3 --format json";
+    let seen = bench.run(command).says(&["trial 1 ", "wrote run; `regatta report run`"]);
+    let run = bench.stored("run");
+    assert!(run.finished && run.missing().is_empty());
+    let found = rate_search(&run).unwrap();
+    // Whatever the machine does, the exit code says what came of it.
+    let expected = if found.has_failures() {
+        5
+    } else if found.has_nothing() {
+        1
+    } else if found.is_inconclusive() {
+        3
+    } else {
+        0
+    };
+    let seen = seen.exits(expected);
+    let told: Value = serde_json::from_str(&seen.out).unwrap();
+    let cells = told["cells"].as_array().unwrap();
+    let named: Vec<&str> = cells.iter().map(|cell| cell["executor"].as_str().unwrap()).collect();
+    assert_eq!(named, ["thread-pool", "tokio"]);
+    assert!(cells.iter().all(|cell| cell["rates"].as_array().is_some_and(|rates| !rates.is_empty())), "{told:#}");
+    // Beyond 62/s more than four arrivals find no room while the pool does 50 a second.
+    let passes = cells[0]["passes_per_s"].as_f64().unwrap_or(0.0);
+    assert!(passes < 63.0 && cells[0]["answer"] != "at-least", "{told:#}");
+    // All of it follows from the run file.
+    let again = bench.run("find-rate --resume run --format json").exits(expected).says(&["the search is finished"]);
+    assert_eq!(again.out, seen.out);
+    for format in ["human", "markdown"] {
+        let again = bench.run(&format!("find-rate --resume run --format {format}")).exits(expected);
+        assert!(again.out.contains("request.latency.p50") && again.out.contains("thread-pool(1)"), "{again:#?}");
+    }
+    let report = bench.run("report run --format json").exits(0);
+    assert!(report.out.contains("calls::tokio::rate=30/s"), "{report:#?}");
+}
+
+#[test]
+fn an_interrupted_search_goes_on_where_it_was() {
+    let own = OwnServer::gated(40);
+    let server = format!("url = \"{}\"", own.url());
+    let bench = BenchDir::with(&calls(&server, "\"tokio\"", ""));
+    let limit = "request.latency.p50<20s";
+    let live = bench.start(&format!("find-rate s.toml --limit {limit} --out run --most 60/s --precision 50%"));
+    own.wait_until_held();
+    live.signal(Signal::INT);
+    live.end().exits(130).says(&["SIGINT: what was measured is kept; go on with `regatta find-rate --resume run`"]);
+    let stopped = bench.stored("run");
+    assert!(!stopped.finished && stopped.interruptions == ["SIGINT"] && !stopped.trials.is_empty());
+    bench.run("run --resume run").exits(65).says(&["regatta find-rate --resume"]);
+    own.open();
+    let seen = bench.run("find-rate --resume run").says(&["the search goes on"]);
+    assert!(seen.out.contains(limit), "{seen:#?}");
+    let run = bench.stored("run");
+    assert!(run.finished && run.trials.starts_with(&stopped.trials));
+    let state = &rate_search(&run).unwrap().cells[0].state;
+    assert!(matches!(state, RateState::Answered(_)), "{state:?}");
+}
+
+#[test]
+fn what_has_no_rate_is_refused_with_a_remedy() {
+    let bench = BenchDir::with(&batch(""));
+    bench.run("find-rate s.toml").exits(2).says(&["s.toml: a rate is found for an open load", "open = { rate ="]);
+    bench.write("s.toml", calls("", "\"tokio\"", ""));
+    for (flags, said) in [
+        ("--rounds 3", "limit them with `--trials`"),
+        ("--limit call.latency.p99<1s", "steps: request"),
+        ("--limit request.latency.p99<1", "s.toml: the limit"),
+        ("--precision 90%", "from 1% to 50%"),
+        ("--start 0/s", "above zero"),
+    ] {
+        bench.run(&format!("find-rate s.toml {flags}")).exits(2).says(&[said]);
+    }
+    assert!(!bench.path("reports").exists());
+}
