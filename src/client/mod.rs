@@ -7,9 +7,11 @@
 
 mod address;
 mod fault;
+mod pool;
 pub mod postgres;
 mod transport;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
 pub use fault::{Fault, FaultKind};
+pub use pool::{Lease, Pool};
 pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};
