@@ -9,6 +9,7 @@ mod address;
 mod fault;
 mod pool;
 pub mod postgres;
+mod tls;
 mod transport;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};

@@ -214,6 +214,17 @@ impl Declared {
         }
     }
 
+    /// As [`Self::settle`], also after the server was away and has come back.
+    fn settle_after_all(&mut self) -> Result<(u64, u64), Fault> {
+        match self.settle() {
+            Err(fault) if fault.kind == FaultKind::Lost => {
+                self.admin = engine(&self.server)?.1;
+                self.settle()
+            }
+            settled => settled,
+        }
+    }
+
     fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
         let mut counts = self.server.counts();
         for (name, query) in COUNTS {
@@ -247,7 +258,7 @@ impl Started for Declared {
         if !self.database.settle() {
             return Err(error(&self.name, "a statement still runs long after the load has ended"));
         }
-        let (open, found) = self.settle().map_err(|fault| self.told(&fault))?;
+        let (open, found) = self.settle_after_all().map_err(|fault| self.told(&fault))?;
         let counts = self.counts().map_err(|fault| self.told(&fault))?;
         let mut proof = self.database.rows_proof(&self.name, &counts);
         let what = format!("connections to target {} that are open, by its own count", self.name);
