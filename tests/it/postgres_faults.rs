@@ -132,7 +132,7 @@ fn the_victim_of_a_deadlock_is_counted_and_nothing_of_it_stays() {
         "schema = 1\nname = \"pg\"\n[run]\nrounds = 1\nwarmup = \"0s\"\ntimeout = \"60s\"\n{TWO}\n\
          [targets.db]\nsql = {{ url = \"${{env:DATABASE_URL}}\", rows = 100 }}\n\
          [tasks.pair]\nsteps = [{{ parallel = {{ task = \"one\", count = 2 }} }}]\n\
-         [tasks.one]\nsteps = [{{ choice = {{ options = [{{ task = \"up\", weight = 1 }}, {{ task = \"down\", weight = 1 }}] }} }}]\n\
+         [tasks.one]\nsteps = [{{ choice = {{ of = [{{ task = \"up\", weight = 1 }}, {{ task = \"down\", weight = 1 }}] }} }}]\n\
          [tasks.up]\nsteps = [{}]\n[tasks.down]\nsteps = [{}]\n\
          [load.l]\ntask = \"pair\"\nclosed = {{ concurrency = 4, tasks = 30 }}\n",
         step(1, 2, "forth"),
@@ -156,7 +156,7 @@ fn a_server_that_is_killed_hangs_nobody() {
     for allow in ["", ", allow = { errors = true }"] {
         let bench = BenchDir::new();
         let load = "closed = { concurrency = 4 }";
-        let text = scenario("", TWO, &insert.replace("ALLOW", allow), load)
+        let text = scenario("", THREADS, &insert.replace("ALLOW", allow), load)
             .replace("rounds = 1", "rounds = 1\nduration = \"2s\"");
         bench.write("s.toml", text);
         let mut command = bench.command("run --out out s.toml");
@@ -170,7 +170,7 @@ fn a_server_that_is_killed_hangs_nobody() {
         assert!(!seen.err.contains("panicked"), "{seen:#?}");
         let stored = bench.stored("out");
         assert_complete(&stored);
-        // The trial that ran has ended with its reason, or has counted what it lost; the other one did not notice.
+        // The trial has ended with its reason, or has counted what it lost.
         let lost = stored.trials.iter().filter(|trial| match &trial.outcome {
             Outcome::Failed(failure) => {
                 assert!(failure.reason.contains("lost") || failure.reason.contains("refused"), "{}", failure.reason);
