@@ -4,6 +4,7 @@
 //! executors.
 
 use std::{
+    fmt::Write as _,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     task::Poll,
@@ -113,7 +114,8 @@ fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Co
     let mut options = address.options.get("options").cloned().unwrap_or_default();
     for (name, value) in settings {
         // A backslash keeps a space inside of a value.
-        options.push_str(&format!(" -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ ")));
+        // Writing to a String cannot fail.
+        let _ = write!(options, " -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ "));
     }
     config.options(options.trim());
     config

@@ -37,6 +37,10 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
         Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
     }
 
+    /// Removes what a trial that was killed has left outside of its scratch folder; `pid` was its process. What cannot be
+    /// removed now is removed before the next trial.
+    fn sweep(&self, _pid: u32) {}
+
     /// Starts it, or gets it ready, before a trial.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError>;
 }
@@ -147,6 +151,11 @@ macro_rules! targets {
                 start: &$crate::target::Start<'_>,
             ) -> Result<Box<dyn $crate::target::Started>, $crate::target::TargetError> {
                 match self { $(Self::$variant(target) => target.start(start),)* }
+            }
+
+            /// See [`TargetKind::sweep`].
+            pub fn sweep(&self, pid: u32) {
+                match self { $(Self::$variant(target) => target.sweep(pid),)* }
             }
 
             /// See [`TargetKind::serve`].

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     call::{Calls, Way},
-    connection::{Keep, Source},
+    connection::{Policy, Source},
     copy::Copy,
     expect::{Allow, Expect},
     network::{Protocol, Route, Session},
@@ -68,7 +68,7 @@ pub struct Sql {
     blocking: Option<Blocking>,
     /// Of a server only; none: the target's pool, or else kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    connection: Option<Keep>,
+    connection: Option<Policy>,
     /// Whether a transaction is sent in one go; of PostgreSQL only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pipeline: bool,
@@ -158,7 +158,7 @@ impl StepKind for Sql {
         };
         if database.is_server() {
             return match self.connection {
-                Some(Keep::Pool) if database.pool.is_none() => Some((
+                Some(Policy::Pool) if database.pool.is_none() => Some((
                     format!("`{}` has no pool", self.target.text),
                     "give the target one: `pool = { max = 16 }`".into(),
                 )),
@@ -247,17 +247,17 @@ impl Sql {
     /// Where the connections come from.
     fn source<R: Runtime, S: Session<R::Native>>(&self, site: &Site<R>, server: &Server) -> Source<R::Native, S> {
         let target = &self.target.text;
-        let keep = self.connection.unwrap_or(if server.pool.is_some() { Keep::Pool } else { Keep::Keep });
+        let keep = self.connection.unwrap_or(if server.pool.is_some() { Policy::Pool } else { Policy::Keep });
         match keep {
-            Keep::PerCall => Source::Fresh,
-            Keep::Keep => Source::Kept(site.commons.shared(target, Default::default)),
-            Keep::PerTask => {
+            Policy::PerCall => Source::Fresh,
+            Policy::Keep => Source::Kept(site.commons.shared(target, Default::default)),
+            Policy::PerTask => {
                 let users = self.users_of_the_task(site);
                 let (first, last) = (users.first() == Some(&site.number), users.last() == Some(&site.number));
                 let shelf = site.commons.shared(&format!("{target} per task"), Default::default);
                 Source::Task { shelf, first, last }
             }
-            Keep::Pool => {
+            Policy::Pool => {
                 let recorders = &site.trial.recorders;
                 let waits = recorders.stream_of(&pool_stream(target)).map(|at| (recorders.of_slot(site.slot), at));
                 Source::Pooled { pool: site.trial.commons.shared(target, || connection::pool(server)), waits }
@@ -280,7 +280,7 @@ impl Sql {
     }
 
     fn shares_task_with(&self, other: &StepSpec) -> bool {
-        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Keep::PerTask))
+        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Policy::PerTask))
     }
 
     fn blocking(&self) -> Blocking {

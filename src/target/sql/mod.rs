@@ -107,6 +107,12 @@ impl TargetKind for Sql {
         self.pool.is_some()
     }
 
+    fn sweep(&self, pid: u32) {
+        if let Some(url) = &self.url {
+            server::sweep(self, url, pid);
+        }
+    }
+
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
         match &self.url {
             None => Ok(Box::new(embedded::start(self, start)?)),

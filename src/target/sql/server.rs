@@ -51,8 +51,9 @@ impl Drop for Opened {
 }
 
 impl Server {
-    fn new(address: Address, spec: &Sql) -> Self {
-        let application = format!("regatta steps {}", std::process::id());
+    /// `pid` is the process of the trial.
+    fn new(address: Address, spec: &Sql, pid: u32) -> Self {
+        let application = format!("regatta steps {pid}");
         let (opened, closed, faults) = Default::default();
         Self { address, schema: spec.schema.clone(), pool: spec.pool, application, opened, closed, faults }
     }
@@ -116,7 +117,7 @@ pub(super) trait Admin: Send {
     fn version(&mut self) -> Option<String> {
         None
     }
-    /// Ends the sessions of trials on this schema that no longer are, and drops the schema.
+    /// Ends what is left of this trial's sessions, and of others' that still work in the schema, and drops the schema.
     fn remove(&mut self) -> Result<(), Fault>;
 }
 
@@ -155,7 +156,7 @@ fn processes(address: &Address) -> Option<Watched> {
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
     let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
-    let server = Arc::new(Server::new(address, spec));
+    let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
     let (version, watched) = (admin.version(), processes(&server.address));
@@ -170,6 +171,18 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     fill(declared.admin.as_mut()).map_err(told)?;
     declared.check(spec.rows, start.seed)?;
     Ok(declared)
+}
+
+/// Drops the schema of a trial that was killed, and ends its sessions.
+pub(super) fn sweep(spec: &Sql, url: &Reference, pid: u32) {
+    let Ok(address) = url.resolve(SCHEMES) else { return };
+    let server = Arc::new(Server::new(address, spec, pid));
+    if let Ok((_, mut admin)) = engine(&server)
+        && admin.owner() == Ok(Owner::Regatta)
+    {
+        // What cannot be dropped now is found by the next trial.
+        let _ = admin.remove();
+    }
 }
 
 impl Declared {
