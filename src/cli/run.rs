@@ -145,6 +145,7 @@ pub(super) fn open(
     terminal: &Terminal,
 ) -> Result<(Plan, Header, PathBuf), CliError> {
     let (mut plan, seed) = selection.plan(scenarios)?;
+    plan.refuse_unready();
     let mut calibration = Calibration::default();
     plan.calibrate(&mut calibration);
     let started_ms = clock::unix_ms();

@@ -15,6 +15,7 @@ mod native;
 mod open;
 mod oracle;
 mod order;
+mod pool;
 mod probe;
 mod rig;
 mod server;

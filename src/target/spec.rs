@@ -4,7 +4,10 @@ use std::{any::Any, io, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{config::Fields, measure::TargetReport};
+use crate::{
+    config::Fields,
+    measure::{TargetReport, Watched},
+};
 
 /// One kind of target.
 pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
@@ -19,10 +22,29 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
     /// Whether it is a process that Regatta starts, so that it gets a CPU of its own.
     fn has_process(&self) -> bool;
 
+    /// Whether its work is done in the trial's own process, so that no other one needs a CPU for it.
+    fn is_embedded(&self) -> bool {
+        false
+    }
+
+    /// What a run needs and this process lacks, with the remedy.
+    fn unready(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether tasks may have to wait for one of a few connections; the waits have a histogram of their own.
+    fn has_pool(&self) -> bool {
+        false
+    }
+
     /// What runs in its process, until its standard input ends; only of kinds that have one.
     fn serve(&self, _seed: u64) -> io::Result<()> {
         Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
     }
+
+    /// Removes what a trial that was killed has left outside of its scratch folder; `pid` was its process. What cannot be
+    /// removed now is removed before the next trial.
+    fn sweep(&self, _pid: u32) {}
 
     /// Starts it, or gets it ready, before a trial.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError>;
@@ -31,6 +53,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
 /// What a target gives to the steps that act on it: its address, its folder, what it will answer. Each kind has its
 /// own type.
 pub type Endpoint = Arc<dyn Any + Send + Sync>;
+
+/// The name of the histogram of waits for a connection to a target. No step can be called so.
+pub fn pool_stream(target: &str) -> String {
+    format!("{target}.pool-wait")
+}
 
 /// With what a target is started.
 pub struct Start<'a> {
@@ -64,9 +91,13 @@ pub trait Server: Send {
 pub trait Started: Send {
     /// What the steps need to know.
     fn endpoint(&self) -> Endpoint;
-    /// The process, where it is one.
-    fn pid(&self) -> Option<u32> {
+    /// The process or processes that do its work, where they are not the trial's and can be seen.
+    fn watched(&self) -> Option<Watched> {
         None
+    }
+    /// What the report should say of it, by label.
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
     }
     /// Its own account of what was done to it.
     fn report(&mut self) -> Result<TargetReport, TargetError>;
@@ -127,14 +158,34 @@ macro_rules! targets {
                 match self { $(Self::$variant(target) => target.start(start),)* }
             }
 
+            /// See [`TargetKind::sweep`].
+            pub fn sweep(&self, pid: u32) {
+                match self { $(Self::$variant(target) => target.sweep(pid),)* }
+            }
+
             /// See [`TargetKind::serve`].
             pub fn serve(&self, seed: u64) -> std::io::Result<()> {
                 match self { $(Self::$variant(target) => target.serve(seed),)* }
             }
 
+            /// See [`TargetKind::unready`].
+            pub fn unready(&self) -> Option<String> {
+                match self { $(Self::$variant(target) => target.unready(),)* }
+            }
+
+            /// See [`TargetKind::has_pool`].
+            pub fn has_pool(&self) -> bool {
+                match self { $(Self::$variant(target) => target.has_pool(),)* }
+            }
+
             /// See [`TargetKind::has_process`].
             pub fn has_process(&self) -> bool {
                 match self { $(Self::$variant(target) => target.has_process(),)* }
+            }
+
+            /// See [`TargetKind::is_embedded`].
+            pub fn is_embedded(&self) -> bool {
+                match self { $(Self::$variant(target) => target.is_embedded(),)* }
             }
         }
     };

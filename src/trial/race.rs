@@ -17,11 +17,11 @@ use crate::{
         self, Batch, Closed, End, LoadError, Open, Probe, Shared, Slot, Stage,
         open::{Account, Censored, Course, RealTime},
     },
-    measure::{self, Delay, Measurements, ProofLine, Recorders, TargetReport},
+    measure::{self, Delay, Measurements, ProofLine, Recorders, TargetReport, Watched},
     runtime::{Runtime, Visitor},
     scenario::LoadKind,
-    step::{BuildError, Ledger, Tally, Task, Trial},
-    target::{Started, TargetError},
+    step::{BuildError, Commons, Ledger, Tally, Task, Trial},
+    target::{Started, TargetError, pool_stream},
 };
 
 /// Recorder shards: more than CPUs, so that threads seldom share one, and few enough not to show in memory.
@@ -48,11 +48,11 @@ impl Visitor for Race<'_> {
         load::prepare(&runtime, &mut slots).map_err(|why| blame(self.targets, why.into()))?;
 
         let prepared_memory_bytes = measure::resident_memory_bytes();
-        let pids: Vec<Option<u32>> = self.targets.iter().map(|target| target.pid()).collect();
+        let watched: Vec<Option<Watched>> = self.targets.iter().map(|target| target.watched()).collect();
         let charged = charging::to_processes();
         let watcher = Watcher::start(plan.target_cpus.clone());
         let probe = probe(plan, &runtime, &recorders, slots.len() as u64)?;
-        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&pids, plan.parent))?;
+        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent))?;
         let hangs = outcome.open.as_ref().is_some_and(|landed| landed.given_up > 0);
         let delay = probe.map(|probe| delay(probe, &runtime, &recorders, hangs));
         let peak_threads = watcher.stop();
@@ -60,13 +60,18 @@ impl Visitor for Race<'_> {
             return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
         }
 
-        let reports = edge::reports(self.targets, &outcome.edges, plan)?;
-        let tallies = trial.ledger.read(plan.per_task.len());
-        let proof = proven(plan, &outcome, &slots, &recorders, &tallies, &reports)?;
         let peak_memory_bytes = measure::peak_memory_bytes();
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
         facts.extend(witness::facts(&runtime));
+        facts.extend(self.targets.iter().flat_map(|target| target.facts()));
+        let accounts = Accounts::of(&outcome, &slots);
+        // What is open is closed before the targets report, so that they can see that it was.
+        drop(slots);
+        trial.commons.clear();
+        let reports = edge::reports(self.targets, &outcome.edges, plan)?;
+        let tallies = trial.ledger.read(plan.per_task.len());
+        let proof = proven(plan, &outcome, &accounts, &recorders, &tallies, &reports)?;
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
@@ -84,7 +89,7 @@ impl Visitor for Race<'_> {
             facts,
             ..edge::used(plan, charged, &outcome.edges)
         };
-        drop((slots, trial));
+        drop(trial);
         if hangs {
             // Tasks that hang would be waited for; they end with the process.
             std::mem::forget(runtime);
@@ -122,11 +127,29 @@ fn delay<R: Runtime>(probe: Result<Probe<R>, &'static str>, runtime: &R, recorde
     Delay::Measured(recorders.delays())
 }
 
+/// What the slots counted.
+struct Accounts {
+    slots: u64,
+    tasks_run: u64,
+    timeouts: u64,
+}
+
+impl Accounts {
+    /// Slots of an open load need not have come back; their account is outside of them.
+    fn of(outcome: &load::Outcome<Edge>, slots: &[Slot]) -> Self {
+        let (tasks_run, timeouts) = match &outcome.open {
+            Some(open) => (open.totals.ended, open.totals.timeouts),
+            None => (slots.iter().map(Slot::tasks_run).sum(), slots.iter().map(Slot::timeouts).sum()),
+        };
+        Self { slots: slots.len() as u64, tasks_run, timeouts }
+    }
+}
+
 /// Compares what everybody counted.
 fn proven(
     plan: &TrialPlan,
     outcome: &load::Outcome<Edge>,
-    slots: &[Slot],
+    accounts: &Accounts,
     recorders: &Recorders,
     tallies: &[Tally],
     reports: &[TargetReport],
@@ -134,16 +157,9 @@ fn proven(
     let evidence = Evidence {
         plan,
         outcome,
-        slots: slots.len() as u64,
-        // Slots of an open load need not have come back; their account is outside of them.
-        tasks_run: outcome
-            .open
-            .as_ref()
-            .map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
-        timeouts: outcome
-            .open
-            .as_ref()
-            .map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
+        slots: accounts.slots,
+        tasks_run: accounts.tasks_run,
+        timeouts: accounts.timeouts,
         recorded: recorders.task(),
         tallies,
         reports,
@@ -161,6 +177,7 @@ impl Race<'_> {
             endpoints: named.zip(self.targets.iter().map(|target| target.endpoint())).collect(),
             recorders: recorders.clone(),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         }
     }
 }
@@ -211,25 +228,27 @@ fn pacing(plan: &TrialPlan) -> impl FnOnce(Course) -> (Account, Censored) + Send
     }
 }
 
-/// Whether a pacer that spins takes a CPU from nobody: none from the executor, and from a target's process not the only
-/// one.
+/// Whether a pacer that spins takes a CPU from nobody: none from the executor, and from the process of a target, ours or
+/// not, not the only one.
 fn may_spin(plan: &TrialPlan) -> bool {
     let cpus = &plan.target_cpus;
     let apart = !cpus.is_empty() && !cpus.iter().any(|cpu| plan.executor_cpus.contains(cpu));
-    apart && (cpus.len() > 1 || !has_process(plan))
+    apart && (cpus.len() > 1 || plan.targets.iter().all(|target| target.spec.is_embedded()))
 }
 
 fn has_process(plan: &TrialPlan) -> bool {
     plan.targets.iter().any(|target| target.spec.has_process())
 }
 
-/// The named steps, and whether they belong to the load's own task.
+/// The named steps, and whether they belong to the load's own task; and the waits for a connection of each pool.
 fn named_steps(plan: &TrialPlan) -> Vec<(String, bool)> {
     let own = |task: &Task| task.name == plan.load.task.text;
-    plan.tasks
+    let steps = plan
+        .tasks
         .iter()
-        .flat_map(|task| task.steps.iter().filter_map(move |step| Some((step.name.clone()?, own(task)))))
-        .collect()
+        .flat_map(|task| task.steps.iter().filter_map(move |step| Some((step.name.clone()?, own(task)))));
+    let pools = plan.targets.iter().filter(|target| target.spec.has_pool());
+    steps.chain(pools.map(|target| (pool_stream(&target.name), false))).collect()
 }
 
 /// What went wrong because a target has ended is that target's failure.

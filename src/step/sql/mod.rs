@@ -1,7 +1,8 @@
 //! `sql`: a query or a transaction on an SQL target.
 //!
 //! The parameters name no database: `?` stands for an argument, and what a statement does is read off its text. How
-//! it is sent is the business of the engine behind the target; `sqlite` is the only one so far.
+//! it is sent is the business of the engine behind the target: `sqlite` in this process, driven by `call`, or a server,
+//! driven by `network`, with one file per protocol.
 //!
 //! What is proven: a statement returns or changes as many rows as `expect` says. Without `expect`, a query without
 //! `${…}` on a target to which nothing is written returns as many rows as it did in preparation; of all others it is
@@ -14,22 +15,33 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     call::{Calls, Way},
-    expect::Expect,
+    connection::{Policy, Source},
+    copy::Copy,
+    expect::{Allow, Expect},
+    network::{Protocol, Route, Session},
     statement::Statement,
     work::{Expected, Work},
 };
-use super::{Blocking, BuildError, Cost, Site, Step, StepKind, StepSpec, TargetUse};
+use super::{Blocking, BuildError, Cost, Lookup, Site, Step, StepKind, StepSpec, TargetUse};
 use crate::{
+    client::postgres::Postgres,
     config::{Fields, Name},
     runtime::Runtime,
     target::{
-        TargetSpec,
-        sql::{Database, Engine},
+        TargetSpec, pool_stream,
+        sql::{Database, Engine, Server},
     },
 };
 
+mod bound;
 mod call;
+mod connection;
+mod copy;
+mod effects;
 mod expect;
+mod network;
+mod placeholders;
+mod postgres;
 mod sqlite;
 mod statement;
 mod work;
@@ -38,6 +50,10 @@ mod work;
 const NOMINAL_STATEMENT: Duration = Duration::from_micros(5);
 /// An estimate of the way into a pool for blocking work and back, for `list`.
 const NOMINAL_HOP: Duration = Duration::from_micros(20);
+/// An estimate of a point read in a server on this host, for `list`.
+const NOMINAL_ROUND_TRIP: Duration = Duration::from_micros(60);
+/// Of it, what the client takes of the CPU.
+const NOMINAL_CLIENT: Duration = Duration::from_micros(15);
 
 /// A query or a transaction.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,7 +63,23 @@ pub struct Sql {
     /// Rows that each statement must return or change, where that is known.
     expect: Vec<Option<u64>>,
     transaction: bool,
-    blocking: Blocking,
+    /// Of SQLite only; none: offload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocking: Option<Blocking>,
+    /// Of a server only; none: the target's pool, or else kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connection: Option<Policy>,
+    /// Whether a transaction is sent in one go; of PostgreSQL only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pipeline: bool,
+    /// Rows that are copied; of PostgreSQL only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    copy: Option<Copy>,
+    /// Of a server only; none: prepared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protocol: Option<Protocol>,
+    #[serde(default, skip_serializing_if = "Allow::is_none")]
+    allow: Allow,
 }
 
 impl StepKind for Sql {
@@ -63,42 +95,102 @@ impl StepKind for Sql {
         let args = op.optional("args", "The values of the `?`, in order: numbers, or text with `${i}` and the like.");
         let transaction: Option<Vec<Statement>> = op
             .optional("transaction", "Statements that are done together or not at all, each with `query` and `args`.");
-        let blocking = op.or(
+        let blocking = op.optional(
             "blocking",
-            Blocking::Offload,
-            "`offload` hands SQLite's work to the executor's pool for blocking work; `inline` does it in place.",
+            "SQLite only: `offload` (default) hands the work to the executor's pool for blocking work; `inline` does it \
+             in place.",
+        );
+        let connection = op.optional(
+            "connection",
+            "Servers only: `keep` opens it in preparation for the slot, `per-call` in every call, `per-task` in every \
+             task, `pool` takes one of the target's pool; default: `pool` if the target has one, else `keep`.",
+        );
+        let protocol = op.optional(
+            "protocol",
+            "Servers only: `prepared` (default), or `simple`: one text with the arguments written into it.",
+        );
+        let pipeline = op.or(
+            "pipeline",
+            false,
+            "PostgreSQL only: a transaction's statements are all sent before the first answer is waited for.",
+        );
+        let copy: Option<Copy> = op.optional(
+            "copy",
+            "PostgreSQL only: rows that are copied into a table, `{ into = \"log(task, value)\", rows = 1000, args = […] }`.",
         );
         let expect: Option<Expect> = step.optional("expect", Expect::USE);
+        let allow = step.or("allow", Allow::default(), Allow::USE);
         let in_transaction = op.has("transaction");
         check_keys(op);
-        let statements = match query {
-            Some(query) => statement::check(&query, "query", op)
+        let statements = match (query, &copy) {
+            (None, Some(copy)) => Some(vec![Statement { query: copy.query(), args: Vec::new() }]),
+            (Some(query), _) => statement::check(&query, "query", op)
                 .map(|()| vec![Statement { query, args: args.unwrap_or_default() }]),
-            None => transaction,
+            (None, None) => transaction,
         }?;
         if statements.is_empty() {
             op.reject("transaction", "a transaction needs at least one statement", None);
             return None;
         }
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
-        Some(Self { target: target?, statements, expect: expect?, transaction: in_transaction, blocking })
+        Some(Self {
+            target: target?,
+            statements,
+            expect: expect?,
+            transaction: in_transaction,
+            blocking,
+            connection,
+            pipeline,
+            copy,
+            protocol,
+            allow,
+        })
     }
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
         vec![TargetUse { name: &self.target, kind: "sql" }]
     }
 
-    fn cancellable(&self) -> bool {
-        false
+    fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
+        let TargetSpec::Sql(database) = target else { return None };
+        let about = |key: &str, of: &str, is: &str| {
+            Some((format!("`{key}` is about {of}, and `{}` is {is}", self.target.text), format!("remove `{key}`")))
+        };
+        if database.is_server() {
+            return match self.connection {
+                Some(Policy::Pool) if database.pool.is_none() => Some((
+                    format!("`{}` has no pool", self.target.text),
+                    "give the target one: `pool = { max = 16 }`".into(),
+                )),
+                _ if self.blocking.is_some() => about("blocking", "SQLite", "a server"),
+                _ => None,
+            };
+        }
+        let keys = [
+            ("connection", self.connection.is_some()),
+            ("protocol", self.protocol.is_some()),
+            ("pipeline", self.pipeline),
+            ("copy", self.copy.is_some()),
+            ("allow", !self.allow.is_none()),
+        ];
+        keys.into_iter().find(|(_, is_set)| *is_set).and_then(|(key, _)| about(key, "servers", "embedded SQLite"))
+    }
+
+    /// SQLite runs to its end; a server is not waited for any longer.
+    fn cancellable(&self, targets: Lookup<'_, '_>) -> bool {
+        matches!(targets(&self.target.text), Some(TargetSpec::Sql(database)) if database.is_server())
     }
 
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         let trips = self.round_trips();
         let delay = match target(&self.target.text) {
+            Some(TargetSpec::Sql(database)) if database.is_server() => {
+                return Cost { least: Duration::ZERO, mean: NOMINAL_ROUND_TRIP * trips, cpu: NOMINAL_CLIENT * trips };
+            }
             Some(TargetSpec::Sql(database)) => Some(database.delay),
             _ => None,
         };
-        let hop = if self.blocking == Blocking::Offload { NOMINAL_HOP } else { Duration::ZERO };
+        let hop = if self.blocking() == Blocking::Offload { NOMINAL_HOP } else { Duration::ZERO };
         let cpu = NOMINAL_STATEMENT * trips + hop;
         let least = delay.map_or(Duration::ZERO, |delay| delay.least() * trips);
         Cost { least, mean: delay.map_or(Duration::ZERO, |delay| delay.mean() * trips) + cpu, cpu }
@@ -106,17 +198,93 @@ impl StepKind for Sql {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let database: Arc<Database> = site.endpoint(&self.target.text)?;
-        let way = Way::<R::Native> {
-            work: Arc::new(self.work(site)),
-            trips: self.round_trips(),
-            seed: site.seed(),
-            blocking: self.blocking,
-            native: PhantomData,
-            database,
-        };
-        match &way.database.engine {
-            Engine::Sqlite { .. } => Ok(site.operation(move || Calls::new(way.clone()))),
+        let work = Arc::new(self.work(site));
+        match &database.engine {
+            Engine::Sqlite { path } => {
+                let way = Way::<R::Native> {
+                    path: path.as_path().into(),
+                    work,
+                    trips: self.round_trips(),
+                    seed: site.seed(),
+                    blocking: self.blocking(),
+                    native: PhantomData,
+                    database: database.clone(),
+                };
+                Ok(site.operation(move || Calls::new(way.clone())))
+            }
+            Engine::Postgres(server) => self.on_server::<R, Postgres<R::Native>>(site, work, &database, server),
         }
+    }
+}
+
+impl Sql {
+    /// The step on a server, by whatever protocol.
+    fn on_server<R: Runtime, S: Session<R::Native>>(
+        &self,
+        site: &Site<R>,
+        work: Arc<Work>,
+        database: &Arc<Database>,
+        server: &Arc<Server>,
+    ) -> Result<Box<dyn Step>, BuildError> {
+        let keys = [("pipeline", self.pipeline && !S::PIPELINES), ("copy", self.copy.is_some() && !S::COPIES)];
+        if let Some((key, _)) = keys.into_iter().find(|(_, is_missing)| *is_missing) {
+            let (words, address) = (words(site), &server.address);
+            return Err(BuildError(format!("{words}: `{key}` is for PostgreSQL only, and the target is {address}")));
+        }
+        let route = Arc::new(Route {
+            database: database.clone(),
+            server: server.clone(),
+            work,
+            number: site.number,
+            seed: site.seed(),
+            protocol: self.protocol.unwrap_or(Protocol::Prepared),
+            allow_errors: self.allow.errors,
+        });
+        let source = Arc::new(self.source::<R, S>(site, server));
+        Ok(site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), source.clone())))
+    }
+
+    /// Where the connections come from.
+    fn source<R: Runtime, S: Session<R::Native>>(&self, site: &Site<R>, server: &Server) -> Source<R::Native, S> {
+        let target = &self.target.text;
+        let keep = self.connection.unwrap_or(if server.pool.is_some() { Policy::Pool } else { Policy::Keep });
+        match keep {
+            Policy::PerCall => Source::Fresh,
+            Policy::Keep => Source::Kept(site.commons.shared(target, Default::default)),
+            Policy::PerTask => {
+                let users = self.users_of_the_task(site);
+                let (first, last) = (users.first() == Some(&site.number), users.last() == Some(&site.number));
+                let shelf = site.commons.shared(&format!("{target} per task"), Default::default);
+                Source::Task { shelf, first, last }
+            }
+            Policy::Pool => {
+                let recorders = &site.trial.recorders;
+                let waits = recorders.stream_of(&pool_stream(target)).map(|at| (recorders.of_slot(site.slot), at));
+                Source::Pooled { pool: site.trial.commons.shared(target, || connection::pool(server)), waits }
+            }
+        }
+    }
+
+    /// The numbers of the steps beside this one that share its connection for the length of a task, with its own.
+    fn users_of_the_task<R: Runtime>(&self, site: &Site<R>) -> Vec<usize> {
+        let mut first = 0;
+        for task in &site.trial.tasks {
+            let numbers = first..first + task.steps.len();
+            first = numbers.end;
+            if numbers.contains(&site.number) {
+                let steps = numbers.zip(&task.steps).filter(|(_, step)| self.shares_task_with(&step.spec));
+                return steps.map(|(number, _)| number).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn shares_task_with(&self, other: &StepSpec) -> bool {
+        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Policy::PerTask))
+    }
+
+    fn blocking(&self) -> Blocking {
+        self.blocking.unwrap_or(Blocking::Offload)
     }
 }
 
@@ -128,6 +296,11 @@ fn check_keys(op: &mut Fields<'_>) {
             let message = "expected exactly one of `query` and `transaction`, found both";
             op.reject("transaction", message, help("move the query into the transaction, or remove one"));
         }
+        (true, _) | (_, true) if op.has("copy") => {
+            let message = "`copy` stands by itself, beside neither `query` nor `transaction`";
+            op.reject("copy", message, help("make it a step of its own"));
+        }
+        (false, false) if op.has("copy") => {}
         (false, false) if !op.is_describing() => {
             let message = "expected exactly one of `query` and `transaction`, found none";
             op.reject("query", message, help("add query = \"SELECT …\""));
@@ -140,6 +313,16 @@ fn check_keys(op: &mut Fields<'_>) {
             );
         }
         _ => {}
+    }
+    if op.has("pipeline") && !op.has("transaction") {
+        op.reject(
+            "pipeline",
+            "only a transaction has several statements",
+            help("write transaction = [{ query = \"…\" }]"),
+        );
+    }
+    if op.has("copy") && op.has("args") {
+        op.reject("args", "`args` belongs to a query", help("give `copy` its own `args`"));
     }
 }
 
@@ -163,13 +346,15 @@ impl Sql {
             effects: self.statements.iter().map(Statement::effect).collect(),
             expected: expected.collect(),
             transaction: self.transaction,
+            pipeline: self.pipeline,
+            copy: self.copy.clone(),
         }
     }
 
     /// Whether a step may change what is in this step's target.
     fn is_written_by(&self, step: &StepSpec) -> bool {
         let StepSpec::Sql(other) = step else { return false };
-        other.target == self.target && other.statements.iter().any(|statement| !statement.effect().is_read())
+        other.target.text == self.target.text && other.statements.iter().any(|statement| !statement.effect().is_read())
     }
 }
 

@@ -75,6 +75,10 @@ impl TargetKind for Directory {
         false
     }
 
+    fn is_embedded(&self) -> bool {
+        true
+    }
+
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
         let error = |reason| TargetError { name: start.name.into(), reason };
         let own = self.path.as_deref().map(|path| fresh(path).map_err(error)).transpose()?;

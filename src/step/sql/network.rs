@@ -1,0 +1,367 @@
+//! A step's calls on a database server: everything but the protocol, the same for every engine.
+//!
+//! An engine implements [`Session`] in one file and gets one line in `mod.rs`. What stands here: when connections are
+//! opened and closed, the arguments, transactions, the rows that must come back, the account of changes, and faults.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    bound::{Bindings, Bound},
+    connection::{Seat, Source, Taken},
+    copy::Copy,
+    effects::{Answer, Effects},
+    work::Work,
+};
+use crate::{
+    client::{Fault, FaultKind},
+    config::{Diagnostics, Field, Node, choice_schema, read_choice},
+    runtime::Native,
+    step::{Call, Done, Failure, Operation, Outcome},
+    target::sql::{Account, Database, Server},
+};
+
+/// A connection of an engine, used by one task at a time.
+pub(super) trait Session<N: Native>: Send + Sized + 'static {
+    /// What a connection keeps of a prepared statement.
+    type Statement: Send + Sync + 'static;
+
+    /// Connects and logs in within the time limit; statements then find the tables of the server's schema.
+    fn open(server: &Server) -> impl Future<Output = Result<Self, Fault>> + Send;
+
+    /// Prepares a statement, or keeps its text where the protocol is the simple one. `?` stands for an argument, as in
+    /// the scenario.
+    fn prepare(
+        &mut self,
+        query: &str,
+        protocol: Protocol,
+    ) -> impl Future<Output = Result<Self::Statement, Fault>> + Send;
+
+    /// How many arguments a statement takes.
+    fn arguments(statement: &Self::Statement) -> usize;
+
+    /// Runs a statement, and reads every column of every row.
+    fn run(
+        &mut self,
+        statement: &Self::Statement,
+        args: &[Bound],
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Whether [`Self::pipeline`] does what it says.
+    const PIPELINES: bool = false;
+
+    /// Sends BEGIN, all statements and COMMIT before it waits for the first answer. The fault is that of the first
+    /// statement that has one, and then nothing is committed.
+    fn pipeline(
+        &mut self,
+        _statements: &[Self::Statement],
+        _bound: &Bindings,
+    ) -> impl Future<Output = Result<Vec<Answer>, (Fault, Option<usize>)>> + Send {
+        std::future::ready(Err((Fault::new(FaultKind::Statement, "this server takes one statement at a time"), None)))
+    }
+
+    /// Whether [`Self::copy`] does what it says.
+    const COPIES: bool = false;
+
+    /// Copies rows into a table; `body` has them in COPY's text format.
+    fn copy(&mut self, _query: &str, _body: Bytes) -> impl Future<Output = Result<Answer, Fault>> + Send {
+        std::future::ready(Err(Fault::new(FaultKind::Statement, "this server has no COPY")))
+    }
+
+    /// Begins or ends a transaction.
+    fn control(&mut self, control: Control) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Whether it can be used for another call.
+    fn is_open(&self) -> bool;
+
+    /// Says good-bye, and closes the connection.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// `protocol`: how statements are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Protocol {
+    /// Prepared once on each connection; arguments are sent beside them.
+    Prepared,
+    /// As one text each, with the arguments written into it.
+    Simple,
+}
+
+const PROTOCOLS: &[(&str, Protocol)] = &[("prepared", Protocol::Prepared), ("simple", Protocol::Simple)];
+
+impl Field for Protocol {
+    fn schema() -> serde_json::Value {
+        choice_schema(PROTOCOLS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, PROTOCOLS, diagnostics)
+    }
+}
+
+/// What begins and ends a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
+    Begin,
+    Commit,
+    Rollback,
+}
+
+impl Control {
+    /// The statement, the same on every engine.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Begin => "BEGIN",
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+        }
+    }
+}
+
+/// What the instances of a step share.
+pub(super) struct Route {
+    pub database: Arc<Database>,
+    pub server: Arc<Server>,
+    pub work: Arc<Work>,
+    /// The step's number in the plan.
+    pub number: usize,
+    /// The step's draws.
+    pub seed: u64,
+    /// How statements are sent.
+    pub protocol: Protocol,
+    /// Whether faults of the server are counted and do not fail the trial.
+    pub allow_errors: bool,
+}
+
+/// A step in one slot.
+pub(super) struct Calls<N: Native, S: Session<N>> {
+    route: Arc<Route>,
+    source: Arc<Source<N, S>>,
+    bound: Bindings,
+    /// The call that is under way.
+    current: Call,
+    account: Arc<Account>,
+}
+
+/// Why a call did not do what it should.
+enum Trouble {
+    /// A fault of the server, while statement `at` was running, where it was one.
+    Fault(Fault, Option<usize>),
+    /// Other rows than expected.
+    Wrong(String),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault, None)
+    }
+}
+
+/// The statements of a step among those of a connection, and the connection.
+type Ready<N, S> = (Taken<N, S>, usize);
+
+impl<N: Native, S: Session<N>> Calls<N, S> {
+    /// Calls without a connection as yet.
+    pub fn new(route: Arc<Route>, source: Arc<Source<N, S>>) -> Self {
+        let (bound, account) = (Bindings::new(&route.work), route.database.account());
+        Self { route, source, bound, current: Call::default(), account }
+    }
+
+    /// A connection with this step's statements prepared, and their place in it.
+    async fn take(&self) -> Result<Ready<N, S>, Trouble> {
+        let mut taken = self.source.take(&self.route.server).await?;
+        let seat = &mut taken.seat;
+        if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
+            return Ok((taken, place));
+        }
+        let mut prepared = Vec::with_capacity(self.bound.len());
+        for at in 0..self.bound.len() {
+            prepared.push(self.prepared(&mut seat.session, at).await?);
+        }
+        seat.prepared.push((self.route.number, prepared));
+        let place = seat.prepared.len() - 1;
+        Ok((taken, place))
+    }
+
+    async fn prepared(&self, session: &mut S, at: usize) -> Result<S::Statement, Trouble> {
+        let work = &self.route.work;
+        let protocol = if work.copy.is_some() { Protocol::Simple } else { self.route.protocol };
+        let prepared = session.prepare(&work.statements[at].query, protocol).await;
+        let statement = prepared.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
+        let (wanted, given) = (S::arguments(&statement), self.bound.of(at).len());
+        if wanted == given {
+            return Ok(statement);
+        }
+        Err(Trouble::Wrong(work.failed(at, format!("it has {wanted} `?`, and `args` has {given} values"))))
+    }
+
+    /// Runs the statements whose number of rows is to be learned.
+    async fn learn(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<(), Trouble> {
+        for at in 0..self.bound.len() {
+            if self.route.work.expected[at].is_open() {
+                self.statement(seat, place, at, &mut Effects::default()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn statement(
+        &self,
+        seat: &mut Seat<S, S::Statement>,
+        place: usize,
+        at: usize,
+        effects: &mut Effects,
+    ) -> Result<(), Trouble> {
+        let Seat { session, prepared, .. } = seat;
+        let args = self.bound.of(at);
+        let answer =
+            session.run(&prepared[place].1[at], args).await.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
+        effects.add(&self.route.work, at, args, answer).map_err(Trouble::Wrong)
+    }
+
+    /// All statements in one go.
+    async fn pipelined(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+        let Seat { session, prepared, .. } = seat;
+        let answers = session.pipeline(&prepared[place].1, &self.bound).await;
+        let answers = answers.map_err(|(fault, at)| Trouble::Fault(fault, at))?;
+        let mut effects = Effects::default();
+        for (at, answer) in answers.into_iter().enumerate() {
+            effects.add(&self.route.work, at, self.bound.of(at), answer).map_err(Trouble::Wrong)?;
+        }
+        Ok(effects)
+    }
+
+    /// The rows of a COPY.
+    async fn copied(&self, seat: &mut Seat<S, S::Statement>, copy: &Copy) -> Result<Effects, Trouble> {
+        let body = copy.body(&self.current, self.route.seed);
+        let mut effects = Effects { done: Done { sent: body.len() as u64, ..Done::default() }, ..Effects::default() };
+        let query = &self.route.work.statements[0].query;
+        let answer = seat.session.copy(query, body.into()).await.map_err(|fault| Trouble::Fault(fault, Some(0)))?;
+        effects.add(&self.route.work, 0, &[], answer).map_err(Trouble::Wrong)?;
+        Ok(effects)
+    }
+
+    async fn statements(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+        let mut effects = Effects::default();
+        for at in 0..self.bound.len() {
+            self.statement(seat, place, at, &mut effects).await?;
+        }
+        Ok(effects)
+    }
+
+    async fn transaction(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+        seat.session.control(Control::Begin).await?;
+        let done = self.statements(seat, place).await;
+        match done {
+            Ok(effects) => seat.session.control(Control::Commit).await.map(|()| effects).map_err(Trouble::from),
+            Err(trouble) => {
+                if seat.session.is_open() {
+                    // The first trouble is the one to report; a connection that cannot go back is closed.
+                    let _ = seat.session.control(Control::Rollback).await;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// One call on a connection of its own or of the sequence.
+    async fn once(&self) -> Result<Effects, Trouble> {
+        let (mut taken, place) = self.take().await?;
+        let seat = &mut taken.seat;
+        let done = match &*self.route.work {
+            Work { copy: Some(copy), .. } => self.copied(seat, copy).await,
+            Work { pipeline: true, .. } => self.pipelined(seat, place).await,
+            Work { transaction: true, .. } => self.transaction(seat, place).await,
+            _ => self.statements(seat, place).await,
+        };
+        let ended = matches!(&done, Err(Trouble::Fault(fault, _)) if fault.ends_connection());
+        if !ended && taken.seat.session.is_open() {
+            self.source.give_back(taken).await;
+        }
+        done
+    }
+
+    fn outcome(&self, done: Result<Effects, Trouble>) -> Outcome {
+        match done {
+            Ok(effects) => {
+                effects.enter(&self.account);
+                Ok(effects.done)
+            }
+            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Err(Trouble::Fault(fault, at)) => {
+                if !fault.leaves_nothing() && self.route.work.writes() {
+                    self.account.lose_track();
+                }
+                // A statement that the server does not understand is a mistake in the scenario.
+                if self.route.allow_errors && fault.kind != FaultKind::Statement {
+                    self.route.server.count(&fault);
+                    return Ok(Done { errors: 1, ..Done::default() });
+                }
+                Err(Failure::Wrong(self.route.told(&fault, at)))
+            }
+        }
+    }
+}
+
+impl Route {
+    /// A fault with its name, where it happened, and the remedy.
+    fn told(&self, fault: &Fault, at: Option<usize>) -> String {
+        let named = format!("{}: {fault}", fault.kind.name());
+        let told = match at {
+            Some(at) => self.work.failed(at, named),
+            None => format!("{}: {named}", self.work.words),
+        };
+        if fault.kind == FaultKind::Statement {
+            told
+        } else {
+            format!("{told}; if that may happen: `allow = {{ errors = true }}`")
+        }
+    }
+}
+
+/// A call that was given up: whether the server did its work is not known.
+struct UnderWay<'a> {
+    account: &'a Account,
+    writes: bool,
+    ended: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.ended && self.writes {
+            self.account.lose_track();
+        }
+        self.account.end();
+    }
+}
+
+impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
+    async fn prepare(&mut self) -> Outcome {
+        let prepared = async {
+            let (mut taken, place) = self.take().await?;
+            self.learn(&mut taken.seat, place).await?;
+            self.source.give_back(taken).await;
+            Ok(())
+        };
+        match prepared.await {
+            Ok(()) => Ok(Done::default()),
+            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Err(Trouble::Fault(fault, at)) => Err(Failure::Wrong(self.route.told(&fault, at))),
+        }
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let route = self.route.clone();
+        self.bound.fill(&route.work, &call, route.seed);
+        self.current = call;
+        self.account.begin();
+        let mut under_way = UnderWay { account: &self.account, writes: route.work.writes(), ended: false };
+        let done = self.once().await;
+        let outcome = self.outcome(done);
+        under_way.ended = true;
+        outcome
+    }
+}
