@@ -167,7 +167,7 @@ impl FindRate {
     fn searches(&self, cells: &[plan::Cell], scenarios: &[Scenario]) -> Result<Vec<Searchable>, CliError> {
         let of = |name: &str| scenarios.iter().find(|scenario| scenario.name == name);
         let limits = |name: &str| of(name).map_or(&[][..], |scenario| &scenario.slos);
-        plan::searches(cells, self.start, limits).map_err(|why| {
+        plan::searches(cells, self.start, self.precision, limits).map_err(|why| {
             let path = of(&why.scenario).map(|scenario| scenario.path.display().to_string()).unwrap_or_default();
             CliError::Usage(format!("{path}: {}", why.reason))
         })

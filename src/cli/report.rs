@@ -3,7 +3,12 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use super::{CliError, Terminal, run::undecided};
-use crate::{analysis, exit::Exit, report, store};
+use crate::{
+    analysis,
+    exit::Exit,
+    report,
+    store::{self, Run},
+};
 
 /// Renders a run.
 #[derive(Debug, clap::Args)]
@@ -24,6 +29,16 @@ pub(super) fn format(name: &str) -> Result<String, String> {
     if names.contains(&name) { Ok(name.into()) } else { Err(format!("expected one of {}", names.join(", "))) }
 }
 
+/// What a search for the highest rate has found, above the figures of the rates that it tried; nothing of other runs.
+fn searched(run: &Run, output: &str) -> String {
+    let Some(found) = analysis::rate_search(run) else { return String::new() };
+    match output {
+        "human" => format!("{}\n", report::rates(&run.header, &found, Terminal::columns())),
+        "markdown" => format!("{}\n", report::rates_markdown(&run.header, &found)),
+        _ => String::new(),
+    }
+}
+
 impl Report {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let run = store::read(&self.run)?;
@@ -35,7 +50,7 @@ impl Report {
             } else {
                 output.render(&run, &analysis)
             };
-            terminal.result(&text)?;
+            terminal.result(&format!("{}{text}", searched(&run, output.name)))?;
             return Ok(undecided(&run.header, &analysis, self.strict));
         }
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };

@@ -13,6 +13,8 @@ use crate::{
 const ABOVE: f64 = 10.0;
 /// Arrivals scatter, and some belong to the warm-up's end: so many times the samples are asked for.
 const SPARE: f64 = 1.1;
+/// An open load that misses fewer arrivals than this is not called overloaded: those in flight at the edges differ by a few.
+const MISSING: f64 = 11.0;
 /// No trial is made longer than this for want of samples.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -39,10 +41,12 @@ pub struct NotSearchable {
 }
 
 /// The searches of a plan: one for each executor and each combination of parameters that differ in more than the rate.
-/// `start` is where they begin; none: at the scenario's own rate, the least of several.
+/// `start` is where they begin; none: at the scenario's own rate, the least of several. An overload by `precision`, as a
+/// share, must show within a trial.
 pub fn searches<'a>(
     cells: &[Cell],
     start: Option<f64>,
+    precision: f64,
     limits: impl Fn(&str) -> &'a [Slo],
 ) -> Result<Vec<Searchable>, NotSearchable> {
     let mut found: Vec<(String, Searchable)> = Vec::new();
@@ -57,7 +61,7 @@ pub fn searches<'a>(
             same.start = same.start.min(rate);
             continue;
         }
-        let samples = samples(limits(&cell.stored.scenario));
+        let samples = samples(limits(&cell.stored.scenario)).max(MISSING / precision);
         found.push((work, Searchable { cell: cell.clone(), param: String::new(), start: rate, samples }));
     }
     let named = found.into_iter().map(|(_, searchable)| searchable.named(start));
@@ -126,7 +130,8 @@ impl Searchable {
         matches!(self.cell.stored.absent, Some(Absent::Refused(_)))
     }
 
-    /// The cell at a rate. Its trials measure for as long as the scenario says, or until the limits have their samples.
+    /// The cell at a rate. Its trials measure for as long as the scenario says, or until the limits have their samples and
+    /// an overload would show.
     pub fn at(&self, rate: f64) -> Cell {
         let mut cell = self.cell.clone();
         set_rate(&mut cell.trial.load.kind, rate);
@@ -169,7 +174,7 @@ mod tests {
     }
 
     fn names(cells: &[Cell]) -> Vec<(String, f64)> {
-        let found = searches(cells, None, |_| &[]).unwrap();
+        let found = searches(cells, None, 0.5, |_| &[]).unwrap();
         found.iter().map(|one| (one.cell.stored.name.clone(), one.start)).collect()
     }
 
@@ -183,7 +188,7 @@ mod tests {
             "open = { rate = '${r}', max_in_flight = '${rate}' }",
             "[sweep]\nr = ['2k/s', '500/s']\nrate = [8, 64]",
         );
-        let found = searches(&both, Some(9.0), |_| &[]).unwrap();
+        let found = searches(&both, Some(9.0), 0.5, |_| &[]).unwrap();
         let named: Vec<String> = found.iter().map(|one| one.at(70.0).stored.name).collect();
         assert_eq!(named[0], "x::threads::rate=8,offered-rate=70/s");
         assert_eq!((named.len(), found[0].start), (4, 9.0));
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_cell_at_a_rate_says_it_everywhere_and_measures_long_enough() {
-        let found = searches(&cells("open = { rate = '2k/s' }", ""), None, |_| &[]).unwrap();
+        let found = searches(&cells("open = { rate = '2k/s' }", ""), None, 0.5, |_| &[]).unwrap();
         let fast = found[1].at(1_230.0);
         assert_eq!(fast.stored.name, "x::tokio::rate=1.23k/s");
         assert_eq!((fast.trial.cell, fast.stored.load_words.split(',').nth(1)), (fast.stored.name, Some(" 1.23k/s")));
@@ -206,7 +211,7 @@ mod tests {
             line: 0,
         };
         let limits = [p99];
-        let found = searches(&cells("open = { rate = '2k/s' }", ""), None, |_| &limits).unwrap();
+        let found = searches(&cells("open = { rate = '2k/s' }", ""), None, 0.5, |_| &limits).unwrap();
         let length = |rate| (found[0].at(rate).trial.duration, found[0].at(rate).trial.timeout);
         let usual = length(2_000.0);
         assert_eq!(usual.0, Duration::from_secs(1));
@@ -216,6 +221,9 @@ mod tests {
             "{duration:?}"
         );
         assert_eq!(length(0.1).0, LONGEST);
+        // At 5 % 220 arrivals miss the eleven that make an overload.
+        let precise = searches(&cells("open = { rate = '2k/s' }", ""), None, 0.05, |_| &[]).unwrap();
+        assert!((precise[0].at(100.0).trial.duration.as_secs_f64() - 2.42).abs() < 1e-6);
     }
 
     #[test]
@@ -226,7 +234,7 @@ mod tests {
             ("open = { rate = '1/s', stages = [{ rate = '1/s', for = '1s' }] }", "remove them"),
         ] {
             let all = cells(load, "");
-            let NotSearchable { scenario, reason } = searches(&all, None, |_| &[]).unwrap_err();
+            let NotSearchable { scenario, reason } = searches(&all, None, 0.5, |_| &[]).unwrap_err();
             assert!(scenario == "x" && reason.contains(said), "{reason}");
         }
     }

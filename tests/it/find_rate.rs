@@ -1,12 +1,17 @@
 //! `regatta find-rate` against real servers: it ends with an answer, keeps what it measured, and refuses what it cannot do.
 //!
-//! What a busy machine does to a search is not known, so that nothing here depends on rates that pass.
+//! What a busy machine does to a search is not known, so that nothing here depends on rates that pass. Limits that need
+//! no samples keep trials short.
 
 use regatta::analysis::{RateState, rate_search};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::{bench_dir::BenchDir, exit_codes::batch, own_server::OwnServer};
+use crate::{
+    bench_dir::{BenchDir, Seen},
+    exit_codes::batch,
+    own_server::OwnServer,
+};
 
 /// Calls that take 20 ms each: one after another, a pool of one thread does 50 of them a second at most.
 fn calls(target: &str, executors: &str, more: &str) -> String {
@@ -28,17 +33,24 @@ http = {{ {target} }}
 steps = [{{ http = {{ target = "api", path = "/" }} }}]
 [load.arrivals]
 task = "request"
-open = {{ rate = "30/s", max_in_flight = 4, drain = "30s" }}
+open = {{ rate = "30/s", max_in_flight = 16, drain = "30s" }}
 {more}"#
     )
 }
 
+/// Runs a command for as long as it takes: on a busy machine a search tries many rates, each several times.
+fn at_leisure(bench: &BenchDir, arguments: &str) -> Seen {
+    let output = bench.command(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Seen { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
 #[test]
 fn a_rate_is_found_for_two_executors_side_by_side() {
-    let slo = "[[slo]]\nassert = \"request.latency.p50 < 10s\"\n";
+    let slo = "[[slo]]\nassert = \"request.error_rate <= 50%\"\n";
     let bench = BenchDir::with(&calls("delay = \"20ms\"", "\"thread-pool\", \"tokio\"", slo));
-    let command = "find-rate s.toml --out run --most 240/s --precision 25% --trials 3 --format json";
-    let seen = bench.run(command).says(&["trial 1 ", "wrote run; `regatta report run`"]);
+    let command = "find-rate s.toml --out run --most 240/s --precision 50% --trials 3 --format json";
+    let seen = at_leisure(&bench, command).says(&["trial 1 ", "wrote run; `regatta report run`"]);
     let run = bench.stored("run");
     assert!(run.finished && run.missing().is_empty());
     let found = rate_search(&run).unwrap();
@@ -58,18 +70,25 @@ fn a_rate_is_found_for_two_executors_side_by_side() {
     let named: Vec<&str> = cells.iter().map(|cell| cell["executor"].as_str().unwrap()).collect();
     assert_eq!(named, ["thread-pool", "tokio"]);
     assert!(cells.iter().all(|cell| cell["rates"].as_array().is_some_and(|rates| !rates.is_empty())), "{told:#}");
-    // Beyond 62/s more than four arrivals find no room while the pool does 50 a second.
+    // Of 100 arrivals a second the pool misses half, which are more than ten in every trial.
     let passes = cells[0]["passes_per_s"].as_f64().unwrap_or(0.0);
-    assert!(passes < 63.0 && cells[0]["answer"] != "at-least", "{told:#}");
+    assert!(passes < 100.0 && cells[0]["answer"] != "at-least", "{told:#}");
     // All of it follows from the run file.
     let again = bench.run("find-rate --resume run --format json").exits(expected).says(&["the search is finished"]);
     assert_eq!(again.out, seen.out);
     for format in ["human", "markdown"] {
         let again = bench.run(&format!("find-rate --resume run --format {format}")).exits(expected);
-        assert!(again.out.contains("request.latency.p50") && again.out.contains("thread-pool(1)"), "{again:#?}");
+        assert!(
+            again.out.contains("nothing dropped, every trial VALID") && again.out.contains("thread-pool(1)"),
+            "{again:#?}"
+        );
     }
-    let report = bench.run("report run --format json").exits(0);
-    assert!(report.out.contains("calls::tokio::rate=30/s"), "{report:#?}");
+    // The report shows the answer, and every rate that was tried; at some of these the limit may lack samples (3).
+    for (format, answer) in [("human", true), ("markdown", true), ("json", false)] {
+        let report = bench.run(&format!("report run --format {format}")).says(&[]);
+        assert!(report.out.contains("rate=30/s") && [0, 3].contains(&report.code), "{report:#?}");
+        assert_eq!(report.out.contains("highest rate"), answer, "{report:#?}");
+    }
 }
 
 #[test]
@@ -77,7 +96,7 @@ fn an_interrupted_search_goes_on_where_it_was() {
     let own = OwnServer::gated(40);
     let server = format!("url = \"{}\"", own.url());
     let bench = BenchDir::with(&calls(&server, "\"tokio\"", ""));
-    let limit = "request.latency.p50<20s";
+    let limit = "request.error_rate<=50%";
     let live = bench.start(&format!("find-rate s.toml --limit {limit} --out run --most 60/s --precision 50%"));
     own.wait_until_held();
     live.signal(Signal::INT);
@@ -86,7 +105,7 @@ fn an_interrupted_search_goes_on_where_it_was() {
     assert!(!stopped.finished && stopped.interruptions == ["SIGINT"] && !stopped.trials.is_empty());
     bench.run("run --resume run").exits(65).says(&["regatta find-rate --resume"]);
     own.open();
-    let seen = bench.run("find-rate --resume run").says(&["the search goes on"]);
+    let seen = at_leisure(&bench, "find-rate --resume run").says(&["the search goes on"]);
     assert!(seen.out.contains(limit), "{seen:#?}");
     let run = bench.stored("run");
     assert!(run.finished && run.trials.starts_with(&stopped.trials));
