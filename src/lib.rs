@@ -13,6 +13,7 @@
 pub mod analysis;
 pub mod cgroup;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod doctor;

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("units", &["draw"]),
     ("config", &["units"]),
     ("runtime", &["clock"]),
+    ("client", &[]),
     ("target", &["clock", "config", "draw", "measure", "units"]),
     ("step", &["clock", "config", "draw", "measure", "runtime", "target", "units"]),
     ("load", &["clock", "draw", "measure", "runtime", "step"]),

@@ -1,0 +1,5 @@
+//! Clients of database servers over the executor's own streams, so that no hidden runtime helps anybody.
+
+#[cfg(test)]
+mod testing;
+pub mod wire;
