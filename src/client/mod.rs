@@ -7,6 +7,7 @@
 
 mod address;
 mod fault;
+pub mod mongo;
 pub mod postgres;
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,174 @@
+"""A server of MongoDB's protocol for tests, on MockupDB: MongoDB's own library for servers of its wire protocol.
+
+    pip install mockupdb==1.8.1 pymongo==3.13.0
+    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--foreign NAME]
+
+MockupDB reads and writes OP_MSG and BSON with code that has nothing to do with Regatta's. What stands here is the little
+database behind it: collections as lists, filters by equality, cursors, `$inc`. It prints its url as its first line, writes
+to standard error whatever it does not understand, and ends when its standard input does.
+
+With a fault it behaves until the command NAME (default: find) has come N times, and from then on, once for each time:
+  lost       closes the connection
+  garbage    answers with something that is no OP_MSG
+  oversized  answers with a header that claims two gigabytes
+  stranger   answers to a request that nobody made
+  silent     answers nothing
+  error      answers `ok: 0` with code 50, MaxTimeMSExpired
+  duplicate  answers that the first write broke a unique index
+"""
+
+import argparse
+import itertools
+import struct
+import sys
+
+from bson import Int64
+from mockupdb import OP_MSG, MockupDB, OpMsg, OpMsgReply
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--fault")
+parser.add_argument("--after", type=int, default=0)
+parser.add_argument("--command", default="find")
+parser.add_argument("--foreign", help="a collection that is there already")
+options = parser.parse_args()
+
+collections = {options.foreign: [{"_id": "theirs"}]} if options.foreign else {}
+cursors = {}
+cursor_ids = itertools.count(1 << 40)
+seen = 0
+
+
+def matches(document, wanted):
+    return all(document.get(key) == value for key, value in wanted.items())
+
+
+def batch(namespace, rest, size, key):
+    """The next documents of a cursor, which ends when none are left."""
+    now, rest = rest[:size], rest[size:]
+    cursor = next(cursor_ids) if rest else 0
+    if rest:
+        cursors[cursor] = (namespace, rest)
+    return {"cursor": {"id": Int64(cursor), "ns": namespace, key: now}}
+
+
+def hello(_):
+    return {
+        "isWritablePrimary": True, "helloOk": True, "minWireVersion": 0, "maxWireVersion": 21,
+        "maxBsonObjectSize": 16777216, "maxMessageSizeBytes": 48000000, "maxWriteBatchSize": 100000,
+    }
+
+
+def list_collections(command):
+    name = command["filter"]["name"]
+    found = [{"name": name, "type": "collection"}] if name in collections else []
+    return {"cursor": {"id": Int64(0), "ns": "$cmd.listCollections", "firstBatch": found}}
+
+
+def insert(command):
+    documents = collections.setdefault(command["insert"], [])
+    ids = {document.get("_id") for document in documents}
+    for at, document in enumerate(command["documents"]):
+        if "_id" in document and document["_id"] in ids:
+            return {"n": at, "writeErrors": [{"index": at, "code": 11000, "errmsg": "duplicate key"}]}
+        documents.append(document)
+    return {"n": len(command["documents"])}
+
+
+def find(command):
+    found = [one for one in collections.get(command["find"], []) if matches(one, command["filter"])]
+    if "limit" in command:
+        found = found[: command["limit"]]
+    return batch(command["find"], found, command["batchSize"], "firstBatch")
+
+
+def get_more(command):
+    namespace, rest = cursors.pop(command["getMore"])
+    assert namespace == command["collection"]
+    answer = batch(namespace, rest, command["batchSize"], "nextBatch")
+    if answer["cursor"]["id"]:
+        # The cursor stays the same.
+        cursors[command["getMore"]] = cursors.pop(answer["cursor"]["id"])
+        answer["cursor"]["id"] = Int64(command["getMore"])
+    return answer
+
+
+def kill_cursors(command):
+    killed = [cursor for cursor in command["cursors"] if cursors.pop(cursor, None)]
+    return {"cursorsKilled": killed, "cursorsNotFound": [], "cursorsAlive": [], "cursorsUnknown": []}
+
+
+def update(command):
+    matched = 0
+    for one in command["updates"]:
+        assert list(one["u"]) == ["$inc"], one
+        for document in collections.get(command["update"], []):
+            if matches(document, one["q"]):
+                matched += 1
+                for key, by in one["u"]["$inc"].items():
+                    document[key] += by
+                if not one["multi"]:
+                    break
+    return {"n": matched, "nModified": matched}
+
+
+def aggregate(command):
+    group = command["pipeline"][0]["$group"]
+    assert group["documents"] == {"$sum": 1}, group
+    field = group["sum"]["$sum"][1:]
+    documents = collections.get(command["aggregate"], [])
+    total = sum(document.get(field, 0) for document in documents)
+    first = [{"_id": None, "documents": len(documents), "sum": total}] if documents else []
+    return {"cursor": {"id": Int64(0), "ns": command["aggregate"], "firstBatch": first}}
+
+
+def drop(command):
+    if collections.pop(command["drop"], None) is None:
+        return {"ok": 0, "code": 26, "errmsg": "ns not found"}
+    return {}
+
+
+COMMANDS = {
+    "hello": hello, "listCollections": list_collections, "insert": insert, "find": find, "getMore": get_more,
+    "killCursors": kill_cursors, "update": update, "aggregate": aggregate, "drop": drop,
+}
+
+
+def misbehave(request):
+    client, asked = request._client, request.request_id
+    if options.fault == "lost":
+        return request.hangup()
+    if options.fault == "silent":
+        return True
+    if options.fault == "error":
+        return request.command_err(50, "operation exceeded time limit")
+    if options.fault == "duplicate":
+        return request.replies({"n": 0, "writeErrors": [{"index": 0, "code": 11000, "errmsg": "duplicate key"}]})
+    client.sendall({
+        "garbage": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        "oversized": struct.pack("<iiii", 2000000000, 1, asked, OP_MSG),
+        "stranger": OpMsgReply({"ok": 1}).reply_bytes(OpMsg(ping=1, request_id=asked + 7)),
+    }[options.fault])
+    return True
+
+
+def handle(request):
+    global seen
+    name = request.command_name
+    if options.fault and name == options.command:
+        seen += 1
+        # The fault alternates with good behaviour, so that a scenario that allows errors has both.
+        if seen > options.after and (seen - options.after) % 2:
+            return misbehave(request)
+    if name not in COMMANDS:
+        print("unknown command", request, file=sys.stderr, flush=True)
+        return request.command_err(59, "no such command: %s" % name)
+    return request.replies(COMMANDS[name](request.doc))
+
+
+server = MockupDB()
+server.autoresponds(handle)
+server.run()
+print("mongodb://127.0.0.1:%d/regatta" % server.port, flush=True)
+sys.stdin.read()
+left = sorted(name for name, documents in collections.items() if documents)
+print("left behind: %s; open cursors: %d" % (", ".join(left) or "nothing", len(cursors)), flush=True)
