@@ -82,7 +82,8 @@ fn scenario(step: &str) -> String {
 }
 
 const FIND: &str = "document = { target = \"docs\", find = { filter = {}, batch = 7 } }";
-const INSERT: &str = "document = { target = \"docs\", insert = { documents = [{ a = \"${i}\" }, { b = 2 }], copies = 3 } }";
+const INSERT: &str =
+    "document = { target = \"docs\", insert = { documents = [{ a = \"${i}\" }, { b = 2 }], copies = 3 } }";
 
 /// The sum of a target's count over all trials.
 fn counted(run: &Run, what: &str) -> u64 {
@@ -177,7 +178,7 @@ fn every_fault_has_its_name() {
     for (fault, name) in [
         ("lost", "lost: the connection was lost"),
         ("garbage", "protocol: wrong answer"),
-        ("oversized", "oversized: a answer of 2000000000 bytes"),
+        ("oversized", "oversized: the answer has 2000000000 bytes"),
         ("stranger", "protocol: wrong answer: an answer to request"),
         ("error", "timeout: the server refused `find`: operation exceeded time limit (code 50)"),
     ] {
@@ -235,7 +236,12 @@ fn a_server_that_is_not_there_or_goes_fails_the_trial() {
     let url = format!("mongodb://me:topsecret@{}/db", listener.local_addr().unwrap());
     drop(listener);
     let find = format!("{{ {FIND} }}");
-    fails(&url, &find, FailureKind::Target, &["target `docs`: refused: mongodb://me@127.0.0.1:", "is the server running?"]);
+    fails(
+        &url,
+        &find,
+        FailureKind::Target,
+        &["target `docs`: refused: mongodb://me@127.0.0.1:", "is the server running?"],
+    );
     if !has_package() {
         return;
     }
@@ -255,7 +261,12 @@ fn what_is_somebody_elses_stays() {
         return;
     }
     let server = Server::start("--foreign regatta_bench");
-    fails(&server.url, &format!("{{ {FIND} }}"), FailureKind::Target, &["Regatta has not made it", "collection = \"…\""]);
+    fails(
+        &server.url,
+        &format!("{{ {FIND} }}"),
+        FailureKind::Target,
+        &["Regatta has not made it", "collection = \"…\""],
+    );
     assert_eq!(server.left(), "left behind: regatta_bench; open cursors: 0");
 }
 

@@ -7,7 +7,8 @@ MockupDB reads and writes OP_MSG and BSON with code that has nothing to do with 
 database behind it: collections as lists, filters by equality, cursors, `$inc`. It prints its url as its first line, writes
 to standard error whatever it does not understand, and ends when its standard input does.
 
-With a fault it behaves until the command NAME (default: find) has come N times, and from then on, once for each time:
+With a fault it behaves until the command NAME (default: find) has come N times (seeding apart), and from then
+on, every second time:
   lost       closes the connection
   garbage    answers with something that is no OP_MSG
   oversized  answers with a header that claims two gigabytes
@@ -154,7 +155,9 @@ def misbehave(request):
 def handle(request):
     global seen
     name = request.command_name
-    if options.fault and name == options.command:
+    # Documents with an `_id` are those with which a trial fills its collection.
+    seeds = any("_id" in document for document in request.doc.get("documents", []))
+    if options.fault and name == options.command and not seeds:
         seen += 1
         # The fault alternates with good behaviour, so that a scenario that allows errors has both.
         if seen > options.after and (seen - options.after) % 2:

@@ -11,7 +11,7 @@ pub enum Error {
     #[error("the connection was lost: {0}")]
     Lost(#[from] io::Error),
     /// A document or a message is larger than the server or this client accepts; nothing of it was sent or read.
-    #[error("a {what} of {bytes} bytes, where at most {most} are allowed")]
+    #[error("the {what} has {bytes} bytes, where at most {most} are allowed")]
     Oversized {
         /// `document`, `command` or `answer`.
         what: &'static str,

@@ -68,6 +68,11 @@ fn number(bytes: &[u8], at: usize) -> u32 {
 
 /// The length that a header claims for its message; bounded by `most` bytes.
 pub(super) fn claimed(header: &[u8], most: usize) -> Result<usize, Error> {
+    // First of all: of something else than OP_MSG, the length says nothing.
+    let opcode = number(header, 12).cast_signed();
+    if opcode != OP_MSG {
+        return Err(Error::Protocol(format!("opcode {opcode} instead of {OP_MSG} (OP_MSG)")));
+    }
     let claimed = number(header, 0).cast_signed();
     let bytes = usize::try_from(claimed).unwrap_or(0);
     if bytes < HEADER + WORD {
@@ -75,10 +80,6 @@ pub(super) fn claimed(header: &[u8], most: usize) -> Result<usize, Error> {
     }
     if bytes > most {
         return Err(Error::Oversized { what: "answer", bytes: bytes as u64, most: most as u64 });
-    }
-    let opcode = number(header, 12).cast_signed();
-    if opcode != OP_MSG {
-        return Err(Error::Protocol(format!("opcode {opcode} instead of {OP_MSG} (OP_MSG)")));
     }
     Ok(bytes)
 }

@@ -14,7 +14,7 @@ use self::{
     call::{Calls, Shelf, Work},
     operation::Operation,
 };
-use super::{BuildError, Cost, Site, Step, StepKind, StepSpec, TargetUse};
+use super::{BuildError, Cost, Lookup, Site, Step, StepKind, StepSpec, TargetUse};
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, Section, choice_schema, read_choice},
     runtime::Runtime,
@@ -108,7 +108,8 @@ impl StepKind for Document {
             Keep::Keep,
             "`keep`: opened in preparation and kept by the slot; `per-call`: opened and closed by every call.",
         );
-        let expect: Option<Expect> = step.optional("expect", "What must come of it: `{ documents = 1 }`, the number returned, inserted or changed.");
+        let expect: Option<Expect> = step
+            .optional("expect", "What must come of it: `{ documents = 1 }`, the number returned, inserted or changed.");
         let allow = step.or("allow", Allow::default(), "What is counted as an error and does not fail the trial.");
         let given = ["find", "insert", "update"].into_iter().filter(|key| op.has(key)).count();
         if given != 1 && !op.is_describing() {
@@ -132,7 +133,7 @@ impl StepKind for Document {
         self.connection == Keep::PerCall
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         true
     }
 
@@ -144,7 +145,7 @@ impl StepKind for Document {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let store: Arc<Store> = site.endpoint(&self.target.text)?;
-        let shelf: Arc<Shelf<R::Native>> = site.shared(&format!("document {}", self.target.text));
+        let shelf: Arc<Shelf<R::Native>> = site.commons.shared(&self.target.text, Default::default);
         let work = Arc::new(Work::new(self, site, store));
         Ok(site.operation(move || Calls::<R::Native>::new(work.clone(), shelf.clone())))
     }

@@ -111,7 +111,8 @@ impl Section for Insert {
             "documents",
             "The documents, such as `[{ task = \"${i}\", value = \"${uniform(1,9)}\" }]`. Without `_id` the server gives one.",
         );
-        let copies = fields.or("copies", 1, "How often the documents are inserted by one call, each with draws of its own.");
+        let copies =
+            fields.or("copies", 1, "How often the documents are inserted by one call, each with draws of its own.");
         refuse_none(fields, "copies", copies == 0);
         let insert = Self { documents: documents?, copies };
         if insert.documents.is_empty() {
@@ -128,9 +129,12 @@ impl Section for Update {
     const DOC: &'static str = "Changes documents in place.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let filter = fields.required("filter", "What documents must match, such as `{ _id = \"${uniform(1,1000)}\" }`.");
-        let change =
-            fields.required("change", "What becomes of them, such as `{ \"$inc\" = { price = 1 } }` or `{ \"$set\" = { … } }`.");
+        let filter =
+            fields.required("filter", "What documents must match, such as `{ _id = \"${uniform(1,1000)}\" }`.");
+        let change = fields.required(
+            "change",
+            "What becomes of them, such as `{ \"$inc\" = { price = 1 } }` or `{ \"$set\" = { … } }`.",
+        );
         let many = fields.or("many", false, "Whether all that match are changed, not only the first.");
         Some(Self { filter: filter?, change: change?, many })
     }

@@ -19,7 +19,7 @@ fn each_command_is_read_and_stored() {
         ("{ document = { target = 'd', update = { filter = { a = 1 }, change = { '$inc' = { a = 1 } } } } }", None),
     ] {
         let step = document(text);
-        assert_eq!((step.expected(), step.cancellable()), (expected, true), "{text}");
+        assert_eq!((step.expected(), step.cancellable(&|_| None)), (expected, true), "{text}");
         assert_eq!(step.operation.writes(), step.operation.key() != "find");
         let stored = serde_json::to_string(&step).unwrap();
         let again: Document = serde_json::from_str(&stored).unwrap();

@@ -33,17 +33,25 @@ pub struct Document {
 
 impl TargetKind for Document {
     const KEY: &'static str = "document";
-    const DOC: &'static str = "A collection in your own server of MongoDB's protocol, made for the trial and dropped afterwards.";
+    const DOC: &'static str =
+        "A collection in your own server of MongoDB's protocol, made for the trial and dropped afterwards.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let url = fields.required(
             "url",
             "Your server: `${env:MONGODB_URL}` takes its url, `mongodb://USER:PASSWORD@HOST/DATABASE`, from the environment.",
         );
-        let documents =
-            fields.or("documents", 1_000, "Documents `{ _id, category, name, price }` that it begins with, ids from 1.");
+        let documents = fields.or(
+            "documents",
+            1_000,
+            "Documents `{ _id, category, name, price }` that it begins with, ids from 1.",
+        );
         let usual = "regatta_bench".to_owned();
-        let collection = fields.or("collection", usual, "The collection that is made in the url's database (`test`, if it names none).");
+        let collection = fields.or(
+            "collection",
+            usual,
+            "The collection that is made in the url's database (`test`, if it names none).",
+        );
         if documents > MOST_DOCUMENTS {
             let message = format!("expected at most {MOST_DOCUMENTS} documents: every trial fills them in anew");
             fields.reject("documents", message, None);
