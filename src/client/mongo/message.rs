@@ -47,14 +47,14 @@ pub(super) fn length(command: &RawDocument, sequence: Option<Sequence<'_>>) -> u
 pub(super) fn write(out: &mut Vec<u8>, id: i32, command: &RawDocument, sequence: Option<Sequence<'_>>) {
     let length = length(command, sequence);
     out.reserve(length);
-    for number in [length as i32, id, 0, OP_MSG, 0] {
+    for number in [length as u32, id.cast_unsigned(), 0, OP_MSG.cast_unsigned(), 0] {
         out.extend(number.to_le_bytes());
     }
     out.push(0);
     out.extend(command.as_bytes());
     if let Some(sequence) = sequence {
         out.push(1);
-        out.extend((sequence.length() as i32).to_le_bytes());
+        out.extend((sequence.length() as u32).to_le_bytes());
         out.extend(sequence.name.as_bytes());
         out.push(0);
         out.extend(sequence.documents);

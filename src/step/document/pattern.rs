@@ -65,7 +65,9 @@ impl Pattern {
             Self::Text(template) => draws.text(template, put),
             Self::List(list) => {
                 let mut array = RawArrayBuf::new();
-                list.iter().for_each(|item| item.put(draws, &mut |value| array.push(value)));
+                for item in list {
+                    item.put(draws, &mut |value| array.push(value));
+                }
                 put((&array).into());
             }
             Self::Table(shape) => put((&shape.filled(draws)).into()),

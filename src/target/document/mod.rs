@@ -79,7 +79,6 @@ fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::step::testing::read_target;
 
     #[test]
