@@ -38,7 +38,7 @@ fn the_contents_are_as_described() {
     assert_eq!(number(&connection, "SELECT count(DISTINCT name) FROM items"), 1000);
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!((mode.as_str(), number(&connection, "PRAGMA synchronous")), ("wal", 1));
-    assert_eq!(started.pid(), None);
+    assert_eq!(started.watched(), None);
 }
 
 #[test]
