@@ -123,7 +123,12 @@ fn the_shipped_scenario_is_valid_under_every_executor() {
     let stored = bench.stored("run");
     assert!(failures(&stored).is_empty() && stored.header.cells.len() == regatta::runtime::EXECUTORS.len());
     let proven = stored.trials.iter().all(|trial| match &trial.outcome {
-        Outcome::Measured(measured) => measured.proof.iter().any(|line| line.what.contains("after all inserts")),
+        Outcome::Measured(measured) => {
+            // The server is on this host, so that its CPU time is seen.
+            assert!(measured.targets.iter().all(|target| target.cpu_ns.is_some()));
+            assert_eq!(measured.facts["docs: server"], "MongoDB's protocol, MockupDB 1.8.1");
+            measured.proof.iter().any(|line| line.what.contains("after all inserts"))
+        }
         Outcome::Failed(_) => false,
     });
     assert!(proven);

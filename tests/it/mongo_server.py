@@ -23,6 +23,7 @@ import itertools
 import struct
 import sys
 
+import mockupdb
 from bson import Int64
 from mockupdb import OP_MSG, MockupDB, OpMsg, OpMsgReply
 
@@ -57,6 +58,10 @@ def hello(_):
         "isWritablePrimary": True, "helloOk": True, "minWireVersion": 0, "maxWireVersion": 21,
         "maxBsonObjectSize": 16777216, "maxMessageSizeBytes": 48000000, "maxWriteBatchSize": 100000,
     }
+
+
+def build_info(_):
+    return {"version": "MockupDB %s" % mockupdb.__version__}
 
 
 def list_collections(command):
@@ -129,7 +134,7 @@ def drop(command):
 
 
 COMMANDS = {
-    "hello": hello, "listCollections": list_collections, "insert": insert, "find": find, "getMore": get_more,
+    "hello": hello, "buildInfo": build_info, "listCollections": list_collections, "insert": insert, "find": find, "getMore": get_more,
     "killCursors": kill_cursors, "update": update, "aggregate": aggregate, "drop": drop,
 }
 

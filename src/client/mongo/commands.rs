@@ -230,6 +230,12 @@ impl<S: Read + Write + Unpin> Connection<S> {
         Ok((get("documents")?.max(0).cast_unsigned(), get("sum")?))
     }
 
+    /// The server's version; none if it does not say.
+    pub async fn version(&mut self) -> Result<Option<String>, Error> {
+        let answer = self.exchange("buildInfo", &rawdoc! { "buildInfo": 1, "$db": "admin" }, None).await?;
+        Ok(answer.get("version")?.and_then(RawBsonRef::as_str).map(ToOwned::to_owned))
+    }
+
     /// Whether there is a collection of that name.
     pub async fn has_collection(&mut self, collection: &Collection) -> Result<bool, Error> {
         let command = rawdoc! {

@@ -22,9 +22,9 @@ use crate::{
         CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
         mongo::{Collection, Connection, Documents, Error, Site},
     },
-    measure::{ProofLine, TargetReport},
+    measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, Native, block_on},
-    target::{self, Start, Started, TargetError},
+    target::{self, Start, Started, TargetError, sql::processes},
 };
 
 /// The database where MongoDB's clients put what nobody gave a place.
@@ -115,6 +115,9 @@ pub(super) struct Kept {
     seed: u64,
     /// Whether the collection is ours to drop.
     ours: bool,
+    /// What the server says that it is.
+    version: Option<String>,
+    watched: Option<Watched>,
 }
 
 /// Connects, and makes and fills the collection.
@@ -122,9 +125,13 @@ pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetEr
     let error = |reason| TargetError { name: start.name.into(), reason };
     let site = spec.url.resolve(&[Scheme::Mongo]).and_then(Site::new).map_err(error)?;
     let store = Arc::new(Store::new(site, &spec.collection));
-    let mut kept = Kept { name: start.name.into(), store, documents: spec.documents, seed: start.seed, ours: false };
+    let watched = processes(&store.site.address);
+    let (name, seed) = (start.name.into(), start.seed);
+    let mut kept = Kept { name, store, documents: spec.documents, seed, ours: false, version: None, watched };
     block_on(async {
         let mut connection = kept.connect().await?;
+        // A server need not know this command.
+        kept.version = connection.version().await.ok().flatten();
         kept.clear(&mut connection).await?;
         kept.ours = true;
         kept.fill(&mut connection).await.map_err(|why| kept.told(why))?;
@@ -217,6 +224,23 @@ impl Kept {
 impl Started for Kept {
     fn endpoint(&self) -> target::Endpoint {
         self.store.clone()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.watched
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let processes = match self.watched {
+            Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
+            _ => "unknown: not on this host, or not to be seen".into(),
+        };
+        let version = self.version.clone().unwrap_or_else(|| "unknown".into());
+        let name = &self.name;
+        vec![
+            (format!("{name}: server"), format!("MongoDB's protocol, {version}")),
+            (format!("{name}: processes"), processes),
+        ]
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {
