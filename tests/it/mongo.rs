@@ -275,14 +275,38 @@ fn what_is_somebody_elses_stays() {
     assert_eq!(server.left(), "left behind: regatta_bench; open cursors: 0");
 }
 
+/// The server's url with a user and a password.
+fn as_user(server: &Server, login: &str) -> String {
+    server.url.replace("mongodb://", &format!("mongodb://{login}@"))
+}
+
+#[test]
+fn a_user_logs_in_by_scram_and_nobody_else_does() {
+    if !has_package() {
+        return;
+    }
+    for more in ["", " --long"] {
+        let server = Server::start(&format!("--login me:topsecret{more}"));
+        let step = format!("{{ {FIND}, expect = {{ documents = 20 }} }}");
+        let bench = BenchDir::with(&scenario(&step));
+        run(&bench, "run s.toml --out run", &as_user(&server, "me:topsecret")).exits(0);
+        for login in ["me:wrong", "you:topsecret"] {
+            let said = ["target `docs`: login: mongodb://", "Authentication failed. (code 18)"];
+            fails(&as_user(&server, login), &step, FailureKind::Target, &said);
+        }
+        fails(&server.url, &step, FailureKind::Target, &["login", "requires authentication (code 13)"]);
+        assert_eq!(server.left(), "left behind: nothing; open cursors: 0");
+    }
+}
+
 #[test]
 fn a_password_is_nowhere() {
     if !has_package() {
         return;
     }
-    let server = Server::start("");
-    // MockupDB knows no login, so that the server refuses it; everything that is said about it must not name it.
-    let url = server.url.replace("mongodb://", "mongodb://me:topsecret@");
+    let server = Server::start("--login me:other");
+    // The server refuses it; everything that is said about that must not name it.
+    let url = as_user(&server, "me:topsecret");
     let bench = BenchDir::with(&scenario(&format!("{{ {FIND} }}")));
     let seen = run(&bench, "run s.toml -v --out run", &url).exits(5);
     let stored = std::fs::read_to_string(bench.path("run/run.jsonl")).unwrap();

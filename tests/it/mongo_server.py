@@ -1,7 +1,7 @@
 """A server of MongoDB's protocol for tests, on MockupDB: MongoDB's own library for servers of its wire protocol.
 
     pip install mockupdb==1.8.1 pymongo==3.13.0
-    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--foreign NAME]
+    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--foreign NAME] [--login USER:PASSWORD [--long]]
 
 MockupDB reads and writes OP_MSG and BSON with code that has nothing to do with Regatta's. What stands here is the little
 database behind it: collections as lists, filters by equality, cursors, `$inc`. It prints its url as its first line, writes
@@ -19,7 +19,11 @@ on, every second time:
 """
 
 import argparse
+import base64
+import hashlib
+import hmac
 import itertools
+import os
 import struct
 import sys
 
@@ -32,11 +36,15 @@ parser.add_argument("--fault")
 parser.add_argument("--after", type=int, default=0)
 parser.add_argument("--command", default="find")
 parser.add_argument("--foreign", help="a collection that is there already")
+parser.add_argument("--login", help="the user and the password without whom nothing is done (SCRAM-SHA-256)")
+parser.add_argument("--long", action="store_true", help="a login ends with an empty exchange, as of old servers")
 options = parser.parse_args()
 
 collections = {options.foreign: [{"_id": "theirs"}]} if options.foreign else {}
 cursors = {}
 cursor_ids = itertools.count(1 << 40)
+conversations = {}
+logged_in = set()
 seen = 0
 
 
@@ -62,6 +70,47 @@ def hello(_):
 
 def build_info(_):
     return {"version": "MockupDB %s" % mockupdb.__version__}
+
+
+def sign(key, text):
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+def fields(text):
+    return dict(part.split("=", 1) for part in text.split(","))
+
+
+def sasl_start(command):
+    """The server's side of SCRAM-SHA-256, from RFC 5802 and RFC 7677."""
+    assert command["mechanism"] == "SCRAM-SHA-256" and command["payload"].startswith(b"n,,"), command
+    first = command["payload"][3:].decode()
+    salt, rounds = os.urandom(16), 4096
+    challenge = "r=%s,s=%s,i=%d" % (fields(first)["r"] + encoded(os.urandom(18)), encoded(salt), rounds)
+    conversation = len(conversations) + 1
+    conversations[conversation] = (fields(first)["n"], first + "," + challenge, salt, rounds)
+    return {"conversationId": conversation, "done": False, "payload": challenge.encode()}
+
+
+def sasl_continue(command):
+    conversation = command["conversationId"]
+    if not command["payload"]:
+        return {"conversationId": conversation, "done": True, "payload": b""}
+    name, said, salt, rounds = conversations[conversation]
+    user, password = options.login.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    last, proof = command["payload"].decode().rsplit(",p=", 1)
+    said = said + "," + last
+    client_key = sign(salted, "Client Key")
+    signature = sign(hashlib.sha256(client_key).digest(), said)
+    expected = bytes(a ^ b for a, b in zip(client_key, signature))
+    if name != user or base64.b64decode(proof) != expected:
+        return {"ok": 0, "code": 18, "errmsg": "Authentication failed."}
+    verifier = "v=" + encoded(sign(sign(salted, "Server Key"), said))
+    return {"conversationId": conversation, "done": not options.long, "payload": verifier.encode()}
 
 
 def list_collections(command):
@@ -135,7 +184,7 @@ def drop(command):
 
 COMMANDS = {
     "hello": hello, "buildInfo": build_info, "listCollections": list_collections, "insert": insert, "find": find, "getMore": get_more,
-    "killCursors": kill_cursors, "update": update, "aggregate": aggregate, "drop": drop,
+    "saslStart": sasl_start, "saslContinue": sasl_continue, "killCursors": kill_cursors, "update": update, "aggregate": aggregate, "drop": drop,
 }
 
 
@@ -167,10 +216,15 @@ def handle(request):
         # The fault alternates with good behaviour, so that a scenario that allows errors has both.
         if seen > options.after and (seen - options.after) % 2:
             return misbehave(request)
+    if options.login and name not in ("hello", "saslStart", "saslContinue") and request.client_port not in logged_in:
+        return request.command_err(13, "command %s requires authentication" % name)
     if name not in COMMANDS:
         print("unknown command", request, file=sys.stderr, flush=True)
         return request.command_err(59, "no such command: %s" % name)
-    return request.replies(COMMANDS[name](request.doc))
+    answer = COMMANDS[name](request.doc)
+    if name == "saslContinue" and answer.get("done"):
+        logged_in.add(request.client_port)
+    return request.replies(answer)
 
 
 server = MockupDB()
