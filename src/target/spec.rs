@@ -22,6 +22,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
     /// Whether it is a process that Regatta starts, so that it gets a CPU of its own.
     fn has_process(&self) -> bool;
 
+    /// What a run needs and this process lacks, with the remedy.
+    fn unready(&self) -> Option<String> {
+        None
+    }
+
     /// Whether tasks may have to wait for one of a few connections; the waits have a histogram of their own.
     fn has_pool(&self) -> bool {
         false
@@ -147,6 +152,11 @@ macro_rules! targets {
             /// See [`TargetKind::serve`].
             pub fn serve(&self, seed: u64) -> std::io::Result<()> {
                 match self { $(Self::$variant(target) => target.serve(seed),)* }
+            }
+
+            /// See [`TargetKind::unready`].
+            pub fn unready(&self) -> Option<String> {
+                match self { $(Self::$variant(target) => target.unready(),)* }
             }
 
             /// See [`TargetKind::has_pool`].

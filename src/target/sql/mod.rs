@@ -100,6 +100,10 @@ impl TargetKind for Sql {
         false
     }
 
+    fn unready(&self) -> Option<String> {
+        self.url.as_ref()?.resolve(server::SCHEMES).err()
+    }
+
     fn has_pool(&self) -> bool {
         self.pool.is_some()
     }

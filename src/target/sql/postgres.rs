@@ -29,7 +29,7 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Connects. Locks are not waited for long: a session that holds one for ever must not hang the trial.
     pub fn open(server: &Server) -> Result<Self, Fault> {
-        let settings = [("search_path", server.schema.as_str()), ("lock_timeout", "10s")];
+        let settings = [("search_path", server.schema.as_str()), ("lock_timeout", "10s"), ("statement_timeout", "0")];
         let application = format!("regatta keeper {}", std::process::id());
         let connection = block_on(Postgres::open(&server.address, &application, &settings))?;
         Ok(Self { connection, schema: server.schema.clone(), steps: server.application.clone() })

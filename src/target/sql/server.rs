@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Database, Engine, PoolSpec, Sql,
-    database::{COUNTS, GLANCE_NS, MOST_PATIENCE_NS, error},
+    database::{COUNTS, MOST_PATIENCE_NS, error},
     postgres, seed,
 };
 use crate::{
@@ -84,6 +84,11 @@ impl Server {
     }
 }
 
+/// How long a server that was lost may take to come back.
+const RESTART_NS: u64 = 10_000_000_000;
+/// How often a server is asked.
+const GLANCE_NS: u64 = 5_000_000;
+
 /// To whom a schema belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -124,7 +129,7 @@ fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
 }
 
 /// The protocols of SQL servers.
-const SCHEMES: &[Scheme] = &[Scheme::Postgres];
+pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres];
 
 /// A server that was asked to hold a schema.
 pub(super) struct Declared {
@@ -132,6 +137,8 @@ pub(super) struct Declared {
     admin: Box<dyn Admin>,
     server: Arc<Server>,
     database: Arc<Database>,
+    /// Whether the schema is ours to drop.
+    made: bool,
     version: Option<String>,
     watched: Option<Watched>,
 }
@@ -153,17 +160,14 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let (engine, mut admin) = engine(&server).map_err(told)?;
     let (version, watched) = (admin.version(), processes(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
-    let mut declared = Declared { name: start.name.into(), admin, server, database, version, watched };
+    let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
     declared.clear()?;
     let fill = |admin: &mut dyn Admin| {
         admin.create()?;
         admin.fill(spec.rows, start.seed)
     };
-    if let Err(fault) = fill(declared.admin.as_mut()) {
-        // The fault that came first is the one to tell.
-        let _ = declared.admin.remove();
-        return Err(told(fault));
-    }
+    declared.made = true;
+    fill(declared.admin.as_mut()).map_err(told)?;
     declared.check(spec.rows, start.seed)?;
     Ok(declared)
 }
@@ -214,6 +218,32 @@ impl Declared {
         }
     }
 
+    /// As [`Self::settle`], also after the server was away and has come back.
+    fn settle_after_all(&mut self) -> Result<(u64, u64), Fault> {
+        match self.settle() {
+            Err(fault) if fault.kind == FaultKind::Lost => {
+                self.reconnect()?;
+                self.settle()
+            }
+            settled => settled,
+        }
+    }
+
+    /// Waits a while for a server that starts again.
+    fn reconnect(&mut self) -> Result<(), Fault> {
+        let until_ns = clock::now_ns() + RESTART_NS;
+        loop {
+            match engine(&self.server) {
+                Ok((_, admin)) => {
+                    self.admin = admin;
+                    return Ok(());
+                }
+                Err(fault) if clock::now_ns() > until_ns => return Err(fault),
+                Err(_) => clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS),
+            }
+        }
+    }
+
     fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
         let mut counts = self.server.counts();
         for (name, query) in COUNTS {
@@ -247,7 +277,7 @@ impl Started for Declared {
         if !self.database.settle() {
             return Err(error(&self.name, "a statement still runs long after the load has ended"));
         }
-        let (open, found) = self.settle().map_err(|fault| self.told(&fault))?;
+        let (open, found) = self.settle_after_all().map_err(|fault| self.told(&fault))?;
         let counts = self.counts().map_err(|fault| self.told(&fault))?;
         let mut proof = self.database.rows_proof(&self.name, &counts);
         let what = format!("connections to target {} that are open, by its own count", self.name);
@@ -258,7 +288,9 @@ impl Started for Declared {
 
 impl Drop for Declared {
     fn drop(&mut self) {
-        // A server that has gone keeps the schema; the next trial finds its mark and drops it.
-        let _ = self.admin.remove();
+        if self.made {
+            // A server that has gone keeps the schema; the next trial finds its mark and drops it.
+            let _ = self.admin.remove();
+        }
     }
 }
