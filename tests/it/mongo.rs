@@ -300,6 +300,32 @@ fn a_user_logs_in_by_scram_and_nobody_else_does() {
 }
 
 #[test]
+fn a_connection_is_encrypted_if_the_url_says_so() {
+    if !has_package() {
+        return;
+    }
+    let server = Server::start("--tls");
+    let step = format!("{{ {FIND}, expect = {{ documents = 20 }} }}");
+    let bench = BenchDir::with(&scenario(&step));
+    run(&bench, "run s.toml --out run", &format!("{}?tls=true", server.url)).exits(0);
+    assert_eq!(server.left(), "left behind: nothing; open cursors: 0");
+}
+
+#[test]
+fn without_its_variable_a_cell_is_refused() {
+    let bench = BenchDir::with(&scenario(&format!("{{ {FIND} }}")));
+    let unset = |arguments: &str| {
+        let mut command = bench.command(arguments);
+        command.env_remove("MONGODB_URL");
+        Live::new(command).end()
+    };
+    unset("check s.toml").exits(0);
+    let out = unset("run s.toml --out run").exits(5).out;
+    assert!(out.contains("refused: target `docs`: the environment variable `MONGODB_URL` is not set"), "{out}");
+    assert!(out.contains("MONGODB_URL=mongodb://USER:PASSWORD@HOST/DATABASE"), "{out}");
+}
+
+#[test]
 fn a_password_is_nowhere() {
     if !has_package() {
         return;

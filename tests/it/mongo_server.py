@@ -1,7 +1,7 @@
 """A server of MongoDB's protocol for tests, on MockupDB: MongoDB's own library for servers of its wire protocol.
 
     pip install mockupdb==1.8.1 pymongo==3.13.0
-    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--foreign NAME] [--login USER:PASSWORD [--long]]
+    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--foreign NAME] [--login USER:PASSWORD [--long]] [--tls]
 
 MockupDB reads and writes OP_MSG and BSON with code that has nothing to do with Regatta's. What stands here is the little
 database behind it: collections as lists, filters by equality, cursors, `$inc`. It prints its url as its first line, writes
@@ -24,6 +24,7 @@ import hashlib
 import hmac
 import itertools
 import os
+import ssl
 import struct
 import sys
 
@@ -38,6 +39,7 @@ parser.add_argument("--command", default="find")
 parser.add_argument("--foreign", help="a collection that is there already")
 parser.add_argument("--login", help="the user and the password without whom nothing is done (SCRAM-SHA-256)")
 parser.add_argument("--long", action="store_true", help="a login ends with an empty exchange, as of old servers")
+parser.add_argument("--tls", action="store_true")
 options = parser.parse_args()
 
 collections = {options.foreign: [{"_id": "theirs"}]} if options.foreign else {}
@@ -227,7 +229,15 @@ def handle(request):
     return request.replies(answer)
 
 
-server = MockupDB()
+def wrap_socket(sock, certfile, server_side):
+    """What MockupDB expects of the module `ssl`, which has lost it in Python 3.12."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certfile)
+    return context.wrap_socket(sock, server_side=server_side)
+
+
+ssl.wrap_socket = wrap_socket
+server = MockupDB(ssl=options.tls)
 server.autoresponds(handle)
 server.run()
 print("mongodb://127.0.0.1:%d/regatta" % server.port, flush=True)

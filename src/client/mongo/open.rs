@@ -18,6 +18,7 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 pub struct Site {
     /// Where it is.
     pub address: Address,
+    tls: TlsMode,
     login: Option<Login>,
 }
 
@@ -25,9 +26,7 @@ impl Site {
     /// Of a url; the error says what is wrong with it.
     pub fn new(address: Address) -> Result<Self, String> {
         address.knows_options(OPTIONS)?;
-        if address.tls()? != TlsMode::Off {
-            return Err("connections of MongoDB's protocol are not encrypted here; remove `tls` from the url".into());
-        }
+        let tls = address.tls()?;
         if address.options.get("authMechanism").is_some_and(|mechanism| mechanism != MECHANISM) {
             return Err(format!("the only mechanism of login is {MECHANISM}; remove `authMechanism` from the url"));
         }
@@ -39,13 +38,15 @@ impl Site {
                 Some(Login::new(user, password.clone(), source.map_or(ADMIN, String::as_str)))
             }
         };
-        Ok(Self { address, login })
+        Ok(Self { address, tls, login })
     }
 
-    /// Connects, greets and logs in.
+    /// Connects, encrypts if the url says so, greets and logs in.
     pub async fn open<N: Native>(&self) -> Result<Connection<Transport<N::Conn>>, Fault> {
         let opening = async {
-            let stream = connect::<N>(&self.address.host, self.address.port).await?;
+            let host = &self.address.host;
+            // Encrypted from the first byte: the protocol has no word for changing over.
+            let stream = connect::<N>(host, self.address.port).await?.encrypted(&self.tls, host).await?;
             Connection::open(stream, self.login.as_ref()).await.map_err(Fault::from)
         };
         let opened = within_limit::<N, _>(opening).await;
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_said() {
-        assert!(site("mongodb://h/?tls=true").unwrap_err().contains("not encrypted"));
+        assert!(site("mongodb://h/?tls=maybe").unwrap_err().contains("whether to encrypt"));
         assert!(site("mongodb://h/?authMechanism=PLAIN").unwrap_err().contains("SCRAM-SHA-256"));
         assert!(site("mongodb://h/?replicaSet=rs0").unwrap_err().contains("`replicaSet`"));
     }

@@ -6,6 +6,7 @@
 
 use bson::{RawDocumentBuf, raw::RawBsonRef, rawdoc};
 use futures_lite::future::block_on;
+use proptest::prelude::*;
 
 use super::*;
 use crate::client::{Secret, testing::Scripted};
@@ -180,20 +181,44 @@ fn the_server_adds_up() {
 
 #[test]
 fn more_documents_than_a_message_holds_are_sent_in_several() {
-    let greeting = rawdoc! { "ok": 1, "maxWireVersion": 21, "maxWriteBatchSize": 2, "maxMessageSizeBytes": 1500 };
+    let greeting = rawdoc! { "ok": 1, "maxWireVersion": 21, "maxWriteBatchSize": 3, "maxMessageSizeBytes": 1500 };
     let mut documents = Documents::default();
     for bytes in [1, 1, 1, 200, 200, 200, 1] {
         documents.push(&rawdoc! { "x": "y".repeat(bytes) });
     }
     let done = |n| rawdoc! { "n": n, "ok": 1 };
-    // At most two, and 460 bytes: two of the small ones, a small and a large one, two large ones, the last.
-    let mut connection = connected_to(greeting, [2, 2, 2, 1].map(done));
+    // At most three, and 460 bytes: the small ones, two large ones, a large one and the last.
+    let mut connection = connected_to(greeting, [3, 2, 2].map(done));
     assert_eq!(block_on(connection.insert(&items(), &documents)).unwrap(), 7);
-    let messages = sent(connection);
-    assert_eq!(messages.len(), 4);
-    assert!(messages.iter().all(|message| message.len() <= 1500));
-    let behind: usize = messages.iter().map(|message| message.len() - messages[3].len()).sum();
-    assert_eq!(behind as u64, documents.bytes() - 4 * rawdoc! { "x": "y" }.as_bytes().len() as u64);
+    let lengths: Vec<usize> = sent(connection).iter().map(Vec::len).collect();
+    let small = rawdoc! { "x": "y" }.as_bytes().len();
+    let without = lengths[0] - 3 * small;
+    assert_eq!(lengths, [3 * small, 2 * (small + 199), 2 * small + 199].map(|documents| without + documents));
+    assert!(lengths[1] <= 1500);
+}
+
+proptest! {
+    /// A server's answer may be broken in any way: it is an error, or a lucky change.
+    #[test]
+    fn no_answer_is_too_broken_to_be_understood_or_refused(
+        changes in prop::collection::vec((0_usize..1000, any::<u8>()), 0..8),
+        cut in 0_usize..200,
+    ) {
+        let whole = answer(2, &batch("firstBatch", 0, 0..3));
+        let mut broken = whole.clone();
+        for (place, byte) in changes {
+            let place = place % broken.len();
+            broken[place] = byte;
+        }
+        broken.truncate(whole.len().saturating_sub(cut / 4).max(1));
+        let is_whole = broken == whole;
+        let says = [answer(1, &greeting()), broken];
+        let mut connection = block_on(Connection::open(Scripted::new(says), None)).unwrap();
+        let find = Find { filter: &rawdoc! {}, batch: 3, limit: None, take: None };
+        let each = |document: &bson::RawDocument| document.iter().try_for_each(|field| field.map(drop)).map_err(Error::from);
+        let found = block_on(connection.find(&items(), &find, each));
+        prop_assert!(!is_whole || found.is_ok_and(|found| found.documents == 3));
+    }
 }
 
 #[test]

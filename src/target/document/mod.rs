@@ -6,7 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Start, Started, TargetError, TargetKind};
-use crate::{client::Reference, config::Fields};
+use crate::{
+    client::{Reference, Scheme, mongo::Site},
+    config::Fields,
+};
 
 mod account;
 mod contents;
@@ -65,6 +68,10 @@ impl TargetKind for Document {
 
     fn has_process(&self) -> bool {
         false
+    }
+
+    fn unready(&self) -> Option<String> {
+        self.url.resolve(&[Scheme::Mongo]).and_then(Site::new).err()
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
