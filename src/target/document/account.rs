@@ -35,7 +35,7 @@ impl Account {
     pub(super) fn sum<'a>(accounts: impl Iterator<Item = &'a Self>) -> Sum {
         accounts.fold(Sum::default(), |sum, account| Sum {
             inserted: sum.inserted + account.inserted.load(Relaxed),
-            doubtful: sum.doubtful,
+            doubtful: sum.doubtful + account.doubtful.load(Relaxed),
             wrote: sum.wrote || account.wrote.load(Relaxed),
         })
     }
