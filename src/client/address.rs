@@ -53,6 +53,11 @@ impl Scheme {
 pub struct Secret(String);
 
 impl Secret {
+    /// A password.
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(password.into())
+    }
+
     /// The password itself, for the client that logs in.
     pub fn reveal(&self) -> &str {
         &self.0

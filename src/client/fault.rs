@@ -45,6 +45,8 @@ kinds! {
     Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
     Serialization "serialization" "The server ended a transaction because another one had changed what it read.",
     Constraint "constraint" "A row would have broken a constraint.",
+    Protocol "protocol" "The server's answer makes no sense in its protocol.",
+    Oversized "oversized" "A message is larger than the server or the client accepts.",
     Statement "statement" "The server does not accept a statement.",
 }
 
@@ -62,13 +64,13 @@ impl Fault {
 
     /// Whether the connection cannot be used any more.
     pub fn ends_connection(&self) -> bool {
-        use FaultKind::{Database, Login, Lost, PoolTimeout, Refused, Tls, TooManyConnections};
-        matches!(self.kind, Refused | Login | Database | TooManyConnections | Tls | Lost | PoolTimeout)
+        use FaultKind::{Database, Login, Lost, PoolTimeout, Protocol, Refused, Tls, TooManyConnections};
+        matches!(self.kind, Refused | Login | Database | TooManyConnections | Tls | Lost | PoolTimeout | Protocol)
     }
 
     /// Whether the server has certainly undone, or never done, what it was asked for.
     pub fn leaves_nothing(&self) -> bool {
-        self.kind != FaultKind::Lost
+        !matches!(self.kind, FaultKind::Lost | FaultKind::Protocol)
     }
 }
 

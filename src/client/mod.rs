@@ -7,10 +7,14 @@
 
 mod address;
 mod fault;
+pub mod mongo;
 mod pool;
 pub mod postgres;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod transport;
+pub mod wire;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
 pub use fault::{Fault, FaultKind};

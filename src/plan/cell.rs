@@ -269,7 +269,7 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
     };
     // Each step that acts on a server keeps a connection of its own per slot.
     let is_server = |name: &str| match variant.targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
-        Some(TargetSpec::Http(_)) => true,
+        Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
         Some(TargetSpec::Sql(database)) => database.is_server(),
         _ => false,
     };

@@ -6,6 +6,7 @@
 mod blocking;
 mod choice;
 mod cpu;
+mod document;
 mod exec;
 mod file;
 mod http;
@@ -44,5 +45,6 @@ spec::steps! {
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
     Sql => sql::Sql,
+    Document => document::Document,
     Yield => yield_now::Yield,
 }

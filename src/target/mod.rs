@@ -4,6 +4,7 @@
 //! afterwards, and stopped with the trial.
 
 pub mod directory;
+pub mod document;
 pub mod http;
 mod spec;
 pub mod sql;
@@ -14,4 +15,5 @@ spec::targets! {
     Http => http::Http,
     Directory => directory::Directory,
     Sql => sql::Sql,
+    Document => document::Document,
 }

@@ -17,6 +17,7 @@ mod interruptions;
 mod known_answers;
 mod limits;
 mod lossy;
+mod mongo;
 mod open;
 mod own_postgres;
 mod own_server;

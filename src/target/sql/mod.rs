@@ -25,6 +25,7 @@ pub use database::{Database, Engine};
 pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
+pub(in crate::target) use server::processes;
 pub use server::{Opened, Server};
 
 /// Every trial seeds its database afresh, at about a million rows a second.

@@ -146,7 +146,7 @@ pub(super) struct Declared {
 
 /// The processes of a server on this host, by who listens on its port. A port that something else passes on, as
 /// containers do, leads to whatever that is.
-fn processes(address: &Address) -> Option<Watched> {
+pub(in crate::target) fn processes(address: &Address) -> Option<Watched> {
     let found = (address.host.as_str(), address.port).to_socket_addrs().ok()?;
     // Only an address of this host can be bound.
     let mut own = found.filter(|found| UdpSocket::bind((found.ip(), 0)).is_ok());

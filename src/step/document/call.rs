@@ -1,0 +1,293 @@
+//! A step's calls: the connection, the documents of one call, what must come of it, and faults.
+
+use std::{
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+};
+
+use bson::RawDocument;
+use crossbeam_utils::atomic::AtomicCell;
+use hyper::rt::{Read, Write};
+
+use super::{
+    Document, Keep,
+    operation::{self, Operation},
+    pattern::{Filled, Shape},
+};
+use crate::{
+    client::{
+        Fault, FaultKind, Transport,
+        mongo::{Collection, Connection, Documents, Error, Find, Update},
+    },
+    draw,
+    runtime::Native,
+    step::{self, Call, Done, Failure, Outcome, Site},
+    target::document::{Account, Opened, Store},
+};
+
+/// A connection of a step.
+struct Seat<N: Native> {
+    connection: Connection<Transport<N::Conn>>,
+    _counted: Opened,
+}
+
+/// Where the steps of one sequence find the connection that they share: they run one after another.
+pub(super) struct Shelf<N: Native>(AtomicCell<Option<Box<Seat<N>>>>);
+
+impl<N: Native> Default for Shelf<N> {
+    fn default() -> Self {
+        Self(AtomicCell::new(None))
+    }
+}
+
+/// What the instances of a step share.
+pub(super) struct Work {
+    words: String,
+    store: Arc<Store>,
+    keeps: bool,
+    allow_errors: bool,
+    /// Documents that must come of each call, as soon as that is known; none if it never is.
+    expected: Option<OnceLock<u64>>,
+    verb: &'static str,
+    writes: bool,
+    deed: Deed,
+}
+
+/// A command whose documents are filled in for each call.
+enum Deed {
+    Find { filter: Filled, rest: operation::Find },
+    Insert { documents: Vec<Shape>, copies: u64, seed: u64 },
+    Update { filter: Filled, change: Filled, many: bool },
+}
+
+/// What a command came to.
+#[derive(Default)]
+struct Came {
+    /// Documents returned, inserted or changed.
+    documents: u64,
+    done: Done,
+}
+
+impl Work {
+    pub(super) fn new<R: crate::runtime::Runtime>(step: &Document, site: &Site<R>, store: Arc<Store>) -> Self {
+        let is_learned = match &step.operation {
+            Operation::Find(find) => find.filter.is_constant() && step.is_read_only(site),
+            Operation::Insert(_) | Operation::Update(_) => false,
+        };
+        let known = step.expected().map(OnceLock::from);
+        Self {
+            words: step.words(site),
+            store,
+            keeps: step.connection == Keep::Keep,
+            allow_errors: step.allow.errors,
+            expected: known.or_else(|| is_learned.then(OnceLock::new)),
+            verb: step.operation.verb(),
+            writes: step.operation.writes(),
+            deed: Deed::new(&step.operation, site.seed()),
+        }
+    }
+
+    /// Whether the number of documents is to be learned in preparation.
+    fn is_open(&self) -> bool {
+        self.expected.as_ref().is_some_and(|expected| expected.get().is_none())
+    }
+
+    /// Compares what a command came to with what it must, or learns it.
+    fn compare(&self, found: u64) -> Result<(), String> {
+        let Some(expected) = &self.expected else { return Ok(()) };
+        let expected = *expected.get_or_init(|| found);
+        if expected == found {
+            return Ok(());
+        }
+        Err(format!("{}: documents {}: expected {expected}, found {found}", self.words, self.verb))
+    }
+
+    /// A fault with its name, where it happened, and the remedy.
+    fn told(&self, fault: &Fault) -> String {
+        let told = format!("{}: {}: {fault}", self.words, fault.kind.name());
+        match fault.kind {
+            FaultKind::Statement => told,
+            _ => format!("{told}; if that may happen: `allow = {{ errors = true }}`"),
+        }
+    }
+}
+
+impl Deed {
+    fn new(operation: &Operation, seed: u64) -> Self {
+        match operation {
+            Operation::Find(find) => Self::Find { filter: Filled::new(&find.filter, seed), rest: find.clone() },
+            Operation::Insert(operation::Insert { documents, copies }) => {
+                Self::Insert { documents: documents.clone(), copies: *copies, seed }
+            }
+            Operation::Update(update) => Self::Update {
+                filter: Filled::new(&update.filter, seed),
+                // Apart from the filter, or both would draw the same.
+                change: Filled::new(&update.change, draw::mix(seed, 1)),
+                many: update.many,
+            },
+        }
+    }
+
+    /// The documents to insert in one call; none for other commands.
+    fn fill(&self, call: &Call, room: &mut Documents) {
+        room.clear();
+        if let Self::Insert { documents, copies, seed } = self {
+            let places = (0..*copies).flat_map(|_| documents).zip(1..);
+            places.for_each(|(shape, place)| room.push(&shape.fill(call, draw::mix(*seed, place))));
+        }
+    }
+
+    /// Does it on a connection.
+    async fn run<S: Read + Write + Unpin>(
+        &self,
+        connection: &mut Connection<S>,
+        collection: &Collection,
+        call: &Call,
+        room: &Documents,
+    ) -> Result<Came, Error> {
+        match self {
+            Self::Find { filter, rest } => {
+                let filter = filter.of(call);
+                let find = Find { filter: &filter, batch: rest.batch, limit: rest.limit, take: rest.take };
+                let found = connection.find(collection, &find, read_fields).await?;
+                let done = Done { received: found.bytes, sent: filter.as_bytes().len() as u64, ..Done::default() };
+                Ok(Came { documents: found.documents, done })
+            }
+            Self::Insert { .. } => {
+                let documents = connection.insert(collection, room).await?;
+                Ok(Came { documents, done: Done { sent: room.bytes(), ..Done::default() } })
+            }
+            Self::Update { filter, change, many } => {
+                let (filter, change) = (filter.of(call), change.of(call));
+                let update = Update { filter: &filter, change: &change, many: *many };
+                let updated = connection.update(collection, &update).await?;
+                let sent = (filter.as_bytes().len() + change.as_bytes().len()) as u64;
+                Ok(Came { documents: updated.modified, done: Done { sent, ..Done::default() } })
+            }
+        }
+    }
+}
+
+/// Reads every field of a document, as a program would.
+fn read_fields(document: &RawDocument) -> Result<(), Error> {
+    for field in document {
+        std::hint::black_box(field?);
+    }
+    Ok(())
+}
+
+/// How many of so many documents the server has inserted; none if it is not known.
+fn settled(came: &Result<Came, Error>, documents: u64) -> Option<u64> {
+    match came {
+        Ok(_) => Some(documents),
+        Err(Error::Writes { done, .. }) => Some(*done.min(&documents)),
+        // More than one message may have been sent, and one of the first may have been done.
+        Err(_) => None,
+    }
+}
+
+/// A step in one slot.
+pub(super) struct Calls<N: Native> {
+    work: Arc<Work>,
+    shelf: Arc<Shelf<N>>,
+    account: Arc<Account>,
+    room: Documents,
+    native: PhantomData<fn() -> N>,
+}
+
+/// Why a call did not do what it should.
+enum Trouble {
+    /// A fault of the server, or on the way to it.
+    Fault(Fault),
+    /// Other documents than expected.
+    Wrong(String),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl<N: Native> Calls<N> {
+    /// Calls without a connection as yet.
+    pub fn new(work: Arc<Work>, shelf: Arc<Shelf<N>>) -> Self {
+        let account = work.store.account();
+        Self { work, shelf, account, room: Documents::default(), native: PhantomData }
+    }
+
+    /// The connection of this sequence, or a new one.
+    async fn take(&self) -> Result<Box<Seat<N>>, Fault> {
+        let kept = if self.work.keeps { self.shelf.0.take() } else { None };
+        if let Some(seat) = kept {
+            return Ok(seat);
+        }
+        let connection = self.work.store.site.open::<N>().await?;
+        Ok(Box::new(Seat { connection, _counted: self.work.store.open() }))
+    }
+
+    /// Keeps a connection that can be used again; closes another one.
+    fn put_back(&self, seat: Box<Seat<N>>) {
+        if self.work.keeps && seat.connection.is_usable() {
+            self.shelf.0.store(Some(seat));
+        }
+    }
+
+    /// One call, whose documents were filled in.
+    async fn once(&self, call: &Call) -> Result<Done, Trouble> {
+        let mut seat = self.take().await?;
+        let documents = self.room.len() as u64;
+        if self.work.writes {
+            // If this future is dropped in the middle, the documents stay in doubt.
+            self.account.begin(documents);
+        }
+        let Work { deed, store, .. } = &*self.work;
+        let came = deed.run(&mut seat.connection, &store.collection, call, &self.room).await;
+        if let Some(inserted) = settled(&came, documents).filter(|_| self.work.writes) {
+            self.account.end(documents, inserted);
+        }
+        self.put_back(seat);
+        let came = came.map_err(Fault::from)?;
+        self.work.compare(came.documents).map_err(Trouble::Wrong)?;
+        Ok(came.done)
+    }
+
+    fn outcome(&self, done: Result<Done, Trouble>) -> Outcome {
+        match done {
+            Ok(done) => Ok(done),
+            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            // A command that the server does not understand is a mistake in the scenario.
+            Err(Trouble::Fault(fault)) if self.work.allow_errors && fault.kind != FaultKind::Statement => {
+                self.work.store.count(&fault);
+                Ok(Done { errors: 1, ..Done::default() })
+            }
+            Err(Trouble::Fault(fault)) => Err(Failure::Wrong(self.work.told(&fault))),
+        }
+    }
+}
+
+impl<N: Native> step::Operation for Calls<N> {
+    /// Connects, and learns what is to be learned. Faults are not allowed here: nothing is measured yet.
+    async fn prepare(&mut self) -> Outcome {
+        let prepared = async {
+            if self.work.is_open() {
+                self.once(&Call::default()).await?;
+            } else if self.work.keeps {
+                let seat = self.take().await?;
+                self.put_back(seat);
+            }
+            Ok(Done::default())
+        };
+        match prepared.await {
+            Err(Trouble::Fault(fault)) => Err(Failure::Wrong(self.work.told(&fault))),
+            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Ok(done) => Ok(done),
+        }
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        self.work.deed.fill(&call, &mut self.room);
+        let done = self.once(&call).await;
+        self.outcome(done)
+    }
+}

@@ -1,0 +1,270 @@
+//! The collection of a trial: made, filled, counted and dropped again, over connections of the target's own that block.
+//!
+//! Nothing but that collection and the one beside it that marks it as ours is touched.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use bson::rawdoc;
+
+use super::{
+    Account, Document,
+    account::Sum,
+    contents::{PRICE, document, sum_of_prices},
+};
+use crate::{
+    client::{
+        CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
+        mongo::{Collection, Connection, Documents, Error, Site},
+    },
+    measure::{ProofLine, TargetReport, Watched},
+    runtime::{Blocking, Native, block_on},
+    target::{self, Start, Started, TargetError, sql::processes},
+};
+
+/// The database where MongoDB's clients put what nobody gave a place.
+const USUAL_DATABASE: &str = "test";
+/// What is appended to a collection's name for the collection that marks it as ours.
+const MARK: &str = ".made_by_regatta";
+/// Documents that are sent at once while the collection is filled.
+const CHUNK: u64 = 1_000;
+
+/// What steps know of a document target: its endpoint.
+#[derive(Debug)]
+pub struct Store {
+    /// The server.
+    pub site: Site,
+    /// The collection.
+    pub collection: Collection,
+    opened: AtomicU64,
+    closed: AtomicU64,
+    faults: [AtomicU64; FaultKind::ALL.len()],
+    /// One for each instance of each step that writes.
+    accounts: Mutex<Vec<Arc<Account>>>,
+}
+
+/// An open connection of a step; dropping it counts it as closed.
+#[derive(Debug)]
+pub struct Opened(Arc<Store>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.closed.fetch_add(1, Relaxed);
+    }
+}
+
+impl Store {
+    /// A collection of a server. Nothing is connected yet.
+    pub(super) fn new(site: Site, name: &str) -> Self {
+        let database = site.address.database.clone().unwrap_or_else(|| USUAL_DATABASE.to_owned());
+        let (opened, closed, faults, accounts) = Default::default();
+        Self { site, collection: Collection { database, name: name.into() }, opened, closed, faults, accounts }
+    }
+
+    /// Counts a connection that was opened.
+    pub fn open(self: &Arc<Self>) -> Opened {
+        self.opened.fetch_add(1, Relaxed);
+        Opened(self.clone())
+    }
+
+    /// Counts a fault that the scenario allows.
+    pub fn count(&self, fault: &Fault) {
+        self.faults[fault.kind as usize].fetch_add(1, Relaxed);
+    }
+
+    /// An account for a new instance of a step.
+    pub fn account(&self) -> Arc<Account> {
+        let account = Arc::new(Account::default());
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).push(account.clone());
+        account
+    }
+
+    fn sum(&self) -> Sum {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        Account::sum(accounts.iter().map(AsRef::as_ref))
+    }
+
+    /// Connections and faults.
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let faults = FaultKind::ALL.iter().zip(&self.faults);
+        let named = faults.map(|(kind, count)| (format!("errors: {}", kind.name()), count.load(Relaxed)));
+        let mut counts: BTreeMap<_, _> = named.filter(|(_, count)| *count > 0).collect();
+        counts.insert("connections opened".into(), self.opened.load(Relaxed));
+        counts.insert("connections closed".into(), self.closed.load(Relaxed));
+        counts
+    }
+
+    /// The collection that says that the other one is ours.
+    fn mark(&self) -> Collection {
+        Collection { name: format!("{}{MARK}", self.collection.name), ..self.collection.clone() }
+    }
+}
+
+type Blocked = Connection<Transport<<Blocking as Native>::Conn>>;
+
+/// A collection that is ready for a trial.
+pub(super) struct Kept {
+    name: String,
+    store: Arc<Store>,
+    documents: u64,
+    seed: u64,
+    /// Whether the collection is ours to drop.
+    ours: bool,
+    /// What the server says that it is.
+    version: Option<String>,
+    watched: Option<Watched>,
+}
+
+/// Connects, and makes and fills the collection.
+pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetError> {
+    let error = |reason| TargetError { name: start.name.into(), reason };
+    let site = spec.url.resolve(&[Scheme::Mongo]).and_then(Site::new).map_err(error)?;
+    let store = Arc::new(Store::new(site, &spec.collection));
+    let watched = processes(&store.site.address);
+    let (name, seed) = (start.name.into(), start.seed);
+    let mut kept = Kept { name, store, documents: spec.documents, seed, ours: false, version: None, watched };
+    block_on(async {
+        let mut connection = kept.connect().await?;
+        // A server need not know this command.
+        kept.version = connection.version().await.ok().flatten();
+        kept.clear(&mut connection).await?;
+        kept.ours = true;
+        kept.fill(&mut connection).await.map_err(|why| kept.told(why))?;
+        kept.check(&mut connection).await
+    })?;
+    Ok(kept)
+}
+
+impl Kept {
+    fn error(&self, reason: String) -> TargetError {
+        TargetError { name: self.name.clone(), reason }
+    }
+
+    fn told(&self, why: impl Into<Fault>) -> TargetError {
+        let fault = why.into();
+        self.error(format!("{}: {}: {fault}", self.store.site.address, fault.kind.name()))
+    }
+
+    async fn connect(&self) -> Result<Blocked, TargetError> {
+        let opened = self.store.site.open::<Blocking>().await;
+        opened.map_err(|fault| self.error(format!("{}: {fault}", fault.kind.name())))
+    }
+
+    /// Makes room: what a killed trial left is dropped, what is somebody else's is refused.
+    async fn clear(&self, connection: &mut Blocked) -> Result<(), TargetError> {
+        let Collection { database, name } = &self.store.collection;
+        let mark = self.store.mark();
+        if connection.has_collection(&mark).await.map_err(|why| self.told(why))? {
+            return self.remove(connection).await.map_err(|why| self.told(why));
+        }
+        if connection.has_collection(&self.store.collection).await.map_err(|why| self.told(why))? {
+            return Err(self.error(format!(
+                "the collection `{name}` of the database `{database}` exists, and Regatta has not made it; name \
+                 another one: `collection = \"…\"`"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Marks the collection as ours before it is there, so that whoever is killed in between leaves no riddle.
+    async fn fill(&self, connection: &mut Blocked) -> Result<(), Error> {
+        let mut chunk = Documents::default();
+        chunk.push(&rawdoc! { "_id": "made by Regatta, dropped after each trial" });
+        connection.insert(&self.store.mark(), &chunk).await?;
+        for first in (1..=self.documents).step_by(CHUNK as usize) {
+            chunk.clear();
+            let last = self.documents.min(first + CHUNK - 1);
+            (first..=last).for_each(|id| chunk.push(&document(self.seed, id)));
+            connection.insert(&self.store.collection, &chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, connection: &mut Blocked) -> Result<(), Error> {
+        connection.drop_collection(&self.store.collection).await?;
+        // Last, so that what is left by a fault in between is still known to be ours.
+        connection.drop_collection(&self.store.mark()).await.map(|_| ())
+    }
+
+    /// Sees that the collection holds what it must.
+    async fn check(&self, connection: &mut Blocked) -> Result<(), TargetError> {
+        let found = connection.totals(&self.store.collection, PRICE).await.map_err(|why| self.told(why))?;
+        let expected = (self.documents, sum_of_prices(self.documents, self.seed));
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.error(format!("filled wrongly: expected {expected:?} (documents, sum of prices), found {found:?}")))
+    }
+
+    /// What must be there, beside what is there.
+    fn proof(&self, documents: u64, sum: i64) -> Vec<ProofLine> {
+        let wrote = self.store.sum();
+        let least = self.documents + wrote.inserted;
+        let what = format!("documents in target {} after all inserts", self.name);
+        let what = match wrote.doubtful {
+            0 => what,
+            some => format!("{what}, {some} of which were cut short and may be there or not"),
+        };
+        let expected = documents.clamp(least, least + wrote.doubtful);
+        let mut proof = vec![ProofLine { what, expected: expected.to_string(), found: documents.to_string() }];
+        if !wrote.wrote {
+            let expected = sum_of_prices(self.documents, self.seed).to_string();
+            let what = format!("sum of prices in target {}, to which nothing was written", self.name);
+            proof.push(ProofLine { what, expected, found: sum.to_string() });
+        }
+        proof
+    }
+}
+
+impl Started for Kept {
+    fn endpoint(&self) -> target::Endpoint {
+        self.store.clone()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.watched
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let processes = match self.watched {
+            Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
+            _ => "unknown: not on this host, or not to be seen".into(),
+        };
+        let version = self.version.clone().unwrap_or_else(|| "unknown".into());
+        let name = &self.name;
+        vec![
+            (format!("{name}: server"), format!("MongoDB's protocol, {version}")),
+            (format!("{name}: processes"), processes),
+        ]
+    }
+
+    fn report(&mut self) -> Result<TargetReport, TargetError> {
+        let (documents, sum) = block_on(async {
+            let mut connection = self.connect().await?;
+            connection.totals(&self.store.collection, PRICE).await.map_err(|why| self.told(why))
+        })?;
+        let mut counts = self.store.counts();
+        counts.insert("documents".into(), documents);
+        counts.extend(u64::try_from(sum).ok().map(|sum| ("sum price".to_owned(), sum)));
+        let proof = self.proof(documents, sum);
+        Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
+        // A server that has gone, or hangs, keeps the collection; the next trial finds its mark and drops it.
+        let _ = block_on(Blocking::timeout(CONNECT_LIMIT, async {
+            let mut connection = self.connect().await.ok()?;
+            self.remove(&mut connection).await.ok()
+        }));
+    }
+}
