@@ -1,5 +1,6 @@
 //! Clients of database servers over the executor's own streams, so that no hidden runtime helps anybody.
 
+pub mod mysql;
 #[cfg(test)]
 mod testing;
 pub mod wire;
