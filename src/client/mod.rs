@@ -1,6 +1,19 @@
-//! Clients of database servers over the executor's own streams, so that no hidden runtime helps anybody.
+//! Clients of database servers, over the executor's own streams, so that no hidden runtime helps anybody.
+//!
+//! Everything here is generic over [`Native`](crate::runtime::Native). Steps use the clients on the measured path, over
+//! the streams of the executor under test; targets use the same clients over blocking streams, to create, fill, count
+//! and drop what a trial works on. A client knows neither scenarios nor steps: it opens a connection to an [`Address`],
+//! sends statements, and says what went wrong as a [`Fault`] with a name.
 
+mod address;
+mod fault;
 pub mod mysql;
+pub mod postgres;
 #[cfg(test)]
 mod testing;
+mod transport;
 pub mod wire;
+
+pub use address::{Address, Reference, Scheme, Secret, TlsMode};
+pub use fault::{Fault, FaultKind};
+pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};

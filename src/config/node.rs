@@ -160,10 +160,12 @@ impl Node {
 }
 
 /// The parameter that a string names by being `${name}` as a whole. `${i}`, `${j}` and calls such as
-/// `${uniform(0,9)}` are not parameters: they differ from task to task, and the steps draw them.
+/// `${uniform(0,9)}` are not parameters: they differ from task to task, and the steps draw them. Nor is `${env:NAME}`,
+/// which only the process that needs it looks up.
 fn parameter(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
-    (name != "i" && name != "j" && !name.contains(['(', '{', '}', '$'])).then_some(name)
+    let is_other = name == "i" || name == "j" || name.starts_with("env:") || name.contains(['(', '{', '}', '$']);
+    (!is_other).then_some(name)
 }
 
 #[cfg(test)]
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn whole_strings_are_substituted_and_other_text_is_not() {
         let mut diagnostics = Diagnostics::default();
-        let text = "a = '${n}'\nb = ['${n}', 'x${n}', '${i}', '${j}', '${uniform(1,9)}', '${m}']\n";
+        let text = "a = '${n}'\nb = ['${n}', 'x${n}', '${i}', '${j}', '${uniform(1,9)}', '${m}', '${env:N}']\n";
         let node = super::super::parse(text, &mut diagnostics);
         let mut used = BTreeSet::new();
         node.parameters(&mut used);
@@ -183,7 +185,7 @@ mod tests {
         assert_eq!(filled.get("a"), Some(&Node { span: 4..10, value: Value::Integer(3) }));
         let Some(Node { value: Value::Array(items), .. }) = filled.get("b") else { panic!("{filled:?}") };
         let shown: Vec<_> = items.iter().map(|item| item.value.to_string()).collect();
-        assert_eq!(shown, ["3", "x${n}", "${i}", "${j}", "${uniform(1,9)}", "an invalid value"]);
+        assert_eq!(shown, ["3", "x${n}", "${i}", "${j}", "${uniform(1,9)}", "an invalid value", "${env:N}"]);
         let found = diagnostics.into_sorted();
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("unknown parameter `m`"));

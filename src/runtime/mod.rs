@@ -20,6 +20,7 @@ mod tokio;
 mod tokio_current_thread;
 mod tokio_parts;
 
+pub use blocking::{Blocking, block_on};
 pub use census::threads_by_name;
 pub use queue::{Queue, Ticket};
 pub use spec::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, Visitor};

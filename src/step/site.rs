@@ -1,6 +1,7 @@
 //! Where a step is built: the trial's executor, tasks, targets and recorders, and the slot it is built for.
 
 use std::{
+    any::Any,
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -57,6 +58,10 @@ impl Ledger {
 #[error("the plan cannot be built: {0}")]
 pub struct BuildError(pub String);
 
+/// What the steps of one sequence share, by name: at most one of them runs at a time.
+#[derive(Default)]
+pub struct Commons(Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>);
+
 /// Where one step is built.
 pub struct Site<R> {
     /// What all steps share.
@@ -65,16 +70,20 @@ pub struct Site<R> {
     pub slot: usize,
     /// Its number in the plan: all tasks' steps in order.
     pub number: usize,
+    /// What it shares with the other steps of its sequence.
+    pub commons: Arc<Commons>,
 }
 
 impl<R: Runtime> Trial<R> {
     /// Builds the steps of a task for a slot.
     pub fn sequence(self: &Arc<Self>, task: &str, slot: usize) -> Result<Sequence, BuildError> {
         let mut number = 0;
+        let commons = Arc::new(Commons::default());
         for candidate in &self.tasks {
             if candidate.name == task {
                 let numbered = candidate.steps.iter().enumerate();
-                let steps: Result<_, _> = numbered.map(|(at, plan)| self.step(plan, slot, number + at)).collect();
+                let steps: Result<_, _> =
+                    numbered.map(|(at, plan)| self.step(plan, slot, number + at, &commons)).collect();
                 return Ok(Sequence { steps: steps? });
             }
             number += candidate.steps.len();
@@ -83,8 +92,14 @@ impl<R: Runtime> Trial<R> {
     }
 
     /// Builds one step: the operation, its time limit around it, and its recording around both.
-    fn step(self: &Arc<Self>, plan: &StepPlan, slot: usize, number: usize) -> Result<Box<dyn Step>, BuildError> {
-        let site = Site { trial: self.clone(), slot, number };
+    fn step(
+        self: &Arc<Self>,
+        plan: &StepPlan,
+        slot: usize,
+        number: usize,
+        commons: &Arc<Commons>,
+    ) -> Result<Box<dyn Step>, BuildError> {
+        let site = Site { trial: self.clone(), slot, number, commons: commons.clone() };
         let mut step = plan.spec.build(&site)?;
         if let Some(limit) = plan.timeout {
             step = limited(&site, plan, step, limit);
@@ -108,12 +123,28 @@ fn limited<R: Runtime>(
         Some(used) => format!("`{name}` on target `{}`", used.name.text),
         None => format!("`{name}`"),
     };
-    let (on_timeout, spec, site): (OnTimeout, StepSpec, _) =
-        (plan.on_timeout, plan.spec.clone(), Site { trial: site.trial.clone(), slot: site.slot, number: site.number });
+    let (on_timeout, spec, site): (OnTimeout, StepSpec, _) = (plan.on_timeout, plan.spec.clone(), site.clone());
     Limited::<R::Native>::wrap(step, limit, on_timeout, words, move || spec.build(&site))
 }
 
+impl<R> Clone for Site<R> {
+    fn clone(&self) -> Self {
+        Self { trial: self.trial.clone(), slot: self.slot, number: self.number, commons: self.commons.clone() }
+    }
+}
+
 impl<R: Runtime> Site<R> {
+    /// What all steps of this sequence that ask for this name and type share; made when it is first asked for.
+    pub fn shared<T: Default + Send + Sync + 'static>(&self, name: &str) -> Arc<T> {
+        let mut all = self.commons.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.get(name).cloned().and_then(|shared| shared.downcast().ok());
+        found.unwrap_or_else(|| {
+            let made = Arc::new(T::default());
+            all.insert(name.to_owned(), made.clone());
+            made
+        })
+    }
+
     /// An operation as a step; `make` gives fresh state, also after a cancelled call.
     pub fn operation<O: Operation>(&self, make: impl Fn() -> O + Send + 'static) -> Box<dyn Step> {
         Box::new(Repeated::new(Some(self.trial.ledger.open(self.number)), make))

@@ -14,6 +14,7 @@ use super::{
     resultset::{Answers, Format, Summary, skip_eof},
     value::{Cell, Column, Param, write_params},
 };
+use crate::client::FaultKind;
 
 /// A connection that is logged in.
 ///
@@ -188,7 +189,7 @@ impl<S: Read + Write + Unpin> Client<S> {
     fn settle<T>(&mut self, answered: Result<T, Error>) -> Result<T, Error> {
         self.is_open = match &answered {
             Ok(_) => true,
-            Err(error @ Error::Server { .. }) => error.kind() != super::Kind::Lost,
+            Err(error @ Error::Server { .. }) => error.kind() != FaultKind::Lost,
             Err(_) => false,
         };
         answered

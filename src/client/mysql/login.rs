@@ -105,7 +105,7 @@ impl<S: Read + Write + Unpin> Opening<S> {
     /// If the server does not offer it. Never falls back to an open connection.
     pub async fn ask_for_tls(mut self, who: &Credentials<'_>) -> Result<(S, BeforeTls), Error> {
         if !self.greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
-            return Err(Error::Login("the server offers no TLS".into()));
+            return Err(Error::Tls("the server offers no TLS".into()));
         }
         // Servers go by the capabilities in this packet, not in the one that follows.
         let capabilities = self.agreed(true, who.database.is_some());

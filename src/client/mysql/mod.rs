@@ -11,6 +11,7 @@
 mod client;
 mod error;
 mod login;
+mod open;
 mod packet;
 mod resultset;
 #[cfg(test)]
@@ -18,7 +19,8 @@ mod tests;
 mod value;
 
 pub use client::{Client, Statement};
-pub use error::{Error, Kind};
+pub use error::Error;
 pub use login::{BeforeTls, Credentials, Opening};
+pub use open::{Mysql, open};
 pub use resultset::Summary;
 pub use value::{Cell, Param};

@@ -170,7 +170,7 @@ mod tests {
     use futures_lite::future::block_on;
 
     use super::*;
-    use crate::client::{mysql::Kind, testing::Scripted};
+    use crate::client::{FaultKind, testing::Scripted};
 
     fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
         [&header(payload.len(), number)[..], payload].concat()
@@ -222,7 +222,7 @@ mod tests {
         let found = read(&[packet(3, b"a")]).unwrap_err().to_string();
         assert_eq!(found, "the server broke the protocol: packet 3 came where packet 0 was due");
         assert_eq!(read(&[packet(3, b"\xff\x01")]).unwrap(), b"\xff\x01");
-        assert_eq!(read(&[packet(0, b"")]).unwrap_err().kind(), Kind::Protocol);
-        assert_eq!(read(&[vec![5, 0, 0, 0, 1]]).unwrap_err().kind(), Kind::Lost);
+        assert_eq!(read(&[packet(0, b"")]).unwrap_err().kind(), FaultKind::Lost);
+        assert_eq!(read(&[vec![5, 0, 0, 0, 1]]).unwrap_err().kind(), FaultKind::Lost);
     }
 }

@@ -7,7 +7,7 @@ use mysql_common::{io::ParseBuf, packets::HandshakeResponse};
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::testing::Scripted;
+use crate::client::{FaultKind, testing::Scripted};
 
 /// What MariaDB 10.11 said first, to nobody in particular.
 const GREETING: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x04\0\0\0u$QMlYW-\0\xfe\xf7\x08\x02\0\xff\x81\x15\
@@ -104,7 +104,7 @@ fn a_password_that_the_server_remembers_takes_the_fast_path() {
 fn a_password_that_the_server_does_not_remember_is_not_sent_in_the_open() {
     let says = vec![packet(0, &greeting_of_mysql()), packet(2, b"\x01\x04"), packet(4, OK)];
     let error = block_on(log_in(says, &WHO)).err().unwrap();
-    assert_eq!(error.kind(), Kind::Login);
+    assert_eq!(error.kind(), FaultKind::Login);
     assert!(error.to_string().contains("ask for TLS in the URL"), "{error}");
 }
 
@@ -154,13 +154,13 @@ fn logins_that_cannot_be_are_refused_with_the_reason() {
         block_on(log_in(vec![packet(0, greeting), packet(2, says)], &WHO)).err().unwrap()
     };
     let error = refuse(GREETING, b"\xff\x15\x04#28000Access denied for user 'regatta'@'localhost'");
-    assert_eq!((error.kind(), error.to_string().contains("1045")), (Kind::Login, true));
+    assert_eq!((error.kind(), error.to_string().contains("1045")), (FaultKind::Login, true));
     let error = refuse(GREETING, b"\xfeclient_ed25519\0nonce");
     assert!(error.to_string().contains("\"client_ed25519\""), "{error}");
-    assert_eq!(refuse(GREETING, b"\xfe").kind(), Kind::Login);
-    assert_eq!(refuse(GREETING, b"\x01\x03").kind(), Kind::Protocol);
-    assert_eq!(refuse(b"\xff\x10\x04Too many connections", OK).kind(), Kind::TooManyConnections);
-    assert_eq!(refuse(b"\x09old", OK).kind(), Kind::Protocol);
+    assert_eq!(refuse(GREETING, b"\xfe").kind(), FaultKind::Login);
+    assert_eq!(refuse(GREETING, b"\x01\x03").kind(), FaultKind::Lost);
+    assert_eq!(refuse(b"\xff\x10\x04Too many connections", OK).kind(), FaultKind::TooManyConnections);
+    assert_eq!(refuse(b"\x09old", OK).kind(), FaultKind::Lost);
     let old = GREETING.iter().enumerate().map(|(at, byte)| if at == 1 + 33 + 4 + 8 + 1 + 1 { 0x05 } else { *byte });
     assert!(refuse(&old.collect::<Vec<_>>(), OK).to_string().contains("too old"));
 }
@@ -237,11 +237,11 @@ fn an_error_of_a_statement_leaves_the_connection_open_and_others_do_not() {
         let kind = block_on(client.run("UPDATE …")).map_err(|error| error.kind());
         (kind.err(), client.is_open())
     };
-    assert_eq!(run(), (Some(Kind::Deadlock), true));
-    assert_eq!(run(), (Some(Kind::Timeout), true));
+    assert_eq!(run(), (Some(FaultKind::Deadlock), true));
+    assert_eq!(run(), (Some(FaultKind::Timeout), true));
     assert_eq!(run(), (None, true));
-    assert_eq!(run(), (Some(Kind::Lost), false));
-    assert_eq!(run(), (Some(Kind::Lost), false), "the end of the stream");
+    assert_eq!(run(), (Some(FaultKind::Lost), false));
+    assert_eq!(run(), (Some(FaultKind::Lost), false), "the end of the stream");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_connection_whose_call_was_dropped_is_not_open() {
 #[test]
 fn a_file_is_never_sent() {
     let mut client = client(GREETING, &[answer(&[b"\xfb/etc/passwd"])]);
-    assert_eq!(block_on(client.run("LOAD DATA …")).unwrap_err().kind(), Kind::Protocol);
+    assert_eq!(block_on(client.run("LOAD DATA …")).unwrap_err().kind(), FaultKind::Lost);
 }
 
 proptest! {
@@ -332,5 +332,5 @@ fn claims_cost_nothing() {
     }
     assert_eq!(shown.into_inner(), 0);
     let mut client = client(GREETING, &[answer(&[b"\0\x07\0\0\0\xff\xff\xff\xff\0\0\0"])]);
-    assert_eq!(block_on(client.prepare("SELECT 1")).unwrap_err().kind(), Kind::Lost);
+    assert_eq!(block_on(client.prepare("SELECT 1")).unwrap_err().kind(), FaultKind::Lost);
 }

@@ -1,13 +1,13 @@
 //! A step's calls on a blocking engine: in place, or in the executor's pool for blocking work.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, path::Path, sync::Arc};
 
 use super::{sqlite::Session, work::Work};
 use crate::{
     draw,
     runtime::Native,
     step::{Blocking, Call, Done, Failure, Operation, Outcome},
-    target::sql::{Database, Engine},
+    target::sql::Database,
 };
 
 /// Keys the draws of the round trips apart from those of the arguments.
@@ -23,6 +23,8 @@ pub(super) struct Calls<N> {
 /// How a step's calls reach its database.
 pub(super) struct Way<N> {
     pub database: Arc<Database>,
+    /// The database file.
+    pub path: Arc<Path>,
     pub work: Arc<Work>,
     /// Round trips of a call.
     pub trips: u32,
@@ -34,7 +36,7 @@ pub(super) struct Way<N> {
 
 impl<N> Clone for Way<N> {
     fn clone(&self) -> Self {
-        Self { database: self.database.clone(), work: self.work.clone(), ..*self }
+        Self { database: self.database.clone(), path: self.path.clone(), work: self.work.clone(), ..*self }
     }
 }
 
@@ -48,10 +50,9 @@ impl<N> Calls<N> {
 impl<N: Native> Way<N> {
     /// Opens the connection and learns what is to be learned.
     async fn open(&self) -> Result<Box<Session>, Failure> {
-        let (database, work) = (self.database.clone(), self.work.clone());
+        let Self { database, path, work, .. } = self.clone();
         let opened = self.blocking.run::<N, _, _>(move || {
-            let Engine::Sqlite { path } = &database.engine;
-            let mut session = Session::open(path, database.account(), work)?;
+            let mut session = Session::open(&path, database.account(), work)?;
             session.learn()?;
             Ok(session)
         });

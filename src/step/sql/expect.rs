@@ -1,5 +1,6 @@
 //! `expect = { rows = 1 }`, beside the operation: how many rows each statement returns or changes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::config::{Diagnostics, Field, Fields, Node, Section, Value};
@@ -8,6 +9,33 @@ use crate::config::{Diagnostics, Field, Fields, Node, Section, Value};
 #[derive(Debug)]
 pub(super) struct Expect {
     rows: Rows,
+}
+
+/// `allow`: what is counted as an error and goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Allow {
+    /// Faults of a server: a refused or lost connection, a deadlock, a time limit.
+    pub errors: bool,
+}
+
+impl Allow {
+    /// The documentation of the key.
+    pub const USE: &'static str = "What is counted as an error and does not fail the trial; of a server only.";
+
+    /// Whether nothing is allowed.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Section for Allow {
+    const DOC: &'static str = "What is counted as an error and does not fail the trial.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let doc =
+            "Whether refused and lost connections, deadlocks, time limits and the like are counted, each by its name.";
+        Some(Self { errors: fields.or("errors", false, doc) })
+    }
 }
 
 /// Numbers of rows.

@@ -1,7 +1,8 @@
 //! `sql`: a query or a transaction on an SQL target.
 //!
 //! The parameters name no database: `?` stands for an argument, and what a statement does is read off its text. How
-//! it is sent is the business of the engine behind the target; `sqlite` is the only one so far.
+//! it is sent is the business of the engine behind the target: `sqlite` in this process, driven by `call`, or a server,
+//! driven by `network`, with one file per protocol.
 //!
 //! What is proven: a statement returns or changes as many rows as `expect` says. Without `expect`, a query without
 //! `${…}` on a target to which nothing is written returns as many rows as it did in preparation; of all others it is
@@ -14,22 +15,30 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     call::{Calls, Way},
-    expect::Expect,
+    expect::{Allow, Expect},
+    network::{Route, Session},
     statement::Statement,
     work::{Expected, Work},
 };
 use super::{Blocking, BuildError, Cost, Site, Step, StepKind, StepSpec, TargetUse};
 use crate::{
+    client::{mysql::Mysql, postgres::Postgres},
     config::{Fields, Name},
     runtime::Runtime,
     target::{
         TargetSpec,
-        sql::{Database, Engine},
+        sql::{Database, Engine, Server},
     },
 };
 
+mod bound;
 mod call;
+mod effects;
 mod expect;
+mod mysql;
+mod network;
+mod placeholders;
+mod postgres;
 mod sqlite;
 mod statement;
 mod work;
@@ -48,6 +57,8 @@ pub struct Sql {
     expect: Vec<Option<u64>>,
     transaction: bool,
     blocking: Blocking,
+    #[serde(default, skip_serializing_if = "Allow::is_none")]
+    allow: Allow,
 }
 
 impl StepKind for Sql {
@@ -69,6 +80,7 @@ impl StepKind for Sql {
             "`offload` hands SQLite's work to the executor's pool for blocking work; `inline` does it in place.",
         );
         let expect: Option<Expect> = step.optional("expect", Expect::USE);
+        let allow = step.or("allow", Allow::default(), Allow::USE);
         let in_transaction = op.has("transaction");
         check_keys(op);
         let statements = match query {
@@ -81,7 +93,7 @@ impl StepKind for Sql {
             return None;
         }
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
-        Some(Self { target: target?, statements, expect: expect?, transaction: in_transaction, blocking })
+        Some(Self { target: target?, statements, expect: expect?, transaction: in_transaction, blocking, allow })
     }
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
@@ -106,17 +118,45 @@ impl StepKind for Sql {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let database: Arc<Database> = site.endpoint(&self.target.text)?;
-        let way = Way::<R::Native> {
-            work: Arc::new(self.work(site)),
-            trips: self.round_trips(),
-            seed: site.seed(),
-            blocking: self.blocking,
-            native: PhantomData,
-            database,
-        };
-        match &way.database.engine {
-            Engine::Sqlite { .. } => Ok(site.operation(move || Calls::new(way.clone()))),
+        let work = Arc::new(self.work(site));
+        match &database.engine {
+            Engine::Sqlite { path } => {
+                let way = Way::<R::Native> {
+                    path: path.as_path().into(),
+                    work,
+                    trips: self.round_trips(),
+                    seed: site.seed(),
+                    blocking: self.blocking,
+                    native: PhantomData,
+                    database: database.clone(),
+                };
+                Ok(site.operation(move || Calls::new(way.clone())))
+            }
+            Engine::Mysql(server) => Ok(self.on_server::<R, Mysql<R::Native>>(site, work, &database, server)),
+            Engine::Postgres(server) => Ok(self.on_server::<R, Postgres<R::Native>>(site, work, &database, server)),
         }
+    }
+}
+
+impl Sql {
+    /// The step on a server, by whatever protocol.
+    fn on_server<R: Runtime, S: Session<R::Native>>(
+        &self,
+        site: &Site<R>,
+        work: Arc<Work>,
+        database: &Arc<Database>,
+        server: &Arc<Server>,
+    ) -> Box<dyn Step> {
+        let route = Arc::new(Route {
+            database: database.clone(),
+            server: server.clone(),
+            work,
+            number: site.number,
+            seed: site.seed(),
+            allow_errors: self.allow.errors,
+        });
+        let shelf: Arc<network::Shelf<S, S::Statement>> = site.shared(&self.target.text);
+        site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), shelf.clone()))
     }
 }
 

@@ -8,13 +8,13 @@ use rusqlite::{
 };
 
 use super::{
-    statement::{Arg, Effect},
+    bound::{Bindings, Bound},
+    effects::{Answer, Effects},
     work::Work,
 };
 use crate::{
-    draw,
     step::{Call, Done},
-    target::sql::{Account, Engine},
+    target::sql::{Account, open_sqlite},
 };
 
 /// Statements that a transaction needs besides its own.
@@ -26,36 +26,20 @@ pub(super) struct Session {
     account: Arc<Account>,
     work: Arc<Work>,
     /// The arguments of each statement.
-    bound: Vec<Vec<Bound>>,
-}
-
-/// An argument's value in one call.
-enum Bound {
-    Integer(i64),
-    Real(f64),
-    Text(String),
-}
-
-/// What a call has done so far.
-#[derive(Default)]
-struct Effects {
-    done: Done,
-    inserted: u64,
-    deleted: u64,
-    unknown: bool,
+    bound: Bindings,
 }
 
 impl Session {
     /// Opens a connection and prepares every statement.
     pub fn open(path: &Path, account: Arc<Account>, work: Arc<Work>) -> Result<Box<Self>, String> {
-        let connection = Engine::open_sqlite(path).map_err(|why| {
+        let connection = open_sqlite(path).map_err(|why| {
             format!(
                 "{}: no connection to the database: {why}; is the limit on open files (ulimit -n) too low?",
                 work.words
             )
         })?;
         connection.set_prepared_statement_cache_capacity(work.statements.len() + CONTROLS);
-        let bound = work.statements.iter().map(|statement| statement.args.iter().map(Bound::new).collect()).collect();
+        let bound = Bindings::new(&work);
         let session = Box::new(Self { connection, account, work, bound });
         for at in 0..session.bound.len() {
             session.check(at)?;
@@ -65,7 +49,7 @@ impl Session {
 
     /// Prepares a statement; SQLite's message tells what is wrong with it.
     fn check(&self, at: usize) -> Result<(), String> {
-        let (wanted, given) = (self.prepared(at)?.parameter_count(), self.bound[at].len());
+        let (wanted, given) = (self.prepared(at)?.parameter_count(), self.bound.of(at).len());
         if wanted == given {
             return Ok(());
         }
@@ -84,11 +68,7 @@ impl Session {
 
     /// Fills in the arguments of a call.
     pub fn bind(&mut self, call: &Call, seed: u64) {
-        for (at, (statement, bound)) in self.work.statements.iter().zip(&mut self.bound).enumerate() {
-            for (place, (arg, value)) in statement.args.iter().zip(bound).enumerate() {
-                value.fill(arg, call, draw::mix(draw::mix(seed, at as u64), place as u64));
-            }
-        }
+        self.bound.fill(&self.work, call, seed);
     }
 
     /// Says that a run follows; from here on the target waits for it.
@@ -100,10 +80,7 @@ impl Session {
     pub fn run(&mut self) -> Result<Done, String> {
         let effects = if self.work.transaction { self.transaction() } else { self.execute_all() };
         if let Ok(effects) = &effects {
-            self.account.commit(effects.inserted, effects.deleted);
-            if effects.unknown {
-                self.account.lose_track();
-            }
+            effects.enter(&self.account);
         }
         self.account.end();
         effects.map(|effects| effects.done)
@@ -141,19 +118,12 @@ impl Session {
     fn execute(&self, at: usize, effects: &mut Effects) -> Result<(), String> {
         let changes_before = self.connection.total_changes();
         let mut statement = self.prepared(at)?;
-        let done = &mut effects.done;
-        let returned =
-            exchange(&mut statement, &self.bound[at], done).map_err(|why| self.work.failed(at, remedy(&why)))?;
-        let returns_rows = statement.column_count() > 0;
+        let args = self.bound.of(at);
+        let (rows, received) = exchange(&mut statement, args).map_err(|why| self.work.failed(at, remedy(&why)))?;
+        let returned = (statement.column_count() > 0).then_some(rows);
         drop(statement);
         let changed = self.connection.total_changes() - changes_before;
-        match self.work.effects[at] {
-            Effect::Read | Effect::Update => {}
-            Effect::Insert => effects.inserted += changed,
-            Effect::Delete => effects.deleted += changed,
-            Effect::Unknown => effects.unknown = true,
-        }
-        self.work.compare(at, if returns_rows { returned } else { changed })
+        effects.add(&self.work, at, args, Answer { returned, changed, received })
     }
 }
 
@@ -164,22 +134,21 @@ impl Drop for Session {
     }
 }
 
-/// Sends the arguments, and reads every column of every row; returns the number of rows.
-fn exchange(statement: &mut CachedStatement<'_>, args: &[Bound], done: &mut Done) -> rusqlite::Result<u64> {
+/// Sends the arguments, and reads every column of every row; returns the number of rows and of bytes in them.
+fn exchange(statement: &mut CachedStatement<'_>, args: &[Bound]) -> rusqlite::Result<(u64, u64)> {
     for (at, value) in args.iter().enumerate() {
         statement.raw_bind_parameter(at + 1, value)?;
-        done.sent += length(value.as_ref());
     }
     let columns = statement.column_count();
     let mut rows = statement.raw_query();
-    let mut count = 0;
+    let (mut count, mut received) = (0, 0);
     while let Some(row) = rows.next()? {
         count += 1;
         for column in 0..columns {
-            done.received += length(row.get_ref(column)?);
+            received += length(row.get_ref(column)?);
         }
     }
-    Ok(count)
+    Ok((count, received))
 }
 
 /// A value's length in bytes; a number has 8.
@@ -205,44 +174,12 @@ fn remedy(why: &rusqlite::Error) -> String {
     }
 }
 
-impl Bound {
-    /// Room for an argument's values.
-    fn new(arg: &Arg) -> Self {
-        match arg {
-            Arg::Integer(value) => Self::Integer(*value),
-            Arg::Real(value) => Self::Real(*value),
-            Arg::Text(template) => Self::Text(template.constant().unwrap_or_default().to_owned()),
-        }
-    }
-
-    /// The argument's value in a call.
-    fn fill(&mut self, arg: &Arg, call: &Call, seed: u64) {
-        let Arg::Text(template) = arg else { return };
-        if template.constant().is_some() {
-            return;
-        }
-        match (template.value(call, seed), &mut *self) {
-            (Some(value), _) => *self = Self::Integer(value),
-            (None, Self::Text(text)) => {
-                text.clear();
-                template.render(call, seed, text);
-            }
-            // A template that is no single key has room for text from the beginning.
-            (None, _) => {}
-        }
-    }
-
-    fn as_ref(&self) -> ValueRef<'_> {
-        match self {
+impl ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
             Self::Integer(value) => ValueRef::Integer(*value),
             Self::Real(value) => ValueRef::Real(*value),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
-        }
-    }
-}
-
-impl ToSql for Bound {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(self.as_ref()))
+        }))
     }
 }

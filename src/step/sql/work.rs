@@ -47,6 +47,11 @@ impl Expected {
 }
 
 impl Work {
+    /// Whether it may change anything.
+    pub fn writes(&self) -> bool {
+        self.effects.iter().any(|effect| !effect.is_read())
+    }
+
     /// Compares what a statement returned or changed with what it must, or learns it.
     pub fn compare(&self, at: usize, rows: u64) -> Result<(), String> {
         let Expected::Rows(expected) = &self.expected[at] else { return Ok(()) };

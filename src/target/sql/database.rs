@@ -1,28 +1,26 @@
-//! The embedded database: started, opened by the steps, and asked at the end what is in it.
+//! What steps know of an SQL target, and what every engine's target proves: as many rows as all accounts say.
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use super::{Account, Server, Sql};
+use crate::{clock, measure::ProofLine, target::TargetError, units::Distribution};
 
-use super::{Account, Sql, seed};
-use crate::{
-    clock,
-    measure::{ProofLine, TargetReport},
-    target::{self, Start, Started, TargetError},
-    units::Distribution,
-};
-
-/// How long a connection waits for another one's write lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the report waits for calls that were cancelled and still run: longer than any waits for a lock.
-const MOST_PATIENCE_NS: u64 = 30_000_000_000;
+pub(super) const MOST_PATIENCE_NS: u64 = 30_000_000_000;
 /// How often it looks.
-const GLANCE_NS: u64 = 1_000_000;
+pub(super) const GLANCE_NS: u64 = 1_000_000;
+
+/// What is counted at the end, and the query that counts it, on every engine.
+pub(super) const COUNTS: &[(&str, &str)] = &[
+    ("rows items", "SELECT count(*) FROM items"),
+    ("rows log", "SELECT count(*) FROM log"),
+    ("sum items.price", "SELECT coalesce(sum(price), 0) FROM items"),
+    ("sum log.value", "SELECT coalesce(sum(value), 0) FROM log"),
+];
 
 /// Which database it is, and where.
 #[derive(Debug, Clone)]
@@ -32,6 +30,10 @@ pub enum Engine {
         /// The database file.
         path: PathBuf,
     },
+    /// A MySQL or MariaDB server.
+    Mysql(Arc<Server>),
+    /// A PostgreSQL server.
+    Postgres(Arc<Server>),
 }
 
 /// What steps know of an SQL target: its endpoint.
@@ -45,12 +47,17 @@ pub struct Database {
     pub rows: u64,
     /// A simulated round trip before each statement.
     pub delay: Distribution,
-    /// One for each connection.
+    /// One for each connection, or for each step that shares one.
     accounts: Mutex<Vec<Arc<Account>>>,
 }
 
 impl Database {
-    /// An account for a new connection.
+    /// A database that was filled as `spec` says.
+    pub(super) fn new(engine: Engine, spec: &Sql, seed: u64) -> Self {
+        Self { engine, seed, rows: spec.rows, delay: spec.delay, accounts: Mutex::default() }
+    }
+
+    /// A new account of changes.
     pub fn account(&self) -> Arc<Account> {
         let account = Arc::new(Account::default());
         self.accounts().push(account.clone());
@@ -63,7 +70,7 @@ impl Database {
 
     /// Waits until no connection is busy; false if one still is after a long time. Only calls that were cancelled
     /// can still be running when the load has ended.
-    fn settle(&self) -> bool {
+    pub(super) fn settle(&self) -> bool {
         let until_ns = clock::now_ns() + MOST_PATIENCE_NS;
         while self.accounts().iter().any(|account| account.is_busy()) {
             if clock::now_ns() > until_ns {
@@ -82,96 +89,16 @@ impl Database {
             changes.reduce(|sum, next| sum.zip(next).map(|((a, b), (c, d))| (a + c, b + d))).unwrap_or(Some((0, 0)))?;
         Some((self.rows + inserted).saturating_sub(deleted))
     }
-}
 
-impl Engine {
-    /// Opens a connection to SQLite: `synchronous = NORMAL`, and 5 s of patience with other writers. The file's
-    /// write-ahead log was switched on for all connections when it was made.
-    pub fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
-        set_up(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
-    }
-}
-
-fn set_up(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    Ok(connection)
-}
-
-/// The embedded database, filled.
-pub(super) struct Embedded {
-    name: String,
-    /// Kept open, or the write-ahead log would be removed and made again whenever the last step's connection closes.
-    connection: Connection,
-    database: Arc<Database>,
-}
-
-/// Creates the database and fills it.
-pub(super) fn start(spec: &Sql, start: &Start<'_>) -> Result<Embedded, TargetError> {
-    let path = start.scratch.join("sqlite.db");
-    let fill = || {
-        let mut connection = set_up(Connection::open(&path)?)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        seed::fill(&mut connection, spec.rows, start.seed)?;
-        Ok(connection)
-    };
-    let connection = fill().map_err(|why: rusqlite::Error| {
-        let folder = start.scratch.display();
-        error(start.name, &format!("the database could not be filled: {why}; is there room in {folder}?"))
-    })?;
-    let database = Arc::new(Database {
-        engine: Engine::Sqlite { path },
-        seed: start.seed,
-        rows: spec.rows,
-        delay: spec.delay,
-        accounts: Mutex::default(),
-    });
-    Ok(Embedded { name: start.name.into(), connection, database })
-}
-
-fn error(name: &str, reason: &str) -> TargetError {
-    TargetError { name: name.into(), reason: reason.into() }
-}
-
-impl Started for Embedded {
-    fn endpoint(&self) -> target::Endpoint {
-        self.database.clone()
-    }
-
-    fn report(&mut self) -> Result<TargetReport, TargetError> {
-        if !self.database.settle() {
-            return Err(error(&self.name, "a statement still runs long after the load has ended"));
-        }
-        let counts = self.counts().map_err(|why| {
-            error(&self.name, &format!("could not be counted: {why}; leave the tables `items` and `log` as they are"))
-        })?;
+    /// The rows that were counted, beside those that must be there; nothing where an account lost track.
+    pub(super) fn rows_proof(&self, name: &str, counts: &BTreeMap<String, u64>) -> Vec<ProofLine> {
         let found = counts.get("rows items").copied().unwrap_or(0) + counts.get("rows log").copied().unwrap_or(0);
-        let what = format!("rows in target {} after all inserts and deletes", self.name);
-        let expected = self.database.expected_rows().into_iter();
-        let proof =
-            expected.map(|rows| ProofLine { what: what.clone(), expected: rows.to_string(), found: found.to_string() });
-        Ok(TargetReport { name: self.name.clone(), counts, proof: proof.collect(), ..TargetReport::default() })
+        let what = format!("rows in target {name} after all inserts and deletes");
+        let line = |rows: u64| ProofLine { what, expected: rows.to_string(), found: found.to_string() };
+        self.expected_rows().map(line).into_iter().collect()
     }
 }
 
-/// What is counted at the end, and the query that counts it.
-const COUNTS: &[(&str, &str)] = &[
-    ("rows items", "SELECT count(*) FROM items"),
-    ("rows log", "SELECT count(*) FROM log"),
-    ("sum items.price", "SELECT coalesce(sum(price), 0) FROM items"),
-    ("sum log.value", "SELECT coalesce(sum(value), 0) FROM log"),
-];
-
-impl Embedded {
-    /// Counts what is there. A sum that is negative, or none because text was written, is left out.
-    fn counts(&self) -> rusqlite::Result<BTreeMap<String, u64>> {
-        let mut counts = BTreeMap::new();
-        for (name, query) in COUNTS {
-            let value = self
-                .connection
-                .query_row(query, [], |row| row.get_ref(0)?.as_i64().map_or(Ok(None), |n| Ok(Some(n))))?;
-            counts.extend(value.and_then(|value| u64::try_from(value).ok()).map(|value| ((*name).to_owned(), value)));
-        }
-        Ok(counts)
-    }
+pub(super) fn error(name: &str, reason: &str) -> TargetError {
+    TargetError { name: name.into(), reason: reason.into() }
 }

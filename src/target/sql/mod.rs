@@ -1,6 +1,7 @@
-//! SQL targets: an embedded SQLite database in the trial's scratch folder, with known contents.
+//! SQL targets: an embedded SQLite database in the trial's scratch folder, or a schema in a server of the user's own,
+//! with known contents.
 //!
-//! Two tables, the same under every database that may follow:
+//! Two tables, the same under every database:
 //! `items(id INTEGER PRIMARY KEY, category INTEGER, name TEXT, price INTEGER)` with ids from 1 to `rows`, to read
 //! from, and the empty `log(id INTEGER PRIMARY KEY, task INTEGER, value INTEGER)`, to write to.
 
@@ -9,15 +10,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Start, Started, TargetError, TargetKind};
-use crate::{config::Fields, units::Distribution};
+use crate::{client::Reference, config::Fields, units::Distribution};
 
 mod account;
 mod database;
+mod embedded;
+mod mysql;
+mod postgres;
 mod seed;
+mod server;
 
 pub use account::Account;
 pub use database::{Database, Engine};
+pub use embedded::open_sqlite;
 pub use seed::CATEGORIES;
+pub use server::{Opened, Server};
 
 /// Every trial seeds its database afresh, at about a million rows a second.
 const MOST_ROWS: u64 = 10_000_000;
@@ -29,18 +36,34 @@ pub struct Sql {
     pub rows: u64,
     /// A simulated round trip before each statement.
     pub delay: Distribution,
+    /// A server of the user's own; none: the embedded database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Reference>,
+    /// The schema that is made in that server.
+    #[serde(default = "usual_schema", skip_serializing_if = "is_usual_schema")]
+    pub schema: String,
+}
+
+/// The schema where the scenario names none.
+fn usual_schema() -> String {
+    "regatta_bench".into()
+}
+
+fn is_usual_schema(schema: &str) -> bool {
+    schema == usual_schema()
 }
 
 /// Ten thousand items and no round trip.
 impl Default for Sql {
     fn default() -> Self {
-        Self { rows: 10_000, delay: Distribution::Const(Duration::ZERO) }
+        Self { rows: 10_000, delay: Distribution::Const(Duration::ZERO), url: None, schema: usual_schema() }
     }
 }
 
 impl TargetKind for Sql {
     const KEY: &'static str = "sql";
-    const DOC: &'static str = "An SQL database: embedded SQLite, with the tables `items` and `log`.";
+    const DOC: &'static str =
+        "An SQL database: embedded SQLite, or your own server by its url, with the tables `items` and `log`.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let usual = Self::default();
@@ -53,13 +76,18 @@ impl TargetKind for Sql {
         if rows > MOST_ROWS {
             fields.reject("rows", format!("expected at most {MOST_ROWS} rows: every trial fills them in anew"), None);
         }
-        // Not part of the schema as long as it has no good value.
-        if fields.has("url") {
-            let _: Option<String> = fields.optional("url", "Your own database.");
-            let help = "remove `url`; `delay` simulates the round trip to a database on a network".to_owned();
-            fields.reject("url", "only the embedded SQLite database is available", Some(help));
-        }
-        Some(Self { rows, delay })
+        let url = fields.optional(
+            "url",
+            "Your own server: `${env:DATABASE_URL}` takes its url from the environment; without it SQLite is embedded.",
+        );
+        let schema = fields.or(
+            "schema",
+            usual.schema,
+            "The schema (in MySQL: the database) that is made in your server for a trial, and dropped afterwards.",
+        );
+        let sql = Self { rows, delay, url, schema };
+        sql.check(fields);
+        Some(sql)
     }
 
     fn has_process(&self) -> bool {
@@ -67,7 +95,42 @@ impl TargetKind for Sql {
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
-        Ok(Box::new(database::start(self, start)?))
+        match &self.url {
+            None => Ok(Box::new(embedded::start(self, start)?)),
+            Some(url) => Ok(Box::new(server::start(self, url, start)?)),
+        }
+    }
+}
+
+/// Longest name of a schema that every server takes.
+const MOST_SCHEMA: usize = 48;
+
+impl Sql {
+    /// Whether it is a server, which is reached over a connection.
+    pub fn is_server(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// Reports what each key alone cannot see. A schema's name is put into statements, so that it may have no letter
+    /// that means something there.
+    fn check(&self, fields: &mut Fields<'_>) {
+        let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_name =
+            self.schema.bytes().all(fine) && self.schema.starts_with(|first: char| first.is_ascii_lowercase());
+        if !is_name || self.schema.len() > MOST_SCHEMA || self.schema.starts_with("pg_") {
+            let help = format!("lower-case letters, digits and `_`, at most {MOST_SCHEMA}, such as `regatta_bench`");
+            fields.reject("schema", "this is no name of a schema", Some(help));
+        }
+        match &self.url {
+            None if fields.has("schema") => {
+                fields.reject("schema", "`schema` is about your own server, and there is no `url`", None);
+            }
+            Some(_) if fields.has("delay") => {
+                let help = "remove `delay` or `url`".to_owned();
+                fields.reject("delay", "`delay` simulates what a server on a network has by itself", Some(help));
+            }
+            _ => {}
+        }
     }
 }
 

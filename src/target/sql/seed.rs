@@ -1,6 +1,4 @@
-//! The contents of a new database: a pure function of the seed and the number of rows.
-
-use rusqlite::{Connection, Transaction, params};
+//! The contents of a new database: a pure function of the seed and the number of rows, the same on every engine.
 
 use crate::draw::draw;
 
@@ -9,27 +7,46 @@ pub const CATEGORIES: u64 = 100;
 /// Prices are from 1 to this.
 const MOST_PRICE: u64 = 10_000;
 
-const SCHEMA: &str = "
-    CREATE TABLE items(id INTEGER PRIMARY KEY, category INTEGER, name TEXT, price INTEGER);
-    CREATE TABLE log(id INTEGER PRIMARY KEY, task INTEGER, value INTEGER);
-";
-
-/// Creates the tables and fills them, and leaves an empty write-ahead log.
-pub(super) fn fill(connection: &mut Connection, rows: u64, seed: u64) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    insert_items(&transaction, rows, seed)?;
-    transaction.commit()?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// A row of the table `items`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub id: i64,
+    pub category: i64,
+    pub name: String,
+    pub price: i64,
 }
 
-fn insert_items(transaction: &Transaction<'_>, rows: u64, seed: u64) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare("INSERT INTO items(id, category, name, price) VALUES (?, ?, ?, ?)")?;
-    for id in 1..=rows {
-        let category = draw(seed, id, 0) % CATEGORIES;
-        let price = draw(seed, id, 1) % MOST_PRICE + 1;
-        let name = format!("item {id} {:016x}", draw(seed, id, 2));
-        insert.execute(params![id.cast_signed(), category.cast_signed(), name, price.cast_signed()])?;
+/// The item with an id from 1.
+fn item(seed: u64, id: u64) -> Item {
+    Item {
+        id: id.cast_signed(),
+        category: (draw(seed, id, 0) % CATEGORIES).cast_signed(),
+        name: format!("item {id} {:016x}", draw(seed, id, 2)),
+        price: price(seed, id),
     }
-    Ok(())
+}
+
+fn price(seed: u64, id: u64) -> i64 {
+    (draw(seed, id, 1) % MOST_PRICE + 1).cast_signed()
+}
+
+/// All rows of the table `items`, by id.
+pub(super) fn items(rows: u64, seed: u64) -> impl Iterator<Item = Item> {
+    (1..=rows).map(move |id| item(seed, id))
+}
+
+/// What all prices come to.
+pub(super) fn sum_of_prices(rows: u64, seed: u64) -> i64 {
+    (1..=rows).map(|id| price(seed, id)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_that_of_the_items() {
+        assert_eq!(sum_of_prices(50, 3), items(50, 3).map(|item| item.price).sum::<i64>());
+        assert!(items(50, 3).all(|item| (1..=10_000).contains(&item.price) && (0..100).contains(&item.category)));
+    }
 }

@@ -1,0 +1,334 @@
+//! Where a database server is, and as whom to log in: `postgres://user@host:5432/db`.
+//!
+//! Scenarios, plans and run files hold a [`Reference`], which never contains a password: the name of an environment
+//! variable, or a url without one. Only the process that connects resolves it to an [`Address`].
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use hyper::Uri;
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::config::{Diagnostics, Field, Node};
+
+/// The protocol of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// PostgreSQL's.
+    Postgres,
+    /// MySQL's and MariaDB's.
+    Mysql,
+    /// MongoDB's.
+    Mongo,
+}
+
+/// The words with which urls begin.
+const SCHEMES: &[(&str, Scheme)] = &[
+    ("postgres", Scheme::Postgres),
+    ("postgresql", Scheme::Postgres),
+    ("mysql", Scheme::Mysql),
+    ("mariadb", Scheme::Mysql),
+    ("mongodb", Scheme::Mongo),
+];
+
+impl Scheme {
+    /// The word with which its urls begin.
+    pub fn word(self) -> &'static str {
+        SCHEMES.iter().find(|(_, scheme)| *scheme == self).map_or("", |(word, _)| word)
+    }
+
+    /// The port where its servers usually listen.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Postgres => 5432,
+            Self::Mysql => 3306,
+            Self::Mongo => 27017,
+        }
+    }
+}
+
+/// A password: it has no words, so that no message can contain it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The password itself, for the client that logs in.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("***")
+    }
+}
+
+/// A server, and as whom to log in. Printed without the password and the options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The protocol.
+    pub scheme: Scheme,
+    /// The user; empty: none.
+    pub user: String,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The database to begin with.
+    pub database: Option<String>,
+    /// What follows `?`.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Whether and how a connection is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsMode {
+    /// It is not.
+    Off,
+    /// It is, with whoever answers.
+    Unverified,
+    /// With a server whose certificate one of the authorities in this file has signed, under any name.
+    Authority(PathBuf),
+    /// The certificate must also be for the url's host.
+    Full(PathBuf),
+}
+
+impl Address {
+    /// Reads a url. Errors do not repeat it, for it may have a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|why| {
+            format!("this is no url: {why}; in user and password, write `%` and two digits for `@ : / ? # %`")
+        })?;
+        let word = uri.scheme_str().unwrap_or_default();
+        let known = SCHEMES.iter().find(|(known, _)| *known == word).map(|(_, scheme)| *scheme);
+        let scheme = known.ok_or_else(|| {
+            let words: Vec<_> = SCHEMES.iter().map(|(word, _)| format!("`{word}://`")).collect();
+            format!("a database's url begins with one of {}", words.join(", "))
+        })?;
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
+        let (user, password) = login.split_once(':').map_or((login, None), |(user, word)| (user, Some(word)));
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        if host.is_empty() {
+            return Err("the url names no host".into());
+        }
+        let database = uri.path().trim_matches('/');
+        Ok(Self {
+            scheme,
+            user: decoded(user)?,
+            password: password.map(decoded).transpose()?.filter(|word| !word.is_empty()).map(Secret),
+            host: host.to_owned(),
+            port: uri.port_u16().unwrap_or(scheme.port()),
+            database: Some(decoded(database)?).filter(|name| !name.is_empty()),
+            options: options(uri.query().unwrap_or_default())?,
+        })
+    }
+
+    /// Refuses options that nobody would heed; those of [`Self::tls`] are always known.
+    pub fn knows_options(&self, known: &[&str]) -> Result<(), String> {
+        let unknown =
+            self.options.keys().find(|key| !known.contains(&key.as_str()) && !TLS_KEYS.contains(&key.as_str()));
+        unknown.map_or(Ok(()), |key| {
+            let all: Vec<_> = known.iter().chain(TLS_KEYS).map(|key| format!("`{key}`")).collect();
+            Err(format!("the url has the unknown option `{key}`; known are {}", all.join(", ")))
+        })
+    }
+
+    /// Whether and how to encrypt, by the options of any of the protocols: `sslmode=verify-full&sslrootcert=ca.pem`,
+    /// `ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem`, `tls=true`. Without any, a connection is plain.
+    pub fn tls(&self) -> Result<TlsMode, String> {
+        let get = |keys: &[&str]| keys.iter().find_map(|key| self.options.get(*key));
+        let Some(mode) = get(&["sslmode", "ssl-mode", "tls", "ssl"]) else { return Ok(TlsMode::Off) };
+        let authority = || {
+            let file = get(&["sslrootcert", "ssl-ca", "tlsCAFile"]);
+            file.map(PathBuf::from).ok_or_else(|| {
+                format!("`{mode}` needs the certificates of the authority: add `sslrootcert=FILE.pem` to the url")
+            })
+        };
+        match mode.to_ascii_lowercase().replace('_', "-").as_str() {
+            "disable" | "disabled" | "false" => Ok(TlsMode::Off),
+            "require" | "required" => Ok(TlsMode::Unverified),
+            "true" if get(&["tlsCAFile"]).is_none() => Ok(TlsMode::Unverified),
+            "verify-ca" => authority().map(TlsMode::Authority),
+            "verify-full" | "verify-identity" | "true" => authority().map(TlsMode::Full),
+            _ => Err(format!(
+                "`{mode}` says not whether to encrypt; write `disable`, `require`, `verify-ca` or \
+                `verify-full`: a connection that is encrypted only if the server likes compares nothing"
+            )),
+        }
+    }
+}
+
+/// Options about encryption, of all protocols.
+const TLS_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl", "sslrootcert", "ssl-ca", "tlsCAFile"];
+
+fn decoded(text: &str) -> Result<String, String> {
+    let text = percent_decode_str(text).decode_utf8();
+    text.map(Into::into).map_err(|_| "the url is not UTF-8 where `%` is decoded".to_owned())
+}
+
+fn options(query: &str) -> Result<BTreeMap<String, String>, String> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(key)?, decoded(&value.replace('+', " "))?))
+        })
+        .collect()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        write!(out, "{}://{user}{host}:{}", self.scheme.word(), self.port)?;
+        self.database.as_ref().map_or(Ok(()), |database| write!(out, "/{database}"))
+    }
+}
+
+/// A url as a scenario has it: `${env:NAME}`, or a url without a password. This text is what is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reference(String);
+
+impl Reference {
+    /// Reads what a scenario says; the error is the message and the remedy.
+    pub fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
+        if text.contains("${") {
+            let name = text.strip_prefix("${env:").and_then(|rest| rest.strip_suffix('}'));
+            let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            return match name.filter(|name| !name.is_empty() && name.bytes().all(fine)) {
+                Some(_) => Ok(Self(text.into())),
+                None => Err((
+                    "a url is taken from the environment as a whole".into(),
+                    Some("write url = \"${env:DATABASE_URL}\"".into()),
+                )),
+            };
+        }
+        let address = Address::parse(text).map_err(|why| (why, None))?;
+        if address.password.is_some() || address.options.keys().any(|key| key.contains("pass")) {
+            return Err((
+                "a password here would end up in every run file".into(),
+                Some("put the url into the environment, and write url = \"${env:DATABASE_URL}\"".into()),
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The environment variable that it names.
+    pub fn variable(&self) -> Option<&str> {
+        self.0.strip_prefix("${env:")?.strip_suffix('}')
+    }
+
+    /// The address, with what the environment says; `schemes` are the protocols that will do.
+    pub fn resolve(&self, schemes: &[Scheme]) -> Result<Address, String> {
+        let (text, place) = match self.variable() {
+            None => (self.0.clone(), String::new()),
+            Some(name) => {
+                let text = std::env::var(name).map_err(|_| {
+                    let word = schemes.first().map_or("", |scheme| scheme.word());
+                    format!(
+                        "the environment variable `{name}` is not set; export {name}={word}://USER:PASSWORD@HOST/DATABASE"
+                    )
+                })?;
+                (text, format!("the environment variable `{name}`: "))
+            }
+        };
+        let address = Address::parse(&text).map_err(|why| format!("{place}{why}"))?;
+        if schemes.contains(&address.scheme) {
+            return Ok(address);
+        }
+        let words: Vec<_> = schemes.iter().map(|scheme| format!("`{}://`", scheme.word())).collect();
+        Err(format!("{place}expected a url that begins with {}", words.join(" or ")))
+    }
+}
+
+impl Field for Reference {
+    fn schema() -> Json {
+        json!({ "type": "string", "examples": ["${env:DATABASE_URL}", "postgres://user@localhost:5432/db"] })
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let text = <String as Field>::read(node, diagnostics)?;
+        Self::parse(&text).map_err(|(message, help)| diagnostics.error(node.span.clone(), message, help)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_url_is_read() {
+        let text = "postgresql://me%40here:p%3Aw%2F@[::1]:6543/my%20db?sslmode=require&options=-c+geqo%3Doff";
+        let address = Address::parse(text).unwrap();
+        assert_eq!((address.scheme, address.user.as_str(), address.port), (Scheme::Postgres, "me@here", 6543));
+        assert_eq!(address.password.as_ref().map(Secret::reveal), Some("p:w/"));
+        assert_eq!((address.host.as_str(), address.database.as_deref()), ("::1", Some("my db")));
+        assert_eq!(address.options["options"], "-c geqo=off");
+        assert_eq!(address.to_string(), "postgres://me@here@[::1]:6543/my db");
+        let short = Address::parse("mariadb://db").unwrap();
+        assert_eq!((short.to_string().as_str(), short.password), ("mysql://db:3306", None));
+        assert_eq!(Address::parse("mongodb://h/").unwrap().port, 27017);
+    }
+
+    #[test]
+    fn a_password_has_no_words() {
+        let address = Address::parse("postgres://me:topsecret@h/db").unwrap();
+        assert!(!format!("{address} {address:?}").contains("topsecret"));
+        for wrong in
+            ["topsecret", "postgres://me:topsecret@/db", "oracle://me:topsecret@h", "postgres://me:topsecret%@h o"]
+        {
+            let why = Address::parse(wrong).unwrap_err();
+            assert!(!why.contains("topsecret"), "{why}");
+        }
+    }
+
+    #[test]
+    fn encryption_is_as_each_protocol_says_it() {
+        let tls = |query: &str| Address::parse(&format!("mysql://h/?{query}")).unwrap().tls();
+        let file = || PathBuf::from("ca.pem");
+        assert_eq!(tls(""), Ok(TlsMode::Off));
+        assert_eq!((tls("sslmode=disable"), tls("tls=true")), (Ok(TlsMode::Off), Ok(TlsMode::Unverified)));
+        assert_eq!(tls("ssl-mode=REQUIRED"), Ok(TlsMode::Unverified));
+        assert_eq!(tls("sslmode=verify-ca&sslrootcert=ca.pem"), Ok(TlsMode::Authority(file())));
+        assert_eq!(tls("ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem"), Ok(TlsMode::Full(file())));
+        assert_eq!(tls("tls=true&tlsCAFile=ca.pem"), Ok(TlsMode::Full(file())));
+        assert!(tls("sslmode=verify-full").unwrap_err().contains("sslrootcert"));
+        assert!(tls("sslmode=prefer").unwrap_err().contains("compares nothing"));
+    }
+
+    #[test]
+    fn unknown_options_are_told() {
+        let address = Address::parse("postgres://h/db?sslmode=disable&frob=1").unwrap();
+        assert!(address.knows_options(&["frob"]).is_ok());
+        assert!(address.knows_options(&["options"]).unwrap_err().contains("`frob`"));
+    }
+
+    #[test]
+    fn a_reference_holds_no_password() {
+        for fine in ["${env:DATABASE_URL}", "postgres://me@localhost:1/db"] {
+            let reference = Reference::parse(fine).unwrap();
+            assert_eq!(serde_json::to_string(&reference).unwrap(), format!("\"{fine}\""));
+        }
+        for wrong in ["postgres://me:pw@h/db", "postgres://h/db?password=pw"] {
+            assert!(Reference::parse(wrong).unwrap_err().0.contains("every run file"));
+        }
+        for wrong in ["${env:}", "postgres://me:${env:PW}@h", "${env:a b}", "${DATABASE_URL}"] {
+            assert!(Reference::parse(wrong).unwrap_err().1.unwrap().contains("${env:DATABASE_URL}"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        let reference = Reference::parse("${env:REGATTA_NO_SUCH_VARIABLE}").unwrap();
+        let why = reference.resolve(&[Scheme::Mysql]).unwrap_err();
+        assert!(why.contains("REGATTA_NO_SUCH_VARIABLE") && why.contains("mysql://USER"), "{why}");
+        let other = Reference::parse("mongodb://h").unwrap().resolve(&[Scheme::Postgres, Scheme::Mysql]);
+        assert!(other.unwrap_err().contains("`postgres://` or `mysql://`"));
+    }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong with a database server, by name, so that it can be counted.
+
+use std::io;
+
+/// A fault of a server, or of the way to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// Which of the known kinds it is.
+    pub kind: FaultKind,
+    /// What happened, in words, without any password.
+    pub message: String,
+}
+
+/// Writes the kinds of faults, their names and sentences from one line each.
+macro_rules! kinds {
+    ($($kind:ident $name:literal $doc:literal,)*) => {
+        /// The kinds of faults that are counted apart.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FaultKind {
+            $(#[doc = $doc] $kind,)*
+        }
+
+        impl FaultKind {
+            /// All kinds, in documentation order: the number of a kind is its place here.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// Its name in run files and messages.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Refused "refused" "Nothing listens at the address, or the host cannot be reached.",
+    Login "login" "The server does not accept the user or the password.",
+    Database "missing database" "The server has no such database.",
+    TooManyConnections "too many connections" "The server's limit on connections is reached.",
+    Tls "tls" "The server offers no TLS, or its certificate is not the expected one.",
+    Lost "lost" "The connection ended while it was in use.",
+    Timeout "timeout" "The server ended a statement at its own time limit, or a connection took too long to open.",
+    PoolTimeout "pool timeout" "No connection of the pool became free in time.",
+    Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
+    LockTimeout "lock timeout" "Another transaction held a lock for longer than the server waits.",
+    Serialization "serialization" "The server ended a transaction because another one had changed what it read.",
+    Constraint "constraint" "A row would have broken a constraint.",
+    Statement "statement" "The server does not accept a statement.",
+}
+
+impl Fault {
+    /// A fault with its words.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// The same fault, its words said after where it happened.
+    #[must_use]
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
+    /// Whether the connection cannot be used any more.
+    pub fn ends_connection(&self) -> bool {
+        use FaultKind::{Database, Login, Lost, PoolTimeout, Refused, Tls, TooManyConnections};
+        matches!(self.kind, Refused | Login | Database | TooManyConnections | Tls | Lost | PoolTimeout)
+    }
+
+    /// Whether the server has certainly undone, or never done, what it was asked for.
+    pub fn leaves_nothing(&self) -> bool {
+        self.kind != FaultKind::Lost
+    }
+}
+
+/// Of an open connection.
+impl From<io::Error> for Fault {
+    fn from(why: io::Error) -> Self {
+        Self::new(FaultKind::Lost, format!("the connection was lost: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_names_of_their_own_and_their_number() {
+        let names: std::collections::BTreeSet<_> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), FaultKind::ALL.len());
+        assert!(FaultKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
+    }
+
+    #[test]
+    fn only_a_lost_connection_leaves_a_doubt() {
+        let lost = Fault::from(io::Error::from(io::ErrorKind::BrokenPipe)).at("task t");
+        assert!(lost.message.starts_with("task t: the connection was lost") && !lost.leaves_nothing());
+        assert!(Fault::new(FaultKind::Deadlock, "").leaves_nothing());
+        assert!(!Fault::new(FaultKind::Deadlock, "").ends_connection() && lost.ends_connection());
+    }
+}

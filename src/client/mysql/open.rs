@@ -1,0 +1,38 @@
+//! From an address to a connection that is logged in, over any executor's stream.
+
+use super::{Client, Credentials, Error, Opening};
+use crate::{
+    client::{Address, Fault, FaultKind, TlsMode, Transport, connect, within_limit},
+    runtime::Native,
+};
+
+/// A connection over the streams of an executor.
+pub type Mysql<N> = Client<Transport<<N as Native>::Conn>>;
+
+/// Connects and logs in within the time limit. `database` is the one that names without a database mean; none: the
+/// address's.
+pub async fn open<N: Native>(address: &Address, database: Option<&str>) -> Result<Mysql<N>, Fault> {
+    address.knows_options(&[]).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+    let who = Credentials {
+        user: &address.user,
+        password: address.password.as_ref().map_or("", |password| password.reveal()),
+        database: database.or(address.database.as_deref()),
+    };
+    let tls = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
+    let opening = async {
+        let stream = connect::<N>(&address.host, address.port).await?;
+        log_in(stream, &who, &tls).await.map_err(Fault::from)
+    };
+    within_limit::<N, _>(opening).await.map_err(|fault| fault.at(address))
+}
+
+async fn log_in<C>(stream: Transport<C>, who: &Credentials<'_>, tls: &TlsMode) -> Result<Client<Transport<C>>, Error>
+where
+    C: hyper::rt::Read + hyper::rt::Write + Unpin + Send,
+{
+    let opening = Opening::read(stream).await?;
+    match tls {
+        TlsMode::Off => opening.log_in(who).await,
+        _ => todo!("TLS"),
+    }
+}

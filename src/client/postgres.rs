@@ -1,0 +1,177 @@
+//! A connection to PostgreSQL: tokio-postgres over any executor's stream.
+//!
+//! The connection is polled by the task that waits for the answer, as that of `http` is: no helper task differs between
+//! executors.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+};
+
+use hyper_util::rt::TokioIo;
+use tokio_postgres::{Client, Config, Error, NoTls, config::SslMode, error::SqlState, tls::NoTlsStream};
+
+use super::{Address, Fault, FaultKind, Transport, transport};
+use crate::runtime::Native;
+
+/// The protocol's side of a connection.
+type Driver<C> = tokio_postgres::Connection<TokioIo<Transport<C>>, NoTlsStream>;
+
+/// A connection.
+pub struct Postgres<N: Native> {
+    client: Client,
+    /// None once it has ended: whoever waits must see the closed channel.
+    driver: Option<Driver<N::Conn>>,
+}
+
+/// Options of a url that are heeded, besides those about encryption.
+const OPTIONS: &[&str] = &["options"];
+
+impl<N: Native> Postgres<N> {
+    /// Connects and logs in within the time limit. `application` is the name under which the server shows the session,
+    /// `settings` are parameters of the session, such as `("search_path", "mine")`.
+    pub async fn open(address: &Address, application: &str, settings: &[(&str, &str)]) -> Result<Self, Fault> {
+        address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+        let config = config(address, application, settings);
+        let opening = async {
+            let stream = transport::connect::<N>(&address.host, address.port).await?;
+            config.connect_raw(TokioIo::new(stream), NoTls).await.map_err(|why| fault(&why))
+        };
+        let opened = transport::within_limit::<N, _>(opening).await;
+        opened.map(|(client, driver)| Self { client, driver: Some(driver) }).map_err(|fault| fault.at(address))
+    }
+
+    /// Whether statements can still be sent.
+    pub fn is_open(&self) -> bool {
+        self.driver.is_some() && !self.client.is_closed()
+    }
+
+    /// Does something with the client, and polls the connection meanwhile.
+    pub async fn with<'a, T, F>(&'a mut self, work: impl FnOnce(&'a Client) -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Error>> + 'a,
+    {
+        let Self { client, driver } = self;
+        let mut work = pin!(work(client));
+        poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            if let Some(connection) = driver.as_mut()
+                && let Poll::Ready(ended) = Pin::new(connection).poll(context)
+            {
+                *driver = None;
+                if let Err(why) = ended {
+                    return Poll::Ready(Err(why));
+                }
+            }
+            work.as_mut().poll(context)
+        })
+        .await
+        .map_err(|why| fault(&why))
+    }
+
+    /// Says good-bye and waits until the connection is closed.
+    pub async fn close(self) {
+        let Self { client, driver } = self;
+        drop(client);
+        if let Some(driver) = driver {
+            // Whether or not the server heard it, the connection is gone.
+            let _ = driver.await;
+        }
+    }
+}
+
+fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Config {
+    let mut config = Config::new();
+    config.ssl_mode(SslMode::Disable).application_name(application);
+    config.user(if address.user.is_empty() { "postgres" } else { &address.user });
+    if let Some(password) = &address.password {
+        config.password(password.reveal());
+    }
+    config.dbname(address.database.as_deref().unwrap_or(&address.user));
+    let mut options = address.options.get("options").cloned().unwrap_or_default();
+    for (name, value) in settings {
+        // A backslash keeps a space inside of a value.
+        options.push_str(&format!(" -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ ")));
+    }
+    config.options(options.trim());
+    config
+}
+
+/// The kind and the words of an error.
+pub fn fault(why: &Error) -> Fault {
+    let Some(database) = why.as_db_error() else {
+        return Fault::new(FaultKind::Lost, format!("the connection was lost: {}", causes(why)));
+    };
+    let code = database.code();
+    let mut message = database.message().to_owned();
+    for more in [database.detail(), database.hint()].into_iter().flatten() {
+        message.push_str("; ");
+        message.push_str(more);
+    }
+    Fault::new(kind(code), format!("{message} (SQLSTATE {})", code.code()))
+}
+
+fn kind(code: &SqlState) -> FaultKind {
+    match code {
+        code if *code == SqlState::TOO_MANY_CONNECTIONS => FaultKind::TooManyConnections,
+        code if *code == SqlState::INVALID_CATALOG_NAME => FaultKind::Database,
+        code if *code == SqlState::T_R_DEADLOCK_DETECTED => FaultKind::Deadlock,
+        code if *code == SqlState::T_R_SERIALIZATION_FAILURE => FaultKind::Serialization,
+        code if *code == SqlState::QUERY_CANCELED => FaultKind::Timeout,
+        code => match &code.code()[..2] {
+            "28" => FaultKind::Login,
+            "08" | "57" => FaultKind::Lost,
+            "23" => FaultKind::Constraint,
+            _ => FaultKind::Statement,
+        },
+    }
+}
+
+/// An error's words, and what lies under them.
+fn causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_have_their_kinds() {
+        for (code, expected) in [
+            ("53300", FaultKind::TooManyConnections),
+            ("3D000", FaultKind::Database),
+            ("28P01", FaultKind::Login),
+            ("28000", FaultKind::Login),
+            ("40P01", FaultKind::Deadlock),
+            ("40001", FaultKind::Serialization),
+            ("57014", FaultKind::Timeout),
+            ("57P01", FaultKind::Lost),
+            ("08006", FaultKind::Lost),
+            ("23505", FaultKind::Constraint),
+            ("42601", FaultKind::Statement),
+        ] {
+            assert_eq!(kind(&SqlState::from_code(code)), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn sessions_begin_with_their_settings() {
+        let address = Address::parse("postgres://me:pw@h/db?options=-c%20geqo=off").unwrap();
+        let config = config(&address, "regatta", &[("search_path", "a b")]);
+        assert_eq!(config.get_options(), Some("-c geqo=off -c search_path=a\\ b"));
+        assert_eq!(
+            (config.get_user(), config.get_dbname(), config.get_ssl_mode()),
+            (Some("me"), Some("db"), SslMode::Disable)
+        );
+    }
+}

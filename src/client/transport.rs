@@ -1,0 +1,106 @@
+//! The way to a server: a stream of the executor, found by name, opened within a time limit.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    net::{SocketAddr, ToSocketAddrs},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use super::{Fault, FaultKind};
+use crate::runtime::Native;
+
+/// The longest that opening a connection may take, login included.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A stream to a server.
+pub enum Transport<C> {
+    /// As the executor has it.
+    Plain(C),
+}
+
+/// Opens a stream to a host by name: all of its addresses are tried, in the order in which the system gives them.
+pub async fn connect<N: Native>(host: &str, port: u16) -> Result<Transport<N::Conn>, Fault> {
+    let refused = |why: String| Fault::new(FaultKind::Refused, why);
+    let addresses = look_up::<N>(host, port).await.map_err(|why| refused(format!("no address of `{host}`: {why}")))?;
+    let mut last = None;
+    for address in addresses {
+        match N::connect(address).await {
+            Ok(stream) => return Ok(Transport::Plain(stream)),
+            Err(why) => last = Some(format!("nothing answers at {address}: {why}; is the server running?")),
+        }
+    }
+    Err(refused(last.unwrap_or_else(|| format!("the name `{host}` has no address"))))
+}
+
+/// A name is looked up where blocking work belongs, for the system's resolver blocks.
+async fn look_up<N: Native>(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let host = host.to_owned();
+    N::unblock(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect)).await
+}
+
+/// Ends the opening of a connection after [`CONNECT_LIMIT`].
+pub async fn within_limit<N: Native, T: Send>(
+    opening: impl Future<Output = Result<T, Fault>> + Send,
+) -> Result<T, Fault> {
+    let late = || {
+        let seconds = CONNECT_LIMIT.as_secs();
+        Fault::new(FaultKind::Timeout, format!("no connection within {seconds} s; is the server overloaded?"))
+    };
+    N::timeout(CONNECT_LIMIT, opening).await.unwrap_or_else(|_| Err(late()))
+}
+
+impl<C: Read + Unpin> Read for Transport<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl<C: Write + Unpin> Write for Transport<C> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

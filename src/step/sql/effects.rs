@@ -1,0 +1,47 @@
+//! What a call has done so far, the same for every engine: bytes, and rows that it added and took away.
+
+use super::{bound::Bound, statement::Effect, work::Work};
+use crate::{step::Done, target::sql::Account};
+
+/// What came back for one statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Rows that were returned; none for a statement that returns none, such as an INSERT.
+    pub returned: Option<u64>,
+    /// Rows that were changed.
+    pub changed: u64,
+    /// Bytes of all values of all rows.
+    pub received: u64,
+}
+
+/// What a call has done so far.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    pub done: Done,
+    inserted: u64,
+    deleted: u64,
+    unknown: bool,
+}
+
+impl Effects {
+    /// Adds what statement `at` did, and compares its rows with what they must be.
+    pub fn add(&mut self, work: &Work, at: usize, args: &[Bound], answer: Answer) -> Result<(), String> {
+        self.done.received += answer.received;
+        self.done.sent += args.iter().map(Bound::length).sum::<u64>();
+        match work.effects[at] {
+            Effect::Read | Effect::Update => {}
+            Effect::Insert => self.inserted += answer.changed,
+            Effect::Delete => self.deleted += answer.changed,
+            Effect::Unknown => self.unknown = true,
+        }
+        work.compare(at, answer.returned.unwrap_or(answer.changed))
+    }
+
+    /// Enters what was committed.
+    pub fn enter(&self, account: &Account) {
+        account.commit(self.inserted, self.deleted);
+        if self.unknown {
+            account.lose_track();
+        }
+    }
+}

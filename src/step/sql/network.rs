@@ -1,0 +1,311 @@
+//! A step's calls on a database server: everything but the protocol, the same for every engine.
+//!
+//! An engine implements [`Session`] in one file and gets one line in `mod.rs`. What stands here: when connections are
+//! opened and closed, the arguments, transactions, the rows that must come back, the account of changes, and faults.
+
+use std::{future::Future, marker::PhantomData, sync::Arc};
+
+use crossbeam_utils::atomic::AtomicCell;
+
+use super::{
+    bound::{Bindings, Bound},
+    effects::{Answer, Effects},
+    work::Work,
+};
+use crate::{
+    client::{Fault, FaultKind},
+    runtime::Native,
+    step::{Call, Done, Failure, Operation, Outcome},
+    target::sql::{Account, Database, Opened, Server},
+};
+
+/// A connection of an engine, used by one task at a time.
+pub(super) trait Session<N: Native>: Send + Sized + 'static {
+    /// What a connection keeps of a prepared statement.
+    type Statement: Send + Sync + 'static;
+
+    /// Connects and logs in within the time limit; statements then find the tables of the server's schema.
+    fn open(server: &Server) -> impl Future<Output = Result<Self, Fault>> + Send;
+
+    /// Prepares a statement. `?` stands for an argument, as in the scenario.
+    fn prepare(&mut self, query: &str) -> impl Future<Output = Result<Self::Statement, Fault>> + Send;
+
+    /// How many arguments a statement takes.
+    fn arguments(statement: &Self::Statement) -> usize;
+
+    /// Runs a statement, and reads every column of every row.
+    fn run(
+        &mut self,
+        statement: &Self::Statement,
+        args: &[Bound],
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Begins or ends a transaction.
+    fn control(&mut self, control: Control) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Whether it can be used for another call.
+    fn is_open(&self) -> bool;
+
+    /// Says good-bye, and closes the connection.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What begins and ends a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
+    Begin,
+    Commit,
+    Rollback,
+}
+
+impl Control {
+    /// The statement, the same on every engine.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Begin => "BEGIN",
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+        }
+    }
+}
+
+/// A connection with what it keeps of each step that has used it.
+pub(super) struct Seat<S, P> {
+    session: S,
+    /// The statements of each step, by its number.
+    prepared: Vec<(usize, Vec<P>)>,
+    _counted: Opened,
+}
+
+/// Where the steps of one sequence find the connection that they share: they run one after another.
+pub(super) struct Shelf<S, P>(AtomicCell<Option<Box<Seat<S, P>>>>);
+
+impl<S, P> Default for Shelf<S, P> {
+    fn default() -> Self {
+        Self(AtomicCell::new(None))
+    }
+}
+
+/// What the instances of a step share.
+pub(super) struct Route {
+    pub database: Arc<Database>,
+    pub server: Arc<Server>,
+    pub work: Arc<Work>,
+    /// The step's number in the plan.
+    pub number: usize,
+    /// The step's draws.
+    pub seed: u64,
+    /// Whether faults of the server are counted and do not fail the trial.
+    pub allow_errors: bool,
+}
+
+/// A step in one slot.
+pub(super) struct Calls<N, S: Session<N>>
+where
+    N: Native,
+{
+    route: Arc<Route>,
+    shelf: Arc<Shelf<S, S::Statement>>,
+    bound: Bindings,
+    account: Arc<Account>,
+    native: PhantomData<fn() -> N>,
+}
+
+/// Why a call did not do what it should.
+enum Trouble {
+    /// A fault of the server, while statement `at` was running, where it was one.
+    Fault(Fault, Option<usize>),
+    /// Other rows than expected.
+    Wrong(String),
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault, None)
+    }
+}
+
+/// A connection while a step uses it.
+type Taken<S, P> = Box<Seat<S, P>>;
+
+impl<N: Native, S: Session<N>> Calls<N, S> {
+    /// Calls without a connection as yet.
+    pub fn new(route: Arc<Route>, shelf: Arc<Shelf<S, S::Statement>>) -> Self {
+        let (bound, account) = (Bindings::new(&route.work), route.database.account());
+        Self { route, shelf, bound, account, native: PhantomData }
+    }
+
+    /// The connection of this sequence, or a new one, with this step's statements prepared: their place in it.
+    async fn take(&self) -> Result<(Taken<S, S::Statement>, usize), Trouble> {
+        let mut seat = match self.shelf.0.take().filter(|seat| seat.session.is_open()) {
+            Some(seat) => seat,
+            None => {
+                let session = S::open(&self.route.server).await?;
+                Box::new(Seat { session, prepared: Vec::new(), _counted: self.route.server.open() })
+            }
+        };
+        if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
+            return Ok((seat, place));
+        }
+        let mut prepared = Vec::with_capacity(self.bound.len());
+        for at in 0..self.bound.len() {
+            prepared.push(self.prepared(&mut seat.session, at).await?);
+        }
+        seat.prepared.push((self.route.number, prepared));
+        let place = seat.prepared.len() - 1;
+        Ok((seat, place))
+    }
+
+    async fn prepared(&self, session: &mut S, at: usize) -> Result<S::Statement, Trouble> {
+        let work = &self.route.work;
+        let prepared = session.prepare(&work.statements[at].query).await;
+        let statement = prepared.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
+        let (wanted, given) = (S::arguments(&statement), self.bound.of(at).len());
+        if wanted == given {
+            return Ok(statement);
+        }
+        Err(Trouble::Wrong(work.failed(at, format!("it has {wanted} `?`, and `args` has {given} values"))))
+    }
+
+    /// Runs the statements whose number of rows is to be learned.
+    async fn learn(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<(), Trouble> {
+        for at in 0..self.bound.len() {
+            if self.route.work.expected[at].is_open() {
+                self.statement(seat, place, at, &mut Effects::default()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn statement(
+        &self,
+        seat: &mut Seat<S, S::Statement>,
+        place: usize,
+        at: usize,
+        effects: &mut Effects,
+    ) -> Result<(), Trouble> {
+        let Seat { session, prepared, .. } = seat;
+        let args = self.bound.of(at);
+        let answer =
+            session.run(&prepared[place].1[at], args).await.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
+        effects.add(&self.route.work, at, args, answer).map_err(Trouble::Wrong)
+    }
+
+    async fn statements(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+        let mut effects = Effects::default();
+        for at in 0..self.bound.len() {
+            self.statement(seat, place, at, &mut effects).await?;
+        }
+        Ok(effects)
+    }
+
+    async fn transaction(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+        seat.session.control(Control::Begin).await?;
+        let done = self.statements(seat, place).await;
+        match done {
+            Ok(effects) => seat.session.control(Control::Commit).await.map(|()| effects).map_err(Trouble::from),
+            Err(trouble) => {
+                if seat.session.is_open() {
+                    // The first trouble is the one to report; a connection that cannot go back is closed.
+                    let _ = seat.session.control(Control::Rollback).await;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// One call on a connection of its own or of the sequence.
+    async fn once(&self) -> Result<Effects, Trouble> {
+        let (mut seat, place) = self.take().await?;
+        let done = if self.route.work.transaction {
+            self.transaction(&mut seat, place).await
+        } else {
+            self.statements(&mut seat, place).await
+        };
+        let ended = matches!(&done, Err(Trouble::Fault(fault, _)) if fault.ends_connection());
+        if !ended && seat.session.is_open() {
+            self.shelf.0.store(Some(seat));
+        }
+        done
+    }
+
+    fn outcome(&self, done: Result<Effects, Trouble>) -> Outcome {
+        match done {
+            Ok(effects) => {
+                effects.enter(&self.account);
+                Ok(effects.done)
+            }
+            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Err(Trouble::Fault(fault, at)) => {
+                if !fault.leaves_nothing() && self.route.work.writes() {
+                    self.account.lose_track();
+                }
+                // A statement that the server does not understand is a mistake in the scenario.
+                if self.route.allow_errors && fault.kind != FaultKind::Statement {
+                    self.route.server.count(&fault);
+                    return Ok(Done { errors: 1, ..Done::default() });
+                }
+                Err(Failure::Wrong(self.route.told(&fault, at)))
+            }
+        }
+    }
+}
+
+impl Route {
+    /// A fault with its name, where it happened, and the remedy.
+    fn told(&self, fault: &Fault, at: Option<usize>) -> String {
+        let named = format!("{}: {fault}", fault.kind.name());
+        let told = match at {
+            Some(at) => self.work.failed(at, named),
+            None => format!("{}: {named}", self.work.words),
+        };
+        if fault.kind == FaultKind::Statement {
+            told
+        } else {
+            format!("{told}; if that may happen: `allow = {{ errors = true }}`")
+        }
+    }
+}
+
+/// A call that was given up: whether the server did its work is not known.
+struct UnderWay<'a> {
+    account: &'a Account,
+    writes: bool,
+    ended: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.ended && self.writes {
+            self.account.lose_track();
+        }
+        self.account.end();
+    }
+}
+
+impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
+    async fn prepare(&mut self) -> Outcome {
+        let prepared = async {
+            let (mut seat, place) = self.take().await?;
+            self.learn(&mut seat, place).await?;
+            self.shelf.0.store(Some(seat));
+            Ok(())
+        };
+        match prepared.await {
+            Ok(()) => Ok(Done::default()),
+            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Err(Trouble::Fault(fault, at)) => Err(Failure::Wrong(self.route.told(&fault, at))),
+        }
+    }
+
+    async fn call(&mut self, call: Call) -> Outcome {
+        let route = self.route.clone();
+        self.bound.fill(&route.work, &call, route.seed);
+        self.account.begin();
+        let mut under_way = UnderWay { account: &self.account, writes: route.work.writes(), ended: false };
+        let done = self.once().await;
+        let outcome = self.outcome(done);
+        under_way.ended = true;
+        outcome
+    }
+}

@@ -1,0 +1,164 @@
+//! PostgreSQL's side of a step: prepared statements on a connection of tokio-postgres.
+
+use std::pin::pin;
+
+use bytes::BytesMut;
+use futures_util::TryStreamExt as _;
+use tokio_postgres::{
+    Error, Row, Statement,
+    types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked},
+};
+
+use super::{
+    bound::Bound,
+    effects::Answer,
+    network::{Control, Session},
+    placeholders::numbered,
+};
+use crate::{
+    client::{Fault, postgres::Postgres},
+    runtime::Native,
+    target::sql::Server,
+};
+
+impl<N: Native> Session<N> for Postgres<N> {
+    type Statement = Statement;
+
+    async fn open(server: &Server) -> Result<Self, Fault> {
+        Postgres::open(&server.address, &server.application, &[("search_path", &server.schema)]).await
+    }
+
+    async fn prepare(&mut self, query: &str) -> Result<Statement, Fault> {
+        let text = numbered(query);
+        self.with(|client| client.prepare(&text)).await
+    }
+
+    fn arguments(statement: &Statement) -> usize {
+        statement.params().len()
+    }
+
+    async fn run(&mut self, statement: &Statement, args: &[Bound]) -> Result<Answer, Fault> {
+        self.with(|client| async move {
+            let mut rows = pin!(client.query_raw(statement, args).await?);
+            let mut received = 0;
+            while let Some(row) = rows.try_next().await? {
+                received += bytes_in(&row)?;
+            }
+            let affected = rows.rows_affected().unwrap_or(0);
+            let returned = (!statement.columns().is_empty()).then_some(affected);
+            Ok(Answer { returned, changed: affected, received })
+        })
+        .await
+    }
+
+    async fn control(&mut self, control: Control) -> Result<(), Fault> {
+        self.with(|client| client.batch_execute(control.text())).await
+    }
+
+    fn is_open(&self) -> bool {
+        Postgres::is_open(self)
+    }
+
+    async fn close(self) {
+        Postgres::close(self).await;
+    }
+}
+
+/// Bytes of all values of a row, every one of which is looked at.
+fn bytes_in(row: &Row) -> Result<u64, Error> {
+    (0..row.len()).try_fold(0, |sum, column| Ok(sum + row.try_get::<_, Raw<'_>>(column)?.0.len() as u64))
+}
+
+/// A value of any type, as it came; NULL has no bytes.
+struct Raw<'a>(&'a [u8]);
+
+type Trouble = Box<dyn std::error::Error + Sync + Send>;
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Trouble> {
+        Ok(Self(raw))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Trouble> {
+        Ok(Self(&[]))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// Types that are sent in binary; all others are sent as text, which the server reads as it reads a literal.
+fn is_binary(kind: &Type) -> bool {
+    [Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8].contains(kind)
+}
+
+impl ToSql for Bound {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Trouble> {
+        match (self, kind) {
+            (Self::Integer(value), &Type::INT2) => i16::try_from(*value)?.to_sql(kind, out),
+            (Self::Integer(value), &Type::INT4) => i32::try_from(*value)?.to_sql(kind, out),
+            (Self::Integer(value), &Type::INT8) => value.to_sql(kind, out),
+            (Self::Integer(value), &Type::FLOAT4) => (*value as f32).to_sql(kind, out),
+            (Self::Integer(value), &Type::FLOAT8) => (*value as f64).to_sql(kind, out),
+            (Self::Real(value), &Type::FLOAT4) => (*value as f32).to_sql(kind, out),
+            (Self::Real(value), &Type::FLOAT8) => value.to_sql(kind, out),
+            (Self::Text(text), kind) if !is_binary(kind) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+            (value, kind) if !is_binary(kind) => {
+                let text = if let Self::Integer(value) = value { value.to_string() } else { value.real_text() };
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+            (value, kind) => Err(format!("the server wants a value of type {kind} for {value:?}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, kind: &Type) -> Format {
+        if is_binary(kind) { Format::Binary } else { Format::Text }
+    }
+
+    to_sql_checked!();
+}
+
+impl Bound {
+    fn real_text(&self) -> String {
+        if let Self::Real(value) = self { value.to_string() } else { String::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(value: &Bound, kind: &Type) -> Option<(Format, Vec<u8>)> {
+        let mut out = BytesMut::new();
+        value.to_sql(kind, &mut out).ok().map(|_| (value.encode_format(kind), out.to_vec()))
+    }
+
+    #[test]
+    fn values_are_sent_as_the_server_wants_them() {
+        let binary = |bytes: &[u8]| Some((Format::Binary, bytes.to_vec()));
+        let text = |text: &str| Some((Format::Text, text.as_bytes().to_vec()));
+        let seven = Bound::Integer(7);
+        assert_eq!(sent(&seven, &Type::INT8), binary(&[0, 0, 0, 0, 0, 0, 0, 7]));
+        assert_eq!(sent(&seven, &Type::INT4), binary(&[0, 0, 0, 7]));
+        assert_eq!(sent(&seven, &Type::INT2), binary(&[0, 7]));
+        assert_eq!(sent(&seven, &Type::FLOAT8), binary(&7_f64.to_be_bytes()));
+        assert_eq!((sent(&seven, &Type::NUMERIC), sent(&seven, &Type::TEXT)), (text("7"), text("7")));
+        assert_eq!(sent(&Bound::Real(0.5), &Type::FLOAT4), binary(&0.5_f32.to_be_bytes()));
+        assert_eq!(sent(&Bound::Real(0.5), &Type::NUMERIC), text("0.5"));
+        assert_eq!(sent(&Bound::Text("2026-01-01".into()), &Type::DATE), text("2026-01-01"));
+        // What does not fit is an error, not another number.
+        assert_eq!(
+            (sent(&Bound::Integer(40_000), &Type::INT2), sent(&Bound::Text("x".into()), &Type::INT8)),
+            (None, None)
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! A database server of the user's own: a schema is created in it, filled, counted and dropped again.
+//!
+//! Nothing but that schema is touched, and a schema that Regatta has not made is refused. What differs between servers
+//! is behind [`Admin`]: one file each.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use super::{
+    Database, Engine, Sql,
+    database::{COUNTS, GLANCE_NS, MOST_PATIENCE_NS, error},
+    mysql, postgres, seed,
+};
+use crate::{
+    client::{Address, Fault, FaultKind, Reference, Scheme},
+    clock,
+    measure::{ProofLine, TargetReport},
+    target::{self, Start, Started, TargetError},
+};
+
+/// What steps need to know of a server, and what they count about it.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it is.
+    pub address: Address,
+    /// The schema (PostgreSQL) or database (MySQL) with the tables.
+    pub schema: String,
+    /// The name under which the sessions of steps are known to the server: they belong to this trial and to no other.
+    pub application: String,
+    opened: AtomicU64,
+    closed: AtomicU64,
+    faults: [AtomicU64; FaultKind::ALL.len()],
+}
+
+/// An open connection of a step; dropping it counts it as closed.
+#[derive(Debug)]
+pub struct Opened(Arc<Server>);
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.closed.fetch_add(1, Relaxed);
+    }
+}
+
+impl Server {
+    fn new(address: Address, schema: &str) -> Self {
+        let application = format!("regatta steps {}", std::process::id());
+        let (opened, closed, faults) = Default::default();
+        Self { address, schema: schema.into(), application, opened, closed, faults }
+    }
+
+    /// Counts a connection that is about to be opened.
+    pub fn open(self: &Arc<Self>) -> Opened {
+        self.opened.fetch_add(1, Relaxed);
+        Opened(self.clone())
+    }
+
+    /// Counts a fault that the scenario allows.
+    pub fn count(&self, fault: &Fault) {
+        self.faults[fault.kind as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Connections of steps that are open.
+    fn still_open(&self) -> u64 {
+        self.opened.load(Relaxed).saturating_sub(self.closed.load(Relaxed))
+    }
+
+    /// Connections and faults.
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let faults = FaultKind::ALL.iter().zip(&self.faults);
+        let named = faults.map(|(kind, count)| (format!("errors: {}", kind.name()), count.load(Relaxed)));
+        let mut counts: BTreeMap<_, _> = named.filter(|(_, count)| *count > 0).collect();
+        counts.insert("connections opened".into(), self.opened.load(Relaxed));
+        counts.insert("connections closed".into(), self.closed.load(Relaxed));
+        counts
+    }
+}
+
+/// To whom a schema belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// There is none of that name.
+    Nobody,
+    /// Regatta has made it: one that a killed trial left behind.
+    Regatta,
+    /// Somebody else has.
+    Somebody,
+}
+
+/// What is asked of a server before and after a trial, over a connection of its own. Everything here blocks.
+pub(super) trait Admin: Send {
+    /// To whom the schema belongs.
+    fn owner(&mut self) -> Result<Owner, Fault>;
+    /// Creates the schema with its mark and its two tables.
+    fn create(&mut self) -> Result<(), Fault>;
+    /// Fills the table `items`, and lets the server gather what it knows of its tables.
+    fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault>;
+    /// A whole number out of the schema; none where it is none.
+    fn number(&mut self, query: &str) -> Result<Option<i64>, Fault>;
+    /// How many sessions of this trial's steps the server has.
+    fn sessions(&mut self) -> Result<u64, Fault>;
+    /// Ends the sessions of trials on this schema that no longer are, and drops the schema.
+    fn remove(&mut self) -> Result<(), Fault>;
+}
+
+/// The engine behind an address, and the way to administer it: one line per engine.
+fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
+    match server.address.scheme {
+        Scheme::Mysql => Ok((Engine::Mysql(server.clone()), Box::new(mysql::Keeper::open(server)?))),
+        Scheme::Postgres => Ok((Engine::Postgres(server.clone()), Box::new(postgres::Keeper::open(server)?))),
+        other => Err(Fault::new(FaultKind::Refused, format!("`{}://` is no SQL database", other.word()))),
+    }
+}
+
+/// The protocols of SQL servers.
+const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
+
+/// A server that was asked to hold a schema.
+pub(super) struct Declared {
+    name: String,
+    admin: Box<dyn Admin>,
+    server: Arc<Server>,
+    database: Arc<Database>,
+    /// Whether the schema is ours to drop.
+    owned: bool,
+}
+
+/// Connects, and creates and fills the schema.
+pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
+    let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
+    let server = Arc::new(Server::new(address, &spec.schema));
+    let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
+    let (engine, admin) = engine(&server).map_err(told)?;
+    let database = Arc::new(Database::new(engine, spec, start.seed));
+    let mut declared = Declared { name: start.name.into(), admin, server, database, owned: false };
+    declared.clear()?;
+    declared.owned = true;
+    let fill = |admin: &mut dyn Admin| {
+        admin.create()?;
+        admin.fill(spec.rows, start.seed)
+    };
+    if let Err(fault) = fill(declared.admin.as_mut()) {
+        // The fault that came first is the one to tell.
+        let _ = declared.admin.remove();
+        return Err(told(fault));
+    }
+    declared.check(spec.rows, start.seed)?;
+    Ok(declared)
+}
+
+impl Declared {
+    fn told(&self, fault: &Fault) -> TargetError {
+        error(&self.name, &format!("{}: {}: {fault}", self.server.address, fault.kind.name()))
+    }
+
+    /// Makes room for the schema: what a killed trial left is dropped, what is somebody else's is refused.
+    fn clear(&mut self) -> Result<(), TargetError> {
+        let schema = self.server.schema.clone();
+        match self.admin.owner().map_err(|fault| self.told(&fault))? {
+            Owner::Nobody => Ok(()),
+            Owner::Regatta => self.admin.remove().map_err(|fault| self.told(&fault)),
+            Owner::Somebody => Err(error(
+                &self.name,
+                &format!(
+                    "the schema `{schema}` exists, and Regatta has not made it; name another one: `schema = \"…\"`"
+                ),
+            )),
+        }
+    }
+
+    /// Sees that the table holds what every engine must hold.
+    fn check(&mut self, rows: u64, seed: u64) -> Result<(), TargetError> {
+        let expected = [rows.cast_signed(), 0, seed::sum_of_prices(rows, seed), 0];
+        for ((what, query), expected) in COUNTS.iter().zip(expected) {
+            let found = self.admin.number(query).map_err(|fault| self.told(&fault))?;
+            if found != Some(expected) {
+                let found = found.map_or("none".into(), |found| found.to_string());
+                return Err(error(&self.name, &format!("filled wrongly: {what}: expected {expected}, found {found}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the server has as many sessions as connections are open here: it notices late that one has gone,
+    /// and a statement that was given up may still run.
+    fn settle(&mut self) -> Result<(u64, u64), Fault> {
+        let until_ns = clock::now_ns() + MOST_PATIENCE_NS;
+        loop {
+            let (open, found) = (self.server.still_open(), self.admin.sessions()?);
+            if open == found || clock::now_ns() > until_ns {
+                return Ok((open, found));
+            }
+            clock::sleep_until(clock::now_ns() + GLANCE_NS);
+        }
+    }
+
+    fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
+        let mut counts = self.server.counts();
+        for (name, query) in COUNTS {
+            let value = self.admin.number(query)?.and_then(|value| u64::try_from(value).ok());
+            counts.extend(value.map(|value| ((*name).to_owned(), value)));
+        }
+        Ok(counts)
+    }
+}
+
+impl Started for Declared {
+    fn endpoint(&self) -> target::Endpoint {
+        self.database.clone()
+    }
+
+    fn report(&mut self) -> Result<TargetReport, TargetError> {
+        if !self.database.settle() {
+            return Err(error(&self.name, "a statement still runs long after the load has ended"));
+        }
+        let (open, found) = self.settle().map_err(|fault| self.told(&fault))?;
+        let counts = self.counts().map_err(|fault| self.told(&fault))?;
+        let mut proof = self.database.rows_proof(&self.name, &counts);
+        let what = format!("connections to target {} that are open, by its own count", self.name);
+        proof.push(ProofLine { what, expected: open.to_string(), found: found.to_string() });
+        Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
+    }
+}
+
+impl Drop for Declared {
+    fn drop(&mut self) {
+        if self.owned {
+            // A server that has gone keeps the schema; the next trial finds its mark and drops it.
+            let _ = self.admin.remove();
+        }
+    }
+}
