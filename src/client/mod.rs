@@ -8,6 +8,7 @@
 mod address;
 mod fault;
 pub mod mysql;
+mod pool;
 pub mod postgres;
 #[cfg(test)]
 mod testing;
@@ -16,4 +17,5 @@ pub mod wire;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
 pub use fault::{Fault, FaultKind};
+pub use pool::{Lease, Pool};
 pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};

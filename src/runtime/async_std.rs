@@ -105,6 +105,7 @@ pub struct AsyncStdNative;
 
 impl Native for AsyncStdNative {
     type Conn = FuturesStream<TcpStream>;
+    type Semaphore = async_lock::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = TcpStream::connect(address).await?;

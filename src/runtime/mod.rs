@@ -11,6 +11,7 @@ mod census;
 mod fill;
 mod futures_stream;
 mod queue;
+mod semaphore;
 mod sequential;
 mod smol;
 mod spec;
@@ -23,6 +24,7 @@ mod tokio_parts;
 pub use blocking::{Blocking, block_on};
 pub use census::threads_by_name;
 pub use queue::{Queue, Ticket};
+pub use semaphore::Semaphore;
 pub use spec::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, Visitor};
 
 spec::executors! {

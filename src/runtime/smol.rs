@@ -100,6 +100,7 @@ pub struct SmolNative;
 
 impl Native for SmolNative {
     type Conn = FuturesStream<Async<TcpStream>>;
+    type Semaphore = async_lock::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = Async::<TcpStream>::connect(address).await?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc,
 
 use serde::{Deserialize, Serialize};
 
-use super::Queue;
+use super::{Queue, Semaphore};
 
 /// What is known of an executor without starting it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Elapsed;
 pub trait Native: Send + Sync + 'static {
     /// A TCP stream.
     type Conn: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
+    /// What tasks wait on when there are fewer of something than tasks.
+    type Semaphore: Semaphore;
 
     /// Opens a TCP connection without delay (`TCP_NODELAY`).
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send;

@@ -43,6 +43,7 @@ pub struct TokioNative;
 
 impl Native for TokioNative {
     type Conn = TokioIo<TcpStream>;
+    type Semaphore = ::tokio::sync::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = TcpStream::connect(address).await?;

@@ -54,13 +54,16 @@ fn check_empty(file: &File, diagnostics: &mut Diagnostics) {
 }
 
 fn check_targets(file: &File, diagnostics: &mut Diagnostics) {
-    for target in steps(file).flat_map(|step| step.plan.spec.targets()) {
+    let used = steps(file).flat_map(|step| step.plan.spec.targets().into_iter().map(move |target| (step, target)));
+    for (step, target) in used {
         let name = &target.name.text;
         if !file.targets.has(name) {
             unknown(target.name, "target", "targets", file.targets.names(), diagnostics);
         } else if let Some(spec) = file.targets.get(name).filter(|spec| spec.key() != target.kind) {
             let message = format!("`{name}` is of the kind `{}`, not `{}`", spec.key(), target.kind);
             let help = format!("name a target of the kind `{}`", target.kind);
+            diagnostics.error(target.name.span.clone(), message, Some(help));
+        } else if let Some((message, help)) = file.targets.get(name).and_then(|spec| step.plan.spec.complaint(spec)) {
             diagnostics.error(target.name.span.clone(), message, Some(help));
         }
     }
@@ -132,6 +135,7 @@ fn check_unused(file: &File, walk: &Walk<'_>, diagnostics: &mut Diagnostics) {
 
 /// Following tasks into the tasks that they run.
 struct Walk<'a> {
+    file: &'a File,
     tasks: &'a [(Name, Option<WireTask>)],
     index: HashMap<&'a str, usize>,
     /// Levels of tasks below each task, as far as they are known.
@@ -144,7 +148,7 @@ impl<'a> Walk<'a> {
     fn new(file: &'a File) -> Self {
         let tasks = file.tasks.0.as_slice();
         let index = tasks.iter().enumerate().map(|(at, (name, _))| (name.text.as_str(), at)).collect();
-        Self { tasks, index, known: vec![None; tasks.len()], path: Vec::new(), has_cycle: false }
+        Self { file, tasks, index, known: vec![None; tasks.len()], path: Vec::new(), has_cycle: false }
     }
 
     fn steps(&self, task: usize) -> impl Iterator<Item = &'a WireStep> + use<'a> {
@@ -192,7 +196,7 @@ impl<'a> Walk<'a> {
         spec: &'a StepSpec,
         seen: &mut BTreeSet<usize>,
     ) -> Option<(&'static str, Option<&'a str>)> {
-        if !spec.cancellable() {
+        if !spec.cancellable(&|name| self.file.targets.get(name)) {
             return Some((spec.key(), None));
         }
         spec.children().into_iter().find_map(|child| {

@@ -80,6 +80,7 @@ impl Drop for Sleep {
 
 impl Native for SimulatedNative {
     type Conn = NoStream;
+    type Semaphore = async_lock::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<NoStream> {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("{address} is not in virtual time")))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Child, Cost, Done, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
+use super::{BuildError, Call, Child, Cost, Done, Lookup, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
 use crate::{
     config::{Fields, Name, Section},
     draw,
@@ -55,7 +55,7 @@ impl StepKind for Choice {
         self.of.iter().map(|branch| Child { task: &branch.task, times: chance(branch) }).collect()
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         true
     }
 

@@ -29,8 +29,8 @@ pub use blocking::Blocking;
 pub(crate) use exec::Repeated;
 pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
 pub use recorded::ending;
-pub use site::{BuildError, Ledger, Site, Trial};
-pub use spec::{Calibration, Child, Cost, StepKind, TargetUse, Times};
+pub use site::{BuildError, Commons, Ledger, Site, Trial};
+pub use spec::{Calibration, Child, Cost, Lookup, StepKind, TargetUse, Times};
 pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
 

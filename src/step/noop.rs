@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Cost, Done, Operation, Outcome, Site, Step, StepKind};
+use super::{BuildError, Call, Cost, Done, Lookup, Operation, Outcome, Site, Step, StepKind};
 use crate::{config::Fields, runtime::Runtime, target::TargetSpec};
 
 /// An empty operation.
@@ -17,7 +17,7 @@ impl StepKind for Noop {
         Some(Self {})
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         false
     }
 

@@ -8,7 +8,7 @@ use std::{future::poll_fn, num::NonZeroU64, pin::Pin, task::Poll, time::Duration
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Done, Failure, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
+    BuildError, Call, Child, Cost, Done, Failure, Lookup, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
     site::ChildTask,
 };
 use crate::{
@@ -69,7 +69,7 @@ impl StepKind for Parallel {
         vec![Child { task: &self.task, times: Times::AtOnce(self.count.get()) }]
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         true
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Child, Cost, Done, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
+use super::{BuildError, Call, Child, Cost, Done, Lookup, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
 use crate::{
     config::{Fields, Name},
     runtime::Runtime,
@@ -30,7 +30,7 @@ impl StepKind for Repeat {
         vec![Child { task: &self.task, times: Times::InOrder(self.times.get()) }]
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         true
     }
 

@@ -29,6 +29,8 @@ pub struct Trial<R> {
     pub recorders: Recorders,
     /// What every instance of every step has done.
     pub ledger: Ledger,
+    /// What steps of all slots share, such as pools of connections.
+    pub commons: Commons,
 }
 
 /// The tallies of all instances, each with the number of its step in the plan.
@@ -58,9 +60,29 @@ impl Ledger {
 #[error("the plan cannot be built: {0}")]
 pub struct BuildError(pub String);
 
-/// What the steps of one sequence share, by name: at most one of them runs at a time.
+/// What several steps share, by name. Asked when they are built, never on the measured path.
 #[derive(Default)]
 pub struct Commons(Mutex<HashMap<String, Arc<dyn Any + Send + Sync>>>);
+
+impl Commons {
+    /// What all that ask for this name and type share; made when it is first asked for.
+    pub fn shared<T: Send + Sync + 'static>(&self, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.get(name).cloned().and_then(|shared| shared.downcast().ok());
+        found.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            all.insert(name.to_owned(), made.clone());
+            made
+        })
+    }
+
+    /// Lets go of everything.
+    pub fn clear(&self) {
+        // Moved out first, so that nothing is dropped with the lock in hand.
+        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(all);
+    }
+}
 
 /// Where one step is built.
 pub struct Site<R> {
@@ -70,7 +92,7 @@ pub struct Site<R> {
     pub slot: usize,
     /// Its number in the plan: all tasks' steps in order.
     pub number: usize,
-    /// What it shares with the other steps of its sequence.
+    /// What it shares with the other steps of its sequence, of which at most one runs at a time.
     pub commons: Arc<Commons>,
 }
 
@@ -134,17 +156,6 @@ impl<R> Clone for Site<R> {
 }
 
 impl<R: Runtime> Site<R> {
-    /// What all steps of this sequence that ask for this name and type share; made when it is first asked for.
-    pub fn shared<T: Default + Send + Sync + 'static>(&self, name: &str) -> Arc<T> {
-        let mut all = self.commons.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = all.get(name).cloned().and_then(|shared| shared.downcast().ok());
-        found.unwrap_or_else(|| {
-            let made = Arc::new(T::default());
-            all.insert(name.to_owned(), made.clone());
-            made
-        })
-    }
-
     /// An operation as a step; `make` gives fresh state, also after a cancelled call.
     pub fn operation<O: Operation>(&self, make: impl Fn() -> O + Send + 'static) -> Box<dyn Step> {
         Box::new(Repeated::new(Some(self.trial.ledger.open(self.number)), make))

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Cost, Done, Operation, Outcome, Site, Step, StepKind};
+use super::{BuildError, Call, Cost, Done, Lookup, Operation, Outcome, Site, Step, StepKind};
 use crate::{
     config::Fields,
     draw,
@@ -28,7 +28,7 @@ impl StepKind for Sleep {
         Some(Self { time: time? })
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         true
     }
 

@@ -30,6 +30,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// What is wrong with it on this target, which is of its kind: the message and the remedy.
+    fn complaint(&self, _target: &TargetSpec) -> Option<(String, String)> {
+        None
+    }
+
     /// Whether each call opens a connection of its own and closes it.
     fn connects_per_call(&self) -> bool {
         false
@@ -41,7 +46,7 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
     }
 
     /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on every executor.
-    fn cancellable(&self) -> bool;
+    fn cancellable(&self, targets: Lookup<'_, '_>) -> bool;
 
     /// Its own time, children excluded. `target` looks a target up by name.
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost;
@@ -52,6 +57,9 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
     /// Builds it for one slot of one executor.
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError>;
 }
+
+/// Looks a target up by its name.
+pub type Lookup<'lookup, 'targets> = &'lookup dyn Fn(&str) -> Option<&'targets TargetSpec>;
 
 /// Iterations per second of each CPU kernel on this machine, measured when first asked for.
 #[derive(Debug, Default)]
@@ -130,6 +138,11 @@ macro_rules! steps {
                 match self { $(Self::$variant(step) => step.targets(),)* }
             }
 
+            /// See [`StepKind::complaint`].
+            pub fn complaint(&self, target: &$crate::target::TargetSpec) -> Option<(String, String)> {
+                match self { $(Self::$variant(step) => step.complaint(target),)* }
+            }
+
             /// See [`StepKind::connects_per_call`].
             pub fn connects_per_call(&self) -> bool {
                 match self { $(Self::$variant(step) => step.connects_per_call(),)* }
@@ -141,8 +154,8 @@ macro_rules! steps {
             }
 
             /// See [`StepKind::cancellable`].
-            pub fn cancellable(&self) -> bool {
-                match self { $(Self::$variant(step) => step.cancellable(),)* }
+            pub fn cancellable(&self, targets: $crate::step::Lookup<'_, '_>) -> bool {
+                match self { $(Self::$variant(step) => step.cancellable(targets),)* }
             }
 
             /// See [`StepKind::cost`].

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use super::{Call, Ledger, OnTimeout, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
+use super::{Call, Commons, Ledger, OnTimeout, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
     draw,
@@ -130,6 +130,7 @@ impl Rig {
             endpoints: self.endpoints.clone(),
             recorders: Recorders::new(1, Vec::new()),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         })
     }
 }

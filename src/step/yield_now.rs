@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Cost, Done, Operation, Outcome, Site, Step, StepKind};
+use super::{BuildError, Call, Cost, Done, Lookup, Operation, Outcome, Site, Step, StepKind};
 use crate::{
     config::Fields,
     runtime::{Native, Runtime},
@@ -23,7 +23,7 @@ impl StepKind for Yield {
         Some(Self {})
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         false
     }
 

@@ -8,7 +8,7 @@ pub mod http;
 mod spec;
 pub mod sql;
 
-pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetError, TargetKind};
+pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetError, TargetKind, pool_stream};
 
 spec::targets! {
     Http => http::Http,

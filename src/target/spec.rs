@@ -19,6 +19,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
     /// Whether it is a process that Regatta starts, so that it gets a CPU of its own.
     fn has_process(&self) -> bool;
 
+    /// Whether tasks may have to wait for one of a few connections; the waits have a histogram of their own.
+    fn has_pool(&self) -> bool {
+        false
+    }
+
     /// What runs in its process, until its standard input ends; only of kinds that have one.
     fn serve(&self, _seed: u64) -> io::Result<()> {
         Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
@@ -31,6 +36,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
 /// What a target gives to the steps that act on it: its address, its folder, what it will answer. Each kind has its
 /// own type.
 pub type Endpoint = Arc<dyn Any + Send + Sync>;
+
+/// The name of the histogram of waits for a connection to a target. No step can be called so.
+pub fn pool_stream(target: &str) -> String {
+    format!("{target}.pool-wait")
+}
 
 /// With what a target is started.
 pub struct Start<'a> {
@@ -130,6 +140,11 @@ macro_rules! targets {
             /// See [`TargetKind::serve`].
             pub fn serve(&self, seed: u64) -> std::io::Result<()> {
                 match self { $(Self::$variant(target) => target.serve(seed),)* }
+            }
+
+            /// See [`TargetKind::has_pool`].
+            pub fn has_pool(&self) -> bool {
+                match self { $(Self::$variant(target) => target.has_pool(),)* }
             }
 
             /// See [`TargetKind::has_process`].

@@ -20,8 +20,8 @@ use crate::{
     measure::{self, Measurements, ProofLine, Recorders, TargetReport},
     runtime::{Runtime, Visitor},
     scenario::LoadKind,
-    step::{BuildError, Ledger, Tally, Task, Trial},
-    target::{Started, TargetError},
+    step::{BuildError, Commons, Ledger, Tally, Task, Trial},
+    target::{Started, TargetError, pool_stream},
 };
 
 /// Recorder shards: more than CPUs, so that threads seldom share one, and few enough not to show in memory.
@@ -57,13 +57,17 @@ impl Visitor for Race<'_> {
             return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
         }
 
-        let reports = edge::reports(self.targets, &outcome.edges, plan)?;
-        let tallies = trial.ledger.read(plan.per_task.len());
-        let proof = proven(plan, &outcome, &slots, &recorders, &tallies, &reports)?;
         let peak_memory_bytes = measure::peak_memory_bytes();
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
         facts.extend(witness::facts(&runtime));
+        let accounts = Accounts::of(&outcome, &slots);
+        // What is open is closed before the targets report, so that they can see that it was.
+        drop(slots);
+        trial.commons.clear();
+        let reports = edge::reports(self.targets, &outcome.edges, plan)?;
+        let tallies = trial.ledger.read(plan.per_task.len());
+        let proof = proven(plan, &outcome, &accounts, &recorders, &tallies, &reports)?;
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
@@ -80,7 +84,7 @@ impl Visitor for Race<'_> {
             facts,
             ..edge::used(plan, charged, &outcome.edges)
         };
-        drop((slots, trial));
+        drop(trial);
         if outcome.open.is_some_and(|landed| landed.given_up > 0) {
             // Tasks that hang would be waited for; they end with the process.
             std::mem::forget(runtime);
@@ -91,11 +95,29 @@ impl Visitor for Race<'_> {
     }
 }
 
+/// What the slots counted.
+struct Accounts {
+    slots: u64,
+    tasks_run: u64,
+    timeouts: u64,
+}
+
+impl Accounts {
+    /// Slots of an open load need not have come back; their account is outside of them.
+    fn of(outcome: &load::Outcome<Edge>, slots: &[Slot]) -> Self {
+        let (tasks_run, timeouts) = match &outcome.open {
+            Some(open) => (open.totals.ended, open.totals.timeouts),
+            None => (slots.iter().map(Slot::tasks_run).sum(), slots.iter().map(Slot::timeouts).sum()),
+        };
+        Self { slots: slots.len() as u64, tasks_run, timeouts }
+    }
+}
+
 /// Compares what everybody counted.
 fn proven(
     plan: &TrialPlan,
     outcome: &load::Outcome<Edge>,
-    slots: &[Slot],
+    accounts: &Accounts,
     recorders: &Recorders,
     tallies: &[Tally],
     reports: &[TargetReport],
@@ -103,16 +125,9 @@ fn proven(
     let evidence = Evidence {
         plan,
         outcome,
-        slots: slots.len() as u64,
-        // Slots of an open load need not have come back; their account is outside of them.
-        tasks_run: outcome
-            .open
-            .as_ref()
-            .map_or_else(|| slots.iter().map(Slot::tasks_run).sum(), |open| open.totals.ended),
-        timeouts: outcome
-            .open
-            .as_ref()
-            .map_or_else(|| slots.iter().map(Slot::timeouts).sum(), |open| open.totals.timeouts),
+        slots: accounts.slots,
+        tasks_run: accounts.tasks_run,
+        timeouts: accounts.timeouts,
         recorded: recorders.task(),
         tallies,
         reports,
@@ -130,6 +145,7 @@ impl Race<'_> {
             endpoints: named.zip(self.targets.iter().map(|target| target.endpoint())).collect(),
             recorders: recorders.clone(),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         }
     }
 }
@@ -181,13 +197,15 @@ fn pacing(plan: &TrialPlan) -> impl FnOnce(Course) -> (Account, Censored) + Send
     }
 }
 
-/// The named steps, and whether they belong to the load's own task.
+/// The named steps, and whether they belong to the load's own task; and the waits for a connection of each pool.
 fn named_steps(plan: &TrialPlan) -> Vec<(String, bool)> {
     let own = |task: &Task| task.name == plan.load.task.text;
-    plan.tasks
+    let steps = plan
+        .tasks
         .iter()
-        .flat_map(|task| task.steps.iter().filter_map(move |step| Some((step.name.clone()?, own(task)))))
-        .collect()
+        .flat_map(|task| task.steps.iter().filter_map(move |step| Some((step.name.clone()?, own(task)))));
+    let pools = plan.targets.iter().filter(|target| target.spec.has_pool());
+    steps.chain(pools.map(|target| (pool_stream(&target.name), false))).collect()
 }
 
 /// What went wrong because a target has ended is that target's failure.

@@ -116,6 +116,7 @@ struct FaultyNative<N, F>(PhantomData<fn() -> (N, F)>);
 
 impl<N: Native, F: Fault> Native for FaultyNative<N, F> {
     type Conn = Stream<N::Conn, F>;
+    type Semaphore = N::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         Ok(Stream { inner: N::connect(address).await?, last: Vec::new(), due: Vec::new(), fault: PhantomData })

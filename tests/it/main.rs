@@ -16,6 +16,7 @@ mod interruptions;
 mod known_answers;
 mod limits;
 mod lossy;
+mod mysql;
 mod open;
 mod own_server;
 mod own_targets;

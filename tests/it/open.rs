@@ -12,7 +12,7 @@ use regatta::{
     plan::{Machine, Plan},
     runtime::{self, EXECUTORS, Runtime, Setup, Visitor},
     scenario::{Overrides, from_text},
-    step::{Ledger, Trial},
+    step::{Commons, Ledger, Trial},
     store::{FailureKind, Outcome},
 };
 
@@ -191,6 +191,7 @@ impl Visitor for Stalled {
             endpoints: HashMap::default(),
             recorders: recorders.clone(),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         });
         let shared = Arc::new(Shared::default());
         let slot =

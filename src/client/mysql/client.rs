@@ -23,11 +23,18 @@ use crate::client::FaultKind;
 pub struct Client<S> {
     packets: Packets<S>,
     capabilities: CapabilityFlags,
-    version: String,
-    connection_id: u32,
+    server: Server,
     /// Whether the last answer was read to its end.
     is_open: bool,
     columns: Vec<Column>,
+}
+
+/// What the server said about itself and this connection.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub version: String,
+    pub connection_id: u32,
+    pub backslash: bool,
 }
 
 /// A prepared statement, on the connection that prepared it.
@@ -51,18 +58,24 @@ impl Statement {
 }
 
 impl<S> Client<S> {
-    pub(super) fn new(packets: Packets<S>, capabilities: CapabilityFlags, version: String, connection_id: u32) -> Self {
-        Self { packets, capabilities, version, connection_id, is_open: true, columns: Vec::new() }
+    pub(super) fn new(packets: Packets<S>, capabilities: CapabilityFlags, server: Server) -> Self {
+        Self { packets, capabilities, server, is_open: true, columns: Vec::new() }
     }
 
     /// The server's version, such as `10.11.6-MariaDB`.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.server.version
     }
 
     /// The server's number for this connection, as in `SHOW PROCESSLIST`.
     pub fn connection_id(&self) -> u32 {
-        self.connection_id
+        self.server.connection_id
+    }
+
+    /// Whether the server took a backslash in a text for the beginning of something else when this connection logged
+    /// in: usually it does (it depends on `sql_mode`).
+    pub fn escapes_with_backslash(&self) -> bool {
+        self.server.backslash
     }
 
     /// Whether another request can be made.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use hyper::rt::{Read, Write};
 use mysql_common::{
     auth::plugins::{caching_sha2_password::scramble_sha256, mysql_native_password::scramble_native},
-    constants::CapabilityFlags,
+    constants::{CapabilityFlags, StatusFlags},
     io::ParseBuf,
     packets::{AuthMoreData, AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse, SslRequest},
     proto::MySerialize as _,
@@ -13,8 +13,10 @@ use mysql_common::{
 
 use super::{
     Client,
+    client::Server,
     error::{Error, malformed},
     packet::{MOST_PAYLOAD, Packets},
+    resultset::ok_packet,
 };
 
 /// What the client needs of a server: there is none without it since MySQL 5.5.
@@ -125,11 +127,11 @@ impl<S: Read + Write + Unpin> Opening<S> {
         self.respond(who, capabilities);
         self.packets.send().await?;
         let mut method = self.greeting.method;
-        loop {
+        let status = loop {
             self.packets.read().await?;
             let packet = self.packets.payload();
             match packet[0] {
-                OK => break,
+                OK => break ok_packet(packet, capabilities)?.status_flags(),
                 ERR => return Err(Error::from_packet(packet)),
                 SWITCH => {
                     let (wanted, nonce) = switch(packet)?;
@@ -148,9 +150,10 @@ impl<S: Read + Write + Unpin> Opening<S> {
                 _ => return Err(Error::protocol("it says something else than the login expects")),
             }
             self.packets.send().await?;
-        }
+        };
         let Greeting { version, connection_id, .. } = self.greeting;
-        Ok(Client::new(self.packets, capabilities, version, connection_id))
+        let backslash = !status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES);
+        Ok(Client::new(self.packets, capabilities, Server { version, connection_id, backslash }))
     }
 
     /// What both sides can do and we want.

@@ -37,6 +37,8 @@ pub struct Summary {
     pub received: u64,
     /// Statements that were answered.
     pub statements: u64,
+    /// Of them, those that return rows, be it none.
+    pub result_sets: u64,
 }
 
 /// How rows are written.
@@ -90,6 +92,7 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
                     ParseBuf(packet).checked_eat_lenenc_int().filter(|count| (1..=MOST_COLUMNS).contains(count));
                 let count = count.ok_or_else(|| malformed("a number of columns"))?;
                 self.read_columns(count).await?;
+                summary.result_sets += 1;
                 self.read_rows(summary, show).await
             }
         }
@@ -132,7 +135,7 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
 }
 
 /// Reads an OK packet.
-fn ok_packet(packet: &[u8], capabilities: CapabilityFlags) -> Result<OkPacket<'_>, Error> {
+pub(super) fn ok_packet(packet: &[u8], capabilities: CapabilityFlags) -> Result<OkPacket<'_>, Error> {
     let read = ParseBuf(packet).parse::<OkPacketDeserializer<'_, CommonOkPacket>>(capabilities);
     read.map(OkPacketDeserializer::into_inner).map_err(|_| malformed("an OK packet"))
 }

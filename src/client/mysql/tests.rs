@@ -175,7 +175,7 @@ fn a_query_reads_its_rows_with_and_without_the_old_end() {
         let mut client = client(&greeting, &[says]);
         let mut cells = Vec::new();
         let summary = block_on(client.query("SELECT n, t", |at, cell| cells.push(format!("{at} {cell:?}")))).unwrap();
-        assert_eq!(summary, Summary { rows: 2, affected: 0, received: 4, statements: 1 });
+        assert_eq!(summary, Summary { rows: 2, affected: 0, received: 4, statements: 1, result_sets: 1 });
         assert_eq!(cells, ["0 Bytes([49])", "1 Bytes([97, 98])", "0 Bytes([50])", "1 Null"]);
         let stream = client.into_stream().unwrap();
         // The login and the query: one write and one read for each, besides the greeting.
@@ -196,7 +196,7 @@ fn answers_of_several_statements_are_read_to_the_last() {
     ]);
     let mut client = client(GREETING, &[says, answer(&[OK])]);
     let summary = block_on(client.run("DELETE …; SELECT …; DELETE …")).unwrap();
-    assert_eq!(summary, Summary { rows: 1, affected: 5, received: 1, statements: 3 });
+    assert_eq!(summary, Summary { rows: 1, affected: 5, received: 1, statements: 3, result_sets: 1 });
     block_on(client.ping()).unwrap();
     assert_eq!(heard(client)[2], b"\x0e");
 }
@@ -249,6 +249,13 @@ fn a_connection_whose_call_was_dropped_is_not_open() {
     let mut client = client(GREETING, &[answer(&[OK])]);
     drop(block_on(futures_lite::future::poll_once(client.ping())));
     assert!(!client.is_open());
+}
+
+#[test]
+fn whether_a_backslash_is_a_letter_is_said_at_the_login() {
+    let says = |status: u8| vec![packet(0, GREETING), packet(2, &[0, 0, 0, 2, status, 0, 0])];
+    assert!(block_on(log_in(says(0), &WHO)).unwrap().escapes_with_backslash());
+    assert!(!block_on(log_in(says(2), &WHO)).unwrap().escapes_with_backslash());
 }
 
 #[test]

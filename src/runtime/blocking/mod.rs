@@ -5,6 +5,7 @@
 //! progress does [`block_on`] allow one blocking call and poll again. So an HTTP GET is one write and one read.
 
 mod native;
+mod semaphore;
 mod stream;
 mod task;
 

@@ -4,6 +4,7 @@ use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use super::{
     super::{Elapsed, Native},
+    semaphore::BlockingSemaphore,
     stream::BlockingStream,
     task,
 };
@@ -13,6 +14,7 @@ pub struct Blocking;
 
 impl Native for Blocking {
     type Conn = BlockingStream;
+    type Semaphore = BlockingSemaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
         BlockingStream::connect(address)

@@ -86,7 +86,7 @@ fn is_near(set: Option<Duration>, wanted: Option<Duration>) -> bool {
 }
 
 /// The time left until `at_ns`, rounded up to whole milliseconds; none if it has passed.
-fn left(at_ns: u64) -> Option<Duration> {
+pub(super) fn left(at_ns: u64) -> Option<Duration> {
     let left = at_ns.saturating_sub(clock::now_ns());
     (left > 0).then(|| Duration::from_millis(left.div_ceil(1_000_000)))
 }

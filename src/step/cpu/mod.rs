@@ -20,7 +20,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::kernel::{Kernel, KernelName, iterations_per_second};
-use super::{Blocking, BuildError, Calibration, Call, Cost, Done, Failure, Operation, Outcome, Site, Step, StepKind};
+use super::{
+    Blocking, BuildError, Calibration, Call, Cost, Done, Failure, Lookup, Operation, Outcome, Site, Step, StepKind,
+};
 use crate::{
     config::Fields,
     runtime::{Native, Runtime},
@@ -76,7 +78,7 @@ impl StepKind for Cpu {
         Some(Self { kernel: kernel?, amount: amount?, blocking, known: Arc::default() })
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         false
     }
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use self::work::{Action, Work};
 use super::{
-    Blocking, BuildError, Call, Cost, Done, Failure, Operation, Outcome, Site, Step, StepKind, TargetUse, Template,
+    Blocking, BuildError, Call, Cost, Done, Failure, Lookup, Operation, Outcome, Site, Step, StepKind, TargetUse,
+    Template,
 };
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
@@ -135,7 +136,7 @@ impl StepKind for File {
         vec![TargetUse { name: &self.target, kind: Directory::KEY }]
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         false
     }
 

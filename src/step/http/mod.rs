@@ -21,7 +21,7 @@ use self::{
     client::Client,
     expect::{Allow, Expect, Expected},
 };
-use super::{BuildError, Call, Cost, Site, Step, StepKind, TargetUse, template::Template};
+use super::{BuildError, Call, Cost, Lookup, Site, Step, StepKind, TargetUse, template::Template};
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
     draw,
@@ -146,7 +146,7 @@ impl StepKind for Http {
         self.connection == Keep::PerCall
     }
 
-    fn cancellable(&self) -> bool {
+    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
         true
     }
 

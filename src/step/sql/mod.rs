@@ -15,24 +15,26 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     call::{Calls, Way},
+    connection::{Keep, Source},
     expect::{Allow, Expect},
-    network::{Route, Session},
+    network::{Protocol, Route, Session},
     statement::Statement,
     work::{Expected, Work},
 };
-use super::{Blocking, BuildError, Cost, Site, Step, StepKind, StepSpec, TargetUse};
+use super::{Blocking, BuildError, Cost, Lookup, Site, Step, StepKind, StepSpec, TargetUse};
 use crate::{
     client::{mysql::Mysql, postgres::Postgres},
     config::{Fields, Name},
     runtime::Runtime,
     target::{
-        TargetSpec,
+        TargetSpec, pool_stream,
         sql::{Database, Engine, Server},
     },
 };
 
 mod bound;
 mod call;
+mod connection;
 mod effects;
 mod expect;
 mod mysql;
@@ -47,6 +49,10 @@ mod work;
 const NOMINAL_STATEMENT: Duration = Duration::from_micros(5);
 /// An estimate of the way into a pool for blocking work and back, for `list`.
 const NOMINAL_HOP: Duration = Duration::from_micros(20);
+/// An estimate of a point read in a server on this host, for `list`.
+const NOMINAL_ROUND_TRIP: Duration = Duration::from_micros(60);
+/// Of it, what the client takes of the CPU.
+const NOMINAL_CLIENT: Duration = Duration::from_micros(15);
 
 /// A query or a transaction.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,7 +62,15 @@ pub struct Sql {
     /// Rows that each statement must return or change, where that is known.
     expect: Vec<Option<u64>>,
     transaction: bool,
-    blocking: Blocking,
+    /// Of SQLite only; none: offload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blocking: Option<Blocking>,
+    /// Of a server only; none: the target's pool, or else kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connection: Option<Keep>,
+    /// Of a server only; none: prepared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protocol: Option<Protocol>,
     #[serde(default, skip_serializing_if = "Allow::is_none")]
     allow: Allow,
 }
@@ -74,10 +88,19 @@ impl StepKind for Sql {
         let args = op.optional("args", "The values of the `?`, in order: numbers, or text with `${i}` and the like.");
         let transaction: Option<Vec<Statement>> = op
             .optional("transaction", "Statements that are done together or not at all, each with `query` and `args`.");
-        let blocking = op.or(
+        let blocking = op.optional(
             "blocking",
-            Blocking::Offload,
-            "`offload` hands SQLite's work to the executor's pool for blocking work; `inline` does it in place.",
+            "SQLite only: `offload` (default) hands the work to the executor's pool for blocking work; `inline` does it \
+             in place.",
+        );
+        let connection = op.optional(
+            "connection",
+            "Servers only: `keep` opens it in preparation for the slot, `per-call` in every call, `per-task` in every \
+             task, `pool` takes one of the target's pool; default: `pool` if the target has one, else `keep`.",
+        );
+        let protocol = op.optional(
+            "protocol",
+            "Servers only: `prepared` (default), or `simple`: one text with the arguments written into it.",
         );
         let expect: Option<Expect> = step.optional("expect", Expect::USE);
         let allow = step.or("allow", Allow::default(), Allow::USE);
@@ -93,24 +116,60 @@ impl StepKind for Sql {
             return None;
         }
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
-        Some(Self { target: target?, statements, expect: expect?, transaction: in_transaction, blocking, allow })
+        Some(Self {
+            target: target?,
+            statements,
+            expect: expect?,
+            transaction: in_transaction,
+            blocking,
+            connection,
+            protocol,
+            allow,
+        })
     }
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
         vec![TargetUse { name: &self.target, kind: "sql" }]
     }
 
-    fn cancellable(&self) -> bool {
-        false
+    fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
+        let TargetSpec::Sql(database) = target else { return None };
+        let about = |key: &str, of: &str, is: &str| {
+            Some((format!("`{key}` is about {of}, and `{}` is {is}", self.target.text), format!("remove `{key}`")))
+        };
+        if database.is_server() {
+            return match self.connection {
+                Some(Keep::Pool) if database.pool.is_none() => Some((
+                    format!("`{}` has no pool", self.target.text),
+                    "give the target one: `pool = { max = 16 }`".into(),
+                )),
+                _ if self.blocking.is_some() => about("blocking", "SQLite", "a server"),
+                _ => None,
+            };
+        }
+        let keys = [
+            ("connection", self.connection.is_some()),
+            ("protocol", self.protocol.is_some()),
+            ("allow", !self.allow.is_none()),
+        ];
+        keys.into_iter().find(|(_, is_set)| *is_set).and_then(|(key, _)| about(key, "servers", "embedded SQLite"))
+    }
+
+    /// SQLite runs to its end; a server is not waited for any longer.
+    fn cancellable(&self, targets: Lookup<'_, '_>) -> bool {
+        matches!(targets(&self.target.text), Some(TargetSpec::Sql(database)) if database.is_server())
     }
 
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         let trips = self.round_trips();
         let delay = match target(&self.target.text) {
+            Some(TargetSpec::Sql(database)) if database.is_server() => {
+                return Cost { least: Duration::ZERO, mean: NOMINAL_ROUND_TRIP * trips, cpu: NOMINAL_CLIENT * trips };
+            }
             Some(TargetSpec::Sql(database)) => Some(database.delay),
             _ => None,
         };
-        let hop = if self.blocking == Blocking::Offload { NOMINAL_HOP } else { Duration::ZERO };
+        let hop = if self.blocking() == Blocking::Offload { NOMINAL_HOP } else { Duration::ZERO };
         let cpu = NOMINAL_STATEMENT * trips + hop;
         let least = delay.map_or(Duration::ZERO, |delay| delay.least() * trips);
         Cost { least, mean: delay.map_or(Duration::ZERO, |delay| delay.mean() * trips) + cpu, cpu }
@@ -126,7 +185,7 @@ impl StepKind for Sql {
                     work,
                     trips: self.round_trips(),
                     seed: site.seed(),
-                    blocking: self.blocking,
+                    blocking: self.blocking(),
                     native: PhantomData,
                     database: database.clone(),
                 };
@@ -153,10 +212,54 @@ impl Sql {
             work,
             number: site.number,
             seed: site.seed(),
+            protocol: self.protocol.unwrap_or(Protocol::Prepared),
             allow_errors: self.allow.errors,
         });
-        let shelf: Arc<network::Shelf<S, S::Statement>> = site.shared(&self.target.text);
-        site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), shelf.clone()))
+        let source = Arc::new(self.source::<R, S>(site, server));
+        site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), source.clone()))
+    }
+
+    /// Where the connections come from.
+    fn source<R: Runtime, S: Session<R::Native>>(&self, site: &Site<R>, server: &Server) -> Source<R::Native, S> {
+        let target = &self.target.text;
+        let keep = self.connection.unwrap_or(if server.pool.is_some() { Keep::Pool } else { Keep::Keep });
+        match keep {
+            Keep::PerCall => Source::Fresh,
+            Keep::Keep => Source::Kept(site.commons.shared(target, Default::default)),
+            Keep::PerTask => {
+                let users = self.users_of_the_task(site);
+                let (first, last) = (users.first() == Some(&site.number), users.last() == Some(&site.number));
+                let shelf = site.commons.shared(&format!("{target} per task"), Default::default);
+                Source::Task { shelf, first, last }
+            }
+            Keep::Pool => {
+                let recorders = &site.trial.recorders;
+                let waits = recorders.stream_of(&pool_stream(target)).map(|at| (recorders.of_slot(site.slot), at));
+                Source::Pooled { pool: site.trial.commons.shared(target, || connection::pool(server)), waits }
+            }
+        }
+    }
+
+    /// The numbers of the steps beside this one that share its connection for the length of a task, with its own.
+    fn users_of_the_task<R: Runtime>(&self, site: &Site<R>) -> Vec<usize> {
+        let mut first = 0;
+        for task in &site.trial.tasks {
+            let numbers = first..first + task.steps.len();
+            first = numbers.end;
+            if numbers.contains(&site.number) {
+                let steps = numbers.zip(&task.steps).filter(|(_, step)| self.shares_task_with(&step.spec));
+                return steps.map(|(number, _)| number).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn shares_task_with(&self, other: &StepSpec) -> bool {
+        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Keep::PerTask))
+    }
+
+    fn blocking(&self) -> Blocking {
+        self.blocking.unwrap_or(Blocking::Offload)
     }
 }
 
@@ -209,7 +312,7 @@ impl Sql {
     /// Whether a step may change what is in this step's target.
     fn is_written_by(&self, step: &StepSpec) -> bool {
         let StepSpec::Sql(other) = step else { return false };
-        other.target == self.target && other.statements.iter().any(|statement| !statement.effect().is_read())
+        other.target.text == self.target.text && other.statements.iter().any(|statement| !statement.effect().is_read())
     }
 }
 

@@ -3,20 +3,22 @@
 //! An engine implements [`Session`] in one file and gets one line in `mod.rs`. What stands here: when connections are
 //! opened and closed, the arguments, transactions, the rows that must come back, the account of changes, and faults.
 
-use std::{future::Future, marker::PhantomData, sync::Arc};
+use std::{future::Future, sync::Arc};
 
-use crossbeam_utils::atomic::AtomicCell;
+use serde::{Deserialize, Serialize};
 
 use super::{
     bound::{Bindings, Bound},
+    connection::{Seat, Source, Taken},
     effects::{Answer, Effects},
     work::Work,
 };
 use crate::{
     client::{Fault, FaultKind},
+    config::{Diagnostics, Field, Node, choice_schema, read_choice},
     runtime::Native,
     step::{Call, Done, Failure, Operation, Outcome},
-    target::sql::{Account, Database, Opened, Server},
+    target::sql::{Account, Database, Server},
 };
 
 /// A connection of an engine, used by one task at a time.
@@ -27,8 +29,13 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
     /// Connects and logs in within the time limit; statements then find the tables of the server's schema.
     fn open(server: &Server) -> impl Future<Output = Result<Self, Fault>> + Send;
 
-    /// Prepares a statement. `?` stands for an argument, as in the scenario.
-    fn prepare(&mut self, query: &str) -> impl Future<Output = Result<Self::Statement, Fault>> + Send;
+    /// Prepares a statement, or keeps its text where the protocol is the simple one. `?` stands for an argument, as in
+    /// the scenario.
+    fn prepare(
+        &mut self,
+        query: &str,
+        protocol: Protocol,
+    ) -> impl Future<Output = Result<Self::Statement, Fault>> + Send;
 
     /// How many arguments a statement takes.
     fn arguments(statement: &Self::Statement) -> usize;
@@ -50,6 +57,28 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
+/// `protocol`: how statements are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Protocol {
+    /// Prepared once on each connection; arguments are sent beside them.
+    Prepared,
+    /// As one text each, with the arguments written into it.
+    Simple,
+}
+
+const PROTOCOLS: &[(&str, Protocol)] = &[("prepared", Protocol::Prepared), ("simple", Protocol::Simple)];
+
+impl Field for Protocol {
+    fn schema() -> serde_json::Value {
+        choice_schema(PROTOCOLS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, PROTOCOLS, diagnostics)
+    }
+}
+
 /// What begins and ends a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Control {
@@ -69,23 +98,6 @@ impl Control {
     }
 }
 
-/// A connection with what it keeps of each step that has used it.
-pub(super) struct Seat<S, P> {
-    session: S,
-    /// The statements of each step, by its number.
-    prepared: Vec<(usize, Vec<P>)>,
-    _counted: Opened,
-}
-
-/// Where the steps of one sequence find the connection that they share: they run one after another.
-pub(super) struct Shelf<S, P>(AtomicCell<Option<Box<Seat<S, P>>>>);
-
-impl<S, P> Default for Shelf<S, P> {
-    fn default() -> Self {
-        Self(AtomicCell::new(None))
-    }
-}
-
 /// What the instances of a step share.
 pub(super) struct Route {
     pub database: Arc<Database>,
@@ -95,20 +107,18 @@ pub(super) struct Route {
     pub number: usize,
     /// The step's draws.
     pub seed: u64,
+    /// How statements are sent.
+    pub protocol: Protocol,
     /// Whether faults of the server are counted and do not fail the trial.
     pub allow_errors: bool,
 }
 
 /// A step in one slot.
-pub(super) struct Calls<N, S: Session<N>>
-where
-    N: Native,
-{
+pub(super) struct Calls<N: Native, S: Session<N>> {
     route: Arc<Route>,
-    shelf: Arc<Shelf<S, S::Statement>>,
+    source: Arc<Source<N, S>>,
     bound: Bindings,
     account: Arc<Account>,
-    native: PhantomData<fn() -> N>,
 }
 
 /// Why a call did not do what it should.
@@ -125,27 +135,22 @@ impl From<Fault> for Trouble {
     }
 }
 
-/// A connection while a step uses it.
-type Taken<S, P> = Box<Seat<S, P>>;
+/// The statements of a step among those of a connection, and the connection.
+type Ready<N, S> = (Taken<N, S>, usize);
 
 impl<N: Native, S: Session<N>> Calls<N, S> {
     /// Calls without a connection as yet.
-    pub fn new(route: Arc<Route>, shelf: Arc<Shelf<S, S::Statement>>) -> Self {
+    pub fn new(route: Arc<Route>, source: Arc<Source<N, S>>) -> Self {
         let (bound, account) = (Bindings::new(&route.work), route.database.account());
-        Self { route, shelf, bound, account, native: PhantomData }
+        Self { route, source, bound, account }
     }
 
-    /// The connection of this sequence, or a new one, with this step's statements prepared: their place in it.
-    async fn take(&self) -> Result<(Taken<S, S::Statement>, usize), Trouble> {
-        let mut seat = match self.shelf.0.take().filter(|seat| seat.session.is_open()) {
-            Some(seat) => seat,
-            None => {
-                let session = S::open(&self.route.server).await?;
-                Box::new(Seat { session, prepared: Vec::new(), _counted: self.route.server.open() })
-            }
-        };
+    /// A connection with this step's statements prepared, and their place in it.
+    async fn take(&self) -> Result<Ready<N, S>, Trouble> {
+        let mut taken = self.source.take(&self.route.server).await?;
+        let seat = &mut taken.seat;
         if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
-            return Ok((seat, place));
+            return Ok((taken, place));
         }
         let mut prepared = Vec::with_capacity(self.bound.len());
         for at in 0..self.bound.len() {
@@ -153,12 +158,12 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         }
         seat.prepared.push((self.route.number, prepared));
         let place = seat.prepared.len() - 1;
-        Ok((seat, place))
+        Ok((taken, place))
     }
 
     async fn prepared(&self, session: &mut S, at: usize) -> Result<S::Statement, Trouble> {
         let work = &self.route.work;
-        let prepared = session.prepare(&work.statements[at].query).await;
+        let prepared = session.prepare(&work.statements[at].query, self.route.protocol).await;
         let statement = prepared.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
         let (wanted, given) = (S::arguments(&statement), self.bound.of(at).len());
         if wanted == given {
@@ -216,15 +221,15 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 
     /// One call on a connection of its own or of the sequence.
     async fn once(&self) -> Result<Effects, Trouble> {
-        let (mut seat, place) = self.take().await?;
+        let (mut taken, place) = self.take().await?;
         let done = if self.route.work.transaction {
-            self.transaction(&mut seat, place).await
+            self.transaction(&mut taken.seat, place).await
         } else {
-            self.statements(&mut seat, place).await
+            self.statements(&mut taken.seat, place).await
         };
         let ended = matches!(&done, Err(Trouble::Fault(fault, _)) if fault.ends_connection());
-        if !ended && seat.session.is_open() {
-            self.shelf.0.store(Some(seat));
+        if !ended && taken.seat.session.is_open() {
+            self.source.give_back(taken).await;
         }
         done
     }
@@ -286,9 +291,9 @@ impl Drop for UnderWay<'_> {
 impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
     async fn prepare(&mut self) -> Outcome {
         let prepared = async {
-            let (mut seat, place) = self.take().await?;
-            self.learn(&mut seat, place).await?;
-            self.shelf.0.store(Some(seat));
+            let (mut taken, place) = self.take().await?;
+            self.learn(&mut taken.seat, place).await?;
+            self.source.give_back(taken).await;
             Ok(())
         };
         match prepared.await {

@@ -5,15 +5,15 @@ use std::pin::pin;
 use bytes::BytesMut;
 use futures_util::TryStreamExt as _;
 use tokio_postgres::{
-    Error, Row, Statement,
+    Client, Error, Row, SimpleQueryMessage, Statement,
     types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked},
 };
 
 use super::{
     bound::Bound,
     effects::Answer,
-    network::{Control, Session},
-    placeholders::numbered,
+    network::{Control, Protocol, Session},
+    placeholders::Pieces,
 };
 use crate::{
     client::{Fault, postgres::Postgres},
@@ -22,33 +22,34 @@ use crate::{
 };
 
 impl<N: Native> Session<N> for Postgres<N> {
-    type Statement = Statement;
+    type Statement = Sent;
 
     async fn open(server: &Server) -> Result<Self, Fault> {
         Postgres::open(&server.address, &server.application, &[("search_path", &server.schema)]).await
     }
 
-    async fn prepare(&mut self, query: &str) -> Result<Statement, Fault> {
-        let text = numbered(query);
-        self.with(|client| client.prepare(&text)).await
+    async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+        let pieces = Pieces::of(query);
+        if protocol == Protocol::Simple {
+            return Ok(Sent::Text(pieces));
+        }
+        let text = pieces.numbered();
+        self.with(|client| client.prepare(&text)).await.map(Sent::Prepared)
     }
 
-    fn arguments(statement: &Statement) -> usize {
-        statement.params().len()
+    fn arguments(statement: &Sent) -> usize {
+        match statement {
+            Sent::Prepared(statement) => statement.params().len(),
+            Sent::Text(pieces) => pieces.arguments(),
+        }
     }
 
-    async fn run(&mut self, statement: &Statement, args: &[Bound]) -> Result<Answer, Fault> {
-        self.with(|client| async move {
-            let mut rows = pin!(client.query_raw(statement, args).await?);
-            let mut received = 0;
-            while let Some(row) = rows.try_next().await? {
-                received += bytes_in(&row)?;
-            }
-            let affected = rows.rows_affected().unwrap_or(0);
-            let returned = (!statement.columns().is_empty()).then_some(affected);
-            Ok(Answer { returned, changed: affected, received })
-        })
-        .await
+    async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
+        match statement {
+            Sent::Prepared(statement) => self.with(|client| prepared(client, statement, args)).await,
+            // PostgreSQL takes a backslash for itself.
+            Sent::Text(pieces) => self.with(|client| simple(client, pieces.filled(args, false))).await,
+        }
     }
 
     async fn control(&mut self, control: Control) -> Result<(), Fault> {
@@ -62,6 +63,42 @@ impl<N: Native> Session<N> for Postgres<N> {
     async fn close(self) {
         Postgres::close(self).await;
     }
+}
+
+/// A statement as a connection knows it.
+pub(super) enum Sent {
+    /// By the name that the server has given it.
+    Prepared(Statement),
+    /// Not at all: its text is sent in every call.
+    Text(Pieces),
+}
+
+async fn prepared(client: &Client, statement: &Statement, args: &[Bound]) -> Result<Answer, Error> {
+    let mut rows = pin!(client.query_raw(statement, args).await?);
+    let mut received = 0;
+    while let Some(row) = rows.try_next().await? {
+        received += bytes_in(&row)?;
+    }
+    let affected = rows.rows_affected().unwrap_or(0);
+    let returned = (!statement.columns().is_empty()).then_some(affected);
+    Ok(Answer { returned, changed: affected, received })
+}
+
+async fn simple(client: &Client, text: String) -> Result<Answer, Error> {
+    let mut messages = pin!(client.simple_query_raw(&text).await?);
+    let mut answer = Answer::default();
+    while let Some(message) = messages.try_next().await? {
+        match message {
+            SimpleQueryMessage::RowDescription(_) => answer.returned = Some(0),
+            SimpleQueryMessage::Row(row) => {
+                answer.returned = Some(answer.returned.unwrap_or(0) + 1);
+                answer.received += (0..row.len()).map(|at| row.get(at).map_or(0, str::len) as u64).sum::<u64>();
+            }
+            SimpleQueryMessage::CommandComplete(rows) => answer.changed = rows,
+            _ => {}
+        }
+    }
+    Ok(answer)
 }
 
 /// Bytes of all values of a row, every one of which is looked at.

@@ -16,6 +16,7 @@ mod account;
 mod database;
 mod embedded;
 mod mysql;
+mod pool;
 mod postgres;
 mod seed;
 mod server;
@@ -23,6 +24,7 @@ mod server;
 pub use account::Account;
 pub use database::{Database, Engine};
 pub use embedded::open_sqlite;
+pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
 pub use server::{Opened, Server};
 
@@ -42,6 +44,9 @@ pub struct Sql {
     /// The schema that is made in that server.
     #[serde(default = "usual_schema", skip_serializing_if = "is_usual_schema")]
     pub schema: String,
+    /// How many connections to that server the tasks share; none: as each step says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolSpec>,
 }
 
 /// The schema where the scenario names none.
@@ -56,7 +61,7 @@ fn is_usual_schema(schema: &str) -> bool {
 /// Ten thousand items and no round trip.
 impl Default for Sql {
     fn default() -> Self {
-        Self { rows: 10_000, delay: Distribution::Const(Duration::ZERO), url: None, schema: usual_schema() }
+        Self { rows: 10_000, delay: Distribution::Const(Duration::ZERO), url: None, schema: usual_schema(), pool: None }
     }
 }
 
@@ -85,13 +90,18 @@ impl TargetKind for Sql {
             usual.schema,
             "The schema (in MySQL: the database) that is made in your server for a trial, and dropped afterwards.",
         );
-        let sql = Self { rows, delay, url, schema };
+        let pool = fields.optional("pool", "How many connections to your server the tasks share: `{ max = 16 }`.");
+        let sql = Self { rows, delay, url, schema, pool };
         sql.check(fields);
         Some(sql)
     }
 
     fn has_process(&self) -> bool {
         false
+    }
+
+    fn has_pool(&self) -> bool {
+        self.pool.is_some()
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
@@ -122,8 +132,12 @@ impl Sql {
             fields.reject("schema", "this is no name of a schema", Some(help));
         }
         match &self.url {
-            None if fields.has("schema") => {
-                fields.reject("schema", "`schema` is about your own server, and there is no `url`", None);
+            None => {
+                for key in ["schema", "pool"] {
+                    if fields.has(key) {
+                        fields.reject(key, format!("`{key}` is about your own server, and there is no `url`"), None);
+                    }
+                }
             }
             Some(_) if fields.has("delay") => {
                 let help = "remove `delay` or `url`".to_owned();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Database, Engine, Sql,
+    Database, Engine, PoolSpec, Sql,
     database::{COUNTS, GLANCE_NS, MOST_PATIENCE_NS, error},
     mysql, postgres, seed,
 };
@@ -30,6 +30,8 @@ pub struct Server {
     pub address: Address,
     /// The schema (PostgreSQL) or database (MySQL) with the tables.
     pub schema: String,
+    /// How many connections the tasks share.
+    pub pool: Option<PoolSpec>,
     /// The name under which the sessions of steps are known to the server: they belong to this trial and to no other.
     pub application: String,
     opened: AtomicU64,
@@ -48,10 +50,10 @@ impl Drop for Opened {
 }
 
 impl Server {
-    fn new(address: Address, schema: &str) -> Self {
+    fn new(address: Address, spec: &Sql) -> Self {
         let application = format!("regatta steps {}", std::process::id());
         let (opened, closed, faults) = Default::default();
-        Self { address, schema: schema.into(), application, opened, closed, faults }
+        Self { address, schema: spec.schema.clone(), pool: spec.pool, application, opened, closed, faults }
     }
 
     /// Counts a connection that is about to be opened.
@@ -133,7 +135,7 @@ pub(super) struct Declared {
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
     let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
-    let server = Arc::new(Server::new(address, &spec.schema));
+    let server = Arc::new(Server::new(address, spec));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, admin) = engine(&server).map_err(told)?;
     let database = Arc::new(Database::new(engine, spec, start.seed));

@@ -1,0 +1,148 @@
+//! When a step's connection to a server is opened and closed, and who shares it.
+
+use std::{sync::Arc, time::Duration};
+
+use crossbeam_utils::atomic::AtomicCell;
+use serde::{Deserialize, Serialize};
+
+use super::network::Session;
+use crate::{
+    client::{Fault, Lease, Pool},
+    clock,
+    config::{Diagnostics, Field, Node, choice_schema, read_choice},
+    measure::{Ending, Recorder},
+    runtime::Native,
+    target::sql::{Opened, Server},
+};
+
+/// `connection`: when connections are opened and closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Keep {
+    /// Opened in preparation and kept by the slot; the steps of a task share it.
+    Keep,
+    /// Opened and closed by every call.
+    PerCall,
+    /// Opened by the first step of a task that needs it, and closed by the last.
+    PerTask,
+    /// One of the target's pool.
+    Pool,
+}
+
+const CHOICES: &[(&str, Keep)] =
+    &[("keep", Keep::Keep), ("per-call", Keep::PerCall), ("per-task", Keep::PerTask), ("pool", Keep::Pool)];
+
+impl Field for Keep {
+    fn schema() -> serde_json::Value {
+        choice_schema(CHOICES)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, CHOICES, diagnostics)
+    }
+}
+
+/// A connection with what it keeps of each step that has used it.
+pub(super) struct Seat<S, P> {
+    pub session: S,
+    /// The statements of each step, by its number.
+    pub prepared: Vec<(usize, Vec<P>)>,
+    counted: Opened,
+}
+
+impl<S, P> Seat<S, P> {
+    /// Says good-bye; the server has forgotten the statements then, too.
+    async fn close<N: Native>(self)
+    where
+        S: Session<N>,
+    {
+        let Self { session, prepared, counted } = self;
+        session.close().await;
+        drop((prepared, counted));
+    }
+}
+
+/// Where the steps of one sequence find the connection that they share: they run one after another.
+pub(super) struct Shelf<T>(AtomicCell<Option<Box<T>>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self(AtomicCell::new(None))
+    }
+}
+
+/// The connections of an engine, boxed: they are moved into calls and back.
+type Seated<N, S> = Seat<S, <S as Session<N>>::Statement>;
+
+/// Where a step gets its connection from.
+pub(super) enum Source<N: Native, S: Session<N>> {
+    /// See [`Keep::Keep`].
+    Kept(Arc<Shelf<Seated<N, S>>>),
+    /// See [`Keep::PerCall`].
+    Fresh,
+    /// See [`Keep::PerTask`]: whether the step is the first of its task, and the last, to use it.
+    Task { shelf: Arc<Shelf<Seated<N, S>>>, first: bool, last: bool },
+    /// See [`Keep::Pool`]: with the histogram of waits.
+    Pooled { pool: Arc<Pool<N, Box<Seated<N, S>>>>, waits: Option<(Recorder, usize)> },
+}
+
+/// A connection while a call uses it. One that is dropped is closed, and its place in a pool is free again.
+pub(super) struct Taken<N: Native, S: Session<N>> {
+    pub seat: Box<Seated<N, S>>,
+    lease: Option<Lease<N, Box<Seated<N, S>>>>,
+}
+
+impl<N: Native, S: Session<N>> Source<N, S> {
+    /// A connection for a call: one that is there, or a new one.
+    pub async fn take(&self, server: &Arc<Server>) -> Result<Taken<N, S>, Fault> {
+        let (found, lease) = match self {
+            Self::Fresh => (None, None),
+            Self::Kept(shelf) => (shelf.0.take(), None),
+            Self::Task { shelf, first, .. } => (shelf.0.take().filter(|_| !first), None),
+            Self::Pooled { pool, waits } => {
+                let mut lease = recorded_wait(pool, waits.as_ref()).await?;
+                (lease.take(), Some(lease))
+            }
+        };
+        match found.filter(|seat| seat.session.is_open()) {
+            Some(seat) => Ok(Taken { seat, lease }),
+            None => Ok(Taken { seat: open(server).await?, lease }),
+        }
+    }
+
+    /// After a call that left the connection fit for another one.
+    pub async fn give_back(&self, taken: Taken<N, S>) {
+        let Taken { seat, lease } = taken;
+        match (self, lease) {
+            (Self::Pooled { .. }, Some(lease)) => lease.give_back(seat),
+            (Self::Kept(shelf) | Self::Task { shelf, last: false, .. }, _) => shelf.0.store(Some(seat)),
+            _ => seat.close().await,
+        }
+    }
+}
+
+async fn open<N: Native, S: Session<N>>(server: &Arc<Server>) -> Result<Box<Seated<N, S>>, Fault> {
+    let session = S::open(server).await?;
+    Ok(Box::new(Seat { session, prepared: Vec::new(), counted: server.open() }))
+}
+
+/// Waits for a connection of the pool, and records how long that took.
+async fn recorded_wait<N: Native, T: Send + 'static>(
+    pool: &Arc<Pool<N, T>>,
+    waits: Option<&(Recorder, usize)>,
+) -> Result<Lease<N, T>, Fault> {
+    let asked_ns = clock::now_ns();
+    let lease = pool.acquire().await;
+    if let Some((recorder, stream)) = waits {
+        let ending = if lease.is_ok() { Ending::Done } else { Ending::TimedOut };
+        recorder.record(*stream, asked_ns, asked_ns, clock::now_ns(), ending);
+    }
+    lease
+}
+
+/// The pool of a target.
+pub(super) fn pool<N: Native, T: Send + 'static>(server: &Server) -> Pool<N, T> {
+    let spec = server.pool;
+    let limit = spec.map(|spec| spec.acquire_timeout).filter(|limit| *limit > Duration::ZERO);
+    Pool::new(spec.map_or(1, |spec| spec.max as usize), limit)
+}
