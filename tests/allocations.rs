@@ -18,7 +18,7 @@ use regatta::{
     plan::{Machine, Plan},
     runtime::{self, EXECUTORS, Runtime, Setup, Style, Visitor},
     scenario::{Overrides, from_text},
-    step::{Ledger, Trial},
+    step::{Commons, Ledger, Trial},
     trial::TrialPlan,
 };
 
@@ -111,6 +111,7 @@ impl Visitor for Race {
             endpoints: HashMap::default(),
             recorders: recorders.clone(),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         });
         let shared = std::sync::Arc::new(Shared::default());
         let mut slots: Vec<Slot> = (0..trial.runtime.slots(4) as usize)

@@ -18,7 +18,7 @@ use regatta::{
     },
     measure::Recorders,
     runtime::{Native, Runtime, Visitor},
-    step::{Ledger, Trial},
+    step::{Commons, Ledger, Trial},
     trial::TrialPlan,
 };
 
@@ -46,6 +46,7 @@ impl Visitor for Arrived<'_> {
             endpoints: HashMap::default(),
             recorders: recorders.clone(),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         });
         let shared = Arc::new(Shared::default());
         let steps = |number| trial.sequence("nothing", number).unwrap();

@@ -9,7 +9,7 @@ use regatta::{
     measure::{Recorders, Silent, times_of},
     runtime::{self, Runtime, Visitor},
     scenario::LoadKind,
-    step::{Ledger, Trial},
+    step::{Commons, Ledger, Trial},
     target::{Endpoint, Start},
     trial::{TrialPlan, server::ProcessLauncher},
 };
@@ -48,6 +48,7 @@ impl Visitor for Quiet<'_> {
             endpoints: HashMap::from([("api".to_owned(), self.endpoint)]),
             recorders: recorders.clone(),
             ledger: Ledger::default(),
+            commons: Commons::default(),
         });
         let shared = Arc::new(Shared::default());
         let slot = |number| {

@@ -8,6 +8,7 @@ mod model;
 mod process;
 mod recorder;
 mod slices;
+mod tree;
 
 pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
@@ -19,3 +20,4 @@ pub use process::{
     thread_waited_ns, times_of,
 };
 pub use recorder::{Ending, Record, Recorder, Recorders, Silent};
+pub use tree::{Watched, listener};

@@ -4,7 +4,10 @@ use std::{any::Any, io, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{config::Fields, measure::TargetReport};
+use crate::{
+    config::Fields,
+    measure::{TargetReport, Watched},
+};
 
 /// One kind of target.
 pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
@@ -74,9 +77,13 @@ pub trait Server: Send {
 pub trait Started: Send {
     /// What the steps need to know.
     fn endpoint(&self) -> Endpoint;
-    /// The process, where it is one.
-    fn pid(&self) -> Option<u32> {
+    /// The process or processes that do its work, where they are not the trial's and can be seen.
+    fn watched(&self) -> Option<Watched> {
         None
+    }
+    /// What the report should say of it, by label.
+    fn facts(&self) -> Vec<(String, String)> {
+        Vec::new()
     }
     /// Its own account of what was done to it.
     fn report(&mut self) -> Result<TargetReport, TargetError>;

@@ -5,6 +5,7 @@ use crate::{
     clock,
     measure::{
         self, CpuSetDelta, HelperTimes, HostDelta, HostSample, Measurements, ProcessSample, Span, TargetReport, Times,
+        Watched,
     },
     target::{Started, TargetError},
 };
@@ -24,13 +25,13 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// Reads all counters; `pids` are the targets' processes, `parent` is the process that started the trial.
-    pub(super) fn now(pids: &[Option<u32>], parent: Option<u32>) -> Self {
+    /// Reads all counters; `watched` are the targets' processes, `parent` is the process that started the trial.
+    pub(super) fn now(watched: &[Option<Watched>], parent: Option<u32>) -> Self {
         Self {
             at_ns: clock::now_ns(),
             begun: ProcessSample::take(),
             host: HostSample::take(),
-            targets: pids.iter().map(|pid| pid.and_then(measure::times_of)).collect(),
+            targets: watched.iter().map(|watched| watched.and_then(Watched::times)).collect(),
             parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
             process: ProcessSample::take(),
         }
@@ -81,8 +82,10 @@ pub(super) fn reports(
         let mut report = target.report()?;
         if let (Some(from), Some(to)) = (before.targets[at], after.targets[at]) {
             let used = to.cpu_ns.saturating_sub(from.cpu_ns);
+            // A server without CPUs of its own can use all of them.
+            let cpus = if plan.target_cpus.is_empty() { place::allowed_cpus().len() } else { plan.target_cpus.len() };
             // A server of one thread has no use for a second CPU.
-            let cpus = plan.target_cpus.len().min(to.threads).max(1) as f64;
+            let cpus = cpus.min(to.threads).max(1) as f64;
             report.cpu_ns = Some(used);
             report.busy = Some(used as f64 / (wall_ns.max(1) as f64 * cpus));
             report.run_delay_ns = Some(to.run_delay_ns.saturating_sub(from.run_delay_ns));

@@ -17,7 +17,7 @@ use crate::{
         self, Batch, Closed, End, LoadError, Open, Shared, Slot, Stage,
         open::{Account, Censored, Course, RealTime},
     },
-    measure::{self, Measurements, ProofLine, Recorders, TargetReport},
+    measure::{self, Measurements, ProofLine, Recorders, TargetReport, Watched},
     runtime::{Runtime, Visitor},
     scenario::LoadKind,
     step::{BuildError, Commons, Ledger, Tally, Task, Trial},
@@ -48,10 +48,10 @@ impl Visitor for Race<'_> {
         load::prepare(&runtime, &mut slots).map_err(|why| blame(self.targets, why.into()))?;
 
         let prepared_memory_bytes = measure::resident_memory_bytes();
-        let pids: Vec<Option<u32>> = self.targets.iter().map(|target| target.pid()).collect();
+        let watched: Vec<Option<Watched>> = self.targets.iter().map(|target| target.watched()).collect();
         let charged = charging::to_processes();
         let watcher = Watcher::start(plan.target_cpus.clone());
-        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&pids, plan.parent))?;
+        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent))?;
         let peak_threads = watcher.stop();
         if let Some(reason) = shared.wrong() {
             return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
@@ -61,6 +61,7 @@ impl Visitor for Race<'_> {
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
         facts.extend(witness::facts(&runtime));
+        facts.extend(self.targets.iter().flat_map(|target| target.facts()));
         let accounts = Accounts::of(&outcome, &slots);
         // What is open is closed before the targets report, so that they can see that it was.
         drop(slots);

@@ -235,7 +235,7 @@ fn text_is_rendered_afresh_for_each_call() {
 
 fn session(bench: &Bench, query: &str, expected: Expected) -> Result<Box<Session>, String> {
     let database: Arc<Database> = bench.started.endpoint().downcast().unwrap();
-    let Engine::Sqlite { path } = &database.engine;
+    let Engine::Sqlite { path } = &database.engine else { panic!("not embedded") };
     let statement = Statement { query: query.into(), args: Vec::new() };
     let work = Work {
         words: "task t, step s".into(),
@@ -297,8 +297,10 @@ impl Visitor for Build {
 
     fn visit<R: Runtime>(self) -> Self::Output {
         let Self { database, work } = self;
-        let way =
-            Way::<R::Native> { database, work, trips: 1, seed: 1, blocking: Blocking::Offload, native: PhantomData };
+        let Engine::Sqlite { path } = &database.engine else { panic!("not embedded") };
+        let path = path.as_path().into();
+        let (blocking, native) = (Blocking::Offload, PhantomData);
+        let way = Way::<R::Native> { database, path, work, trips: 1, seed: 1, blocking, native };
         Box::new(Repeated::new(None, move || Calls::new(way.clone())))
     }
 }
@@ -370,7 +372,7 @@ fn a_step_survives_being_stored() {
         let read: StepSpec = serde_json::from_str(&stored).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), stored);
         let StepSpec::Sql(sql) = read else { panic!("{stored}") };
-        assert_eq!(sql.blocking, Blocking::Inline);
+        assert_eq!(sql.blocking, Some(Blocking::Inline));
     }
     let args = [Arg::Integer(1), Arg::Real(1.0), Arg::Text("${i}".to_owned().try_into().unwrap())];
     let stored = serde_json::to_string(&args).unwrap();
@@ -423,7 +425,7 @@ fn the_schema_knows_every_key() {
     let (op, step) = (op.into_schema(""), step.into_schema(""));
     let keys =
         |schema: &serde_json::Value| schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&op), ["args", "blocking", "query", "target", "transaction"]);
-    assert_eq!(keys(&step), ["expect"]);
+    assert_eq!(keys(&op), ["args", "blocking", "connection", "protocol", "query", "target", "transaction"]);
+    assert_eq!(keys(&step), ["allow", "expect"]);
     assert_eq!(op["required"], serde_json::json!(["target"]));
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Answer, Http};
 use crate::{
-    measure::TargetReport,
+    measure::{TargetReport, Watched},
     target::{self, Server, Start, Started, TargetError, TargetSpec},
 };
 
@@ -85,8 +85,8 @@ impl Started for Embedded {
         self.endpoint.clone()
     }
 
-    fn pid(&self) -> Option<u32> {
-        Some(self.server.pid())
+    fn watched(&self) -> Option<Watched> {
+        Some(Watched::Process(self.server.pid()))
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

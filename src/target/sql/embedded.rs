@@ -35,7 +35,7 @@ fn set_up(connection: Connection) -> rusqlite::Result<Connection> {
 }
 
 /// Creates the tables and fills them, and leaves an empty write-ahead log.
-fn fill(connection: &mut Connection, rows: u64, seed: u64) -> rusqlite::Result<()> {
+pub(super) fn fill(connection: &mut Connection, rows: u64, seed: u64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     insert_items(&transaction, rows, seed)?;

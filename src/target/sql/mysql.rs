@@ -70,6 +70,16 @@ fn inserts(rows: u64, seed: u64) -> impl Iterator<Item = String> {
     })
 }
 
+/// What a server's greeting says that it is, such as `MariaDB 10.11.6`. MariaDB puts a `5.5.5-` in front, for replicas
+/// of MySQL that know no version of two digits.
+fn product(version: &str) -> String {
+    let version = version.strip_prefix("5.5.5-").unwrap_or(version);
+    match version.split_once("-MariaDB") {
+        Some((number, _)) => format!("MariaDB {number}"),
+        None => format!("MySQL {version}"),
+    }
+}
+
 impl Admin for Keeper {
     fn owner(&mut self) -> Result<Owner, Fault> {
         let schema = self.schema.clone();
@@ -113,6 +123,10 @@ impl Admin for Keeper {
         self.count(&self.users("count(*)"))
     }
 
+    fn version(&mut self) -> Option<String> {
+        Some(product(self.connection.version()))
+    }
+
     fn remove(&mut self) -> Result<(), Fault> {
         // Whoever still works in the database is a trial that was given up, or killed.
         for session in self.numbers(&self.users("id"))? {
@@ -126,6 +140,13 @@ impl Admin for Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_are_told_apart() {
+        assert_eq!(product("5.5.5-10.11.6-MariaDB-0+deb12u1"), "MariaDB 10.11.6");
+        assert_eq!(product("11.4.2-MariaDB"), "MariaDB 11.4.2");
+        assert_eq!(product("8.0.36"), "MySQL 8.0.36");
+    }
 
     #[test]
     fn inserts_are_the_items_in_order() {

@@ -111,6 +111,11 @@ impl Admin for Keeper {
         Ok(self.number(&query)?.unwrap_or(0).cast_unsigned())
     }
 
+    fn version(&mut self) -> Option<String> {
+        let version = self.text("SHOW server_version").ok().flatten();
+        version.map(|version| format!("PostgreSQL {version}"))
+    }
+
     fn remove(&mut self) -> Result<(), Fault> {
         let schema = self.schema.clone();
         // Whoever still works in the schema is a trial that was given up, or killed.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::{ToSocketAddrs, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     client::{Address, Fault, FaultKind, Reference, Scheme},
     clock,
-    measure::{ProofLine, TargetReport},
+    measure::{ProofLine, TargetReport, Watched, listener},
     target::{self, Start, Started, TargetError},
 };
 
@@ -106,6 +107,10 @@ pub(super) trait Admin: Send {
     fn number(&mut self, query: &str) -> Result<Option<i64>, Fault>;
     /// How many sessions of this trial's steps the server has.
     fn sessions(&mut self) -> Result<u64, Fault>;
+    /// What the server says that it is; none where nobody asked.
+    fn version(&mut self) -> Option<String> {
+        None
+    }
     /// Ends the sessions of trials on this schema that no longer are, and drops the schema.
     fn remove(&mut self) -> Result<(), Fault>;
 }
@@ -130,6 +135,17 @@ pub(super) struct Declared {
     database: Arc<Database>,
     /// Whether the schema is ours to drop.
     owned: bool,
+    version: Option<String>,
+    watched: Option<Watched>,
+}
+
+/// The processes of a server on this host, by who listens on its port. A port that something else passes on, as
+/// containers do, leads to whatever that is.
+fn processes(address: &Address) -> Option<Watched> {
+    let found = (address.host.as_str(), address.port).to_socket_addrs().ok()?;
+    // Only an address of this host can be bound.
+    let mut own = found.filter(|found| UdpSocket::bind((found.ip(), 0)).is_ok());
+    own.find_map(|found| listener(found.ip(), found.port())).map(Watched::Tree)
 }
 
 /// Connects, and creates and fills the schema.
@@ -137,9 +153,10 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
     let server = Arc::new(Server::new(address, spec));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
-    let (engine, admin) = engine(&server).map_err(told)?;
+    let (engine, mut admin) = engine(&server).map_err(told)?;
+    let (version, watched) = (admin.version(), processes(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
-    let mut declared = Declared { name: start.name.into(), admin, server, database, owned: false };
+    let mut declared = Declared { name: start.name.into(), admin, server, database, owned: false, version, watched };
     declared.clear()?;
     declared.owned = true;
     let fill = |admin: &mut dyn Admin| {
@@ -214,6 +231,20 @@ impl Declared {
 impl Started for Declared {
     fn endpoint(&self) -> target::Endpoint {
         self.database.clone()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.watched
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let processes = match self.watched {
+            Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
+            _ => "unknown: not on this host, or not to be seen".into(),
+        };
+        let version = self.version.clone().unwrap_or_else(|| "unknown".into());
+        let name = &self.name;
+        vec![(format!("{name}: server"), version), (format!("{name}: processes"), processes)]
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

@@ -11,8 +11,8 @@ use crate::{
 fn database(text: &str, scratch: &Path) -> (Box<dyn Started>, rusqlite::Connection) {
     let started = start_target(text, scratch).unwrap();
     let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
-    let Engine::Sqlite { path } = &endpoint.engine;
-    let connection = Engine::open_sqlite(path).unwrap();
+    let Engine::Sqlite { path } = &endpoint.engine else { panic!("not embedded") };
+    let connection = open_sqlite(path).unwrap();
     (started, connection)
 }
 
@@ -38,14 +38,14 @@ fn the_contents_are_as_described() {
     assert_eq!(number(&connection, "SELECT count(DISTINCT name) FROM items"), 1000);
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!((mode.as_str(), number(&connection, "PRAGMA synchronous")), ("wal", 1));
-    assert_eq!(started.pid(), None);
+    assert_eq!(started.watched(), None);
 }
 
 #[test]
 fn the_contents_depend_on_the_seed_and_nothing_else() {
     let contents = |seed| {
         let mut connection = rusqlite::Connection::open_in_memory().unwrap();
-        seed::fill(&mut connection, 50, seed).unwrap();
+        embedded::fill(&mut connection, 50, seed).unwrap();
         let query = "SELECT group_concat(id || ' ' || category || ' ' || name || ' ' || price) FROM items";
         connection.query_row(query, [], |row| row.get::<_, String>(0)).unwrap()
     };
@@ -114,14 +114,28 @@ fn what_cannot_be_summed_is_left_out() {
 #[test]
 fn senseless_parameters_are_refused() {
     assert!(read_target("{ sql = {} }").is_ok());
-    assert_eq!(
-        read_target("{ sql = { url = 'postgres://localhost' } }").unwrap_err(),
-        ["only the embedded SQLite database is available"]
-    );
+    assert!(read_target("{ sql = { url = 'postgres://me@localhost/db', pool = { max = 4 } } }").is_ok());
+    assert!(read_target("{ sql = { url = '${env:DATABASE_URL}', schema = 'mine' } }").is_ok());
+    for (wrong, message) in [
+        ("url = 'postgres://me:pw@localhost/db'", "would end up in every run file"),
+        ("url = 'localhost'", "begins with one of"),
+        ("url = '${env:U}', schema = 'a;b'", "no name of a schema"),
+        ("url = '${env:U}', schema = 'pg_mine'", "no name of a schema"),
+        ("url = '${env:U}', pool = { max = 0 }", "at least 1"),
+        ("url = '${env:U}', delay = '1ms'", "`delay` simulates"),
+        ("schema = 'mine'", "there is no `url`"),
+        ("pool = { max = 4 }", "there is no `url`"),
+    ] {
+        let found = read_target(&format!("{{ sql = {{ {wrong} }} }}")).unwrap_err();
+        assert!(found.iter().any(|found| found.contains(message)), "{wrong}: {found:?}");
+    }
     assert!(read_target("{ sql = { rows = 10000001 } }").unwrap_err()[0].contains("at most 10000000"));
     assert!(read_target("{ sql = { rows = -1 } }").is_err());
     let mut fields = Fields::describing();
     assert!(<Sql as TargetKind>::read(&mut fields).is_some());
     let schema = fields.into_schema(Sql::DOC);
-    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["delay", "rows"]);
+    assert_eq!(
+        schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["delay", "pool", "rows", "schema", "url"]
+    );
 }
