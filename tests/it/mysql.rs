@@ -1,6 +1,6 @@
 //! MySQL and MariaDB for real: the client over the streams of executors, and whole runs.
 //!
-//! `REGATTA_TEST_MYSQL_URL` names a server whose user may create databases and users.
+//! `REGATTA_TEST_MYSQL_URL` names a server whose user may do anything with databases called `regatta…`, and create users.
 
 use std::{
     future::Future,
@@ -177,7 +177,7 @@ fn faults_have_their_names() {
     assert_eq!(kind(server.with(|address| address.port = free)), FaultKind::Refused);
     assert_eq!(kind(server.with(|address| address.password = None)), FaultKind::Login);
     assert_eq!(kind(server.with(|address| address.user = "nobody_of_that_name".into())), FaultKind::Login);
-    assert_eq!(kind(server.with(|address| address.database = Some("no_such_db".into()))), FaultKind::Database);
+    assert_eq!(kind(server.with(|address| address.database = Some("regatta_no_such_database".into()))), FaultKind::Database);
 
     let mut client = server.open();
     let mut run = |text: &str| client.run_blocking(text);
