@@ -132,6 +132,7 @@ pub(super) fn start(
     terminal: &Terminal,
 ) -> Result<Prepared, CliError> {
     let (mut plan, seed) = selection.plan(scenarios)?;
+    plan.refuse_unready();
     let mut calibration = Calibration::default();
     plan.calibrate(&mut calibration);
     let started_ms = clock::unix_ms();

@@ -12,6 +12,7 @@ mod pool;
 pub mod postgres;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod transport;
 pub mod wire;
 

@@ -4,15 +4,18 @@
 //! executors.
 
 use std::{
+    fmt::Write as _,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     task::Poll,
 };
 
+use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_postgres::{Client, Config, Error, NoTls, config::SslMode, error::SqlState, tls::NoTlsStream};
 
-use super::{Address, Fault, FaultKind, Transport, transport};
+use super::{Address, Fault, FaultKind, TlsMode, Transport, transport};
 use crate::runtime::Native;
 
 /// The protocol's side of a connection.
@@ -33,9 +36,13 @@ impl<N: Native> Postgres<N> {
     /// `settings` are parameters of the session, such as `("search_path", "mine")`.
     pub async fn open(address: &Address, application: &str, settings: &[(&str, &str)]) -> Result<Self, Fault> {
         address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+        let mode = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
         let config = config(address, application, settings);
         let opening = async {
-            let stream = transport::connect::<N>(&address.host, address.port).await?;
+            let mut stream = transport::connect::<N>(&address.host, address.port).await?;
+            if mode != TlsMode::Off {
+                stream = ask_for_tls(stream).await?.encrypted(&mode, &address.host).await?;
+            }
             config.connect_raw(TokioIo::new(stream), NoTls).await.map_err(|why| fault(&why))
         };
         let opened = transport::within_limit::<N, _>(opening).await;
@@ -83,6 +90,19 @@ impl<N: Native> Postgres<N> {
     }
 }
 
+/// The request that comes before TLS: its length, and a version of the protocol that there never was.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// Asks whether the server encrypts.
+async fn ask_for_tls<C: Read + Write + Unpin>(stream: Transport<C>) -> Result<Transport<C>, Fault> {
+    let mut stream = TokioIo::new(stream);
+    stream.write_all(&SSL_REQUEST).await?;
+    match stream.read_u8().await? {
+        b'S' => Ok(stream.into_inner()),
+        _ => Err(Fault::new(FaultKind::Tls, "the server offers no TLS; set `ssl = on` there, or remove `sslmode`")),
+    }
+}
+
 fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Config {
     let mut config = Config::new();
     config.ssl_mode(SslMode::Disable).application_name(application);
@@ -94,7 +114,8 @@ fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Co
     let mut options = address.options.get("options").cloned().unwrap_or_default();
     for (name, value) in settings {
         // A backslash keeps a space inside of a value.
-        options.push_str(&format!(" -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ ")));
+        // Writing to a String cannot fail.
+        let _ = write!(options, " -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ "));
     }
     config.options(options.trim());
     config

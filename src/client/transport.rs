@@ -11,7 +11,10 @@ use std::{
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::{Fault, FaultKind};
+use super::{
+    Fault, FaultKind, TlsMode,
+    tls::{self, Encrypted},
+};
 use crate::runtime::Native;
 
 /// The longest that opening a connection may take, login included.
@@ -21,6 +24,20 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub enum Transport<C> {
     /// As the executor has it.
     Plain(C),
+    /// Encrypted.
+    Tls(Box<Encrypted<C>>),
+}
+
+impl<C: Read + Write + Unpin> Transport<C> {
+    /// Encrypts a plain stream, once both sides have agreed to; one that is encrypted stays as it is.
+    pub async fn encrypted(self, mode: &TlsMode, host: &str) -> Result<Self, Fault> {
+        match self {
+            Self::Plain(stream) if *mode != TlsMode::Off => {
+                tls::encrypt(stream, mode, host).await.map(|stream| Self::Tls(Box::new(stream)))
+            }
+            unchanged => Ok(unchanged),
+        }
+    }
 }
 
 /// Opens a stream to a host by name: all of its addresses are tried, in the order in which the system gives them.
@@ -57,7 +74,7 @@ pub async fn within_limit<N: Native, T: Send>(
     N::timeout(CONNECT_LIMIT, opening).await.unwrap_or_else(|_| Err(late()))
 }
 
-impl<C: Read + Unpin> Read for Transport<C> {
+impl<C: Read + Write + Unpin> Read for Transport<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -65,14 +82,16 @@ impl<C: Read + Unpin> Read for Transport<C> {
     ) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
 
-impl<C: Write + Unpin> Write for Transport<C> {
+impl<C: Read + Write + Unpin> Write for Transport<C> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -83,24 +102,28 @@ impl<C: Write + Unpin> Write for Transport<C> {
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -266,7 +266,12 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
         Style::Workers => variant.executors.workers.unwrap_or(1) as u64,
     };
     // Each step that acts on a server keeps a connection of its own per slot.
-    let connects = |at: &&Reach| step(at).targets().iter().any(|target| target.kind == "http");
+    let is_server = |name: &str| match variant.targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
+        Some(TargetSpec::Http(_)) => true,
+        Some(TargetSpec::Sql(database)) => database.is_server(),
+        _ => false,
+    };
+    let connects = |at: &&Reach| step(at).targets().iter().any(|target| is_server(&target.name.text));
     let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
     let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
     let lower = match variant.load.kind {

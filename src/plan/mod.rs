@@ -14,6 +14,7 @@ use crate::{
     scenario::Scenario,
     step::Calibration,
     store::{Absent, StoredCell},
+    target::NamedTarget,
     trial::TrialPlan,
 };
 
@@ -60,6 +61,15 @@ impl Plan {
     pub fn calibrate(&mut self, calibration: &mut Calibration) {
         let steps = self.cells.iter_mut().flat_map(|cell| &mut cell.trial.tasks).flat_map(|task| &mut task.steps);
         steps.for_each(|step| step.spec.calibrate(calibration));
+    }
+
+    /// Refuses the cells whose targets lack what only a run needs, such as the environment variable that holds a url.
+    pub fn refuse_unready(&mut self) {
+        for cell in self.cells.iter_mut().filter(|cell| cell.stored.absent.is_none()) {
+            let why = |target: &NamedTarget| Some(format!("target `{}`: {}", target.name, target.spec.unready()?));
+            cell.stored.absent = cell.trial.targets.iter().find_map(why).map(Absent::Refused);
+        }
+        self.trials.retain(|trial| self.cells[trial.cell].stored.absent.is_none());
     }
 
     /// Whether any cell was refused because of a limit of this host.

@@ -22,6 +22,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
     /// Whether it is a process that Regatta starts, so that it gets a CPU of its own.
     fn has_process(&self) -> bool;
 
+    /// What a run needs and this process lacks, with the remedy.
+    fn unready(&self) -> Option<String> {
+        None
+    }
+
     /// Whether tasks may have to wait for one of a few connections; the waits have a histogram of their own.
     fn has_pool(&self) -> bool {
         false
@@ -31,6 +36,10 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
     fn serve(&self, _seed: u64) -> io::Result<()> {
         Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
     }
+
+    /// Removes what a trial that was killed has left outside of its scratch folder; `pid` was its process. What cannot be
+    /// removed now is removed before the next trial.
+    fn sweep(&self, _pid: u32) {}
 
     /// Starts it, or gets it ready, before a trial.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError>;
@@ -144,9 +153,19 @@ macro_rules! targets {
                 match self { $(Self::$variant(target) => target.start(start),)* }
             }
 
+            /// See [`TargetKind::sweep`].
+            pub fn sweep(&self, pid: u32) {
+                match self { $(Self::$variant(target) => target.sweep(pid),)* }
+            }
+
             /// See [`TargetKind::serve`].
             pub fn serve(&self, seed: u64) -> std::io::Result<()> {
                 match self { $(Self::$variant(target) => target.serve(seed),)* }
+            }
+
+            /// See [`TargetKind::unready`].
+            pub fn unready(&self) -> Option<String> {
+                match self { $(Self::$variant(target) => target.unready(),)* }
             }
 
             /// See [`TargetKind::has_pool`].

@@ -109,17 +109,20 @@ impl Runner {
         match self.events.recv_timeout(plan.timeout) {
             Ok(Event::Ended { answer, errors }) => {
                 let outcome = judge(&answer, &errors, child.0.wait().ok());
-                if matches!(outcome, Outcome::Failed(_)) {
+                if let Outcome::Failed(failure) = &outcome {
                     scratch::sweep();
+                    if failure.kind == FailureKind::Crashed {
+                        sweep_targets(plan, child.0.id());
+                    }
                 }
                 Ok(outcome)
             }
             Ok(Event::Signal(name)) => {
-                self.end(child);
+                self.end(plan, child);
                 Err(Interrupted(name))
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                self.end(child);
+                self.end(plan, child);
                 let limit = crate::units::format_duration(plan.timeout);
                 let reason = format!(
                     "the trial took longer than {limit} and was killed; raise `timeout` under [run] if it needs more"
@@ -138,10 +141,11 @@ impl Runner {
     }
 
     /// Ends the child and all that it has started, and removes what they leave.
-    fn end(&self, child: &mut Group) {
+    fn end(&self, plan: &TrialPlan, child: &mut Group) {
         child.kill();
         self.drain();
         scratch::sweep();
+        sweep_targets(plan, child.0.id());
     }
 
     /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.
@@ -168,6 +172,13 @@ pub(super) fn environment(program: &std::path::Path, plan: &TrialPlan) -> Comman
         .env("ASYNC_STD_THREAD_COUNT", plan.setup.workers.to_string())
         .env("BLOCKING_MAX_THREADS", plan.setup.pool_size.to_string());
     command
+}
+
+/// Removes what a killed trial could not remove from its targets.
+fn sweep_targets(plan: &TrialPlan, pid: u32) {
+    for target in &plan.targets {
+        target.spec.sweep(pid);
+    }
 }
 
 /// A child and all that it has started.

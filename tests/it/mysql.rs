@@ -177,7 +177,10 @@ fn faults_have_their_names() {
     assert_eq!(kind(server.with(|address| address.port = free)), FaultKind::Refused);
     assert_eq!(kind(server.with(|address| address.password = None)), FaultKind::Login);
     assert_eq!(kind(server.with(|address| address.user = "nobody_of_that_name".into())), FaultKind::Login);
-    assert_eq!(kind(server.with(|address| address.database = Some("regatta_no_such_database".into()))), FaultKind::Database);
+    assert_eq!(
+        kind(server.with(|address| address.database = Some("regatta_no_such_database".into()))),
+        FaultKind::Database
+    );
 
     let mut client = server.open();
     let mut run = |text: &str| client.run_blocking(text);

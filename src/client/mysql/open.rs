@@ -1,6 +1,8 @@
 //! From an address to a connection that is logged in, over any executor's stream.
 
-use super::{Client, Credentials, Error, Opening};
+use hyper::rt::{Read, Write};
+
+use super::{Client, Credentials, Opening};
 use crate::{
     client::{Address, Fault, FaultKind, TlsMode, Transport, connect, within_limit},
     runtime::Native,
@@ -21,18 +23,22 @@ pub async fn open<N: Native>(address: &Address, database: Option<&str>) -> Resul
     let tls = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
     let opening = async {
         let stream = connect::<N>(&address.host, address.port).await?;
-        log_in(stream, &who, &tls).await.map_err(Fault::from)
+        log_in(stream, &who, &tls, &address.host).await
     };
     within_limit::<N, _>(opening).await.map_err(|fault| fault.at(address))
 }
 
-async fn log_in<C>(stream: Transport<C>, who: &Credentials<'_>, tls: &TlsMode) -> Result<Client<Transport<C>>, Error>
-where
-    C: hyper::rt::Read + hyper::rt::Write + Unpin + Send,
-{
-    let opening = Opening::read(stream).await?;
-    match tls {
-        TlsMode::Off => opening.log_in(who).await,
-        _ => todo!("TLS"),
+/// Encrypts the stream if that is wanted, and logs in.
+async fn log_in<C: Read + Write + Unpin>(
+    stream: Transport<C>,
+    who: &Credentials<'_>,
+    tls: &TlsMode,
+    host: &str,
+) -> Result<Client<Transport<C>>, Fault> {
+    let mut opening = Opening::read(stream).await?;
+    if *tls != TlsMode::Off {
+        let (stream, before) = opening.ask_for_tls(who).await?;
+        opening = before.resume(stream.encrypted(tls, host).await?);
     }
+    Ok(opening.log_in(who).await?)
 }

@@ -47,7 +47,7 @@ impl Bindings {
 
 impl Bound {
     /// Room for an argument's values.
-    fn new(arg: &Arg) -> Self {
+    pub fn new(arg: &Arg) -> Self {
         match arg {
             Arg::Integer(value) => Self::Integer(*value),
             Arg::Real(value) => Self::Real(*value),
@@ -56,7 +56,7 @@ impl Bound {
     }
 
     /// The argument's value in a call.
-    fn fill(&mut self, arg: &Arg, call: &Call, seed: u64) {
+    pub fn fill(&mut self, arg: &Arg, call: &Call, seed: u64) {
         let Arg::Text(template) = arg else { return };
         if template.constant().is_some() {
             return;

@@ -18,7 +18,7 @@ use crate::{
 /// `connection`: when connections are opened and closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Keep {
+pub(super) enum Policy {
     /// Opened in preparation and kept by the slot; the steps of a task share it.
     Keep,
     /// Opened and closed by every call.
@@ -29,10 +29,10 @@ pub(super) enum Keep {
     Pool,
 }
 
-const CHOICES: &[(&str, Keep)] =
-    &[("keep", Keep::Keep), ("per-call", Keep::PerCall), ("per-task", Keep::PerTask), ("pool", Keep::Pool)];
+const CHOICES: &[(&str, Policy)] =
+    &[("keep", Policy::Keep), ("per-call", Policy::PerCall), ("per-task", Policy::PerTask), ("pool", Policy::Pool)];
 
-impl Field for Keep {
+impl Field for Policy {
     fn schema() -> serde_json::Value {
         choice_schema(CHOICES)
     }
@@ -76,13 +76,13 @@ type Seated<N, S> = Seat<S, <S as Session<N>>::Statement>;
 
 /// Where a step gets its connection from.
 pub(super) enum Source<N: Native, S: Session<N>> {
-    /// See [`Keep::Keep`].
+    /// See [`Policy::Keep`].
     Kept(Arc<Shelf<Seated<N, S>>>),
-    /// See [`Keep::PerCall`].
+    /// See [`Policy::PerCall`].
     Fresh,
-    /// See [`Keep::PerTask`]: whether the step is the first of its task, and the last, to use it.
+    /// See [`Policy::PerTask`]: whether the step is the first of its task, and the last, to use it.
     Task { shelf: Arc<Shelf<Seated<N, S>>>, first: bool, last: bool },
-    /// See [`Keep::Pool`]: with the histogram of waits.
+    /// See [`Policy::Pool`]: with the histogram of waits.
     Pooled { pool: Arc<Pool<N, Box<Seated<N, S>>>>, waits: Option<(Recorder, usize)> },
 }
 

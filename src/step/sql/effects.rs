@@ -18,9 +18,9 @@ pub(super) struct Answer {
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub done: Done,
-    inserted: u64,
-    deleted: u64,
-    unknown: bool,
+    pub inserted: u64,
+    pub deleted: u64,
+    pub unknown: bool,
 }
 
 impl Effects {

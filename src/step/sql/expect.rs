@@ -23,6 +23,7 @@ impl Allow {
     pub const USE: &'static str = "What is counted as an error and does not fail the trial; of a server only.";
 
     /// Whether nothing is allowed.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }

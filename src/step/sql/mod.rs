@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     call::{Calls, Way},
-    connection::{Keep, Source},
+    connection::{Policy, Source},
+    copy::Copy,
     expect::{Allow, Expect},
     network::{Protocol, Route, Session},
     statement::Statement,
@@ -35,6 +36,7 @@ use crate::{
 mod bound;
 mod call;
 mod connection;
+mod copy;
 mod effects;
 mod expect;
 mod mysql;
@@ -67,7 +69,13 @@ pub struct Sql {
     blocking: Option<Blocking>,
     /// Of a server only; none: the target's pool, or else kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    connection: Option<Keep>,
+    connection: Option<Policy>,
+    /// Whether a transaction is sent in one go; of PostgreSQL only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pipeline: bool,
+    /// Rows that are copied; of PostgreSQL only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    copy: Option<Copy>,
     /// Of a server only; none: prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     protocol: Option<Protocol>,
@@ -102,14 +110,24 @@ impl StepKind for Sql {
             "protocol",
             "Servers only: `prepared` (default), or `simple`: one text with the arguments written into it.",
         );
+        let pipeline = op.or(
+            "pipeline",
+            false,
+            "PostgreSQL only: a transaction's statements are all sent before the first answer is waited for.",
+        );
+        let copy: Option<Copy> = op.optional(
+            "copy",
+            "PostgreSQL only: rows that are copied into a table, `{ into = \"log(task, value)\", rows = 1000, args = […] }`.",
+        );
         let expect: Option<Expect> = step.optional("expect", Expect::USE);
         let allow = step.or("allow", Allow::default(), Allow::USE);
         let in_transaction = op.has("transaction");
         check_keys(op);
-        let statements = match query {
-            Some(query) => statement::check(&query, "query", op)
+        let statements = match (query, &copy) {
+            (None, Some(copy)) => Some(vec![Statement { query: copy.query(), args: Vec::new() }]),
+            (Some(query), _) => statement::check(&query, "query", op)
                 .map(|()| vec![Statement { query, args: args.unwrap_or_default() }]),
-            None => transaction,
+            (None, None) => transaction,
         }?;
         if statements.is_empty() {
             op.reject("transaction", "a transaction needs at least one statement", None);
@@ -123,6 +141,8 @@ impl StepKind for Sql {
             transaction: in_transaction,
             blocking,
             connection,
+            pipeline,
+            copy,
             protocol,
             allow,
         })
@@ -139,7 +159,7 @@ impl StepKind for Sql {
         };
         if database.is_server() {
             return match self.connection {
-                Some(Keep::Pool) if database.pool.is_none() => Some((
+                Some(Policy::Pool) if database.pool.is_none() => Some((
                     format!("`{}` has no pool", self.target.text),
                     "give the target one: `pool = { max = 16 }`".into(),
                 )),
@@ -150,6 +170,8 @@ impl StepKind for Sql {
         let keys = [
             ("connection", self.connection.is_some()),
             ("protocol", self.protocol.is_some()),
+            ("pipeline", self.pipeline),
+            ("copy", self.copy.is_some()),
             ("allow", !self.allow.is_none()),
         ];
         keys.into_iter().find(|(_, is_set)| *is_set).and_then(|(key, _)| about(key, "servers", "embedded SQLite"))
@@ -191,8 +213,8 @@ impl StepKind for Sql {
                 };
                 Ok(site.operation(move || Calls::new(way.clone())))
             }
-            Engine::Mysql(server) => Ok(self.on_server::<R, Mysql<R::Native>>(site, work, &database, server)),
-            Engine::Postgres(server) => Ok(self.on_server::<R, Postgres<R::Native>>(site, work, &database, server)),
+            Engine::Mysql(server) => self.on_server::<R, Mysql<R::Native>>(site, work, &database, server),
+            Engine::Postgres(server) => self.on_server::<R, Postgres<R::Native>>(site, work, &database, server),
         }
     }
 }
@@ -205,7 +227,12 @@ impl Sql {
         work: Arc<Work>,
         database: &Arc<Database>,
         server: &Arc<Server>,
-    ) -> Box<dyn Step> {
+    ) -> Result<Box<dyn Step>, BuildError> {
+        let keys = [("pipeline", self.pipeline && !S::PIPELINES), ("copy", self.copy.is_some() && !S::COPIES)];
+        if let Some((key, _)) = keys.into_iter().find(|(_, is_missing)| *is_missing) {
+            let (words, address) = (words(site), &server.address);
+            return Err(BuildError(format!("{words}: `{key}` is for PostgreSQL only, and the target is {address}")));
+        }
         let route = Arc::new(Route {
             database: database.clone(),
             server: server.clone(),
@@ -216,23 +243,23 @@ impl Sql {
             allow_errors: self.allow.errors,
         });
         let source = Arc::new(self.source::<R, S>(site, server));
-        site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), source.clone()))
+        Ok(site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), source.clone())))
     }
 
     /// Where the connections come from.
     fn source<R: Runtime, S: Session<R::Native>>(&self, site: &Site<R>, server: &Server) -> Source<R::Native, S> {
         let target = &self.target.text;
-        let keep = self.connection.unwrap_or(if server.pool.is_some() { Keep::Pool } else { Keep::Keep });
+        let keep = self.connection.unwrap_or(if server.pool.is_some() { Policy::Pool } else { Policy::Keep });
         match keep {
-            Keep::PerCall => Source::Fresh,
-            Keep::Keep => Source::Kept(site.commons.shared(target, Default::default)),
-            Keep::PerTask => {
+            Policy::PerCall => Source::Fresh,
+            Policy::Keep => Source::Kept(site.commons.shared(target, Default::default)),
+            Policy::PerTask => {
                 let users = self.users_of_the_task(site);
                 let (first, last) = (users.first() == Some(&site.number), users.last() == Some(&site.number));
                 let shelf = site.commons.shared(&format!("{target} per task"), Default::default);
                 Source::Task { shelf, first, last }
             }
-            Keep::Pool => {
+            Policy::Pool => {
                 let recorders = &site.trial.recorders;
                 let waits = recorders.stream_of(&pool_stream(target)).map(|at| (recorders.of_slot(site.slot), at));
                 Source::Pooled { pool: site.trial.commons.shared(target, || connection::pool(server)), waits }
@@ -255,7 +282,7 @@ impl Sql {
     }
 
     fn shares_task_with(&self, other: &StepSpec) -> bool {
-        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Keep::PerTask))
+        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Policy::PerTask))
     }
 
     fn blocking(&self) -> Blocking {
@@ -271,6 +298,11 @@ fn check_keys(op: &mut Fields<'_>) {
             let message = "expected exactly one of `query` and `transaction`, found both";
             op.reject("transaction", message, help("move the query into the transaction, or remove one"));
         }
+        (true, _) | (_, true) if op.has("copy") => {
+            let message = "`copy` stands by itself, beside neither `query` nor `transaction`";
+            op.reject("copy", message, help("make it a step of its own"));
+        }
+        (false, false) if op.has("copy") => {}
         (false, false) if !op.is_describing() => {
             let message = "expected exactly one of `query` and `transaction`, found none";
             op.reject("query", message, help("add query = \"SELECT …\""));
@@ -283,6 +315,16 @@ fn check_keys(op: &mut Fields<'_>) {
             );
         }
         _ => {}
+    }
+    if op.has("pipeline") && !op.has("transaction") {
+        op.reject(
+            "pipeline",
+            "only a transaction has several statements",
+            help("write transaction = [{ query = \"…\" }]"),
+        );
+    }
+    if op.has("copy") && op.has("args") {
+        op.reject("args", "`args` belongs to a query", help("give `copy` its own `args`"));
     }
 }
 
@@ -306,6 +348,8 @@ impl Sql {
             effects: self.statements.iter().map(Statement::effect).collect(),
             expected: expected.collect(),
             transaction: self.transaction,
+            pipeline: self.pipeline,
+            copy: self.copy.clone(),
         }
     }
 

@@ -5,11 +5,13 @@
 
 use std::{future::Future, sync::Arc};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
     bound::{Bindings, Bound},
     connection::{Seat, Source, Taken},
+    copy::Copy,
     effects::{Answer, Effects},
     work::Work,
 };
@@ -46,6 +48,27 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
         statement: &Self::Statement,
         args: &[Bound],
     ) -> impl Future<Output = Result<Answer, Fault>> + Send;
+
+    /// Whether [`Self::pipeline`] does what it says.
+    const PIPELINES: bool = false;
+
+    /// Sends BEGIN, all statements and COMMIT before it waits for the first answer. The fault is that of the first
+    /// statement that has one, and then nothing is committed.
+    fn pipeline(
+        &mut self,
+        _statements: &[Self::Statement],
+        _bound: &Bindings,
+    ) -> impl Future<Output = Result<Vec<Answer>, (Fault, Option<usize>)>> + Send {
+        std::future::ready(Err((Fault::new(FaultKind::Statement, "this server takes one statement at a time"), None)))
+    }
+
+    /// Whether [`Self::copy`] does what it says.
+    const COPIES: bool = false;
+
+    /// Copies rows into a table; `body` has them in COPY's text format.
+    fn copy(&mut self, _query: &str, _body: Bytes) -> impl Future<Output = Result<Answer, Fault>> + Send {
+        std::future::ready(Err(Fault::new(FaultKind::Statement, "this server has no COPY")))
+    }
 
     /// Begins or ends a transaction.
     fn control(&mut self, control: Control) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -118,6 +141,8 @@ pub(super) struct Calls<N: Native, S: Session<N>> {
     route: Arc<Route>,
     source: Arc<Source<N, S>>,
     bound: Bindings,
+    /// The call that is under way.
+    current: Call,
     account: Arc<Account>,
 }
 
@@ -142,7 +167,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// Calls without a connection as yet.
     pub fn new(route: Arc<Route>, source: Arc<Source<N, S>>) -> Self {
         let (bound, account) = (Bindings::new(&route.work), route.database.account());
-        Self { route, source, bound, account }
+        Self { route, source, bound, current: Call::default(), account }
     }
 
     /// A connection with this step's statements prepared, and their place in it.
@@ -163,7 +188,8 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 
     async fn prepared(&self, session: &mut S, at: usize) -> Result<S::Statement, Trouble> {
         let work = &self.route.work;
-        let prepared = session.prepare(&work.statements[at].query, self.route.protocol).await;
+        let protocol = if work.copy.is_some() { Protocol::Simple } else { self.route.protocol };
+        let prepared = session.prepare(&work.statements[at].query, protocol).await;
         let statement = prepared.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
         let (wanted, given) = (S::arguments(&statement), self.bound.of(at).len());
         if wanted == given {
@@ -196,6 +222,28 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         effects.add(&self.route.work, at, args, answer).map_err(Trouble::Wrong)
     }
 
+    /// All statements in one go.
+    async fn pipelined(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+        let Seat { session, prepared, .. } = seat;
+        let answers = session.pipeline(&prepared[place].1, &self.bound).await;
+        let answers = answers.map_err(|(fault, at)| Trouble::Fault(fault, at))?;
+        let mut effects = Effects::default();
+        for (at, answer) in answers.into_iter().enumerate() {
+            effects.add(&self.route.work, at, self.bound.of(at), answer).map_err(Trouble::Wrong)?;
+        }
+        Ok(effects)
+    }
+
+    /// The rows of a COPY.
+    async fn copied(&self, seat: &mut Seat<S, S::Statement>, copy: &Copy) -> Result<Effects, Trouble> {
+        let body = copy.body(&self.current, self.route.seed);
+        let mut effects = Effects { done: Done { sent: body.len() as u64, ..Done::default() }, ..Effects::default() };
+        let query = &self.route.work.statements[0].query;
+        let answer = seat.session.copy(query, body.into()).await.map_err(|fault| Trouble::Fault(fault, Some(0)))?;
+        effects.add(&self.route.work, 0, &[], answer).map_err(Trouble::Wrong)?;
+        Ok(effects)
+    }
+
     async fn statements(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
         let mut effects = Effects::default();
         for at in 0..self.bound.len() {
@@ -222,10 +270,12 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// One call on a connection of its own or of the sequence.
     async fn once(&self) -> Result<Effects, Trouble> {
         let (mut taken, place) = self.take().await?;
-        let done = if self.route.work.transaction {
-            self.transaction(&mut taken.seat, place).await
-        } else {
-            self.statements(&mut taken.seat, place).await
+        let seat = &mut taken.seat;
+        let done = match &*self.route.work {
+            Work { copy: Some(copy), .. } => self.copied(seat, copy).await,
+            Work { pipeline: true, .. } => self.pipelined(seat, place).await,
+            Work { transaction: true, .. } => self.transaction(seat, place).await,
+            _ => self.statements(seat, place).await,
         };
         let ended = matches!(&done, Err(Trouble::Fault(fault, _)) if fault.ends_connection());
         if !ended && taken.seat.session.is_open() {
@@ -306,6 +356,7 @@ impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
     async fn call(&mut self, call: Call) -> Outcome {
         let route = self.route.clone();
         self.bound.fill(&route.work, &call, route.seed);
+        self.current = call;
         self.account.begin();
         let mut under_way = UnderWay { account: &self.account, writes: route.work.writes(), ended: false };
         let done = self.once().await;

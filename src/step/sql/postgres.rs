@@ -2,21 +2,27 @@
 
 use std::pin::pin;
 
-use bytes::BytesMut;
-use futures_util::TryStreamExt as _;
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    SinkExt as _, TryStreamExt as _,
+    future::{join_all, join3},
+};
 use tokio_postgres::{
     Client, Error, Row, SimpleQueryMessage, Statement,
     types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked},
 };
 
 use super::{
-    bound::Bound,
+    bound::{Bindings, Bound},
     effects::Answer,
     network::{Control, Protocol, Session},
     placeholders::Pieces,
 };
 use crate::{
-    client::{Fault, postgres::Postgres},
+    client::{
+        Fault,
+        postgres::{Postgres, fault},
+    },
     runtime::Native,
     target::sql::Server,
 };
@@ -45,11 +51,37 @@ impl<N: Native> Session<N> for Postgres<N> {
     }
 
     async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
-        match statement {
-            Sent::Prepared(statement) => self.with(|client| prepared(client, statement, args)).await,
-            // PostgreSQL takes a backslash for itself.
-            Sent::Text(pieces) => self.with(|client| simple(client, pieces.filled(args, false))).await,
-        }
+        self.with(|client| sent(client, statement, args)).await
+    }
+
+    const PIPELINES: bool = true;
+
+    async fn pipeline(&mut self, statements: &[Sent], bound: &Bindings) -> Result<Vec<Answer>, (Fault, Option<usize>)> {
+        let all = self.with(|client| async move {
+            let each = statements.iter().enumerate().map(|(at, statement)| sent(client, statement, bound.of(at)));
+            let begin = client.batch_execute(Control::Begin.text());
+            let commit = client.batch_execute(Control::Commit.text());
+            // Polled in this order, and nothing is written before all of them have been.
+            Ok(join3(begin, join_all(each), commit).await)
+        });
+        let (begun, answers, committed) = all.await.map_err(|fault| (fault, None))?;
+        begun.map_err(|why| (fault(&why), None))?;
+        let each = answers.into_iter().enumerate().map(|(at, answer)| answer.map_err(|why| (fault(&why), Some(at))));
+        let answers = each.collect::<Result<Vec<_>, _>>()?;
+        committed.map_err(|why| (fault(&why), None))?;
+        Ok(answers)
+    }
+
+    const COPIES: bool = true;
+
+    async fn copy(&mut self, query: &str, body: Bytes) -> Result<Answer, Fault> {
+        self.with(|client| async move {
+            let mut sink = pin!(client.copy_in(query).await?);
+            sink.send(body).await?;
+            let changed = sink.finish().await?;
+            Ok(Answer { changed, ..Answer::default() })
+        })
+        .await
     }
 
     async fn control(&mut self, control: Control) -> Result<(), Fault> {
@@ -73,6 +105,14 @@ pub(super) enum Sent {
     Text(Pieces),
 }
 
+async fn sent(client: &Client, statement: &Sent, args: &[Bound]) -> Result<Answer, Error> {
+    match statement {
+        Sent::Prepared(statement) => prepared(client, statement, args).await,
+        // PostgreSQL takes a backslash for itself.
+        Sent::Text(pieces) => simple(client, &pieces.filled(args, false)).await,
+    }
+}
+
 async fn prepared(client: &Client, statement: &Statement, args: &[Bound]) -> Result<Answer, Error> {
     let mut rows = pin!(client.query_raw(statement, args).await?);
     let mut received = 0;
@@ -84,8 +124,8 @@ async fn prepared(client: &Client, statement: &Statement, args: &[Bound]) -> Res
     Ok(Answer { returned, changed: affected, received })
 }
 
-async fn simple(client: &Client, text: String) -> Result<Answer, Error> {
-    let mut messages = pin!(client.simple_query_raw(&text).await?);
+async fn simple(client: &Client, text: &str) -> Result<Answer, Error> {
+    let mut messages = pin!(client.simple_query_raw(text).await?);
     let mut answer = Answer::default();
     while let Some(message) = messages.try_next().await? {
         match message {

@@ -67,6 +67,7 @@ impl Statement {
         match words(&text).next() {
             Some("SELECT" | "VALUES") => Effect::Read,
             Some("WITH") if !["INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"].into_iter().any(has) => Effect::Read,
+            Some("COPY") if has("STDIN") => Effect::Insert,
             Some("INSERT") if !has("REPLACE") && !has("UPDATE") => Effect::Insert,
             Some("UPDATE") if !has("REPLACE") => Effect::Update,
             Some("DELETE") => Effect::Delete,

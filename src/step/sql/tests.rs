@@ -243,6 +243,8 @@ fn session(bench: &Bench, query: &str, expected: Expected) -> Result<Box<Session
         statements: vec![statement],
         expected: vec![expected],
         transaction: false,
+        pipeline: false,
+        copy: None,
     };
     Session::open(path, database.account(), Arc::new(work))
 }
@@ -315,6 +317,8 @@ fn a_call_after_a_cancelled_one_opens_a_new_connection() {
         effects: vec![statement.effect()],
         statements: vec![statement],
         expected: vec![Expected::known(1)],
+        pipeline: false,
+        copy: None,
         transaction: false,
     });
     let mut step = runtime::dispatch("sequential", Build { database, work }).unwrap();
@@ -425,7 +429,10 @@ fn the_schema_knows_every_key() {
     let (op, step) = (op.into_schema(""), step.into_schema(""));
     let keys =
         |schema: &serde_json::Value| schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&op), ["args", "blocking", "connection", "protocol", "query", "target", "transaction"]);
+    assert_eq!(
+        keys(&op),
+        ["args", "blocking", "connection", "copy", "pipeline", "protocol", "query", "target", "transaction"]
+    );
     assert_eq!(keys(&step), ["allow", "expect"]);
     assert_eq!(op["required"], serde_json::json!(["target"]));
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, sync::OnceLock};
 
-use super::statement::{Effect, Statement};
+use super::{
+    copy::Copy,
+    statement::{Effect, Statement},
+};
 use crate::config::quote;
 
 /// The statements of a step, and what must come of them.
@@ -18,6 +21,10 @@ pub(super) struct Work {
     pub expected: Vec<Expected>,
     /// Whether they are done together or not at all.
     pub transaction: bool,
+    /// Whether all of them are sent before the first answer is waited for.
+    pub pipeline: bool,
+    /// The rows that the only statement copies, where it does.
+    pub copy: Option<Copy>,
 }
 
 /// How many rows a statement must return or change.

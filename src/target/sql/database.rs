@@ -12,7 +12,7 @@ use crate::{clock, measure::ProofLine, target::TargetError, units::Distribution}
 /// How long the report waits for calls that were cancelled and still run: longer than any waits for a lock.
 pub(super) const MOST_PATIENCE_NS: u64 = 30_000_000_000;
 /// How often it looks.
-pub(super) const GLANCE_NS: u64 = 1_000_000;
+const GLANCE_NS: u64 = 1_000_000;
 
 /// What is counted at the end, and the query that counts it, on every engine.
 pub(super) const COUNTS: &[(&str, &str)] = &[

@@ -100,8 +100,18 @@ impl TargetKind for Sql {
         false
     }
 
+    fn unready(&self) -> Option<String> {
+        self.url.as_ref()?.resolve(server::SCHEMES).err()
+    }
+
     fn has_pool(&self) -> bool {
         self.pool.is_some()
+    }
+
+    fn sweep(&self, pid: u32) {
+        if let Some(url) = &self.url {
+            server::sweep(self, url, pid);
+        }
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {

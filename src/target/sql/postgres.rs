@@ -1,5 +1,7 @@
 //! PostgreSQL as a target: a schema with a comment as its mark, filled by COPY.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio_postgres::SimpleQueryMessage;
@@ -29,7 +31,7 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Connects. Locks are not waited for long: a session that holds one for ever must not hang the trial.
     pub fn open(server: &Server) -> Result<Self, Fault> {
-        let settings = [("search_path", server.schema.as_str()), ("lock_timeout", "10s")];
+        let settings = [("search_path", server.schema.as_str()), ("lock_timeout", "10s"), ("statement_timeout", "0")];
         let application = format!("regatta keeper {}", std::process::id());
         let connection = block_on(Postgres::open(&server.address, &application, &settings))?;
         Ok(Self { connection, schema: server.schema.clone(), steps: server.application.clone() })
@@ -56,7 +58,8 @@ fn lines(rows: u64, seed: u64) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let mut chunk = String::with_capacity(CHUNK + 128);
         for item in items.by_ref() {
-            chunk.push_str(&format!("{}\t{}\t{}\t{}\n", item.id, item.category, item.name, item.price));
+            // Writing to a String cannot fail.
+            let _ = writeln!(chunk, "{}\t{}\t{}\t{}", item.id, item.category, item.name, item.price);
             if chunk.len() >= CHUNK {
                 break;
             }
@@ -117,7 +120,10 @@ impl Admin for Keeper {
     }
 
     fn remove(&mut self) -> Result<(), Fault> {
-        let schema = self.schema.clone();
+        let (schema, steps) = (self.schema.clone(), self.steps.clone());
+        self.run(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{steps}'"
+        ))?;
         // Whoever still works in the schema is a trial that was given up, or killed.
         self.run(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)

@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Database, Engine, PoolSpec, Sql,
-    database::{COUNTS, GLANCE_NS, MOST_PATIENCE_NS, error},
+    database::{COUNTS, MOST_PATIENCE_NS, error},
     mysql, postgres, seed,
 };
 use crate::{
@@ -51,8 +51,9 @@ impl Drop for Opened {
 }
 
 impl Server {
-    fn new(address: Address, spec: &Sql) -> Self {
-        let application = format!("regatta steps {}", std::process::id());
+    /// `pid` is the process of the trial.
+    fn new(address: Address, spec: &Sql, pid: u32) -> Self {
+        let application = format!("regatta steps {pid}");
         let (opened, closed, faults) = Default::default();
         Self { address, schema: spec.schema.clone(), pool: spec.pool, application, opened, closed, faults }
     }
@@ -84,6 +85,11 @@ impl Server {
     }
 }
 
+/// How long a server that was lost may take to come back.
+const RESTART_NS: u64 = 10_000_000_000;
+/// How often a server is asked.
+const GLANCE_NS: u64 = 5_000_000;
+
 /// To whom a schema belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -111,7 +117,7 @@ pub(super) trait Admin: Send {
     fn version(&mut self) -> Option<String> {
         None
     }
-    /// Ends the sessions of trials on this schema that no longer are, and drops the schema.
+    /// Ends what is left of this trial's sessions, and of others' that still work in the schema, and drops the schema.
     fn remove(&mut self) -> Result<(), Fault>;
 }
 
@@ -125,7 +131,7 @@ fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
 }
 
 /// The protocols of SQL servers.
-const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
+pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
 
 /// A server that was asked to hold a schema.
 pub(super) struct Declared {
@@ -134,7 +140,7 @@ pub(super) struct Declared {
     server: Arc<Server>,
     database: Arc<Database>,
     /// Whether the schema is ours to drop.
-    owned: bool,
+    made: bool,
     version: Option<String>,
     watched: Option<Watched>,
 }
@@ -151,25 +157,33 @@ fn processes(address: &Address) -> Option<Watched> {
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
     let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
-    let server = Arc::new(Server::new(address, spec));
+    let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
     let (version, watched) = (admin.version(), processes(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
-    let mut declared = Declared { name: start.name.into(), admin, server, database, owned: false, version, watched };
+    let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
     declared.clear()?;
-    declared.owned = true;
     let fill = |admin: &mut dyn Admin| {
         admin.create()?;
         admin.fill(spec.rows, start.seed)
     };
-    if let Err(fault) = fill(declared.admin.as_mut()) {
-        // The fault that came first is the one to tell.
-        let _ = declared.admin.remove();
-        return Err(told(fault));
-    }
+    declared.made = true;
+    fill(declared.admin.as_mut()).map_err(told)?;
     declared.check(spec.rows, start.seed)?;
     Ok(declared)
+}
+
+/// Drops the schema of a trial that was killed, and ends its sessions.
+pub(super) fn sweep(spec: &Sql, url: &Reference, pid: u32) {
+    let Ok(address) = url.resolve(SCHEMES) else { return };
+    let server = Arc::new(Server::new(address, spec, pid));
+    if let Ok((_, mut admin)) = engine(&server)
+        && admin.owner() == Ok(Owner::Regatta)
+    {
+        // What cannot be dropped now is found by the next trial.
+        let _ = admin.remove();
+    }
 }
 
 impl Declared {
@@ -218,6 +232,32 @@ impl Declared {
         }
     }
 
+    /// As [`Self::settle`], also after the server was away and has come back.
+    fn settle_after_all(&mut self) -> Result<(u64, u64), Fault> {
+        match self.settle() {
+            Err(fault) if fault.kind == FaultKind::Lost => {
+                self.reconnect()?;
+                self.settle()
+            }
+            settled => settled,
+        }
+    }
+
+    /// Waits a while for a server that starts again.
+    fn reconnect(&mut self) -> Result<(), Fault> {
+        let until_ns = clock::now_ns() + RESTART_NS;
+        loop {
+            match engine(&self.server) {
+                Ok((_, admin)) => {
+                    self.admin = admin;
+                    return Ok(());
+                }
+                Err(fault) if clock::now_ns() > until_ns => return Err(fault),
+                Err(_) => clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS),
+            }
+        }
+    }
+
     fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
         let mut counts = self.server.counts();
         for (name, query) in COUNTS {
@@ -251,7 +291,7 @@ impl Started for Declared {
         if !self.database.settle() {
             return Err(error(&self.name, "a statement still runs long after the load has ended"));
         }
-        let (open, found) = self.settle().map_err(|fault| self.told(&fault))?;
+        let (open, found) = self.settle_after_all().map_err(|fault| self.told(&fault))?;
         let counts = self.counts().map_err(|fault| self.told(&fault))?;
         let mut proof = self.database.rows_proof(&self.name, &counts);
         let what = format!("connections to target {} that are open, by its own count", self.name);
@@ -262,7 +302,7 @@ impl Started for Declared {
 
 impl Drop for Declared {
     fn drop(&mut self) {
-        if self.owned {
+        if self.made {
             // A server that has gone keeps the schema; the next trial finds its mark and drops it.
             let _ = self.admin.remove();
         }

@@ -1,0 +1,166 @@
+//! Encryption of a stream: rustls over whatever stream the executor has, with the authorities that the url names.
+
+use std::{path::Path, sync::Arc};
+
+use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+        client::{
+            WebPkiServerVerifier,
+            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        },
+        crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    },
+};
+
+use super::{Fault, FaultKind, TlsMode};
+
+/// An encrypted stream, with the traits that hyper's streams have.
+pub type Encrypted<C> = TokioIo<TlsStream<TokioIo<C>>>;
+
+/// Encrypts a stream, and checks who answers as far as `mode` says.
+pub async fn encrypt<C>(stream: C, mode: &TlsMode, host: &str) -> Result<Encrypted<C>, Fault>
+where
+    C: Read + Write + Unpin,
+{
+    let fault = |why: String| Fault::new(FaultKind::Tls, why);
+    let config = config(mode).map_err(fault)?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| fault(format!("`{host}` is no name of a host")))?;
+    let encrypted = TlsConnector::from(Arc::new(config)).connect(name, TokioIo::new(stream)).await;
+    encrypted.map(TokioIo::new).map_err(|why| fault(format!("no encrypted connection: {why}")))
+}
+
+fn config(mode: &TlsMode) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone());
+    let builder = builder.with_safe_default_protocol_versions().map_err(|why| why.to_string())?;
+    Ok(match mode {
+        TlsMode::Full(file) => builder.with_root_certificates(authorities(file)?).with_no_client_auth(),
+        TlsMode::Authority(file) => {
+            let roots = Arc::new(authorities(file)?);
+            let inner = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+            let verifier = AnyName(inner.map_err(|why| why.to_string())?);
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        }
+        TlsMode::Off | TlsMode::Unverified => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
+        }
+    })
+}
+
+/// The certificates in a PEM file.
+fn authorities(file: &Path) -> Result<RootCertStore, String> {
+    let told = |why: &dyn std::fmt::Display| format!("{}: no certificates: {why}", file.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|why| told(&why))? {
+        roots.add(certificate.map_err(|why| told(&why))?).map_err(|why| told(&why))?;
+    }
+    if roots.is_empty() { Err(told(&"it has none")) } else { Ok(roots) }
+}
+
+/// Accepts whoever answers: `sslmode=require` asks for encryption and for nothing else.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+/// Accepts a certificate of the authorities under any name: `sslmode=verify-ca`.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+        match self.0.verify_server_cert(certificate, chain, name, ocsp, now) {
+            // The name is looked at last.
+            Err(Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_told_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (missing, empty) = (folder.path().join("missing.pem"), folder.path().join("empty.pem"));
+        std::fs::write(&empty, "nothing").unwrap();
+        for file in [missing, empty] {
+            let why = config(&TlsMode::Full(file.clone())).unwrap_err();
+            assert!(why.starts_with(&file.display().to_string()) && why.contains("no certificates"), "{why}");
+        }
+        assert!(config(&TlsMode::Unverified).is_ok());
+    }
+}

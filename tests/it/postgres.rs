@@ -1,0 +1,329 @@
+//! Real PostgreSQL under every executor: the same work, proven by the server's own counts.
+
+use std::{path::Path, process::Command};
+
+use regatta::{
+    measure::Measurements,
+    runtime::EXECUTORS,
+    store::{Outcome, Run},
+};
+
+use super::{
+    bench_dir::{BenchDir, Live, assert_complete},
+    own_postgres::{self, OwnPostgres, PASSWORD},
+};
+
+/// A scenario on the server at `${env:DATABASE_URL}`.
+pub fn scenario(target: &str, executors: &str, steps: &str, load: &str) -> String {
+    format!(
+        "schema = 1\nname = \"pg\"\n[run]\nrounds = 1\nwarmup = \"0s\"\ntimeout = \"60s\"\n{executors}\n\
+         [targets.db]\nsql = {{ url = \"${{env:DATABASE_URL}}\", rows = 100, {target} }}\n\
+         [tasks.work]\nsteps = [{steps}]\n[load.l]\ntask = \"work\"\n{load}\n"
+    )
+}
+
+/// Runs a scenario into `out`, with the url in its environment.
+pub fn run(bench: &BenchDir, url: &str, scenario: &str) -> super::bench_dir::Seen {
+    bench.write("s.toml", scenario);
+    let mut command = bench.command("run --out out s.toml");
+    command.env("DATABASE_URL", url);
+    Live::new(command).end()
+}
+
+/// The measurements of all trials that were not run again.
+pub fn measured(run: &Run) -> Vec<(&str, &Measurements)> {
+    let each = run.trials.iter().filter(|trial| trial.attempt == 0).map(|trial| match &trial.outcome {
+        Outcome::Measured(measured) => (trial.cell.as_str(), measured.as_ref()),
+        Outcome::Failed(failure) => panic!("{}: {}", trial.cell, failure.reason),
+    });
+    each.collect()
+}
+
+#[test]
+fn every_policy_does_the_same_work_on_every_executor() {
+    let Some(url) = own_postgres::shared() else { return };
+    let query = "query = \"SELECT name, price FROM items WHERE id = ?\", args = [\"${uniform(1,100)}\"]";
+    let insert = "query = \"INSERT INTO log(task, value) VALUES (?, ?)\", args = [\"${i}\", 2]";
+    let step = |what: &str, more: &str, name: &str| {
+        format!("{{ sql = {{ target = \"db\", {what}{more} }}, expect = {{ rows = 1 }}, name = \"{name}\" }}")
+    };
+    let steps = [
+        step(query, "", "pooled"),
+        step(query, ", connection = \"keep\"", "kept"),
+        step(query, ", connection = \"keep\", protocol = \"simple\"", "simple"),
+        step(insert, ", connection = \"per-call\"", "fresh"),
+        step(query, ", connection = \"per-task\"", "first"),
+        step(query, ", connection = \"per-task\"", "last"),
+    ];
+    let target = "schema = \"regatta_it_policies\", pool = { max = 2 }";
+    let text = scenario(target, "", &steps.join(", "), "closed = { concurrency = 6, tasks = 30 }");
+    let bench = BenchDir::new();
+    run(&bench, &url, &text).exits(0);
+    let stored = bench.stored("out");
+    assert_complete(&stored);
+    let all = measured(&stored);
+    assert_eq!(all.len(), EXECUTORS.len());
+    for (cell, measured) in all {
+        let counts = &measured.targets[0].counts;
+        assert_eq!((counts["rows log"], counts["sum log.value"], counts["rows items"]), (30, 60, 100), "{cell}");
+        assert_eq!(counts["connections opened"], counts["connections closed"], "{cell}");
+        let slots: u64 = measured.facts["slots"].parse().unwrap();
+        // Those of preparation, one in each call, one in each task, and at most two in the pool.
+        let fixed = slots * 3 + 30 * 2;
+        assert!((fixed + 1..=fixed + 2).contains(&counts["connections opened"]), "{cell}: {counts:?}");
+        let pool = measured.steps.iter().find(|step| step.name == "db.pool-wait").unwrap();
+        assert_eq!(pool.stream.count, 30, "{cell}");
+        let open = measured.proof.iter().find(|line| line.what.contains("that are open")).unwrap();
+        assert_eq!((open.expected.as_str(), open.found.as_str()), ("0", "0"), "{cell}");
+        assert!(measured.facts["db: server"].starts_with("PostgreSQL"), "{:?}", measured.facts);
+    }
+}
+
+#[test]
+fn transactions_and_text_are_right_on_every_executor() {
+    let Some(url) = own_postgres::shared() else { return };
+    let steps = "{ sql = { target = \"db\", transaction = [\
+        { query = \"UPDATE items SET price = price - 1 WHERE id = ?\", args = [\"${uniform(1,50)}\"] }, \
+        { query = \"UPDATE items SET price = price + 1 WHERE id = ?\", args = [\"${uniform(51,100)}\"] }, \
+        { query = \"INSERT INTO log(task, value) VALUES (?, 1)\", args = [\"${i}\"] }] }, expect = { rows = [1, 1, 1] } }, \
+        { sql = { target = \"db\", query = \"SELECT '?' || ? WHERE ? = 'it''s ' || ?\", \
+        args = [\"x\", \"it's ${i}\", \"${i}\"], protocol = \"simple\" }, expect = { rows = 1 } }, \
+        { sql = { target = \"db\", query = \"SELECT * FROM items ORDER BY id\" }, expect = { rows = 100 }, name = \"all\" }";
+    let text = scenario("schema = \"regatta_it_transactions\"", "", steps, "closed = { concurrency = 4, tasks = 40 }");
+    let bench = BenchDir::new();
+    run(&bench, &url, &text).exits(0);
+    let stored = bench.stored("out");
+    let all = measured(&stored);
+    let sum = all[0].1.targets[0].counts["sum items.price"];
+    for (cell, measured) in all {
+        let counts = &measured.targets[0].counts;
+        assert_eq!((counts["rows log"], counts["sum items.price"]), (40, sum), "{cell}");
+    }
+}
+
+#[test]
+fn a_pipeline_and_a_copy_do_what_single_statements_do() {
+    let Some(url) = own_postgres::shared() else { return };
+    let steps = "{ sql = { target = \"db\", pipeline = true, transaction = [\
+        { query = \"INSERT INTO log(task, value) VALUES (?, 1)\", args = [\"${i}\"] }, \
+        { query = \"SELECT name FROM items WHERE id <= ?\", args = [7] }, \
+        { query = \"UPDATE items SET price = price + 1 WHERE id = ?\", args = [\"${uniform(1,100)}\"] }] }, \
+        expect = { rows = [1, 7, 1] } }, \
+        { sql = { target = \"db\", copy = { into = \"log(task, value)\", rows = 50, args = [\"${i}\", \"${j}\"] } }, \
+        expect = { rows = 50 }, name = \"copy\" }";
+    let text = scenario("schema = \"regatta_it_copy\"", "", steps, "closed = { concurrency = 4, tasks = 20 }");
+    let bench = BenchDir::new();
+    run(&bench, &url, &text).exits(0);
+    let stored = bench.stored("out");
+    let all = measured(&stored);
+    let sum = all[0].1.targets[0].counts["sum items.price"];
+    for (cell, measured) in all {
+        let counts = &measured.targets[0].counts;
+        // Twenty single rows, and twenty times the numbers from 0 to 49.
+        assert_eq!((counts["rows log"], counts["sum log.value"]), (20 * 51, 20 + 20 * 1225), "{cell}");
+        assert_eq!(counts["sum items.price"], sum, "{cell}");
+        assert_eq!(measured.proof.iter().filter(|line| line.what.starts_with("rows in target")).count(), 1, "{cell}");
+    }
+    // What one statement does wrong undoes all of them, and is named.
+    let bench = BenchDir::new();
+    let wrong = steps.replace("SELECT name FROM items WHERE id <= ?", "SELECT 1 / (id - ?) FROM items");
+    let text =
+        scenario("schema = \"regatta_it_copy\"", "[executors]\nuse = [\"tokio\"]", &wrong, "batch = { tasks = 1 }");
+    run(&bench, &url, &text).exits(5).says(&["division by zero", "SELECT 1 / (id - ?)"]);
+}
+
+#[test]
+fn the_server_s_cpu_time_is_the_target_s() {
+    let Some(url) = own_postgres::shared() else { return };
+    let steps = "{ sql = { target = \"db\", query = \"SELECT sum(a * b) FROM generate_series(1, 300) a, \
+        generate_series(1, 1000) b\" }, expect = { rows = 1 } }";
+    let text = scenario(
+        "schema = \"regatta_it_cpu\"",
+        "[executors]\nuse = [\"tokio\"]",
+        steps,
+        "closed = { concurrency = 2, tasks = 20 }",
+    );
+    let bench = BenchDir::new();
+    run(&bench, &url, &text).exits(0);
+    let stored = bench.stored("out");
+    let report = &measured(&stored)[0].1.targets[0];
+    let (server, client) = (report.cpu_ns.unwrap(), measured(&stored)[0].1.cpu_user_ns);
+    // The server adds up six million products; the client waits.
+    assert!(server > 5 * client && server > 50_000_000, "server {server}, client {client}");
+}
+
+#[test]
+fn somebody_else_s_schema_is_left_alone() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    server.sql("mine", "CREATE SCHEMA regatta_bench AUTHORIZATION me");
+    server.sql("mine", "CREATE TABLE regatta_bench.items(id INT)");
+    let steps = "{ sql = { target = \"db\", query = \"SELECT 1\" } }";
+    let text = scenario("", "[executors]\nuse = [\"threads\"]", steps, "batch = { tasks = 2, repeat = 1 }");
+    let bench = BenchDir::new();
+    run(&bench, &server.url(""), &text).exits(5).says(&["Regatta has not made it", "schema = "]);
+    assert_eq!(server.sql("mine", "SELECT count(*) FROM regatta_bench.items"), "0");
+    // What a killed trial left behind is dropped.
+    server.sql("mine", "COMMENT ON SCHEMA regatta_bench IS 'made by Regatta, dropped after each trial'");
+    server.sql("mine", "ALTER TABLE regatta_bench.items OWNER TO me");
+    let again = BenchDir::new();
+    run(&again, &server.url(""), &text).exits(0);
+    assert_eq!(server.sql("mine", "SELECT count(*) FROM pg_namespace WHERE nspname = 'regatta_bench'"), "0");
+}
+
+/// Everything that was written below a folder.
+fn written(folder: &Path, found: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            written(&entry, found);
+        } else {
+            found.extend(std::fs::read(entry).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_password_is_neither_written_nor_printed() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    let steps = "{ sql = { target = \"db\", query = \"SELECT 1\", protocol = \"simple\" } }";
+    let good = scenario("", "", steps, "batch = { tasks = 4, repeat = 2 }");
+    let bad = good.replace("SELECT 1", "SELECT nothing FROM nowhere");
+    let urls = [
+        server.url(""),
+        server.url("?sslmode=require"),
+        server.url("?sslmode=maybe"),
+        server.url("?unknown=1"),
+        server.url("").replace("/mine", "/missing"),
+        server.url("").replace("postgres://", "oracle://"),
+        server.url("").replace("127.0.0.1", ""),
+        server.url("").replace(PASSWORD, &format!("{PASSWORD}x")),
+        server.url("").replace("127.0.0.1", "no-such-host.invalid"),
+    ];
+    for (at, (url, text)) in urls.iter().map(|url| (url, &good)).chain([(&urls[0], &bad)]).enumerate() {
+        let bench = BenchDir::new();
+        bench.write("s.toml", text);
+        let mut all = Vec::new();
+        for arguments in ["run -v --out out s.toml", "list s.toml", "check s.toml", "report out"] {
+            let mut command = bench.command(arguments);
+            command.env("DATABASE_URL", url).env("RUST_BACKTRACE", "1");
+            let seen = Live::new(command).end();
+            assert!(!seen.err.contains("panicked"), "{}", seen.err);
+            all.extend(seen.out.into_bytes());
+            all.extend(seen.err.into_bytes());
+        }
+        written(&bench.path(""), &mut all);
+        let text = String::from_utf8_lossy(&all);
+        assert!(!text.contains(PASSWORD), "url {at}: {text}");
+        assert!(text.contains("${env:DATABASE_URL}"));
+    }
+}
+
+/// Runs openssl in a folder.
+fn openssl(server: &OwnPostgres, arguments: &str) {
+    let done = Command::new("openssl").args(arguments.split(' ')).current_dir(server.path("")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+#[expect(clippy::disallowed_macros, reason = "a skipped test says so")]
+fn encryption_is_as_the_url_says() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI must have openssl");
+        eprintln!("skipped: no openssl on this machine");
+        return;
+    }
+    let new = "req -x509 -newkey rsa:2048 -nodes -days 2 -addext basicConstraints=critical,CA:TRUE";
+    openssl(&server, &format!("{new} -subj /CN=regatta-ca -keyout ca.key -out ca.pem"));
+    openssl(&server, &format!("{new} -subj /CN=other-ca -keyout other.key -out other.pem"));
+    openssl(&server, "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr");
+    std::fs::write(server.path("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    openssl(
+        &server,
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt",
+    );
+    server.owns(&["server.key", "server.crt"]);
+    server.kill();
+    let file = |name: &str| server.path(name).display().to_string();
+    server.up(&[
+        "ssl=on",
+        &format!("ssl_cert_file={}", file("server.crt")),
+        &format!("ssl_key_file={}", file("server.key")),
+    ]);
+    let by_name = |more: &str| server.url(more).replace("127.0.0.1", "localhost");
+    let step = "{ sql = { target = \"db\", query = \"SELECT 1 FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl\", \
+        connection = \"per-call\" }, expect = { rows = 1 } }";
+    let fine = [
+        by_name(&format!("?sslmode=verify-full&sslrootcert={}", file("ca.pem"))),
+        server.url(&format!("?sslmode=verify-ca&sslrootcert={}", file("ca.pem"))),
+        server.url("?sslmode=require"),
+    ];
+    for url in fine {
+        let bench = BenchDir::new();
+        run(&bench, &url, &scenario("", "", step, "batch = { tasks = 2, repeat = 1 }")).exits(0);
+    }
+    let wrong = [
+        server.url(&format!("?sslmode=verify-full&sslrootcert={}", file("ca.pem"))),
+        by_name(&format!("?sslmode=verify-full&sslrootcert={}", file("other.pem"))),
+        server.url(&format!("?sslmode=verify-ca&sslrootcert={}", file("other.pem"))),
+    ];
+    for url in wrong {
+        let bench = BenchDir::new();
+        let text = scenario("", "[executors]\nuse = [\"threads\"]", step, "batch = { tasks = 2, repeat = 1 }");
+        run(&bench, &url, &text).exits(5).says(&["tls: ", "no encrypted connection"]);
+    }
+}
+
+/// System calls by thread, from a trace: `PID call(…)`.
+fn calls(trace: &str, thread: &str, names: &[&str]) -> usize {
+    let of_thread = trace.lines().filter(|line| line.split_whitespace().next() == Some(thread));
+    of_thread.filter(|line| names.iter().any(|name| line.contains(&format!(" {name}(")))).count()
+}
+
+#[test]
+#[expect(clippy::disallowed_macros, reason = "a skipped test says so")]
+fn a_query_under_threads_is_one_send_and_one_receive() {
+    let Some(url) = own_postgres::shared() else { return };
+    if Command::new("strace").arg("-V").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI must have strace");
+        eprintln!("skipped: no strace on this machine");
+        return;
+    }
+    // The difference between two lengths of one load is what its calls did, and nothing else.
+    let [short, long] = [100, 600].map(|tasks| traced(&url, tasks));
+    let (sends, receives) = (long.0 - short.0, long.1 - short.1);
+    // The client's buffer of 8 KiB is full after about a hundred answers, and cuts one of them in two.
+    assert!(sends == 500 && (500..=510).contains(&receives), "{short:?} {long:?}");
+}
+
+/// Sends and receives of the client's thread in a trial of so many queries.
+fn traced(url: &str, tasks: usize) -> (usize, usize) {
+    let steps = "{ sql = { target = \"db\", query = \"SELECT name, price FROM items WHERE id = ?\", \
+        args = [\"${uniform(1,100)}\"] }, expect = { rows = 1 }, timeout = \"30s\" }";
+    let load = format!("closed = {{ concurrency = 1, tasks = {tasks} }}");
+    let text = scenario("schema = \"regatta_it_calls\"", "[executors]\nuse = [\"threads\"]", steps, &load);
+    let bench = BenchDir::new();
+    bench.write("s.toml", text);
+    let mut command = bench.command("run -v --out out s.toml");
+    command.env("DATABASE_URL", url);
+    Live::new(command).end().exits(0);
+    let trace = bench.path("trace");
+    let traced = Command::new("strace")
+        .args(["-f", "-e", "trace=sendto,recvfrom,write,writev,read,sendmsg,recvmsg", "-o"])
+        .arg(&trace)
+        .arg(env!("CARGO_BIN_EXE_regatta"))
+        .args(["trial", "--plan"])
+        .arg(bench.path("out/plans/0001.json"))
+        .env("DATABASE_URL", url)
+        .output()
+        .unwrap();
+    assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stdout));
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let threads: std::collections::BTreeSet<&str> =
+        trace.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let (sends, receives) = (["sendto", "write", "writev", "sendmsg"], ["recvfrom", "read", "recvmsg"]);
+    // The first thread is the target's; of the others, the client's asks most.
+    let first = trace.lines().next().and_then(|line| line.split_whitespace().next());
+    let others = threads.into_iter().filter(|thread| Some(*thread) != first);
+    let client = others.max_by_key(|thread| calls(&trace, thread, &["sendto"])).unwrap();
+    (calls(&trace, client, &sends), calls(&trace, client, &receives))
+}
