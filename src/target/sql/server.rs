@@ -126,7 +126,7 @@ fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
     match server.address.scheme {
         Scheme::Mysql => Ok((Engine::Mysql(server.clone()), Box::new(mysql::Keeper::open(server)?))),
         Scheme::Postgres => Ok((Engine::Postgres(server.clone()), Box::new(postgres::Keeper::open(server)?))),
-        other => Err(Fault::new(FaultKind::Refused, format!("`{}://` is no SQL database", other.word()))),
+        Scheme::Mongo => Err(Fault::new(FaultKind::Refused, "MongoDB is no SQL database")),
     }
 }
 
