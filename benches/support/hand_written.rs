@@ -18,7 +18,7 @@ use hyper::{
 };
 use regatta::{
     clock, draw,
-    measure::{ProcessSample, times_of},
+    measure::{ProcessSample, Watched},
     runtime::{self, Native, Runtime, Visitor},
     scenario::LoadKind,
     target::{Start, http},
@@ -37,7 +37,7 @@ pub fn run(plan: &TrialPlan) -> Sample {
     let endpoint = target.endpoint().downcast::<http::Endpoint>().unwrap();
     pin_to(&plan.executor_cpus);
     let work = Work::new(plan, &endpoint);
-    runtime::dispatch(&plan.executor, Loop { plan, work, target: target.pid().unwrap() }).unwrap()
+    runtime::dispatch(&plan.executor, Loop { plan, work, target: target.watched().unwrap() }).unwrap()
 }
 
 /// What all clients share.
@@ -133,13 +133,13 @@ impl<S: hyper::rt::Read + hyper::rt::Write + Unpin> Client<S> {
 struct Loop<'a> {
     plan: &'a TrialPlan,
     work: Arc<Work>,
-    target: u32,
+    target: Watched,
 }
 
 /// CPU time of this process and of the target so far, in ns.
-fn cpu_ns(target: u32) -> (u64, u64) {
+fn cpu_ns(target: Watched) -> (u64, u64) {
     let own = ProcessSample::take();
-    (own.cpu_user_ns + own.cpu_system_ns, times_of(target).unwrap().cpu_ns)
+    (own.cpu_user_ns + own.cpu_system_ns, target.times().unwrap().cpu_ns)
 }
 
 impl Visitor for Loop<'_> {

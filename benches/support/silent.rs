@@ -6,7 +6,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use regatta::{
     clock,
     load::{self, Closed, End, Shared, Slot},
-    measure::{Recorders, Silent, times_of},
+    measure::{Recorders, Silent, Watched},
     runtime::{self, Runtime, Visitor},
     scenario::LoadKind,
     step::{Commons, Ledger, Trial},
@@ -23,14 +23,14 @@ pub fn run(plan: &TrialPlan) -> Sample {
     let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher };
     let target = plan.targets[0].spec.start(&start).unwrap();
     pin(&plan.executor_cpus);
-    let quiet = Quiet { plan, endpoint: target.endpoint(), target: target.pid().unwrap() };
+    let quiet = Quiet { plan, endpoint: target.endpoint(), target: target.watched().unwrap() };
     runtime::dispatch(&plan.executor, quiet).unwrap()
 }
 
 struct Quiet<'a> {
     plan: &'a TrialPlan,
     endpoint: Endpoint,
-    target: u32,
+    target: Watched,
 }
 
 impl Visitor for Quiet<'_> {
@@ -59,7 +59,7 @@ impl Visitor for Quiet<'_> {
         load::prepare(&runtime, &mut slots).unwrap();
         let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
         let load = Closed { clients, think_ns: 0, end, warmup_ns: plan.warmup.as_nanos() as u64 };
-        let used = || (clock::process_cpu_ns(), times_of(self.target).unwrap().cpu_ns);
+        let used = || (clock::process_cpu_ns(), self.target.times().unwrap().cpu_ns);
         let outcome = load.run(&runtime, &mut slots, &recorders, used).unwrap();
         assert_eq!(shared.wrong(), None);
         drop((slots, trial));

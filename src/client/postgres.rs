@@ -106,11 +106,12 @@ async fn ask_for_tls<C: Read + Write + Unpin>(stream: Transport<C>) -> Result<Tr
 fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Config {
     let mut config = Config::new();
     config.ssl_mode(SslMode::Disable).application_name(application);
-    config.user(if address.user.is_empty() { "postgres" } else { &address.user });
+    let user = if address.user.is_empty() { "postgres" } else { address.user.as_str() };
+    config.user(user);
     if let Some(password) = &address.password {
         config.password(password.reveal());
     }
-    config.dbname(address.database.as_deref().unwrap_or(&address.user));
+    config.dbname(address.database.as_deref().unwrap_or(user));
     let mut options = address.options.get("options").cloned().unwrap_or_default();
     for (name, value) in settings {
         // A backslash keeps a space inside of a value.

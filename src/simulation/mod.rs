@@ -14,6 +14,7 @@ mod native;
 mod open;
 mod oracle;
 mod order;
+mod pool;
 mod rig;
 mod server;
 mod verdict;

@@ -69,7 +69,8 @@ impl OwnPostgres {
     /// Starts it, after it was stopped or killed.
     pub fn up(&self, settings: &[&str]) {
         let folder = self.folder.path().display();
-        let more: String = settings.iter().map(|setting| format!(" -c {setting}")).collect();
+        let more: Vec<String> = settings.iter().map(|setting| format!(" -c {setting}")).collect();
+        let more = more.concat();
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off{more}",
             self.port

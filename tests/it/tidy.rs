@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("report", &["analysis", "measure", "scenario", "store", "units"]),
     ("trial", &["clock", "draw", "load", "measure", "runtime", "scenario", "step", "store", "target", "units"]),
     ("plan", &["draw", "limits", "load", "runtime", "scenario", "step", "store", "target", "trial", "units"]),
-    ("simulation", &["analysis", "clock", "draw", "load", "measure", "plan", "runtime", "step", "store"]),
+    ("simulation", &["analysis", "client", "clock", "draw", "load", "measure", "plan", "runtime", "step", "store"]),
     ("doctor", &["cgroup", "clock", "limits", "plan", "store", "trial", "units"]),
     ("run", &["analysis", "clock", "plan", "store", "trial"]),
     (
