@@ -43,6 +43,7 @@ kinds! {
     Timeout "timeout" "The server ended a statement at its own time limit, or a connection took too long to open.",
     PoolTimeout "pool timeout" "No connection of the pool became free in time.",
     Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
+    LockTimeout "lock timeout" "Another transaction held a lock for longer than the server waits.",
     Serialization "serialization" "The server ended a transaction because another one had changed what it read.",
     Constraint "constraint" "A row would have broken a constraint.",
     Protocol "protocol" "The server's answer makes no sense in its protocol.",

@@ -8,6 +8,7 @@
 mod address;
 mod fault;
 pub mod mongo;
+pub mod mysql;
 mod pool;
 pub mod postgres;
 #[cfg(test)]

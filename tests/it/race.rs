@@ -158,7 +158,7 @@ fn think_time_is_between_tasks() {
 }
 
 /// System calls by thread, from a trace: `PID call(…)`.
-fn calls(trace: &str, thread: &str, names: &[&str]) -> usize {
+pub fn calls(trace: &str, thread: &str, names: &[&str]) -> usize {
     let of_thread = trace.lines().filter(|line| line.split_whitespace().next() == Some(thread));
     of_thread.filter(|line| names.iter().any(|name| line.contains(&format!(" {name}(")))).count()
 }

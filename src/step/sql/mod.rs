@@ -24,7 +24,7 @@ use self::{
 };
 use super::{Blocking, BuildError, Cost, Lookup, Site, Step, StepKind, StepSpec, TargetUse};
 use crate::{
-    client::postgres::Postgres,
+    client::{mysql::Mysql, postgres::Postgres},
     config::{Fields, Name},
     runtime::Runtime,
     target::{
@@ -39,6 +39,7 @@ mod connection;
 mod copy;
 mod effects;
 mod expect;
+mod mysql;
 mod network;
 mod placeholders;
 mod postgres;
@@ -212,6 +213,7 @@ impl StepKind for Sql {
                 };
                 Ok(site.operation(move || Calls::new(way.clone())))
             }
+            Engine::Mysql(server) => self.on_server::<R, Mysql<R::Native>>(site, work, &database, server),
             Engine::Postgres(server) => self.on_server::<R, Postgres<R::Native>>(site, work, &database, server),
         }
     }

@@ -30,6 +30,8 @@ pub enum Engine {
         /// The database file.
         path: PathBuf,
     },
+    /// A MySQL or MariaDB server.
+    Mysql(Arc<Server>),
     /// A PostgreSQL server.
     Postgres(Arc<Server>),
 }

@@ -15,6 +15,7 @@ use crate::{client::Reference, config::Fields, units::Distribution};
 mod account;
 mod database;
 mod embedded;
+mod mysql;
 mod pool;
 mod postgres;
 mod seed;

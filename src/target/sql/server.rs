@@ -15,7 +15,7 @@ use std::{
 use super::{
     Database, Engine, PoolSpec, Sql,
     database::{COUNTS, MOST_PATIENCE_NS, error},
-    postgres, seed,
+    mysql, postgres, seed,
 };
 use crate::{
     client::{Address, Fault, FaultKind, Reference, Scheme},
@@ -124,13 +124,14 @@ pub(super) trait Admin: Send {
 /// The engine behind an address, and the way to administer it: one line per engine.
 fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
     match server.address.scheme {
+        Scheme::Mysql => Ok((Engine::Mysql(server.clone()), Box::new(mysql::Keeper::open(server)?))),
         Scheme::Postgres => Ok((Engine::Postgres(server.clone()), Box::new(postgres::Keeper::open(server)?))),
-        other => Err(Fault::new(FaultKind::Refused, format!("`{}://` is no SQL database", other.word()))),
+        Scheme::Mongo => Err(Fault::new(FaultKind::Refused, "MongoDB is no SQL database")),
     }
 }
 
 /// The protocols of SQL servers.
-pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres];
+pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
 
 /// A server that was asked to hold a schema.
 pub(super) struct Declared {

@@ -1,0 +1,83 @@
+//! MySQL's and MariaDB's side of a step: prepared statements and texts on a connection of our own client.
+
+use super::{
+    bound::Bound,
+    effects::Answer,
+    network::{Control, Protocol, Session},
+    placeholders::Pieces,
+};
+use crate::{
+    client::{
+        Fault,
+        mysql::{self, Mysql, Param, Statement, Summary},
+    },
+    runtime::Native,
+    target::sql::Server,
+};
+
+impl<N: Native> Session<N> for Mysql<N> {
+    type Statement = Sent;
+
+    async fn open(server: &Server) -> Result<Self, Fault> {
+        mysql::open::<N>(&server.address, Some(&server.schema)).await
+    }
+
+    async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+        match protocol {
+            Protocol::Prepared => Ok(Sent::Prepared(Mysql::<N>::prepare(self, query).await?)),
+            Protocol::Simple => Ok(Sent::Text(Pieces::of(query))),
+        }
+    }
+
+    fn arguments(statement: &Sent) -> usize {
+        match statement {
+            Sent::Prepared(statement) => statement.params(),
+            Sent::Text(pieces) => pieces.arguments(),
+        }
+    }
+
+    async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
+        let done = match statement {
+            Sent::Prepared(statement) => self.execute(*statement, args.iter().map(param), |_, _| {}).await?,
+            Sent::Text(pieces) => {
+                let text = pieces.filled(args, self.escapes_with_backslash());
+                Mysql::<N>::run(self, &text).await?
+            }
+        };
+        Ok(answer(&done))
+    }
+
+    async fn control(&mut self, control: Control) -> Result<(), Fault> {
+        Ok(Mysql::<N>::run(self, control.text()).await.map(drop)?)
+    }
+
+    fn is_open(&self) -> bool {
+        Mysql::<N>::is_open(self)
+    }
+
+    async fn close(self) {
+        // Whether or not the server heard it, the connection is gone.
+        let _ = self.quit().await;
+    }
+}
+
+/// A statement as a connection knows it.
+pub(super) enum Sent {
+    /// By the number that the server has given it.
+    Prepared(Statement),
+    /// Not at all: its text is sent in every call.
+    Text(Pieces),
+}
+
+fn answer(done: &Summary) -> Answer {
+    let returned = (done.result_sets > 0).then_some(done.rows);
+    Answer { returned, changed: done.affected, received: done.received }
+}
+
+fn param(bound: &Bound) -> Param<'_> {
+    match bound {
+        Bound::Integer(value) => Param::Integer(*value),
+        Bound::Real(value) => Param::Real(*value),
+        Bound::Text(text) => Param::Text(text),
+    }
+}
