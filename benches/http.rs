@@ -8,9 +8,10 @@
 //! `cargo bench --bench http` shows times per request. `REGATTA_PAIRS=24 cargo bench --bench http` measures adjacent
 //! pairs of about a second per arm, in random order inside the pair, each arm in a fresh process, and prints ratios
 //! with exact intervals (Hodges and Lehmann). The comparison needs a target that is busy for at most 70 %, in both
-//! arms: should the server be the limit, `REGATTA_DELAY=1ms` lets it wait before each answer, and `REGATTA_BODY=8KiB`
-//! gives the clients more to read and to check. With `REGATTA_SILENT=1` the other arm is Regatta itself without
-//! recording, counters and watcher.
+//! arms, so that it has a delay by default, which `REGATTA_DELAY=0ms` takes away. It is drawn for each request: after
+//! a constant one answers come in groups, how large depends on how the clients have begun, and what a request costs
+//! depends on how many an executor is woken for at once. `REGATTA_BODY=8KiB` gives the clients more to read and to
+//! check. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording, counters and watcher.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, reason = "benchmarks print")]
@@ -81,7 +82,8 @@ fn main() {
 
 fn scenario() -> String {
     let set = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.into());
-    SCENARIO.replace("DELAY", &set("REGATTA_DELAY", "0ms")).replace("BODY", &set("REGATTA_BODY", "1KiB"))
+    let delay = if std::env::var_os("REGATTA_PAIRS").is_some() { "uniform(200us,600us)" } else { "0ms" };
+    SCENARIO.replace("DELAY", &set("REGATTA_DELAY", delay)).replace("BODY", &set("REGATTA_BODY", "1KiB"))
 }
 
 /// A number of requests in place of a duration.
