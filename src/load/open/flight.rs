@@ -195,7 +195,8 @@ impl Flight {
 
     /// Tasks in flight, those included that wait for the executor.
     pub fn in_flight(&self) -> u64 {
-        self.tasks.load(Relaxed)
+        // With the one in `leave`: whoever sees a task gone finds its slot free.
+        self.tasks.load(Acquire)
     }
 
     /// A task is handed over.
@@ -204,7 +205,6 @@ impl Flight {
     }
 
     pub(super) fn leave(&self) {
-        // Whoever sees the task gone finds its slot free.
         self.tasks.fetch_sub(1, Release);
     }
 
