@@ -2,7 +2,7 @@
 //!
 //! A trial that something else on this host disturbed is run again at the end of its round, when its neighbours in
 //! time are still those that it is compared with. The rule sees the counters of the host and nothing that the trial
-//! measured. The run file keeps every attempt; the last one counts. A run that is
+//! measured. The run file keeps every attempt; the last one that was measured counts. A run that is
 //! taken up runs again only what it has itself seen disturbed.
 
 use std::collections::BTreeSet;

@@ -37,7 +37,7 @@ pub(super) struct Selection {
     /// Passes over all cells.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
-    /// Measured time of closed loads.
+    /// Measured time of closed and open loads.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub duration: Option<Duration>,
     /// Time before measuring.

@@ -68,6 +68,20 @@ pub fn lead(scenario: &ScenarioResult, group: &Group) -> String {
     led(group, &group.leader(scenario.primary), leading(std::slice::from_ref(scenario)))
 }
 
+/// Why nothing is named where figures are shown and not ranked.
+pub const TOO_FEW_VALID: &str = "fewer than two cells are valid, and no winner is named";
+
+/// Why a group has no extremes: its cells are not ranked, or for the reason that is `otherwise` true.
+fn no_extremes(group: &Group, otherwise: String) -> String {
+    if group.cells.iter().any(is_unranked) { TOO_FEW_VALID.into() } else { otherwise }
+}
+
+/// Why no group has extremes, as [`no_extremes`].
+pub fn none_widest(scenarios: &[ScenarioResult], otherwise: &str) -> String {
+    let any = scenarios.iter().flat_map(|s| &s.groups).any(|group| group.cells.iter().any(is_unranked));
+    upper(if any { TOO_FEW_VALID } else { otherwise })
+}
+
 fn led(group: &Group, leader: &Leader<'_>, lead: &str) -> String {
     match leader {
         Leader::Winner(cell) => format!("{} {lead}", cell.label),
@@ -79,9 +93,7 @@ fn led(group: &Group, leader: &Leader<'_>, lead: &str) -> String {
             format!("no difference is shown between the best: {}", prose(&names))
         }
         Leader::TooFewRounds => "fewer than six rounds: no interval, and no winner is named".into(),
-        Leader::NothingToCompare if group.cells.iter().any(is_unranked) => {
-            "fewer than two cells are valid, and no winner is named".into()
-        }
+        Leader::NothingToCompare if group.cells.iter().any(is_unranked) => TOO_FEW_VALID.into(),
         Leader::NothingToCompare => "nothing to compare".into(),
     }
 }
@@ -134,7 +146,7 @@ fn telling_quantile(group: &Group) -> (&'static str, f64) {
 pub fn latency(group: &Group) -> String {
     let (name, q) = telling_quantile(group);
     let Some([(low, a), (high, b)]) = extremes(group, |cell| cell.latency.quantile(q).map(|v| v as f64)) else {
-        return "too few samples for a quantile of two executors".into();
+        return no_extremes(group, "too few samples for a quantile of two executors".into());
     };
     format!("{name} runs from {} ({}) to {} ({})", ns(a), low.label, ns(b), high.label)
 }
@@ -184,7 +196,7 @@ pub fn spread(group: &Group, id: MetricId) -> String {
         Some([(low, a), (high, b)]) => {
             format!("{} runs from {} ({}) to {} ({})", label(id), metric(id, a), low.label, metric(id, b), high.label)
         }
-        None => format!("{} was not measured for two executors", label(id)),
+        None => no_extremes(group, format!("{} was not measured for two executors", label(id))),
     }
 }
 

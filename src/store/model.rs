@@ -340,11 +340,16 @@ impl Run {
         }
     }
 
-    /// The trials by cell and round.
+    /// The trials by cell and round: of a round's attempts the last one that was measured, else the last.
     pub fn rounds(&self) -> Rounds<'_> {
         let mut by_cell: HashMap<&str, BTreeMap<u32, &TrialRecord>> = HashMap::new();
+        let is_measured = |trial: &TrialRecord| matches!(trial.outcome, Outcome::Measured(_));
         for trial in &self.trials {
-            by_cell.entry(&trial.cell).or_default().insert(trial.round, trial);
+            let counts = by_cell.entry(&trial.cell).or_default().entry(trial.round).or_insert(trial);
+            // A disturbed attempt says more than one that failed after it.
+            if is_measured(trial) || !is_measured(counts) {
+                *counts = trial;
+            }
         }
         Rounds { run: self, by_cell }
     }

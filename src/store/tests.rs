@@ -191,3 +191,21 @@ fn of_a_round_that_was_run_again_the_later_trial_counts() {
     let rounds: Vec<(u32, u32)> = index.of("demo::threads").map(|(round, trial)| (round, trial.pid)).collect();
     assert_eq!((rounds.len(), rounds[0]), (2, (1, 77)));
 }
+
+#[test]
+fn the_last_attempt_that_was_measured_counts() {
+    let mut run = Fixture::batch("tokio", 1).cell("tokio", &[], &[2e6]).build();
+    let attempt = |run: &mut Run, number: u32, outcome| {
+        let first = run.trials[0].clone();
+        run.trials.push(TrialRecord { attempt: number, outcome, ..first });
+    };
+    let counts = |run: &Run| run.rounds().of("demo::tokio").map(|(_, trial)| trial.attempt).collect::<Vec<_>>();
+    let measured = run.trials[0].outcome.clone();
+    let failed = Outcome::Failed(TrialFailure { kind: FailureKind::Crashed, reason: "a signal".into() });
+    attempt(&mut run, 1, failed.clone());
+    assert_eq!(counts(&run), [0]);
+    attempt(&mut run, 2, measured);
+    assert_eq!(counts(&run), [2]);
+    run.trials.retain(|trial| trial.attempt == 1);
+    assert_eq!(counts(&run), [1]);
+}

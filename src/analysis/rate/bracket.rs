@@ -57,7 +57,7 @@ pub enum Next {
 const STEP: f64 = 2.0;
 /// No rate is tried that is less than the first one by more than this.
 const DEPTH: f64 = 1024.0;
-/// So many rates without a decision are doubled in search of one that fails.
+/// So many rates without a decision are tried in search of one that fails, or of one that passes.
 const MOST_OPEN: usize = 3;
 
 /// A search for one cell.
@@ -115,10 +115,14 @@ impl Bracket {
         let Some(&(rate, decision)) = self.known.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else {
             return Next::Probe(self.start);
         };
+        let fails = self.rates(Decision::Fails).reduce(f64::min);
+        // What is undecided at rates so far apart does not depend on the rate: the host is to blame.
+        if self.rates(Decision::Undecided).count() >= MOST_OPEN {
+            return Next::Answered(Answer::Inconclusive { passes: None, fails });
+        }
         if rate > self.start / DEPTH * STEP.sqrt() {
             return Next::Probe(three_digits(rate / STEP));
         }
-        let fails = self.rates(Decision::Fails).reduce(f64::min);
         Next::Answered(match decision {
             Decision::Fails => Answer::Nothing { fails: rate },
             Decision::Passes | Decision::Undecided => Answer::Inconclusive { passes: None, fails },
@@ -200,7 +204,7 @@ mod tests {
             assert!(fails > 1_500.0 && fails < 1_500.0 * 1.06, "{answer:?}");
         }
         let (answer, probes) = search(Bracket::new(100.0, 1e7, 0.05), |_| Decision::Undecided);
-        assert_eq!((answer, probes), (Answer::Inconclusive { passes: None, fails: None }, 11));
+        assert_eq!((answer, probes), (Answer::Inconclusive { passes: None, fails: None }, MOST_OPEN));
         let never_fails = |rate| if rate <= 900.0 { Decision::Passes } else { Decision::Undecided };
         let (answer, _) = search(Bracket::new(100.0, 1e7, 0.05), never_fails);
         assert!(matches!(answer, Answer::Inconclusive { passes: Some(_), fails: None }), "{answer:?}");

@@ -160,7 +160,9 @@ fn tried(rounds: &Rounds<'_>, probe: &Probe, most_trials: u32) -> TriedRate {
             reasons.push(why);
         }
     }
-    let again = trials.last().filter(|trial| is_disturbed(trial) && trial.attempt < RETRIES);
+    // Of all attempts: one that failed is not run again, although the disturbed one before it counts.
+    let last = run.trials.iter().rfind(|trial| trial.cell == probe.cell.name);
+    let again = last.filter(|trial| is_disturbed(trial) && trial.attempt < RETRIES);
     let again = again.map(|trial| (trial.round, trial.attempt + 1));
     let decision = votes.decision(most_trials).filter(|_| again.is_none());
     let measured = |limit: &&Slo| {

@@ -38,7 +38,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     })?;
     let cpu = |cell: &CellResult| cell.metrics.get(&MetricId::CpuPerThousand).map(|v| v.median);
     let heading = sentence::widest(&page.analysis.scenarios, cpu).map_or_else(
-        || "CPU time was not measured for two executors".to_string(),
+        || sentence::none_widest(&page.analysis.scenarios, "CPU time was not measured for two executors"),
         |(s, g)| format!("{} in {} at {}", sentence::spread(g, MetricId::CpuPerThousand), s.name, group_name(g)),
     );
     Some((heading, body))

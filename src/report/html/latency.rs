@@ -36,7 +36,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     })?;
     let widest = sentence::widest(&page.analysis.scenarios, |cell| cell.latency.quantile(0.99).map(|v| v as f64));
     let heading = widest.map_or_else(
-        || "Too few samples for a p99 of two executors".to_string(),
+        || sentence::none_widest(&page.analysis.scenarios, "too few samples for a p99 of two executors"),
         |(s, g)| {
             format!(
                 "{} in {} at {}, where executors differ most",
