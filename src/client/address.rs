@@ -105,9 +105,12 @@ pub enum TlsMode {
 impl Address {
     /// Reads a url. Errors do not repeat it, for it may have a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.parse().map_err(|why| {
-            format!("this is no url: {why}; in user and password, write `%` and two digits for `@ : / ? # %`")
-        })?;
+        const HINT: &str = "in user and password, write `%` and two digits for `@ : / ? # %`";
+        // What follows would be dropped without a word.
+        if text.contains('#') {
+            return Err(format!("a database's url has no `#`; {HINT}"));
+        }
+        let uri: Uri = text.parse().map_err(|why| format!("this is no url: {why}; {HINT}"))?;
         let word = uri.scheme_str().unwrap_or_default();
         let known = SCHEMES.iter().find(|(known, _)| *known == word).map(|(_, scheme)| *scheme);
         let scheme = known.ok_or_else(|| {
@@ -121,13 +124,21 @@ impl Address {
         if host.is_empty() {
             return Err("the url names no host".into());
         }
+        let after_host = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let after_host = after_host.rsplit_once(']').map_or(after_host, |(_, rest)| rest);
+        let port = match after_host.rsplit_once(':') {
+            Some((_, digits)) => {
+                digits.parse().map_err(|_| format!("what follows the host's `:` is no port; {HINT}"))?
+            }
+            None => scheme.port(),
+        };
         let database = uri.path().trim_matches('/');
         Ok(Self {
             scheme,
             user: decoded(user)?,
             password: password.map(decoded).transpose()?.filter(|word| !word.is_empty()).map(Secret),
             host: host.to_owned(),
-            port: uri.port_u16().unwrap_or(scheme.port()),
+            port,
             database: Some(decoded(database)?).filter(|name| !name.is_empty()),
             options: options(uri.query().unwrap_or_default())?,
         })
@@ -147,17 +158,23 @@ impl Address {
     /// `ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem`, `tls=true`. Without any, a connection is plain.
     pub fn tls(&self) -> Result<TlsMode, String> {
         let get = |keys: &[&str]| keys.iter().find_map(|key| self.options.get(*key));
-        let Some(mode) = get(&["sslmode", "ssl-mode", "tls", "ssl"]) else { return Ok(TlsMode::Off) };
+        let file = get(&["sslrootcert", "ssl-ca", "tlsCAFile"]);
+        let Some(mode) = get(&["sslmode", "ssl-mode", "tls", "ssl"]) else {
+            let plain = "the url names an authority and does not say to encrypt; add `sslmode=verify-full`";
+            return if file.is_some() { Err(plain.into()) } else { Ok(TlsMode::Off) };
+        };
         let authority = || {
-            let file = get(&["sslrootcert", "ssl-ca", "tlsCAFile"]);
             file.map(PathBuf::from).ok_or_else(|| {
                 format!("`{mode}` needs the certificates of the authority: add `sslrootcert=FILE.pem` to the url")
             })
         };
         match mode.to_ascii_lowercase().replace('_', "-").as_str() {
             "disable" | "disabled" | "false" => Ok(TlsMode::Off),
+            "require" | "required" if file.is_some() => Err(format!(
+                "`{mode}` asks nobody who the server is, and the url names an authority; write `verify-ca` or `verify-full`"
+            )),
             "require" | "required" => Ok(TlsMode::Unverified),
-            "true" if get(&["tlsCAFile"]).is_none() => Ok(TlsMode::Unverified),
+            "true" if file.is_none() => Ok(TlsMode::Unverified),
             "verify-ca" => authority().map(TlsMode::Authority),
             "verify-full" | "verify-identity" | "true" => authority().map(TlsMode::Full),
             _ => Err(format!(
@@ -304,7 +321,23 @@ mod tests {
         assert_eq!(tls("ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem"), Ok(TlsMode::Full(file())));
         assert_eq!(tls("tls=true&tlsCAFile=ca.pem"), Ok(TlsMode::Full(file())));
         assert!(tls("sslmode=verify-full").unwrap_err().contains("sslrootcert"));
+        assert_eq!(tls("ssl=true&ssl-ca=ca.pem"), Ok(TlsMode::Full(file())));
+        assert!(tls("sslrootcert=ca.pem").unwrap_err().contains("sslmode=verify-full"));
+        assert!(tls("sslmode=require&sslrootcert=ca.pem").unwrap_err().contains("verify-ca"));
         assert!(tls("sslmode=prefer").unwrap_err().contains("compares nothing"));
+    }
+
+    #[test]
+    fn what_is_no_port_is_not_taken_for_the_usual_one() {
+        for wrong in ["postgres://u@h:543290/d", "postgres://u@h:abc/d", "mysql://[::1]:/d", "postgres://u:topsecret"] {
+            let why = Address::parse(wrong).unwrap_err();
+            assert!(
+                !why.contains("topsecret") && (why.contains("no port") || why.contains("no url")),
+                "{wrong}: {why}"
+            );
+        }
+        assert!(Address::parse("postgres://u:a#b@h/d").unwrap_err().contains("`%` and two digits"));
+        assert_eq!(Address::parse("postgres://[::1]/d").unwrap().port, 5432);
     }
 
     #[test]

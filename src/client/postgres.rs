@@ -124,9 +124,7 @@ fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Co
 
 /// The kind and the words of an error.
 pub fn fault(why: &Error) -> Fault {
-    let Some(database) = why.as_db_error() else {
-        return Fault::new(FaultKind::Lost, format!("the connection was lost: {}", causes(why)));
-    };
+    let Some(database) = why.as_db_error() else { return local_fault(why) };
     let code = database.code();
     let mut message = database.message().to_owned();
     for more in [database.detail(), database.hint()].into_iter().flatten() {
@@ -136,6 +134,26 @@ pub fn fault(why: &Error) -> Fault {
     Fault::new(kind(code), format!("{message} (SQLSTATE {})", code.code()))
 }
 
+/// An error that the server has not sent: the connection's, or one that the client has found by itself. The client
+/// gives the latter no kinds that can be asked for, but every one that stands for a lost connection is closed or has
+/// one of the system's errors below it.
+fn local_fault(why: &Error) -> Fault {
+    let mut chain = std::iter::successors(std::error::Error::source(why), |cause| cause.source());
+    if why.is_closed() || chain.any(|cause| cause.is::<std::io::Error>()) {
+        return Fault::new(FaultKind::Lost, format!("the connection was lost: {}", causes(why)));
+    }
+    let words = causes(why);
+    let begins = |known: &[&str]| known.iter().any(|known| words.starts_with(known));
+    let kind = if begins(&["error serializing", "error deserializing", "expected", "invalid column"]) {
+        FaultKind::Statement
+    } else if begins(&["invalid configuration", "authentication error"]) {
+        FaultKind::Login
+    } else {
+        FaultKind::Protocol
+    };
+    Fault::new(kind, words)
+}
+
 fn kind(code: &SqlState) -> FaultKind {
     match code {
         code if *code == SqlState::TOO_MANY_CONNECTIONS => FaultKind::TooManyConnections,
@@ -143,6 +161,8 @@ fn kind(code: &SqlState) -> FaultKind {
         code if *code == SqlState::T_R_DEADLOCK_DETECTED => FaultKind::Deadlock,
         code if *code == SqlState::T_R_SERIALIZATION_FAILURE => FaultKind::Serialization,
         code if *code == SqlState::QUERY_CANCELED => FaultKind::Timeout,
+        code if *code == SqlState::LOCK_NOT_AVAILABLE => FaultKind::LockTimeout,
+        code if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => FaultKind::Lost,
         code => match &code.code()[..2] {
             "28" => FaultKind::Login,
             "08" | "57" => FaultKind::Lost,
@@ -180,6 +200,8 @@ mod tests {
             ("57P01", FaultKind::Lost),
             ("08006", FaultKind::Lost),
             ("23505", FaultKind::Constraint),
+            ("55P03", FaultKind::LockTimeout),
+            ("25P03", FaultKind::Lost),
             ("42601", FaultKind::Statement),
         ] {
             assert_eq!(kind(&SqlState::from_code(code)), expected, "{code}");

@@ -164,12 +164,10 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let database = Arc::new(Database::new(engine, spec, start.seed));
     let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
     declared.clear()?;
-    let fill = |admin: &mut dyn Admin| {
-        admin.create()?;
-        admin.fill(spec.rows, start.seed)
-    };
+    declared.admin.create().map_err(told)?;
+    // Not before: what could not be made may be somebody else's, and is not dropped.
     declared.made = true;
-    fill(declared.admin.as_mut()).map_err(told)?;
+    declared.admin.fill(spec.rows, start.seed).map_err(told)?;
     declared.check(spec.rows, start.seed)?;
     Ok(declared)
 }
