@@ -139,7 +139,7 @@ pub fn fault(why: &Error) -> Fault {
 /// one of the system's errors below it.
 fn local_fault(why: &Error) -> Fault {
     let mut chain = std::iter::successors(std::error::Error::source(why), |cause| cause.source());
-    if why.is_closed() || chain.any(|cause| cause.is::<std::io::Error>()) {
+    if why.is_closed() || chain.any(<dyn std::error::Error>::is::<std::io::Error>) {
         return Fault::new(FaultKind::Lost, format!("the connection was lost: {}", causes(why)));
     }
     let words = causes(why);
