@@ -135,23 +135,19 @@ pub fn fault(why: &Error) -> Fault {
 }
 
 /// An error that the server has not sent: the connection's, or one that the client has found by itself. The client
-/// gives the latter no kinds that can be asked for, but every one that stands for a lost connection is closed or has
-/// one of the system's errors below it.
+/// tells them apart by nothing but their words; what it calls neither a mistake nor a wrong answer is a lost connection.
 fn local_fault(why: &Error) -> Fault {
-    let mut chain = std::iter::successors(std::error::Error::source(why), |cause| cause.source());
-    if why.is_closed() || chain.any(<dyn std::error::Error>::is::<std::io::Error>) {
-        return Fault::new(FaultKind::Lost, format!("the connection was lost: {}", causes(why)));
-    }
     let words = causes(why);
     let begins = |known: &[&str]| known.iter().any(|known| words.starts_with(known));
-    let kind = if begins(&["error serializing", "error deserializing", "expected", "invalid column"]) {
-        FaultKind::Statement
+    if begins(&["error serializing", "error deserializing", "invalid column", "query returned", "expected"]) {
+        Fault::new(FaultKind::Statement, words)
     } else if begins(&["invalid configuration", "authentication error"]) {
-        FaultKind::Login
+        Fault::new(FaultKind::Login, words)
+    } else if begins(&["error parsing response", "error encoding message", "unexpected message"]) {
+        Fault::new(FaultKind::Protocol, words)
     } else {
-        FaultKind::Protocol
-    };
-    Fault::new(kind, words)
+        Fault::new(FaultKind::Lost, format!("the connection was lost: {words}"))
+    }
 }
 
 fn kind(code: &SqlState) -> FaultKind {
@@ -162,7 +158,9 @@ fn kind(code: &SqlState) -> FaultKind {
         code if *code == SqlState::T_R_SERIALIZATION_FAILURE => FaultKind::Serialization,
         code if *code == SqlState::QUERY_CANCELED => FaultKind::Timeout,
         code if *code == SqlState::LOCK_NOT_AVAILABLE => FaultKind::LockTimeout,
+        // Whether a commit was done is not known after these.
         code if *code == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => FaultKind::Lost,
+        code if *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => FaultKind::Lost,
         code => match &code.code()[..2] {
             "28" => FaultKind::Login,
             "08" | "57" => FaultKind::Lost,
@@ -202,6 +200,7 @@ mod tests {
             ("23505", FaultKind::Constraint),
             ("55P03", FaultKind::LockTimeout),
             ("25P03", FaultKind::Lost),
+            ("40003", FaultKind::Lost),
             ("42601", FaultKind::Statement),
         ] {
             assert_eq!(kind(&SqlState::from_code(code)), expected, "{code}");

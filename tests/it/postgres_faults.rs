@@ -53,6 +53,20 @@ fn a_variable_that_is_not_set_is_told_with_its_remedy() {
 }
 
 #[test]
+fn a_mistake_of_the_scenario_is_no_lost_connection() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    // The client itself finds that this is no number.
+    let step = "{ sql = { target = \"db\", query = \"SELECT name FROM items WHERE id = ?\", args = [\"abc${i}\"] }, \
+        allow = { errors = true } }";
+    let bench = BenchDir::new();
+    run(&bench, &server.url(""), &scenario("", THREADS, step, BATCH)).exits(5);
+    let stored = bench.stored("out");
+    let (_, reason) = only_failure(&stored);
+    assert!(reason.contains("error serializing parameter 0") && !reason.contains("lost"), "{reason}");
+    assert!(!reason.contains("allow ="), "{reason}");
+}
+
+#[test]
 fn the_limit_on_connections_is_an_error_with_a_name() {
     let Some(server) = OwnPostgres::start(&[]) else { return };
     // The user has twenty connections, and the target takes one.

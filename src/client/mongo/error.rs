@@ -53,12 +53,15 @@ pub enum Error {
 }
 
 /// The server's numbers of errors that have a name of their own in reports, from MongoDB's `error_codes.yml`:
-/// Unauthorized, AuthenticationFailed, MaxTimeMSExpired, LockTimeout, ExceededTimeLimit, WriteConflict, and the
-/// violation of a unique index under its present and its former numbers.
+/// Unauthorized, AuthenticationFailed, LockTimeout, MaxTimeMSExpired, ExceededTimeLimit, ShutdownInProgress,
+/// PrimarySteppedDown, NotWritablePrimary, InterruptedAtShutdown, WriteConflict, and the violation of a unique index
+/// under its present and its former numbers.
 fn kind_of(code: i32) -> FaultKind {
     match code {
         13 | 18 => FaultKind::Login,
-        24 | 50 | 262 => FaultKind::Timeout,
+        24 => FaultKind::LockTimeout,
+        50 | 262 => FaultKind::Timeout,
+        91 | 189 | 10_107 | 11_600 => FaultKind::Lost,
         112 => FaultKind::Serialization,
         11_000 | 11_001 | 12_582 => FaultKind::Constraint,
         _ => FaultKind::Statement,
