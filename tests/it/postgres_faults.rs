@@ -2,6 +2,7 @@
 //! trial hangs.
 
 use regatta::store::{FailureKind, Outcome};
+use rustix::process::Signal;
 
 use super::{
     bench_dir::{BenchDir, Live, assert_complete, only_failure, wait_for},
@@ -50,6 +51,36 @@ fn a_variable_that_is_not_set_is_told_with_its_remedy() {
     let mut command = bench.command("check s.toml");
     command.env_remove("DATABASE_URL");
     Live::new(command).end().exits(0);
+}
+
+#[test]
+fn a_schema_that_another_run_uses_is_left_alone() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    let first = BenchDir::with(&scenario(
+        "",
+        THREADS,
+        "{ sql = { target = \"db\", query = \"SELECT pg_sleep(50)\" } }",
+        "batch = { tasks = 1 }",
+    ));
+    let mut command = first.command("run --out out s.toml");
+    command.env("DATABASE_URL", server.url(""));
+    let live = Live::new(command);
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
+    wait_for("the first run's query", || (server.sql("mine", sleeping) == "1").then_some(()));
+
+    let second = BenchDir::new();
+    run(&second, &server.url(""), &scenario("", THREADS, ONE, BATCH)).exits(5);
+    let stored = second.stored("out");
+    let (kind, reason) = only_failure(&stored);
+    assert_eq!(kind, FailureKind::Target, "{reason}");
+    assert!(reason.contains("another run uses the schema `regatta_bench`"), "{reason}");
+    assert_eq!(server.sql("mine", sleeping), "1", "the first run goes on");
+
+    // A run that ends leaves nothing, also one that is interrupted.
+    live.signal(Signal::INT);
+    assert_eq!(live.end().code, 130);
+    server.wait_until_left();
+    assert_eq!(server.sql("mine", "SELECT count(*) FROM pg_namespace WHERE nspname = 'regatta_bench'"), "0");
 }
 
 #[test]

@@ -81,6 +81,12 @@ fn product(version: &str) -> String {
 }
 
 impl Admin for Keeper {
+    fn lock(&mut self) -> Result<bool, Fault> {
+        // Names of locks have 64 characters at most.
+        let query = format!("SELECT GET_LOCK(concat('regatta.', sha1('{}')), 0)", self.schema);
+        Ok(self.number(&query)? == Some(1))
+    }
+
     fn owner(&mut self) -> Result<Owner, Fault> {
         let schema = self.schema.clone();
         let query = format!("SELECT count(*) FROM information_schema.schemata WHERE schema_name = '{schema}'");

@@ -69,6 +69,11 @@ fn lines(rows: u64, seed: u64) -> impl Iterator<Item = Bytes> {
 }
 
 impl Admin for Keeper {
+    fn lock(&mut self) -> Result<bool, Fault> {
+        let query = format!("SELECT pg_try_advisory_lock(hashtext('regatta:{}'))", self.schema);
+        Ok(self.text(&query)?.as_deref() == Some("t"))
+    }
+
     fn owner(&mut self) -> Result<Owner, Fault> {
         let found = self.text(&format!(
             "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = '{}'",

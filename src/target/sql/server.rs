@@ -85,7 +85,7 @@ impl Server {
     }
 }
 
-/// How long a server that was lost may take to come back.
+/// How long a server that was lost may take to come back, and the session of a trial that was killed to end.
 const RESTART_NS: u64 = 10_000_000_000;
 /// How often a server is asked.
 const GLANCE_NS: u64 = 5_000_000;
@@ -103,6 +103,8 @@ pub(super) enum Owner {
 
 /// What is asked of a server before and after a trial, over a connection of its own. Everything here blocks.
 pub(super) trait Admin: Send {
+    /// Takes the schema's name for this connection, until that ends; false while another one has it.
+    fn lock(&mut self) -> Result<bool, Fault>;
     /// To whom the schema belongs.
     fn owner(&mut self) -> Result<Owner, Fault>;
     /// Creates the schema with its mark and its two tables.
@@ -163,6 +165,7 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let (version, watched) = (admin.version(), processes(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
     let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
+    declared.hold()?;
     declared.clear()?;
     declared.admin.create().map_err(told)?;
     // Not before: what could not be made may be somebody else's, and is not dropped.
@@ -177,6 +180,7 @@ pub(super) fn sweep(spec: &Sql, url: &Reference, pid: u32) {
     let Ok(address) = url.resolve(SCHEMES) else { return };
     let server = Arc::new(Server::new(address, spec, pid));
     if let Ok((_, mut admin)) = engine(&server)
+        && locked(admin.as_mut()) == Ok(true)
         && admin.owner() == Ok(Owner::Regatta)
     {
         // What cannot be dropped now is found by the next trial.
@@ -184,7 +188,30 @@ pub(super) fn sweep(spec: &Sql, url: &Reference, pid: u32) {
     }
 }
 
+/// Takes the schema's name; the session of a trial that was killed may have it a moment longer.
+fn locked(admin: &mut dyn Admin) -> Result<bool, Fault> {
+    let until_ns = clock::now_ns() + RESTART_NS;
+    while !admin.lock()? {
+        if clock::now_ns() > until_ns {
+            return Ok(false);
+        }
+        clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS);
+    }
+    Ok(true)
+}
+
 impl Declared {
+    /// Takes the schema's name as long as the trial lives, so that no other run takes the schema for left behind.
+    fn hold(&mut self) -> Result<(), TargetError> {
+        if locked(self.admin.as_mut()).map_err(|fault| self.told(&fault))? {
+            return Ok(());
+        }
+        let schema = &self.server.schema;
+        let reason =
+            format!("another run uses the schema `{schema}`; wait for its end, or name another one: `schema = \"…\"`");
+        Err(error(&self.name, &reason))
+    }
+
     fn told(&self, fault: &Fault) -> TargetError {
         error(&self.name, &format!("{}: {}: {fault}", self.server.address, fault.kind.name()))
     }
@@ -246,7 +273,9 @@ impl Declared {
         let until_ns = clock::now_ns() + RESTART_NS;
         loop {
             match engine(&self.server) {
-                Ok((_, admin)) => {
+                Ok((_, mut admin)) => {
+                    // The name went with the session. Whoever has taken it since has dropped the schema.
+                    self.made = locked(admin.as_mut())?;
                     self.admin = admin;
                     return Ok(());
                 }
