@@ -18,7 +18,7 @@ use regatta::store::{self, FailureKind, Outcome, Run, TrialFailure, TrialRecord}
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// The longest that any condition is waited for. Only a broken program takes that long.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at a condition.
 const GLANCE: Duration = Duration::from_millis(5);
 /// Marks the processes of a test in their environment.

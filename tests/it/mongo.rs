@@ -48,6 +48,13 @@ impl Server {
         Self { child, out, url: url.trim().to_owned() }
     }
 
+    /// Waits for its next line.
+    fn wait_to_say(&mut self, wanted: &str) {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), wanted);
+    }
+
     /// Ends it, and tells what was left behind.
     fn left(mut self) -> String {
         drop(self.child.stdin.take());
@@ -250,11 +257,11 @@ fn a_server_that_is_not_there_or_goes_fails_the_trial() {
     if !has_package() {
         return;
     }
-    let mut server = Server::start("");
+    let mut server = Server::start("--tell 40");
     let endless = scenario(&find).replace("tasks = 4, repeat = 3", "tasks = 4, repeat = 1000000");
     let bench = BenchDir::with(&endless);
     let live = start(&bench, "run s.toml --timeout 60s --out run", &server.url);
-    live.wait_to_say("threads");
+    server.wait_to_say("40 of find");
     server.child.kill().unwrap();
     live.end().exits(5);
     assert_eq!(failures(&bench.stored("run")).len(), 2);

@@ -1,7 +1,7 @@
 """A server of MongoDB's protocol for tests, on MockupDB: MongoDB's own library for servers of its wire protocol.
 
     pip install mockupdb==1.8.1 pymongo==3.13.0
-    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--foreign NAME] [--login USER:PASSWORD [--long]] [--tls]
+    python3 tests/it/mongo_server.py [--fault KIND --after N [--command NAME]] [--tell N] [--foreign NAME] [--login USER:PASSWORD [--long]] [--tls]
 
 MockupDB reads and writes OP_MSG and BSON with code that has nothing to do with Regatta's. What stands here is the little
 database behind it: collections as lists, filters by equality, cursors, `$inc`. It prints its url as its first line, writes
@@ -36,6 +36,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--fault")
 parser.add_argument("--after", type=int, default=0)
 parser.add_argument("--command", default="find")
+parser.add_argument("--tell", type=int, default=0, help="says so when the command NAME has come so often")
 parser.add_argument("--foreign", help="a collection that is there already")
 parser.add_argument("--login", help="the user and the password without whom nothing is done (SCRAM-SHA-256)")
 parser.add_argument("--long", action="store_true", help="a login ends with an empty exchange, as of old servers")
@@ -213,10 +214,12 @@ def handle(request):
     name = request.command_name
     # Documents with an `_id` are those with which a trial fills its collection.
     seeds = any("_id" in document for document in request.doc.get("documents", []))
-    if options.fault and name == options.command and not seeds:
+    if name == options.command and not seeds:
         seen += 1
+        if seen == options.tell:
+            print("%d of %s" % (seen, name), flush=True)
         # The fault alternates with good behaviour, so that a scenario that allows errors has both.
-        if seen > options.after and (seen - options.after) % 2:
+        if options.fault and seen > options.after and (seen - options.after) % 2:
             return misbehave(request)
     if options.login and name not in ("hello", "saslStart", "saslContinue") and request.client_port not in logged_in:
         return request.command_err(13, "command %s requires authentication" % name)

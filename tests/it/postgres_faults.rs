@@ -99,31 +99,35 @@ fn a_mistake_of_the_scenario_is_no_lost_connection() {
 
 #[test]
 fn the_limit_on_connections_is_an_error_with_a_name() {
-    let Some(server) = OwnPostgres::start(&[]) else { return };
+    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1"]) else { return };
     // The user has twenty connections, and the target takes one.
     let load = "closed = { concurrency = 32, tasks = 200 }";
     let bench = BenchDir::new();
     run(&bench, &server.url(""), &scenario("", THREADS, ONE, load)).exits(5).says(&["too many connections"]);
     server.wait_until_left();
-    let slow = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(0.05)\", connection = \"per-call\" }, \
-        allow = { errors = true }, name = \"slow\" }";
-    server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 40");
-    let bench = BenchDir::new();
-    let text = scenario("", TWO, slow, "closed = { concurrency = 60, tasks = 240 }");
-    // Preparation opens one connection per slot, one after the other or at once.
-    let seen = run(&bench, &server.url(""), &text);
-    let stored = bench.stored("out");
-    assert_complete(&stored);
-    for trial in &stored.trials {
-        match &trial.outcome {
-            Outcome::Measured(measured) => {
-                let errors = measured.targets[0].counts.get("errors: too many connections").copied().unwrap_or(0);
-                assert!(errors > 0 && measured.steps[0].stream.errors == errors, "{:?}", measured.targets[0].counts);
-            }
-            Outcome::Failed(failure) => assert!(failure.reason.contains("too many connections"), "{seen:#?}"),
+    // A transaction that no session belongs to keeps the first four calls waiting, each on a connection of its own.
+    let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \
+        args = [\"${i}\"], connection = \"per-call\" }, expect = { rows = 1 }, allow = { errors = true }, name = \"gated\" }";
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    for executor in ["threads", "tokio"] {
+        server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 20");
+        server.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+        let use_it = format!("[executors]\nuse = [\"{executor}\"]");
+        let bench = BenchDir::with(&scenario("", &use_it, gated, "closed = { concurrency = 4, tasks = 20 }"));
+        let mut command = bench.command("run --out out s.toml");
+        command.env("DATABASE_URL", server.url(""));
+        let live = Live::new(command);
+        wait_for("four calls at the gate", || (server.sql("mine", waiting) == "4").then_some(()));
+        // The target has the one connection that is left.
+        server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 1");
+        server.sql("mine", "ROLLBACK PREPARED 'gate'");
+        live.end().exits(0);
+        for (cell, measured) in measured(&bench.stored("out")) {
+            assert_eq!(measured.targets[0].counts["errors: too many connections"], 16, "{cell}");
+            assert_eq!(measured.steps[0].stream.errors, 16, "{cell}");
         }
+        server.wait_until_left();
     }
-    server.wait_until_left();
 }
 
 #[test]
@@ -132,7 +136,7 @@ fn statements_that_take_too_long_are_counted() {
     let slow = |allow: &str| {
         format!("{{ sql = {{ target = \"db\", query = \"SELECT pg_sleep(20)\" }}, name = \"slow\"{allow} }}")
     };
-    let url = server.url("?options=-c%20statement_timeout%3D30");
+    let url = server.url("?options=-c%20statement_timeout%3D400");
     let bench = BenchDir::new();
     let allowed = slow(", allow = { errors = true }");
     // What is learned in preparation would take as long.
