@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -38,10 +38,25 @@ pub fn objection(info: &ExecutorInfo, slots: u64, pool_size: u64) -> Option<&'st
 }
 
 impl<R: Runtime> Probe<R> {
-    /// Starts a probe. An error means that the system refused a thread.
+    /// Starts a probe, and waits until it has begun. An error means that the system refused a thread.
     pub fn start(runtime: &R, recorders: &Recorders) -> io::Result<Self> {
         let end_ns = Arc::new(AtomicU64::new(NOT_YET));
-        let task = runtime.spawn(ticks::<R::Native>(recorders.clone(), end_ns.clone()))?;
+        let begun = Arc::new(AtomicBool::new(false));
+        let probing = {
+            let (recorders, end_ns, begun) = (recorders.clone(), end_ns.clone(), begun.clone());
+            async move {
+                begun.store(true, Relaxed);
+                ticks::<R::Native>(recorders, end_ns).await;
+            }
+        };
+        let task = runtime.spawn(probing)?;
+        // A probe that still waits in a pool's queue when the load starts would be run by the next worker that looks
+        // for a task of the load, and keep it to the end: the load would never end, and so neither would the probe.
+        runtime.block_on(async {
+            while !begun.load(Relaxed) {
+                R::Native::sleep(Duration::from_nanos(PERIOD_NS)).await;
+            }
+        });
         Ok(Self { end_ns, task })
     }
 
