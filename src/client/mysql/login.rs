@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use hyper::rt::{Read, Write};
 use mysql_common::{
-    auth::plugins::{caching_sha2_password::scramble_sha256, mysql_native_password::scramble_native},
+    scramble::{scramble_native, scramble_sha256},
     constants::{CapabilityFlags, StatusFlags},
     io::ParseBuf,
     packets::{AuthMoreData, AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse, SslRequest},
