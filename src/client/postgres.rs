@@ -35,9 +35,8 @@ impl<N: Native> Postgres<N> {
     /// Connects and logs in within the time limit. `application` is the name under which the server shows the session,
     /// `settings` are parameters of the session, such as `("search_path", "mine")`.
     pub async fn open(address: &Address, application: &str, settings: &[(&str, &str)]) -> Result<Self, Fault> {
-        address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+        let config = config(address, application, settings)?;
         let mode = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
-        let config = config(address, application, settings);
         let opening = async {
             let mut stream = transport::connect::<N>(&address.host, address.port).await?;
             if mode != TlsMode::Off {
@@ -103,7 +102,9 @@ async fn ask_for_tls<C: Read + Write + Unpin>(stream: Transport<C>) -> Result<Tr
     }
 }
 
-fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Config {
+/// How a session is opened, but for where and how encrypted; see [`Postgres::open`].
+pub fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Result<Config, Fault> {
+    address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
     let mut config = Config::new();
     config.ssl_mode(SslMode::Disable).application_name(application);
     let user = if address.user.is_empty() { "postgres" } else { address.user.as_str() };
@@ -119,7 +120,7 @@ fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -> Co
         let _ = write!(options, " -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ "));
     }
     config.options(options.trim());
-    config
+    Ok(config)
 }
 
 /// The kind and the words of an error.
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn sessions_begin_with_their_settings() {
         let address = Address::parse("postgres://me:pw@h/db?options=-c%20geqo=off").unwrap();
-        let config = config(&address, "regatta", &[("search_path", "a b")]);
+        let config = config(&address, "regatta", &[("search_path", "a b")]).unwrap();
         assert_eq!(config.get_options(), Some("-c geqo=off -c search_path=a\\ b"));
         assert_eq!(
             (config.get_user(), config.get_dbname(), config.get_ssl_mode()),

@@ -40,6 +40,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         false
     }
 
+    /// Whether it is done as users of some library would do it, and not by the same code under every executor.
+    fn is_idiomatic(&self) -> bool {
+        false
+    }
+
     /// The tasks that it runs.
     fn children(&self) -> Vec<Child<'_>> {
         Vec::new()
@@ -141,6 +146,11 @@ macro_rules! steps {
             /// See [`StepKind::complaint`].
             pub fn complaint(&self, target: &$crate::target::TargetSpec) -> Option<(String, String)> {
                 match self { $(Self::$variant(step) => step.complaint(target),)* }
+            }
+
+            /// See [`StepKind::is_idiomatic`].
+            pub fn is_idiomatic(&self) -> bool {
+                match self { $(Self::$variant(step) => step.is_idiomatic(),)* }
             }
 
             /// See [`StepKind::connects_per_call`].

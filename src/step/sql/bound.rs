@@ -72,6 +72,14 @@ impl Bound {
         }
     }
 
+    /// Takes over another's value, and keeps its own room for text.
+    pub fn assign(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Text(room), Self::Text(text)) => room.clone_from(text),
+            _ => *self = other.clone(),
+        }
+    }
+
     /// Its length in bytes; a number has 8.
     pub fn length(&self) -> u64 {
         match self {

@@ -4,6 +4,8 @@
 //! it is sent is the business of the engine behind the target: `sqlite` in this process, driven by `call`, or a server,
 //! driven by `network`, with one file per protocol.
 //!
+//! `customary` is the other way to a server: the blocking client that users have.
+//!
 //! What is proven: a statement returns or changes as many rows as `expect` says. Without `expect`, a query without
 //! `${…}` on a target to which nothing is written returns as many rows as it did in preparation; of all others it is
 //! proven that they ran without an error, and that all rows were read. Over the whole process the target's tables
@@ -17,8 +19,9 @@ use self::{
     call::{Calls, Way},
     connection::{Policy, Source},
     copy::Copy,
+    customary::{Customary, Driver},
     expect::{Allow, Expect},
-    network::{Protocol, Route, Session},
+    network::{OneGo, Protocol, Route, Session},
     statement::Statement,
     work::{Expected, Work},
 };
@@ -37,6 +40,7 @@ mod bound;
 mod call;
 mod connection;
 mod copy;
+mod customary;
 mod effects;
 mod expect;
 mod mysql;
@@ -67,6 +71,9 @@ pub struct Sql {
     /// Of SQLite only; none: offload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     blocking: Option<Blocking>,
+    /// Of a server only; none: the same under every executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    driver: Option<Driver>,
     /// Of a server only; none: the target's pool, or else kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     connection: Option<Policy>,
@@ -110,6 +117,11 @@ impl StepKind for Sql {
             "protocol",
             "Servers only: `prepared` (default), or `simple`: one text with the arguments written into it.",
         );
+        let driver = op.optional(
+            "driver",
+            "Servers only: `same` (default) is Regatta's client, the same code under every executor; `customary` is the \
+             blocking one that users have (crates `postgres` and `mysql`), behind the executor's pool for blocking work.",
+        );
         let pipeline = op.or(
             "pipeline",
             false,
@@ -123,6 +135,7 @@ impl StepKind for Sql {
         let allow = step.or("allow", Allow::default(), Allow::USE);
         let in_transaction = op.has("transaction");
         check_keys(op);
+        check_driver(driver, op);
         let statements = match (query, &copy) {
             (None, Some(copy)) => Some(vec![Statement { query: copy.query(), args: Vec::new() }]),
             (Some(query), _) => statement::check(&query, "query", op)
@@ -140,6 +153,7 @@ impl StepKind for Sql {
             expect: expect?,
             transaction: in_transaction,
             blocking,
+            driver,
             connection,
             pipeline,
             copy,
@@ -169,6 +183,7 @@ impl StepKind for Sql {
         }
         let keys = [
             ("connection", self.connection.is_some()),
+            ("driver", self.driver.is_some()),
             ("protocol", self.protocol.is_some()),
             ("pipeline", self.pipeline),
             ("copy", self.copy.is_some()),
@@ -177,16 +192,23 @@ impl StepKind for Sql {
         keys.into_iter().find(|(_, is_set)| *is_set).and_then(|(key, _)| about(key, "servers", "embedded SQLite"))
     }
 
-    /// SQLite runs to its end; a server is not waited for any longer.
+    /// Blocking work, SQLite's or a customary client's, runs to its end; otherwise a server is not waited for any longer.
     fn cancellable(&self, targets: Lookup<'_, '_>) -> bool {
-        matches!(targets(&self.target.text), Some(TargetSpec::Sql(database)) if database.is_server())
+        let is_server = matches!(targets(&self.target.text), Some(TargetSpec::Sql(database)) if database.is_server());
+        is_server && !self.is_idiomatic()
+    }
+
+    fn is_idiomatic(&self) -> bool {
+        self.driver == Some(Driver::Customary)
     }
 
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         let trips = self.round_trips();
         let delay = match target(&self.target.text) {
             Some(TargetSpec::Sql(database)) if database.is_server() => {
-                return Cost { least: Duration::ZERO, mean: NOMINAL_ROUND_TRIP * trips, cpu: NOMINAL_CLIENT * trips };
+                let hops = if self.is_idiomatic() { NOMINAL_HOP } else { Duration::ZERO };
+                let (mean, cpu) = (NOMINAL_ROUND_TRIP * trips + hops, NOMINAL_CLIENT * trips + hops);
+                return Cost { least: Duration::ZERO, mean, cpu };
             }
             Some(TargetSpec::Sql(database)) => Some(database.delay),
             _ => None,
@@ -213,7 +235,13 @@ impl StepKind for Sql {
                 };
                 Ok(site.operation(move || Calls::new(way.clone())))
             }
+            Engine::Mysql(server) if self.is_idiomatic() => {
+                self.on_server::<R, Customary<customary::Mysql>>(site, work, &database, server)
+            }
             Engine::Mysql(server) => self.on_server::<R, Mysql<R::Native>>(site, work, &database, server),
+            Engine::Postgres(server) if self.is_idiomatic() => {
+                self.on_server::<R, Customary<customary::Postgres>>(site, work, &database, server)
+            }
             Engine::Postgres(server) => self.on_server::<R, Postgres<R::Native>>(site, work, &database, server),
         }
     }
@@ -228,7 +256,11 @@ impl Sql {
         database: &Arc<Database>,
         server: &Arc<Server>,
     ) -> Result<Box<dyn Step>, BuildError> {
-        let keys = [("pipeline", self.pipeline && !S::PIPELINES), ("copy", self.copy.is_some() && !S::COPIES)];
+        if let Some(why) = customary::complaint(&server.address).filter(|_| self.is_idiomatic()) {
+            return Err(BuildError(format!("{}: {why}", words(site))));
+        }
+        let pipelines = S::IN_ONE_GO == OneGo::Pipelined;
+        let keys = [("pipeline", self.pipeline && !pipelines), ("copy", self.copy.is_some() && !S::COPIES)];
         if let Some((key, _)) = keys.into_iter().find(|(_, is_missing)| *is_missing) {
             let (words, address) = (words(site), &server.address);
             return Err(BuildError(format!("{words}: `{key}` is for PostgreSQL only, and the target is {address}")));
@@ -325,6 +357,16 @@ fn check_keys(op: &mut Fields<'_>) {
     }
     if op.has("copy") && op.has("args") {
         op.reject("args", "`args` belongs to a query", help("give `copy` its own `args`"));
+    }
+}
+
+/// Reports what a customary client does not do.
+fn check_driver(driver: Option<Driver>, op: &mut Fields<'_>) {
+    for key in ["pipeline", "copy"] {
+        if driver == Some(Driver::Customary) && op.has(key) {
+            let message = format!("`{key}` is not for `driver = \"customary\"`");
+            op.reject(key, message, Some(format!("remove `{key}`, or the `driver`")));
+        }
     }
 }
 

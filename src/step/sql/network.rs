@@ -49,12 +49,12 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
         args: &[Bound],
     ) -> impl Future<Output = Result<Answer, Fault>> + Send;
 
-    /// Whether [`Self::pipeline`] does what it says.
-    const PIPELINES: bool = false;
+    /// When [`Self::in_one_go`] does a transaction.
+    const IN_ONE_GO: OneGo = OneGo::Never;
 
-    /// Sends BEGIN, all statements and COMMIT before it waits for the first answer. The fault is that of the first
-    /// statement that has one, and then nothing is committed.
-    fn pipeline(
+    /// Does a whole transaction: BEGIN, all statements and COMMIT. The fault is that of the first statement that has one,
+    /// and then nothing is committed.
+    fn in_one_go(
         &mut self,
         _statements: &[Self::Statement],
         _bound: &Bindings,
@@ -78,6 +78,17 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
 
     /// Says good-bye, and closes the connection.
     fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// When a transaction is done in one go, and not statement by statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OneGo {
+    /// Statement by statement only.
+    Never,
+    /// Where the scenario asks for a `pipeline`.
+    Pipelined,
+    /// Always: it is one piece of work.
+    Always,
 }
 
 /// `protocol`: how statements are sent.
@@ -223,9 +234,9 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     }
 
     /// All statements in one go.
-    async fn pipelined(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+    async fn in_one_go(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
         let Seat { session, prepared, .. } = seat;
-        let answers = session.pipeline(&prepared[place].1, &self.bound).await;
+        let answers = session.in_one_go(&prepared[place].1, &self.bound).await;
         let answers = answers.map_err(|(fault, at)| Trouble::Fault(fault, at))?;
         let mut effects = Effects::default();
         for (at, answer) in answers.into_iter().enumerate() {
@@ -273,7 +284,9 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         let seat = &mut taken.seat;
         let done = match &*self.route.work {
             Work { copy: Some(copy), .. } => self.copied(seat, copy).await,
-            Work { pipeline: true, .. } => self.pipelined(seat, place).await,
+            work if work.transaction && (work.pipeline || S::IN_ONE_GO == OneGo::Always) => {
+                self.in_one_go(seat, place).await
+            }
             Work { transaction: true, .. } => self.transaction(seat, place).await,
             _ => self.statements(seat, place).await,
         };

@@ -15,7 +15,7 @@ use tokio_postgres::{
 use super::{
     bound::{Bindings, Bound},
     effects::Answer,
-    network::{Control, Protocol, Session},
+    network::{Control, OneGo, Protocol, Session},
     placeholders::Pieces,
 };
 use crate::{
@@ -44,19 +44,21 @@ impl<N: Native> Session<N> for Postgres<N> {
     }
 
     fn arguments(statement: &Sent) -> usize {
-        match statement {
-            Sent::Prepared(statement) => statement.params().len(),
-            Sent::Text(pieces) => pieces.arguments(),
-        }
+        statement.arguments()
     }
 
     async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
         self.with(|client| sent(client, statement, args)).await
     }
 
-    const PIPELINES: bool = true;
+    const IN_ONE_GO: OneGo = OneGo::Pipelined;
 
-    async fn pipeline(&mut self, statements: &[Sent], bound: &Bindings) -> Result<Vec<Answer>, (Fault, Option<usize>)> {
+    /// All is sent before the first answer is waited for.
+    async fn in_one_go(
+        &mut self,
+        statements: &[Sent],
+        bound: &Bindings,
+    ) -> Result<Vec<Answer>, (Fault, Option<usize>)> {
         let all = self.with(|client| async move {
             let each = statements.iter().enumerate().map(|(at, statement)| sent(client, statement, bound.of(at)));
             let begin = client.batch_execute(Control::Begin.text());
@@ -105,6 +107,16 @@ pub(super) enum Sent {
     Text(Pieces),
 }
 
+impl Sent {
+    /// How many arguments it takes.
+    pub fn arguments(&self) -> usize {
+        match self {
+            Self::Prepared(statement) => statement.params().len(),
+            Self::Text(pieces) => pieces.arguments(),
+        }
+    }
+}
+
 async fn sent(client: &Client, statement: &Sent, args: &[Bound]) -> Result<Answer, Error> {
     match statement {
         Sent::Prepared(statement) => prepared(client, statement, args).await,
@@ -128,21 +140,26 @@ async fn simple(client: &Client, text: &str) -> Result<Answer, Error> {
     let mut messages = pin!(client.simple_query_raw(text).await?);
     let mut answer = Answer::default();
     while let Some(message) = messages.try_next().await? {
-        match message {
-            SimpleQueryMessage::RowDescription(_) => answer.returned = Some(0),
-            SimpleQueryMessage::Row(row) => {
-                answer.returned = Some(answer.returned.unwrap_or(0) + 1);
-                answer.received += (0..row.len()).map(|at| row.get(at).map_or(0, str::len) as u64).sum::<u64>();
-            }
-            SimpleQueryMessage::CommandComplete(rows) => answer.changed = rows,
-            _ => {}
-        }
+        add(&message, &mut answer);
     }
     Ok(answer)
 }
 
+/// Adds a part of the answer to a statement that was sent as text.
+pub(super) fn add(message: &SimpleQueryMessage, answer: &mut Answer) {
+    match message {
+        SimpleQueryMessage::RowDescription(_) => answer.returned = Some(0),
+        SimpleQueryMessage::Row(row) => {
+            answer.returned = Some(answer.returned.unwrap_or(0) + 1);
+            answer.received += (0..row.len()).map(|at| row.get(at).map_or(0, str::len) as u64).sum::<u64>();
+        }
+        SimpleQueryMessage::CommandComplete(rows) => answer.changed = *rows,
+        _ => {}
+    }
+}
+
 /// Bytes of all values of a row, every one of which is looked at.
-fn bytes_in(row: &Row) -> Result<u64, Error> {
+pub(super) fn bytes_in(row: &Row) -> Result<u64, Error> {
     (0..row.len()).try_fold(0, |sum, column| Ok(sum + row.try_get::<_, Raw<'_>>(column)?.0.len() as u64))
 }
 

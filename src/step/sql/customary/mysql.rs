@@ -1,0 +1,187 @@
+//! MySQL's and MariaDB's customary blocking client: the crate `mysql`.
+//!
+//! Statements are given to it as text, as its documentation does: it prepares each once on a connection, and finds it
+//! again in a cache of the 32 that were used last. All else is left as it comes, but for two things that would make it
+//! other work: it must not leave TCP for the server's socket file, and an UPDATE counts the rows that it finds.
+
+use std::io;
+
+use mysql::{
+    Conn, DriverError, Error, OptsBuilder, Params, QueryResult, Row, Value,
+    consts::CapabilityFlags,
+    prelude::{Protocol as Format, Queryable as _},
+};
+use mysql_common::proto::codec::error::PacketCodecError;
+
+use super::{Client, Place};
+use crate::{
+    client::{CONNECT_LIMIT, Fault, FaultKind, mysql::Error as Ours},
+    step::sql::{
+        bound::Bound,
+        effects::Answer,
+        network::{Control, Protocol},
+        placeholders::Pieces,
+    },
+};
+
+/// A connection.
+pub(in super::super) struct Mysql {
+    conn: Conn,
+    is_open: bool,
+}
+
+/// A statement.
+pub(in super::super) enum Sent {
+    /// By its text, which the client keeps prepared; with the number of its arguments.
+    Prepared(String, usize),
+    /// Its text is sent in every call.
+    Text(Pieces),
+}
+
+impl Client for Mysql {
+    type Statement = Sent;
+
+    fn open(place: &Place) -> Result<Self, Fault> {
+        let Place { address, schema, .. } = place;
+        address.knows_options(&[]).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+        let options = OptsBuilder::new()
+            .ip_or_hostname(Some(address.host.as_str()))
+            .tcp_port(address.port)
+            .user(Some(address.user.as_str()))
+            .pass(address.password.as_ref().map(|password| password.reveal()))
+            .db_name(Some(schema.as_str()))
+            .prefer_socket(false)
+            .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
+            // The limit is on the connection of TCP alone: this client has none on logging in.
+            .tcp_connect_timeout(Some(CONNECT_LIMIT));
+        Conn::new(options).map(|conn| Self { conn, is_open: true }).map_err(fault)
+    }
+
+    fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+        if protocol == Protocol::Simple {
+            return Ok(Sent::Text(Pieces::of(query)));
+        }
+        let prepared = self.conn.prep(query);
+        self.settle(prepared).map(|statement| Sent::Prepared(query.to_owned(), statement.num_params().into()))
+    }
+
+    fn arguments(statement: &Sent) -> usize {
+        match statement {
+            Sent::Prepared(_, arguments) => *arguments,
+            Sent::Text(pieces) => pieces.arguments(),
+        }
+    }
+
+    fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
+        let done = match statement {
+            Sent::Prepared(text, _) => {
+                let params = Params::Positional(args.iter().map(value).collect());
+                self.conn.exec_iter(text, params).and_then(answer)
+            }
+            Sent::Text(pieces) => {
+                let text = pieces.filled(args, !self.conn.no_backslash_escape());
+                self.conn.query_iter(text).and_then(answer)
+            }
+        };
+        self.settle(done)
+    }
+
+    fn control(&mut self, control: Control) -> Result<(), Fault> {
+        let done = self.conn.query_drop(control.text());
+        self.settle(done)
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open
+    }
+}
+
+impl Mysql {
+    /// After an error that is not of a statement nobody knows what would come next on the connection.
+    fn settle<T>(&mut self, done: Result<T, Error>) -> Result<T, Fault> {
+        done.map_err(|why| {
+            let is_of_server = matches!(&why, Error::MySqlError(_));
+            let fault = fault(why);
+            self.is_open = (is_of_server && !fault.ends_connection()) || fault.kind == FaultKind::Statement;
+            fault
+        })
+    }
+}
+
+/// Reads every value of every row of every answer.
+fn answer<F: Format>(mut result: QueryResult<'_, '_, '_, F>) -> Result<Answer, Error> {
+    let mut answer = Answer::default();
+    while let Some(rows) = result.iter() {
+        answer.changed = answer.changed.saturating_add(rows.affected_rows());
+        if !rows.columns().as_ref().is_empty() {
+            answer.returned = Some(answer.returned.unwrap_or(0));
+        }
+        for row in rows {
+            answer.received += bytes_in(&row?);
+            answer.returned = answer.returned.map(|rows| rows + 1);
+        }
+    }
+    Ok(answer)
+}
+
+fn bytes_in(row: &Row) -> u64 {
+    (0..row.len()).filter_map(|at| row.as_ref(at)).map(length).sum()
+}
+
+/// A value's length in bytes; a number has 8, and dates and times as many as they have in the prepared protocol.
+fn length(value: &Value) -> u64 {
+    match *value {
+        Value::NULL | Value::Date(0, 0, 0, 0, 0, 0, 0) | Value::Time(_, 0, 0, 0, 0, 0) => 0,
+        Value::Bytes(ref bytes) => bytes.len() as u64,
+        Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Double(_) | Value::Time(.., 0) => 8,
+        Value::Date(_, _, _, 0, 0, 0, 0) => 4,
+        Value::Date(.., 0) => 7,
+        Value::Date(..) => 11,
+        Value::Time(..) => 12,
+    }
+}
+
+fn value(bound: &Bound) -> Value {
+    match bound {
+        Bound::Integer(value) => Value::Int(*value),
+        Bound::Real(value) => Value::Double(*value),
+        Bound::Text(text) => Value::Bytes(text.clone().into_bytes()),
+    }
+}
+
+/// The kind and the words of an error.
+fn fault(why: Error) -> Fault {
+    match why {
+        Error::MySqlError(why) => Ours::Server { code: why.code, state: why.state, message: why.message }.into(),
+        Error::IoError(why) | Error::CodecError(PacketCodecError::Io(why)) => why.into(),
+        Error::CodecError(PacketCodecError::PacketTooLarge) => Fault::new(FaultKind::Oversized, why.to_string()),
+        Error::CodecError(why) => Fault::new(FaultKind::Protocol, why.to_string()),
+        Error::DriverError(why) => driver_fault(&why),
+        Error::UrlError(_) | Error::FromValueError(_) | Error::FromRowError(_) => {
+            Fault::new(FaultKind::Statement, why.to_string())
+        }
+    }
+}
+
+/// An error that the client has found by itself.
+fn driver_fault(why: &DriverError) -> Fault {
+    let kind = match why {
+        DriverError::CouldNotConnect(Some((_, said, cause))) => {
+            let kind = if *cause == io::ErrorKind::TimedOut { FaultKind::Timeout } else { FaultKind::Refused };
+            return Fault::new(kind, format!("nothing answers: {said}; is the server running?"));
+        }
+        DriverError::CouldNotConnect(None) => FaultKind::Refused,
+        DriverError::ConnectTimeout | DriverError::Timeout => FaultKind::Timeout,
+        DriverError::UnknownAuthPlugin(_)
+        | DriverError::OldMysqlPasswordDisabled
+        | DriverError::CleartextPluginDisabled
+        | DriverError::InvalidParsecSalt => FaultKind::Login,
+        DriverError::TlsNotSupported => FaultKind::Tls,
+        DriverError::PacketTooLarge => FaultKind::Oversized,
+        DriverError::MismatchedStmtParams(..) | DriverError::Params(_) | DriverError::MixedParams => {
+            FaultKind::Statement
+        }
+        _ => FaultKind::Protocol,
+    };
+    Fault::new(kind, why.to_string())
+}
