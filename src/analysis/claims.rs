@@ -8,20 +8,21 @@
 use super::{CellResult, ClaimResult, ClaimVerdict, Group, MetricId, Ratio};
 use crate::scenario::{Claim, Direction, Param};
 
-/// Every claim in every group that it is about, in the claims' order.
-pub(super) fn claims(claims: &[Claim], groups: &[Group], primary: MetricId) -> Vec<ClaimResult> {
+/// Every claim in every group of `groups` that it is about, in the claims' order. What it compares with is looked for
+/// among `all`: a claim may set one lane against the other, which is no ranking.
+pub(super) fn claims(claims: &[Claim], groups: &[Group], all: &[&Group], primary: MetricId) -> Vec<ClaimResult> {
     let everywhere = |claim: &Claim| {
         let about = groups.iter().filter(|group| claim.only.iter().all(|value| group.params.contains(value)));
-        about.flat_map(|group| in_group(claim, group, groups, primary)).collect::<Vec<_>>()
+        about.flat_map(|group| in_group(claim, group, all, primary)).collect::<Vec<_>>()
     };
     claims.iter().flat_map(everywhere).collect()
 }
 
 /// One result for the claimed executor, or one for each cell of the group that is not compared with itself.
-fn in_group(claim: &Claim, group: &Group, groups: &[Group], primary: MetricId) -> Vec<ClaimResult> {
+fn in_group(claim: &Claim, group: &Group, all: &[&Group], primary: MetricId) -> Vec<ClaimResult> {
     let metric = claim.metric.unwrap_or(primary);
     let params = replaced(&group.params, &claim.against_only);
-    let other = groups.iter().find(|group| group.params == params);
+    let other = all.iter().find(|group| group.params == params);
     let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
     let result = |executor: &str, cell: Option<&CellResult>| {
         let reference = reference(executor).filter(|cell| cell.is_ranked() && cell.metrics.contains_key(&metric));

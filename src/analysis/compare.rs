@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Analysis, Better, CellResult, MetricId, MetricValue, RatioVerdict, analyse, stats};
-use crate::store::{Header, Run, StoredScenario};
+use crate::store::{Header, Lane, Run, StoredScenario};
 
 /// Two runs, compared cell by cell.
 #[derive(Debug, Clone, Serialize)]
@@ -23,8 +23,10 @@ pub struct Comparison {
     pub caveat: &'static str,
     /// Cells with figures in both runs, in the order of the first.
     pub cells: Vec<CellChange>,
-    /// Geometric mean of the cells' ratios; none without cells.
+    /// Geometric mean of the ratios of the cells in the same-code lane; none without such cells.
     pub geometric_mean: Option<f64>,
+    /// The same of the cells in the idiomatic lane.
+    pub idiomatic_mean: Option<f64>,
     /// Cells that only the first run has.
     pub only_a: Vec<String>,
     /// Cells that only the second run has.
@@ -42,6 +44,8 @@ pub struct CellChange {
     pub cell: String,
     /// The executor as the second run shows it.
     pub label: String,
+    /// Its lane.
+    pub lane: Lane,
     /// The primary metric of its scenario.
     pub metric: MetricId,
     /// The first run's value.
@@ -70,6 +74,7 @@ pub fn compare(a: &Run, b: &Run) -> Comparison {
         caveat: CAVEAT,
         cells: Vec::new(),
         geometric_mean: None,
+        idiomatic_mean: None,
         only_a: names(a).filter(|name| !after.contains_key(name)).map(str::to_owned).collect(),
         only_b: names(b).filter(|name| !before.contains_key(name)).map(str::to_owned).collect(),
         not_compared: Vec::new(),
@@ -83,8 +88,10 @@ pub fn compare(a: &Run, b: &Run) -> Comparison {
             }
         }
     }
-    comparison.geometric_mean =
-        stats::geometric_mean(&comparison.cells.iter().map(|cell| cell.ratio).collect::<Vec<_>>());
+    let ratios = |lane: Lane| comparison.cells.iter().filter(move |cell| cell.lane == lane).map(|cell| cell.ratio);
+    let [same_code, idiomatic] = [Lane::SameCode, Lane::Idiomatic].map(|lane| ratios(lane).collect::<Vec<_>>());
+    comparison.geometric_mean = stats::geometric_mean(&same_code);
+    comparison.idiomatic_mean = stats::geometric_mean(&idiomatic);
     comparison
 }
 
@@ -92,7 +99,9 @@ fn names(run: &Run) -> impl Iterator<Item = &str> {
     run.header.cells.iter().map(|cell| cell.name.as_str())
 }
 
-type Cells<'a> = BTreeMap<&'a str, (&'a CellResult, MetricId)>;
+/// A cell with the primary metric of its scenario, and its lane.
+type Known<'a> = (&'a CellResult, MetricId, Lane);
+type Cells<'a> = BTreeMap<&'a str, Known<'a>>;
 
 /// Cells with the primary metric of their scenario.
 fn by_name(analysis: &Analysis) -> Cells<'_> {
@@ -100,12 +109,15 @@ fn by_name(analysis: &Analysis) -> Cells<'_> {
         .scenarios
         .iter()
         .flat_map(|scenario| scenario.groups.iter().map(move |group| (scenario.primary, group)))
-        .flat_map(|(primary, group)| group.cells.iter().map(move |cell| (cell.name.as_str(), (cell, primary))))
+        .flat_map(|(primary, group)| group.cells.iter().map(move |cell| (cell.name.as_str(), (cell, primary, group.lane.unwrap_or_default()))))
         .collect()
 }
 
-fn change(before: &(&CellResult, MetricId), after: &(&CellResult, MetricId)) -> Result<CellChange, String> {
-    let ((before, metric), (after, other)) = (*before, *after);
+fn change(before: &Known<'_>, after: &Known<'_>) -> Result<CellChange, String> {
+    let ((before, metric, lane), (after, other, other_lane)) = (*before, *after);
+    if lane != other_lane {
+        return Err(format!("{} in one run, {} in the other", lane.words(), other_lane.words()));
+    }
     if metric != other {
         return Err(format!("{} in one run, {} in the other", metric.info().label, other.info().label));
     }
@@ -120,7 +132,7 @@ fn change(before: &(&CellResult, MetricId), after: &(&CellResult, MetricId)) -> 
     let ratio = stats::shift(&logs_a, &logs_b).ok_or("a value is not positive")?.exp();
     let interval = stats::shift_interval(&logs_a, &logs_b).map(|(low, high)| (low.exp(), high.exp()));
     let verdict = RatioVerdict::of(interval);
-    Ok(CellChange { cell: before.name.clone(), label: after.label.clone(), metric, a, b, ratio, interval, verdict })
+    Ok(CellChange { cell: before.name.clone(), label: after.label.clone(), lane, metric, a, b, ratio, interval, verdict })
 }
 
 /// Logarithms of the values of the rounds, turned so that more is better.

@@ -3,13 +3,31 @@
 use super::{CellResult, CellStatus, Group, MetricId, Ratio, Validity, cell};
 use crate::{
     scenario::Param,
-    store::{Rounds, Run, StoredCell, StoredScenario},
+    store::{Lane, Rounds, Run, StoredCell, StoredScenario},
 };
 
-/// The groups of a scenario, in planned order, with every cell's ratio to the baseline.
-pub(super) fn groups(rounds: &Rounds<'_>, scenario: &StoredScenario) -> Vec<Group> {
-    let cells: Vec<&StoredCell> =
-        rounds.run.header.cells.iter().filter(|cell| cell.scenario == scenario.name).collect();
+/// The lanes of a scenario's cells, in planned order; one at least.
+pub(super) fn lanes(run: &Run, scenario: &str) -> Vec<Lane> {
+    let mut lanes = Vec::new();
+    for cell in run.header.cells.iter().filter(|cell| cell.scenario == scenario) {
+        if !lanes.contains(&cell.lane) {
+            lanes.push(cell.lane);
+        }
+    }
+    if lanes.is_empty() { vec![Lane::default()] } else { lanes }
+}
+
+/// A lane, where a run has something to say of lanes: a cell of the idiomatic one.
+pub(super) fn told(run: &Run, lane: Lane) -> Option<Lane> {
+    let searched = run.header.search.iter().flat_map(|search| &search.cells).map(|searched| &searched.cell);
+    let mut cells = run.header.cells.iter().chain(searched);
+    cells.any(|cell| cell.lane == Lane::Idiomatic).then_some(lane)
+}
+
+/// The groups of a scenario in a lane, in planned order, with every cell's ratio to the baseline.
+pub(super) fn groups(rounds: &Rounds<'_>, scenario: &StoredScenario, lane: Lane) -> Vec<Group> {
+    let is_of = |cell: &&StoredCell| cell.scenario == scenario.name && cell.lane == lane;
+    let cells: Vec<&StoredCell> = rounds.run.header.cells.iter().filter(is_of).collect();
     let mut combinations: Vec<&[Param]> = Vec::new();
     for cell in &cells {
         if !combinations.contains(&cell.params.as_slice()) {
@@ -56,6 +74,7 @@ fn group(rounds: &Rounds<'_>, scenario: &StoredScenario, mut planned: Vec<&Store
     planned.sort_by_key(|cell| place(cell).unwrap_or(usize::MAX));
     Group {
         params: planned.first().map(|cell| cell.params.clone()).unwrap_or_default(),
+        lane: planned.first().and_then(|cell| told(run, cell.lane)),
         load: planned.first().map(|cell| cell.load_words.clone()).unwrap_or_default(),
         executor_cpus: planned.first().map_or(0, |cell| executor_cpus(run, cell)),
         cells: planned.into_iter().map(|planned| cell::cell(rounds, planned)).collect(),

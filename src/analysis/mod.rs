@@ -48,27 +48,47 @@ pub(crate) use sweep::sweeps;
 pub use validity::disturbance;
 
 pub use crate::measure::MetricId;
-use crate::store::{Outcome, Rounds, Run, StoredScenario};
+use crate::store::{Lane, Outcome, Rounds, Run, StoredScenario};
 
 /// The figures of a run.
 pub fn analyse(run: &Run) -> Analysis {
     let rounds = run.rounds();
     Analysis {
-        scenarios: run.header.scenarios.iter().map(|stored| scenario(&rounds, stored)).collect(),
+        scenarios: run.header.scenarios.iter().flat_map(|stored| by_lane(&rounds, stored)).collect(),
         trials: trial_counts(&rounds),
     }
 }
 
-fn scenario(rounds: &Rounds<'_>, stored: &StoredScenario) -> ScenarioResult {
+/// A scenario's figures, those of each lane by themselves: no ranking, mean, crossing or law is over both.
+fn by_lane(rounds: &Rounds<'_>, stored: &StoredScenario) -> Vec<ScenarioResult> {
+    let lanes = group::lanes(rounds.run, &stored.name);
+    let all: Vec<Vec<Group>> = lanes.iter().map(|lane| group::groups(rounds, stored, *lane)).collect();
+    let everywhere: Vec<&Group> = all.iter().flatten().collect();
+    let of_claims: Vec<Vec<ClaimResult>> = all
+        .iter()
+        .map(|groups| claims::claims(&stored.claims, groups, &everywhere, primary(rounds, stored, groups)))
+        .collect();
+    all.into_iter().zip(of_claims).map(|(groups, claims)| scenario(rounds, stored, groups, claims)).collect()
+}
+
+fn primary(rounds: &Rounds<'_>, stored: &StoredScenario, groups: &[Group]) -> MetricId {
+    group::primary(&rounds.run.header.cells, &stored.name, groups)
+}
+
+fn scenario(
+    rounds: &Rounds<'_>,
+    stored: &StoredScenario,
+    groups: Vec<Group>,
+    claims: Vec<ClaimResult>,
+) -> ScenarioResult {
     let run = rounds.run;
-    let groups = group::groups(rounds, stored);
-    let primary = group::primary(&run.header.cells, &stored.name, &groups);
+    let primary = primary(rounds, stored, &groups);
     ScenarioResult {
         name: stored.name.clone(),
         question: stored.question.clone(),
         baseline: label(run, stored, &stored.baseline),
         primary,
-        claims: claims::claims(&stored.claims, &groups, primary),
+        claims,
         sweeps: sweep::sweeps(&groups, primary),
         means: means::means(&groups, &stored.baseline, primary),
         slos: slo::slos(rounds, &stored.slos, &groups),

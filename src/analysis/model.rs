@@ -8,12 +8,13 @@ use super::Unit;
 use crate::{
     measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
+    store::Lane,
 };
 
 /// A run, analysed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Analysis {
-    /// One per scenario, in the run's order.
+    /// One per scenario and lane, in the run's order.
     pub scenarios: Vec<ScenarioResult>,
     /// Planned, measured and failed trials.
     pub trials: TrialCounts,
@@ -30,7 +31,7 @@ pub struct TrialCounts {
     pub failed: usize,
 }
 
-/// One scenario's figures.
+/// One scenario's figures in one lane.
 #[derive(Debug, Clone, Serialize)]
 pub struct ScenarioResult {
     /// Its name.
@@ -54,11 +55,28 @@ pub struct ScenarioResult {
     pub slos: Vec<SloResult>,
 }
 
-/// The cells that are compared with each other: same scenario, same parameters.
+impl ScenarioResult {
+    /// Its lane; none where the whole run is of the same-code lane.
+    pub fn lane(&self) -> Option<Lane> {
+        self.groups.first().and_then(|group| group.lane)
+    }
+
+    /// Its name, and its lane where there is something to say of that: `drivers (idiomatic lane)`.
+    pub fn title(&self) -> String {
+        match self.lane() {
+            Some(lane) => format!("{} ({})", self.name, lane.words()),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// The cells that are compared with each other: same scenario, same parameters, same lane.
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
     /// The swept parameters' values; empty without a sweep.
     pub params: Vec<Param>,
+    /// Its lane; none where the whole run is of the same-code lane.
+    pub lane: Option<Lane>,
     /// The load in words: `batch of 100`, `closed, 64 clients`.
     pub load: String,
     /// CPUs that the executors had.

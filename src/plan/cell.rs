@@ -10,7 +10,7 @@ use crate::{
     runtime::{self, ExecutorInfo, Setup, Style},
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::{Cost, Times},
-    store::{Absent, StoredCell},
+    store::{Absent, Lane, StoredCell},
     target::TargetSpec,
     trial::{TrialPlan, wire},
     units::{self, Rate},
@@ -46,6 +46,10 @@ pub struct Cell {
 
 /// Open files that a process has besides its sockets.
 const OTHER_FILES: u64 = 64;
+
+/// Open files of a customary client: its socket, and three of the runtime that PostgreSQL's has inside (tokio's epoll,
+/// the file that wakes it, and a second handle on the first).
+const FILES_OF_A_CLIENT: f64 = 4.0;
 
 /// What a slot takes at least, in bytes: its future, its generator of draws and its share of the counts. A thread's
 /// stack is left out, for memory that it does not touch costs nothing.
@@ -109,6 +113,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
             executor.name.into()
         },
         params: variant.params.clone(),
+        lane: lane(variant),
         task: variant.load.task.text.clone(),
         load: load.into(),
         load_words,
@@ -126,6 +131,13 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     };
     let (memory, remote_connections) = (slots.saturating_mul(SLOT_BYTES), remote_connections(variant).0);
     Cell { stored, trial, estimate, memory, remote_connections }
+}
+
+/// One step that is done as a library's users do it makes the whole cell so.
+fn lane(variant: &Variant) -> Lane {
+    let reached = reach(&variant.tasks, &variant.load.task.text);
+    let is_idiomatic = |at: &Reach| variant.tasks[at.task].steps[at.step].spec.is_idiomatic();
+    if reached.iter().any(is_idiomatic) { Lane::Idiomatic } else { Lane::SameCode }
 }
 
 /// `scenario::executor::k=v,k=v`, without the last part where nothing is swept.
@@ -267,14 +279,15 @@ fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limi
         Style::Pool => variant.executors.pool_size as u64,
         Style::Workers => variant.executors.workers.unwrap_or(1) as u64,
     };
-    // Each step that acts on a server keeps a connection of its own per slot.
+    // Each step that acts on a server keeps a connection of its own per slot; a customary client may have more open.
     let is_server = |name: &str| match variant.targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
         Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
         Some(TargetSpec::Sql(database)) => database.is_server(),
         _ => false,
     };
     let connects = |at: &&Reach| step(at).targets().iter().any(|target| is_server(&target.name.text));
-    let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0)).sum();
+    let files = |at: &Reach| if step(at).is_idiomatic() { FILES_OF_A_CLIENT } else { 1.0 };
+    let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
     let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
     let lower = match variant.load.kind {
         LoadKind::Open { .. } => "lower `max_in_flight`",

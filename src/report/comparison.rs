@@ -6,7 +6,10 @@ use super::{
     format,
     width::{columns, printable},
 };
-use crate::analysis::{CellChange, Comparison, RatioVerdict};
+use crate::{
+    analysis::{CellChange, Comparison, RatioVerdict},
+    store::Lane,
+};
 
 /// The comparison as a table, with its caveat above and what could not be compared below.
 pub fn comparison(comparison: &Comparison, color: bool) -> String {
@@ -24,9 +27,7 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
     for row in &rows {
         let _ = writeln!(text, "{}", line(row, &widths));
     }
-    if let Some(mean) = comparison.geometric_mean {
-        let _ = writeln!(text, "\ngeometric mean of {}: {}", format::plural(rows.len(), "cell"), format::ratio(mean));
-    }
+    text.push_str(&means(comparison));
     for (name, runs) in [("only before", &comparison.only_a), ("only after", &comparison.only_b)] {
         for cell in runs {
             let _ = writeln!(text, "{name}: {}", printable(cell));
@@ -37,6 +38,25 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
     }
     text
 }
+
+/// The geometric mean of each lane, whose name is said where it is not the only one.
+fn means(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let means = [(Lane::SameCode, comparison.geometric_mean), (Lane::Idiomatic, comparison.idiomatic_mean)];
+    for (lane, mean) in means.into_iter().filter_map(|(lane, mean)| Some((lane, mean?))) {
+        let cells = comparison.cells.iter().filter(|cell| cell.lane == lane).count();
+        let place = if comparison.idiomatic_mean.is_some() { format!(" in the {}", lane.words()) } else { String::new() };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "\ngeometric mean of {}{place}: {}",
+            format::plural(cells, "cell"),
+            format::ratio(mean)
+        );
+    }
+    text
+}
+
 
 fn row(change: &CellChange) -> [String; 5] {
     let interval = match change.interval {
@@ -77,6 +97,7 @@ mod tests {
         let change = CellChange {
             cell: "a::tokio".into(),
             label: "tokio".into(),
+            lane: Lane::SameCode,
             metric: MetricId::Makespan,
             a: value(2e6),
             b: value(1e6),
@@ -90,6 +111,7 @@ mod tests {
             caveat: "only a hint",
             cells: vec![change],
             geometric_mean: Some(2.0),
+            idiomatic_mean: None,
             only_a: vec!["a::smol".into()],
             only_b: Vec::new(),
             not_compared: Vec::new(),

@@ -42,7 +42,7 @@ fn columns() -> Vec<String> {
     let first = ["scenario", "params", "load", "executor_cpus", "executor", "label", "slots", "status", "reason"];
     let validity = ["validity", "rounds_judged", "rounds_valid", "evidence", "limit", "steadiness"];
     let ratio = ["ratio_to_baseline", "ratio_low", "ratio_high", "ratio_rounds", "ratio_verdict"];
-    let last = ["completed", "errors", "timeouts"];
+    let last = ["completed", "errors", "timeouts", "lane"];
     let mut columns: Vec<String> = first.map(String::from).to_vec();
     columns.extend(validity.map(String::from));
     for id in shown() {
@@ -87,6 +87,7 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
     row.extend(arrivals(cell));
     row.extend(ratio(cell));
     row.extend([cell.counts.completed, cell.counts.errors, cell.counts.timeouts].map(|n| n.to_string()));
+    row.push(group.lane.unwrap_or_default().words().into());
     row
 }
 

@@ -80,6 +80,7 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         _ => None,
     };
     StoredCell {
+        lane: crate::store::Lane::default(),
         name: cell.name.clone(),
         scenario: scenario.name.clone(),
         executor: cell.executor.clone(),
@@ -165,6 +166,7 @@ fn fanout_group(concurrency: u64) -> Group {
     relate(&mut cells, MetricId::Throughput);
     Group {
         params: vec![Param { name: "concurrency".into(), value: concurrency.to_string() }],
+        lane: None,
         load: format!("closed, {concurrency} clients"),
         executor_cpus: 1,
         cells,
@@ -188,7 +190,7 @@ fn headline() -> ScenarioResult {
     let claims =
         [(3, 50.0, ClaimVerdict::Disagrees), (1, 1.2, ClaimVerdict::Agrees), (6, 1.4, ClaimVerdict::Inconclusive)]
             .map(|(index, factor, verdict)| claim(&cells[index], factor, verdict));
-    let group = Group { params: vec![], load: "batch of 100".into(), executor_cpus: 1, cells };
+    let group = Group { params: vec![], lane: None, load: "batch of 100".into(), executor_cpus: 1, cells };
     ScenarioResult {
         name: name.into(),
         question: "Are 100 calls of 100 ms a hundred times as fast when they overlap?".into(),
@@ -436,7 +438,7 @@ fn open_group(body: &str, rate: f64) -> Group {
     let cells = EXECUTORS.iter().enumerate();
     let mut cells: Vec<CellResult> = cells.map(|(index, info)| open_cell(info.name, index, &params, rate)).collect();
     relate(&mut cells, MetricId::LatencyP99);
-    Group { params, load: format!("open, constant {rate}/s"), executor_cpus: 1, cells }
+    Group { params, lane: None, load: format!("open, constant {rate}/s"), executor_cpus: 1, cells }
 }
 
 fn open_cell(executor: &str, index: usize, params: &[Param], rate: f64) -> CellResult {

@@ -2,13 +2,13 @@
 //!
 //! `version` changes when a field changes its meaning or goes; new fields may come at any time. Durations are ns,
 //! sizes bytes, rates 1/s, with seven significant digits; a withheld or missing number is `null`. Histograms stay in
-//! the run file.
+//! the run file. A scenario with cells in two lanes comes twice, once for each.
 //!
 //! ```text
 //! { version, run, started_ms, command: [..], seed, quick, rounds, cpus: [..], environment: [[label, value]..], warnings: [..],
 //!   checks: [{ name, fitness, value, remedy }],
 //!   trials: { planned, measured, failed },
-//!   scenarios: [{ name, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
+//!   scenarios: [{ name, lane, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
 //!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, withheld } | null,
@@ -70,6 +70,7 @@ pub(super) fn document(header: &Header, analysis: &Analysis) -> Value {
 fn scenario(scenario: &ScenarioResult) -> Value {
     json!({
         "name": scenario.name,
+        "lane": scenario.lane().unwrap_or_default(),
         "question": scenario.question,
         "baseline": scenario.baseline,
         "primary": key(scenario.primary),

@@ -31,7 +31,7 @@ pub fn markdown(header: &Header, analysis: &Analysis) -> String {
 }
 
 fn section(scenario: &ScenarioResult) -> String {
-    let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.name), escaped(&scenario.question));
+    let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.title()), escaped(&scenario.question));
     let _ = writeln!(
         out,
         "\n{}. Ratios are {} as {}, with 95 % intervals; {}.",

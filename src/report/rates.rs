@@ -12,16 +12,17 @@ use super::{
 use crate::{
     analysis::{Answer, Decision, RateResult, RateSearch, RateState, TriedRate, slo_value},
     scenario::{Param, Slo},
-    store::{Header, StoredScenario},
+    store::{Header, Lane, StoredScenario},
 };
 
 /// The version of the JSON output.
 const VERSION: u32 = 1;
 
-/// The cells of a search that are compared with each other: same scenario, same parameters.
+/// The cells of a search that are compared with each other: same scenario, same parameters, same lane.
 struct Group<'a> {
     scenario: Option<&'a StoredScenario>,
     params: &'a [Param],
+    lane: Option<Lane>,
     limits: &'a [Slo],
     cells: Vec<&'a RateResult>,
 }
@@ -30,10 +31,11 @@ fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut last = None;
     for cell in &found.cells {
-        let key = (&cell.scenario, &cell.params);
+        let key = (&cell.scenario, &cell.params, cell.lane);
         if last != Some(key) {
             let scenario = header.scenarios.iter().find(|stored| stored.name == cell.scenario);
-            groups.push(Group { scenario, params: &cell.params, limits: &cell.limits, cells: Vec::new() });
+            let RateResult { params, lane, limits, .. } = cell;
+            groups.push(Group { scenario, params, lane: *lane, limits, cells: Vec::new() });
             last = Some(key);
         }
         if let Some(group) = groups.last_mut() {
@@ -52,7 +54,8 @@ impl Group<'_> {
 
     fn title(&self) -> String {
         let name = self.scenario.map(|stored| stored.name.as_str()).unwrap_or_default();
-        format!("{name} {}", view::params(self.params)).trim_end().to_owned()
+        let lane = self.lane.map(|lane| format!(" ({})", lane.words())).unwrap_or_default();
+        format!("{} {}", name, view::params(self.params)).trim_end().to_owned() + &lane
     }
 
     /// `request.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%`.
@@ -264,6 +267,7 @@ fn cell_json(cell: &RateResult) -> Value {
         "executor": cell.executor,
         "label": cell.label,
         "params": params,
+        "lane": cell.lane.unwrap_or_default(),
         "limits": cell.limits.iter().map(|limit| &limit.assert).collect::<Vec<_>>(),
         "answer": answer,
         "passes_per_s": passes,
@@ -303,6 +307,7 @@ mod tests {
             executor: executor.into(),
             label: executor.into(),
             params: Vec::new(),
+            lane: None,
             limits: vec![Slo {
                 assert: "page.latency.p99 < 25ms".into(),
                 subject: "page".into(),

@@ -74,7 +74,7 @@ fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
 }
 
 fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> String {
-    let mut out = wrapped(&format!("{}  {}", printable(&scenario.name), printable(&scenario.question)), 2, layout);
+    let mut out = wrapped(&format!("{}  {}", printable(&scenario.title()), printable(&scenario.question)), 2, layout);
     let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let terms = format!(
         "  {}; ratios are {} as {}, with 95% intervals over {}",

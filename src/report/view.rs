@@ -167,14 +167,25 @@ pub fn params(params: &[Param]) -> String {
     words.join(" ")
 }
 
-/// What a group is called: its parameters, else its load.
+/// What a group is called: its parameters, else its load; and its lane, where there is something to say of that.
 pub fn group_name(group: &Group) -> String {
-    if group.params.is_empty() { group.load.clone() } else { params(&group.params) }
+    let name = if group.params.is_empty() { group.load.clone() } else { params(&group.params) };
+    name + &lane_words(group)
+}
+
+/// `, idiomatic lane`, where there is something to say of lanes.
+fn lane_words(group: &Group) -> String {
+    group.lane.map(|lane| format!(", {}", lane.words())).unwrap_or_default()
 }
 
 /// A group's parameters and load: `concurrency=64 (closed, 64 clients)`.
 pub fn group_title(group: &Group) -> String {
-    if group.params.is_empty() { group.load.clone() } else { format!("{} ({})", params(&group.params), group.load) }
+    let lane = lane_words(group);
+    if group.params.is_empty() {
+        format!("{}{lane}", group.load)
+    } else {
+        format!("{} ({}{lane})", params(&group.params), group.load)
+    }
 }
 
 /// `1 executor CPU`.

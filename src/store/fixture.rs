@@ -183,6 +183,7 @@ fn cell(load: &str, executor: &str, params: &[(&str, &str)], rounds: u32, absent
         _ => TASKS,
     };
     StoredCell {
+        lane: super::Lane::default(),
         name: format!("demo::{executor}{suffix}"),
         scenario: "demo".into(),
         executor: executor.into(),

@@ -135,6 +135,32 @@ pub struct StoredScenario {
     pub slos: Vec<Slo>,
 }
 
+/// Whose code does the work. Cells of different lanes are never compared with each other in one ranking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// The same code under every executor: what differs is the executor.
+    #[default]
+    SameCode,
+    /// What users of a library have: what differs is the executor together with that library.
+    Idiomatic,
+}
+
+impl Lane {
+    /// What it is called.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::SameCode => "same-code lane",
+            Self::Idiomatic => "idiomatic lane",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_same_code(&self) -> bool {
+        *self == Self::SameCode
+    }
+}
+
 /// A cell as the run planned it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredCell {
@@ -148,6 +174,9 @@ pub struct StoredCell {
     pub label: String,
     /// Swept parameters.
     pub params: Vec<Param>,
+    /// Its lane; a file without it, as older ones are, means [`Lane::SameCode`].
+    #[serde(default, skip_serializing_if = "Lane::is_same_code")]
+    pub lane: Lane,
     /// `batch` or `closed`.
     pub load: String,
     /// The load in words: `batch of 100`, `closed, 64 clients`.

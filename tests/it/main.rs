@@ -13,6 +13,7 @@ mod documents;
 mod exit_codes;
 mod find_rate;
 mod hlog;
+mod idiomatic;
 mod interruptions;
 mod known_answers;
 mod limits;

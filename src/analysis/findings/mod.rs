@@ -14,12 +14,12 @@ use crate::scenario::Param;
 
 /// The findings of a run: for each scenario who leads in its primary metric, who is ahead of the baseline, who leads in p99,
 /// who overtakes whom in a sweep, then claims, SLOs, what is not ranked and why, and what went wrong.
-/// With several scenarios each sentence begins with its scenario's name.
+/// With several scenarios each sentence begins with its scenario's name, and where a run has two lanes with the lane's.
 pub fn findings(analysis: &Analysis) -> Vec<String> {
-    let several = analysis.scenarios.len() > 1;
     let mut sentences = Vec::new();
     for scenario in &analysis.scenarios {
-        let prefix = if several { format!("{}: ", scenario.name) } else { String::new() };
+        let is_named = analysis.scenarios.len() > 1 || scenario.lane().is_some();
+        let prefix = if is_named { format!("{}: ", scenario.title()) } else { String::new() };
         sentences.extend(of_scenario(scenario).into_iter().map(|sentence| format!("{prefix}{sentence}")));
     }
     sentences.extend(trouble::not_run_yet(analysis));

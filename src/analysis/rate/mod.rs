@@ -10,10 +10,10 @@ mod vote;
 pub use bracket::{Answer, Bracket, Decision, Next};
 pub use vote::{Vote, Votes};
 
-use super::{disturbance, stats};
+use super::{disturbance, group, stats};
 use crate::{
     scenario::{Param, Slo},
-    store::{Absent, Outcome, Probe, Rounds, Run, Search, SearchedCell, TrialRecord},
+    store::{Absent, Lane, Outcome, Probe, Rounds, Run, Search, SearchedCell, TrialRecord},
 };
 
 /// A trial that something else on the host disturbed is run again at most so often.
@@ -41,6 +41,8 @@ pub struct RateResult {
     pub label: String,
     /// The parameters, without the rate.
     pub params: Vec<Param>,
+    /// Its lane; none where the whole search is of the same-code lane.
+    pub lane: Option<Lane>,
     /// The limits that it must meet.
     pub limits: Vec<Slo>,
     /// The rates that were tried, ascending.
@@ -122,6 +124,7 @@ fn result(rounds: &Rounds<'_>, search: &Search, searched: &SearchedCell) -> Rate
         executor: cell.executor.clone(),
         label: cell.label.clone(),
         params: cell.params.clone(),
+        lane: group::told(rounds.run, cell.lane),
         limits: limits_of(rounds.run, &cell.scenario, &cell.params),
         rates,
         state,

@@ -51,7 +51,7 @@ fn contradiction(scenario: &ScenarioResult, claim: &ClaimSummary<'_>) -> Option<
     let measured: Vec<String> = disagreeing
         .filter_map(|result| Some(format!("{} with {}", ratio_words(result.measured.as_ref()?), claimant(result))))
         .collect();
-    let (name, text, claimed) = (&scenario.name, &claim.claim.text, claimed_words(claim));
+    let (name, text, claimed) = (scenario.title(), &claim.claim.text, claimed_words(claim));
     (!measured.is_empty()).then(|| format!("{name}, “{text}”: claimed {claimed}; measured {}.", prose(&measured)))
 }
 
@@ -59,7 +59,7 @@ fn contradiction(scenario: &ScenarioResult, claim: &ClaimSummary<'_>) -> Option<
 fn overview(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
     let line = |(scenario, claim): &(&ScenarioResult, ClaimSummary<'_>)| {
         let fields = vec![
-            Value::Text(scenario.name.clone()),
+            Value::Text(scenario.title()),
             Value::Text(claim.claim.text.clone()),
             Value::Text(claimed_words(claim)),
             Value::Text(claim.measured()),
@@ -75,7 +75,7 @@ fn overview(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
 fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     let caption = Caption {
         id: format!("f12-{index}"),
-        title: format!("Claimed and measured factors: {}", scenario.name),
+        title: format!("Claimed and measured factors: {}", scenario.title()),
         head: "Claimed and measured".into(),
         finding: sentence::claims(std::slice::from_ref(scenario)),
     };

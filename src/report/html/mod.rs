@@ -140,8 +140,8 @@ fn top(header: &Header, analysis: &Analysis) -> Markup {
             @match analysis.scenarios.as_slice() {
                 [one] => { h1 { (one.question) } }
                 many => {
-                    h1 { (plural(many.len(), "scenario")) " in one run" }
-                    ul.questions { @for s in many { li { strong { (s.name) } " " (s.question) } } }
+                    h1 { (plural(header.scenarios.len(), "scenario")) " in one run" }
+                    ul.questions { @for s in many { li { strong { (s.title()) } " " (s.question) } } }
                 }
             }
             p.facts {

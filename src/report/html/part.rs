@@ -27,10 +27,10 @@ impl Page<'_> {
     pub fn per_scenario(&self, part: impl Fn(usize, &ScenarioResult) -> Option<Markup>) -> Option<Markup> {
         let scenarios = self.analysis.scenarios.iter().enumerate();
         let parts: Vec<_> = scenarios.filter_map(|(index, s)| part(index, s).map(|markup| (s, markup))).collect();
-        let named = self.analysis.scenarios.len() > 1;
+        let named = self.analysis.scenarios.len() > 1 || parts.iter().any(|(scenario, _)| scenario.lane().is_some());
         let markup = html! {
             @for (scenario, part) in &parts {
-                @if named { h3 { (scenario.name) } }
+                @if named { h3 { (scenario.title()) } }
                 (part)
             }
         };

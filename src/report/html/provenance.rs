@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let header = page.header;
     // Texts and facts of one scenario are at hand; those of many would bury the rest of the page.
-    let only = page.analysis.scenarios.len() == 1;
+    let only = header.scenarios.len() == 1;
     let body = html! {
         h3 { "Run it again" }
         pre { code { (command(&header.command)) } }
@@ -107,7 +107,7 @@ fn checks(page: &Page<'_>) -> Option<Markup> {
 fn manifests(page: &Page<'_>) -> Markup {
     html! {
         @for scenario in &page.analysis.scenarios {
-            @if let Some(manifest) = analysis::manifest(scenario) { (table_of_facts(&scenario.name, &manifest)) }
+            @if let Some(manifest) = analysis::manifest(scenario) { (table_of_facts(&scenario.title(), &manifest)) }
         }
     }
 }

@@ -19,13 +19,13 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     if scenarios.is_empty() {
         return None;
     }
-    let named = page.analysis.scenarios.len() > 1;
+    let named = page.analysis.scenarios.len() > 1 || page.analysis.scenarios[0].lane().is_some();
     // Scenarios of one group stand side by side; a sweep has the whole width.
     let body = html! {
         div.grid {
             @for (index, scenario) in scenarios {
                 div.whole[!named || scenario.groups.len() > 1] {
-                    @if named { h3 { (scenario.name) } }
+                    @if named { h3 { (scenario.title()) } }
                     (figures(index, scenario))
                 }
             }

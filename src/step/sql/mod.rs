@@ -265,6 +265,7 @@ impl Sql {
             let (words, address) = (words(site), &server.address);
             return Err(BuildError(format!("{words}: `{key}` is for PostgreSQL only, and the target is {address}")));
         }
+        server.use_driver(S::DRIVER);
         let route = Arc::new(Route {
             database: database.clone(),
             server: server.clone(),

@@ -28,6 +28,9 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
     /// What a connection keeps of a prepared statement.
     type Statement: Send + Sync + 'static;
 
+    /// Whose client it is, for the fairness manifest.
+    const DRIVER: &'static str = "Regatta's, the same code under every executor";
+
     /// Connects and logs in within the time limit; statements then find the tables of the server's schema.
     fn open(server: &Server) -> impl Future<Output = Result<Self, Fault>> + Send;
 

@@ -4,10 +4,10 @@
 //! is behind [`Admin`]: one file each.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{ToSocketAddrs, UdpSocket},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -35,6 +35,8 @@ pub struct Server {
     pub pool: Option<PoolSpec>,
     /// The name under which the sessions of steps are known to the server: they belong to this trial and to no other.
     pub application: String,
+    /// Whose clients the steps use.
+    drivers: Mutex<BTreeSet<&'static str>>,
     opened: AtomicU64,
     closed: AtomicU64,
     faults: [AtomicU64; FaultKind::ALL.len()],
@@ -54,8 +56,19 @@ impl Server {
     /// `pid` is the process of the trial.
     fn new(address: Address, spec: &Sql, pid: u32) -> Self {
         let application = format!("regatta steps {pid}");
-        let (opened, closed, faults) = Default::default();
-        Self { address, schema: spec.schema.clone(), pool: spec.pool, application, opened, closed, faults }
+        let (drivers, opened, closed, faults) = Default::default();
+        Self { address, schema: spec.schema.clone(), pool: spec.pool, application, drivers, opened, closed, faults }
+    }
+
+    /// Notes whose client a step uses, for the facts.
+    pub fn use_driver(&self, driver: &'static str) {
+        self.drivers.lock().unwrap_or_else(PoisonError::into_inner).insert(driver);
+    }
+
+    /// Whose clients the steps use, in words.
+    fn drivers(&self) -> String {
+        let drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
+        drivers.iter().copied().collect::<Vec<_>>().join("; ")
     }
 
     /// Counts a connection that is about to be opened.
@@ -310,8 +323,9 @@ impl Started for Declared {
             _ => "unknown: not on this host, or not to be seen".into(),
         };
         let version = self.version.clone().unwrap_or_else(|| "unknown".into());
-        let name = &self.name;
-        vec![(format!("{name}: server"), version), (format!("{name}: processes"), processes)]
+        let facts = [("server", version), ("processes", processes), ("driver", self.server.drivers())];
+        let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
+        known.map(|(what, value)| (format!("{}: {what}", self.name), value)).collect()
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

@@ -60,6 +60,9 @@ pub(super) fn complaint(address: &Address) -> Option<String> {
 
 /// A customary client with its connection. Everything here blocks.
 pub(super) trait Client: Send + Sized + 'static {
+    /// What it is called, for the fairness manifest.
+    const NAME: &'static str;
+
     /// What is kept of a prepared statement.
     type Statement: Send + 'static;
 
@@ -181,6 +184,8 @@ impl<C: Client> Customary<C> {
 
 impl<N: Native, C: Client> Session<N> for Customary<C> {
     type Statement = Kept;
+
+    const DRIVER: &'static str = C::NAME;
 
     async fn open(server: &Server) -> Result<Self, Fault> {
         let Server { address, schema, application, .. } = server;

@@ -39,6 +39,8 @@ pub(in super::super) enum Sent {
 }
 
 impl Client for Mysql {
+    const NAME: &'static str = "the customary one, blocking: crate `mysql`";
+
     type Statement = Sent;
 
     fn open(place: &Place) -> Result<Self, Fault> {

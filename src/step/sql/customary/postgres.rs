@@ -27,6 +27,8 @@ pub(in super::super) struct Postgres(Inner);
 const USUAL_ARGS: usize = 8;
 
 impl Client for Postgres {
+    const NAME: &'static str = "the customary one, blocking: crate `postgres`";
+
     type Statement = Sent;
 
     fn open(place: &Place) -> Result<Self, Fault> {
