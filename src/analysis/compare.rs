@@ -109,7 +109,9 @@ fn by_name(analysis: &Analysis) -> Cells<'_> {
         .scenarios
         .iter()
         .flat_map(|scenario| scenario.groups.iter().map(move |group| (scenario.primary, group)))
-        .flat_map(|(primary, group)| group.cells.iter().map(move |cell| (cell.name.as_str(), (cell, primary, group.lane.unwrap_or_default()))))
+        .flat_map(|(primary, group)| {
+            group.cells.iter().map(move |cell| (cell.name.as_str(), (cell, primary, group.lane.unwrap_or_default())))
+        })
         .collect()
 }
 
@@ -132,7 +134,17 @@ fn change(before: &Known<'_>, after: &Known<'_>) -> Result<CellChange, String> {
     let ratio = stats::shift(&logs_a, &logs_b).ok_or("a value is not positive")?.exp();
     let interval = stats::shift_interval(&logs_a, &logs_b).map(|(low, high)| (low.exp(), high.exp()));
     let verdict = RatioVerdict::of(interval);
-    Ok(CellChange { cell: before.name.clone(), label: after.label.clone(), lane, metric, a, b, ratio, interval, verdict })
+    Ok(CellChange {
+        cell: before.name.clone(),
+        label: after.label.clone(),
+        lane,
+        metric,
+        a,
+        b,
+        ratio,
+        interval,
+        verdict,
+    })
 }
 
 /// Logarithms of the values of the rounds, turned so that more is better.
@@ -224,6 +236,23 @@ mod tests {
         assert!((comparison.geometric_mean.expect("one cell") - change.ratio).abs() < 1e-12);
         assert_eq!(comparison.warnings, Vec::<String>::new());
         assert!(comparison.caveat.starts_with("different sessions: not paired"));
+    }
+
+    #[test]
+    fn lanes_have_means_of_their_own() {
+        let both = |same: f64, customary: f64| {
+            let fixture = Fixture::closed("threads", 7).cell("threads", &[("driver", "same")], &[same; 7]);
+            let fixture = fixture.cell("threads", &[("driver", "customary")], &[customary; 7]);
+            fixture.with(|run| run.header.cells[1].lane = Lane::Idiomatic)
+        };
+        let before = both(100.0, 100.0).build();
+        let comparison = compare(&before, &second(both(200.0, 50.0)));
+        let means = [comparison.geometric_mean, comparison.idiomatic_mean].map(Option::unwrap);
+        assert!((means[0] - 2.0).abs() < 1e-12 && (means[1] - 0.5).abs() < 1e-12, "{means:?}");
+        let changed = both(100.0, 100.0).with(|run| run.header.cells[1].lane = Lane::SameCode);
+        let comparison = compare(&before, &second(changed));
+        let why = "idiomatic lane in one run, same-code lane in the other";
+        assert_eq!(comparison.not_compared, [("demo::threads::driver=customary".to_owned(), why.to_owned())]);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) use sweep::sweeps;
 pub use validity::disturbance;
 
 pub use crate::measure::MetricId;
-use crate::store::{Lane, Outcome, Rounds, Run, StoredScenario};
+use crate::store::{Outcome, Rounds, Run, StoredScenario};
 
 /// The figures of a run.
 pub fn analyse(run: &Run) -> Analysis {
@@ -175,7 +175,10 @@ impl Analysis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Absent, FailureKind, fixture::Fixture};
+    use crate::{
+        scenario::{Direction, Param},
+        store::{Absent, FailureKind, Lane, fixture::Fixture},
+    };
 
     fn fixture() -> Fixture {
         Fixture::batch("thread-pool", 3).cell("thread-pool", &[], &[1e6, 1e6]).cell("tokio", &[], &[1e6, 1e6, 1e6])
@@ -206,6 +209,63 @@ mod tests {
     fn a_run_without_trials_has_no_figures_and_no_panic() {
         let analysis = analyse(&Fixture::closed("threads", 7).cell("threads", &[], &[]).build());
         assert_eq!(analysis.scenarios[0].groups[0].cells[0].status, CellStatus::Pending);
+    }
+
+    /// In the same-code lane tokio is twice as fast as threads, in the idiomatic one half as fast; each at two sizes.
+    fn two_lanes() -> Fixture {
+        let mut fixture = Fixture::closed("threads", 6);
+        for (driver, rate) in [("same", 200.0), ("customary", 50.0)] {
+            for clients in ["1", "8"] {
+                let at = [("driver", driver), ("clients", clients)];
+                fixture = fixture.cell("threads", &at, &[100.0; 6]).cell("tokio", &at, &[rate; 6]);
+            }
+        }
+        fixture.with(|run| {
+            for cell in run.header.cells.iter_mut().filter(|cell| cell.params[0].value == "customary") {
+                cell.lane = Lane::Idiomatic;
+            }
+        })
+    }
+
+    #[test]
+    fn lanes_are_ranked_and_averaged_apart() {
+        let analysis = analyse(&two_lanes().build());
+        let titles: Vec<String> = analysis.scenarios.iter().map(ScenarioResult::title).collect();
+        assert_eq!(titles, ["demo (same-code lane)", "demo (idiomatic lane)"]);
+        for (scenario, mean) in analysis.scenarios.iter().zip([2.0, 0.5]) {
+            assert_eq!(scenario.groups.len(), 2);
+            assert!(scenario.groups.iter().all(|group| group.lane == scenario.lane()));
+            let ratio = scenario.means[0].ratio.as_ref().expect("comparable in both groups");
+            assert!((ratio.estimate - mean).abs() < 1e-9, "{ratio:?}");
+            assert_eq!((scenario.sweeps.len(), scenario.sweeps[0].pairs[0].crossings.len()), (1, 0));
+        }
+        let said = findings(&analysis);
+        let won = |lane: &str| format!("demo ({lane} lane): tokio has the highest throughput at 2 of 2");
+        assert!(said.iter().any(|sentence| sentence.starts_with(&won("same-code"))), "{said:?}");
+        assert!(!said.iter().any(|sentence| sentence.starts_with(&won("idiomatic"))), "{said:?}");
+    }
+
+    #[test]
+    fn a_claim_may_set_one_lane_against_the_other() {
+        let fixture = two_lanes().claim(Some("tokio"), "tokio", 4.0, Direction::About).with(|run| {
+            let claim = &mut run.header.scenarios[0].claims[0];
+            let driver = |value: &str| vec![Param { name: "driver".into(), value: value.into() }];
+            (claim.only, claim.against_only) = (driver("same"), driver("customary"));
+        });
+        let analysis = analyse(&fixture.build());
+        let verdicts = |at: usize| analysis.scenarios[at].claims.iter().map(|claim| claim.verdict).collect::<Vec<_>>();
+        assert_eq!((verdicts(0), verdicts(1).len()), (vec![ClaimVerdict::Agrees; 2], 0));
+    }
+
+    #[test]
+    fn where_there_is_one_lane_only_the_idiomatic_one_is_named() {
+        assert_eq!(analyse(&fixture().build()).scenarios[0].title(), "demo");
+        let idiomatic =
+            fixture().with(|run| run.header.cells.iter_mut().for_each(|cell| cell.lane = Lane::Idiomatic)).build();
+        let analysis = analyse(&idiomatic);
+        assert_eq!((analysis.scenarios.len(), analysis.scenarios[0].title().as_str()), (1, "demo (idiomatic lane)"));
+        let said = findings(&analysis);
+        assert!(said.iter().all(|sentence| sentence.starts_with("demo (idiomatic lane): ")), "{said:?}");
     }
 
     /// The JSON output is this type as it is: no value of it may fail to serialise.

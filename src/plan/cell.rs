@@ -410,6 +410,33 @@ mod tests {
     }
 
     #[test]
+    fn one_customary_client_makes_the_cell_idiomatic() {
+        let planned = |second: &str, limit: u64| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.db]\nsql = {{ url = '${{env:DATABASE_URL}}' }}\n[tasks.t]\nsteps = [\
+                 {{ sql = {{ target = 'db', query = 'SELECT 1' }} }}, {{ repeat = {{ task = 'u', times = 1 }} }}]\n[tasks.u]\n\
+                 steps = [{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{second}' }} }}]\n[load.b]\ntask = 't'\n\
+                 closed = {{ concurrency = 10 }}\n[executors]\nuse = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let files = vec![Limit { left: limit, name: "few", remedy: "raise it" }];
+            let machine = Machine {
+                cpus: vec![0],
+                executor_cpus: None,
+                target_cpus: None,
+                limits: Limits { files, ..Limits::default() },
+            };
+            let cell = cells(&scenario, &machine).next().unwrap();
+            (cell.stored.lane, cell.stored.absent.is_some())
+        };
+        assert_eq!(planned("same", OTHER_FILES + 20), (Lane::SameCode, false));
+        assert_eq!(planned("same", OTHER_FILES + 19), (Lane::SameCode, true));
+        // Such a client may have a runtime inside.
+        assert_eq!(planned("customary", OTHER_FILES + 50), (Lane::Idiomatic, false));
+        assert_eq!(planned("customary", OTHER_FILES + 49), (Lane::Idiomatic, true));
+    }
+
+    #[test]
     fn a_connection_per_call_to_another_host_needs_a_port() {
         let refused = |url: &str, connection: &str, left: u64| {
             let text = format!(

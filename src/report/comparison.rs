@@ -45,18 +45,13 @@ fn means(comparison: &Comparison) -> String {
     let means = [(Lane::SameCode, comparison.geometric_mean), (Lane::Idiomatic, comparison.idiomatic_mean)];
     for (lane, mean) in means.into_iter().filter_map(|(lane, mean)| Some((lane, mean?))) {
         let cells = comparison.cells.iter().filter(|cell| cell.lane == lane).count();
-        let place = if comparison.idiomatic_mean.is_some() { format!(" in the {}", lane.words()) } else { String::new() };
+        let place =
+            if comparison.idiomatic_mean.is_some() { format!(" in the {}", lane.words()) } else { String::new() };
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "\ngeometric mean of {}{place}: {}",
-            format::plural(cells, "cell"),
-            format::ratio(mean)
-        );
+        let _ = writeln!(text, "\ngeometric mean of {}{place}: {}", format::plural(cells, "cell"), format::ratio(mean));
     }
     text
 }
-
 
 fn row(change: &CellChange) -> [String; 5] {
     let interval = match change.interval {

@@ -232,6 +232,7 @@ mod tests {
         completed: 140000
         errors: 12
         timeouts: 3
+        lane: same-code lane
         "#);
     }
 

@@ -10,13 +10,26 @@ use crate::{
         validity::is_unranked,
         view::{self, Holding, group_name},
     },
+    store::Lane,
 };
 
 /// Lists longer than this are counted and not named in a heading.
 const NAMED: usize = 3;
 
 /// Who won how many groups: `tokio is the fastest in 5 of 7 groups`.
+///
+/// Each lane has a sentence of its own.
 pub fn winners(scenarios: &[ScenarioResult]) -> String {
+    let of = |lane: Lane| scenarios.iter().filter(|s| s.lane().unwrap_or_default() == lane).collect::<Vec<_>>();
+    match (of(Lane::SameCode), of(Lane::Idiomatic)) {
+        (all, none) | (none, all) if none.is_empty() => winners_of(&all),
+        (same_code, idiomatic) => {
+            format!("Same-code lane: {}. Idiomatic lane: {}", winners_of(&same_code), winners_of(&idiomatic))
+        }
+    }
+}
+
+fn winners_of(scenarios: &[&ScenarioResult]) -> String {
     let groups = scenarios.iter().flat_map(|s| s.groups.iter().map(move |g| (g, g.leader(s.primary))));
     let raced: Vec<_> = groups.filter(|(_, leader)| !matches!(leader, Leader::NothingToCompare)).collect();
     let lead = leading(scenarios);
@@ -31,7 +44,7 @@ pub fn winners(scenarios: &[ScenarioResult]) -> String {
 }
 
 /// What the best one is or has, in the metric by which all scenarios are raced.
-fn leading(scenarios: &[ScenarioResult]) -> &'static str {
+fn leading(scenarios: &[&ScenarioResult]) -> &'static str {
     let mut primaries = scenarios.iter().map(|scenario| scenario.primary);
     let first = primaries.next().unwrap_or(MetricId::Makespan);
     let in_time = matches!(first, MetricId::Makespan | MetricId::Throughput);
@@ -65,7 +78,7 @@ fn over_groups(raced: &[(&Group, Leader<'_>)], lead: &str) -> String {
 
 /// Who leads one group: `tokio is the fastest`, or between whom no difference is shown.
 pub fn lead(scenario: &ScenarioResult, group: &Group) -> String {
-    led(group, &group.leader(scenario.primary), leading(std::slice::from_ref(scenario)))
+    led(group, &group.leader(scenario.primary), leading(&[scenario]))
 }
 
 /// Why nothing is named where figures are shown and not ranked.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use hyper::rt::{Read, Write};
 use mysql_common::{
-    scramble::{scramble_native, scramble_sha256},
     constants::{CapabilityFlags, StatusFlags},
     io::ParseBuf,
     packets::{AuthMoreData, AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse, SslRequest},
     proto::MySerialize as _,
+    scramble::{scramble_native, scramble_sha256},
 };
 
 use super::{

@@ -137,12 +137,12 @@ fn top(header: &Header, analysis: &Analysis) -> Markup {
     html! {
         header {
             p.brand { "regatta" span { " one workload, every way of being concurrent" } }
-            @match analysis.scenarios.as_slice() {
+            @match header.scenarios.as_slice() {
                 [one] => { h1 { (one.question) } }
-                many => {
-                    h1 { (plural(header.scenarios.len(), "scenario")) " in one run" }
-                    ul.questions { @for s in many { li { strong { (s.title()) } " " (s.question) } } }
-                }
+                many => { h1 { (plural(many.len(), "scenario")) " in one run" } }
+            }
+            @if analysis.scenarios.len() > 1 {
+                ul.questions { @for s in &analysis.scenarios { li { strong { (s.title()) } " " (s.question) } } }
             }
             p.facts {
                 span { (header.run) }

@@ -347,6 +347,26 @@ fn costs_count_the_round_trips() {
 }
 
 #[test]
+fn a_customary_client_is_of_a_server_and_runs_to_its_end() {
+    let step = |driver: &str| {
+        read_step(&format!("{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{driver}' }} }}")).unwrap()
+    };
+    let server = read_target("{ sql = { url = '${env:DATABASE_URL}' } }").unwrap();
+    for (driver, is_idiomatic) in [("same", false), ("customary", true)] {
+        let step = step(driver);
+        assert_eq!((step.is_idiomatic(), step.cancellable(&|_| Some(&server))), (is_idiomatic, !is_idiomatic));
+        assert_eq!(step.complaint(&server), None);
+    }
+    let cost = |driver: &str| step(driver).cost(&|_| Some(&server)).mean;
+    assert_eq!(cost("customary"), cost("same") + NOMINAL_HOP);
+    let (message, help) = step("customary").complaint(&read_target("{ sql = {} }").unwrap()).unwrap();
+    assert_eq!(
+        (message.as_str(), help.as_str()),
+        ("`driver` is about servers, and `db` is embedded SQLite", "remove `driver`")
+    );
+}
+
+#[test]
 fn effects_are_read_off_the_text() {
     for (query, effect) in [
         ("select 1", Effect::Read),
@@ -396,6 +416,12 @@ fn mistakes_are_named_where_they_stand() {
         ("{ sql = { target = 'db', query = 'SELECT ?', args = ['${k}'] } }", "'${k}'", "unknown name"),
         ("{ sql = { target = 'db', query = 'SELECT 1', blocking = 'of' } }", "'of'", "unknown choice"),
         ("{ sql = { target = 'db', transaction = [{ qury = 'x' }] } }", "qury", "unknown key `qury`"),
+        ("{ sql = { target = 'db', query = 'SELECT 1', driver = 'theirs' } }", "'theirs'", "unknown choice"),
+        (
+            "{ sql = { target = 'db', driver = 'customary', transaction = [{ query = 'SELECT 1' }], pipeline = true } }",
+            "true",
+            "`pipeline` is not for `driver = \"customary\"`",
+        ),
         ("{ sql = { target = 'db', transaction = [] } }", "[]", "a transaction needs at least one statement"),
         (
             "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1' }], args = [1] } }",
@@ -431,7 +457,7 @@ fn the_schema_knows_every_key() {
         |schema: &serde_json::Value| schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         keys(&op),
-        ["args", "blocking", "connection", "copy", "pipeline", "protocol", "query", "target", "transaction"]
+        ["args", "blocking", "connection", "copy", "driver", "pipeline", "protocol", "query", "target", "transaction"]
     );
     assert_eq!(keys(&step), ["allow", "expect"]);
     assert_eq!(op["required"], serde_json::json!(["target"]));

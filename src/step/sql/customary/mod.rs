@@ -139,7 +139,8 @@ impl<C: Client> Hand<C> {
     fn statements(&mut self) -> Done<Vec<Answer>> {
         let Self { client, statements, order, args } = self;
         let each = order.iter().zip(args).enumerate();
-        each.map(|(at, (&place, args))| client.run(&statements[place], args).map_err(|fault| (fault, Some(at)))).collect()
+        each.map(|(at, (&place, args))| client.run(&statements[place], args).map_err(|fault| (fault, Some(at))))
+            .collect()
     }
 
     /// The same as a transaction; one that has a fault is rolled back.
@@ -189,8 +190,7 @@ impl<N: Native, C: Client> Session<N> for Customary<C> {
 
     async fn open(server: &Server) -> Result<Self, Fault> {
         let Server { address, schema, application, .. } = server;
-        let place =
-            Place { address: address.clone(), schema: schema.clone(), application: application.clone() };
+        let place = Place { address: address.clone(), schema: schema.clone(), application: application.clone() };
         let open = move || {
             let client = C::open(&place).map_err(|fault| fault.at(&place.address))?;
             Ok(Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() }))

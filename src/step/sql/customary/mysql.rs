@@ -187,3 +187,51 @@ fn driver_fault(why: &DriverError) -> Fault {
     };
     Fault::new(kind, why.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_as_long_as_they_were_on_the_way() {
+        let lengths = [
+            (Value::NULL, 0),
+            (Value::Bytes(b"abc".to_vec()), 3),
+            (Value::Int(-1), 8),
+            (Value::Float(0.5), 8),
+            (Value::Date(0, 0, 0, 0, 0, 0, 0), 0),
+            (Value::Date(2024, 2, 29, 0, 0, 0, 0), 4),
+            (Value::Date(2024, 2, 29, 1, 0, 0, 0), 7),
+            (Value::Date(2024, 2, 29, 0, 0, 0, 1), 11),
+            (Value::Time(false, 0, 0, 0, 0, 0), 0),
+            (Value::Time(true, 0, 0, 0, 1, 0), 8),
+            (Value::Time(false, 0, 0, 0, 0, 1), 12),
+        ];
+        for (value, expected) in lengths {
+            assert_eq!(length(&value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn errors_have_the_kinds_that_the_other_lane_gives_them() {
+        let server = |code| Error::MySqlError(mysql::MySqlError { state: "HY000".into(), message: "m".into(), code });
+        for (error, kind) in [
+            (server(1213), FaultKind::Deadlock),
+            (server(1205), FaultKind::LockTimeout),
+            (server(1040), FaultKind::TooManyConnections),
+            (server(1045), FaultKind::Login),
+            (server(1064), FaultKind::Statement),
+            (server(1927), FaultKind::Lost),
+            (Error::IoError(io::ErrorKind::BrokenPipe.into()), FaultKind::Lost),
+            (Error::CodecError(PacketCodecError::PacketsOutOfSync), FaultKind::Protocol),
+            (Error::CodecError(PacketCodecError::PacketTooLarge), FaultKind::Oversized),
+            (Error::DriverError(DriverError::ConnectTimeout), FaultKind::Timeout),
+            (Error::DriverError(DriverError::UnknownAuthPlugin("x".into())), FaultKind::Login),
+            (Error::DriverError(DriverError::MismatchedStmtParams(1, 2)), FaultKind::Statement),
+            (Error::DriverError(DriverError::UnexpectedPacket), FaultKind::Protocol),
+        ] {
+            assert_eq!(fault(error).kind, kind);
+        }
+        assert_eq!(fault(server(1064)).message, "m (error 1064, SQLSTATE HY000)");
+    }
+}
