@@ -102,6 +102,33 @@ pub fn output(name: &str) -> Option<&'static Output> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Lane;
+
+    #[test]
+    fn every_output_names_the_idiomatic_lane_and_ranks_each_by_itself() {
+        let run = Run { finished: true, ..Run::new(fixture::header()) };
+        let mut analysis = fixture::analysis();
+        for one in OUTPUTS {
+            assert!(!one.render(&run, &analysis).contains("idiomatic"), "{}: there is none", one.name);
+        }
+        analysis.scenarios[0].groups.iter_mut().for_each(|group| group.lane = Some(Lane::SameCode));
+        analysis.scenarios[1].groups.iter_mut().for_each(|group| group.lane = Some(Lane::Idiomatic));
+        for (name, words) in [
+            ("human", "batch of 100, idiomatic lane"),
+            ("markdown", "batch of 100, idiomatic lane"),
+            ("html", "batch of 100, idiomatic lane"),
+            ("csv", ",idiomatic lane\n"),
+            ("json", "\"lane\": \"idiomatic\""),
+        ] {
+            let text = output(name).unwrap_or_else(|| panic!("no output {name}")).render(&run, &analysis);
+            assert!(text.contains(words), "{name}: no {words}");
+        }
+        let won = sentence::winners(&analysis.scenarios);
+        assert!(
+            won.starts_with("Same-code lane: ") && won.ends_with(". Idiomatic lane: tokio is the fastest"),
+            "{won}"
+        );
+    }
 
     #[test]
     fn outputs_are_told_apart_and_never_empty() {
