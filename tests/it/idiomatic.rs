@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use regatta::{runtime::EXECUTORS, store::Run};
+use regatta::{
+    client::{Address, Scheme, mysql},
+    runtime::{Blocking, EXECUTORS, block_on},
+    store::{Lane, Outcome, Run},
+};
 
 use super::{
     bench_dir::{BenchDir, Live, assert_complete, only_failure, wait_for},
+    own_mariadb::{self, OwnMariadb},
     own_postgres::{self, OwnPostgres, PASSWORD},
     postgres::{measured, run, scenario},
 };
@@ -99,4 +104,216 @@ fn both_lanes_do_the_same_work() {
         assert_eq!(sums(&|measured| measured.targets[0].counts["rows log"]), BTreeSet::from([40]));
         assert_eq!(sums(&|measured| measured.targets[0].counts["sum items.price"]).len(), 1);
     }
+}
+
+/// Statement by statement the only thread would wait for a lock whose holder waits for the thread.
+#[test]
+fn one_thread_for_blocking_work_serves_transactions_that_wait_for_each_other() {
+    let step = "{ sql = { target = \"db\", driver = \"customary\", transaction = [\
+        { query = \"UPDATE items SET price = price + 1 WHERE id = 1\" }, \
+        { query = \"SELECT price FROM items WHERE id = 1\" }] }, expect = { rows = [1, 1] } }";
+    let executors =
+        "[executors]\nuse = [\"tokio\", \"tokio-current-thread\", \"smol\"]\n[executors.thread-pool]\nsize = 1";
+    let text = scenario("schema = \"regatta_it_row\"", executors, step, "closed = { concurrency = 4, tasks = 40 }");
+    for url in servers() {
+        assert_eq!(measured(&stored(&url, &text)).len(), 3);
+    }
+}
+
+#[test]
+fn lanes_are_named_and_ranked_apart() {
+    let Some(url) = servers().pop() else { return };
+    let step = "{ sql = { target = \"db\", driver = \"${driver}\", query = \"SELECT 1\" }, expect = { rows = 1 } }";
+    let executors = "[sweep]\ndriver = [\"same\", \"customary\"]\n[executors]\nuse = [\"threads\", \"tokio\"]";
+    let text = scenario("schema = \"regatta_it_named\"", executors, step, "batch = { tasks = 4 }");
+    let bench = BenchDir::new();
+    let seen = run(&bench, &url, &text).exits(0);
+    for words in ["pg (same-code lane)", "pg (idiomatic lane)", "driver=customary (batch of 4, idiomatic lane)"] {
+        assert!(seen.out.contains(words), "{words}: {seen:#?}");
+    }
+    let lanes = |run: &Run| run.header.cells.iter().map(|cell| cell.lane).collect::<Vec<_>>();
+    assert_eq!(lanes(&bench.stored("out")), [Lane::SameCode, Lane::SameCode, Lane::Idiomatic, Lane::Idiomatic]);
+    // What a stored run shows is what the run showed; each lane has its own ratios to its own baseline, and no mean.
+    let json = bench.run("report out --format json").exits(0).out;
+    let shown: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let scenarios = shown["scenarios"].as_array().unwrap();
+    let told: Vec<_> = scenarios.iter().map(|shown| (shown["name"].as_str(), shown["lane"].as_str())).collect();
+    assert_eq!(told, [(Some("pg"), Some("same-code")), (Some("pg"), Some("idiomatic"))]);
+    for shown in scenarios {
+        assert_eq!((shown["groups"].as_array().unwrap().len(), shown["means"].as_array().unwrap().len()), (1, 0));
+    }
+    let driver = |at: usize| scenarios[at]["groups"][0]["cells"][0]["facts"]["db: driver"].as_str().unwrap();
+    assert!(driver(0).starts_with("Regatta's") && driver(1).starts_with("the customary one"), "{}", driver(1));
+}
+
+#[test]
+fn faults_are_counted_by_the_same_names() {
+    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1", "deadlock_timeout=10ms"]) else { return };
+    let counted = |url: &str, executors: &str, steps: &str, load: &str, name: &str| {
+        let bench = BenchDir::new();
+        run(&bench, url, &scenario("", executors, steps, load)).exits(0);
+        let stored = bench.stored("out");
+        let counts = |(cell, measured): (&str, &regatta::measure::Measurements)| {
+            let counted = measured.targets[0].counts.get(name).copied().unwrap_or(0);
+            let errors: u64 = measured.steps.iter().map(|step| step.stream.errors).sum();
+            assert_eq!(counted, errors, "{cell}: {:?}", measured.targets[0].counts);
+            counted
+        };
+        measured(&stored).into_iter().map(counts).collect::<Vec<_>>()
+    };
+    // A statement that the server ends, after which the connection is as good as before.
+    let slow = "{ sql = { target = \"db\", driver = \"customary\", query = \"SELECT pg_sleep(20) WHERE ?::int > -1\", \
+        args = [\"${i}\"] }, name = \"slow\", allow = { errors = true } }";
+    let url = server.url("?options=-c%20statement_timeout%3D200");
+    let all = counted(&url, "", slow, "batch = { tasks = 2, repeat = 1 }", "errors: timeout");
+    assert_eq!(all, vec![2; EXECUTORS.len()]);
+    // Transactions that wait for each other, of which one is rolled back.
+    let swap = |first: u32, second: u32, name: &str| {
+        format!(
+            "{{ sql = {{ target = \"db\", driver = \"customary\", transaction = [{{ query = \"UPDATE items SET price = price + 1 \
+             WHERE id = {first}\" }}, {{ query = \"SELECT pg_sleep(0.02)\" }}, {{ query = \"UPDATE items SET price = price - 1 \
+             WHERE id = {second}\" }}] }}, name = \"{name}\", allow = {{ errors = true }} }}"
+        )
+    };
+    let steps = [swap(1, 2, "forth"), swap(2, 1, "back")].join(", ");
+    let load = "closed = { concurrency = 4, tasks = 30 }";
+    let two = "[executors]\nuse = [\"threads\", \"tokio\"]";
+    let all = counted(&server.url(""), two, &steps, load, "errors: deadlock");
+    assert!(all.iter().all(|deadlocks| *deadlocks > 0), "{all:?}");
+    server.wait_until_left();
+}
+
+#[test]
+fn a_connection_that_is_refused_is_counted() {
+    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1"]) else { return };
+    // A transaction that no session belongs to keeps the first four calls waiting, each on a connection of its own.
+    let gated = "{ sql = { target = \"db\", driver = \"customary\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \
+        args = [\"${i}\"], connection = \"per-call\" }, expect = { rows = 1 }, allow = { errors = true }, name = \"gated\" }";
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    for executor in ["threads", "tokio"] {
+        server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 20");
+        server.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+        let use_it = format!("[executors]\nuse = [\"{executor}\"]");
+        let bench = BenchDir::with(&scenario("", &use_it, gated, "closed = { concurrency = 4, tasks = 20 }"));
+        let mut command = bench.command("run --out out s.toml");
+        command.env("DATABASE_URL", server.url(""));
+        let live = Live::new(command);
+        wait_for("four calls at the gate", || (server.sql("mine", waiting) == "4").then_some(()));
+        // The target has the one connection that is left.
+        server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 1");
+        server.sql("mine", "ROLLBACK PREPARED 'gate'");
+        live.end().exits(0);
+        for (cell, measured) in measured(&bench.stored("out")) {
+            assert_eq!(measured.targets[0].counts["errors: too many connections"], 16, "{cell}");
+            assert_eq!(measured.steps[0].stream.errors, 16, "{cell}");
+        }
+        server.wait_until_left();
+    }
+}
+
+#[test]
+fn a_mistake_of_the_scenario_is_no_lost_connection() {
+    for url in servers() {
+        let text = |step: &str| {
+            let step = format!(
+                "{{ sql = {{ target = \"db\", driver = \"customary\", {step} }}, allow = {{ errors = true }} }}"
+            );
+            scenario(
+                "schema = \"regatta_it_mistake\"",
+                "[executors]\nuse = [\"tokio\"]",
+                &step,
+                "batch = { tasks = 2 }",
+            )
+        };
+        let is_postgres = Address::parse(&url).unwrap().scheme == Scheme::Postgres;
+        let in_client = "query = \"SELECT name FROM items WHERE id = ?\", args = [\"abc${i}\"]";
+        // MySQL takes any text for a number.
+        let steps = [Some("query = \"SELECT nothing FROM items\""), is_postgres.then_some(in_client)];
+        for step in steps.into_iter().flatten() {
+            let bench = BenchDir::new();
+            run(&bench, &url, &text(step)).exits(5);
+            let stored = bench.stored("out");
+            let (_, reason) = only_failure(&stored);
+            assert!(reason.contains("statement: ") && !reason.contains("lost"), "{reason}");
+            assert!(!reason.contains("allow ="), "{reason}");
+        }
+    }
+}
+
+/// Runs inserts with a customary client until `load` sees them, kills the server in the middle, and reads what came of it.
+fn killed(url: &str, allow: &str, load: impl FnOnce(), kill: impl FnOnce()) -> Run {
+    let insert = format!(
+        "{{ sql = {{ target = \"db\", driver = \"customary\", query = \"INSERT INTO log(task, value) VALUES (?, 1)\", \
+         args = [\"${{i}}\"] }}, expect = {{ rows = 1 }}, name = \"insert\"{allow} }}"
+    );
+    let text = scenario(
+        "schema = \"regatta_killed\"",
+        "[executors]\nuse = [\"tokio\"]",
+        &insert,
+        "closed = { concurrency = 4 }",
+    )
+    .replace("rounds = 1", "rounds = 1\nduration = \"2s\"");
+    let bench = BenchDir::with(&text);
+    let mut command = bench.command("run --out out s.toml");
+    command.env("DATABASE_URL", url);
+    let live = Live::new(command);
+    load();
+    kill();
+    let seen = live.end();
+    assert!(!seen.err.contains("panicked"), "{seen:#?}");
+    assert!(!format!("{seen:?}").contains(PASSWORD), "{seen:#?}");
+    bench.stored("out")
+}
+
+/// Whether the only trial has ended with its reason, or has counted what it lost.
+fn has_lost(run: &Run) -> bool {
+    assert_complete(run);
+    match &run.trials[0].outcome {
+        Outcome::Failed(failure) => {
+            assert!(failure.reason.contains("lost: ") || failure.reason.contains("refused: "), "{}", failure.reason);
+            true
+        }
+        Outcome::Measured(measured) => {
+            let counts = &measured.targets[0].counts;
+            counts.contains_key("errors: lost") || counts.contains_key("errors: refused")
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_hangs_nobody() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    for allow in ["", ", allow = { errors = true }"] {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
+        let load = || wait_for("the load", || (server.sql("mine", count) == "4").then_some(()));
+        let kill = || {
+            server.kill();
+            server.up(&[]);
+        };
+        assert!(has_lost(&killed(&server.url(""), allow, load, kill)), "{allow}");
+        server.wait_until_left();
+    }
+}
+
+#[test]
+fn a_mariadb_that_is_killed_hangs_nobody() {
+    if !own_mariadb::is_installed() {
+        return;
+    }
+    let mut server = OwnMariadb::new();
+    server.start(&[]);
+    let url = server.url("");
+    let sessions =
+        "SELECT count(*) FROM information_schema.processlist WHERE db = 'regatta_killed' AND id <> connection_id()";
+    let address = Address::parse(&url).unwrap();
+    let load = || {
+        wait_for("the load", || {
+            let mut open = None;
+            let mut client = block_on(mysql::open::<Blocking>(&address, None)).ok()?;
+            block_on(client.query(sessions, |_, cell| open = cell.number())).ok()?;
+            (open? == 5).then_some(())
+        });
+    };
+    let run = killed(&url, "", load, || server.kill());
+    assert!(has_lost(&run));
 }
