@@ -123,6 +123,7 @@ mod tests {
             let text = output(name).unwrap_or_else(|| panic!("no output {name}")).render(&run, &analysis);
             assert!(text.contains(words), "{name}: no {words}");
         }
+        // The two scenarios have one ranking each, and none over all eight groups.
         let won = sentence::winners(&analysis.scenarios);
         assert!(
             won.starts_with("Same-code lane: ") && won.ends_with(". Idiomatic lane: tokio is the fastest"),

@@ -407,4 +407,16 @@ mod tests {
         let markdown = rates_markdown(&fixture::header(), &found());
         assert!(markdown.contains("| tokio | at least 4.00k/s |") && !markdown.contains("<25ms"), "{markdown}");
     }
+
+    #[test]
+    fn lanes_are_tables_of_their_own() {
+        let mut found = found();
+        let idiomatic = RateResult { lane: Some(Lane::Idiomatic), ..found.cells[0].clone() };
+        found.cells.iter_mut().for_each(|cell| cell.lane = Some(Lane::SameCode));
+        found.cells.push(idiomatic);
+        let header = fixture::header();
+        let titles: Vec<String> = groups(&header, &found).iter().map(Group::title).collect();
+        assert_eq!(titles, ["http-fanout (same-code lane)", "http-fanout (idiomatic lane)"]);
+        assert!(rates_json(&header, &found).contains("\"lane\": \"idiomatic\""));
+    }
 }

@@ -41,6 +41,18 @@ fn what_is_written_is_read() {
     assert_eq!(read(writer.path()).expect("reads the file"), run);
 }
 
+/// Files that were written before there were lanes have none.
+#[test]
+fn a_cell_without_a_lane_is_of_the_same_code_lane() {
+    let scratch = tempfile::tempdir().expect("scratch");
+    let mut run = demo();
+    run.header.cells[1].lane = Lane::Idiomatic;
+    write(scratch.path(), &run);
+    assert_eq!(text(scratch.path()).matches("\"lane\":\"idiomatic\"").count(), 1);
+    assert_eq!(text(scratch.path()).matches("\"lane\"").count(), 1);
+    assert_eq!(read(scratch.path()).expect("reads").header.cells, run.header.cells);
+}
+
 #[test]
 fn every_line_is_on_disk_when_append_returns() {
     let scratch = tempfile::tempdir().expect("scratch");

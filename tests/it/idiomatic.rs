@@ -1,6 +1,6 @@
 //! The idiomatic lane: the blocking clients that users have, under every executor, against real servers.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
 use regatta::{
     client::{Address, Scheme, mysql},
@@ -316,4 +316,34 @@ fn a_mariadb_that_is_killed_hangs_nobody() {
     };
     let run = killed(&url, "", load, || server.kill());
     assert!(has_lost(&run));
+}
+
+#[test]
+fn a_url_that_asks_for_encryption_is_told_what_to_change() {
+    if !own_mariadb::is_installed() {
+        return;
+    }
+    let mut server = OwnMariadb::new();
+    let new = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=server -keyout server.key -out server.crt";
+    let Ok(done) = Command::new("openssl").args(new.split(' ')).current_dir(server.path("")).output() else {
+        assert!(std::env::var_os("CI").is_none(), "CI must have openssl");
+        eprintln!("skipped: no openssl on this machine");
+        return;
+    };
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let file = |name: &str| server.path(name).display().to_string();
+    let options = [format!("--ssl-cert={}", file("server.crt")), format!("--ssl-key={}", file("server.key"))];
+    server.start(&options);
+    let text = |driver: &str| {
+        let step = format!("{{ sql = {{ target = \"db\", driver = \"{driver}\", query = \"SELECT 1\" }} }}");
+        scenario("", "[executors]\nuse = [\"threads\"]", &step, "batch = { tasks = 2 }")
+    };
+    let url = server.url("?ssl-mode=REQUIRED");
+    run(&BenchDir::new(), &url, &text("same")).exits(0);
+    let bench = BenchDir::new();
+    let seen = run(&bench, &url, &text("customary")).exits(5);
+    assert!(!format!("{seen:?}").contains(PASSWORD), "{seen:#?}");
+    let stored = bench.stored("out");
+    let (_, reason) = only_failure(&stored);
+    assert!(reason.contains("does not encrypt") && reason.contains("remove `driver`"), "{reason}");
 }

@@ -15,7 +15,7 @@ use mysql_common::proto::codec::error::PacketCodecError;
 
 use super::{Client, Place};
 use crate::{
-    client::{CONNECT_LIMIT, Fault, FaultKind, mysql::Error as Ours},
+    client::{CONNECT_LIMIT, Fault, FaultKind, Secret, mysql::Error as Ours},
     step::sql::{
         bound::Bound,
         effects::Answer,
@@ -50,7 +50,7 @@ impl Client for Mysql {
             .ip_or_hostname(Some(address.host.as_str()))
             .tcp_port(address.port)
             .user(Some(address.user.as_str()))
-            .pass(address.password.as_ref().map(|password| password.reveal()))
+            .pass(address.password.as_ref().map(Secret::reveal))
             .db_name(Some(schema.as_str()))
             .prefer_socket(false)
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)

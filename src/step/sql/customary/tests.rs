@@ -83,10 +83,10 @@ fn said(log: &Log) -> Vec<String> {
 
 /// The arguments of statements that have one each: their place.
 fn bindings(statements: &[&str]) -> Bindings {
-    let statement = |at: usize, query: &str| Statement { query: query.into(), args: vec![Arg::Integer(at as i64)] };
+    let statement = |(at, query): (i64, &&str)| Statement { query: (*query).into(), args: vec![Arg::Integer(at)] };
     Bindings::new(&Work {
         words: "task t".into(),
-        statements: statements.iter().enumerate().map(|(at, query)| statement(at, query)).collect(),
+        statements: (0..).zip(statements).map(statement).collect(),
         effects: vec![Effect::Read; statements.len()],
         expected: statements.iter().map(|_| Expected::Unknown).collect(),
         transaction: true,
