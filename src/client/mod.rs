@@ -6,6 +6,7 @@
 //! sends statements, and says what went wrong as a [`Fault`] with a name.
 
 mod address;
+mod buffered;
 mod fault;
 pub mod mongo;
 pub mod mysql;
@@ -18,6 +19,7 @@ mod transport;
 pub mod wire;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
+pub use buffered::Buffered;
 pub use fault::{Fault, FaultKind};
 pub use pool::{Lease, Pool};
 pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};

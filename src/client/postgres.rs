@@ -15,11 +15,11 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_postgres::{Client, Config, Error, NoTls, config::SslMode, error::SqlState, tls::NoTlsStream};
 
-use super::{Address, Fault, FaultKind, TlsMode, Transport, transport};
+use super::{Address, Buffered, Fault, FaultKind, TlsMode, Transport, transport};
 use crate::runtime::Native;
 
 /// The protocol's side of a connection.
-type Driver<C> = tokio_postgres::Connection<TokioIo<Transport<C>>, NoTlsStream>;
+type Driver<C> = tokio_postgres::Connection<TokioIo<Buffered<Transport<C>>>, NoTlsStream>;
 
 /// A connection.
 pub struct Postgres<N: Native> {
@@ -43,7 +43,7 @@ impl<N: Native> Postgres<N> {
             if mode != TlsMode::Off {
                 stream = ask_for_tls(stream).await?.encrypted(&mode, &address.host).await?;
             }
-            config.connect_raw(TokioIo::new(stream), NoTls).await.map_err(|why| fault(&why))
+            config.connect_raw(TokioIo::new(Buffered::new(stream)), NoTls).await.map_err(|why| fault(&why))
         };
         let opened = transport::within_limit::<N, _>(opening).await;
         opened.map(|(client, driver)| Self { client, driver: Some(driver) }).map_err(|fault| fault.at(address))
