@@ -10,6 +10,7 @@ mod buffered;
 mod fault;
 pub mod mongo;
 pub mod mysql;
+mod pair;
 mod pool;
 pub mod postgres;
 #[cfg(test)]
@@ -21,5 +22,6 @@ pub mod wire;
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
 pub use buffered::Buffered;
 pub use fault::{Fault, FaultKind};
+pub use pair::Pair;
 pub use pool::{Lease, Pool};
 pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};
