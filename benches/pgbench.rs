@@ -8,7 +8,7 @@
 //!
 //! `DATABASE_URL=… cargo bench --bench pgbench` shows times per query (skipped without a server or without pgbench).
 //! `REGATTA_PAIRS=24` measures adjacent pairs as `cargo bench --bench http` does; `REGATTA_WORKERS=1` is the number of
-//! tokio's workers and of pgbench's threads beside them.
+//! tokio's workers and of pgbench's threads beside them, `REGATTA_PGBENCH_THREADS=1` of pgbench's threads in any case.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "benchmarks print, and start processes")]

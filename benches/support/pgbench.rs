@@ -33,7 +33,8 @@ pub fn run(plan: &TrialPlan) -> Sample {
     let database = target.endpoint().downcast::<Database>().unwrap();
     let Engine::Postgres(server) = &database.engine else { panic!("pgbench knows PostgreSQL only") };
     let LoadKind::Closed { concurrency, tasks, .. } = plan.load.kind else { panic!("a closed load") };
-    let threads = if plan.executor == "threads" { concurrency } else { plan.setup.workers as u64 };
+    let own = if plan.executor == "threads" { concurrency } else { plan.setup.workers as u64 };
+    let threads = std::env::var("REGATTA_PGBENCH_THREADS").unwrap_or_else(|_| own.to_string());
     let mut script = tempfile::NamedTempFile::new().unwrap();
     script.write_all(SCRIPT.as_bytes()).unwrap();
     let length = match tasks {
@@ -43,7 +44,7 @@ pub fn run(plan: &TrialPlan) -> Sample {
     // What it starts stays there, too.
     pin(&plan.executor_cpus);
     let child = Command::new("pgbench")
-        .args(["-n", "-M", "prepared", "-c", &concurrency.to_string(), "-j", &threads.to_string(), "-f"])
+        .args(["-n", "-M", "prepared", "-c", &concurrency.to_string(), "-j", &threads, "-f"])
         .arg(script.path())
         .args(length.split(' '))
         .arg(std::env::var("DATABASE_URL").unwrap())
@@ -66,7 +67,7 @@ fn whole(child: Child) -> Sample {
 
 /// A run that ends by time; CPU times are taken where nothing but queries is done.
 fn in_window(child: Child, server: Option<Watched>, duration: Duration) -> Sample {
-    let window = duration - EDGE * 2;
+    let window = duration.checked_sub(EDGE * 2).expect("a window is longer than its edges");
     let times = || (Watched::Process(child.id()).times(), server.and_then(Watched::times));
     thread::sleep(EDGE);
     let before = times();

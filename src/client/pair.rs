@@ -61,15 +61,17 @@ impl Wake for Side {
     }
 }
 
-impl Pair {
+impl Default for Pair {
     /// Both are to be polled first.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let state = Arc::new(State { woken: AtomicU8::new(WORK | CONNECTION), task: AtomicWaker::new() });
         let side = |bit| Waker::from(Arc::new(Side { state: state.clone(), bit }));
         let (work, connection) = (side(WORK), side(CONNECTION));
         Self { state, work, connection }
     }
+}
 
+impl Pair {
     /// Has the work polled next, for it is another one than before.
     pub fn renew(&self) {
         self.state.woken.fetch_or(WORK, AcqRel);
@@ -143,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_message_between_the_sides_is_one_poll_and_does_not_wake_the_task() {
-        let (pair, count) = (Pair::new(), Arc::new(Count::default()));
+        let (pair, count) = (Pair::default(), Arc::new(Count::default()));
         let waker = Waker::from(count.clone());
         let (works, connections, reactor) = (Cell::new(0), Cell::new(0), Cell::new(None::<Waker>));
         let poll = || {
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_side_that_wakes_itself_for_ever_lets_the_executor_go_on() {
-        let (pair, count) = (Pair::new(), Arc::new(Count::default()));
+        let (pair, count) = (Pair::default(), Arc::new(Count::default()));
         let waker = Waker::from(count.clone());
         let budget = |context: &mut Context<'_>| {
             context.waker().wake_by_ref();
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn no_waking_from_another_thread_is_lost() {
         for _ in 0..500 {
-            let (pair, done) = (Pair::new(), AtomicU32::new(0));
+            let (pair, done) = (Pair::default(), AtomicU32::new(0));
             thread::scope(|scope| {
                 let ends = |waker: &Waker| {
                     let (waker, done) = (waker.clone(), &done);

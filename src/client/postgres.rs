@@ -49,7 +49,7 @@ impl<N: Native> Postgres<N> {
         };
         let opened = transport::within_limit::<N, _>(opening).await;
         opened
-            .map(|(client, driver)| Self { client, driver: Some(driver), pair: Pair::new() })
+            .map(|(client, driver)| Self { client, driver: Some(driver), pair: Pair::default() })
             .map_err(|fault| fault.at(address))
     }
 
