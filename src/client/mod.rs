@@ -6,9 +6,11 @@
 //! sends statements, and says what went wrong as a [`Fault`] with a name.
 
 mod address;
+mod buffered;
 mod fault;
 pub mod mongo;
 pub mod mysql;
+mod pair;
 mod pool;
 pub mod postgres;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod transport;
 pub mod wire;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
+pub use buffered::Buffered;
 pub use fault::{Fault, FaultKind};
+pub use pair::Pair;
 pub use pool::{Lease, Pool};
 pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};

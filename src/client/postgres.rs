@@ -7,7 +7,7 @@ use std::{
     fmt::Write as _,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use hyper::rt::{Read, Write};
@@ -15,17 +15,19 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_postgres::{Client, Config, Error, NoTls, config::SslMode, error::SqlState, tls::NoTlsStream};
 
-use super::{Address, Fault, FaultKind, TlsMode, Transport, transport};
+use super::{Address, Buffered, Fault, FaultKind, Pair, TlsMode, Transport, transport};
 use crate::runtime::Native;
 
 /// The protocol's side of a connection.
-type Driver<C> = tokio_postgres::Connection<TokioIo<Transport<C>>, NoTlsStream>;
+type Driver<C> = tokio_postgres::Connection<TokioIo<Buffered<Transport<C>>>, NoTlsStream>;
 
 /// A connection.
 pub struct Postgres<N: Native> {
     client: Client,
     /// None once it has ended: whoever waits must see the closed channel.
     driver: Option<Driver<N::Conn>>,
+    /// Who of the two was woken.
+    pair: Pair,
 }
 
 /// Options of a url that are heeded, besides those about encryption.
@@ -42,10 +44,12 @@ impl<N: Native> Postgres<N> {
             if mode != TlsMode::Off {
                 stream = ask_for_tls(stream).await?.encrypted(&mode, &address.host).await?;
             }
-            config.connect_raw(TokioIo::new(stream), NoTls).await.map_err(|why| fault(&why))
+            config.connect_raw(TokioIo::new(Buffered::new(stream)), NoTls).await.map_err(|why| fault(&why))
         };
         let opened = transport::within_limit::<N, _>(opening).await;
-        opened.map(|(client, driver)| Self { client, driver: Some(driver) }).map_err(|fault| fault.at(address))
+        opened
+            .map(|(client, driver)| Self { client, driver: Some(driver), pair: Pair::default() })
+            .map_err(|fault| fault.at(address))
     }
 
     /// Whether statements can still be sent.
@@ -58,12 +62,9 @@ impl<N: Native> Postgres<N> {
     where
         F: Future<Output = Result<T, Error>> + 'a,
     {
-        let Self { client, driver } = self;
+        let Self { client, driver, pair } = self;
         let mut work = pin!(work(client));
-        poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(done);
-            }
+        let mut connection = |context: &mut Context<'_>| {
             if let Some(connection) = driver.as_mut()
                 && let Poll::Ready(ended) = Pin::new(connection).poll(context)
             {
@@ -72,15 +73,17 @@ impl<N: Native> Postgres<N> {
                     return Poll::Ready(Err(why));
                 }
             }
-            work.as_mut().poll(context)
-        })
-        .await
-        .map_err(|why| fault(&why))
+            Poll::Pending
+        };
+        pair.renew();
+        poll_fn(|context| pair.poll(context, |context| work.as_mut().poll(context), &mut connection))
+            .await
+            .map_err(|why| fault(&why))
     }
 
     /// Says good-bye and waits until the connection is closed.
     pub async fn close(self) {
-        let Self { client, driver } = self;
+        let Self { client, driver, .. } = self;
         drop(client);
         if let Some(driver) = driver {
             // Whether or not the server heard it, the connection is gone.

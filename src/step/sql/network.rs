@@ -370,11 +370,10 @@ impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
     }
 
     async fn call(&mut self, call: Call) -> Outcome {
-        let route = self.route.clone();
-        self.bound.fill(&route.work, &call, route.seed);
+        self.bound.fill(&self.route.work, &call, self.route.seed);
         self.current = call;
         self.account.begin();
-        let mut under_way = UnderWay { account: &self.account, writes: route.work.writes(), ended: false };
+        let mut under_way = UnderWay { account: &self.account, writes: self.route.work.writes(), ended: false };
         let done = self.once().await;
         let outcome = self.outcome(done);
         under_way.ended = true;

@@ -1,0 +1,96 @@
+//! pgbench in place of an executor: on the plan's target, with as many connections as its load has clients.
+
+use std::{
+    io::Write as _,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use regatta::{
+    measure::Watched,
+    scenario::LoadKind,
+    target::{
+        Start,
+        sql::{Database, Engine},
+    },
+    trial::{TrialPlan, server::ProcessLauncher},
+};
+
+use crate::support::{Sample, pin};
+
+/// The query of the scenario.
+const SCRIPT: &str = "\\set id random(1, 10000)\nSELECT price FROM items WHERE id = :id;\n";
+/// After its start and before its end pgbench does other things, too.
+const EDGE: Duration = Duration::from_millis(400);
+
+/// Runs the plan's queries with pgbench.
+pub fn run(plan: &TrialPlan) -> Sample {
+    let scratch = tempfile::tempdir().unwrap();
+    let launcher = ProcessLauncher { program: env!("CARGO_BIN_EXE_regatta").as_ref(), cpus: &plan.target_cpus };
+    let start = Start { name: "db", seed: 1, scratch: scratch.path(), launcher: &launcher };
+    let target = plan.targets[0].spec.start(&start).unwrap();
+    let database = target.endpoint().downcast::<Database>().unwrap();
+    let Engine::Postgres(server) = &database.engine else { panic!("pgbench knows PostgreSQL only") };
+    let LoadKind::Closed { concurrency, tasks, .. } = plan.load.kind else { panic!("a closed load") };
+    let own = if plan.executor == "threads" { concurrency } else { plan.setup.workers as u64 };
+    let threads = std::env::var("REGATTA_PGBENCH_THREADS").unwrap_or_else(|_| own.to_string());
+    let mut script = tempfile::NamedTempFile::new().unwrap();
+    script.write_all(SCRIPT.as_bytes()).unwrap();
+    let length = match tasks {
+        Some(all) => format!("-t {}", all.div_ceil(concurrency)),
+        None => format!("-T {}", plan.duration.as_secs()),
+    };
+    // What it starts stays there, too.
+    pin(&plan.executor_cpus);
+    let child = Command::new("pgbench")
+        .args(["-n", "-M", "prepared", "-c", &concurrency.to_string(), "-j", &threads, "-f"])
+        .arg(script.path())
+        .args(length.split(' '))
+        .arg(std::env::var("DATABASE_URL").unwrap())
+        .env("PGOPTIONS", format!("-c search_path={}", server.schema))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    match tasks {
+        Some(_) => whole(child),
+        None => in_window(child, target.watched(), plan.duration),
+    }
+}
+
+/// A run that ends by queries: only its time is asked for.
+fn whole(child: Child) -> Sample {
+    let (completed, per_second) = said(child);
+    Sample { window_ns: (completed as f64 / per_second * 1e9) as u64, completed, ..Sample::default() }
+}
+
+/// A run that ends by time; CPU times are taken where nothing but queries is done.
+fn in_window(child: Child, server: Option<Watched>, duration: Duration) -> Sample {
+    let window = duration.checked_sub(EDGE * 2).expect("a window is longer than its edges");
+    let times = || (Watched::Process(child.id()).times(), server.and_then(Watched::times));
+    thread::sleep(EDGE);
+    let before = times();
+    thread::sleep(window);
+    let after = times();
+    let used = |before: Option<regatta::measure::Times>, after: Option<regatta::measure::Times>| {
+        before.zip(after).map(|(before, after)| after.cpu_ns - before.cpu_ns)
+    };
+    let window_ns = window.as_nanos() as u64;
+    let cpu_ns = used(before.0, after.0).unwrap();
+    let target_busy = used(before.1, after.1).map(|cpu_ns| cpu_ns as f64 / window_ns as f64);
+    let (_, per_second) = said(child);
+    Sample { window_ns, completed: (per_second * window.as_secs_f64()) as u64, cpu_ns, target_busy }
+}
+
+/// Transactions, and how many in a second, the time for connecting left out.
+fn said(child: Child) -> (u64, f64) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let after = |words: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(words)).unwrap_or_else(|| panic!("{text}"));
+        line.split(['/', ' ']).next().unwrap().to_owned()
+    };
+    let completed = after("number of transactions actually processed: ").parse().unwrap();
+    (completed, after("tps = ").parse().unwrap())
+}
