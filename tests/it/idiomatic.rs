@@ -80,6 +80,31 @@ fn every_policy_does_the_same_work_on_every_executor() {
     }
 }
 
+/// Each driver has its own of everything: slots' connections, tasks' connections, pool.
+#[test]
+fn steps_with_different_drivers_share_no_connection() {
+    let step = |driver: &str, connection: &str| {
+        format!(
+            "{{ sql = {{ target = \"db\", driver = \"{driver}\", connection = \"{connection}\", query = \"SELECT 1\" }}, expect = {{ rows = 1 }} }}"
+        )
+    };
+    let each = ["pool", "keep", "per-task", "per-task"];
+    let steps: Vec<String> =
+        each.iter().flat_map(|connection| ["same", "customary"].map(|driver| step(driver, connection))).collect();
+    let target = "schema = \"regatta_it_mixed\", pool = { max = 1 }";
+    let text = scenario(target, "", &steps.join(", "), "closed = { concurrency = 4, tasks = 30 }");
+    for url in servers() {
+        for (cell, measured) in measured(&stored(&url, &text)) {
+            let counts = &measured.targets[0].counts;
+            let slots: u64 = measured.facts["slots"].parse().unwrap();
+            // Two in each slot, two in each task and, in preparation, in each slot once more, and one in each pool.
+            assert_eq!(counts["connections opened"], slots * 4 + 30 * 2 + 2, "{cell}: {counts:?}");
+            assert_eq!(counts["connections closed"], counts["connections opened"], "{cell}");
+            assert!(measured.facts["db: driver"].contains("; "), "{:?}", measured.facts);
+        }
+    }
+}
+
 /// Transactions, texts and rows come to the same, whoever sends and reads them.
 #[test]
 fn both_lanes_do_the_same_work() {

@@ -281,21 +281,24 @@ impl Sql {
 
     /// Where the connections come from.
     fn source<R: Runtime, S: Session<R::Native>>(&self, site: &Site<R>, server: &Server) -> Source<R::Native, S> {
-        let target = &self.target.text;
+        // A connection is of one driver: steps with different ones share none.
+        let place = if self.is_idiomatic() { " customary" } else { "" };
+        let place = format!("{}{place}", self.target.text);
         let keep = self.connection.unwrap_or(if server.pool.is_some() { Policy::Pool } else { Policy::Keep });
         match keep {
             Policy::PerCall => Source::Fresh,
-            Policy::Keep => Source::Kept(site.commons.shared(target, Default::default)),
+            Policy::Keep => Source::Kept(site.commons.shared(&place, Default::default)),
             Policy::PerTask => {
                 let users = self.users_of_the_task(site);
                 let (first, last) = (users.first() == Some(&site.number), users.last() == Some(&site.number));
-                let shelf = site.commons.shared(&format!("{target} per task"), Default::default);
+                let shelf = site.commons.shared(&format!("{place} per task"), Default::default);
                 Source::Task { shelf, first, last }
             }
             Policy::Pool => {
                 let recorders = &site.trial.recorders;
-                let waits = recorders.stream_of(&pool_stream(target)).map(|at| (recorders.of_slot(site.slot), at));
-                Source::Pooled { pool: site.trial.commons.shared(target, || connection::pool(server)), waits }
+                let waits =
+                    recorders.stream_of(&pool_stream(&self.target.text)).map(|at| (recorders.of_slot(site.slot), at));
+                Source::Pooled { pool: site.trial.commons.shared(&place, || connection::pool(server)), waits }
             }
         }
     }
@@ -315,7 +318,9 @@ impl Sql {
     }
 
     fn shares_task_with(&self, other: &StepSpec) -> bool {
-        matches!(other, StepSpec::Sql(other) if other.target.text == self.target.text && other.connection == Some(Policy::PerTask))
+        let StepSpec::Sql(other) = other else { return false };
+        let is_alike = other.target.text == self.target.text && other.is_idiomatic() == self.is_idiomatic();
+        is_alike && other.connection == Some(Policy::PerTask)
     }
 
     fn blocking(&self) -> Blocking {
