@@ -402,8 +402,8 @@ pub struct ClaimResult {
     pub params: Vec<Param>,
     /// What it is compared with: the executor as shown, or parameters, or both. Such as `threads`, `blocking=inline`.
     pub against: String,
-    /// The same, where that is what has no figures.
-    pub missing: Option<String>,
+    /// What there is no factor or no interval for want of, and what helps.
+    pub lacking: Option<String>,
     /// The measured factor ("times as fast") and its interval; none where a cell has no figures.
     pub measured: Option<Ratio>,
     /// What follows.

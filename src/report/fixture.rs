@@ -219,7 +219,7 @@ fn claim(cell: &CellResult, factor: f64, verdict: ClaimVerdict) -> ClaimResult {
         executor: cell.label.clone(),
         params: vec![],
         against: "thread-pool".into(),
-        missing: None,
+        lacking: None,
         measured: cell.ratio.clone(),
         verdict,
     }

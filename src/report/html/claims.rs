@@ -97,7 +97,8 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
 
 fn words(result: &ClaimResult) -> String {
     let measured = result.measured.as_ref().map_or_else(String::new, |ratio| format!(": {}", ratio_words(ratio)));
-    format!("{}{measured}", claimant(result))
+    let lacking = result.lacking.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    format!("{}{measured}{lacking}", claimant(result))
 }
 
 fn chart_row(scenario: &ScenarioResult, result: &ClaimResult) -> ClaimRow {
