@@ -1,4 +1,4 @@
-//! Section 12: what is claimed, beside what was measured.
+//! A section: what is claimed, beside what was measured.
 
 use maud::{Markup, html};
 
@@ -74,7 +74,7 @@ fn overview(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
 
 fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     let caption = Caption {
-        id: format!("f12-{index}"),
+        id: format!("claims-{index}"),
         title: format!("Claimed and measured factors: {}", scenario.name),
         head: "Claimed and measured".into(),
         finding: sentence::claims(std::slice::from_ref(scenario)),
