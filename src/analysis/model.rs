@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Unit;
+use super::{RateSearch, Unit};
 use crate::{
     measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
@@ -17,6 +17,9 @@ pub struct Analysis {
     pub scenarios: Vec<ScenarioResult>,
     /// Planned, measured and failed trials.
     pub trials: TrialCounts,
+    /// What a search for the highest rate has found; none of other runs.
+    #[serde(skip)]
+    pub search: Option<RateSearch>,
 }
 
 /// How many trials there were.

@@ -14,6 +14,7 @@ mod numbers;
 mod part;
 mod provenance;
 mod race;
+mod rates;
 mod scaling;
 mod stability;
 mod steps;
@@ -44,10 +45,10 @@ struct Section {
     render: fn(&Page<'_>) -> Option<(String, Markup)>,
 }
 
-/// All sections, in the order of decisions. Who races a claim asks for its verdict first, so that the claims are the
-/// second section.
+/// All sections, in the order of decisions. Who searches for a rate or races a claim asks for that first.
 const SECTIONS: &[Section] = &[
     Section { id: "verdict", name: "Verdict", render: verdict::render },
+    Section { id: "rates", name: "Highest rate", render: rates::render },
     Section { id: "claims", name: "Claimed and measured", render: claims::render },
     Section { id: "race", name: "Who wins, by how much", render: race::render },
     Section { id: "latency", name: "Latency by percentile", render: latency::render },
@@ -373,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_run_without_figures_is_a_page() {
-        let empty = Analysis { scenarios: vec![], trials: crate::analysis::TrialCounts::default() };
+        let empty = Analysis { scenarios: vec![], trials: crate::analysis::TrialCounts::default(), search: None };
         assert!(html(&fixture::header(), &empty).contains("How it was run"));
     }
 }
