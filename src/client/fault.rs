@@ -46,6 +46,7 @@ kinds! {
     LockTimeout "lock timeout" "Another transaction held a lock for longer than the server waits.",
     Serialization "serialization" "The server ended a transaction because another one had changed what it read.",
     Constraint "constraint" "A row would have broken a constraint.",
+    Resources "insufficient resources" "The server's disk, its memory or another of its resources is used up.",
     Protocol "protocol" "The server's answer makes no sense in its protocol.",
     Oversized "oversized" "A message is larger than the server or the client accepts.",
     Statement "statement" "The server does not accept a statement.",
@@ -94,9 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lost_connection_leaves_a_doubt() {
+    fn only_a_connection_that_is_of_no_use_leaves_a_doubt() {
         let lost = Fault::from(io::Error::from(io::ErrorKind::BrokenPipe)).at("task t");
         assert!(lost.message.starts_with("task t: the connection was lost") && !lost.leaves_nothing());
+        let nonsense = Fault::new(FaultKind::Protocol, "");
+        assert!(!nonsense.leaves_nothing() && nonsense.ends_connection());
         assert!(Fault::new(FaultKind::Deadlock, "").leaves_nothing());
         assert!(!Fault::new(FaultKind::Deadlock, "").ends_connection() && lost.ends_connection());
     }

@@ -169,6 +169,7 @@ fn kind(code: &SqlState) -> FaultKind {
             "28" => FaultKind::Login,
             "08" | "57" => FaultKind::Lost,
             "23" => FaultKind::Constraint,
+            "53" => FaultKind::Resources,
             _ => FaultKind::Statement,
         },
     }
@@ -193,6 +194,8 @@ mod tests {
     fn states_have_their_kinds() {
         for (code, expected) in [
             ("53300", FaultKind::TooManyConnections),
+            ("53100", FaultKind::Resources),
+            ("53200", FaultKind::Resources),
             ("3D000", FaultKind::Database),
             ("28P01", FaultKind::Login),
             ("28000", FaultKind::Login),

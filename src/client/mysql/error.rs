@@ -51,6 +51,7 @@ fn kind_of_code(code: u16) -> FaultKind {
         1969 | 3024 => FaultKind::Timeout,
         1022 | 1048 | 1062 | 1169 | 1216 | 1217 | 1451 | 1452 | 1557 | 1586 | 3819 | 4025 => FaultKind::Constraint,
         1053 | 1077 | 1079 | 1080 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => FaultKind::Lost,
+        1021 | 1037 | 1038 | 1041 | 1114 => FaultKind::Resources,
         _ => FaultKind::Statement,
     }
 }
@@ -67,8 +68,7 @@ impl Error {
             Self::Server { code, .. } => kind_of_code(*code),
             Self::Login(_) => FaultKind::Login,
             Self::Tls(_) => FaultKind::Tls,
-            // Nobody knows what would come next on it.
-            Self::Protocol(_) => FaultKind::Lost,
+            Self::Protocol(_) => FaultKind::Protocol,
         }
     }
 
@@ -122,8 +122,8 @@ mod tests {
         let error = Error::from_packet(b"\xff\x10\x04Too many connections");
         assert_eq!(error.to_string(), "Too many connections (error 1040, SQLSTATE HY000)");
         assert_eq!(error.kind(), FaultKind::TooManyConnections);
-        assert_eq!(Error::from_packet(b"\xff\x10").kind(), FaultKind::Lost);
-        assert_eq!(Error::from_packet(b"\xff\x10\x04#28").kind(), FaultKind::Lost);
+        assert_eq!(Error::from_packet(b"\xff\x10").kind(), FaultKind::Protocol);
+        assert_eq!(Error::from_packet(b"\xff\x10\x04#28").kind(), FaultKind::Protocol);
     }
 
     #[test]
@@ -137,6 +137,7 @@ mod tests {
             [1049, 1927, 1053, 1064].map(kind),
             [FaultKind::Database, FaultKind::Lost, FaultKind::Lost, FaultKind::Statement]
         );
+        assert_eq!([1021, 1037, 1038, 1041, 1114].map(kind), [FaultKind::Resources; 5]);
         let stream = |kind: io::ErrorKind| Error::from(io::Error::from(kind)).kind();
         assert_eq!(stream(io::ErrorKind::ConnectionRefused), FaultKind::Refused);
         assert_eq!(stream(io::ErrorKind::UnexpectedEof), FaultKind::Lost);

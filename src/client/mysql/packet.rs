@@ -222,7 +222,7 @@ mod tests {
         let found = read(&[packet(3, b"a")]).unwrap_err().to_string();
         assert_eq!(found, "the server broke the protocol: packet 3 came where packet 0 was due");
         assert_eq!(read(&[packet(3, b"\xff\x01")]).unwrap(), b"\xff\x01");
-        assert_eq!(read(&[packet(0, b"")]).unwrap_err().kind(), FaultKind::Lost);
+        assert_eq!(read(&[packet(0, b"")]).unwrap_err().kind(), FaultKind::Protocol);
         assert_eq!(read(&[vec![5, 0, 0, 0, 1]]).unwrap_err().kind(), FaultKind::Lost);
     }
 }

@@ -158,9 +158,9 @@ fn logins_that_cannot_be_are_refused_with_the_reason() {
     let error = refuse(GREETING, b"\xfeclient_ed25519\0nonce");
     assert!(error.to_string().contains("\"client_ed25519\""), "{error}");
     assert_eq!(refuse(GREETING, b"\xfe").kind(), FaultKind::Login);
-    assert_eq!(refuse(GREETING, b"\x01\x03").kind(), FaultKind::Lost);
+    assert_eq!(refuse(GREETING, b"\x01\x03").kind(), FaultKind::Protocol);
     assert_eq!(refuse(b"\xff\x10\x04Too many connections", OK).kind(), FaultKind::TooManyConnections);
-    assert_eq!(refuse(b"\x09old", OK).kind(), FaultKind::Lost);
+    assert_eq!(refuse(b"\x09old", OK).kind(), FaultKind::Protocol);
     let old = GREETING.iter().enumerate().map(|(at, byte)| if at == 1 + 33 + 4 + 8 + 1 + 1 { 0x05 } else { *byte });
     assert!(refuse(&old.collect::<Vec<_>>(), OK).to_string().contains("too old"));
 }
@@ -261,7 +261,7 @@ fn whether_a_backslash_is_a_letter_is_said_at_the_login() {
 #[test]
 fn a_file_is_never_sent() {
     let mut client = client(GREETING, &[answer(&[b"\xfb/etc/passwd"])]);
-    assert_eq!(block_on(client.run("LOAD DATA …")).unwrap_err().kind(), FaultKind::Lost);
+    assert_eq!(block_on(client.run("LOAD DATA …")).unwrap_err().kind(), FaultKind::Protocol);
 }
 
 proptest! {
