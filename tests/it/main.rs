@@ -14,6 +14,7 @@ mod exit_codes;
 mod find_rate;
 mod hlog;
 mod interruptions;
+mod kills;
 mod known_answers;
 mod limits;
 mod lossy;
