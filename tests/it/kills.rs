@@ -47,10 +47,10 @@ impl Victim for OwnPostgres {
     }
 
     fn kill_and_start(&mut self, way: u64) {
-        if way % 2 == 0 {
-            self.kill()
+        if way.is_multiple_of(2) {
+            self.kill();
         } else {
-            self.kill_master()
+            self.kill_master();
         }
         self.up_again();
     }
@@ -100,7 +100,7 @@ impl Victim for OwnMariadb {
 fn scenario(number: u64) -> String {
     let pick = |all: &[&'static str], by: u64| all[(by % all.len() as u64) as usize];
     let (executor, policy) = (pick(EXECUTORS, number), pick(POLICIES, number / 3));
-    let allow = if number % 2 == 0 { ", allow = { errors = true }" } else { "" };
+    let allow = if (number / 2).is_multiple_of(2) { ", allow = { errors = true }" } else { "" };
     let insert = "query = \"INSERT INTO log(task, value) VALUES (?, 1)\", args = [\"${i}\"]";
     let both = "transaction = [{ query = \"UPDATE items SET price = price + 1 WHERE id = ?\", args = [\"${uniform(1,100)}\"] }, \
         { query = \"INSERT INTO log(task, value) VALUES (?, 2)\", args = [\"${i}\"] }]";

@@ -72,7 +72,9 @@ impl Server {
     /// The numbers of all sessions of steps so far. Not while more are being opened.
     pub(super) fn noted_sessions(&self) -> HashSet<u64> {
         let noted: HashSet<u64> = self.sessions.try_iter().collect();
-        noted.iter().for_each(|id| self.note_session(*id));
+        for id in &noted {
+            self.note_session(*id);
+        }
         noted
     }
 
@@ -299,7 +301,8 @@ impl Declared {
                     // The name went with the session. Whoever has taken it since has dropped the schema.
                     self.made = locked(admin.as_mut())?;
                     self.admin = admin;
-                    return self.admin.enter();
+                    let taken = "the server was away, and another run has taken the schema meanwhile";
+                    return if self.made { self.admin.enter() } else { Err(Fault::new(FaultKind::Lost, taken)) };
                 }
                 Err(fault) if clock::now_ns() > until_ns => return Err(fault),
                 Err(_) => clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS),
