@@ -32,10 +32,7 @@ impl<N: Native, T: Send + 'static> Pool<N, T> {
 
     /// Waits for the right to a connection.
     pub async fn acquire(self: &Arc<Self>) -> Result<Lease<N, T>, Fault> {
-        let Some(limit) = self.limit else {
-            self.permits.acquire().await;
-            return Ok(self.lease());
-        };
+        let Some(limit) = self.limit else { return Ok(self.acquire_patiently().await) };
         match N::timeout(limit, self.permits.acquire()).await {
             Ok(()) => Ok(self.lease()),
             Err(_) => Err(Fault::new(
@@ -43,6 +40,12 @@ impl<N: Native, T: Send + 'static> Pool<N, T> {
                 format!("no connection of the pool became free within {limit:?}; raise `max` or `acquire_timeout`"),
             )),
         }
+    }
+
+    /// Waits for as long as it takes, whatever the limit: for what is not measured.
+    pub async fn acquire_patiently(self: &Arc<Self>) -> Lease<N, T> {
+        self.permits.acquire().await;
+        self.lease()
     }
 
     fn lease(self: &Arc<Self>) -> Lease<N, T> {
@@ -100,6 +103,18 @@ mod tests {
         assert_eq!(fault.kind, FaultKind::PoolTimeout);
         drop(held);
         assert!(block_on(pool.acquire()).is_ok());
+    }
+
+    #[test]
+    fn who_is_patient_outlasts_the_limit() {
+        let pool: Arc<Pool<Blocking, u32>> = Arc::new(Pool::new(1, Some(Duration::from_millis(1))));
+        let held = block_on(pool.acquire()).unwrap();
+        let other = pool.clone();
+        let waiting = std::thread::spawn(move || block_on(other.acquire_patiently()).take());
+        // One that is not patient gives up meanwhile.
+        assert!(block_on(pool.acquire()).is_err());
+        held.give_back(7);
+        assert_eq!(waiting.join().unwrap(), Some(7));
     }
 
     #[test]

@@ -99,6 +99,10 @@ pub trait Started: Send {
     fn facts(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+    /// Whether it still answers, after a trial has failed: connections may be open, and calls under way.
+    fn answers(&mut self) -> Result<(), TargetError> {
+        self.report().map(drop)
+    }
     /// Its own account of what was done to it.
     fn report(&mut self) -> Result<TargetReport, TargetError>;
 }

@@ -253,7 +253,7 @@ fn named_steps(plan: &TrialPlan) -> Vec<(String, bool)> {
 
 /// What went wrong because a target has ended is that target's failure.
 fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> TrialError {
-    match targets.iter_mut().find_map(|target| target.report().err()) {
+    match targets.iter_mut().find_map(|target| target.answers().err()) {
         Some(TargetError { name, reason }) => TargetError { name, reason: format!("{reason}; so: {error}") }.into(),
         None => error,
     }

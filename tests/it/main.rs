@@ -15,6 +15,7 @@ mod find_rate;
 mod hlog;
 mod idiomatic;
 mod interruptions;
+mod kills;
 mod known_answers;
 mod limits;
 mod lossy;

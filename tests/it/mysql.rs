@@ -291,6 +291,64 @@ fn a_database_of_somebody_else_is_refused_and_stays() {
 }
 
 #[test]
+fn a_database_in_which_there_is_nothing_is_taken_as_ours() {
+    let Some(server) = server() else { return };
+    let mut client = server.open();
+    let steps = "{ sql = { target = \"db\", query = \"SELECT 1\" } }";
+    let text = scenario("regatta_bare", "", steps, "closed = { concurrency = 1, tasks = 1 }");
+    let bench = BenchDir::with(&format!("schema = 1\nname = \"bare\"\n{text}"));
+    let mut runs = 0;
+    let mut run = || {
+        runs += 1;
+        bench.run(&format!("run s.toml -e threads --out out{runs}"))
+    };
+    // Anything at all that is in it makes it somebody else's, and stays.
+    for (what, query) in [
+        ("TABLE regatta_bare.t(i INT)", "SELECT count(*) FROM regatta_bare.t"),
+        ("VIEW regatta_bare.v AS SELECT 1 AS i", "SELECT count(*) - 1 FROM regatta_bare.v"),
+        ("FUNCTION regatta_bare.f() RETURNS INT RETURN 0", "SELECT regatta_bare.f()"),
+        (
+            "EVENT regatta_bare.e ON SCHEDULE AT '2037-01-01 00:00:00' DO DO 0",
+            "SELECT count(*) - 1 FROM information_schema.events WHERE event_schema = 'regatta_bare'",
+        ),
+    ] {
+        assert_eq!(client.run_blocking(&format!("CREATE OR REPLACE DATABASE regatta_bare; CREATE {what}")), None);
+        let seen = run();
+        assert_eq!(seen.code, 5, "{what}: {seen:#?}");
+        seen.says(&["the schema `regatta_bare` exists, and Regatta has not made it"]);
+        assert_eq!(number(&mut client, query), 0, "{what}");
+    }
+    // And so does somebody who is about to put something into it.
+    assert_eq!(client.run_blocking("CREATE OR REPLACE DATABASE regatta_bare; USE regatta_bare"), None);
+    run().exits(5).says(&["the schema `regatta_bare` exists"]);
+    assert_eq!(client.run_blocking("USE information_schema"), None);
+    run().exits(0);
+    let left = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'regatta_bare'";
+    assert_eq!(number(&mut client, left), 0);
+}
+
+#[test]
+fn a_person_who_looks_into_the_database_is_not_counted_and_not_disturbed() {
+    let Some(server) = server() else { return };
+    let mut person = server.open();
+    assert_eq!(number(&mut person, "SELECT GET_LOCK('regatta_person', 0)"), 1);
+    let steps =
+        "{ sql = { target = \"db\", query = \"SELECT GET_LOCK('regatta_person', 100)\" }, expect = { rows = 1 } }";
+    let text = scenario("regatta_looked_at", "", steps, "closed = { concurrency = 1, tasks = 1 }");
+    let bench = BenchDir::with(&format!("schema = 1\nname = \"person\"\n{text}"));
+    let live = bench.start("run s.toml -e threads --out out");
+    let waiting =
+        "SELECT count(*) FROM information_schema.processlist WHERE db = 'regatta_looked_at' AND state = 'User lock'";
+    wait_for("the step", || (number(&mut person, waiting) == 1).then_some(()));
+    assert_eq!(person.run_blocking("USE regatta_looked_at; DO RELEASE_LOCK('regatta_person')"), None);
+    live.end().exits(0);
+    let run = bench.stored("out");
+    let open = measured(&run)[0].1.proof.iter().find(|line| line.what.contains("that are open")).unwrap();
+    assert_eq!((open.expected.as_str(), open.found.as_str()), ("0", "0"));
+    assert_eq!((person.run_blocking("SELECT 1"), person.is_open()), (None, true));
+}
+
+#[test]
 fn connections_that_are_killed_are_counted_and_the_run_goes_on() {
     let Some(server) = server() else { return };
     // With `expect`, nothing sleeps in preparation, where a lost connection fails the trial.

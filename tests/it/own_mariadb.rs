@@ -55,7 +55,7 @@ impl OwnMariadb {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let init = format!(
-            "CREATE OR REPLACE USER me@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO me@'127.0.0.1';\n"
+            "CREATE OR REPLACE USER me@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO me@'127.0.0.1' WITH GRANT OPTION;\n"
         );
         std::fs::write(folder.path().join("init.sql"), init).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

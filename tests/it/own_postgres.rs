@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use super::bench_dir::wait_for;
 
@@ -68,6 +68,10 @@ impl OwnPostgres {
 
     /// Starts it, after it was stopped or killed.
     pub fn up(&self, settings: &[&str]) {
+        assert!(self.try_up(settings), "{}", fs::read_to_string(self.path("server.log")).unwrap_or_default());
+    }
+
+    fn try_up(&self, settings: &[&str]) -> bool {
         let folder = self.folder.path().display();
         let more: Vec<String> = settings.iter().map(|setting| format!(" -c {setting}")).collect();
         let more = more.concat();
@@ -78,8 +82,19 @@ impl OwnPostgres {
         let (data, log) = (self.path("data"), self.path("server.log"));
         let arguments =
             ["-w", "-D", data.to_str().unwrap(), "-l", log.to_str().unwrap(), "-o", options.as_str(), "start"];
-        let done = self.run("pg_ctl", &arguments);
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+        self.run("pg_ctl", &arguments).status.success()
+    }
+
+    /// Kills the master alone, as if memory had run out; its children notice by themselves.
+    pub fn kill_master(&self) {
+        let file = fs::read_to_string(self.path("data").join("postmaster.pid")).unwrap();
+        let pid = file.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+        kill_process(pid.unwrap(), Signal::KILL).unwrap();
+    }
+
+    /// Starts it when nothing is left of the one that was killed: its children may live a moment longer.
+    pub fn up_again(&self) {
+        wait_for("PostgreSQL", || self.try_up(&[]).then_some(()));
     }
 
     /// Stops it at once, as a crash would.

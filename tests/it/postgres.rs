@@ -40,6 +40,27 @@ pub fn measured(run: &Run) -> Vec<(&str, &Measurements)> {
 }
 
 #[test]
+fn question_marks_that_are_no_arguments_stay_what_they_are() {
+    let Some(url) = own_postgres::shared() else { return };
+    let step = |protocol: &str| {
+        format!(
+            r#"{{ sql = {{ target = "db", query = '''SELECT 1 WHERE '{{"a": 1}}'::jsonb ?? ?::text
+             AND '{{"a": 1}}'::jsonb ??| array['b', ?::text] AND $q$ ? $$ $q$ = ' ? $$ ' ''', args = ["a", "a"], protocol = "{protocol}" }},
+             expect = {{ rows = 1 }} }}"#
+        )
+    };
+    let steps = [step("prepared"), step("simple")].join(", ");
+    let text = scenario(
+        "schema = \"regatta_it_marks\"",
+        "[executors]\nuse = [\"threads\"]",
+        &steps,
+        "batch = { tasks = 1, repeat = 1 }",
+    );
+    let bench = BenchDir::new();
+    run(&bench, &url, &text).exits(0);
+}
+
+#[test]
 fn every_policy_does_the_same_work_on_every_executor() {
     let Some(url) = own_postgres::shared() else { return };
     let query = "query = \"SELECT name, price FROM items WHERE id = ?\", args = [\"${uniform(1,100)}\"]";

@@ -98,6 +98,19 @@ fn a_mistake_of_the_scenario_is_no_lost_connection() {
 }
 
 #[test]
+fn what_goes_wrong_in_preparation_is_not_said_to_be_allowable() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    // Learned in preparation.
+    let step = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(20)\" }, allow = { errors = true } }";
+    let url = server.url("?options=-c%20statement_timeout%3D50");
+    let bench = BenchDir::new();
+    run(&bench, &url, &scenario("", THREADS, step, BATCH)).exits(5);
+    let stored = bench.stored("out");
+    let (_, reason) = only_failure(&stored);
+    assert!(reason.contains("timeout: ") && !reason.contains("allow ="), "{reason}");
+}
+
+#[test]
 fn the_limit_on_connections_is_an_error_with_a_name() {
     let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1"]) else { return };
     // The user has twenty connections, and the target takes one.
@@ -125,6 +138,33 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
         for (cell, measured) in measured(&bench.stored("out")) {
             assert_eq!(measured.targets[0].counts["errors: too many connections"], 16, "{cell}");
             assert_eq!(measured.steps[0].stream.errors, 16, "{cell}");
+        }
+        server.wait_until_left();
+    }
+}
+
+#[test]
+fn preparation_outlasts_the_limit_on_waiting_for_the_pool() {
+    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1"]) else { return };
+    // Learned in preparation: the first slot stands at the gate with the pool's only connection, and the others wait.
+    let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7)\" }, \
+        allow = { errors = true }, name = \"gated\" }";
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let target = "pool = { max = 1, acquire_timeout = \"1ms\" }";
+    for executor in ["threads", "tokio", "smol"] {
+        server.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+        let use_it = format!("[executors]\nuse = [\"{executor}\"]");
+        let bench = BenchDir::with(&scenario(target, &use_it, gated, "closed = { concurrency = 4, tasks = 8 }"));
+        let mut command = bench.command("run --out out s.toml");
+        command.env("DATABASE_URL", server.url(""));
+        let live = Live::new(command);
+        wait_for("a slot at the gate", || (server.sql("mine", waiting) == "1").then_some(()));
+        server.sql("mine", "ROLLBACK PREPARED 'gate'");
+        live.end().exits(0);
+        for (cell, measured) in measured(&bench.stored("out")) {
+            // Calls of the load do mind the limit.
+            let late = measured.targets[0].counts.get("errors: pool timeout").copied().unwrap_or(0);
+            assert_eq!(measured.steps.iter().find(|step| step.name == "gated").unwrap().stream.errors, late, "{cell}");
         }
         server.wait_until_left();
     }

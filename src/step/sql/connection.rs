@@ -92,15 +92,27 @@ pub(super) struct Taken<N: Native, S: Session<N>> {
     lease: Option<Lease<N, Box<Seated<N, S>>>>,
 }
 
+/// What a connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// To prepare a slot: as all slots do so at once, it waits for its turn, and nobody measures that.
+    Preparation,
+    /// A call: it waits for as long as the scenario allows, which is recorded.
+    Call,
+}
+
 impl<N: Native, S: Session<N>> Source<N, S> {
-    /// A connection for a call: one that is there, or a new one.
-    pub async fn take(&self, server: &Arc<Server>) -> Result<Taken<N, S>, Fault> {
+    /// A connection: one that is there, or a new one.
+    pub async fn take(&self, server: &Arc<Server>, want: Want) -> Result<Taken<N, S>, Fault> {
         let (found, lease) = match self {
             Self::Fresh => (None, None),
             Self::Kept(shelf) => (shelf.0.take(), None),
             Self::Task { shelf, first, .. } => (shelf.0.take().filter(|_| !first), None),
             Self::Pooled { pool, waits } => {
-                let mut lease = recorded_wait(pool, waits.as_ref()).await?;
+                let mut lease = match want {
+                    Want::Preparation => pool.acquire_patiently().await,
+                    Want::Call => recorded_wait(pool, waits.as_ref()).await?,
+                };
                 (lease.take(), Some(lease))
             }
         };

@@ -19,7 +19,9 @@ impl<N: Native> Session<N> for Mysql<N> {
     type Statement = Sent;
 
     async fn open(server: &Server) -> Result<Self, Fault> {
-        mysql::open::<N>(&server.address, Some(&server.schema)).await
+        let session = mysql::open::<N>(&server.address, Some(&server.schema)).await?;
+        server.note_session(session.connection_id().into());
+        Ok(session)
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     bound::{Bindings, Bound},
-    connection::{Seat, Source, Taken},
+    connection::{Seat, Source, Taken, Want},
     copy::Copy,
     effects::{Answer, Effects},
     work::Work,
@@ -185,8 +185,8 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     }
 
     /// A connection with this step's statements prepared, and their place in it.
-    async fn take(&self) -> Result<Ready<N, S>, Trouble> {
-        let mut taken = self.source.take(&self.route.server).await?;
+    async fn take(&self, want: Want) -> Result<Ready<N, S>, Trouble> {
+        let mut taken = self.source.take(&self.route.server, want).await?;
         let seat = &mut taken.seat;
         if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
             return Ok((taken, place));
@@ -283,7 +283,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 
     /// One call on a connection of its own or of the sequence.
     async fn once(&self) -> Result<Effects, Trouble> {
-        let (mut taken, place) = self.take().await?;
+        let (mut taken, place) = self.take(Want::Call).await?;
         let seat = &mut taken.seat;
         let done = match &*self.route.work {
             Work { copy: Some(copy), .. } => self.copied(seat, copy).await,
@@ -323,13 +323,18 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 }
 
 impl Route {
-    /// A fault with its name, where it happened, and the remedy.
-    fn told(&self, fault: &Fault, at: Option<usize>) -> String {
+    /// A fault with its name, and where it happened.
+    fn named(&self, fault: &Fault, at: Option<usize>) -> String {
         let named = format!("{}: {fault}", fault.kind.name());
-        let told = match at {
+        match at {
             Some(at) => self.work.failed(at, named),
             None => format!("{}: {named}", self.work.words),
-        };
+        }
+    }
+
+    /// A fault of a call, with the remedy.
+    fn told(&self, fault: &Fault, at: Option<usize>) -> String {
+        let told = self.named(fault, at);
         if fault.kind == FaultKind::Statement {
             told
         } else {
@@ -357,7 +362,7 @@ impl Drop for UnderWay<'_> {
 impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
     async fn prepare(&mut self) -> Outcome {
         let prepared = async {
-            let (mut taken, place) = self.take().await?;
+            let (mut taken, place) = self.take(Want::Preparation).await?;
             self.learn(&mut taken.seat, place).await?;
             self.source.give_back(taken).await;
             Ok(())
@@ -365,7 +370,8 @@ impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
         match prepared.await {
             Ok(()) => Ok(Done::default()),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
-            Err(Trouble::Fault(fault, at)) => Err(Failure::Wrong(self.route.told(&fault, at))),
+            // In preparation nothing is allowed to go wrong.
+            Err(Trouble::Fault(fault, at)) => Err(Failure::Wrong(self.route.named(&fault, at))),
         }
     }
 

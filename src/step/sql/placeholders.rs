@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::bound::Bound;
 
-/// A statement's text, cut at each `?` outside of quotes and comments.
+/// A statement's text, cut at each `?` outside of quotes and comments. `??` is a question mark that is none: PostgreSQL
+/// has operators with one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pieces(Vec<String>);
 
@@ -15,11 +16,13 @@ impl Pieces {
         let mut rest = query;
         while let Some(first) = rest.chars().next() {
             let length = token(rest, first);
+            let (token, after) = rest.split_at(length);
             match pieces.last_mut() {
-                Some(piece) if first != '?' => piece.push_str(&rest[..length]),
+                Some(piece) if token == "??" => piece.push('?'),
+                Some(piece) if token != "?" => piece.push_str(token),
                 _ => pieces.push(String::new()),
             }
-            rest = &rest[length..];
+            rest = after;
         }
         Self(pieces)
     }
@@ -78,19 +81,38 @@ fn literal(value: &Bound, backslash: bool, out: &mut String) {
     };
 }
 
-/// Length of what begins here and has to stay together: a quoted text, a comment, or one letter.
+/// Length of what begins here and has to stay together: a quoted text, a comment, a word, or one letter.
 fn token(text: &str, first: char) -> usize {
     let until = |from: usize, end: &str| text[from..].find(end).map_or(text.len(), |at| from + at + end.len());
     match first {
         '\'' | '"' | '`' => until(1, first.encode_utf8(&mut [0; 4])),
         '-' if text.starts_with("--") => until(2, "\n"),
         '/' if text.starts_with("/*") => until(2, "*/"),
+        '?' if text.starts_with("??") => 2,
+        '$' => dollars(text).map_or(1, |tag| until(tag.len(), tag)),
+        // A dollar in a word begins no quoted text.
+        _ if is_in_word(first) => text.find(|letter| !is_in_word(letter) && letter != '$').unwrap_or(text.len()),
         _ => first.len_utf8(),
     }
 }
 
+/// What begins and ends a text that PostgreSQL quotes with dollars: `$$`, or with a name between them. An argument of
+/// its own, such as `$1`, is none.
+fn dollars(text: &str) -> Option<&str> {
+    let name = text[1..].split_once('$')?.0;
+    let is_name = name.chars().all(is_in_word) && !name.starts_with(|first: char| first.is_ascii_digit());
+    is_name.then(|| &text[..name.len() + 2])
+}
+
+/// Whether a letter can stand in the middle of a name.
+fn is_in_word(letter: char) -> bool {
+    letter == '_' || letter.is_alphanumeric() || !letter.is_ascii()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -103,10 +125,60 @@ mod tests {
             ("'it''s ?' ?", "'it''s ?' $1"),
             ("'ü?' ? ü?", "'ü?' $1 ü$2"),
             ("'open ?", "'open ?"),
+            ("DO $$ SELECT '?' $$; ?", "DO $$ SELECT '?' $$; $1"),
+            ("$body$ ? $$ ? $body$ ?", "$body$ ? $$ ? $body$ $1"),
+            ("$open$ ?", "$open$ ?"),
+            ("a$x$ ? b$x$", "a$x$ $1 b$x$"),
+            ("a = $1$ AND ?", "a = $1$ AND $1"),
+            ("$ü$ ? $ü$ ?", "$ü$ ? $ü$ $1"),
+            ("data ?? ? AND data ??| ? AND data ??&?", "data ? $1 AND data ?| $2 AND data ?&$3"),
+            ("'??' ???", "'??' ?$1"),
         ] {
             assert_eq!(Pieces::of(text).numbered(), expected);
         }
     }
+
+    proptest! {
+        /// However quotes, comments, words, arguments and question marks follow each other, only the arguments are cut out.
+        #[test]
+        fn arguments_are_found_between_anything(parts in prop::collection::vec(prop::sample::select(PARTS), 0..12)) {
+            let (mut text, mut expected, mut arguments) = (String::new(), String::new(), 0);
+            for (part, stays) in parts {
+                text += part;
+                expected += &stays.map_or_else(|| { arguments += 1; format!("${arguments}") }, ToOwned::to_owned);
+                // What would join two parts to something else.
+                text.push(' ');
+                expected.push(' ');
+            }
+            let pieces = Pieces::of(&text);
+            prop_assert_eq!((pieces.numbered(), pieces.arguments()), (expected, arguments));
+        }
+
+        /// Whatever the text is, nothing of it gets lost.
+        #[test]
+        fn no_text_panics(text: String) {
+            let pieces = Pieces::of(&text);
+            let args = vec![Bound::Integer(1); pieces.arguments()];
+            let (digits, marks) = (pieces.filled(&args, true), text.matches('?').count());
+            prop_assert!(pieces.arguments() <= marks && digits.len() <= text.len() && digits.len() + marks / 2 >= text.len());
+        }
+    }
+
+    /// Parts of statements, with what they become; none: an argument.
+    const PARTS: &[(&str, Option<&str>)] = &[
+        ("?", None),
+        ("??", Some("?")),
+        ("??|", Some("?|")),
+        ("word", Some("word")),
+        ("a$b$", Some("a$b$")),
+        ("$1", Some("$1")),
+        ("'? ''?'", Some("'? ''?'")),
+        ("\"?\"", Some("\"?\"")),
+        ("/* ? */", Some("/* ? */")),
+        ("-- ?\n", Some("-- ?\n")),
+        ("$$ ? $x$ $$", Some("$$ ? $x$ $$")),
+        ("$ü_1$ ? $$ $ü_1$", Some("$ü_1$ ? $$ $ü_1$")),
+    ];
 
     #[test]
     fn values_are_written_so_that_nothing_else_is_meant() {

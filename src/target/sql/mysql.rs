@@ -1,13 +1,15 @@
 //! MySQL and MariaDB as a target: a database with a table as its mark, filled by INSERTs of many rows.
 
+use std::sync::Arc;
+
 use super::{
     seed,
     server::{Admin, Owner, Server},
 };
 use crate::{
     client::{
-        Fault,
-        mysql::{self, Mysql},
+        Fault, FaultKind,
+        mysql::{self, Cell, Mysql},
     },
     runtime::{Blocking, block_on},
 };
@@ -21,15 +23,21 @@ const BATCH: usize = 1000;
 /// The target's own connection.
 pub(super) struct Keeper {
     connection: Mysql<Blocking>,
+    server: Arc<Server>,
     schema: String,
 }
 
 impl Keeper {
     /// Connects. Locks are not waited for long: a session that holds one for ever must not hang the trial.
-    pub fn open(server: &Server) -> Result<Self, Fault> {
+    pub fn open(server: &Arc<Server>) -> Result<Self, Fault> {
         let connection = block_on(mysql::open::<Blocking>(&server.address, None))?;
-        let mut keeper = Self { connection, schema: server.schema.clone() };
-        keeper.run("SET SESSION lock_wait_timeout = 10, SESSION innodb_lock_wait_timeout = 10")?;
+        let mut keeper = Self { connection, server: server.clone(), schema: server.schema.clone() };
+        // Tables are dropped in any order.
+        keeper.run(
+            "SET SESSION lock_wait_timeout = 10, SESSION innodb_lock_wait_timeout = 10, SESSION foreign_key_checks = 0",
+        )?;
+        // A limit that the server has for everybody is for the steps.
+        keeper.run(&format!("SET SESSION {} = 0", statement_limit(keeper.connection.version())))?;
         Ok(keeper)
     }
 
@@ -52,10 +60,77 @@ impl Keeper {
         Ok(self.numbers(query)?.first().copied().unwrap_or(0).cast_unsigned())
     }
 
-    /// Sessions that use the database, and are not this one.
-    fn users(&self, what: &str) -> String {
+    /// Texts in the first column.
+    fn texts(&mut self, query: &str) -> Result<Vec<String>, Fault> {
+        let mut texts = Vec::new();
+        block_on(self.connection.query(query, |column, cell| {
+            if let (0, Cell::Bytes(text)) = (column, cell) {
+                texts.push(String::from_utf8_lossy(text).into_owned());
+            }
+        }))?;
+        Ok(texts)
+    }
+
+    /// Sessions that use the database and are not this one, as far as `which` is true of them.
+    fn users(&mut self, which: &str) -> Result<Vec<u64>, Fault> {
         let schema = &self.schema;
-        format!("SELECT {what} FROM information_schema.processlist WHERE db = '{schema}' AND id <> connection_id()")
+        let found = self.numbers(&format!(
+            "SELECT id FROM information_schema.processlist WHERE db = '{schema}' AND id <> connection_id() AND {which}"
+        ))?;
+        Ok(found.into_iter().map(i64::cast_unsigned).collect())
+    }
+
+    /// Sessions of this trial's steps. Others may use the database, too: a person who looks into it.
+    fn own_users(&mut self) -> Result<Vec<u64>, Fault> {
+        let mut users = self.users("true")?;
+        if !users.is_empty() {
+            let noted = self.server.noted_sessions();
+            users.retain(|id| noted.contains(id));
+        }
+        Ok(users)
+    }
+
+    fn kill(&mut self, sessions: &[u64]) {
+        for session in sessions {
+            // It may have gone by itself.
+            let _ = self.run(&format!("KILL CONNECTION {session}"));
+        }
+    }
+
+    /// Whether there is nothing at all in the database, and nobody uses it. What the user may not see could be there.
+    fn is_empty(&mut self) -> Result<bool, Fault> {
+        let schema = self.schema.clone();
+        let sees_all = format!(
+            "SELECT count(DISTINCT privilege_type) FROM (
+                SELECT grantee, privilege_type FROM information_schema.user_privileges
+                UNION ALL SELECT grantee, privilege_type FROM information_schema.schema_privileges
+                WHERE '{schema}' LIKE table_schema) AS held
+             WHERE grantee = concat('''', replace(current_user(), '@', '''@'''), '''')
+             AND privilege_type IN ('EXECUTE', 'EVENT')"
+        );
+        let things = format!(
+            "SELECT (SELECT count(*) FROM information_schema.tables WHERE table_schema = '{schema}')
+                + (SELECT count(*) FROM information_schema.routines WHERE routine_schema = '{schema}')
+                + (SELECT count(*) FROM information_schema.events WHERE event_schema = '{schema}')"
+        );
+        Ok(self.count(&sees_all)? == 2 && self.count(&things)? == 0 && self.users("true")?.is_empty())
+    }
+
+    /// Drops the database. Its mark goes last: a server that dies in the middle of DROP DATABASE leaves some tables, and
+    /// which ones is not ours to choose.
+    fn drop_database(&mut self) -> Result<(), Fault> {
+        let schema = self.schema.clone();
+        for (what, condition) in [("VIEW", "= 'VIEW'"), ("TABLE", "<> 'VIEW'")] {
+            let names = self.texts(&format!(
+                "SELECT table_name FROM information_schema.tables
+                 WHERE table_schema = '{schema}' AND table_type {condition} AND table_name <> '{MARK}'"
+            ))?;
+            for name in names {
+                let name = name.replace('`', "``");
+                self.run(&format!("DROP {what} IF EXISTS {schema}.`{name}`"))?;
+            }
+        }
+        self.run(&format!("DROP DATABASE IF EXISTS {schema}"))
     }
 }
 
@@ -80,6 +155,11 @@ fn product(version: &str) -> String {
     }
 }
 
+/// The variable that limits the time of a statement.
+fn statement_limit(version: &str) -> &'static str {
+    if version.contains("MariaDB") { "max_statement_time" } else { "max_execution_time" }
+}
+
 impl Admin for Keeper {
     fn lock(&mut self) -> Result<bool, Fault> {
         // Names of locks have 64 characters at most.
@@ -97,7 +177,9 @@ impl Admin for Keeper {
             "SELECT count(*) FROM information_schema.tables
              WHERE table_schema = '{schema}' AND table_name = '{MARK}' AND table_comment = '{COMMENT}'"
         );
-        Ok(if self.count(&query)? == 1 { Owner::Regatta } else { Owner::Somebody })
+        // A server that dies between the first two statements of `create` leaves an empty database.
+        let is_ours = self.count(&query)? == 1 || self.is_empty()?;
+        Ok(if is_ours { Owner::Regatta } else { Owner::Somebody })
     }
 
     fn create(&mut self) -> Result<(), Fault> {
@@ -105,11 +187,15 @@ impl Admin for Keeper {
         let text = format!(
             "CREATE DATABASE {schema} CHARACTER SET utf8mb4;
              CREATE TABLE {schema}.{MARK}(id BIGINT PRIMARY KEY) COMMENT = '{COMMENT}';
-             USE {schema};
-             CREATE TABLE items(id BIGINT PRIMARY KEY, category BIGINT, name TEXT, price BIGINT) ENGINE = InnoDB;
-             CREATE TABLE log(id BIGINT AUTO_INCREMENT PRIMARY KEY, task BIGINT, value BIGINT) ENGINE = InnoDB"
+             CREATE TABLE {schema}.items(id BIGINT PRIMARY KEY, category BIGINT, name TEXT, price BIGINT) ENGINE = InnoDB;
+             CREATE TABLE {schema}.log(id BIGINT AUTO_INCREMENT PRIMARY KEY, task BIGINT, value BIGINT) ENGINE = InnoDB"
         );
-        self.run(&text)
+        self.run(&text)?;
+        self.enter()
+    }
+
+    fn enter(&mut self) -> Result<(), Fault> {
+        self.run(&format!("USE {}", self.schema))
     }
 
     fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault> {
@@ -126,7 +212,7 @@ impl Admin for Keeper {
     }
 
     fn sessions(&mut self) -> Result<u64, Fault> {
-        self.count(&self.users("count(*)"))
+        Ok(self.own_users()?.len() as u64)
     }
 
     fn version(&mut self) -> Option<String> {
@@ -134,12 +220,20 @@ impl Admin for Keeper {
     }
 
     fn remove(&mut self) -> Result<(), Fault> {
-        // Whoever still works in the database is a trial that was given up, or killed.
-        for session in self.numbers(&self.users("id"))? {
-            // It may have gone by itself.
-            let _ = self.run(&format!("KILL CONNECTION {session}"));
+        // Whoever still works in the database is a trial that was given up, or killed. One that does nothing may be a
+        // person's.
+        let own = self.own_users()?;
+        let at_work = self.users("command <> 'Sleep'")?;
+        self.kill(&[own, at_work].concat());
+        match self.drop_database() {
+            // Somebody has locked a table and does nothing.
+            Err(fault) if fault.kind == FaultKind::LockTimeout => {
+                let all = self.users("true")?;
+                self.kill(&all);
+                self.drop_database()
+            }
+            dropped => dropped,
         }
-        self.run(&format!("DROP DATABASE IF EXISTS {}", self.schema))
     }
 }
 
@@ -152,6 +246,8 @@ mod tests {
         assert_eq!(product("5.5.5-10.11.6-MariaDB-0+deb12u1"), "MariaDB 10.11.6");
         assert_eq!(product("11.4.2-MariaDB"), "MariaDB 11.4.2");
         assert_eq!(product("8.0.36"), "MySQL 8.0.36");
+        assert_eq!(statement_limit("5.5.5-10.11.6-MariaDB-0+deb12u1"), "max_statement_time");
+        assert_eq!(statement_limit("8.0.36"), "max_execution_time");
     }
 
     #[test]

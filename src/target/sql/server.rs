@@ -4,13 +4,15 @@
 //! is behind [`Admin`]: one file each.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::{ToSocketAddrs, UdpSocket},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
+
+use concurrent_queue::ConcurrentQueue;
 
 use super::{
     Database, Engine, PoolSpec, Sql,
@@ -37,6 +39,8 @@ pub struct Server {
     pub application: String,
     /// Whose clients the steps use.
     drivers: Mutex<BTreeSet<&'static str>>,
+    /// The server's numbers of the steps' sessions, where it knows them by no name.
+    sessions: ConcurrentQueue<u64>,
     opened: AtomicU64,
     closed: AtomicU64,
     faults: [AtomicU64; FaultKind::ALL.len()],
@@ -57,7 +61,24 @@ impl Server {
     fn new(address: Address, spec: &Sql, pid: u32) -> Self {
         let application = format!("regatta steps {pid}");
         let (drivers, opened, closed, faults) = Default::default();
-        Self { address, schema: spec.schema.clone(), pool: spec.pool, application, drivers, opened, closed, faults }
+        let sessions = ConcurrentQueue::unbounded();
+        let (schema, pool) = (spec.schema.clone(), spec.pool);
+        Self { address, schema, pool, application, drivers, sessions, opened, closed, faults }
+    }
+
+    /// Notes the server's number of a session of a step.
+    pub fn note_session(&self, id: u64) {
+        // It is never closed, so that there is always room.
+        let _ = self.sessions.push(id);
+    }
+
+    /// The numbers of all sessions of steps so far. Not while more are being opened.
+    pub(super) fn noted_sessions(&self) -> HashSet<u64> {
+        let noted: HashSet<u64> = self.sessions.try_iter().collect();
+        for id in &noted {
+            self.note_session(*id);
+        }
+        noted
     }
 
     /// Notes whose client a step uses, for the facts.
@@ -122,6 +143,10 @@ pub(super) trait Admin: Send {
     fn owner(&mut self) -> Result<Owner, Fault>;
     /// Creates the schema with its mark and its two tables.
     fn create(&mut self) -> Result<(), Fault>;
+    /// Finds the schema's tables by their names from now on, on a connection that has not created them.
+    fn enter(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
     /// Fills the table `items`, and lets the server gather what it knows of its tables.
     fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault>;
     /// A whole number out of the schema; none where it is none.
@@ -270,14 +295,14 @@ impl Declared {
         }
     }
 
-    /// As [`Self::settle`], also after the server was away and has come back.
-    fn settle_after_all(&mut self) -> Result<(u64, u64), Fault> {
-        match self.settle() {
-            Err(fault) if fault.kind == FaultKind::Lost => {
+    /// Asks something, once more if the server was away and has come back.
+    fn ask<T>(&mut self, question: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        match question(self) {
+            Err(fault) if !fault.leaves_nothing() => {
                 self.reconnect()?;
-                self.settle()
+                question(self)
             }
-            settled => settled,
+            answered => answered,
         }
     }
 
@@ -290,7 +315,8 @@ impl Declared {
                     // The name went with the session. Whoever has taken it since has dropped the schema.
                     self.made = locked(admin.as_mut())?;
                     self.admin = admin;
-                    return Ok(());
+                    let taken = "the server was away, and another run has taken the schema meanwhile";
+                    return if self.made { self.admin.enter() } else { Err(Fault::new(FaultKind::Lost, taken)) };
                 }
                 Err(fault) if clock::now_ns() > until_ns => return Err(fault),
                 Err(_) => clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS),
@@ -328,11 +354,15 @@ impl Started for Declared {
         known.map(|(what, value)| (format!("{}: {what}", self.name), value)).collect()
     }
 
+    fn answers(&mut self) -> Result<(), TargetError> {
+        self.ask(|declared| declared.admin.sessions()).map(drop).map_err(|fault| self.told(&fault))
+    }
+
     fn report(&mut self) -> Result<TargetReport, TargetError> {
         if !self.database.settle() {
             return Err(error(&self.name, "a statement still runs long after the load has ended"));
         }
-        let (open, found) = self.settle_after_all().map_err(|fault| self.told(&fault))?;
+        let (open, found) = self.ask(Self::settle).map_err(|fault| self.told(&fault))?;
         let counts = self.counts().map_err(|fault| self.told(&fault))?;
         let mut proof = self.database.rows_proof(&self.name, &counts);
         let what = format!("connections to target {} that are open, by its own count", self.name);

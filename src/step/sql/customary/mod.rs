@@ -69,6 +69,11 @@ pub(super) trait Client: Send + Sized + 'static {
     /// Connects and logs in; statements then find the tables of the schema.
     fn open(place: &Place) -> Result<Self, Fault>;
 
+    /// The server's number of the session, where it knows it by no name.
+    fn session(&self) -> Option<u64> {
+        None
+    }
+
     /// Prepares a statement, or keeps its text where the protocol is the simple one.
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Self::Statement, Fault>;
 
@@ -192,10 +197,14 @@ impl<N: Native, C: Client> Session<N> for Customary<C> {
         let Server { address, schema, application, .. } = server;
         let place = Place { address: address.clone(), schema: schema.clone(), application: application.clone() };
         let open = move || {
-            let client = C::open(&place).map_err(|fault| fault.at(&place.address))?;
-            Ok(Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() }))
+            let opened = C::open(&place).map_err(|fault| fault.at(&place.address));
+            opened.map(|client| Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() }))
         };
-        Blocking::Offload.run::<N, _, _>(open).await.map(|hand| Self { hand: Some(hand) })
+        let hand = Blocking::Offload.run::<N, _, _>(open).await?;
+        if let Some(id) = hand.client.session() {
+            server.note_session(id);
+        }
+        Ok(Self { hand: Some(hand) })
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Kept, Fault> {

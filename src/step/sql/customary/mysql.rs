@@ -59,6 +59,10 @@ impl Client for Mysql {
         Conn::new(options).map(|conn| Self { conn, is_open: true }).map_err(fault)
     }
 
+    fn session(&self) -> Option<u64> {
+        Some(self.conn.connection_id().into())
+    }
+
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
         if protocol == Protocol::Simple {
             return Ok(Sent::Text(Pieces::of(query)));
