@@ -29,7 +29,7 @@ pub struct Postgres<N: Native> {
 }
 
 /// Options of a url that are heeded, besides those about encryption.
-const OPTIONS: &[&str] = &["options"];
+pub const OPTIONS: &[&str] = &["options"];
 
 impl<N: Native> Postgres<N> {
     /// Connects and logs in within the time limit. `application` is the name under which the server shows the session,

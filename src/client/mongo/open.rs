@@ -32,7 +32,12 @@ impl Site {
         }
         let login = match (&address.password, address.user.as_str()) {
             (_, "") => None,
-            (None, user) => return Err(format!("the url has the user `{user}` and no password")),
+            (None, user) => {
+                return Err(format!(
+                    "the url has the user `{user}` and no password; one with a password is taken from the environment, \
+                    as `${{env:MONGODB_URL}}`"
+                ));
+            }
             (Some(password), user) => {
                 let source = address.options.get("authSource").or(address.database.as_ref());
                 Some(Login::new(user, password.clone(), source.map_or(ADMIN, String::as_str)))

@@ -106,7 +106,7 @@ impl TargetKind for Sql {
     }
 
     fn unready(&self) -> Option<String> {
-        self.url.as_ref()?.resolve(server::SCHEMES).err()
+        server::address(self.url.as_ref()?).err()
     }
 
     fn has_pool(&self) -> bool {
@@ -153,6 +153,9 @@ impl Sql {
                         fields.reject(key, format!("`{key}` is about your own server, and there is no `url`"), None);
                     }
                 }
+            }
+            Some(url) if url.is_literal() && self.unready().is_some() => {
+                fields.reject("url", self.unready().unwrap_or_default(), None);
             }
             Some(_) if fields.has("delay") => {
                 let help = "remove `delay` or `url`".to_owned();

@@ -18,7 +18,7 @@ use super::{
     mysql, postgres, seed,
 };
 use crate::{
-    client::{Address, Fault, FaultKind, Reference, Scheme},
+    client::{Address, Fault, FaultKind, Reference, Scheme, postgres::OPTIONS},
     clock,
     measure::{ProofLine, TargetReport, Watched, listener},
     target::{self, Start, Started, TargetError},
@@ -135,6 +135,15 @@ fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
 /// The protocols of SQL servers.
 pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
 
+/// The address that a url means, if steps can use it.
+pub(super) fn address(url: &Reference) -> Result<Address, String> {
+    let address = url.resolve(SCHEMES)?;
+    let options = if address.scheme == Scheme::Postgres { OPTIONS } else { &[] };
+    address.knows_options(options)?;
+    address.tls()?;
+    Ok(address)
+}
+
 /// A server that was asked to hold a schema.
 pub(super) struct Declared {
     name: String,
@@ -158,7 +167,7 @@ pub(in crate::target) fn processes(address: &Address) -> Option<Watched> {
 
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
-    let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
+    let address = address(url).map_err(|why| error(start.name, &why))?;
     let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
