@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::tls::Authorities;
 use crate::config::{Diagnostics, Field, Node};
 
 /// The protocol of a server.
@@ -87,6 +88,8 @@ pub struct Address {
     pub database: Option<String>,
     /// What follows `?`.
     pub options: BTreeMap<String, String>,
+    /// The certificates that [`Self::tls`] speaks of, once a connection has read them.
+    pub(super) authorities: Authorities,
 }
 
 /// Whether and how a connection is encrypted.
@@ -145,6 +148,7 @@ impl Address {
             port,
             database: Some(decoded(database)?).filter(|name| !name.is_empty()),
             options: options(uri.query().unwrap_or_default())?,
+            authorities: Authorities::default(),
         })
     }
 

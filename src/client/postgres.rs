@@ -41,7 +41,7 @@ impl<N: Native> Postgres<N> {
         let opening = async {
             let mut stream = transport::connect::<N>(&address.host, address.port).await?;
             if mode != TlsMode::Off {
-                stream = ask_for_tls(stream).await?.encrypted(&mode, &address.host).await?;
+                stream = ask_for_tls(stream).await?.encrypted(&mode, address).await?;
             }
             config.connect_raw(TokioIo::new(stream), NoTls).await.map_err(|why| fault(&why))
         };

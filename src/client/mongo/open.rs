@@ -49,9 +49,9 @@ impl Site {
     /// Connects, encrypts if the url says so, greets and logs in.
     pub async fn open<N: Native>(&self) -> Result<Connection<Transport<N::Conn>>, Fault> {
         let opening = async {
-            let host = &self.address.host;
             // Encrypted from the first byte: the protocol has no word for changing over.
-            let stream = connect::<N>(host, self.address.port).await?.encrypted(&self.tls, host).await?;
+            let stream =
+                connect::<N>(&self.address.host, self.address.port).await?.encrypted(&self.tls, &self.address).await?;
             Connection::open(stream, self.login.as_ref()).await.map_err(Fault::from)
         };
         let opened = within_limit::<N, _>(opening).await;
