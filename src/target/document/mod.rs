@@ -16,7 +16,9 @@ mod contents;
 mod keeper;
 
 pub use account::Account;
-pub use keeper::{Opened, Store};
+pub use keeper::Store;
+
+pub use super::connections::Opened;
 
 /// Every trial fills its collection anew.
 const MOST_DOCUMENTS: u64 = 10_000_000;

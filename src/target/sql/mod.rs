@@ -26,8 +26,10 @@ pub use database::{Database, Engine};
 pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
+pub use server::Server;
 pub(in crate::target) use server::processes;
-pub use server::{Opened, Server};
+
+pub use super::connections::Opened;
 
 /// Every trial seeds its database afresh, at about a million rows a second.
 const MOST_ROWS: u64 = 10_000_000;
