@@ -57,14 +57,8 @@ impl CellResult {
             *histogram = Histo::new();
         }
         self.steps.iter_mut().for_each(|step| step.latency = Histo::new());
-        self.metrics.retain(|id, _| !is_latency(*id));
+        self.metrics.retain(|id, _| !id.is_latency());
     }
-}
-
-/// Whether a metric is a quantile of what a clock reading would be much of.
-fn is_latency(id: MetricId) -> bool {
-    use MetricId::{LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
-    matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99)
 }
 
 impl<'a> Trials<'a> {

@@ -5,7 +5,7 @@
 //! factor lies in that region, disagrees where all of it lies outside, and is inconclusive otherwise, also where there
 //! is no interval because of too few rounds.
 
-use super::{CellResult, ClaimResult, ClaimVerdict, Group, MetricId, Ratio};
+use super::{CellResult, ClaimResult, ClaimVerdict, Group, MetricId, Ratio, stats::LEAST_ROUNDS};
 use crate::scenario::{Claim, Direction, Param};
 
 /// Every claim in every group that it is about, in the claims' order.
@@ -24,15 +24,16 @@ fn in_group(claim: &Claim, group: &Group, groups: &[Group], primary: MetricId) -
     let other = groups.iter().find(|group| group.params == params);
     let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
     let result = |executor: &str, cell: Option<&CellResult>| {
-        let reference = reference(executor).filter(|cell| cell.is_ranked() && cell.metrics.contains_key(&metric));
+        let reference = reference(executor);
         let measured = cell.zip(reference).and_then(|(cell, reference)| cell.ratio_to(reference, metric));
         let against = against(claim);
+        let sides = [(against.as_str(), reference), (executor, cell)];
         ClaimResult {
             claim: claim.clone(),
             metric,
             executor: cell.map_or(executor, |cell| &cell.label).to_owned(),
             params: group.params.clone(),
-            missing: reference.is_none().then(|| against.clone()),
+            lacking: lacking(&sides, metric, measured.as_ref()),
             against,
             verdict: verdict(claim, measured.as_ref()),
             measured,
@@ -55,6 +56,39 @@ fn replaced(params: &[Param], by: &[Param]) -> Vec<Param> {
 fn against(claim: &Claim) -> String {
     let values = claim.against_only.iter().map(|param| format!("{}={}", param.name, param.value));
     claim.against.iter().cloned().chain(values).collect::<Vec<_>>().join(" ")
+}
+
+/// Why there is no factor, or no interval of it, and what helps; nothing where there are both.
+fn lacking(sides: &[(&str, Option<&CellResult>)], metric: MetricId, measured: Option<&Ratio>) -> Option<String> {
+    let Some(ratio) = measured else {
+        let mut reasons = sides.iter().filter_map(|(name, cell)| lacks(name, *cell, metric));
+        return Some(reasons.next().unwrap_or_else(|| "no round has figures of both: measure more rounds".into()));
+    };
+    let least = LEAST_ROUNDS;
+    let short = ratio.interval.is_none();
+    short.then(|| format!("{} of the {least} rounds that an interval needs: measure more rounds", ratio.rounds))
+}
+
+/// What a cell lacks for its figure of a metric to be compared.
+fn lacks(name: &str, cell: Option<&CellResult>, metric: MetricId) -> Option<String> {
+    let Some(cell) = cell else { return Some(format!("{name} is not in this run")) };
+    if !cell.has_figures() {
+        return Some(format!("{name} has no figures"));
+    }
+    if !cell.is_ranked() {
+        return Some(format!("{name} is not ranked: {}", cell.judgement.validity.word()));
+    }
+    if cell.metrics.contains_key(&metric) {
+        return None;
+    }
+    let label = metric.info().label;
+    Some(match &cell.judgement.withheld {
+        Some(why) if metric.is_latency() => format!("operations of {name} are too short to be timed: {why}"),
+        _ if metric.is_latency() => {
+            format!("{name} has too few samples in each round for its {label}: measure longer, or more tasks")
+        }
+        _ => format!("{label} of {name} was not measured"),
+    })
 }
 
 fn verdict(claim: &Claim, measured: Option<&Ratio>) -> ClaimVerdict {
@@ -144,14 +178,31 @@ mod tests {
         }
     }
 
+    fn lacking(fixture: Fixture) -> Option<String> {
+        analyse(&fixture.build()).scenarios.remove(0).claims.remove(0).lacking
+    }
+
     #[test]
-    fn the_executor_compared_with_is_named_where_it_is_what_is_missing() {
-        let missing = |executor, against| {
-            let run = fixture(6).claim(Some(executor), against, 4.0, Direction::About).build();
-            analyse(&run).scenarios[0].claims[0].missing.clone()
-        };
-        assert_eq!(missing("tokio", "smol"), Some("smol".to_owned()));
-        assert_eq!(missing("smol", "tokio"), None);
+    fn what_is_lacking_is_named_with_what_helps() {
+        let about =
+            |rounds, executor, against| lacking(fixture(rounds).claim(Some(executor), against, 4.0, Direction::About));
+        assert_eq!(about(6, "tokio", "threads"), None);
+        let five = "5 of the 6 rounds that an interval needs: measure more rounds";
+        assert_eq!(about(5, "tokio", "threads").as_deref(), Some(five));
+        for (executor, against) in [("tokio", "smol"), ("smol", "tokio")] {
+            assert_eq!(about(6, executor, against).as_deref(), Some("smol has no figures"));
+        }
+        assert_eq!(about(6, "tokio", "async-std").as_deref(), Some("async-std is not in this run"));
+        assert_eq!(about(6, "async-std", "tokio").as_deref(), Some("async-std is not in this run"));
+    }
+
+    #[test]
+    fn too_few_samples_are_not_called_missing() {
+        let mut run = fixture(6).claim(Some("tokio"), "threads", 4.0, Direction::About).build();
+        run.header.scenarios[0].claims[0].metric = Some(MetricId::LatenessP99);
+        let found = analyse(&run).scenarios.remove(0).claims.remove(0);
+        let why = "threads has too few samples in each round for its p99 lateness: measure longer, or more tasks";
+        assert_eq!((found.verdict, found.lacking.as_deref()), (ClaimVerdict::NotMeasured, Some(why)));
     }
 
     /// Tokio takes 2 ms with a small value and 6 ms with a large one, threads 4 ms and 8 ms.

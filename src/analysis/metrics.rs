@@ -67,6 +67,12 @@ impl MetricId {
         // The table is in the order of the enum; a test holds it there.
         &METRICS[self as usize]
     }
+
+    /// Whether it is a quantile of what a clock reading would be much of.
+    pub(super) fn is_latency(self) -> bool {
+        use MetricId::{LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
+        matches!(self, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99)
+    }
 }
 
 /// All metrics, in the order in which they are shown.

@@ -38,8 +38,8 @@ pub use model::*;
 pub use number::{bound, significant};
 pub use quantity::Unit;
 pub use rate::{
-    Answer, Bracket, Decision, Next, RateResult, RateSearch, RateState, RateTrial, TriedRate, Vote, Votes, rate_search,
-    vote_of,
+    Answer, Bracket, Decision, Next, RateResult, RateSearch, RateState, RateTrial, TriedRate, Vote, Votes, rate_leader,
+    rate_search, vote_of,
 };
 pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftest};
 pub use slo::slo_value;
@@ -56,6 +56,7 @@ pub fn analyse(run: &Run) -> Analysis {
     Analysis {
         scenarios: run.header.scenarios.iter().map(|stored| scenario(&rounds, stored)).collect(),
         trials: trial_counts(&rounds),
+        search: rate_search(run),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Unit;
+use super::{RateSearch, Unit};
 use crate::{
     measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
@@ -17,6 +17,9 @@ pub struct Analysis {
     pub scenarios: Vec<ScenarioResult>,
     /// Planned, measured and failed trials.
     pub trials: TrialCounts,
+    /// What a search for the highest rate has found; none of other runs.
+    #[serde(skip)]
+    pub search: Option<RateSearch>,
 }
 
 /// How many trials there were.
@@ -402,8 +405,8 @@ pub struct ClaimResult {
     pub params: Vec<Param>,
     /// What it is compared with: the executor as shown, or parameters, or both. Such as `threads`, `blocking=inline`.
     pub against: String,
-    /// The same, where that is what has no figures.
-    pub missing: Option<String>,
+    /// What there is no factor or no interval for want of, and what helps.
+    pub lacking: Option<String>,
     /// The measured factor ("times as fast") and its interval; none where a cell has no figures.
     pub measured: Option<Ratio>,
     /// What follows.

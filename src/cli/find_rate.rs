@@ -183,8 +183,12 @@ impl FindRate {
             _ => report::rates(header, &found, Terminal::columns()),
         };
         terminal.result(&text)?;
+        let page = prepared.folder.join("index.html");
+        std::fs::write(&page, report::html(header, &analysis::analyse(&prepared.run)))
+            .map_err(|source| CliError::Output { path: page.clone(), source })?;
         let folder = prepared.folder.display();
-        terminal.note(&format!("wrote {folder}; `regatta report {folder}` shows every rate that was tried"));
+        terminal.note(&format!("wrote {}", prepared.writer.path().display()));
+        terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
         if let End::Interrupted(signal) = end {
             terminal.note(&format!(
                 "{signal}: what was measured is kept; go on with `regatta find-rate --resume {folder}`"

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io::{self, IoSlice},
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::{
-    Fault, FaultKind, TlsMode,
+    Address, Fault, FaultKind, TlsMode,
     tls::{self, Encrypted},
 };
 use crate::runtime::Native;
@@ -30,10 +30,10 @@ pub enum Transport<C> {
 
 impl<C: Read + Write + Unpin> Transport<C> {
     /// Encrypts a plain stream, once both sides have agreed to; one that is encrypted stays as it is.
-    pub async fn encrypted(self, mode: &TlsMode, host: &str) -> Result<Self, Fault> {
+    pub async fn encrypted(self, mode: &TlsMode, address: &Address) -> Result<Self, Fault> {
         match self {
             Self::Plain(stream) if *mode != TlsMode::Off => {
-                tls::encrypt(stream, mode, host).await.map(|stream| Self::Tls(Box::new(stream)))
+                tls::encrypt(stream, mode, address).await.map(|stream| Self::Tls(Box::new(stream)))
             }
             unchanged => Ok(unchanged),
         }
@@ -43,15 +43,21 @@ impl<C: Read + Write + Unpin> Transport<C> {
 /// Opens a stream to a host by name: all of its addresses are tried, in the order in which the system gives them.
 pub async fn connect<N: Native>(host: &str, port: u16) -> Result<Transport<N::Conn>, Fault> {
     let refused = |why: String| Fault::new(FaultKind::Refused, why);
-    let addresses = look_up::<N>(host, port).await.map_err(|why| refused(format!("no address of `{host}`: {why}")))?;
+    let addresses =
+        look_up::<N>(host, port).await.map_err(|why| refused(format!("the host's name has no address: {why}")))?;
     let mut last = None;
     for address in addresses {
         match N::connect(address).await {
             Ok(stream) => return Ok(Transport::Plain(stream)),
-            Err(why) => last = Some(format!("nothing answers at {address}: {why}; is the server running?")),
+            Err(why) => last = Some(format!("nothing answers{}: {why}; is the server running?", found(host, address))),
         }
     }
-    Err(refused(last.unwrap_or_else(|| format!("the name `{host}` has no address"))))
+    Err(refused(last.unwrap_or_else(|| "the host's name has no address".into())))
+}
+
+/// Where a name has led to; nothing of a host that is an address, which stands before the message already.
+fn found(host: &str, address: SocketAddr) -> String {
+    if host.parse::<IpAddr>().is_ok() { String::new() } else { format!(" at {address}") }
 }
 
 /// A name is looked up where blocking work belongs, for the system's resolver blocks.
@@ -125,5 +131,31 @@ impl<C: Read + Write + Unpin> Write for Transport<C> {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Blocking, block_on};
+
+    /// The fault of opening a stream to a url's host, as a client tells it.
+    fn refused(url: &str) -> String {
+        let address = Address::parse(url).unwrap();
+        let opened = block_on(connect::<Blocking>(&address.host, address.port));
+        opened.map(|_| ()).unwrap_err().at(&address).message
+    }
+
+    #[test]
+    fn an_address_is_told_once() {
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let told = refused(&format!("mysql://127.0.0.1:{port}"));
+        assert!(told.starts_with(&format!("mysql://127.0.0.1:{port}: nothing answers: ")), "{told}");
+        assert_eq!(told.matches("127.0.0.1").count(), 1, "{told}");
+        let told = refused(&format!("mysql://localhost:{port}"));
+        assert!(told.contains("localhost") && told.contains("nothing answers at "), "{told}");
+        let told = refused("mysql://no-such-host.invalid");
+        assert_eq!(told.matches("no-such-host").count(), 1, "{told}");
     }
 }

@@ -1,11 +1,18 @@
 //! A synthetic run for tests: deterministic, with every state a cell can have and with hostile names.
 
+mod open;
+mod search;
+
 use std::collections::BTreeMap;
 
+pub use self::{
+    open::{open, with_open},
+    search::searched,
+};
 use crate::{
     analysis::*,
     draw::{draw, unit},
-    measure::{Arrivals, Delay, Histo, Slice},
+    measure::{Delay, Histo},
     runtime::EXECUTORS,
     scenario::{Claim, Comparison, Direction, Param, Slo, SloMetric},
     store::{Absent, Header, StoredCell, StoredScenario},
@@ -108,7 +115,8 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
 
 /// The run's figures: a closed load swept over seven concurrencies, and a batch with claims.
 pub fn analysis() -> Analysis {
-    Analysis { scenarios: vec![fanout(), headline()], trials: TrialCounts { planned: 378, measured: 368, failed: 8 } }
+    let trials = TrialCounts { planned: 378, measured: 368, failed: 8 };
+    Analysis { scenarios: vec![fanout(), headline()], trials, search: None }
 }
 
 fn fanout() -> ScenarioResult {
@@ -219,7 +227,7 @@ fn claim(cell: &CellResult, factor: f64, verdict: ClaimVerdict) -> ClaimResult {
         executor: cell.label.clone(),
         params: vec![],
         against: "thread-pool".into(),
-        missing: None,
+        lacking: None,
         measured: cell.ratio.clone(),
         verdict,
     }
@@ -403,107 +411,4 @@ pub fn small() -> Analysis {
         .retain(|cell| ["sequential", "thread-pool", "tokio", HOSTILE].contains(&cell.executor.as_str()));
     batch.claims.truncate(1);
     analysis
-}
-
-/// As [`analysis`], with an open load swept over its rate: cells of every validity, and what happened over time.
-pub fn with_open() -> Analysis {
-    let mut analysis = analysis();
-    analysis.scenarios.push(open());
-    analysis
-}
-
-/// Arrivals per second that are offered.
-const RATES: [f64; 5] = [500.0, 1000.0, 2000.0, 4000.0, 8000.0];
-/// Measured seconds of an open cell, all rounds together.
-const WINDOW_S: f64 = 35.0;
-
-/// Latency over the offered rate, for two lengths of a body.
-pub fn open() -> ScenarioResult {
-    let mut scenario = fanout();
-    let limit = scenario.slos[0].slo.clone();
-    scenario.name = "api-rates".into();
-    scenario.question = "Up to which rate does each executor keep its latency?".into();
-    scenario.primary = MetricId::LatencyP99;
-    scenario.groups = ["1KiB", "16KiB"].iter().flat_map(|body| RATES.map(|rate| open_group(body, rate))).collect();
-    scenario.sweeps = sweeps(&scenario.groups, scenario.primary);
-    scenario.slos = scenario.groups.iter().flat_map(|g| &g.cells).map(|cell| slo_result(&limit, cell)).collect();
-    scenario
-}
-
-fn open_group(body: &str, rate: f64) -> Group {
-    let param = |name: &str, value: String| Param { name: name.into(), value };
-    let params = vec![param("body", body.into()), param("rate", format!("{rate}/s"))];
-    let cells = EXECUTORS.iter().enumerate();
-    let mut cells: Vec<CellResult> = cells.map(|(index, info)| open_cell(info.name, index, &params, rate)).collect();
-    relate(&mut cells, MetricId::LatencyP99);
-    Group { params, load: format!("open, constant {rate}/s"), executor_cpus: 1, cells }
-}
-
-fn open_cell(executor: &str, index: usize, params: &[Param], rate: f64) -> CellResult {
-    let large = params[0].value == "16KiB";
-    let capacity = [900.0, 5200.0, 5900.0, 9500.0, 9000.0, 7000.0, 9200.0][index] * if large { 0.6 } else { 1.0 };
-    let achieved = f64::min(rate, capacity);
-    // A queue's response time, and that of a growing queue where more is offered than can be achieved.
-    let typical = if rate < capacity { 1e9 / (capacity - rate) + 150e3 } else { 2e9 * (1.0 - capacity / rate) + 5e7 };
-    let seed = Seed { scenario: "api-rates", index, salt: rate as u64, params };
-    let mut cell = seed.cell(executor, MetricId::Throughput, achieved);
-    cell.latency = seed.histogram(typical, 20_000);
-    cell.service = seed.histogram(150e3, 20_000);
-    cell.lateness = seed.histogram((typical - 100e3).max(20e3), 20_000);
-    cell.metrics.insert(MetricId::LatencyP99, seed.value(typical * 1.9, 0.05, 40));
-    cell.counts.completed = (achieved * WINDOW_S) as u64;
-    cell.window_ns = (WINDOW_S * 1e9) as u64;
-    cell.arrivals = Some(Arrivals {
-        scheduled: (rate * WINDOW_S) as u64,
-        dropped: ((rate - achieved) * WINDOW_S) as u64,
-        censored: if rate > capacity { 700 } else { 0 },
-        most_in_flight: 1000,
-        pacer: seed.histogram(40e3, 20_000),
-        ..Arrivals::default()
-    });
-    cell.slices = seed.slices(typical, achieved);
-    cell.steadiness = [Steadiness::Flat, Steadiness::Warming, Steadiness::Drifting, Steadiness::Unsteady]
-        .get(index)
-        .copied()
-        .or(Some(Steadiness::Flat));
-    cell.judgement = judged(index, large, rate, achieved);
-    cell
-}
-
-fn judged(index: usize, large: bool, rate: f64, achieved: f64) -> Judgement {
-    let (validity, evidence, limit) = if achieved < 0.99 * rate {
-        let offered = format!("offered {rate}/s, achieved {achieved}/s");
-        (Validity::Overloaded, offered, LimitingFactor::ExecutorCpu)
-    } else {
-        match (index, large) {
-            (3, true) => (Validity::TargetBound, "the target used 93 % of its CPU".into(), LimitingFactor::TargetCpu),
-            (4, true) if rate < 900.0 => {
-                let others = format!("other processes used 12 % of the CPUs {HOSTILE}");
-                (Validity::Disturbed, others, LimitingFactor::Rate)
-            }
-            (6, true) if rate < 900.0 => (Validity::Invalid, "the pacer's p99 is 4ms".into(), LimitingFactor::Rate),
-            _ => return Judgement { limit: Some(LimitingFactor::Rate), ..Judgement::default() },
-        }
-    };
-    let rounds = (1..=ROUNDS).map(|round| (round, validity)).collect();
-    Judgement { validity, rounds, evidence: vec![evidence], limit: Some(limit), ..Judgement::default() }
-}
-
-impl Seed<'_> {
-    /// A second of warm-up and five of the window in quarters, slower at first, in buckets of half an octave.
-    fn slices(&self, typical: f64, per_second: f64) -> Vec<Slice> {
-        let slice = |quarter: i64| {
-            let slow = if quarter < 0 { 3.0 } else { 1.0 + 0.3 * self.noise(500 + quarter.unsigned_abs()) };
-            let bucket = |place: i32| (typical * slow * 2_f64.powf(f64::from(place) / 2.0)).log2() * 2.0;
-            let end = |place: i32| 2_f64.powf(bucket(place).round() / 2.0) as u64;
-            let tasks = |share: f64| (per_second * share / 4.0) as u64 + 1;
-            let shares = [(-1, 0.1), (0, 0.55), (1, 0.25), (2, 0.08), (3, 0.02)];
-            Slice {
-                from_ns: quarter * 250_000_000,
-                length_ns: 250_000_000,
-                latencies: shares.map(|(place, share)| (end(place), tasks(share))).to_vec(),
-            }
-        };
-        (-4..20).map(slice).collect()
-    }
 }

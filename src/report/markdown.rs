@@ -162,13 +162,14 @@ fn claims(scenario: &ScenarioResult) -> String {
     let mut out = format!("\n{}|:--|:--|:--|--:|--:|:--|\n", line(&heads.map(String::from)));
     for result in &scenario.claims {
         let mark = view::claim_mark(result.verdict);
+        let lacking = result.lacking.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         out.push_str(&line(&[
             escaped(&result.claim.text),
             escaped(&result.executor),
             escaped(&result.against),
             digits(result.claim.factor),
             result.measured.as_ref().map_or_else(|| "–".into(), ratio_words),
-            format!("{} {}", escaped(mark.symbol), mark.words),
+            format!("{} {}{}", escaped(mark.symbol), mark.words, escaped(&lacking)),
         ]));
     }
     out

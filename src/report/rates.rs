@@ -19,14 +19,14 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// The cells of a search that are compared with each other: same scenario, same parameters.
-struct Group<'a> {
+pub(super) struct Group<'a> {
     scenario: Option<&'a StoredScenario>,
     params: &'a [Param],
-    limits: &'a [Slo],
-    cells: Vec<&'a RateResult>,
+    pub limits: &'a [Slo],
+    pub cells: Vec<&'a RateResult>,
 }
 
-fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut last = None;
     for cell in &found.cells {
@@ -50,13 +50,13 @@ impl Group<'_> {
         self.cells.iter().copied().find(|cell| cell.executor == *name)
     }
 
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         let name = self.scenario.map(|stored| stored.name.as_str()).unwrap_or_default();
         format!("{name} {}", view::params(self.params)).trim_end().to_owned()
     }
 
     /// `request.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%`.
-    fn terms(&self, precision: f64) -> String {
+    pub fn terms(&self, precision: f64) -> String {
         let limits = self.limits.iter().map(|limit| limit.assert.as_str());
         let always = "nothing dropped, every trial VALID";
         let all: Vec<&str> = limits.chain([always]).collect();
@@ -64,7 +64,7 @@ impl Group<'_> {
     }
 
     /// Heads of the table's columns.
-    fn heads(&self) -> Vec<String> {
+    pub fn heads(&self) -> Vec<String> {
         let mut heads = vec!["executor".to_owned(), "highest rate".into(), "fails at".into()];
         heads.extend(self.baseline().map(|baseline| format!("times {}", baseline.label)));
         heads.extend(self.limits.iter().map(measured_words));
@@ -73,7 +73,7 @@ impl Group<'_> {
     }
 
     /// A row of the table.
-    fn row(&self, cell: &RateResult) -> Vec<String> {
+    pub fn row(&self, cell: &RateResult) -> Vec<String> {
         let (passes, fails) = cell.bounds();
         let mut row = vec![cell.label.clone(), rate_words(cell, passes), fails.map_or_else(nothing, rate)];
         if let Some(baseline) = self.baseline() {
@@ -88,7 +88,7 @@ impl Group<'_> {
 }
 
 /// What a limit measures, such as `request.latency.p99`.
-fn measured_words(limit: &Slo) -> String {
+pub(super) fn measured_words(limit: &Slo) -> String {
     limit.assert.split(['<', '>', '=']).next().unwrap_or_default().trim().to_owned()
 }
 
@@ -96,11 +96,11 @@ fn nothing() -> String {
     NOTHING.to_owned()
 }
 
-fn rate(rate: f64) -> String {
+pub(super) fn rate(rate: f64) -> String {
     format!("{}/s", digits(rate))
 }
 
-fn rate_words(cell: &RateResult, passes: Option<f64>) -> String {
+pub(super) fn rate_words(cell: &RateResult, passes: Option<f64>) -> String {
     match (&cell.state, passes) {
         (RateState::Answered(Answer::AtLeast { .. }), Some(passes)) => format!("at least {}", rate(passes)),
         (RateState::Answered(Answer::Inconclusive { .. }) | RateState::Trial(_), Some(passes)) => {
@@ -119,13 +119,13 @@ fn times(bounds: (Option<f64>, Option<f64>)) -> String {
     }
 }
 
-fn value(cell: &RateResult, tried: &TriedRate, limit: usize) -> String {
+pub(super) fn value(cell: &RateResult, tried: &TriedRate, limit: usize) -> String {
     let measured = tried.values.get(limit).copied().flatten();
     measured.map_or_else(nothing, |value| slo_value(&cell.limits[limit], value))
 }
 
 /// What is to be said of a cell, if anything: why it fails where it does, or why there is no answer.
-fn note(cell: &RateResult) -> String {
+pub(super) fn note(cell: &RateResult) -> String {
     let because = cell.why().map_or_else(String::new, |why| format!(": {why}"));
     let (passes, fails) = cell.bounds();
     match &cell.state {
@@ -294,80 +294,11 @@ fn tried_json(tried: &TriedRate) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::Votes, report::fixture};
-
-    fn cell(executor: &str, state: RateState, rates: Vec<TriedRate>) -> RateResult {
-        RateResult {
-            cell: format!("http-fanout::{executor}"),
-            scenario: "http-fanout".into(),
-            executor: executor.into(),
-            label: executor.into(),
-            params: Vec::new(),
-            limits: vec![Slo {
-                assert: "page.latency.p99 < 25ms".into(),
-                subject: "page".into(),
-                metric: crate::scenario::SloMetric::Latency(0.99),
-                comparison: crate::scenario::Comparison::Below,
-                limit: 25e6,
-                only: Vec::new(),
-                line: 0,
-            }],
-            rates,
-            state,
-        }
-    }
-
-    fn tried(rate: f64, decision: Decision, value: f64, reason: &str) -> TriedRate {
-        let votes = match decision {
-            Decision::Passes => Votes { meets: 2, ..Votes::default() },
-            Decision::Fails => Votes { misses: 2, ..Votes::default() },
-            Decision::Undecided => Votes { meets: 2, misses: 2, open: 0 },
-        };
-        TriedRate {
-            reasons: if reason.is_empty() { Vec::new() } else { vec![reason.into()] },
-            values: vec![Some(value)],
-            ..TriedRate::new(rate, votes, Some(decision))
-        }
-    }
-
-    fn found() -> RateSearch {
-        let slow = "`page.latency.p99 < 25ms` does not hold: 31.0ms";
-        let answer = RateState::Answered;
-        RateSearch {
-            precision: 0.05,
-            cells: vec![
-                cell(
-                    "thread-pool",
-                    answer(Answer::Found { passes: 1_000.0, fails: 1_040.0 }),
-                    vec![tried(1_000.0, Decision::Passes, 21e6, ""), tried(1_040.0, Decision::Fails, 31e6, slow)],
-                ),
-                cell(
-                    "tokio",
-                    answer(Answer::AtLeast { passes: 4_000.0 }),
-                    vec![tried(4_000.0, Decision::Passes, 3e6, "")],
-                ),
-                cell(
-                    "smol",
-                    answer(Answer::Inconclusive { passes: Some(2_000.0), fails: Some(4_000.0) }),
-                    vec![
-                        tried(2_000.0, Decision::Passes, 9e6, ""),
-                        tried(2_830.0, Decision::Undecided, 24e6, slow),
-                        tried(4_000.0, Decision::Fails, 99e6, slow),
-                    ],
-                ),
-                cell("threads", RateState::Refused("too many threads".into()), Vec::new()),
-                cell(
-                    "sequential",
-                    answer(Answer::Nothing { fails: 1.0 }),
-                    vec![tried(1.0, Decision::Fails, 31e6, slow)],
-                ),
-            ],
-        }
-    }
+    use crate::report::fixture;
 
     #[test]
     fn executors_stand_side_by_side_and_every_state_has_its_words() {
-        insta::assert_snapshot!(rates(&fixture::header(), &found(), 100), @r#"
+        insta::assert_snapshot!(rates(&fixture::header(), &fixture::searched(), 100), @r#"
         http-fanout
           page.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%
 
@@ -392,14 +323,14 @@ mod tests {
 
     #[test]
     fn programs_are_told_every_rate() {
-        let value: Value = serde_json::from_str(&rates_json(&fixture::header(), &found())).unwrap();
+        let value: Value = serde_json::from_str(&rates_json(&fixture::header(), &fixture::searched())).unwrap();
         let answers: Vec<&str> =
             value["cells"].as_array().unwrap().iter().filter_map(|c| c["answer"].as_str()).collect();
         assert_eq!(answers, ["found", "at-least", "inconclusive", "refused", "nothing"]);
         let smol = &value["cells"][2];
         assert_eq!((smol["passes_per_s"].as_f64(), smol["fails_per_s"].as_f64()), (Some(2_000.0), Some(4_000.0)));
         assert_eq!(smol["rates"][1]["decision"], "undecided");
-        let markdown = rates_markdown(&fixture::header(), &found());
+        let markdown = rates_markdown(&fixture::header(), &fixture::searched());
         assert!(markdown.contains("| tokio | at least 4.00k/s |") && !markdown.contains("<25ms"), "{markdown}");
     }
 }

@@ -297,7 +297,8 @@ fn claim_text(summary: &ClaimSummary<'_>, layout: Layout) -> String {
         let mark = view::claim_mark(result.verdict);
         let measured = result.measured.as_ref().map_or_else(String::new, compact);
         let pad = " ".repeat(width - columns(&whom));
-        let line = wrapped(&format!("  {:<14}  {whom}{pad}  {measured}", words(mark)), 4, layout);
+        let lacking = result.lacking.as_ref().map_or_else(String::new, |why| format!(" ({})", printable(why)));
+        let line = wrapped(&format!("  {:<14}  {whom}{pad}  {measured}{lacking}", words(mark)), 4, layout);
         out.push_str(&painted_once(&line, mark.words, mark.tone, layout));
     }
     out

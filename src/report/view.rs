@@ -376,9 +376,7 @@ pub fn claimed_words(summary: &ClaimSummary<'_>) -> String {
 
 /// Whom a claim's result is about: `threads`, or `threads concurrency=64`.
 pub fn claimant(result: &ClaimResult) -> String {
-    let whom = format!("{} {}", result.executor, params(&result.params));
-    let missing = result.missing.as_ref().map(|against| format!(" ({against} is missing)"));
-    format!("{}{}", whom.trim_end(), missing.unwrap_or_default())
+    format!("{} {}", result.executor, params(&result.params)).trim_end().into()
 }
 
 /// The scenario as the run stored it.

@@ -50,7 +50,7 @@ fn a_rate_is_found_for_two_executors_side_by_side() {
     let slo = "[[slo]]\nassert = \"request.error_rate <= 50%\"\n";
     let bench = BenchDir::with(&calls("delay = \"20ms\"", "\"thread-pool\", \"tokio\"", slo));
     let command = "find-rate s.toml --out run --most 240/s --precision 50% --trials 3 --format json";
-    let seen = at_leisure(&bench, command).says(&["trial 1 ", "wrote run; `regatta report run`"]);
+    let seen = at_leisure(&bench, command).says(&["trial 1 ", "wrote run/index.html, with every rate that was tried"]);
     let run = bench.stored("run");
     assert!(run.finished && run.missing().is_empty());
     let found = rate_search(&run).unwrap();
@@ -83,6 +83,8 @@ fn a_rate_is_found_for_two_executors_side_by_side() {
             "{again:#?}"
         );
     }
+    let page = std::fs::read_to_string(bench.path("run/index.html")).unwrap();
+    assert!(page.contains("<section id=\"rates\">") && page.contains("nothing dropped, every trial VALID"));
     // The report shows the answer, and every rate that was tried; at some of these the limit may lack samples (3).
     for (format, answer) in [("human", true), ("markdown", true), ("json", false)] {
         let report = bench.run(&format!("report run --format {format}")).says(&[]);

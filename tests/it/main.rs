@@ -25,6 +25,7 @@ mod own_mariadb;
 mod own_postgres;
 mod own_server;
 mod own_targets;
+mod polodb;
 mod postgres;
 mod postgres_faults;
 mod probe;

@@ -70,7 +70,8 @@ impl Source {
 
     /// Whether all of it is there for tests only.
     fn is_test(&self) -> bool {
-        ["tests.rs", "testing.rs", "fixture.rs"].contains(&self.file()) || self.path.starts_with("tests/")
+        let folder = self.path.starts_with("tests/") || self.path.contains("/fixture/");
+        folder || ["tests.rs", "testing.rs", "fixture.rs"].contains(&self.file())
     }
 
     /// What is compiled into the program: neither comments nor tests.

@@ -27,7 +27,7 @@ fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
     let verdicts = verdicts(results);
     let measured: Vec<&Ratio> = results.iter().filter_map(|result| result.measured.as_ref()).collect();
     let (figures, verdicts) = match (results, measured.as_slice()) {
-        (_, []) => return format!("Claim “{text}”: {} was not measured.", whom(results, against)),
+        (_, []) => return format!("Claim “{text}”: {} was not measured{}.", whom(results, against), why(results)),
         ([_], [one]) => {
             let whom = whom(results, against);
             (
@@ -44,7 +44,13 @@ fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
             (format!("{least} to {most} measured against {against}"), verdicts.join(", "))
         }
     };
-    format!("Claim “{text}”: {claimed}{factor} is claimed and {figures}: {verdicts}.")
+    format!("Claim “{text}”: {claimed}{factor} is claimed and {figures}: {verdicts}{}.", why(results))
+}
+
+/// What the first of the results that lack something lacks.
+fn why(results: &[&ClaimResult]) -> String {
+    let lacking = results.iter().find_map(|result| result.lacking.as_ref());
+    lacking.map_or_else(String::new, |why| format!(" ({why})"))
 }
 
 /// The results by verdict, with the verdicts' words.
@@ -123,7 +129,8 @@ mod tests {
         let expected = [
             "Claim “tokio is 50x as fast as threads”: at least 50.0 is claimed and 4.00 (95 % interval 4.00 to 4.00) \
              was measured for tokio against threads: disagrees.",
-            "Claim “smol is 2x as fast as threads”: smol against threads was not measured.",
+            "Claim “smol is 2x as fast as threads”: smol against threads was not measured \
+             (smol is not in this run).",
         ];
         assert_eq!(about(fixture, "Claim"), expected);
     }

@@ -243,6 +243,20 @@ impl RateResult {
     }
 }
 
+/// The cell whose highest rate is above every other's, wherever the true ones lie between their bounds. Cells that have
+/// none are not compared, and one alone is above nobody.
+pub fn rate_leader<'a>(cells: &[&'a RateResult]) -> Option<&'a RateResult> {
+    let answered = |cell: &&&RateResult| matches!(cell.state, RateState::Answered(_) | RateState::Trial(_));
+    let compared: Vec<&RateResult> = cells.iter().filter(answered).copied().collect();
+    let is_ahead = |cell: &&&'a RateResult| {
+        let passes = cell.bounds().0;
+        let mut others = compared.iter().filter(|other| other.cell != cell.cell);
+        others.all(|other| passes.zip(other.bounds().1).is_some_and(|(passes, fails)| fails <= passes))
+    };
+    let leader = cells.iter().filter(answered).find(is_ahead).copied();
+    leader.filter(|_| compared.len() > 1)
+}
+
 impl RateSearch {
     /// Whether a limit of the host forbids a cell.
     pub fn has_refusals(&self) -> bool {

@@ -182,3 +182,22 @@ fn too_few_samples_decide_nothing_and_say_so() {
 fn other_runs_are_no_searches() {
     assert_eq!(rate_search(&Fixture::closed("threads", 1).build()), None);
 }
+
+#[test]
+fn who_is_ahead_is_named_only_where_no_other_can_be() {
+    let of = |bounds: &[(&str, Option<f64>, Option<f64>)]| {
+        let (_, found) = run_search(search(), |_, trial| passing(trial.rate));
+        let cell = |&(name, passes, fails): &(&str, Option<f64>, Option<f64>)| RateResult {
+            cell: name.into(),
+            state: RateState::Answered(Answer::Inconclusive { passes, fails }),
+            ..found.cells[0].clone()
+        };
+        let cells: Vec<RateResult> = bounds.iter().map(cell).collect();
+        rate_leader(&cells.iter().collect::<Vec<_>>()).map(|cell| cell.cell.clone())
+    };
+    let (low, high) = (("low", Some(1_000.0), Some(1_050.0)), ("high", Some(2_000.0), None));
+    assert_eq!(of(&[low, high]).as_deref(), Some("high"));
+    assert_eq!(of(&[low, ("near", Some(1_040.0), Some(1_090.0))]), None, "their bounds overlap");
+    assert_eq!(of(&[low, high, ("open", Some(1.0), None)]), None, "it may be higher");
+    assert_eq!(of(&[high]), None, "alone");
+}

@@ -10,7 +10,7 @@ mod power;
 mod scalability;
 mod two_samples;
 
-pub use paired::{hodges_lehmann, signed_rank_greater, signed_rank_interval, signed_rank_two_sided};
+pub use paired::{LEAST_ROUNDS, hodges_lehmann, signed_rank_greater, signed_rank_interval, signed_rank_two_sided};
 pub use power::detectable_percent;
 pub use scalability::Scalability;
 pub use two_samples::{shift, shift_interval};

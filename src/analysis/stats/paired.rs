@@ -10,6 +10,9 @@ use std::cmp::Ordering;
 
 use super::{convolve_coin, cut, inner, median, sorted};
 
+/// The least number of differences that an interval of 95 % can be had from: 2·2⁻⁶ is the first below 5 %.
+pub const LEAST_ROUNDS: usize = 6;
+
 /// The Hodges–Lehmann estimate of the centre of the differences: the median of their Walsh averages (xᵢ + xⱼ)/2, i ≤ j.
 pub fn hodges_lehmann(differences: &[f64]) -> Option<f64> {
     median(&walsh_averages(differences))
@@ -58,6 +61,12 @@ fn doubled_ranks(values: &[f64]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_number_of_rounds_is_the_first_with_an_interval() {
+        let rounds: Vec<f64> = (1..=LEAST_ROUNDS).map(|round| round as f64).collect();
+        assert!(signed_rank_interval(&rounds).is_some() && signed_rank_interval(&rounds[1..]).is_none());
+    }
     use crate::{
         analysis::stats::fixture::{TIED, UNTIED},
         draw::{draw, unit},

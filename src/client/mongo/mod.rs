@@ -6,7 +6,8 @@
 //! a url to all that, `commands` what is asked, `reply` how an answer is understood, and `error` all that can go wrong.
 //!
 //! Written from MongoDB's specification of its wire protocol, and proven against two independent implementations: bytes
-//! made by pymongo's encoder (`tests`) and the server library MockupDB (`tests/it/mongo.rs`).
+//! made by pymongo's encoder (`tests`) and the server library MockupDB (`tests/it/mongo.rs`). A longer check runs it
+//! against PoloDB (`tests/it/polodb.rs`).
 
 mod commands;
 mod connection;

@@ -13,6 +13,7 @@ mod heat;
 mod label;
 mod load;
 mod marker;
+mod rates;
 mod ratios;
 mod style;
 
@@ -26,6 +27,7 @@ pub use self::{
     heat::{HeatRow, SHARES as HEAT_SHARES, Tile, heat},
     load::{LoadPoint, load},
     marker::{hatched_icon, icon, symbols},
+    rates::{RateRow, rates},
     ratios::{RatioRow, ratios},
     style::{HEAT, Ident, STEPS, ident, rules, variables},
 };

@@ -1,4 +1,4 @@
-//! Section 12: what is claimed, beside what was measured.
+//! A section: what is claimed, beside what was measured.
 
 use maud::{Markup, html};
 
@@ -74,7 +74,7 @@ fn overview(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
 
 fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     let caption = Caption {
-        id: format!("f12-{index}"),
+        id: format!("claims-{index}"),
         title: format!("Claimed and measured factors: {}", scenario.name),
         head: "Claimed and measured".into(),
         finding: sentence::claims(std::slice::from_ref(scenario)),
@@ -97,7 +97,8 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
 
 fn words(result: &ClaimResult) -> String {
     let measured = result.measured.as_ref().map_or_else(String::new, |ratio| format!(": {}", ratio_words(ratio)));
-    format!("{}{measured}", claimant(result))
+    let lacking = result.lacking.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    format!("{}{measured}{lacking}", claimant(result))
 }
 
 fn chart_row(scenario: &ScenarioResult, result: &ClaimResult) -> ClaimRow {

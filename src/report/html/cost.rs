@@ -1,4 +1,4 @@
-//! Section 6: what is paid in CPU time, memory and context switches.
+//! A section: what is paid in CPU time, memory and context switches.
 
 use maud::{Markup, html};
 
@@ -49,7 +49,7 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
     if rows.is_empty() {
         return None;
     }
-    let caption = caption(6, place, group, "Cost", sentence::spread(group, MetricId::CpuPerThousand));
+    let caption = caption("cost", place, group, "Cost", sentence::spread(group, MetricId::CpuPerThousand));
     let formats = DRAWN.map(|(id, ..)| move |v: f64| metric(id, v));
     let panels: Vec<Panel<'_>> = DRAWN
         .iter()

@@ -1,4 +1,4 @@
-//! Section 13: how late each executor runs what is ready, as a probe beside the tasks has seen it.
+//! A section: how late each executor runs what is ready, as a probe beside the tasks has seen it.
 
 use maud::{Markup, html};
 

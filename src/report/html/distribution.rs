@@ -1,4 +1,4 @@
-//! Section 8: the whole distribution of latencies, folded, for what quantiles hide.
+//! A section: the whole distribution of latencies, folded, for what quantiles hide.
 
 use maud::{Markup, html};
 
@@ -78,7 +78,7 @@ fn folded(place: (usize, usize), group: &Group) -> Option<Markup> {
 }
 
 fn kind_figure(place: (usize, usize), group: &Group, kind: &Kind) -> Option<Markup> {
-    let general = caption(8, place, group, kind.name, finding(group, kind.of));
+    let general = caption("distribution", place, group, kind.name, finding(group, kind.of));
     let caption =
         Caption { id: format!("{}-{}", general.id, kind.name.to_lowercase()), head: kind.name.into(), ..general };
     let rows: Vec<Steps> = group.cells.iter().filter(|c| (kind.of)(c).count() > 0).map(|c| steps(c, kind)).collect();

@@ -1,4 +1,4 @@
-//! Section 7, second part: latency over the time of a window.
+//! The second part of the stability: latency over the time of a window.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub(super) fn over_time(index: usize, scenario: &ScenarioResult) -> Option<Marku
 }
 
 fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
-    let general = caption(7, place, group, "Latency over time", steadiness(group));
+    let general = caption("stability", place, group, "Latency over time", steadiness(group));
     let caption = Caption { id: format!("{}-heat", general.id), ..general };
     let cells = || group.cells.iter().filter(|cell| !cell.slices.is_empty());
     let resolution = Resolution::of(cells());

@@ -1,4 +1,4 @@
-//! Section 3: latency by percentile.
+//! A section: latency by percentile.
 
 use maud::{Markup, html};
 
@@ -61,7 +61,7 @@ fn load_words(scenario: &ScenarioResult) -> String {
 
 fn group_figure(page: &Page<'_>, place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Option<Markup> {
     let caption = caption(
-        3,
+        "latency",
         place,
         group,
         "Latency by percentile",

@@ -1,4 +1,4 @@
-//! Section 5: latency over the rate that an open load offers.
+//! A section: latency over the rate that an open load offers.
 
 use maud::{Markup, html};
 
@@ -131,7 +131,7 @@ fn find<'a>(group: &'a Group, like: &CellResult) -> Option<&'a CellResult> {
 fn part(page: &Page<'_>, (index, number): (usize, usize), scenario: &ScenarioResult, facet: &Facet<'_>) -> Markup {
     let head = if facet.at.is_empty() { "Latency over the offered rate".to_string() } else { at(facet) };
     let caption = Caption {
-        id: format!("f5-{index}-{number}"),
+        id: format!("load-{index}-{number}"),
         title: if facet.at.is_empty() { head.clone() } else { format!("Latency over the offered rate: {head}") },
         head,
         finding: finding(facet),

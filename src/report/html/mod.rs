@@ -1,6 +1,7 @@
 //! The report as one HTML file: no network, readable without scripts, every string of a scenario escaped.
 //!
-//! A section is one file here and one line in [`SECTIONS`]; its number is the one that the documentation uses.
+//! A section is one file here and one line in [`SECTIONS`]. Sections are numbered as they follow each other on the page,
+//! without those that have nothing to show; links name them by a word, which stays the same.
 
 mod claims;
 mod cost;
@@ -13,6 +14,7 @@ mod numbers;
 mod part;
 mod provenance;
 mod race;
+mod rates;
 mod scaling;
 mod stability;
 mod steps;
@@ -35,30 +37,30 @@ use crate::{
 
 /// A section of the page.
 struct Section {
-    /// Its number, which stays the same when others are left out.
-    number: u8,
+    /// The name of links to it, which stays the same when others are left out.
+    id: &'static str,
     /// What it is called in the table of contents.
     name: &'static str,
     /// Its heading, a sentence computed from the figures, and its body; nothing where there is nothing to show.
     render: fn(&Page<'_>) -> Option<(String, Markup)>,
 }
 
-/// All sections, in the order of decisions. Who races a claim asks for its verdict first, so that the claims are the
-/// second section, under the number by which the documentation knows them.
+/// All sections, in the order of decisions. Who searches for a rate or races a claim asks for that first.
 const SECTIONS: &[Section] = &[
-    Section { number: 1, name: "Verdict", render: verdict::render },
-    Section { number: 12, name: "Claimed and measured", render: claims::render },
-    Section { number: 2, name: "Who wins, by how much", render: race::render },
-    Section { number: 3, name: "Latency by percentile", render: latency::render },
-    Section { number: 4, name: "Scaling", render: scaling::render },
-    Section { number: 5, name: "Load against latency", render: load::render },
-    Section { number: 6, name: "Cost", render: cost::render },
-    Section { number: 7, name: "Stability", render: stability::render },
-    Section { number: 8, name: "Distribution", render: distribution::render },
-    Section { number: 13, name: "Scheduling delay", render: delay::render },
-    Section { number: 9, name: "Where the time went", render: steps::render },
-    Section { number: 10, name: "All numbers", render: numbers::render },
-    Section { number: 11, name: "How it was run", render: provenance::render },
+    Section { id: "verdict", name: "Verdict", render: verdict::render },
+    Section { id: "rates", name: "Highest rate", render: rates::render },
+    Section { id: "claims", name: "Claimed and measured", render: claims::render },
+    Section { id: "race", name: "Who wins, by how much", render: race::render },
+    Section { id: "latency", name: "Latency by percentile", render: latency::render },
+    Section { id: "scaling", name: "Scaling", render: scaling::render },
+    Section { id: "load", name: "Load against latency", render: load::render },
+    Section { id: "cost", name: "Cost", render: cost::render },
+    Section { id: "stability", name: "Stability", render: stability::render },
+    Section { id: "distribution", name: "Distribution", render: distribution::render },
+    Section { id: "delay", name: "Scheduling delay", render: delay::render },
+    Section { id: "steps", name: "Where the time went", render: steps::render },
+    Section { id: "numbers", name: "All numbers", render: numbers::render },
+    Section { id: "provenance", name: "How it was run", render: provenance::render },
 ];
 
 const SCRIPT: &str = include_str!("script.js");
@@ -66,25 +68,25 @@ const SCRIPT: &str = include_str!("script.js");
 /// The report as a page.
 pub fn html(header: &Header, analysis: &Analysis) -> String {
     let page = Page { header, analysis };
-    let sections: Vec<_> =
-        SECTIONS.iter().filter_map(|section| (section.render)(&page).map(|rendered| (section, rendered))).collect();
+    let shown = SECTIONS.iter().filter_map(|section| (section.render)(&page).map(|rendered| (section, rendered)));
+    let sections: Vec<_> = (1..).zip(shown).collect();
     let style = style();
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             (head(header, &style))
             body {
-                a.skip href="#s1" { "Skip to the verdict" }
+                a.skip href="#verdict" { "Skip to the verdict" }
                 (chart::symbols())
                 (top(header, analysis))
                 nav aria-label="Sections" {
-                    ol { @for (section, _) in &sections { li { a href=(anchor(section)) { (section.number) " " (section.name) } } } }
+                    ol { @for (number, (section, _)) in &sections { li { a href={ "#" (section.id) } { (number) " " (section.name) } } } }
                 }
                 (legend(analysis))
                 main {
-                    @for (section, (sentence, body)) in &sections {
-                        section id=(format!("s{}", section.number)) {
-                            h2 { span.k { (section.number) " · " (section.name) } " " (sentence) }
+                    @for (number, (section, (sentence, body))) in &sections {
+                        section id=(section.id) {
+                            h2 { span.k { (number) " · " (section.name) } " " (sentence) }
                             (body)
                         }
                     }
@@ -95,10 +97,6 @@ pub fn html(header: &Header, analysis: &Analysis) -> String {
         }
     };
     markup.into_string()
-}
-
-fn anchor(section: &Section) -> String {
-    format!("#s{}", section.number)
 }
 
 fn head(header: &Header, style: &str) -> Markup {
@@ -323,23 +321,23 @@ mod tests {
     #[test]
     fn what_is_not_valid_is_hatched_in_every_chart_and_table() {
         let page = batch_page(|executor| if executor == "tokio" { Validity::Disturbed } else { Validity::Valid });
-        let section = |number: u8| {
-            let start = page.find(&format!("<section id=\"s{number}\"")).expect("a section");
+        let section = |id: &str| {
+            let start = page.find(&format!("<section id=\"{id}\"")).expect("a section");
             page[start..].split("</section>").next().unwrap_or_default()
         };
-        for number in [2, 6, 7, 9] {
-            let figure = section(number);
-            assert!(figure.contains("url(#hatch"), "section {number}");
-            assert!(figure.contains("tokio DISTURBED"), "section {number} says so in words");
-            assert!(figure.contains("<tr class=\"r3 hatched\">"), "section {number} hatches the table's row");
+        for id in ["race", "cost", "stability", "steps"] {
+            let figure = section(id);
+            assert!(figure.contains("url(#hatch"), "section {id}");
+            assert!(figure.contains("tokio DISTURBED"), "section {id} says so in words");
+            assert!(figure.contains("<tr class=\"r3 hatched\">"), "section {id} hatches the table's row");
         }
-        for number in [3, 8] {
-            assert!(section(number).contains("stroke-dasharray=\"20 14\""), "section {number} breaks the line");
-            assert!(section(number).contains("tokio DISTURBED"), "section {number} says so in words");
+        for id in ["latency", "distribution"] {
+            assert!(section(id).contains("stroke-dasharray=\"20 14\""), "section {id} breaks the line");
+            assert!(section(id).contains("tokio DISTURBED"), "section {id} says so in words");
         }
         assert!(
-            section(10).contains("DISTURBED: evidence about tokio</td>")
-                && section(10).contains(">the target's CPU</td>")
+            section("numbers").contains("DISTURBED: evidence about tokio</td>")
+                && section("numbers").contains(">the target's CPU</td>")
         );
         assert!(page.contains("hatched: not valid, not ranked"), "the legend says what it means");
     }
@@ -354,8 +352,29 @@ mod tests {
     }
 
     #[test]
+    fn sections_are_numbered_as_they_follow_each_other() {
+        let mut small = fixture::small();
+        small.scenarios.iter_mut().for_each(|scenario| scenario.claims.clear());
+        let claimed = fixture::analysis();
+        let mut shown = Vec::new();
+        for (analysis, has_claims) in [(&small, false), (&claimed, true)] {
+            let page = html(&fixture::header_of(analysis), analysis);
+            let headings = page.split("<h2><span class=\"k\">").skip(1).filter_map(|rest| rest.split_once(" · "));
+            let (numbers, names): (Vec<&str>, Vec<&str>) = headings.unzip();
+            let counted: Vec<String> = (1..=numbers.len()).map(|number| number.to_string()).collect();
+            assert_eq!(numbers, counted);
+            assert_eq!(names.iter().any(|name| name.starts_with("Claimed")), has_claims);
+            for number in numbers {
+                assert!(page.contains(&format!("\">{number} ")), "{number} is in the table of contents");
+            }
+            shown.push(counted.len());
+        }
+        assert!(shown[0] < shown[1] && shown[1] <= SECTIONS.len());
+    }
+
+    #[test]
     fn a_run_without_figures_is_a_page() {
-        let empty = Analysis { scenarios: vec![], trials: crate::analysis::TrialCounts::default() };
+        let empty = Analysis { scenarios: vec![], trials: crate::analysis::TrialCounts::default(), search: None };
         assert!(html(&fixture::header(), &empty).contains("How it was run"));
     }
 }

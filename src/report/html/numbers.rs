@@ -1,4 +1,4 @@
-//! Section 10: all numbers.
+//! A section: all numbers.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{Markup, html};

@@ -39,10 +39,10 @@ impl Page<'_> {
 }
 
 /// A caption for a group's figure.
-pub fn caption(section: u8, place: (usize, usize), group: &Group, what: &str, finding: String) -> Caption {
+pub fn caption(section: &str, place: (usize, usize), group: &Group, what: &str, finding: String) -> Caption {
     let (scenario, index) = place;
     Caption {
-        id: format!("f{section}-{scenario}-{index}"),
+        id: format!("{section}-{scenario}-{index}"),
         title: format!("{what}: {}", group_title(group)),
         head: group_title(group),
         finding,

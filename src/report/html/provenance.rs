@@ -1,4 +1,4 @@
-//! Section 11: how it was run, and how to run it again.
+//! A section: how it was run, and how to run it again.
 
 use maud::{Markup, html};
 

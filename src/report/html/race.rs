@@ -1,4 +1,4 @@
-//! Section 2: who wins, by how much, and is it real.
+//! A section: who wins, by how much, and is it real.
 
 use maud::{Markup, html};
 
@@ -54,7 +54,8 @@ fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group)
     let times = times_as(scenario.primary);
     let finding =
         format!("{}; {}; {}", sentence::lead(scenario, group), sentence::against_baseline(group), cpus(group));
-    let caption = caption(2, place, group, &sentence::capital(&format!("{times} as {}", scenario.baseline)), finding);
+    let caption =
+        caption("race", place, group, &sentence::capital(&format!("{times} as {}", scenario.baseline)), finding);
     let rows: Vec<RatioRow> = group.cells.iter().map(|cell| row(group, cell)).collect();
     let chart = chart::ratios(&caption, &rows, &reach(scenario), &format!("{times} as {}", scenario.baseline));
     html! { div { (figure(&caption, &chart, &ratio_table(scenario, group))) (why_not_ranked(group)) } }

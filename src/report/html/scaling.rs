@@ -1,4 +1,4 @@
-//! Section 4: throughput, makespan or latency over a swept quantity.
+//! A section: throughput, makespan or latency over a swept quantity.
 
 use maud::{Markup, html};
 
@@ -75,7 +75,7 @@ fn facet_figure(
     let others: Vec<Param> = groups.first()?.1.params.iter().filter(|p| p.name != param).cloned().collect();
     let at = if others.is_empty() { String::new() } else { format!(" at {}", params(&others)) };
     let caption = Caption {
-        id: format!("f4-{scenario_index}-{facet}"),
+        id: format!("scaling-{scenario_index}-{facet}"),
         title: format!("{} over {param}{at}", sentence::capital(label(id))),
         head: format!("{} over {param}{at}", sentence::capital(label(id))),
         finding: sentence::scaling(scenario, param),

@@ -1,4 +1,4 @@
-//! Section 7: noise and drift, a dot per round, and what happened within the rounds.
+//! A section: noise and drift, a dot per round, and what happened within the rounds.
 
 use maud::{Markup, html};
 
@@ -39,7 +39,7 @@ fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group)
         .max_by(|a, b| a.0.total_cmp(&b.0))?;
     let finding =
         format!("Furthest from its median: {} in round {}, by {} %", furthest.1.label, furthest.2, digits(furthest.0));
-    let caption = caption(7, place, group, "Rounds", finding);
+    let caption = caption("stability", place, group, "Rounds", finding);
     let chart = chart::rounds(&caption, &rows, label(scenario.primary));
     Some(html! { div { (figure(&caption, &chart, &round_table(scenario, group))) (not_ranked(group)) } })
 }

@@ -1,4 +1,4 @@
-//! Section 9: where a task's time went.
+//! A section: where a task's time went.
 
 use maud::{Markup, html};
 
@@ -44,7 +44,7 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
     if names.is_empty() {
         return None;
     }
-    let caption = caption(9, place, group, "Steps of a task", sentence::steps(group));
+    let caption = caption("steps", place, group, "Steps of a task", sentence::steps(group));
     let cells = group.cells.iter().filter(|c| !sentence::top_steps(c).is_empty());
     let rows: Vec<_> = cells.map(|c| (bar_row(c), segments(c, &names))).collect();
     let chart = chart::stacked(&caption, &rows, "mean latency of the steps of a task", ns);

@@ -1,4 +1,4 @@
-//! Section 1: may I trust this, and what won.
+//! A section: may I trust this, and what won.
 
 use maud::{Markup, html};
 
