@@ -54,9 +54,11 @@ pub enum End {
     Interrupted(&'static str),
 }
 
-/// Why a run does not go on.
-enum Stop {
+/// Why a run, or a search, does not go on.
+pub(crate) enum Stop {
+    /// A signal came.
     Signal(&'static str),
+    /// Nothing can be stored.
     Store(StoreError),
 }
 

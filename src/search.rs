@@ -7,12 +7,9 @@ use crate::{
     analysis::{self, RateTrial, Vote},
     clock,
     plan::{self, Searchable},
-    run::End,
+    run::{End, Stop},
     store::{Line, Probe, Run, StoreError, TrialRecord, Writer},
-    trial::{
-        TrialPlan,
-        parent::{Interrupted, Runner},
-    },
+    trial::{TrialPlan, parent::Runner},
 };
 
 /// What happens in a search.
@@ -32,24 +29,6 @@ pub enum Event<'a> {
         /// What it says of its rate.
         vote: &'a Vote,
     },
-}
-
-/// Why a search does not go on.
-enum Stop {
-    Signal(&'static str),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Interrupted> for Stop {
-    fn from(Interrupted(signal): Interrupted) -> Self {
-        Self::Signal(signal)
-    }
 }
 
 /// Where a search stores what it does, on disk and in hand.

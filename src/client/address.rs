@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::tls::Authorities;
 use crate::config::{Diagnostics, Field, Node};
 
 /// The protocol of a server.
@@ -87,6 +88,8 @@ pub struct Address {
     pub database: Option<String>,
     /// What follows `?`.
     pub options: BTreeMap<String, String>,
+    /// The certificates that [`Self::tls`] speaks of, once a connection has read them.
+    pub(super) authorities: Authorities,
 }
 
 /// Whether and how a connection is encrypted.
@@ -110,6 +113,10 @@ impl Address {
         if text.contains('#') {
             return Err(format!("a database's url has no `#`; {HINT}"));
         }
+        // Which would only be an invalid format to the parser.
+        if text.split_once("://").is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/')) {
+            return Err("the url names no host; write `SCHEME://HOST/DATABASE`".into());
+        }
         let uri: Uri = text.parse().map_err(|why| format!("this is no url: {why}; {HINT}"))?;
         let word = uri.scheme_str().unwrap_or_default();
         let known = SCHEMES.iter().find(|(known, _)| *known == word).map(|(_, scheme)| *scheme);
@@ -122,7 +129,7 @@ impl Address {
         let (user, password) = login.split_once(':').map_or((login, None), |(user, word)| (user, Some(word)));
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         if host.is_empty() {
-            return Err("the url names no host".into());
+            return Err(format!("the url names no host; write `{}://HOST/DATABASE`", scheme.word()));
         }
         let after_host = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
         let after_host = after_host.rsplit_once(']').map_or(after_host, |(_, rest)| rest);
@@ -141,6 +148,7 @@ impl Address {
             port,
             database: Some(decoded(database)?).filter(|name| !name.is_empty()),
             options: options(uri.query().unwrap_or_default())?,
+            authorities: Authorities::default(),
         })
     }
 
@@ -244,6 +252,11 @@ impl Reference {
     /// The environment variable that it names.
     pub fn variable(&self) -> Option<&str> {
         self.0.strip_prefix("${env:")?.strip_suffix('}')
+    }
+
+    /// Whether it is a url, and no name of a variable: all of it is known before a run.
+    pub fn is_literal(&self) -> bool {
+        self.variable().is_none()
     }
 
     /// The address, with what the environment says; `schemes` are the protocols that will do.

@@ -31,7 +31,7 @@ pub struct Postgres<N: Native> {
 }
 
 /// Options of a url that are heeded, besides those about encryption.
-const OPTIONS: &[&str] = &["options"];
+pub const OPTIONS: &[&str] = &["options"];
 
 impl<N: Native> Postgres<N> {
     /// Connects and logs in within the time limit. `application` is the name under which the server shows the session,
@@ -42,7 +42,7 @@ impl<N: Native> Postgres<N> {
         let opening = async {
             let mut stream = transport::connect::<N>(&address.host, address.port).await?;
             if mode != TlsMode::Off {
-                stream = ask_for_tls(stream).await?.encrypted(&mode, &address.host).await?;
+                stream = ask_for_tls(stream).await?.encrypted(&mode, address).await?;
             }
             config.connect_raw(TokioIo::new(Buffered::new(stream)), NoTls).await.map_err(|why| fault(&why))
         };

@@ -1,6 +1,12 @@
 //! Encryption of a stream: rustls over whatever stream the executor has, with the authorities that the url names.
+//!
+//! What a connection costs is its handshake: the authorities are read once per address, and sessions are not resumed.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
@@ -10,7 +16,7 @@ use tokio_rustls::{
     rustls::{
         CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
         client::{
-            WebPkiServerVerifier,
+            Resumption, WebPkiServerVerifier,
             danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         },
         crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
@@ -18,20 +24,51 @@ use tokio_rustls::{
     },
 };
 
-use super::{Fault, FaultKind, TlsMode};
+use super::{Address, Fault, FaultKind, TlsMode};
 
 /// An encrypted stream, with the traits that hyper's streams have.
 pub type Encrypted<C> = TokioIo<TlsStream<TokioIo<C>>>;
 
-/// Encrypts a stream, and checks who answers as far as `mode` says.
-pub async fn encrypt<C>(stream: C, mode: &TlsMode, host: &str) -> Result<Encrypted<C>, Fault>
+/// What all encrypted connections to an address have in common, made by the first of them. Clones share it.
+#[derive(Clone, Default)]
+pub struct Authorities(Arc<OnceLock<Arc<ClientConfig>>>);
+
+impl Authorities {
+    /// Makes it, or gives what was made. Where that fails, the next connection tries again.
+    fn config(&self, mode: &TlsMode) -> Result<Arc<ClientConfig>, String> {
+        if let Some(made) = self.0.get() {
+            return Ok(made.clone());
+        }
+        let made = Arc::new(config(mode)?);
+        Ok(self.0.get_or_init(|| made).clone())
+    }
+}
+
+/// It follows from the address's other fields.
+impl PartialEq for Authorities {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Authorities {}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(if self.0.get().is_some() { "read" } else { "not read" })
+    }
+}
+
+/// Encrypts a stream to an address, and checks who answers as far as `mode` says, which is the address's.
+pub async fn encrypt<C>(stream: C, mode: &TlsMode, address: &Address) -> Result<Encrypted<C>, Fault>
 where
     C: Read + Write + Unpin,
 {
     let fault = |why: String| Fault::new(FaultKind::Tls, why);
-    let config = config(mode).map_err(fault)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| fault(format!("`{host}` is no name of a host")))?;
-    let encrypted = TlsConnector::from(Arc::new(config)).connect(name, TokioIo::new(stream)).await;
+    let config = address.authorities.config(mode).map_err(fault)?;
+    let host = &address.host;
+    let name = ServerName::try_from(host.clone()).map_err(|_| fault(format!("`{host}` is no name of a host")))?;
+    let encrypted = TlsConnector::from(config).connect(name, TokioIo::new(stream)).await;
     encrypted.map(TokioIo::new).map_err(|why| fault(format!("no encrypted connection: {why}")))
 }
 
@@ -39,7 +76,7 @@ fn config(mode: &TlsMode) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions().map_err(|why| why.to_string())?;
-    Ok(match mode {
+    let mut config = match mode {
         TlsMode::Full(file) => builder.with_root_certificates(authorities(file)?).with_no_client_auth(),
         TlsMode::Authority(file) => {
             let roots = Arc::new(authorities(file)?);
@@ -50,7 +87,10 @@ fn config(mode: &TlsMode) -> Result<ClientConfig, String> {
         TlsMode::Off | TlsMode::Unverified => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
         }
-    })
+    };
+    // Otherwise the first connections would cost more than those after them.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// The certificates in a PEM file.
@@ -162,5 +202,30 @@ mod tests {
             assert!(why.starts_with(&file.display().to_string()) && why.contains("no certificates"), "{why}");
         }
         assert!(config(&TlsMode::Unverified).is_ok());
+    }
+
+    /// A certificate that nobody uses.
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBcDCCARWgAwIBAgIUKqbCryz9pZxwQ9fEeJ9EgqaHvnowCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBYTAgFw0yNjExMjUwMzE2MTdaGA8yMTI2MTEwMTAzMTYxN1ow
+DDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAvzOk/k5h9w
+qCmrK5z+YMDhHkWkdwaAHHQd3xLjH4nImcGtBhpBqcz1yf7AZzZqX/DNvZCu3GrU
+P+rdXCly45qjUzBRMB0GA1UdDgQWBBRpR8qdhjxWt1L0qEG8Wd2dqLBfmjAfBgNV
+HSMEGDAWgBRpR8qdhjxWt1L0qEG8Wd2dqLBfmjAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0kAMEYCIQC0PeCTvnK3tokFVccTeDYa+Ij3kuHV/4dBBmU+C+1G
+WgIhAOaSU9FEx3WU0R0byCznsQ6RwRYWntLRuO39M/LQmuDJ
+-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn the_authorities_of_an_address_are_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let mode = TlsMode::Full(file.clone());
+        let authorities = Authorities::default();
+        assert!(authorities.config(&mode).is_err(), "and once more after a failure");
+        std::fs::write(&file, CERTIFICATE).unwrap();
+        let first = authorities.config(&mode).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(Arc::ptr_eq(&first, &authorities.clone().config(&mode).unwrap()));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::{
-    Fault, FaultKind, TlsMode,
+    Address, Fault, FaultKind, TlsMode,
     tls::{self, Encrypted},
 };
 use crate::runtime::Native;
@@ -30,10 +30,10 @@ pub enum Transport<C> {
 
 impl<C: Read + Write + Unpin> Transport<C> {
     /// Encrypts a plain stream, once both sides have agreed to; one that is encrypted stays as it is.
-    pub async fn encrypted(self, mode: &TlsMode, host: &str) -> Result<Self, Fault> {
+    pub async fn encrypted(self, mode: &TlsMode, address: &Address) -> Result<Self, Fault> {
         match self {
             Self::Plain(stream) if *mode != TlsMode::Off => {
-                tls::encrypt(stream, mode, host).await.map(|stream| Self::Tls(Box::new(stream)))
+                tls::encrypt(stream, mode, address).await.map(|stream| Self::Tls(Box::new(stream)))
             }
             unchanged => Ok(unchanged),
         }
@@ -137,10 +137,7 @@ impl<C: Read + Write + Unpin> Write for Transport<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        client::Address,
-        runtime::{Blocking, block_on},
-    };
+    use crate::runtime::{Blocking, block_on};
 
     /// The fault of opening a stream to a url's host, as a client tells it.
     fn refused(url: &str) -> String {

@@ -17,6 +17,7 @@ pub fn render(path: &Path, text: &str, diagnostics: &[Diagnostic], color: bool) 
     let style = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = style.decor_style(DecorStyle::Ascii).term_width(4 * AROUND);
     let path = path.display().to_string();
+    let text = &without_passwords(text);
     let mut blocks: Vec<String> =
         diagnostics.iter().take(MOST).map(|diagnostic| render_one(&renderer, &path, text, diagnostic)).collect();
     let more = diagnostics.len().saturating_sub(MOST);
@@ -24,6 +25,30 @@ pub fn render(path: &Path, text: &str, diagnostics: &[Diagnostic], color: bool) 
         blocks.push(format!("and {more} more {}", if more == 1 { "error" } else { "errors" }));
     }
     blocks.join("\n\n") + "\n"
+}
+
+/// The same text, as long as it was, with stars for the passwords of urls: what is printed may end up in a log.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let url = after.split(|end: char| end.is_whitespace() || "\"'".contains(end)).next().unwrap_or_default();
+        let login = url.rsplit_once('@').map_or("", |(login, _)| login);
+        let user = login.split_once(':').map_or(login.len(), |(user, _)| user.len() + 1);
+        shown += before;
+        shown += "://";
+        shown += &login[..user];
+        shown += &"*".repeat(login.len() - user);
+        let beyond = &url[login.len()..];
+        let secret = ["password=", "passwd=", "pass="].iter().find_map(|key| Some(beyond.find(key)? + key.len()));
+        let (open, hidden) = beyond.split_at(secret.unwrap_or(beyond.len()));
+        let end = hidden.find('&').unwrap_or(hidden.len());
+        shown += open;
+        shown += &"*".repeat(end);
+        shown += &hidden[end..];
+        rest = &after[url.len()..];
+    }
+    shown + rest
 }
 
 fn render_one(renderer: &Renderer, path: &str, text: &str, diagnostic: &Diagnostic) -> String {
@@ -80,6 +105,22 @@ mod tests {
 
     fn diagnostic(span: std::ops::Range<usize>) -> Diagnostic {
         Diagnostic { span, message: "unknown step `cpuu`".into(), help: Some("did you mean `cpu`?".into()) }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (text, shown) in [
+            ("u = \"postgres://me:p:w@h/db\" # me:a@b", "u = \"postgres://me:***@h/db\" # me:a@b"),
+            ("a = 'mysql://me:ä@h', b = 'mysql://u@h:1/d'", "a = 'mysql://me:**@h', b = 'mysql://u@h:1/d'"),
+            ("u = 'http://h/?password=pw&x=1'", "u = 'http://h/?password=**&x=1'"),
+            ("u = 'http://h:80/a@b'", "u = 'http://h:****@b'"),
+            ("://", "://"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+        let text = "url = \"postgres://me:topsecret@h\"\n";
+        let printed = render(Path::new("a.toml"), text, &[diagnostic(6..33)], false);
+        assert!(printed.contains("postgres://me:*********@h") && !printed.contains("topsecret"), "{printed}");
     }
 
     #[test]

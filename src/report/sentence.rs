@@ -310,3 +310,40 @@ pub fn validity(analysis: &Analysis) -> Vec<String> {
     let counted = STATES.into_iter().map(|(word, is)| (count(is), word)).filter(|(n, _)| *n > 0);
     counted.map(|(n, word)| format!("{} {word}", plural(n, "cell"))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analysis::Validity, report::fixture};
+
+    /// The batch of the fixture, its cells with this validity.
+    fn batch(validity: Validity) -> ScenarioResult {
+        let mut scenario = fixture::small().scenarios.remove(1);
+        scenario.groups[0].cells.iter_mut().for_each(|cell| cell.judgement.validity = validity);
+        scenario
+    }
+
+    #[test]
+    fn figures_that_are_not_ranked_are_not_called_missing() {
+        let scenario = batch(Validity::Disturbed);
+        let group = &scenario.groups[0];
+        assert!(group.cells.iter().any(|cell| cell.metrics.contains_key(&MetricId::CpuPerThousand)), "there are some");
+        assert_eq!(latency(group), TOO_FEW_VALID);
+        assert_eq!(spread(group, MetricId::CpuPerThousand), TOO_FEW_VALID);
+        assert_eq!(none_widest(std::slice::from_ref(&scenario), "nothing was measured"), upper(TOO_FEW_VALID));
+    }
+
+    #[test]
+    fn figures_that_are_missing_are_called_so() {
+        let mut scenario = batch(Validity::Valid);
+        assert!(latency(&scenario.groups[0]).contains(" runs from "));
+        for cell in &mut scenario.groups[0].cells {
+            cell.metrics.clear();
+            cell.latency = crate::measure::Histo::new();
+        }
+        let group = &scenario.groups[0];
+        assert_eq!(latency(group), "too few samples for a quantile of two executors");
+        assert!(spread(group, MetricId::CpuPerThousand).ends_with("was not measured for two executors"));
+        assert_eq!(none_widest(std::slice::from_ref(&scenario), "nothing was measured"), "Nothing was measured");
+    }
+}

@@ -3,6 +3,7 @@
 //! A target is described in the scenario, started before the trial that needs it, asked for its own counts
 //! afterwards, and stopped with the trial.
 
+mod connections;
 pub mod directory;
 pub mod document;
 pub mod http;

@@ -32,7 +32,12 @@ impl Site {
         }
         let login = match (&address.password, address.user.as_str()) {
             (_, "") => None,
-            (None, user) => return Err(format!("the url has the user `{user}` and no password")),
+            (None, user) => {
+                return Err(format!(
+                    "the url has the user `{user}` and no password; one with a password is taken from the environment, \
+                    as `${{env:MONGODB_URL}}`"
+                ));
+            }
             (Some(password), user) => {
                 let source = address.options.get("authSource").or(address.database.as_ref());
                 Some(Login::new(user, password.clone(), source.map_or(ADMIN, String::as_str)))
@@ -44,9 +49,9 @@ impl Site {
     /// Connects, encrypts if the url says so, greets and logs in.
     pub async fn open<N: Native>(&self) -> Result<Connection<Transport<N::Conn>>, Fault> {
         let opening = async {
-            let host = &self.address.host;
             // Encrypted from the first byte: the protocol has no word for changing over.
-            let stream = connect::<N>(host, self.address.port).await?.encrypted(&self.tls, host).await?;
+            let stream =
+                connect::<N>(&self.address.host, self.address.port).await?.encrypted(&self.tls, &self.address).await?;
             Connection::open(stream, self.login.as_ref()).await.map_err(Fault::from)
         };
         let opened = within_limit::<N, _>(opening).await;

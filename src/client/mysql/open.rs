@@ -23,7 +23,7 @@ pub async fn open<N: Native>(address: &Address, database: Option<&str>) -> Resul
     let tls = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
     let opening = async {
         let stream = connect::<N>(&address.host, address.port).await?;
-        log_in(stream, &who, &tls, &address.host).await
+        log_in(stream, &who, &tls, address).await
     };
     within_limit::<N, _>(opening).await.map_err(|fault| fault.at(address))
 }
@@ -33,12 +33,12 @@ async fn log_in<C: Read + Write + Unpin>(
     stream: Transport<C>,
     who: &Credentials<'_>,
     tls: &TlsMode,
-    host: &str,
+    address: &Address,
 ) -> Result<Client<Transport<C>>, Fault> {
     let mut opening = Opening::read(stream).await?;
     if *tls != TlsMode::Off {
         let (stream, before) = opening.ask_for_tls(who).await?;
-        opening = before.resume(stream.encrypted(tls, host).await?);
+        opening = before.resume(stream.encrypted(tls, address).await?);
     }
     Ok(opening.log_in(who).await?)
 }

@@ -2,13 +2,7 @@
 //!
 //! Nothing but that collection and the one beside it that marks it as ours is touched.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::rawdoc;
 
@@ -19,12 +13,16 @@ use super::{
 };
 use crate::{
     client::{
-        CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
+        CONNECT_LIMIT, Fault, Scheme, Transport,
         mongo::{Collection, Connection, Documents, Error, Site},
     },
     measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, Native, block_on},
-    target::{self, Start, Started, TargetError, sql::processes},
+    target::{
+        self, Start, Started, TargetError,
+        connections::{Connections, Opened},
+        sql::processes,
+    },
 };
 
 /// The database where MongoDB's clients put what nobody gave a place.
@@ -41,40 +39,27 @@ pub struct Store {
     pub site: Site,
     /// The collection.
     pub collection: Collection,
-    opened: AtomicU64,
-    closed: AtomicU64,
-    faults: [AtomicU64; FaultKind::ALL.len()],
+    connections: Connections,
     /// One for each instance of each step that writes.
     accounts: Mutex<Vec<Arc<Account>>>,
-}
-
-/// An open connection of a step; dropping it counts it as closed.
-#[derive(Debug)]
-pub struct Opened(Arc<Store>);
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.0.closed.fetch_add(1, Relaxed);
-    }
 }
 
 impl Store {
     /// A collection of a server. Nothing is connected yet.
     pub(super) fn new(site: Site, name: &str) -> Self {
         let database = site.address.database.clone().unwrap_or_else(|| USUAL_DATABASE.to_owned());
-        let (opened, closed, faults, accounts) = Default::default();
-        Self { site, collection: Collection { database, name: name.into() }, opened, closed, faults, accounts }
+        let (connections, accounts) = Default::default();
+        Self { site, collection: Collection { database, name: name.into() }, connections, accounts }
     }
 
     /// Counts a connection that was opened.
-    pub fn open(self: &Arc<Self>) -> Opened {
-        self.opened.fetch_add(1, Relaxed);
-        Opened(self.clone())
+    pub fn open(&self) -> Opened {
+        self.connections.open()
     }
 
     /// Counts a fault that the scenario allows.
     pub fn count(&self, fault: &Fault) {
-        self.faults[fault.kind as usize].fetch_add(1, Relaxed);
+        self.connections.count(fault);
     }
 
     /// An account for a new instance of a step.
@@ -87,16 +72,6 @@ impl Store {
     fn sum(&self) -> Sum {
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         Account::sum(accounts.iter().map(AsRef::as_ref))
-    }
-
-    /// Connections and faults.
-    fn counts(&self) -> BTreeMap<String, u64> {
-        let faults = FaultKind::ALL.iter().zip(&self.faults);
-        let named = faults.map(|(kind, count)| (format!("errors: {}", kind.name()), count.load(Relaxed)));
-        let mut counts: BTreeMap<_, _> = named.filter(|(_, count)| *count > 0).collect();
-        counts.insert("connections opened".into(), self.opened.load(Relaxed));
-        counts.insert("connections closed".into(), self.closed.load(Relaxed));
-        counts
     }
 
     /// The collection that says that the other one is ours.
@@ -248,7 +223,7 @@ impl Started for Kept {
             let mut connection = self.connect().await?;
             connection.totals(&self.store.collection, PRICE).await.map_err(|why| self.told(why))
         })?;
-        let mut counts = self.store.counts();
+        let mut counts = self.store.connections.counts();
         counts.insert("documents".into(), documents);
         counts.extend(u64::try_from(sum).ok().map(|sum| ("sum price".to_owned(), sum)));
         let proof = self.proof(documents, sum);

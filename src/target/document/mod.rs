@@ -16,7 +16,9 @@ mod contents;
 mod keeper;
 
 pub use account::Account;
-pub use keeper::{Opened, Store};
+pub use keeper::Store;
+
+pub use super::connections::Opened;
 
 /// Every trial fills its collection anew.
 const MOST_DOCUMENTS: u64 = 10_000_000;
@@ -63,7 +65,11 @@ impl TargetKind for Document {
             let help = format!("lower-case letters, digits and `_`, at most {MOST_NAME}, such as `regatta_bench`");
             fields.reject("collection", "this is no name of a collection", Some(help));
         }
-        Some(Self { url: url?, documents, collection })
+        let document = Self { url: url?, documents, collection };
+        if let Some(why) = document.url.is_literal().then(|| document.unready()).flatten() {
+            fields.reject("url", why, None);
+        }
+        Some(document)
     }
 
     fn has_process(&self) -> bool {
@@ -90,13 +96,17 @@ mod tests {
 
     #[test]
     fn it_needs_a_url_without_a_password_and_has_bounds() {
-        for fine in ["url = '${env:MONGODB_URL}'", "url = 'mongodb://me@h/db', documents = 0, collection = 'a_1'"] {
+        for fine in ["url = '${env:MONGODB_URL}'", "url = 'mongodb://h/db', documents = 0, collection = 'a_1'"] {
             let spec = read_target(&format!("{{ document = {{ {fine} }} }}")).unwrap();
             assert!(!spec.has_process());
         }
         for (wrong, said) in [
             ("", "url"),
             ("url = 'mongodb://me:pw@h/db'", "every run file"),
+            ("url = 'mongodb://me@h/db'", "no password"),
+            ("url = 'postgres://h/db'", "begins with `mongodb://`"),
+            ("url = 'mongodb://h/db?replicaSet=a'", "unknown option `replicaSet`"),
+            ("url = 'mongodb:///db'", "no host"),
             ("url = '${env:X}', documents = 10000001", "at most 10000000 documents"),
             ("url = '${env:X}', collection = 'a.b'", "no name of a collection"),
             ("url = '${env:X}', collection = 'system$'", "no name of a collection"),

@@ -119,6 +119,30 @@ impl TargetKind for Http {
     }
 }
 
+/// What is wrong with the url of a server, and what helps; nothing where it can be called.
+fn flaw(url: &str) -> Option<(String, Option<&'static str>)> {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Some(("expected a url that starts with `http://`".into(), None));
+    };
+    let uri: Result<hyper::Uri, _> = url.parse();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest).rsplit_once(':').map(|(_, port)| port);
+    let help = "write `http://HOST:PORT`, and a path if all calls have it in common";
+    let message = match uri {
+        _ if authority.is_empty() => "the url names no host".to_owned(),
+        _ if authority.contains('@') => "a user or a password here would end up in every run file".to_owned(),
+        Err(why) => format!("this is no url: {why}"),
+        Ok(_) if port.is_some_and(|port| port.parse::<u16>().is_err()) => {
+            "what follows the host's `:` is no port".into()
+        }
+        Ok(_) if url.contains(['?', '#']) => {
+            "a target's url has neither `?` nor `#`: they belong to a step's path".into()
+        }
+        Ok(_) => return None,
+    };
+    Some((message, Some(help)))
+}
+
 impl Http {
     /// Whether it is the user's own server on another host, as far as its url tells.
     pub fn is_remote(&self) -> bool {
@@ -129,8 +153,8 @@ impl Http {
     /// Reports what each key alone cannot see.
     fn check(&self, fields: &mut Fields<'_>) {
         if let Some(url) = &self.url {
-            if !url.starts_with("http://") {
-                fields.reject("url", "expected a url that starts with `http://`", None);
+            if let Some((message, help)) = flaw(url) {
+                fields.reject("url", message, help.map(str::to_owned));
             }
             for key in
                 ["delay", "body", "status", "stall"].into_iter().filter(|key| fields.has(key)).collect::<Vec<_>>()
@@ -207,6 +231,26 @@ mod tests {
         assert!(!http.unwrap().has_process());
         assert_eq!(errors.len(), 4, "{errors:?}");
         assert!(read("url = 'localhost'").1[0].contains("http://"));
+    }
+
+    #[test]
+    fn a_url_that_no_run_can_use_is_refused() {
+        for fine in ["http://localhost:1", "http://h", "http://[::1]:8080/base", "http://h:80/"] {
+            assert_eq!(read(&format!("url = '{fine}'")).1, [""; 0], "{fine}");
+        }
+        for (wrong, said) in [
+            ("https://h", "`http://`"),
+            ("http:///x", "no host"),
+            ("http://", "no host"),
+            ("http://me:pw@h/", "every run file"),
+            ("http://h:99999", "no port"),
+            ("http://h:", "no port"),
+            ("http://h/?x=1", "neither `?`"),
+            ("http://h o", "no url"),
+        ] {
+            let errors = read(&format!("url = '{wrong}'")).1;
+            assert!(errors.len() == 1 && errors[0].contains(said), "{wrong}: {errors:?}");
+        }
     }
 
     #[test]

@@ -26,8 +26,10 @@ pub use database::{Database, Engine};
 pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
+pub use server::Server;
 pub(in crate::target) use server::processes;
-pub use server::{Opened, Server};
+
+pub use super::connections::Opened;
 
 /// Every trial seeds its database afresh, at about a million rows a second.
 const MOST_ROWS: u64 = 10_000_000;
@@ -106,7 +108,7 @@ impl TargetKind for Sql {
     }
 
     fn unready(&self) -> Option<String> {
-        self.url.as_ref()?.resolve(server::SCHEMES).err()
+        server::address(self.url.as_ref()?).err()
     }
 
     fn has_pool(&self) -> bool {
@@ -153,6 +155,9 @@ impl Sql {
                         fields.reject(key, format!("`{key}` is about your own server, and there is no `url`"), None);
                     }
                 }
+            }
+            Some(url) if url.is_literal() && self.unready().is_some() => {
+                fields.reject("url", self.unready().unwrap_or_default(), None);
             }
             Some(_) if fields.has("delay") => {
                 let help = "remove `delay` or `url`".to_owned();

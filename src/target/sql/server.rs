@@ -6,10 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::{ToSocketAddrs, UdpSocket},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use concurrent_queue::ConcurrentQueue;
@@ -20,10 +17,13 @@ use super::{
     mysql, postgres, seed,
 };
 use crate::{
-    client::{Address, Fault, FaultKind, Reference, Scheme},
+    client::{Address, Fault, FaultKind, Reference, Scheme, postgres::OPTIONS},
     clock,
     measure::{ProofLine, TargetReport, Watched, listener},
-    target::{self, Start, Started, TargetError},
+    target::{
+        self, Start, Started, TargetError,
+        connections::{Connections, Opened},
+    },
 };
 
 /// What steps need to know of a server, and what they count about it.
@@ -41,29 +41,17 @@ pub struct Server {
     drivers: Mutex<BTreeSet<&'static str>>,
     /// The server's numbers of the steps' sessions, where it knows them by no name.
     sessions: ConcurrentQueue<u64>,
-    opened: AtomicU64,
-    closed: AtomicU64,
-    faults: [AtomicU64; FaultKind::ALL.len()],
-}
-
-/// An open connection of a step; dropping it counts it as closed.
-#[derive(Debug)]
-pub struct Opened(Arc<Server>);
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        self.0.closed.fetch_add(1, Relaxed);
-    }
+    connections: Connections,
 }
 
 impl Server {
     /// `pid` is the process of the trial.
     fn new(address: Address, spec: &Sql, pid: u32) -> Self {
         let application = format!("regatta steps {pid}");
-        let (drivers, opened, closed, faults) = Default::default();
-        let sessions = ConcurrentQueue::unbounded();
         let (schema, pool) = (spec.schema.clone(), spec.pool);
-        Self { address, schema, pool, application, drivers, sessions, opened, closed, faults }
+        let (drivers, connections) = Default::default();
+        let sessions = ConcurrentQueue::unbounded();
+        Self { address, schema, pool, application, drivers, sessions, connections }
     }
 
     /// Notes the server's number of a session of a step.
@@ -93,29 +81,13 @@ impl Server {
     }
 
     /// Counts a connection that is about to be opened.
-    pub fn open(self: &Arc<Self>) -> Opened {
-        self.opened.fetch_add(1, Relaxed);
-        Opened(self.clone())
+    pub fn open(&self) -> Opened {
+        self.connections.open()
     }
 
     /// Counts a fault that the scenario allows.
     pub fn count(&self, fault: &Fault) {
-        self.faults[fault.kind as usize].fetch_add(1, Relaxed);
-    }
-
-    /// Connections of steps that are open.
-    fn still_open(&self) -> u64 {
-        self.opened.load(Relaxed).saturating_sub(self.closed.load(Relaxed))
-    }
-
-    /// Connections and faults.
-    fn counts(&self) -> BTreeMap<String, u64> {
-        let faults = FaultKind::ALL.iter().zip(&self.faults);
-        let named = faults.map(|(kind, count)| (format!("errors: {}", kind.name()), count.load(Relaxed)));
-        let mut counts: BTreeMap<_, _> = named.filter(|(_, count)| *count > 0).collect();
-        counts.insert("connections opened".into(), self.opened.load(Relaxed));
-        counts.insert("connections closed".into(), self.closed.load(Relaxed));
-        counts
+        self.connections.count(fault);
     }
 }
 
@@ -173,6 +145,15 @@ fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
 /// The protocols of SQL servers.
 pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
 
+/// The address that a url means, if steps can use it.
+pub(super) fn address(url: &Reference) -> Result<Address, String> {
+    let address = url.resolve(SCHEMES)?;
+    let options = if address.scheme == Scheme::Postgres { OPTIONS } else { &[] };
+    address.knows_options(options)?;
+    address.tls()?;
+    Ok(address)
+}
+
 /// A server that was asked to hold a schema.
 pub(super) struct Declared {
     name: String,
@@ -196,7 +177,7 @@ pub(in crate::target) fn processes(address: &Address) -> Option<Watched> {
 
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
-    let address = url.resolve(SCHEMES).map_err(|why| error(start.name, &why))?;
+    let address = address(url).map_err(|why| error(start.name, &why))?;
     let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
@@ -287,7 +268,7 @@ impl Declared {
     fn settle(&mut self) -> Result<(u64, u64), Fault> {
         let until_ns = clock::now_ns() + MOST_PATIENCE_NS;
         loop {
-            let (open, found) = (self.server.still_open(), self.admin.sessions()?);
+            let (open, found) = (self.server.connections.still_open(), self.admin.sessions()?);
             if open == found || clock::now_ns() > until_ns {
                 return Ok((open, found));
             }
@@ -325,7 +306,7 @@ impl Declared {
     }
 
     fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
-        let mut counts = self.server.counts();
+        let mut counts = self.server.connections.counts();
         for (name, query) in COUNTS {
             let value = self.admin.number(query)?.and_then(|value| u64::try_from(value).ok());
             counts.extend(value.map(|value| ((*name).to_owned(), value)));

@@ -119,6 +119,13 @@ fn senseless_parameters_are_refused() {
     for (wrong, message) in [
         ("url = 'postgres://me:pw@localhost/db'", "would end up in every run file"),
         ("url = 'localhost'", "begins with one of"),
+        ("url = 'oracle://h/db'", "begins with one of"),
+        ("url = 'mongodb://h/db'", "begins with `postgres://` or `mysql://`"),
+        ("url = 'postgres:///db'", "names no host"),
+        ("url = 'postgres://h/db?frob=1'", "unknown option `frob`"),
+        ("url = 'mysql://h/db?options=1'", "unknown option `options`"),
+        ("url = 'mysql://h/db?ssl-mode=PREFERRED'", "not whether to encrypt"),
+        ("url = 'postgres://h/db?sslmode=verify-full'", "needs the certificates"),
         ("url = '${env:U}', schema = 'a;b'", "no name of a schema"),
         ("url = '${env:U}', schema = 'pg_mine'", "no name of a schema"),
         ("url = '${env:U}', pool = { max = 0 }", "at least 1"),
