@@ -49,6 +49,8 @@ impl OwnMariadb {
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .args(user())
             .arg(format!("--datadir={}", folder.path().join("data").display()))
+            // Two that begin at once would take each other's temporary tables.
+            .env("TMPDIR", folder.path())
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -73,6 +75,7 @@ impl OwnMariadb {
             .arg(format!("--init-file={}", path("init.sql")))
             .arg(format!("--port={}", self.port))
             .args(options)
+            .env("TMPDIR", self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
