@@ -49,7 +49,7 @@ impl OwnMariadb {
             .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
             .args(user())
             .arg(format!("--datadir={}", folder.path().join("data").display()))
-            // One that starts removes what it finds of others in a folder that they share.
+            // Two that begin at once would take each other's temporary tables.
             .env("TMPDIR", folder.path())
             .output()
             .unwrap();

@@ -186,10 +186,10 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
     declared.hold()?;
     declared.clear()?;
-    declared.admin.create().map_err(told)?;
+    declared.admin.create().map_err(|fault| declared.told(&fault))?;
     // Not before: what could not be made may be somebody else's, and is not dropped.
     declared.made = true;
-    declared.admin.fill(spec.rows, start.seed).map_err(told)?;
+    declared.admin.fill(spec.rows, start.seed).map_err(|fault| declared.told(&fault))?;
     declared.check(spec.rows, start.seed)?;
     Ok(declared)
 }
