@@ -20,8 +20,7 @@ fn mariadb() -> Option<String> {
     const NAME: &str = "REGATTA_TEST_MYSQL_URL";
     let url = std::env::var(NAME).ok();
     if url.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CI must have a MariaDB at {NAME}");
-        eprintln!("skipped: no MariaDB at ${NAME}");
+        crate::skip::skipped(&format!("no MariaDB at {NAME} (scripts/services up, source target/services/env)"));
     }
     url
 }
@@ -351,8 +350,7 @@ fn a_url_that_asks_for_encryption_is_told_what_to_change() {
     let mut server = OwnMariadb::new();
     let new = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=server -keyout server.key -out server.crt";
     let Ok(done) = Command::new("openssl").args(new.split(' ')).current_dir(server.path("")).output() else {
-        assert!(std::env::var_os("CI").is_none(), "CI must have openssl");
-        eprintln!("skipped: no openssl on this machine");
+        crate::skip::skipped("no openssl on this machine");
         return;
     };
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -1,10 +1,6 @@
 //! The one integration binary: what several parts of Regatta do together.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which may panic")]
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_macros,
-    reason = "tests start the program, and say what they skip"
-)]
+#![allow(clippy::disallowed_methods, reason = "tests start the program, and servers")]
 
 mod bench_dir;
 mod broken;
@@ -34,5 +30,6 @@ mod probe;
 mod race;
 mod replay;
 mod schema;
+mod skip;
 mod tidy;
 mod validity;

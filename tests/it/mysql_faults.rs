@@ -41,8 +41,7 @@ fn a_connection_is_encrypted_and_checked_as_the_url_says() {
         return;
     }
     if Command::new("openssl").arg("version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "CI must have openssl");
-        eprintln!("skipped: no openssl on this machine");
+        crate::skip::skipped("no openssl on this machine");
         return;
     }
     let mut server = OwnMariadb::new();

@@ -35,8 +35,7 @@ fn program(name: &str) -> Option<PathBuf> {
 pub fn is_installed() -> bool {
     let there = program("mariadbd").is_some() && program("mariadb-install-db").is_some();
     if !there {
-        assert!(std::env::var_os("CI").is_none(), "CI must have mariadb-server");
-        eprintln!("skipped: no MariaDB at /usr/sbin/mariadbd");
+        crate::skip::skipped("no MariaDB at /usr/sbin/mariadbd");
     }
     there
 }
