@@ -122,7 +122,7 @@ fn the_shipped_scenario_is_valid_under_every_executor() {
     }
     let server = Server::start("");
     let bench = BenchDir::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/databases/documents.toml");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/documents/documents.toml");
     bench.write("s.toml", std::fs::read_to_string(shipped).unwrap());
     run(&bench, "run s.toml --quick --out run", &server.url).exits(0);
     let stored = bench.stored("run");
