@@ -84,39 +84,34 @@ impl Pair {
         mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
         mut connection: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        self.state.task.register(context.waker());
-        self.state.woken.fetch_or(AWAKE, AcqRel);
+        let State { woken, task } = &*self.state;
+        task.register(context.waker());
         for _ in 0..ROUNDS {
+            let now = woken.swap(AWAKE, AcqRel);
             let mut polled = Poll::Pending;
-            if self.state.take(WORK) {
+            if now & WORK != 0 {
                 polled = work(&mut Context::from_waker(&self.work));
             }
-            if polled.is_pending() && self.state.take(CONNECTION) {
+            // The work may just have sent something.
+            let is_wanted = now & CONNECTION != 0 || woken.load(Acquire) & CONNECTION != 0;
+            if polled.is_pending() && is_wanted {
+                woken.fetch_and(!CONNECTION, AcqRel);
                 polled = connection(&mut Context::from_waker(&self.connection));
             }
             if polled.is_ready() {
-                self.state.sleep();
+                // Whatever is left for the connection to do is done with the next call.
+                woken.fetch_or(now & CONNECTION, AcqRel);
+                woken.fetch_and(!AWAKE, AcqRel);
                 return polled;
             }
-            if self.state.woken.load(Acquire) == AWAKE && self.state.sleep() == 0 {
+            // From here on whoever is woken wakes the task; who was woken before is looked after now.
+            if woken.compare_exchange(AWAKE, 0, AcqRel, Acquire).is_ok() {
                 return Poll::Pending;
             }
         }
-        self.state.sleep();
+        woken.fetch_and(!AWAKE, AcqRel);
         context.waker().wake_by_ref();
         Poll::Pending
-    }
-}
-
-impl State {
-    /// Whether a side was woken since it was last asked.
-    fn take(&self, side: u8) -> bool {
-        self.woken.load(Acquire) & side != 0 && self.woken.fetch_and(!side, AcqRel) & side != 0
-    }
-
-    /// From here on whoever is woken wakes the task. Who was woken before stands in the answer.
-    fn sleep(&self) -> u8 {
-        self.woken.fetch_and(!AWAKE, AcqRel) & !AWAKE
     }
 }
 

@@ -128,13 +128,14 @@ impl<N: Native, S: Session<N>> Source<N, S> {
         match (self, lease) {
             (Self::Pooled { .. }, Some(lease)) => lease.give_back(seat),
             (Self::Kept(shelf) | Self::Task { shelf, last: false, .. }, _) => shelf.0.store(Some(seat)),
-            _ => seat.close().await,
+            _ => Box::pin(seat.close()).await,
         }
     }
 }
 
 async fn open<N: Native, S: Session<N>>(server: &Arc<Server>) -> Result<Box<Seated<N, S>>, Fault> {
-    let session = S::open(server).await?;
+    // In a box of its own: a call's future is moved into its place in every call, and must not have room for a login.
+    let session = Box::pin(S::open(server)).await?;
     Ok(Box::new(Seat { session, prepared: Vec::new(), counted: server.open() }))
 }
 

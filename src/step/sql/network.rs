@@ -191,13 +191,18 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
             return Ok((taken, place));
         }
-        let mut prepared = Vec::with_capacity(self.bound.len());
-        for at in 0..self.bound.len() {
-            prepared.push(self.prepared(&mut seat.session, at).await?);
-        }
+        let prepared = Box::pin(self.all_prepared(&mut seat.session)).await?;
         seat.prepared.push((self.route.number, prepared));
         let place = seat.prepared.len() - 1;
         Ok((taken, place))
+    }
+
+    async fn all_prepared(&self, session: &mut S) -> Result<Vec<S::Statement>, Trouble> {
+        let mut prepared = Vec::with_capacity(self.bound.len());
+        for at in 0..self.bound.len() {
+            prepared.push(self.prepared(session, at).await?);
+        }
+        Ok(prepared)
     }
 
     async fn prepared(&self, session: &mut S, at: usize) -> Result<S::Statement, Trouble> {
@@ -286,7 +291,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         let (mut taken, place) = self.take(Want::Call).await?;
         let seat = &mut taken.seat;
         let done = match &*self.route.work {
-            Work { copy: Some(copy), .. } => self.copied(seat, copy).await,
+            Work { copy: Some(copy), .. } => Box::pin(self.copied(seat, copy)).await,
             work if work.transaction && (work.pipeline || S::IN_ONE_GO == OneGo::Always) => {
                 self.in_one_go(seat, place).await
             }
