@@ -56,7 +56,9 @@ fn main() {
         return;
     }
     if let Some(count) = std::env::var("REGATTA_PAIRS").ok().and_then(|count| count.parse().ok()) {
-        let other = if std::env::var_os("REGATTA_SILENT").is_some() { Arm::Silent } else { Arm::Bare };
+        let is_silent = std::env::var_os("REGATTA_SILENT").is_some();
+        let other =
+            if is_silent { (Arm::Silent, "itself without recording") } else { (Arm::Bare, "the hand-written loop") };
         let rest =
             pairs::race(&EXECUTORS, other, count, |executor, arm| Job { arm, plan: trial_of(&scenario(), executor) });
         println!("{rest}");

@@ -55,7 +55,7 @@ fn main() {
         return;
     }
     if let Some(count) = std::env::var("REGATTA_PAIRS").ok().and_then(|count| count.parse().ok()) {
-        println!("{}", pairs::race(&EXECUTORS, Arm::Bare, count, job));
+        println!("{}", pairs::race(&EXECUTORS, (Arm::Bare, "pgbench"), count, job));
         return;
     }
     let mut criterion = Criterion::default()

@@ -31,8 +31,9 @@ impl Pairs {
     }
 }
 
-/// Runs `count` pairs of Regatta and `other` per executor, round by round, and says what they show.
-pub fn race(executors: &[&str], other: Arm, count: u64, job: impl Fn(&str, Arm) -> Job) -> String {
+/// Runs `count` pairs of Regatta and `other`, which has a name, per executor, round by round, and says what they show.
+pub fn race(executors: &[&str], other: (Arm, &str), count: u64, job: impl Fn(&str, Arm) -> Job) -> String {
+    let (other, what) = other;
     let mut all: Vec<Pairs> = executors.iter().map(|_| Pairs::default()).collect();
     for pair in 0..count {
         for (at, executor) in executors.iter().enumerate() {
@@ -49,13 +50,12 @@ pub fn race(executors: &[&str], other: Arm, count: u64, job: impl Fn(&str, Arm) 
         }
         eprintln!("pair {} of {count}", pair + 1);
     }
-    let what = if other == Arm::Silent { "itself without recording" } else { "the hand-written loop" };
     let mut text = format!("Regatta against {what}, ratio [exact 95 % interval]\n");
     for (executor, pairs) in executors.iter().zip(&all) {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "{executor:22} throughput {}   CPU per request {}   requests/s {:.0} and {:.0}   target busy {} and {}",
+            "{executor:22} throughput {}   CPU for each {}   per second {:.0} and {:.0}   target busy {} and {}",
             ratio(&pairs.throughput),
             ratio(&pairs.cpu),
             median(&pairs.per_second[0]).unwrap_or_default(),
