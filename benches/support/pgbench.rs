@@ -32,6 +32,7 @@ pub fn run(plan: &TrialPlan) -> Sample {
     let target = plan.targets[0].spec.start(&start).unwrap();
     let database = target.endpoint().downcast::<Database>().unwrap();
     let Engine::Postgres(server) = &database.engine else { panic!("pgbench knows PostgreSQL only") };
+    let address = &server.address;
     let LoadKind::Closed { concurrency, tasks, .. } = plan.load.kind else { panic!("a closed load") };
     let own = if plan.executor == "threads" { concurrency } else { plan.setup.workers as u64 };
     let threads = std::env::var("REGATTA_PGBENCH_THREADS").unwrap_or_else(|_| own.to_string());
@@ -47,7 +48,12 @@ pub fn run(plan: &TrialPlan) -> Sample {
         .args(["-n", "-M", "prepared", "-c", &concurrency.to_string(), "-j", &threads, "-f"])
         .arg(script.path())
         .args(length.split(' '))
-        .arg(std::env::var("DATABASE_URL").unwrap())
+        // Not on the command line, which everybody on this host can read.
+        .env("PGHOST", &address.host)
+        .env("PGPORT", address.port.to_string())
+        .env("PGUSER", &address.user)
+        .env("PGPASSWORD", address.password.as_ref().map_or("", |password| password.reveal()))
+        .env("PGDATABASE", address.database.as_deref().unwrap_or(&address.user))
         .env("PGOPTIONS", format!("-c search_path={}", server.schema))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

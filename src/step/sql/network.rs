@@ -174,6 +174,11 @@ impl From<Fault> for Trouble {
     }
 }
 
+/// A transaction is still open: its connection must not be used for another call.
+pub(super) fn not_rolled_back(why: &Fault) -> Fault {
+    Fault::new(FaultKind::Lost, format!("a transaction that failed could not be rolled back: {why}"))
+}
+
 /// The statements of a step among those of a connection, and the connection.
 type Ready<N, S> = (Taken<N, S>, usize);
 
@@ -277,9 +282,10 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         match done {
             Ok(effects) => seat.session.control(Control::Commit).await.map(|()| effects).map_err(Trouble::from),
             Err(trouble) => {
-                if seat.session.is_open() {
-                    // The first trouble is the one to report; a connection that cannot go back is closed.
-                    let _ = seat.session.control(Control::Rollback).await;
+                if seat.session.is_open()
+                    && let Err(why) = seat.session.control(Control::Rollback).await
+                {
+                    return Err(Trouble::from(not_rolled_back(&why)));
                 }
                 Err(trouble)
             }

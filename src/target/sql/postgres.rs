@@ -17,6 +17,8 @@ use crate::{
 
 /// The comment by which a schema of Regatta's is known.
 const MARK: &str = "made by Regatta, dropped after each trial";
+/// Whether a session is in the same database; a schema of the same name in another one is none of ours.
+const OURS: &str = "datname = current_database()";
 /// Bytes that are handed over at once while the table is filled.
 const CHUNK: usize = 256 * 1024;
 
@@ -115,7 +117,8 @@ impl Admin for Keeper {
     }
 
     fn sessions(&mut self) -> Result<u64, Fault> {
-        let query = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}'", self.steps);
+        let query =
+            format!("SELECT count(*) FROM pg_stat_activity WHERE {OURS} AND application_name = '{}'", self.steps);
         Ok(self.number(&query)?.unwrap_or(0).cast_unsigned())
     }
 
@@ -127,12 +130,13 @@ impl Admin for Keeper {
     fn remove(&mut self) -> Result<(), Fault> {
         let (schema, steps) = (self.schema.clone(), self.steps.clone());
         self.run(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{steps}'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS} AND application_name = '{steps}'"
         ))?;
         // Whoever still works in the schema is a trial that was given up, or killed.
         self.run(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
-             WHERE application_name LIKE 'regatta steps %' AND relation IN
+             WHERE {OURS} AND application_name LIKE 'regatta steps %'
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation IN
                 (SELECT oid FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{schema}'))"
         ))?;
         self.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))

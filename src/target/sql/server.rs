@@ -10,6 +10,7 @@ use std::{
 };
 
 use concurrent_queue::ConcurrentQueue;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     Database, Engine, PoolSpec, Sql,
@@ -47,7 +48,8 @@ pub struct Server {
 impl Server {
     /// `pid` is the process of the trial.
     fn new(address: Address, spec: &Sql, pid: u32) -> Self {
-        let application = format!("regatta steps {pid}");
+        // Processes in containers of their own may have the same number; those with the same schema wait for each other.
+        let application = format!("regatta steps {pid} {:08x}", xxh3_64(spec.schema.as_bytes()) as u32);
         let (schema, pool) = (spec.schema.clone(), spec.pool);
         let (drivers, connections) = Default::default();
         let sessions = ConcurrentQueue::unbounded();
@@ -186,7 +188,7 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
     declared.hold()?;
     declared.clear()?;
-    declared.admin.create().map_err(|fault| declared.told(&fault))?;
+    declared.admin.create().map_err(|fault| declared.not_made(&fault))?;
     // Not before: what could not be made may be somebody else's, and is not dropped.
     declared.made = true;
     declared.admin.fill(spec.rows, start.seed).map_err(|fault| declared.told(&fault))?;
@@ -229,6 +231,22 @@ impl Declared {
         let reason =
             format!("another run uses the schema `{schema}`; wait for its end, or name another one: `schema = \"…\"`");
         Err(error(&self.name, &reason))
+    }
+
+    /// Why the schema could not be made, with the remedy where a right is missing.
+    fn not_made(&self, fault: &Fault) -> TargetError {
+        let Server { address, schema, .. } = &*self.server;
+        let denied = ["SQLSTATE 42501", "error 1044"].iter().any(|code| fault.message.contains(code));
+        if !denied {
+            return self.told(fault);
+        }
+        let user = &address.user;
+        let grant = match address.scheme {
+            Scheme::Mysql => format!("GRANT ALL ON {schema}.* TO {user}@'…'"),
+            _ => format!("GRANT CREATE ON DATABASE {} TO {user}", address.database.as_deref().unwrap_or(user)),
+        };
+        let reason = format!("{address}: `{user}` may not make the schema `{schema}`: {}; {grant}", fault.message);
+        error(&self.name, &reason)
     }
 
     fn told(&self, fault: &Fault) -> TargetError {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     bound::{Bindings, Bound},
     effects::Answer,
-    network::{Control, OneGo, Protocol, Session},
+    network::{Control, OneGo, Protocol, Session, not_rolled_back},
 };
 use crate::{
     client::{Address, Fault, FaultKind, TlsMode},
@@ -155,9 +155,9 @@ impl<C: Client> Hand<C> {
         if let Err((fault, _)) = &done
             && !fault.ends_connection()
             && self.client.is_open()
+            && let Err(why) = self.client.control(Control::Rollback)
         {
-            // The first fault is the one to report; a connection that cannot go back is closed.
-            let _ = self.control(Control::Rollback);
+            return Err((not_rolled_back(&why), None));
         }
         done
     }
@@ -173,17 +173,21 @@ impl<C: Client> Customary<C> {
         &mut self,
         work: impl FnOnce(&mut Hand<C>) -> Done<T> + Send + 'static,
     ) -> Done<T> {
-        let Some(mut hand) = self.hand.take() else {
-            return Err((Fault::new(FaultKind::Lost, "the connection was lost before"), None));
-        };
+        // Whoever drops it, it is a session that is dropped: a call that is given up leaves what comes back to the executor.
+        let mut held = Self { hand: self.hand.take() };
         let run = move || {
-            let done = work(&mut hand);
+            let Some(hand) = &mut held.hand else {
+                return (held, Err((Fault::new(FaultKind::Lost, "the connection was lost before"), None)));
+            };
+            let done = work(hand);
             let has_ended = matches!(&done, Err((fault, _)) if fault.ends_connection());
-            let is_fit = !has_ended && hand.client.is_open();
-            (is_fit.then_some(hand), done)
+            if has_ended || !hand.client.is_open() {
+                held.hand = None;
+            }
+            (held, done)
         };
-        let (hand, done) = Blocking::Offload.run::<N, _, _>(run).await;
-        self.hand = hand;
+        let (mut held, done) = Blocking::Offload.run::<N, _, _>(run).await;
+        self.hand = held.hand.take();
         done
     }
 }
@@ -198,13 +202,14 @@ impl<N: Native, C: Client> Session<N> for Customary<C> {
         let place = Place { address: address.clone(), schema: schema.clone(), application: application.clone() };
         let open = move || {
             let opened = C::open(&place).map_err(|fault| fault.at(&place.address));
-            opened.map(|client| Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() }))
+            let hand = |client| Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() });
+            opened.map(|client| Self { hand: Some(hand(client)) })
         };
-        let hand = Blocking::Offload.run::<N, _, _>(open).await?;
-        if let Some(id) = hand.client.session() {
+        let session = Blocking::Offload.run::<N, _, _>(open).await?;
+        if let Some(id) = session.hand.as_ref().and_then(|hand| hand.client.session()) {
             server.note_session(id);
         }
-        Ok(Self { hand: Some(hand) })
+        Ok(session)
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Kept, Fault> {
@@ -251,9 +256,8 @@ impl<N: Native, C: Client> Session<N> for Customary<C> {
     }
 
     async fn close(mut self) {
-        if let Some(hand) = self.hand.take() {
-            Blocking::Offload.run::<N, _, _>(move || drop(hand)).await;
-        }
+        let mut held = Self { hand: self.hand.take() };
+        Blocking::Offload.run::<N, _, _>(move || drop(held.hand.take())).await;
     }
 }
 

@@ -141,6 +141,50 @@ fn a_transaction_is_one_piece_of_work_where_blocking_work_belongs() {
     }
 }
 
+/// Gives a call up after its work was handed over, and at whatever moment; the thread of the task.
+struct GivenUp(Log);
+
+impl Visitor for GivenUp {
+    type Output = ThreadId;
+
+    fn visit<R: Runtime>(self) -> ThreadId {
+        let runtime = R::start(&Setup { workers: 1, pool_size: 1, stack_size: None }).unwrap();
+        let thread = runtime.block_on(async move {
+            let mut session = session(&self.0);
+            let kept = Session::<R::Native>::prepare(&mut session, "one", Protocol::Prepared).await.unwrap();
+            let args = [Bound::Integer(0)];
+            let mut call = Box::pin(Session::<R::Native>::run(&mut session, &kept, &args));
+            // A quick pool has the answer at once; then there is nothing to give up.
+            let _ = futures_lite::future::poll_once(&mut call).await;
+            while said(&self.0).len() < 2 {
+                thread::yield_now();
+            }
+            // By now the work has mostly ended, and its outcome lies where nobody will fetch it.
+            thread::sleep(std::time::Duration::from_millis(1));
+            drop(call);
+            drop(session);
+            while said(&self.0).len() < 3 {
+                thread::yield_now();
+            }
+            thread::current().id()
+        });
+        runtime.stop();
+        thread
+    }
+}
+
+#[test]
+fn a_call_that_is_given_up_ends_its_client_where_that_may_block() {
+    for executor in ["tokio", "tokio-current-thread", "smol"] {
+        for _ in 0..20 {
+            let log = Log::default();
+            let task = dispatch(executor, GivenUp(log.clone())).unwrap();
+            assert_eq!(said(&log), ["prepare one", "one [Integer(0)]", "closed"], "{executor}");
+            assert_ne!(log.lock().unwrap()[2].1, task, "{executor}");
+        }
+    }
+}
+
 #[test]
 fn a_fault_rolls_back_and_a_lost_connection_is_closed_at_once() {
     use crate::runtime::Blocking as InPlace;
