@@ -22,6 +22,10 @@ fn what_is_wrong_with_the_url_is_named_before_anything_is_measured() {
     for (url, parts) in [
         (server.url("").replace("me:", "me:x"), ["login", "password authentication failed"]),
         (server.url("").replace("/mine", "/missing"), ["missing database", "does not exist"]),
+        (
+            server.url("").replace("/mine", "/postgres"),
+            ["may not make the schema", "GRANT CREATE ON DATABASE postgres TO me"],
+        ),
         (server.url("").replace("127.0.0.1", "no-such-host.invalid"), ["refused", "name has no address"]),
         (server.url("?sslmode=require"), ["tls", "no TLS"]),
     ] {
