@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{CellResult, CellStatus, Counts, Judgement, METRICS, MetricId, MetricValue, StepResult, validity};
+use super::{CellResult, CellStatus, Counts, Errors, Judgement, METRICS, MetricId, MetricValue, StepResult, validity};
 use crate::{
     measure::{Arrivals, Delay, Histo, Measurements, Stream},
     store::{Absent, Outcome, Rounds, StoredCell, TrialFailure},
@@ -37,6 +37,7 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         arrivals: arrivals(&measured),
         window_ns: trials.measured.iter().map(|(_, measured)| measured.window_ns).sum(),
         counts: counts(&trials),
+        errors: Errors::of(&all.measured.iter().map(|(_, measured)| *measured).collect::<Vec<_>>()),
         steps: steps(&trials),
         failures: failures(&trials.failed),
         least_makespan_ns: least_makespan_ns(cell),

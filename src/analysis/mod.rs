@@ -9,6 +9,7 @@ mod cell;
 mod claims;
 mod compare;
 mod crossover;
+mod errors;
 mod findings;
 mod group;
 mod law;
@@ -28,6 +29,7 @@ mod sweep;
 mod validity;
 
 pub use compare::{CellChange, Comparison, compare};
+pub use errors::{Errors, StepErrors};
 pub use findings::findings;
 pub use leader::Leader;
 pub use manifest::{Agreement, Fact, Manifest, manifest};
@@ -137,6 +139,13 @@ impl Analysis {
         let believed: std::collections::HashSet<&str> =
             self.cells().filter(|cell| believed(cell)).map(|cell| cell.name.as_str()).collect();
         self.open_slos().any(|slo| slo.measured.is_none() && believed.contains(slo.cell.as_str()))
+    }
+
+    /// Whether an SLO could not be judged because too many calls ended in errors.
+    pub fn has_slo_among_errors(&self) -> bool {
+        let erring: std::collections::HashSet<&str> =
+            self.cells().filter(|cell| cell.judgement.validity == Validity::Errors).map(|c| c.name.as_str()).collect();
+        self.open_slos().any(|slo| erring.contains(slo.cell.as_str()))
     }
 
     /// The SLOs that could not be judged, in cells that were measured.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{RateSearch, Unit};
+use super::{Errors, RateSearch, Unit};
 use crate::{
     measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
@@ -125,6 +125,8 @@ pub struct CellResult {
     pub window_ns: u64,
     /// Counts over all rounds.
     pub counts: Counts,
+    /// Calls that ended in errors, in all measured rounds.
+    pub errors: Errors,
     /// Named steps, over all rounds.
     pub steps: Vec<StepResult>,
     /// Why trials failed, with how many.
@@ -165,6 +167,8 @@ pub enum Validity {
     Overloaded,
     /// The target was the limit: the executors were not compared.
     TargetBound,
+    /// More than a small share of its tasks ended in errors: they are not the work that was to be compared.
+    Errors,
     /// Other processes used the CPUs.
     Disturbed,
     /// The harness itself was late, or its accounts contradict each other.

@@ -23,12 +23,15 @@ pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<S
 }
 
 /// What an overloaded cell or a busy target shows is so, and is judged. An invalid cell shows nothing. What holds on a
-/// disturbed host holds on a quiet one; what does not is not judged.
+/// disturbed host holds on a quiet one; what does not is not judged. Errors make what is measured
+/// better, so that there it is the other way round; only their own rate is judged as it is.
 fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
     let measured = Subject::find(rounds, &slo.subject, cell).and_then(|subject| subject.measure(slo.metric));
     let holds = measured.map(|value| holds(slo.comparison, value, slo.limit));
     let holds = match cell.judgement.validity {
         Validity::Invalid => None,
+        // A call that fails at once is a fast one: what is too slow even so is too slow.
+        Validity::Errors if slo.metric != SloMetric::ErrorRate => holds.filter(|holds| *holds != is_demanding(slo)),
         Validity::Disturbed => holds.filter(|holds| *holds && is_demanding(slo)),
         _ => holds,
     };
@@ -233,6 +236,24 @@ mod tests {
         let cells: Vec<&str> = analysis.scenarios[0].slos.iter().map(|result| result.cell.as_str()).collect();
         assert_eq!(cells, ["demo::threads::concurrency=64"]);
         assert!(!analysis.has_failed_slo());
+    }
+
+    #[test]
+    fn what_holds_among_errors_is_not_judged() {
+        let request = |metric, comparison, limit| slo("request", metric, comparison, limit);
+        let failing = fixture()
+            .slo(request(SloMetric::Latency(0.5), Comparison::Below, 1.1e9))
+            .slo(request(SloMetric::Latency(0.5), Comparison::Below, 0.9e9))
+            .slo(request(SloMetric::Throughput, Comparison::Above, 50.0))
+            .slo(request(SloMetric::Throughput, Comparison::Below, 150.0))
+            .slo(request(SloMetric::ErrorRate, Comparison::AtMost, 1.0))
+            .slo(request(SloMetric::ErrorRate, Comparison::Below, 0.1))
+            .measured("demo::threads", |_, measured| measured.task.errors = measured.task.count);
+        let analysis = analyse(&failing.build());
+        let holds: Vec<Option<bool>> = analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
+        assert_eq!(holds, [None, Some(false), None, Some(true), Some(true), Some(false)]);
+        assert!(analysis.has_slo_among_errors() && !analysis.lacks_samples());
+        assert!(!analyse(&fixture().build()).has_slo_among_errors());
     }
 
     #[test]

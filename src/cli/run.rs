@@ -207,10 +207,11 @@ pub(super) fn when(condition: bool, exit: Exit) -> Exit {
 }
 
 /// Exit code 3 for figures that do not decide: an SLO that has too few samples, unless the run is quick, which always has
-/// few; and whatever is not valid, where that was asked for.
+/// few, or that holds among errors; and whatever is not valid, where that was asked for.
 pub(super) fn undecided(header: &Header, analysis: &Analysis, strict: bool) -> Exit {
     let open = analysis.has_invalid_cells() || analysis.has_open_slo();
-    when(strict && open || analysis.lacks_samples() && !header.quick, Exit::Inconclusive)
+    let among_errors = analysis.has_slo_among_errors();
+    when(strict && open || among_errors || analysis.lacks_samples() && !header.quick, Exit::Inconclusive)
 }
 
 /// An SLO that nobody judged must not be taken for one that holds.

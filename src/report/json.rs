@@ -15,6 +15,7 @@
 //!               steadiness, latency_ns: { p50.. },
 //!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. },
 //!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts },
+//!               errors: { tasks, failed_tasks, steps: [{ name, calls, failed }], by_name: {..} },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
 //!     means: [{ executor, label, kind, cells, of, ratio }],
@@ -117,6 +118,7 @@ fn cell(cell: &CellResult) -> Value {
         "steadiness": cell.steadiness,
         "arrivals": arrivals(cell),
         "counts": cell.counts,
+        "errors": cell.errors,
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
         "failures": cell.failures,
         "least_makespan_ns": cell.least_makespan_ns,
@@ -334,6 +336,9 @@ mod tests {
         assert_eq!(read["scenarios"][0]["groups"].as_array().map(Vec::len), Some(7));
         let cell = &read["scenarios"][0]["groups"][6]["cells"][6];
         assert_eq!(cell["status"], "partial");
+        let by_name = json!({ "constraint": 9, "lost": 4 });
+        let errors = json!({ "tasks": 140_000, "failed_tasks": 12, "steps": [], "by_name": by_name });
+        assert_eq!(cell["errors"], errors);
         assert_eq!(cell["ratio"]["low"], Value::Null);
         assert_eq!(cell["ratio"]["verdict"], "no-interval");
         assert!(cell["metrics"]["throughput_per_s"]["median"].is_number());

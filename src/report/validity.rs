@@ -64,8 +64,14 @@ pub fn unranked(group: &Group) -> Option<String> {
 
 /// Each validity other than valid, with the cells that have it; the worst first.
 pub fn by_validity(analysis: &Analysis) -> Vec<(Validity, Vec<&CellResult>)> {
-    const ALL: [Validity; 5] =
-        [Validity::Failed, Validity::Invalid, Validity::Disturbed, Validity::TargetBound, Validity::Overloaded];
+    const ALL: [Validity; 6] = [
+        Validity::Failed,
+        Validity::Invalid,
+        Validity::Disturbed,
+        Validity::Errors,
+        Validity::TargetBound,
+        Validity::Overloaded,
+    ];
     let with = |validity| -> Vec<&CellResult> {
         analysis.cells().filter(|cell| is_unranked(cell) && cell.judgement.validity == validity).collect()
     };

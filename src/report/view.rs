@@ -77,14 +77,14 @@ pub fn slo_mark(holds: Option<bool>) -> Mark {
 pub fn validity_mark(validity: Validity) -> Mark {
     let (symbol, tone) = match validity {
         Validity::Valid => ("+", Tone::Good),
-        Validity::Overloaded | Validity::TargetBound | Validity::Disturbed => ("!", Tone::Warn),
+        Validity::Overloaded | Validity::TargetBound | Validity::Errors | Validity::Disturbed => ("!", Tone::Warn),
         Validity::Invalid | Validity::Failed => ("x", Tone::Bad),
     };
     mark(symbol, validity.word(), tone)
 }
 
-/// What is to be said of a cell's validity: why it is not ranked, which rounds do not count, that it is not steady,
-/// that its quantiles are withheld.
+/// What is to be said of a cell's validity: why it is not ranked, which rounds do not count, which calls ended
+/// in errors, that it is not steady, that its quantiles are withheld.
 pub fn validity_words(cell: &CellResult) -> Vec<String> {
     let judgement = &cell.judgement;
     let evidence = judgement.evidence.join("; ");
@@ -95,6 +95,7 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     } else if !evidence.is_empty() {
         words.push(format!("not all rounds count{because}"));
     }
+    words.extend(cell.errors.words());
     let unsteady = cell.steadiness.filter(|class| *class != Steadiness::Flat);
     words.extend(unsteady.map(|class| steadiness_words(class).to_owned()));
     words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));

@@ -134,6 +134,7 @@ fn three_for_what_is_not_valid_where_that_was_asked_for() {
         ("VALID", 0, recorded(|_, _| {})),
         ("TARGET-BOUND", 3, recorded(|_, measured| measured.targets = vec![saturated.clone()])),
         ("DISTURBED", 3, recorded(|_, measured| measured.host.throttled_ns = 1_000_000)),
+        ("ERRORS", 3, recorded(|_, measured| measured.task.errors = measured.task.count)),
         ("INVALID", 3, recorded(|_, measured| measured.completed *= 2)),
         (
             "OVERLOADED",

@@ -40,6 +40,7 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
         validity::not_ranked(scenario),
         validity::not_steady(scenario),
         validity::withheld(scenario).into_iter().collect(),
+        trouble::errors(scenario),
         trouble::failures(scenario),
         trouble::not_run(scenario),
     ];

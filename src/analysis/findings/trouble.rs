@@ -1,4 +1,4 @@
-//! Sentences on what failed and on what was not run.
+//! Sentences on calls and trials that failed and on what was not run.
 
 use super::{collect, list, places, plural};
 use crate::{
@@ -8,6 +8,26 @@ use crate::{
 
 /// Executor, what keeps it from running, reason.
 type Why<'a> = (&'a str, &'a str, &'a str);
+
+/// Cells up to which the errors of each are said.
+const EACH: usize = 3;
+
+/// Calls that ended in errors: of a few cells each, of many their number and the worst.
+pub(super) fn errors(scenario: &ScenarioResult) -> Vec<String> {
+    let erring: Vec<(String, &CellResult, String)> = cells(scenario)
+        .filter_map(|(group, cell)| {
+            Some((format!("{}{}", cell.label, places(&[&group.params])), cell, cell.errors.words()?))
+        })
+        .collect();
+    if erring.len() <= EACH {
+        return erring.iter().map(|(name, _, words)| format!("{name}: {words}.")).collect();
+    }
+    let worst = erring.iter().max_by(|(_, a, _), (_, b, _)| a.errors.share().total_cmp(&b.errors.share()));
+    let sentence = |(name, _, words): &(String, &CellResult, String)| {
+        format!("Calls of {} ended in errors, most in {name}: {words}.", plural(erring.len(), "cell"))
+    };
+    worst.map(sentence).into_iter().collect()
+}
 
 /// Failed trials by reason, with the cells they are in.
 pub(super) fn failures(scenario: &ScenarioResult) -> Vec<String> {
@@ -59,8 +79,37 @@ fn cells(scenario: &ScenarioResult) -> impl Iterator<Item = (&Group, &CellResult
 mod tests {
     use crate::{
         analysis::{analyse, findings},
+        measure::TargetReport,
         store::{Absent, FailureKind, fixture::Fixture},
     };
+
+    /// Seven rounds of 2000 tasks in each cell, of which so many fail.
+    fn failing(cells: &[(&str, u64)]) -> Vec<String> {
+        let mut fixture = Fixture::closed(cells[0].0, 7);
+        for (executor, failed) in cells {
+            let counts = [("errors: refused".to_owned(), *failed), ("connections opened".to_owned(), 64)].into();
+            let report = TargetReport { counts, ..TargetReport::default() };
+            fixture = fixture.cell(executor, &[], &[100.0; 7]).measured(&format!("demo::{executor}"), |_, measured| {
+                (measured.task.errors, measured.steps[0].stream.errors) = (*failed, *failed);
+                measured.targets = vec![report.clone()];
+            });
+        }
+        findings(&analyse(&fixture.build())).into_iter().filter(|said| said.contains("ended in errors")).collect()
+    }
+
+    #[test]
+    fn calls_that_ended_in_errors_are_said_however_few() {
+        assert!(failing(&[("threads", 0)]).is_empty());
+        let few =
+            "0.0500 % of the tasks and 0.0500 % of the calls of `call` ended in errors (over whole trials: refused 7).";
+        assert_eq!(failing(&[("threads", 0), ("tokio", 1)]), [format!("tokio: {few}")]);
+        let all =
+            "100 % of the tasks and 100 % of the calls of `call` ended in errors (over whole trials: refused 14000).";
+        let unranked = "smol is not ranked (ERRORS): 100.0 % of the tasks ended in errors; what fails is not the work \
+                        that was compared: see why calls fail, and measure again.";
+        let many = failing(&[("threads", 1), ("tokio", 1), ("smol", 2000), ("async-std", 1)]);
+        assert_eq!(many, [unranked.to_owned(), format!("Calls of 4 cells ended in errors, most in smol: {all}")]);
+    }
 
     #[test]
     fn what_failed_and_what_was_not_run_is_said() {

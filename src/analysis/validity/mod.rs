@@ -2,10 +2,11 @@
 //!
 //! A trial may have several faults; its verdict is the first of them in the order of [`causes`]. Accounts that
 //! contradict each other are bugs, whatever else happened. A disturbance explains a late pacer, an overload and a busy
-//! target, so it comes before them. An overload comes before a target that is bound: the target is then its limit.
+//! target, so it comes before them. So do errors: calls that fail take another time than the work. An overload comes before a target that is bound: the target is then its limit.
 
 mod accounts;
 mod disturbance;
+mod errors;
 mod limit;
 mod saturation;
 mod steadiness;
@@ -40,6 +41,7 @@ fn causes(cell: &StoredCell, measured: &Measurements) -> Vec<Cause> {
         accounts::contradiction(cell, measured),
         disturbance::cause(&measured.host),
         accounts::late_pacer(measured),
+        errors::cause(measured),
         saturation::overload(measured),
         saturation::target_bound(cell, measured),
     ];
@@ -119,6 +121,7 @@ impl Validity {
             Self::Valid => "VALID",
             Self::Overloaded => "OVERLOADED",
             Self::TargetBound => "TARGET-BOUND",
+            Self::Errors => "ERRORS",
             Self::Disturbed => "DISTURBED",
             Self::Invalid => "INVALID",
             Self::Failed => "FAILED",
@@ -133,6 +136,7 @@ impl Validity {
             Self::TargetBound => {
                 "the executors were not compared: give the target more CPUs, or tasks more work of their own"
             }
+            Self::Errors => "what fails is not the work that was compared: see why calls fail, and measure again",
             Self::Disturbed => "measure again on a quieter machine",
             Self::Invalid => {
                 "the harness does not believe these figures: measure again on an idle machine, and report it if it stays"

@@ -258,3 +258,23 @@ fn nothing_that_stands_out_is_no_limit() {
     };
     assert_eq!(limit(half), None);
 }
+
+/// A dead server makes an executor the fastest.
+#[test]
+fn a_cell_whose_calls_failed_is_shown_and_not_ranked() {
+    let fixture = || Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]).cell("tokio", &[], &[900.0; 7]);
+    let failing = |from: u32| {
+        let failing = fixture().measured("demo::tokio", |round, measured| {
+            measured.task.errors = if round >= from { measured.task.count } else { measured.task.count / 100 };
+        });
+        analyse(&failing.build()).scenarios[0].groups[0].cells[1].clone()
+    };
+    let few = failing(8);
+    assert!(few.is_ranked() && few.ratio.is_some(), "{:?}", few.judgement);
+    let last = failing(7);
+    assert!(last.is_ranked());
+    assert_eq!(last.judgement.evidence, ["in 1 of 7 rounds 100.0 % of the tasks ended in errors"]);
+    let two = failing(6);
+    assert_eq!((two.judgement.validity, two.is_ranked(), &two.ratio), (Validity::Errors, false, &None));
+    assert!(two.has_figures() && two.metrics.contains_key(&MetricId::Throughput));
+}

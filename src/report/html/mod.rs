@@ -319,6 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_said_among_the_findings_and_many_are_not_ranked() {
+        let few = batch_page(|_| Validity::Valid);
+        let said = "smol: 0.00857 % of the tasks ended in errors (over whole trials: constraint 9, lost 4).";
+        assert!(few.contains(&format!("<li>{said}</li>")), "among the findings");
+        let many = batch_page(|executor| if executor == "smol" { Validity::Errors } else { Validity::Valid });
+        assert!(many.contains("1 of 7 cells with figures is not ranked: 1 ERRORS"));
+        assert!(many.contains(Validity::Errors.remedy()) && !many.contains(" and ranked</li>"));
+    }
+
+    #[test]
     fn what_is_not_valid_is_hatched_in_every_chart_and_table() {
         let page = batch_page(|executor| if executor == "tokio" { Validity::Disturbed } else { Validity::Valid });
         let section = |id: &str| {
