@@ -13,6 +13,7 @@ use super::{
     own_mariadb::{self, OwnMariadb},
     own_postgres::{self, OwnPostgres, PASSWORD},
     postgres::{measured, run, scenario},
+    postgres_faults::deadlocked,
 };
 
 /// The MariaDB that tests share; none, said so, where there is none.
@@ -170,62 +171,70 @@ fn lanes_are_named_and_ranked_apart() {
     assert!(driver(0).starts_with("Regatta's") && driver(1).starts_with("the customary one"), "{}", driver(1));
 }
 
+/// The faults of a name in each trial, which has no others.
+fn all_errors(run: &Run, name: &str) -> Vec<u64> {
+    let counts = |(cell, measured): (&str, &regatta::measure::Measurements)| {
+        let counted = measured.targets[0].counts.get(name).copied().unwrap_or(0);
+        let errors: u64 = measured.steps.iter().map(|step| step.stream.errors).sum();
+        assert_eq!(counted, errors, "{cell}: {:?}", measured.targets[0].counts);
+        counted
+    };
+    measured(run).into_iter().map(counts).collect()
+}
+
 #[test]
 fn faults_are_counted_by_the_same_names() {
-    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1", "deadlock_timeout=10ms"]) else { return };
+    let Some(server) = OwnPostgres::start(&[]) else { return };
     let counted = |url: &str, executors: &str, steps: &str, load: &str, name: &str| {
         let bench = BenchDir::new();
         run(&bench, url, &scenario("", executors, steps, load)).exits(0);
-        let stored = bench.stored("out");
-        let counts = |(cell, measured): (&str, &regatta::measure::Measurements)| {
-            let counted = measured.targets[0].counts.get(name).copied().unwrap_or(0);
-            let errors: u64 = measured.steps.iter().map(|step| step.stream.errors).sum();
-            assert_eq!(counted, errors, "{cell}: {:?}", measured.targets[0].counts);
-            counted
-        };
-        measured(&stored).into_iter().map(counts).collect::<Vec<_>>()
+        all_errors(&bench.stored("out"), name)
     };
-    // A statement that the server ends, after which the connection is as good as before.
-    let slow = "{ sql = { target = \"db\", driver = \"customary\", query = \"SELECT pg_sleep(20) WHERE ?::int > -1\", \
-        args = [\"${i}\"] }, name = \"slow\", allow = { errors = true } }";
-    let url = server.url("?options=-c%20statement_timeout%3D200");
-    let all = counted(&url, "", slow, "batch = { tasks = 2, repeat = 1 }", "errors: timeout");
+    // A statement that the server ends, after which the connection is as good as before. The limit is the transaction's
+    // own: it does not count for what preparation and the server need.
+    let slow = "{ sql = { target = \"db\", driver = \"customary\", transaction = [{ query = \"SET LOCAL statement_timeout = 50\" }, \
+        { query = \"SELECT pg_sleep(60) WHERE ?::int > -1\", args = [\"${i}\"] }] }, expect = { rows = [0, 1] }, \
+        name = \"slow\", allow = { errors = true } }";
+    let all = counted(&server.url(""), "", slow, "batch = { tasks = 2, repeat = 1 }", "errors: timeout");
     assert_eq!(all, vec![2; EXECUTORS.len()]);
-    // Transactions that wait for each other, of which one is rolled back.
-    let swap = |first: u32, second: u32, name: &str| {
-        format!(
-            "{{ sql = {{ target = \"db\", driver = \"customary\", transaction = [{{ query = \"UPDATE items SET price = price + 1 \
-             WHERE id = {first}\" }}, {{ query = \"SELECT pg_sleep(0.02)\" }}, {{ query = \"UPDATE items SET price = price - 1 \
-             WHERE id = {second}\" }}] }}, name = \"{name}\", allow = {{ errors = true }} }}"
-        )
-    };
-    let steps = [swap(1, 2, "forth"), swap(2, 1, "back")].join(", ");
-    let load = "closed = { concurrency = 4, tasks = 30 }";
-    let two = "[executors]\nuse = [\"threads\", \"tokio\"]";
-    let all = counted(&server.url(""), two, &steps, load, "errors: deadlock");
-    assert!(all.iter().all(|deadlocks| *deadlocks > 0), "{all:?}");
+    // The same without a transaction; the limit of the session leaves preparation room.
+    let slow = "{ sql = { target = \"db\", driver = \"customary\", query = \"SELECT pg_sleep(60) WHERE ?::int > -1\", \
+        args = [\"${i}\"] }, name = \"slow\", allow = { errors = true } }";
+    let url = server.url("?options=-c%20statement_timeout%3D3000");
+    let one = "[executors]\nuse = [\"tokio\"]";
+    assert_eq!(counted(&url, one, slow, "batch = { tasks = 2, repeat = 1 }", "errors: timeout"), [2]);
     server.wait_until_left();
+}
+
+#[test]
+fn the_victim_of_a_deadlock_is_counted() {
+    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1", "deadlock_timeout=10ms"]) else { return };
+    for executor in ["threads", "tokio"] {
+        let stored = deadlocked(&server, executor, "customary");
+        let all = all_errors(&stored, "errors: deadlock");
+        assert!(all.len() == 1 && all[0] > 0, "{all:?}");
+        server.wait_until_left();
+    }
 }
 
 #[test]
 fn a_connection_that_is_refused_is_counted() {
     let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1"]) else { return };
-    // A transaction that no session belongs to keeps the first four calls waiting, each on a connection of its own.
+    // The gate keeps the first four calls waiting, each on a connection of its own.
     let gated = "{ sql = { target = \"db\", driver = \"customary\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \
         args = [\"${i}\"], connection = \"per-call\" }, expect = { rows = 1 }, allow = { errors = true }, name = \"gated\" }";
-    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     for executor in ["threads", "tokio"] {
         server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 20");
-        server.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+        server.close_gate();
         let use_it = format!("[executors]\nuse = [\"{executor}\"]");
         let bench = BenchDir::with(&scenario("", &use_it, gated, "closed = { concurrency = 4, tasks = 20 }"));
         let mut command = bench.command("run --out out s.toml");
         command.env("DATABASE_URL", server.url(""));
         let live = Live::new(command);
-        wait_for("four calls at the gate", || (server.sql("mine", waiting) == "4").then_some(()));
+        server.wait_at_gate(4);
         // The target has the one connection that is left.
         server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 1");
-        server.sql("mine", "ROLLBACK PREPARED 'gate'");
+        server.open_gate();
         live.end().exits(0);
         for (cell, measured) in measured(&bench.stored("out")) {
             assert_eq!(measured.targets[0].counts["errors: too many connections"], 16, "{cell}");
@@ -264,19 +273,25 @@ fn a_mistake_of_the_scenario_is_no_lost_connection() {
     }
 }
 
+/// What is inserted for as long as the server lives.
+const INSERT: &str = "INSERT INTO log(task, value) VALUES (?, 1)";
+
 /// Runs inserts with a customary client until `load` sees them, kills the server in the middle, and reads what came of it.
-fn killed(url: &str, allow: &str, load: impl FnOnce(), kill: impl FnOnce()) -> Run {
+fn killed(url: &str, (query, allow): (&str, &str), load: impl FnOnce(), kill: impl FnOnce()) -> Run {
     let insert = format!(
-        "{{ sql = {{ target = \"db\", driver = \"customary\", query = \"INSERT INTO log(task, value) VALUES (?, 1)\", \
-         args = [\"${{i}}\"] }}, expect = {{ rows = 1 }}, name = \"insert\"{allow} }}"
+        "{{ sql = {{ target = \"db\", driver = \"customary\", query = \"{query}\", args = [\"${{i}}\"] }}, \
+         expect = {{ rows = 1 }}, name = \"insert\"{allow} }}"
     );
+    // Where nothing is allowed, the kill ends the load. Else it is so many tasks, which the caller holds back.
+    let (duration, tasks) =
+        if allow.is_empty() { ("rounds = 1\nduration = \"50s\"", "") } else { ("rounds = 1", ", tasks = 20") };
     let text = scenario(
         "schema = \"regatta_killed\"",
         "[executors]\nuse = [\"tokio\"]",
         &insert,
-        "closed = { concurrency = 4 }",
+        &format!("closed = {{ concurrency = 4{tasks} }}"),
     )
-    .replace("rounds = 1", "rounds = 1\nduration = \"2s\"");
+    .replace("rounds = 1", duration);
     let bench = BenchDir::with(&text);
     let mut command = bench.command("run --out out s.toml");
     command.env("DATABASE_URL", url);
@@ -306,17 +321,26 @@ fn has_lost(run: &Run) -> bool {
 
 #[test]
 fn a_server_that_is_killed_hangs_nobody() {
-    let Some(server) = OwnPostgres::start(&[]) else { return };
-    for allow in ["", ", allow = { errors = true }"] {
-        let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
-        let load = || wait_for("the load", || (server.sql("mine", count) == "4").then_some(()));
-        let kill = || {
-            server.kill();
-            server.up(&[]);
-        };
-        assert!(has_lost(&killed(&server.url(""), allow, load, kill)), "{allow}");
-        server.wait_until_left();
-    }
+    const SETTINGS: &[&str] = &["max_prepared_transactions=1"];
+    let Some(server) = OwnPostgres::start(SETTINGS) else { return };
+    let kill = || {
+        server.kill();
+        server.up(SETTINGS);
+    };
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
+    let load = || wait_for("the load", || (server.sql("mine", count) == "4").then_some(()));
+    assert!(has_lost(&killed(&server.url(""), (INSERT, ""), load, kill)));
+    server.wait_until_left();
+    // The first four wait at a gate, which outlives the server.
+    server.close_gate();
+    let load = || server.wait_at_gate(4);
+    let kill = || {
+        kill();
+        server.open_gate();
+    };
+    let gated = (own_postgres::GATED_INSERT, ", allow = { errors = true }");
+    assert!(has_lost(&killed(&server.url(""), gated, load, kill)));
+    server.wait_until_left();
 }
 
 #[test]
@@ -338,7 +362,7 @@ fn a_mariadb_that_is_killed_hangs_nobody() {
             (open? == 5).then_some(())
         });
     };
-    let run = killed(&url, "", load, || server.kill());
+    let run = killed(&url, (INSERT, ""), load, || server.kill());
     assert!(has_lost(&run));
 }
 

@@ -163,7 +163,9 @@ fn killed_in(victim: &mut impl Victim, number: u64, usual: Duration) {
     for trial in &stored.trials {
         if let Outcome::Failed(failure) = &trial.outcome {
             let names = |kind: &FaultKind| failure.reason.contains(&format!("{}: ", kind.name()));
-            assert!([FaultKind::Lost, FaultKind::Refused].iter().any(names), "{place}\n{failure:?}");
+            // A server that recovers on a busy machine may take longer to answer than a connection may take to open.
+            let kinds = [FaultKind::Lost, FaultKind::Refused, FaultKind::Timeout];
+            assert!(kinds.iter().any(names), "{place}\n{failure:?}");
             assert_eq!(seen.code, 5, "{place}");
         }
     }

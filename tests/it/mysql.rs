@@ -349,38 +349,38 @@ fn a_person_who_looks_into_the_database_is_not_counted_and_not_disturbed() {
 
 #[test]
 fn connections_that_are_killed_are_counted_and_the_run_goes_on() {
+    const KILLS: u64 = 5;
     let Some(server) = server() else { return };
-    // With `expect`, nothing sleeps in preparation, where a lost connection fails the trial.
-    let steps = "{ sql = { target = \"db\", query = \"SELECT SLEEP(0.001)\" }, expect = { rows = 1 }, allow = { errors = true }, name = \"nap\" }";
-    let text = scenario("regatta_killed", ", rows = 10", steps, "closed = { concurrency = 2, tasks = 3000 }");
-    let bench = BenchDir::with(&format!("schema = 1\nname = \"killed\"\n{text}"));
-    let live = bench.start("run s.toml -e threads -e tokio --out out");
     let mut client = server.open();
-    let sessions = "SELECT id FROM information_schema.processlist WHERE db = 'regatta_killed' AND state = 'User sleep'";
-    let mut kill = |how_often: usize| {
-        for _ in 0..how_often {
-            let mut found = None;
-            wait_for("a session", || {
-                block_on(client.query(sessions, |_, cell| found = cell.number())).unwrap();
+    // All wait for a lock of the test's own. With `expect`, nothing does in preparation, where a lost connection fails the
+    // trial.
+    let steps = "{ sql = { target = \"db\", query = \"SELECT GET_LOCK('regatta_gate', 100) + RELEASE_LOCK('regatta_gate')\" }, \
+        expect = { rows = 1 }, allow = { errors = true }, name = \"gated\" }";
+    let text = scenario("regatta_killed", ", rows = 10", steps, "closed = { concurrency = 2, tasks = 100 }");
+    let bench = BenchDir::with(&format!("schema = 1\nname = \"killed\"\n{text}"));
+    let waiting = "SELECT id FROM information_schema.processlist WHERE db = 'regatta_killed' AND state = 'User lock'";
+    for executor in ["threads", "tokio"] {
+        assert_eq!(number(&mut client, "SELECT GET_LOCK('regatta_gate', 0)"), 1);
+        let live = bench.start(&format!("run s.toml -e {executor} --out {executor}"));
+        for _ in 0..KILLS {
+            let id = wait_for("a session", || {
+                let mut found = None;
+                block_on(client.query(waiting, |_, cell| found = cell.number())).unwrap();
                 found
             });
-            let _ = client.run_blocking(&format!("KILL CONNECTION {}", found.unwrap()));
+            assert_eq!(client.run_blocking(&format!("KILL CONNECTION {id}")), None);
+            let gone = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {id}");
+            wait_for("its end", || (number(&mut client, &gone) == 0).then_some(()));
         }
-    };
-    kill(5);
-    let seen = live.end();
-    assert!(!seen.out.contains(server.password()) && !seen.err.contains(server.password()));
-    let run = bench.stored("out");
-    let lost: u64 =
-        measured(&run).iter().map(|(_, m)| m.targets[0].counts.get("errors: lost").copied().unwrap_or(0)).sum();
-    // A session that was found twice was killed once.
-    assert!((1..=5).contains(&lost), "{lost}");
-    for (cell, measured) in measured(&run) {
-        let counts = &measured.targets[0].counts;
-        let errors = counts.get("errors: lost").copied().unwrap_or(0);
-        assert_eq!(measured.steps[0].stream.errors, errors, "{cell}");
-        // Each lost connection was replaced, but for one that was lost in its last call.
-        assert!((errors..=2 + errors).contains(&counts["connections opened"]), "{cell}: {counts:?}");
+        assert_eq!(number(&mut client, "SELECT RELEASE_LOCK('regatta_gate')"), 1);
+        let seen = live.end().exits(0);
+        assert!(!seen.out.contains(server.password()) && !seen.err.contains(server.password()));
+        for (cell, measured) in measured(&bench.stored(executor)) {
+            let counts = &measured.targets[0].counts;
+            assert_eq!((counts["errors: lost"], measured.steps[0].stream.errors), (KILLS, KILLS), "{cell}");
+            // Each lost connection was replaced, but for one that was lost in its slot's last call.
+            assert!((KILLS..=2 + KILLS).contains(&counts["connections opened"]), "{cell}: {counts:?}");
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub struct OwnPostgres {
 /// The password of its user; nothing that a run writes or prints may contain it.
 pub const PASSWORD: &str = "zQ7-not-to-be-seen";
 
+/// An insert that waits at the gate (see [`OwnPostgres::close_gate`]).
+pub const GATED_INSERT: &str = "INSERT INTO log(task, value) SELECT ?::int, 1 FROM pg_advisory_xact_lock_shared(7)";
+
 impl OwnPostgres {
     /// Starts one. None, and a word about it, where PostgreSQL is not installed; in CI that is a failure.
     pub fn start(settings: &[&str]) -> Option<Self> {
@@ -111,6 +114,23 @@ impl OwnPostgres {
     pub fn wait_until_left(&self) {
         let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me'";
         wait_for("the end of all sessions", || (self.sql("mine", count) == "0").then_some(()));
+    }
+
+    /// Closes a gate: whoever asks for `pg_advisory_xact_lock_shared(7)` waits. A transaction that no session belongs to
+    /// holds it, so that it outlives the server. Needs `max_prepared_transactions=1`.
+    pub fn close_gate(&self) {
+        self.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+    }
+
+    /// Waits until so many wait at the gate.
+    pub fn wait_at_gate(&self, how_many: u32) {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        wait_for("calls at the gate", || (self.sql("mine", waiting) == how_many.to_string()).then_some(()));
+    }
+
+    /// Lets everybody through the gate.
+    pub fn open_gate(&self) {
+        self.sql("mine", "ROLLBACK PREPARED 'gate'");
     }
 
     /// The url of its user, with something after the database.

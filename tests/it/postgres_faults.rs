@@ -1,12 +1,14 @@
 //! What can go wrong with a database server: each fault has its name, is counted where the scenario allows it, and no
 //! trial hangs.
 
-use regatta::store::{FailureKind, Outcome};
+use std::collections::BTreeSet;
+
+use regatta::store::{FailureKind, Run};
 use rustix::process::Signal;
 
 use super::{
     bench_dir::{BenchDir, Live, assert_complete, only_failure, wait_for},
-    own_postgres::OwnPostgres,
+    own_postgres::{GATED_INSERT, OwnPostgres},
     postgres::{measured, run, scenario},
 };
 
@@ -105,7 +107,7 @@ fn a_mistake_of_the_scenario_is_no_lost_connection() {
 fn what_goes_wrong_in_preparation_is_not_said_to_be_allowable() {
     let Some(server) = OwnPostgres::start(&[]) else { return };
     // Learned in preparation.
-    let step = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(20)\" }, allow = { errors = true } }";
+    let step = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(60)\" }, allow = { errors = true } }";
     let url = server.url("?options=-c%20statement_timeout%3D50");
     let bench = BenchDir::new();
     run(&bench, &url, &scenario("", THREADS, step, BATCH)).exits(5);
@@ -122,22 +124,21 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
     let bench = BenchDir::new();
     run(&bench, &server.url(""), &scenario("", THREADS, ONE, load)).exits(5).says(&["too many connections"]);
     server.wait_until_left();
-    // A transaction that no session belongs to keeps the first four calls waiting, each on a connection of its own.
+    // The gate keeps the first four calls waiting, each on a connection of its own.
     let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \
         args = [\"${i}\"], connection = \"per-call\" }, expect = { rows = 1 }, allow = { errors = true }, name = \"gated\" }";
-    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     for executor in ["threads", "tokio"] {
         server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 20");
-        server.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+        server.close_gate();
         let use_it = format!("[executors]\nuse = [\"{executor}\"]");
         let bench = BenchDir::with(&scenario("", &use_it, gated, "closed = { concurrency = 4, tasks = 20 }"));
         let mut command = bench.command("run --out out s.toml");
         command.env("DATABASE_URL", server.url(""));
         let live = Live::new(command);
-        wait_for("four calls at the gate", || (server.sql("mine", waiting) == "4").then_some(()));
+        server.wait_at_gate(4);
         // The target has the one connection that is left.
         server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 1");
-        server.sql("mine", "ROLLBACK PREPARED 'gate'");
+        server.open_gate();
         live.end().exits(0);
         for (cell, measured) in measured(&bench.stored("out")) {
             assert_eq!(measured.targets[0].counts["errors: too many connections"], 16, "{cell}");
@@ -153,17 +154,16 @@ fn preparation_outlasts_the_limit_on_waiting_for_the_pool() {
     // Learned in preparation: the first slot stands at the gate with the pool's only connection, and the others wait.
     let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7)\" }, \
         allow = { errors = true }, name = \"gated\" }";
-    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
     let target = "pool = { max = 1, acquire_timeout = \"1ms\" }";
     for executor in ["threads", "tokio", "smol"] {
-        server.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
+        server.close_gate();
         let use_it = format!("[executors]\nuse = [\"{executor}\"]");
         let bench = BenchDir::with(&scenario(target, &use_it, gated, "closed = { concurrency = 4, tasks = 8 }"));
         let mut command = bench.command("run --out out s.toml");
         command.env("DATABASE_URL", server.url(""));
         let live = Live::new(command);
-        wait_for("a slot at the gate", || (server.sql("mine", waiting) == "1").then_some(()));
-        server.sql("mine", "ROLLBACK PREPARED 'gate'");
+        server.wait_at_gate(1);
+        server.open_gate();
         live.end().exits(0);
         for (cell, measured) in measured(&bench.stored("out")) {
             // Calls of the load do mind the limit.
@@ -178,14 +178,15 @@ fn preparation_outlasts_the_limit_on_waiting_for_the_pool() {
 fn statements_that_take_too_long_are_counted() {
     let Some(server) = OwnPostgres::start(&[]) else { return };
     let slow = |allow: &str| {
-        format!("{{ sql = {{ target = \"db\", query = \"SELECT pg_sleep(20)\" }}, name = \"slow\"{allow} }}")
+        format!("{{ sql = {{ target = \"db\", query = \"SELECT pg_sleep(60)\" }}, name = \"slow\"{allow} }}")
     };
-    let url = server.url("?options=-c%20statement_timeout%3D400");
+    // It leaves preparation room, where nothing is allowed.
+    let url = server.url("?options=-c%20statement_timeout%3D3000");
     let bench = BenchDir::new();
     let allowed = slow(", allow = { errors = true }");
     // What is learned in preparation would take as long.
     let allowed =
-        allowed.replace("\"SELECT pg_sleep(20)\"", "\"SELECT pg_sleep(20) WHERE ? = ?\", args = [1, \"${j}\"]");
+        allowed.replace("\"SELECT pg_sleep(60)\"", "\"SELECT pg_sleep(60) WHERE ? = ?\", args = [1, \"${j}\"]");
     let allowed = allowed.replace("WHERE ? = ?", "WHERE ?::int > ?::int");
     run(&bench, &url, &scenario("", TWO, &allowed, BATCH)).exits(0);
     for (cell, measured) in measured(&bench.stored("out")) {
@@ -193,13 +194,14 @@ fn statements_that_take_too_long_are_counted() {
         assert_eq!(measured.steps[0].stream.errors, 4, "{cell}");
     }
     let bench = BenchDir::new();
+    let url = server.url("?options=-c%20statement_timeout%3D400");
     run(&bench, &url, &scenario("", THREADS, &slow(""), BATCH)).exits(5).says(&["timeout", "SQLSTATE 57014"]);
 }
 
 #[test]
 fn a_time_out_of_the_scenario_closes_the_connection() {
     let Some(server) = OwnPostgres::start(&["client_connection_check_interval=20ms"]) else { return };
-    let slow = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(5) WHERE ?::int > -1\", args = [\"${i}\"] }, \
+    let slow = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(60) WHERE ?::int > -1\", args = [\"${i}\"] }, \
         name = \"slow\", timeout = \"40ms\", on_timeout = \"ignore\" }";
     let bench = BenchDir::new();
     run(&bench, &server.url(""), &scenario("", "", slow, BATCH)).exits(0);
@@ -213,73 +215,97 @@ fn a_time_out_of_the_scenario_closes_the_connection() {
     server.wait_until_left();
 }
 
+/// A run with transactions that wait for each other. Those whose tasks have even numbers take the first row first, the
+/// others the second one; a gate keeps one of each kind between its rows, so that a circle is sure to be closed.
+pub fn deadlocked(server: &OwnPostgres, executor: &str, driver: &str) -> Run {
+    let take = |row: &str, by: &str| {
+        format!("{{ query = \"UPDATE items SET price = price {by} WHERE id = {row}\", args = [\"${{i}}\"] }}")
+    };
+    let step = format!(
+        "{{ sql = {{ target = \"db\", driver = \"{driver}\", transaction = [{}, \
+         {{ query = \"SELECT pg_advisory_xact_lock_shared(7)\" }}, {}] }}, expect = {{ rows = [1, 1, 1] }}, \
+         name = \"swap\", allow = {{ errors = true }} }}",
+        take("1 + ?::int % 2", "+ 1"),
+        take("2 - ?::int % 2", "- 1"),
+    );
+    let use_it = format!("[executors]\nuse = [\"{executor}\"]");
+    let bench = BenchDir::with(&scenario("", &use_it, &step, "closed = { concurrency = 4, tasks = 30 }"));
+    let mut command = bench.command("run --out out s.toml");
+    command.env("DATABASE_URL", server.url(""));
+    server.close_gate();
+    let live = Live::new(command);
+    server.wait_at_gate(2);
+    server.open_gate();
+    live.end().exits(0);
+    bench.stored("out")
+}
+
 #[test]
 fn the_victim_of_a_deadlock_is_counted_and_nothing_of_it_stays() {
-    let Some(server) = OwnPostgres::start(&["deadlock_timeout=10ms"]) else { return };
-    let step = |first: u32, second: u32, name: &str| {
-        format!(
-            "{{ sql = {{ target = \"db\", transaction = [{{ query = \"UPDATE items SET price = price + 1 WHERE id = {first}\" }}, \
-             {{ query = \"SELECT pg_sleep(0.02)\" }}, {{ query = \"UPDATE items SET price = price - 1 WHERE id = {second}\" }}] }}, \
-             name = \"{name}\", allow = {{ errors = true }} }}"
-        )
-    };
-    let text = format!(
-        "schema = 1\nname = \"pg\"\n[run]\nrounds = 1\nwarmup = \"0s\"\ntimeout = \"60s\"\n{TWO}\n\
-         [targets.db]\nsql = {{ url = \"${{env:DATABASE_URL}}\", rows = 100 }}\n\
-         [tasks.pair]\nsteps = [{{ parallel = {{ task = \"one\", count = 2 }} }}]\n\
-         [tasks.one]\nsteps = [{{ choice = {{ of = [{{ task = \"up\", weight = 1 }}, {{ task = \"down\", weight = 1 }}] }} }}]\n\
-         [tasks.up]\nsteps = [{}]\n[tasks.down]\nsteps = [{}]\n\
-         [load.l]\ntask = \"pair\"\nclosed = {{ concurrency = 4, tasks = 30 }}\n",
-        step(1, 2, "forth"),
-        step(2, 1, "back"),
-    );
-    let bench = BenchDir::new();
-    run(&bench, &server.url(""), &text).exits(0);
-    for (cell, measured) in measured(&bench.stored("out")) {
-        let counts = &measured.targets[0].counts;
-        assert!(counts["errors: deadlock"] > 0, "{cell}: {counts:?}");
-        let errors: u64 = measured.steps.iter().map(|step| step.stream.errors).sum();
-        assert_eq!(errors, counts["errors: deadlock"], "{cell}");
+    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1", "deadlock_timeout=10ms"]) else { return };
+    let mut sums = BTreeSet::new();
+    for executor in ["threads", "tokio"] {
+        for (cell, measured) in measured(&deadlocked(&server, executor, "same")) {
+            let counts = &measured.targets[0].counts;
+            assert!(counts["errors: deadlock"] > 0, "{cell}: {counts:?}");
+            let errors: u64 = measured.steps.iter().map(|step| step.stream.errors).sum();
+            assert_eq!(errors, counts["errors: deadlock"], "{cell}");
+            sums.insert(counts["sum items.price"]);
+        }
+        server.wait_until_left();
     }
+    // However many there were, each took as much from one row as it gave to the other, or did nothing.
+    assert_eq!(sums.len(), 1, "{sums:?}");
 }
 
 #[test]
 fn a_server_that_is_killed_hangs_nobody() {
-    let Some(server) = OwnPostgres::start(&[]) else { return };
-    let insert = "{ sql = { target = \"db\", query = \"INSERT INTO log(task, value) VALUES (?, 1)\", args = [\"${i}\"] }, \
-        expect = { rows = 1 }, name = \"insert\"ALLOW }";
-    for allow in ["", ", allow = { errors = true }"] {
-        let bench = BenchDir::new();
-        let load = "closed = { concurrency = 4 }";
-        let text = scenario("", THREADS, &insert.replace("ALLOW", allow), load)
-            .replace("rounds = 1", "rounds = 1\nduration = \"2s\"");
-        bench.write("s.toml", text);
+    const SETTINGS: &[&str] = &["max_prepared_transactions=1"];
+    let Some(server) = OwnPostgres::start(SETTINGS) else { return };
+    let step = |query: &str, allow: &str| {
+        format!(
+            "{{ sql = {{ target = \"db\", query = \"{query}\", args = [\"${{i}}\"] }}, expect = {{ rows = 1 }}, \
+             name = \"insert\"{allow} }}"
+        )
+    };
+    let start = |text: &str| {
+        let bench = BenchDir::with(text);
         let mut command = bench.command("run --out out s.toml");
         command.env("DATABASE_URL", server.url(""));
-        let live = Live::new(command);
-        let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
-        wait_for("the load", || (server.sql("mine", count) == "4").then_some(()));
-        server.kill();
-        server.up(&[]);
-        let seen = live.end();
-        assert!(!seen.err.contains("panicked"), "{seen:#?}");
-        let stored = bench.stored("out");
-        assert_complete(&stored);
-        // The trial has ended with its reason, or has counted what it lost.
-        let lost = stored.trials.iter().filter(|trial| match &trial.outcome {
-            Outcome::Failed(failure) => {
-                assert!(failure.reason.contains("lost") || failure.reason.contains("refused"), "{}", failure.reason);
-                true
-            }
-            Outcome::Measured(measured) => {
-                let counts = &measured.targets[0].counts;
-                counts.contains_key("errors: lost") || counts.contains_key("errors: refused")
-            }
-        });
-        assert_eq!(lost.count(), 1, "{seen:#?}");
-        assert_eq!(allow.is_empty(), seen.code != 0, "{seen:#?}");
-        server.wait_until_left();
+        (Live::new(command), bench)
+    };
+
+    // Where nothing is allowed, the load lasts until the trial has failed.
+    let insert = step("INSERT INTO log(task, value) VALUES (?, 1)", "");
+    let text = scenario("", THREADS, &insert, "closed = { concurrency = 4 }");
+    let (live, bench) = start(&text.replace("rounds = 1", "rounds = 1\nduration = \"50s\""));
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
+    wait_for("the load", || (server.sql("mine", count) == "4").then_some(()));
+    server.kill();
+    server.up(SETTINGS);
+    live.end().exits(5).says(&[]);
+    let stored = bench.stored("out");
+    assert_complete(&stored);
+    let (_, reason) = only_failure(&stored);
+    assert!(reason.contains("lost") || reason.contains("refused"), "{reason}");
+    server.wait_until_left();
+
+    // Else the first four calls are lost at a gate, which outlives the server, and the trial goes on.
+    server.close_gate();
+    let gated = step(GATED_INSERT, ", allow = { errors = true }");
+    let (live, bench) = start(&scenario("", THREADS, &gated, "closed = { concurrency = 4, tasks = 20 }"));
+    server.wait_at_gate(4);
+    server.kill();
+    server.up(SETTINGS);
+    server.open_gate();
+    live.end().exits(0).says(&[]);
+    let stored = bench.stored("out");
+    assert_complete(&stored);
+    for (cell, measured) in measured(&stored) {
+        let counts = &measured.targets[0].counts;
+        assert!(counts["errors: lost"] >= 4, "{cell}: {counts:?}");
     }
+    server.wait_until_left();
 }
 
 #[test]

@@ -57,25 +57,34 @@ fn a_busy_loop_on_the_executor_s_cpu_disturbs_a_trial_which_is_run_again() {
     let bench = BenchDir::with(NAPS);
     let cpu = allowed_cpus()[0];
     let seen = beside_a_busy_loop(cpu, || bench.run(&format!("run s.toml --cpus executor={cpu} --out run")));
-    let seen = seen.exits(0).says(&[
-        "DISTURBED: other processes used",
-        "it is run again at the end of the round",
-        "it stays so",
-    ]);
-    assert!(seen.out.contains("! DISTURBED") && seen.out.contains("not ranked"), "{seen:#?}");
+    // What else the machine does decides whether the loop gets its share in every attempt. It does in the first one, or
+    // somebody else has it.
+    let seen = seen.exits(0).says(&["DISTURBED: ", "it is run again at the end of the round"]);
     let run = bench.stored("run");
-    let attempts: Vec<(u32, u32, u32)> = run.trials.iter().map(|t| (t.round, t.sequence, t.attempt)).collect();
-    assert_eq!(attempts, [(1, 1, 0), (1, 1, 1), (1, 1, 2)]);
     assert!(run.finished);
+    let attempts: Vec<(u32, u32, u32)> = run.trials.iter().map(|t| (t.round, t.sequence, t.attempt)).collect();
+    assert!((2..=3).contains(&attempts.len()), "{attempts:?}");
+    assert_eq!(attempts, [(1, 1, 0), (1, 1, 1), (1, 1, 2)][..attempts.len()]);
     // The verdict is of the counters: the loop's time is nobody's that we know.
-    for trial in &run.trials {
+    let disturbed = run.trials.iter().map(|trial| {
         let Outcome::Measured(measured) = &trial.outcome else { panic!("{trial:?}") };
         let set = measured.host.executor.as_ref().unwrap();
-        assert!(set.cpus == 1 && set.external().unwrap() > 0.05, "{set:?}");
-    }
-    let report = bench.run("report run --format human --strict").exits(3);
-    assert!(report.out.contains("! DISTURBED"), "{report:#?}");
+        assert_eq!(set.cpus, 1);
+        let taken = set.external().unwrap() + set.share(set.steal_ns).unwrap();
+        assert!(trial.attempt > 0 || taken > 0.05, "{set:?}");
+        taken > 0.05 || measured.host.throttled_ns > 0
+    });
+    let disturbed: Vec<bool> = disturbed.collect();
+    // Only what is disturbed is run again, and it is run again at most twice.
+    let (last, before) = disturbed.split_last().unwrap();
+    assert!(before.iter().all(|disturbed| *disturbed) && (!last || disturbed.len() == 3), "{disturbed:?}");
+    assert_eq!(seen.err.contains("it stays so"), *last, "{seen:#?}");
     bench.run("report run --format human").exits(0);
+    if *last {
+        assert!(seen.out.contains("! DISTURBED") && seen.out.contains("not ranked"), "{seen:#?}");
+        let report = bench.run("report run --format human --strict").exits(3);
+        assert!(report.out.contains("! DISTURBED"), "{report:#?}");
+    }
 }
 
 #[test]
