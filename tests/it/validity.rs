@@ -9,6 +9,7 @@ use std::{
 use regatta::{
     analysis::{self, Validity},
     measure::{Arrivals, TargetReport},
+    scenario::{Comparison, Slo, SloMetric},
     store::{Line, Outcome, Run, Writer, fixture::Fixture},
     trial::allowed_cpus,
 };
@@ -165,6 +166,30 @@ fn three_for_what_is_not_valid_where_that_was_asked_for() {
         for format in ["human", "markdown", "json"] {
             let seen = bench.run(&format!("report run --format {format}")).exits(0);
             assert!(word == "VALID" || seen.out.contains(word), "{format}: {seen:#?}");
+        }
+    }
+}
+
+/// A dead server is fast: an SLO that holds there must not let a script pass, asked or not.
+#[test]
+fn three_for_an_slo_that_holds_among_errors() {
+    let limit = Slo {
+        assert: "request.latency.p50 < 1h".into(),
+        subject: "request".into(),
+        metric: SloMetric::Latency(0.5),
+        comparison: Comparison::Below,
+        limit: 3.6e12,
+        only: Vec::new(),
+        line: 7,
+    };
+    for (share, code) in [(1000, 0), (1, 3)] {
+        let mut run = recorded(|_, measured| measured.task.errors = measured.task.count / share);
+        run.header.scenarios[0].slos.push(limit.clone());
+        let bench = stored(&run);
+        for format in ["human", "markdown", "json", "html"] {
+            let seen = bench.run(&format!("report run --format {format}")).exits(code);
+            assert!(format == "json" || seen.out.contains("of the tasks ended in errors"), "{format}: {seen:#?}");
+            assert_eq!(seen.out.contains("ERRORS"), code == 3, "{format}");
         }
     }
 }
