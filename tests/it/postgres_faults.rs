@@ -290,9 +290,10 @@ fn a_server_that_is_killed_hangs_nobody() {
     assert!(reason.contains("lost") || reason.contains("refused"), "{reason}");
     server.wait_until_left();
 
-    // Else the first four calls are lost at a gate, which outlives the server, and the trial goes on.
+    // Else the first four calls are lost at a gate, which outlives the server, and the trial goes on. Its tasks take their
+    // time, for the target waits only some seconds for a server that starts again.
     server.close_gate();
-    let gated = step(GATED_INSERT, ", allow = { errors = true }");
+    let gated = step(GATED_INSERT, ", allow = { errors = true }") + ", { sleep = { time = \"1s\" } }";
     let (live, bench) = start(&scenario("", THREADS, &gated, "closed = { concurrency = 4, tasks = 20 }"));
     server.wait_at_gate(4);
     server.kill();
