@@ -177,6 +177,22 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_was_woken_beside_work_that_is_done_is_polled_in_the_next_call() {
+        let (pair, connections) = (Pair::default(), Cell::new(0));
+        let context = Context::from_waker(Waker::noop());
+        let connection = |_: &mut Context<'_>| {
+            connections.set(connections.get() + 1);
+            Poll::Pending
+        };
+        // At first both are to be polled, and the work is done before the connection has its turn.
+        assert!(pair.poll(&context, |_| Poll::Ready(()), connection).is_ready());
+        assert_eq!(connections.get(), 0);
+        pair.renew();
+        assert!(pair.poll(&context, |_| Poll::Pending, connection).is_pending());
+        assert_eq!(connections.get(), 1);
+    }
+
+    #[test]
     fn a_side_that_wakes_itself_for_ever_lets_the_executor_go_on() {
         let (pair, count) = (Pair::default(), Arc::new(Count::default()));
         let waker = Waker::from(count.clone());

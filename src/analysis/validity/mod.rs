@@ -2,7 +2,8 @@
 //!
 //! A trial may have several faults; its verdict is the first of them in the order of [`causes`]. Accounts that
 //! contradict each other are bugs, whatever else happened. A disturbance explains a late pacer, an overload and a busy
-//! target, so it comes before them. So do errors: calls that fail take another time than the work. An overload comes before a target that is bound: the target is then its limit.
+//! target, so it comes before them. So do errors: calls that fail take another time than the work. An overload comes
+//! before a target that is bound: the target is then its limit.
 
 mod accounts;
 mod disturbance;
