@@ -56,7 +56,8 @@ impl Halted {
     fn new() -> Self {
         let own = OwnServer::gated(INTO_THE_SECOND_TRIAL);
         let bench = BenchDir::with(&scenario(&own));
-        let live = bench.start("run s.toml --out run");
+        // Whoever runs the tests with `nohup` ignores a hang-up, and what they start would, too.
+        let live = Live::new(bench.shell("exec env --default-signal=HUP \"$REGATTA\" run s.toml --out run"));
         own.wait_until_held();
         Self { bench, own, live }
     }
@@ -102,6 +103,20 @@ fn a_signal_keeps_what_was_measured_and_the_run_can_be_taken_up() {
         let live = bench.start("--version");
         assert_eq!(Halted { bench, own, live }.resumed().interruptions, [name]);
     }
+}
+
+#[test]
+fn a_run_that_began_with_nohup_outlives_its_terminal() {
+    let own = OwnServer::gated(INTO_THE_SECOND_TRIAL);
+    let bench = BenchDir::with(&scenario(&own));
+    let live = Live::new(bench.shell("exec nohup \"$REGATTA\" run s.toml --out run"));
+    own.wait_until_held();
+    live.signal(Signal::HUP);
+    own.open();
+    live.end().exits(0);
+    let run = bench.stored("run");
+    assert_complete(&run);
+    assert!(run.interruptions.is_empty());
 }
 
 #[test]
