@@ -8,11 +8,14 @@
 //!
 //! `DATABASE_URL=… cargo bench --bench pgbench` shows times per query (skipped without a server or without pgbench).
 //! `REGATTA_PAIRS=24` measures adjacent pairs as `cargo bench --bench http` does; `REGATTA_WORKERS=1` is the number of
-//! tokio's workers and of pgbench's threads beside them, `REGATTA_PGBENCH_THREADS=1` of pgbench's threads in any case.
+//! tokio's workers and of pgbench's threads beside them, `REGATTA_PGBENCH_THREADS=1` of pgbench's threads in any case;
+//! `REGATTA_AGAINST=hand-written` has tokio-postgres in pgbench's place, in a loop written by hand on tokio.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "benchmarks print, and start processes")]
 
+#[path = "support/by_hand.rs"]
+mod by_hand;
 #[path = "support/pairs.rs"]
 mod pairs;
 #[path = "support/pgbench.rs"]
@@ -55,9 +58,15 @@ fn main() {
         return;
     }
     if let Some(count) = std::env::var("REGATTA_PAIRS").ok().and_then(|count| count.parse().ok()) {
-        println!("{}", pairs::race(&EXECUTORS, (Arm::Bare, "pgbench"), count, job));
+        let (executors, other) = if pgbench::is_by_hand() {
+            (&EXECUTORS[1..], "tokio-postgres by hand")
+        } else {
+            (&EXECUTORS[..], "pgbench")
+        };
+        println!("{}", pairs::race(executors, (Arm::Bare, other), count, job));
         return;
     }
+    assert!(!pgbench::is_by_hand(), "the hand-written loop has no number of queries: set REGATTA_PAIRS");
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(500))

@@ -1,0 +1,65 @@
+//! The queries of a plan as one would write them by hand with tokio-postgres: a task per client, a connection and a
+//! prepared statement each, and no harness.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+
+use regatta::{draw, target::sql::Server};
+use tokio::{net::TcpStream, runtime::Builder};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::support::Sample;
+
+/// When to end, and what was done.
+#[derive(Default)]
+struct Shared {
+    over: AtomicBool,
+    completed: AtomicU64,
+}
+
+/// Runs `clients` clients on tokio with `workers` workers as long as `window` lasts, which may read how many queries
+/// are completed.
+pub fn run(server: &Server, workers: usize, clients: u64, window: impl FnOnce(&dyn Fn() -> u64) -> Sample) -> Sample {
+    let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
+    let shared: Arc<Shared> = Arc::default();
+    let place = (server.address.host.clone(), server.address.port);
+    for number in 0..clients {
+        let (config, place, shared) = (config(server), place.clone(), shared.clone());
+        runtime.spawn(async move {
+            let stream = TcpStream::connect(place).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let (client, connection) = config.connect_raw(stream, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            ask(&client, number, &shared).await;
+        });
+    }
+    let sample = window(&|| shared.completed.load(Relaxed));
+    shared.over.store(true, Relaxed);
+    sample
+}
+
+fn config(server: &Server) -> Config {
+    let address = &server.address;
+    let mut config = Config::new();
+    config
+        .user(&address.user)
+        .password(address.password.as_ref().map_or("", |password| password.reveal()))
+        .dbname(address.database.as_deref().unwrap_or(&address.user))
+        .options(format!("-c search_path={}", server.schema));
+    config
+}
+
+async fn ask(client: &Client, number: u64, shared: &Shared) {
+    let statement = client.prepare("SELECT price FROM items WHERE id = $1").await.unwrap();
+    for turn in 0.. {
+        if shared.over.load(Relaxed) {
+            return;
+        }
+        let key = i64::try_from(draw::mix(number, turn) % 10_000 + 1).unwrap();
+        let row = client.query_one(&statement, &[&key]).await.unwrap();
+        let _: i64 = row.get(0);
+        shared.completed.fetch_add(1, Relaxed);
+    }
+}
