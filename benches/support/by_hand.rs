@@ -6,9 +6,9 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
-use regatta::{draw, target::sql::Server};
+use regatta::{client::postgres, draw, target::sql::Server};
 use tokio::{net::TcpStream, runtime::Builder};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, NoTls};
 
 use crate::support::Sample;
 
@@ -24,31 +24,26 @@ struct Shared {
 pub fn run(server: &Server, workers: usize, clients: u64, window: impl FnOnce(&dyn Fn() -> u64) -> Sample) -> Sample {
     let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
     let shared: Arc<Shared> = Arc::default();
+    let config = postgres::config(&server.address, "by hand", &[("search_path", &server.schema)]).unwrap();
     let place = (server.address.host.clone(), server.address.port);
-    for number in 0..clients {
-        let (config, place, shared) = (config(server), place.clone(), shared.clone());
+    let client = |number| {
+        let (config, place, shared) = (config.clone(), place.clone(), shared.clone());
         runtime.spawn(async move {
             let stream = TcpStream::connect(place).await.unwrap();
             stream.set_nodelay(true).unwrap();
             let (client, connection) = config.connect_raw(stream, NoTls).await.unwrap();
             tokio::spawn(connection);
             ask(&client, number, &shared).await;
-        });
-    }
+        })
+    };
+    let clients: Vec<_> = (0..clients).map(client).collect();
     let sample = window(&|| shared.completed.load(Relaxed));
     shared.over.store(true, Relaxed);
+    // Without one of them it would have been less work.
+    for client in clients {
+        runtime.block_on(client).unwrap();
+    }
     sample
-}
-
-fn config(server: &Server) -> Config {
-    let address = &server.address;
-    let mut config = Config::new();
-    config
-        .user(&address.user)
-        .password(address.password.as_ref().map_or("", |password| password.reveal()))
-        .dbname(address.database.as_deref().unwrap_or(&address.user))
-        .options(format!("-c search_path={}", server.schema));
-    config
 }
 
 async fn ask(client: &Client, number: u64, shared: &Shared) {
