@@ -25,13 +25,18 @@ const GLANCE: Duration = Duration::from_millis(5);
 const MARK: &str = "REGATTA_TEST_MARK";
 
 /// Waits until `look` finds something; what it waits for is named if it never comes.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(PATIENCE, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+/// Waits until `look` finds something; none if it took longer than `patience`.
+pub fn wait_at_most<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || start.elapsed() > patience {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::sleep(GLANCE);
     }
 }

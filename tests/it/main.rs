@@ -20,6 +20,7 @@ mod mysql;
 mod mysql_faults;
 mod open;
 mod own_mariadb;
+mod own_port;
 mod own_postgres;
 mod own_server;
 mod own_targets;

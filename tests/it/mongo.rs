@@ -3,7 +3,6 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
@@ -13,6 +12,7 @@ use regatta::store::{FailureKind, Outcome, Run};
 use crate::{
     bench_dir::{BenchDir, Live, Seen, failures},
     exit_codes::batch,
+    own_port::OwnPort,
 };
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mongo_server.py");
@@ -242,9 +242,8 @@ fn a_server_that_keeps_silent_is_left_at_the_time_limit() {
 
 #[test]
 fn a_server_that_is_not_there_or_goes_fails_the_trial() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("mongodb://me:topsecret@{}/db", listener.local_addr().unwrap());
-    drop(listener);
+    let silent = OwnPort::new();
+    let url = format!("mongodb://me:topsecret@127.0.0.1:{}/db", silent.number());
     let find = format!("{{ {FIND} }}");
     fails(
         &url,

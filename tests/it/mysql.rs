@@ -20,6 +20,7 @@ use regatta::{
 
 use crate::{
     bench_dir::{BenchDir, Live, only_failure, wait_for},
+    own_port::OwnPort,
     race::{calls, measured, race},
 };
 
@@ -171,9 +172,8 @@ fn faults_have_their_names() {
         assert!(!fault.message.contains(server.password()), "{fault}");
         fault.kind
     };
-    // Nobody listens on the port of a socket that has just been closed.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    assert_eq!(kind(server.with(|address| address.port = free)), FaultKind::Refused);
+    let silent = OwnPort::new();
+    assert_eq!(kind(server.with(|address| address.port = silent.number())), FaultKind::Refused);
     assert_eq!(kind(server.with(|address| address.password = None)), FaultKind::Login);
     assert_eq!(kind(server.with(|address| address.user = "nobody_of_that_name".into())), FaultKind::Login);
     assert_eq!(
@@ -433,15 +433,16 @@ fn traced(server: &Server, folder: &Path) -> String {
 
 #[test]
 fn a_server_that_is_down_fails_the_trial_with_its_reason_and_without_the_password() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let silent = OwnPort::new();
     let steps = "{ sql = { target = \"db\", query = \"SELECT 1\" } }";
     let text = scenario("regatta_down", "", steps, "closed = { concurrency = 1, tasks = 1 }");
     let bench = BenchDir::with(&format!("schema = 1\nname = \"down\"\n{text}"));
     let mut command = bench.command("run s.toml -e threads --out out");
-    command.env(VARIABLE, format!("mysql://me:geheim@127.0.0.1:{free}/db"));
+    command.env(VARIABLE, format!("mysql://me:geheim@127.0.0.1:{}/db", silent.number()));
     let seen = Live::new(command).end().exits(5);
     assert!(!format!("{seen:?}").contains("geheim"));
     let run = bench.stored("out");
     let (_, reason) = only_failure(&run);
-    assert!(reason.contains(&format!("mysql://me@127.0.0.1:{free}/db")) && reason.contains("refused"), "{reason}");
+    let place = format!("mysql://me@127.0.0.1:{}/db", silent.number());
+    assert!(reason.contains(&place) && reason.contains("refused"), "{reason}");
 }

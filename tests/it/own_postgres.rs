@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use super::bench_dir::wait_for;
+use super::{bench_dir::wait_for, own_port::OwnPort};
 
 /// The server that the environment names, for tests that leave it as they found it. None, and a word about it, where there
 /// is none; in CI that is a failure.
@@ -26,7 +25,7 @@ pub fn shared() -> Option<String> {
 pub struct OwnPostgres {
     folder: tempfile::TempDir,
     bin: PathBuf,
-    port: u16,
+    port: OwnPort,
 }
 
 /// The password of its user; nothing that a run writes or prints may contain it.
@@ -43,7 +42,7 @@ impl OwnPostgres {
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = OwnPort::new();
         let server = Self { folder, bin, port };
         server.initialise();
         server.up(settings);
@@ -76,7 +75,7 @@ impl OwnPostgres {
         let more = more.concat();
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off{more}",
-            self.port
+            self.port.number()
         );
         let (data, log) = (self.path("data"), self.path("server.log"));
         let arguments =
@@ -104,7 +103,7 @@ impl OwnPostgres {
 
     /// Runs SQL as its master.
     pub fn sql(&self, database: &str, text: &str) -> String {
-        let (folder, port) = (self.folder.path().to_str().unwrap(), self.port.to_string());
+        let (folder, port) = (self.folder.path().to_str().unwrap(), self.port.number().to_string());
         let done = self.run("psql", &["-h", folder, "-p", &port, "-U", "boss", "-Atc", text, database]);
         assert!(done.status.success(), "{text}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
@@ -135,7 +134,7 @@ impl OwnPostgres {
 
     /// The url of its user, with something after the database.
     pub fn url(&self, more: &str) -> String {
-        format!("postgres://me:{PASSWORD}@127.0.0.1:{}/mine{more}", self.port)
+        format!("postgres://me:{PASSWORD}@127.0.0.1:{}/mine{more}", self.port.number())
     }
 
     /// Gives files in its folder to the server, and to nobody else.

@@ -1,13 +1,12 @@
 //! A user's own server that is not there, keeps silent, closes, or talks nonsense: the trial fails, the url and a
 //! remedy are named, and the run ends with 5.
 
-use std::net::TcpListener;
-
 use regatta::store::FailureKind;
 
 use crate::{
     bench_dir::{BenchDir, failures},
     exit_codes::batch,
+    own_port::OwnPort,
     own_server::{OwnServer, Reply},
 };
 
@@ -43,10 +42,8 @@ fn one_that_answers_is_raced() {
 
 #[test]
 fn one_that_is_not_there() {
-    // A port that was free a moment ago.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let silent = OwnPort::new();
+    let url = format!("http://127.0.0.1:{}", silent.number());
     fails(&url, "", FailureKind::Target, &["target `own`", &url, "start the server, or correct the url"]);
 }
 
