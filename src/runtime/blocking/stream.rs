@@ -1,6 +1,7 @@
 //! A blocking TCP stream behind hyper's asynchronous traits.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     pin::Pin,
@@ -24,14 +25,28 @@ pub struct BlockingStream {
 }
 
 impl BlockingStream {
-    /// Connects, at most until the task's deadline.
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let socket = match deadline() {
-            None => TcpStream::connect(address)?,
-            Some(at) => TcpStream::connect_timeout(&address, left(at).unwrap_or(Duration::from_nanos(1)))?,
+    /// Connects, at most until the task's deadline; then the time-out ends the task, as on every other executor.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        poll_fn(|_| Self::connect_until(address, deadline())).await
+    }
+
+    fn connect_until(address: SocketAddr, deadline: Option<u64>) -> Poll<io::Result<Self>> {
+        let socket = match deadline.map(|at| (at, left(at))) {
+            None => TcpStream::connect(address),
+            Some((at, None)) => {
+                expire(at);
+                return Poll::Pending;
+            }
+            Some((at, Some(limit))) => match TcpStream::connect_timeout(&address, limit) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && left(at).is_none() => {
+                    expire(at);
+                    return Poll::Pending;
+                }
+                result => result,
+            },
         };
-        socket.set_nodelay(true)?;
-        Ok(Self { socket, read_limit: None, write_limit: None })
+        let opened = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
+        Poll::Ready(opened.map(|socket| Self { socket, read_limit: None, write_limit: None }))
     }
 
     /// Sets the socket's read limit, only if it changes.
