@@ -189,6 +189,9 @@ struct Client {
     due_ns: u64,
 }
 
+/// What a client takes in the lane that serves it, in bytes.
+pub const CLIENT_BYTES: u64 = size_of::<Client>() as u64;
+
 /// A lane with clients of its own, in turn: one, where clients have a slot each, and all under `sequential`.
 async fn round_robin<R: Runtime, Rec: Record>(mut slot: Slot<Rec>, pass: Pass, lane: u64, lanes: u64) -> Slot<Rec> {
     let numbers = (lane..pass.clients).step_by(lanes as usize);

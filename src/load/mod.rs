@@ -10,7 +10,7 @@ pub mod open;
 mod probe;
 
 pub use batch::Batch;
-pub use closed::{Closed, End};
+pub use closed::{CLIENT_BYTES, Closed, End};
 pub use lane::{LoadError, Shared, Slot, prepare};
 pub use open::{Arrival, Open, Overflow, Stage};
 pub use probe::{Probe, objection};

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use super::Estimate;
+use super::{Estimate, refusal::Demand};
 use crate::{
     draw,
     limits::Limits,
     load::{Arrival, Overflow},
     runtime::{self, ExecutorInfo, Setup, Style},
     scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
-    step::{Cost, Times},
+    step::Cost,
     store::{Absent, Lane, StoredCell},
-    target::TargetSpec,
     trial::{TrialPlan, wire},
     units::{self, Rate},
 };
@@ -38,22 +37,11 @@ pub struct Cell {
     pub trial: TrialPlan,
     /// How long one takes.
     pub estimate: Estimate,
-    /// Memory that its slots take at least, in bytes.
+    /// Memory that its slots and what waits for them take at least, in bytes.
     pub memory: u64,
     /// Whether its tasks open and close connections to a server on another host.
     pub remote_connections: bool,
 }
-
-/// Open files that a process has besides its sockets.
-const OTHER_FILES: u64 = 64;
-
-/// Open files of a customary client: its socket, and three of the runtime that PostgreSQL's has inside (tokio's epoll,
-/// the file that wakes it, and a second handle on the first).
-const FILES_OF_A_CLIENT: f64 = 4.0;
-
-/// What a slot takes at least, in bytes: its future, its generator of draws and its share of the counts. A thread's
-/// stack is left out, for memory that it does not touch costs nothing.
-const SLOT_BYTES: u64 = 1024;
 
 /// What starting and ending a thread costs the CPU on an ordinary machine of 2024, for estimates.
 const NOMINAL_THREAD: Duration = Duration::from_micros(80);
@@ -81,7 +69,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     let at_work = working_cpus(executor, cpus, setup.workers);
     let whole = with_thread(cost, executor, &variant.load.kind);
     let estimate = Estimate::new(&variant.load.kind, whole, slots, at_work, variant.run.warmup, variant.run.duration);
-    let refused = refusal(variant, executor, slots, &machine.limits).or_else(|| too_long(variant, cost.least, slots));
+    let demand = Demand::new(variant, executor, slots);
+    let refused = demand.refusal(&machine.limits).or_else(|| demand.too_long(cost.least));
     let (load, load_words, tasks) = load_words(&variant.load.kind);
     let trial = TrialPlan {
         regatta_trial: wire::VERSION,
@@ -129,7 +118,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         rounds: variant.run.rounds,
         absent: refused.map(Absent::Refused),
     };
-    let (memory, remote_connections) = (slots.saturating_mul(SLOT_BYTES), remote_connections(variant).0);
+    let (memory, remote_connections) = (demand.memory(), demand.opens_remote_connections());
     Cell { stored, trial, estimate, memory, remote_connections }
 }
 
@@ -262,113 +251,12 @@ fn per_task(variant: &Variant) -> Vec<Option<u64>> {
     per_task
 }
 
-/// Why this host cannot run the cell: too many threads or sockets, or too little memory.
-fn refusal(variant: &Variant, executor: &ExecutorInfo, slots: u64, limits: &Limits) -> Option<String> {
-    let reached = reach(&variant.tasks, &variant.load.task.text);
-    let step = |at: &Reach| &variant.tasks[at.task].steps[at.step].spec;
-    let at_once = |at: &Reach| -> f64 {
-        let counts = step(at).children().into_iter().map(|child| match child.times {
-            Times::AtOnce(count) => count as f64,
-            _ => 0.0,
-        });
-        at.times * counts.sum::<f64>()
-    };
-    let threads = match executor.style {
-        Style::Serial | Style::OneWorker => 1,
-        Style::ThreadPerTask => (slots as f64 * (1.0 + reached.iter().map(at_once).sum::<f64>())) as u64,
-        Style::Pool => variant.executors.pool_size as u64,
-        Style::Workers => variant.executors.workers.unwrap_or(1) as u64,
-    };
-    // Each step that acts on a server keeps a connection of its own per slot; a customary client may have more open.
-    let is_server = |name: &str| match variant.targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
-        Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
-        Some(TargetSpec::Sql(database)) => database.is_server(),
-        _ => false,
-    };
-    let connects = |at: &&Reach| step(at).targets().iter().any(|target| is_server(&target.name.text));
-    let files = |at: &Reach| if step(at).is_idiomatic() { FILES_OF_A_CLIENT } else { 1.0 };
-    let sockets: f64 = reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
-    let files = ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES);
-    let lower = match variant.load.kind {
-        LoadKind::Open { .. } => "lower `max_in_flight`",
-        LoadKind::Batch { .. } | LoadKind::Closed { .. } => "lower the concurrency",
-    };
-    let (lower_threads, lower_slots) = match executor.style {
-        Style::Pool => ("lower `size` under [executors.thread-pool]", "lower `size` under [executors.thread-pool]"),
-        Style::Workers => ("lower `workers` under [executors]", lower),
-        Style::Serial | Style::OneWorker | Style::ThreadPerTask => (lower, lower),
-    };
-    let threads = limits.refuse_threads(threads, lower_threads);
-    let files = || limits.refuse_files(files, lower_slots);
-    let ports = || {
-        let wanted = remote_connections(variant).1?;
-        limits.refuse_ports(wanted, "keep connections (`connection = \"keep\"`), or lower the number of tasks")
-    };
-    threads
-        .or_else(files)
-        .or_else(ports)
-        .or_else(|| limits.refuse_memory(slots.saturating_mul(SLOT_BYTES), lower_slots))
-}
-
-/// Whether a trial opens and closes connections to servers on other hosts, and how many; no number where the load
-/// ends by time.
-fn remote_connections(variant: &Variant) -> (bool, Option<u64>) {
-    let remote = |name: &str| {
-        let spec = variant.targets.iter().find(|target| target.name == name).map(|target| &target.spec);
-        matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
-    };
-    let reached = reach(&variant.tasks, &variant.load.task.text);
-    let opens = |at: &&Reach| {
-        let step = &variant.tasks[at.task].steps[at.step].spec;
-        step.connects_per_call() && step.targets().iter().any(|target| remote(&target.name.text))
-    };
-    let per_task: f64 = reached.iter().filter(opens).map(|at| at.times).sum();
-    let tasks = match variant.load.kind {
-        LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
-        LoadKind::Closed { tasks, .. } => tasks,
-        // A port is kept for a minute. Stages have no one rate.
-        LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
-            let whole = variant.run.warmup + variant.run.duration;
-            Some((rate * whole.as_secs_f64().min(60.0)) as u64)
-        }
-        LoadKind::Open { .. } => None,
-    };
-    (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
-}
-
-/// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.
-fn too_long(variant: &Variant, least: Duration, slots: u64) -> Option<String> {
-    let LoadKind::Batch { tasks, repeat } = variant.load.kind else { return None };
-    let rounds = tasks.div_ceil(slots.max(1));
-    let once = least.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-    let warming = if variant.run.warmup.is_zero() { Duration::ZERO } else { variant.run.warmup.max(once) };
-    let whole = warming.saturating_add(once.saturating_mul(repeat.unwrap_or(1)));
-    let timeout = variant.run.timeout;
-    (whole >= timeout).then(|| {
-        let (whole, timeout) = (units::format_duration(whole), units::format_duration(timeout));
-        format!("takes at least {whole}, and is killed after {timeout}; raise `timeout` under [run], or lower `tasks`")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{limits::Limit, scenario, scenario::Overrides};
-
-    /// Why the cells of a batch of 1 000 naps of 1 s are refused, by executor.
-    fn refusals(limits: Limits) -> Vec<(String, String)> {
-        let text = "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{ sleep = { time = '1s' } }]\n[load.b]\ntask = 'nap'\n\
-                    batch = { tasks = 1000 }\n[executors]\nuse = ['sequential', 'thread-pool', 'tokio']\n";
-        let scenario = scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
-        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
-        let refused = cells(&scenario, &machine).filter_map(|cell| match cell.stored.absent {
-            Some(Absent::Refused(reason)) => Some((cell.stored.executor, reason)),
-            _ => None,
-        });
-        refused.collect()
-    }
+    use crate::{scenario, scenario::Overrides};
 
     #[test]
     fn servers_and_pacers_have_the_last_cpu_where_there_is_another() {
@@ -390,70 +278,5 @@ mod tests {
         assert_eq!(place(get, batch, &[0, 1, 2]), (vec![0, 1], vec![2]));
         assert_eq!(place(nap, open, &[0, 1, 2]), (vec![0, 1], vec![2]));
         assert_eq!(place(nap, open, &[3]), (vec![3], vec![]));
-    }
-
-    #[test]
-    fn a_batch_that_its_watchdog_would_kill_is_refused() {
-        let refused = refusals(Limits::default());
-        assert_eq!(refused.len(), 1, "{refused:?}");
-        assert!(refused[0].0 == "sequential" && refused[0].1.contains("raise `timeout`"), "{refused:?}");
-    }
-
-    #[test]
-    fn the_remedy_names_the_key_of_the_executor() {
-        let limit = |left| Limit { left, name: "few", remedy: "raise it" };
-        let refused = refusals(Limits { threads: vec![limit(0)], ..Limits::default() });
-        assert!(refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"), "{refused:?}");
-        let refused = refusals(Limits { memory: vec![limit(100 * SLOT_BYTES)], ..Limits::default() });
-        let (executor, reason) = &refused[1];
-        assert!(executor == "tokio" && reason.contains("memory") && reason.contains("lower the conc"), "{refused:?}");
-    }
-
-    #[test]
-    fn one_customary_client_makes_the_cell_idiomatic() {
-        let planned = |second: &str, limit: u64| {
-            let text = format!(
-                "schema = 1\nname = 'x'\n[targets.db]\nsql = {{ url = '${{env:DATABASE_URL}}' }}\n[tasks.t]\nsteps = [\
-                 {{ sql = {{ target = 'db', query = 'SELECT 1' }} }}, {{ repeat = {{ task = 'u', times = 1 }} }}]\n[tasks.u]\n\
-                 steps = [{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{second}' }} }}]\n[load.b]\ntask = 't'\n\
-                 closed = {{ concurrency = 10 }}\n[executors]\nuse = ['tokio']\n"
-            );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
-            let files = vec![Limit { left: limit, name: "few", remedy: "raise it" }];
-            let machine = Machine {
-                cpus: vec![0],
-                executor_cpus: None,
-                target_cpus: None,
-                limits: Limits { files, ..Limits::default() },
-            };
-            let cell = cells(&scenario, &machine).next().unwrap();
-            (cell.stored.lane, cell.stored.absent.is_some())
-        };
-        assert_eq!(planned("same", OTHER_FILES + 20), (Lane::SameCode, false));
-        assert_eq!(planned("same", OTHER_FILES + 19), (Lane::SameCode, true));
-        // Such a client may have a runtime inside.
-        assert_eq!(planned("customary", OTHER_FILES + 50), (Lane::Idiomatic, false));
-        assert_eq!(planned("customary", OTHER_FILES + 49), (Lane::Idiomatic, true));
-    }
-
-    #[test]
-    fn a_connection_per_call_to_another_host_needs_a_port() {
-        let refused = |url: &str, connection: &str, left: u64| {
-            let text = format!(
-                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{ url = '{url}' }}\n[tasks.get]\nsteps = [{{ http = \
-                 {{ target = 'api', path = '/', connection = '{connection}' }} }}]\n[load.b]\ntask = 'get'\n\
-                 batch = {{ tasks = 10, repeat = 3 }}\n[executors]\nuse = ['tokio']\n"
-            );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
-            let ports = vec![Limit { left, name: "range", remedy: "raise it" }];
-            let limits = Limits { ports, ..Limits::default() };
-            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
-            let all: Vec<Cell> = cells(&scenario, &machine).collect();
-            (all[0].stored.absent.is_some(), all[0].remote_connections)
-        };
-        assert_eq!(refused("http://db.example:80", "per-call", 29), (true, true));
-        assert_eq!(refused("http://db.example:80", "per-call", 30), (false, true));
-        assert_eq!(refused("http://db.example:80", "keep", 29), (false, false));
-        assert_eq!(refused("http://127.0.0.1:80", "per-call", 29), (false, false));
     }
 }

@@ -4,6 +4,7 @@ mod cell;
 mod estimate;
 mod order;
 mod rate;
+mod refusal;
 
 pub use cell::{Cell, Machine};
 pub use estimate::{Estimate, total};

@@ -54,6 +54,9 @@ pub(super) enum Found {
 }
 
 impl Queue {
+    /// What a ticket takes in the queue, in bytes.
+    pub const ENTRY_BYTES: u64 = size_of::<Entry>() as u64;
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is consistent whenever the lock is free: no code that could panic runs under it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

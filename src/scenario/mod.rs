@@ -24,7 +24,7 @@ pub use model::*;
 pub use overrides::Overrides;
 pub use read::{ScenarioError, from_bytes, from_text, read};
 pub use schema::json_schema;
-pub use tree::{Reach, reach, time_of_task};
+pub use tree::{Reach, fan_out, reach, time_of_task};
 
 // A scenario is made of these, so whoever reads scenarios finds them here too.
 pub use crate::{

@@ -1,4 +1,5 @@
-//! What follows from the tree of tasks: how often each step is executed, and how long a task takes at least.
+//! What follows from the tree of tasks: how often each step is executed, how long a task takes at least, and how many
+//! children its fan-outs have.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -51,6 +52,27 @@ pub fn time_of_task(tasks: &[Task], targets: &[NamedTarget], root: &str, concurr
     order.reverse();
     let costs = order.iter().map(|task| clock.task(*task));
     costs.last().unwrap_or_default()
+}
+
+/// How many children of fan-outs there are for each slot that runs the task called `root`: each has its own steps, built
+/// before the first task begins.
+pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
+    let tasks = Tasks::new(tasks);
+    let order = tasks.in_order_of_use(root);
+    let mut known = vec![0_u64; tasks.list.len()];
+    // Children first, so that every task is counted once.
+    for &task in order.iter().rev() {
+        let children = tasks.list[task].steps.iter().flat_map(|step| step.spec.children());
+        let counts = children.map(|child| {
+            let below = tasks.index.get(child.task.text.as_str()).map_or(0, |child| known[*child]);
+            match child.times {
+                Times::AtOnce(count) => count.saturating_mul(below.saturating_add(1)),
+                Times::InOrder(_) | Times::Chance(_) => below,
+            }
+        });
+        known[task] = counts.fold(0, u64::saturating_add);
+    }
+    order.first().map_or(0, |root| known[*root])
 }
 
 /// Tasks by name.

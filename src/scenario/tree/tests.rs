@@ -97,3 +97,17 @@ fn children_at_once_cost_the_longest_only_where_they_run_at_once() {
     assert_eq!(cost(Times::Chance(1.0), true), ms(2, 2));
     assert_eq!(cost(Times::AtOnce(u64::MAX), false).least, Duration::from_nanos(u64::MAX));
 }
+
+#[test]
+fn children_of_fan_outs_multiply_and_those_of_loops_are_built_once() {
+    let variant = variant(
+        "[tasks.leaf]
+        steps = [{ noop = {} }]
+        [tasks.middle]
+        steps = [{ parallel = { task = 'leaf', count = 5 } }, { parallel = { task = 'leaf', count = 2 } }]
+        [tasks.root]
+        steps = [{ parallel = { task = 'middle', count = 3 } }, { repeat = { task = 'middle', times = 100 } }]",
+    );
+    assert_eq!(fan_out(&variant.tasks, "root"), 3 * (1 + 7) + 7);
+    assert_eq!((fan_out(&variant.tasks, "leaf"), fan_out(&variant.tasks, "nowhere")), (0, 0));
+}

@@ -1,0 +1,352 @@
+//! Refusals: what a trial of a cell needs of this host, and why the cell cannot run where that is not there.
+
+use std::time::Duration;
+
+use crate::{
+    limits::Limits,
+    load::CLIENT_BYTES,
+    runtime::{ExecutorInfo, Queue, Style},
+    scenario::{LoadKind, Reach, Variant, fan_out, reach},
+    step::{StepSpec, Times},
+    target::TargetSpec,
+    units,
+};
+
+/// Open files that a process has besides its sockets.
+const OTHER_FILES: u64 = 64;
+
+/// Open files of a customary client: its socket, and three of the runtime that PostgreSQL's has inside (tokio's epoll,
+/// the file that wakes it, and a second handle on the first).
+const FILES_OF_A_CLIENT: f64 = 4.0;
+
+/// What a slot takes at least, in bytes: its future, its generator of draws and its share of the counts. A thread's
+/// stack is left out, for memory that it does not touch costs nothing.
+const SLOT_BYTES: u64 = 1024;
+
+/// What a child of a fan-out takes at least, in bytes, for each slot: its sequence, a step in it with its counts, and
+/// the place of its handle. All are built before the first task begins.
+const CHILD_BYTES: u64 = 512;
+
+/// What asks for less of a fan-out.
+const LOWER_COUNT: &str = "lower `count` of `parallel`";
+
+/// What asks for fewer threads of the pool.
+const LOWER_SIZE: &str = "lower `size` under [executors.thread-pool]";
+
+/// What a trial of a cell needs of the host.
+pub(super) struct Demand<'a> {
+    variant: &'a Variant,
+    executor: &'a ExecutorInfo,
+    slots: u64,
+    reached: Vec<Reach>,
+    /// Children of fan-outs that each slot has.
+    children: u64,
+}
+
+impl<'a> Demand<'a> {
+    /// What a variant needs under an executor that has so many slots for it.
+    pub(super) fn new(variant: &'a Variant, executor: &'a ExecutorInfo, slots: u64) -> Self {
+        let root = &variant.load.task.text;
+        let (reached, children) = (reach(&variant.tasks, root), fan_out(&variant.tasks, root));
+        Self { variant, executor, slots, reached, children }
+    }
+
+    /// Why this host cannot run the cell: too many threads or sockets, or too little memory.
+    pub(super) fn refusal(&self, limits: &Limits) -> Option<String> {
+        let files = || limits.refuse_files(self.files(), self.lower_slots());
+        let ports = || {
+            let wanted = self.remote_connections().1?;
+            limits.refuse_ports(wanted, "keep connections (`connection = \"keep\"`), or lower the number of tasks")
+        };
+        let memory = || limits.refuse_memory(self.memory(), self.lower_memory());
+        let threads = limits.refuse_threads(self.threads(), self.lower_threads());
+        threads.or_else(files).or_else(ports).or_else(memory)
+    }
+
+    fn step(&self, at: &Reach) -> &StepSpec {
+        &self.variant.tasks[at.task].steps[at.step].spec
+    }
+
+    fn threads(&self) -> u64 {
+        let at_once = |at: &Reach| -> f64 {
+            let counts = self.step(at).children().into_iter().map(|child| match child.times {
+                Times::AtOnce(count) => count as f64,
+                _ => 0.0,
+            });
+            at.times * counts.sum::<f64>()
+        };
+        match self.executor.style {
+            Style::Serial | Style::OneWorker => 1,
+            Style::ThreadPerTask => (self.slots as f64 * (1.0 + self.reached.iter().map(at_once).sum::<f64>())) as u64,
+            Style::Pool => self.variant.executors.pool_size as u64,
+            Style::Workers => self.variant.executors.workers.unwrap_or(1) as u64,
+        }
+    }
+
+    /// Each step that acts on a server keeps a connection of its own per slot; a customary client may have more open.
+    fn files(&self) -> u64 {
+        let targets = &self.variant.targets;
+        let is_server = |name: &str| match targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
+            Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
+            Some(TargetSpec::Sql(database)) => database.is_server(),
+            _ => false,
+        };
+        let connects = |at: &&Reach| self.step(at).targets().iter().any(|target| is_server(&target.name.text));
+        let files = |at: &Reach| if self.step(at).is_idiomatic() { FILES_OF_A_CLIENT } else { 1.0 };
+        let sockets: f64 = self.reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
+        ((self.slots as f64 * sockets) as u64).saturating_add(OTHER_FILES)
+    }
+
+    /// Memory that is needed at least, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.held().saturating_add(self.waiting())
+    }
+
+    /// What the slots take with all that they hold, in bytes.
+    fn held(&self) -> u64 {
+        self.slots.saturating_mul(self.children.saturating_mul(CHILD_BYTES).saturating_add(SLOT_BYTES))
+    }
+
+    /// What waits for a slot, in bytes: an entry of the pool's queue for each task of a batch and for each client, and
+    /// the clients of the one slot that serves them all.
+    fn waiting(&self) -> u64 {
+        let each = match (self.executor.style, &self.variant.load.kind) {
+            (Style::Pool, LoadKind::Batch { .. } | LoadKind::Closed { .. }) => Queue::ENTRY_BYTES,
+            (Style::Serial, LoadKind::Closed { .. }) => CLIENT_BYTES,
+            // An open load's tickets come one by one, and a slot's own task or client is in the slot.
+            _ => 0,
+        };
+        self.variant.load.kind.concurrency().saturating_mul(each)
+    }
+
+    /// What asks for fewer tasks or clients at once.
+    fn lower_load(&self) -> &'static str {
+        match self.variant.load.kind {
+            LoadKind::Open { .. } => "lower `max_in_flight`",
+            LoadKind::Batch { .. } => "lower `tasks`",
+            LoadKind::Closed { .. } => "lower `concurrency`",
+        }
+    }
+
+    /// What asks for fewer slots, or for less in each: whichever there is more of.
+    fn lower_slots(&self) -> &'static str {
+        match self.executor.style {
+            _ if self.children > self.slots => LOWER_COUNT,
+            Style::Pool => LOWER_SIZE,
+            Style::Serial | Style::OneWorker | Style::ThreadPerTask | Style::Workers => self.lower_load(),
+        }
+    }
+
+    fn lower_threads(&self) -> &'static str {
+        match self.executor.style {
+            Style::Pool => LOWER_SIZE,
+            Style::Workers => "lower `workers` under [executors]",
+            Style::Serial | Style::OneWorker | Style::ThreadPerTask => self.lower_slots(),
+        }
+    }
+
+    fn lower_memory(&self) -> &'static str {
+        if self.waiting() > self.held() { self.lower_load() } else { self.lower_slots() }
+    }
+
+    /// Whether a trial opens and closes connections to servers on other hosts.
+    pub(super) fn opens_remote_connections(&self) -> bool {
+        self.remote_connections().0
+    }
+
+    /// Whether a trial opens and closes connections to servers on other hosts, and how many; no number where the load
+    /// ends by time.
+    fn remote_connections(&self) -> (bool, Option<u64>) {
+        let variant = self.variant;
+        let remote = |name: &str| {
+            let spec = variant.targets.iter().find(|target| target.name == name).map(|target| &target.spec);
+            matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
+        };
+        let opens = |at: &&Reach| {
+            let step = self.step(at);
+            step.connects_per_call() && step.targets().iter().any(|target| remote(&target.name.text))
+        };
+        let per_task: f64 = self.reached.iter().filter(opens).map(|at| at.times).sum();
+        let tasks = match variant.load.kind {
+            LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
+            LoadKind::Closed { tasks, .. } => tasks,
+            // A port is kept for a minute. Stages have no one rate.
+            LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
+                let whole = variant.run.warmup + variant.run.duration;
+                Some((rate * whole.as_secs_f64().min(60.0)) as u64)
+            }
+            LoadKind::Open { .. } => None,
+        };
+        (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
+    }
+
+    /// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.
+    pub(super) fn too_long(&self, least: Duration) -> Option<String> {
+        let LoadKind::Batch { tasks, repeat } = self.variant.load.kind else { return None };
+        let rounds = tasks.div_ceil(self.slots.max(1));
+        let once = least.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+        let run = &self.variant.run;
+        let warming = if run.warmup.is_zero() { Duration::ZERO } else { run.warmup.max(once) };
+        let whole = warming.saturating_add(once.saturating_mul(repeat.unwrap_or(1)));
+        let timeout = run.timeout;
+        (whole >= timeout).then(|| {
+            let (whole, timeout) = (units::format_duration(whole), units::format_duration(timeout));
+            format!(
+                "takes at least {whole}, and is killed after {timeout}; raise `timeout` under [run], or lower `tasks`"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{
+        super::{
+            Machine,
+            cell::{Cell, cells},
+        },
+        *,
+    };
+    use crate::{
+        limits::Limit,
+        scenario::{self, Overrides},
+        store::{Absent, Lane},
+    };
+
+    /// Why the cells of a batch of 1 000 naps of 1 s are refused, by executor.
+    fn refusals(limits: Limits) -> Vec<(String, String)> {
+        let text = "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{ sleep = { time = '1s' } }]\n[load.b]\ntask = 'nap'\n\
+                    batch = { tasks = 1000 }\n[executors]\nuse = ['sequential', 'thread-pool', 'tokio']\n";
+        let scenario = scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
+        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+        let refused = cells(&scenario, &machine).filter_map(|cell| match cell.stored.absent {
+            Some(Absent::Refused(reason)) => Some((cell.stored.executor, reason)),
+            _ => None,
+        });
+        refused.collect()
+    }
+
+    #[test]
+    fn a_batch_that_its_watchdog_would_kill_is_refused() {
+        let refused = refusals(Limits::default());
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].0 == "sequential" && refused[0].1.contains("raise `timeout`"), "{refused:?}");
+    }
+
+    #[test]
+    fn the_remedy_names_the_key_of_the_executor() {
+        let limit = |left| Limit { left, name: "few", remedy: "raise it" };
+        let refused = refusals(Limits { threads: vec![limit(0)], ..Limits::default() });
+        assert!(refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"), "{refused:?}");
+        let refused = refusals(Limits { memory: vec![limit(100 * SLOT_BYTES)], ..Limits::default() });
+        let (executor, reason) = &refused[1];
+        assert!(executor == "tokio" && reason.contains("memory") && reason.contains("lower `tasks`"), "{refused:?}");
+    }
+
+    /// Why a cell is refused by a host with so many bytes of memory and threads.
+    fn refusal(executor: &str, load: &str, steps: &str, (memory, threads): (u64, u64)) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{{ noop = {{}} }}]\n{steps}\n[load.l]\n{load}\n\
+             [executors]\nuse = ['{executor}']\n"
+        );
+        let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+        let limit = |left| vec![Limit { left, name: "few", remedy: "raise it" }];
+        let limits = Limits { memory: limit(memory), threads: limit(threads), ..Limits::default() };
+        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+        match cells(&scenario, &machine).next().unwrap().stored.absent {
+            Some(Absent::Refused(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// A cell needs exactly so many bytes, and with one less it is refused with this remedy.
+    fn needs(executor: &str, load: &str, steps: &str, bytes: u64, remedy: &str) {
+        assert_eq!(refusal(executor, load, steps, (bytes, u64::MAX)), None);
+        let reason = refusal(executor, load, steps, (bytes - 1, u64::MAX)).expect("refused");
+        assert!(reason.contains("of memory") && reason.ends_with(remedy), "{reason}");
+    }
+
+    #[test]
+    fn what_waits_for_a_slot_takes_memory() {
+        let closed = "task = 'nap'\nclosed = { concurrency = 20000000000 }";
+        let batch = "task = 'nap'\nbatch = { tasks = 3000000 }";
+        let pool = 64 * SLOT_BYTES;
+        needs("thread-pool", closed, "", pool + 20_000_000_000 * Queue::ENTRY_BYTES, "; lower `concurrency`");
+        needs("thread-pool", batch, "", pool + 3_000_000 * Queue::ENTRY_BYTES, "; lower `tasks`");
+        needs("sequential", closed, "", SLOT_BYTES + 20_000_000_000 * CLIENT_BYTES, "; lower `concurrency`");
+        needs("sequential", batch, "", SLOT_BYTES, "of memory, and few leaves 0 MiB; lower `tasks`");
+        needs("tokio", closed, "", 20_000_000_000 * SLOT_BYTES, "; lower `concurrency`");
+        let open = "task = 'nap'\nopen = { rate = '1/s', max_in_flight = 1000000000 }";
+        needs("thread-pool", open, "", pool, "; lower `size` under [executors.thread-pool]");
+        needs("tokio", open, "", 1_000_000_000 * SLOT_BYTES, "; lower `max_in_flight`");
+    }
+
+    #[test]
+    fn a_fan_out_takes_memory_in_every_slot() {
+        let steps = "[tasks.root]\nsteps = [{ parallel = { task = 'nap', count = 1000000000000 } }]";
+        let children = 1_000_000_000_000 * CHILD_BYTES + SLOT_BYTES;
+        for executor in ["sequential", "tokio", "smol"] {
+            let load = "task = 'root'\nbatch = { tasks = 1 }";
+            needs(executor, load, steps, children, "; lower `count` of `parallel`");
+        }
+        let load = "task = 'root'\nbatch = { tasks = 3 }";
+        needs("thread-pool", load, steps, 3 * (children + Queue::ENTRY_BYTES), "; lower `count` of `parallel`");
+        let few = steps.replace("1000000000000", "2");
+        needs("tokio", load, &few, 3 * (2 * CHILD_BYTES + SLOT_BYTES), "; lower `tasks`");
+        // Of threads, too.
+        let reason = refusal("threads", load, steps, (u64::MAX, 1_000)).expect("refused");
+        assert!(reason.contains("lower `count` of `parallel`, or `raise it`"), "{reason}");
+        let reason = refusal("threads", load, &few, (u64::MAX, 8)).expect("refused");
+        assert!(reason.contains("needs 9 threads") && reason.contains("lower `tasks`, or `raise it`"), "{reason}");
+    }
+
+    #[test]
+    fn one_customary_client_makes_the_cell_idiomatic() {
+        let planned = |second: &str, limit: u64| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.db]\nsql = {{ url = '${{env:DATABASE_URL}}' }}\n[tasks.t]\nsteps = [\
+                 {{ sql = {{ target = 'db', query = 'SELECT 1' }} }}, {{ repeat = {{ task = 'u', times = 1 }} }}]\n[tasks.u]\n\
+                 steps = [{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{second}' }} }}]\n[load.b]\ntask = 't'\n\
+                 closed = {{ concurrency = 10 }}\n[executors]\nuse = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let files = vec![Limit { left: limit, name: "few", remedy: "raise it" }];
+            let machine = Machine {
+                cpus: vec![0],
+                executor_cpus: None,
+                target_cpus: None,
+                limits: Limits { files, ..Limits::default() },
+            };
+            let cell = cells(&scenario, &machine).next().unwrap();
+            (cell.stored.lane, cell.stored.absent.is_some())
+        };
+        assert_eq!(planned("same", OTHER_FILES + 20), (Lane::SameCode, false));
+        assert_eq!(planned("same", OTHER_FILES + 19), (Lane::SameCode, true));
+        // Such a client may have a runtime inside.
+        assert_eq!(planned("customary", OTHER_FILES + 50), (Lane::Idiomatic, false));
+        assert_eq!(planned("customary", OTHER_FILES + 49), (Lane::Idiomatic, true));
+    }
+
+    #[test]
+    fn a_connection_per_call_to_another_host_needs_a_port() {
+        let refused = |url: &str, connection: &str, left: u64| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{ url = '{url}' }}\n[tasks.get]\nsteps = [{{ http = \
+                 {{ target = 'api', path = '/', connection = '{connection}' }} }}]\n[load.b]\ntask = 'get'\n\
+                 batch = {{ tasks = 10, repeat = 3 }}\n[executors]\nuse = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let ports = vec![Limit { left, name: "range", remedy: "raise it" }];
+            let limits = Limits { ports, ..Limits::default() };
+            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+            let all: Vec<Cell> = cells(&scenario, &machine).collect();
+            (all[0].stored.absent.is_some(), all[0].remote_connections)
+        };
+        assert_eq!(refused("http://db.example:80", "per-call", 29), (true, true));
+        assert_eq!(refused("http://db.example:80", "per-call", 30), (false, true));
+        assert_eq!(refused("http://db.example:80", "keep", 29), (false, false));
+        assert_eq!(refused("http://127.0.0.1:80", "per-call", 29), (false, false));
+    }
+}
