@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use procfs::{Current as _, Meminfo};
+use procfs::{
+    Current as _, Meminfo,
+    process::{Process, all_processes},
+};
 use rustix::process::{Resource, getrlimit};
 
 use crate::cgroup::{self, GroupFile};
@@ -46,11 +49,6 @@ impl Limits {
             name: "vm.max_map_count / 2",
             remedy: "sysctl vm.max_map_count=…",
         });
-        let user = getrlimit(Resource::Nproc).current.map(|limit| Limit {
-            left: limit.saturating_sub(used),
-            name: "RLIMIT_NPROC",
-            remedy: "ulimit -u …",
-        });
         let group = cgroup::files("pids.max").iter().filter_map(pids_left).min().map(|left| Limit {
             left,
             name: "cgroup pids.max",
@@ -60,7 +58,7 @@ impl Limits {
             kernel("/proc/sys/kernel/pid_max", "kernel.pid_max", "sysctl kernel.pid_max=…"),
             kernel("/proc/sys/kernel/threads-max", "kernel.threads-max", "sysctl kernel.threads-max=…"),
             maps,
-            user,
+            user_threads(),
             group,
         ];
         let files = getrlimit(Resource::Nofile).maximum.map(|left| Limit {
@@ -108,6 +106,34 @@ fn refuse(limits: &[Limit], wanted: u64, things: &str, lower: &str) -> Option<St
     let binding = Limits::binding(limits).filter(|limit| limit.left < wanted)?;
     let Limit { left, name, remedy } = binding;
     Some(format!("needs {wanted} {things}, and {name} leaves room for {left}; {lower}, or `{remedy}`"))
+}
+
+/// What `RLIMIT_NPROC` leaves. It counts the threads of this user, of whom nobody else's processes are.
+fn user_threads() -> Option<Limit> {
+    let limit = getrlimit(Resource::Nproc).current?;
+    let own = Process::myself().and_then(|process| process.status()).ok()?;
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    if may_exceed(own.ruid, own.capeff, &map) {
+        return None;
+    }
+    // A process that ends meanwhile has no status any more.
+    let all = all_processes().ok()?.filter_map(|process| process.ok()?.status().ok());
+    let used = threads_of(own.ruid, all.map(|status| (status.ruid, status.threads)));
+    Some(Limit { left: limit.saturating_sub(used), name: "RLIMIT_NPROC", remedy: "ulimit -u …" })
+}
+
+/// Whether the kernel holds `RLIMIT_NPROC` against nobody of this kind: root, or who has `CAP_SYS_ADMIN` or
+/// `CAP_SYS_RESOURCE`. In a user namespace of a container, whose map is not the whole one, they count for nothing.
+fn may_exceed(real_uid: u32, capabilities: u64, uid_map: &str) -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let is_initial = uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
+    is_initial && (real_uid == 0 || capabilities & (SYS_ADMIN | SYS_RESOURCE) != 0)
+}
+
+/// Threads of one user among all processes, each with its real user and its threads.
+fn threads_of(user: u32, processes: impl Iterator<Item = (u32, u64)>) -> u64 {
+    processes.filter(|(real, _)| *real == user).map(|(_, threads)| threads).sum()
 }
 
 /// Threads of the whole system, after the slash in `0.00 0.01 0.05 1/123 4567`.
@@ -209,6 +235,21 @@ mod tests {
         assert_eq!(group_memory("1000\n", 1_200, 100), Some(0));
         assert_eq!(group_memory("max\n", 600, 100), None);
         assert_eq!(group_memory("9223372036854771712\n", 600, 100), None);
+    }
+
+    #[test]
+    fn a_user_s_limit_counts_the_threads_of_that_user() {
+        let processes = [(0, 170), (65_534, 1), (65_534, 4), (1_000, 2)];
+        assert_eq!(threads_of(65_534, processes.into_iter()), 5);
+        assert_eq!(threads_of(7, processes.into_iter()), 0);
+    }
+
+    #[test]
+    fn root_and_two_capabilities_exceed_the_user_s_limit_unless_they_are_a_container_s_own() {
+        let (whole, container) = ("         0          0 4294967295\n", "         0     100000      65536\n");
+        assert!(may_exceed(0, 0, whole) && may_exceed(7, 1 << 21, whole) && may_exceed(7, 1 << 24, whole));
+        assert!(!may_exceed(7, 1 << 23, whole));
+        assert!(!may_exceed(0, u64::MAX, container) && !may_exceed(0, u64::MAX, ""));
     }
 
     #[test]
