@@ -1,8 +1,9 @@
 //! `regatta list`: the resolved matrix and the estimated time; executes nothing.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use super::{CliError, Terminal, input::Selection};
+pub(super) use crate::units::short_duration as short;
 use crate::{exit::Exit, plan::Plan, report::plural, store::Absent};
 
 /// Lists the cells of a run.
@@ -45,32 +46,4 @@ fn table(plan: &Plan) -> String {
     let (cells, trials) = (plural(cells, "cell"), plural(plan.trials.len(), "trial"));
     let _ = write!(text, "\n{cells}, {trials}, about {}", short(plan.estimate()));
     text
-}
-
-/// A time for people: `850 ms`, `2.1 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
-pub(super) fn short(time: Duration) -> String {
-    // Whole units are compared, so that rounding never shows 60 of one that has a larger one above it.
-    let ms = time.as_nanos().saturating_add(500_000) / 1_000_000;
-    let seconds = (ms + 500) / 1000;
-    match (ms, seconds) {
-        (..1_000, _) => format!("{ms} ms"),
-        (..59_950, _) => format!("{:.1} s", ms as f64 / 1e3),
-        (_, ..3_600) => format!("{} min {} s", seconds / 60, seconds % 60),
-        (_, ..86_400) => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_two_units_at_most() {
-        let shown = [850, 999, 2_100, 59_949, 59_999, 200_000, 3_599_900, 7_500_000, 273_600_000]
-            .map(|ms| short(Duration::from_millis(ms)));
-        let expected =
-            ["850 ms", "999 ms", "2.1 s", "59.9 s", "1 min 0 s", "3 min 20 s", "1 h 0 min", "2 h 5 min", "3 d 4 h"];
-        assert_eq!(shown, expected);
-    }
 }

@@ -180,22 +180,51 @@ impl<'a> Demand<'a> {
         (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
     }
 
-    /// Why every trial of a batch would be killed: its delays alone take longer than its `timeout`.
+    /// Why every trial would be killed: the delays alone take longer than the `timeout`. `least` is the least time of a
+    /// task.
     pub(super) fn too_long(&self, least: Duration) -> Option<String> {
-        let LoadKind::Batch { tasks, repeat } = self.variant.load.kind else { return None };
-        let rounds = tasks.div_ceil(self.slots.max(1));
-        let once = least.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-        let run = &self.variant.run;
-        let warming = if run.warmup.is_zero() { Duration::ZERO } else { run.warmup.max(once) };
-        let whole = warming.saturating_add(once.saturating_mul(repeat.unwrap_or(1)));
-        let timeout = run.timeout;
+        let (whole, timeout) = (self.least_time(least), self.variant.run.timeout);
+        let lower = match self.variant.load.kind {
+            LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. } => ", or lower `tasks`",
+            LoadKind::Closed { concurrency, .. } if concurrency > self.slots => ", or lower `concurrency`",
+            LoadKind::Closed { .. } | LoadKind::Open { .. } => "",
+        };
         (whole >= timeout).then(|| {
-            let (whole, timeout) = (units::format_duration(whole), units::format_duration(timeout));
-            format!(
-                "takes at least {whole}, and is killed after {timeout}; raise `timeout` under [run], or lower `tasks`"
-            )
+            let (whole, timeout) = (units::short_duration(whole), units::format_duration(timeout));
+            format!("takes at least {whole}, and is killed after {timeout}; raise `timeout` under [run]{lower}")
         })
     }
+
+    /// What a trial takes at least, by the delays of its tasks and by think times. An open load ends with its `drain`,
+    /// whatever its tasks do; a closed one's `duration` is the scenario's own affair.
+    fn least_time(&self, least: Duration) -> Duration {
+        let in_turn = |tasks: u64| multiple(least, tasks.div_ceil(self.slots.max(1)));
+        let warmup = self.variant.run.warmup;
+        match self.variant.load.kind {
+            LoadKind::Batch { tasks, repeat } => {
+                let once = in_turn(tasks);
+                let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
+                warming.saturating_add(once.saturating_mul(repeat.unwrap_or(1)))
+            }
+            // Every client runs its first task, however late it comes to it.
+            LoadKind::Closed { concurrency, tasks: None, .. } => in_turn(concurrency),
+            LoadKind::Closed { concurrency, think, tasks: Some(tasks) } => {
+                // A client whose next task would begin after the warm-up does not wait for it.
+                let until = warmup.saturating_sub(think);
+                let warming = if warmup.is_zero() { Duration::ZERO } else { until.max(in_turn(concurrency)) };
+                let busiest = tasks.div_ceil(concurrency.max(1));
+                let thinking = multiple(think, busiest.saturating_sub(1));
+                let measured = in_turn(tasks).max(multiple(least, busiest).saturating_add(thinking));
+                warming.saturating_add(measured)
+            }
+            LoadKind::Open { .. } => Duration::ZERO,
+        }
+    }
+}
+
+/// So many times a duration, or as long as one can be counted.
+fn multiple(time: Duration, count: u64) -> Duration {
+    time.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -233,6 +262,42 @@ mod tests {
         let refused = refusals(Limits::default());
         assert_eq!(refused.len(), 1, "{refused:?}");
         assert!(refused[0].0 == "sequential" && refused[0].1.contains("raise `timeout`"), "{refused:?}");
+    }
+
+    /// What a trial of a task that sleeps a second is said to take at least, where that is too long.
+    fn least(executor: &str, load: &str, run: &str) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[run]\n{run}\n[tasks.nap]\nsteps = [{{ sleep = {{ time = '1s' }} }}]\n[load.l]\n\
+             task = 'nap'\n{load}\n[executors]\nuse = ['{executor}']\n"
+        );
+        let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+        let limits = Limits::default();
+        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+        let absent = cells(&scenario, &machine).next().unwrap().stored.absent?;
+        let Absent::Refused(reason) = absent else { panic!("{absent:?}") };
+        Some(reason.strip_prefix("takes at least ").expect("it is the time").to_owned())
+    }
+
+    #[test]
+    fn a_closed_load_that_its_watchdog_would_kill_is_refused() {
+        let tasks = "closed = { concurrency = 4, tasks = 1000 }";
+        let killed = ", and is killed after 1m; raise `timeout` under [run]";
+        let said = |time: &str, more: &str| Some(format!("{time}{killed}{more}"));
+        assert_eq!(least("tokio", tasks, "warmup = 0"), said("4 min 10 s", ", or lower `tasks`"));
+        // The warm-up lasts as long as the first tasks.
+        assert_eq!(least("sequential", tasks, ""), said("16 min 44 s", ", or lower `tasks`"));
+        assert_eq!(least("sequential", tasks, "timeout = '1005s'"), None);
+        assert_eq!(least("tokio", "closed = { concurrency = 1000, tasks = 1000 }", ""), None);
+        let thinking = "closed = { concurrency = 4, tasks = 12, think = '40s' }";
+        assert_eq!(least("tokio", thinking, "warmup = 0"), said("1 min 23 s", ", or lower `tasks`"));
+        let timed = |clients| format!("closed = {{ concurrency = {clients} }}");
+        let run = "duration = '100ms'\nwarmup = 0\ntimeout = '1s'";
+        let reason = least("tokio", &timed(9), run);
+        assert_eq!(reason.as_deref(), Some("1.0 s, and is killed after 1s; raise `timeout` under [run]"));
+        assert_eq!(least("tokio", &timed(9), ""), None);
+        assert_eq!(least("sequential", &timed(90), ""), said("1 min 30 s", ", or lower `concurrency`"));
+        // An open load gives up what is in flight.
+        assert_eq!(least("tokio", "open = { rate = '1/s', drain = '100ms' }", run), None);
     }
 
     #[test]

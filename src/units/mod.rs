@@ -10,7 +10,7 @@ mod rate;
 mod size;
 
 pub use distribution::Distribution;
-pub use duration::{format_duration, format_ns, parse_duration, serde_duration};
+pub use duration::{format_duration, format_ns, parse_duration, serde_duration, short_duration};
 pub use rate::{Rate, parse_rate};
 pub use size::{Size, format_size, parse_size};
 
