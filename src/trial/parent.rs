@@ -1,6 +1,7 @@
 //! The parent's side of a trial: starts the child, waits with a watchdog, and keeps nothing alive.
 
 use std::{
+    collections::VecDeque,
     io::{BufRead, BufReader, Read, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
@@ -206,17 +207,36 @@ fn last_line(output: impl Read) -> String {
     BufReader::new(output).lines().map_while(Result::ok).last().unwrap_or_default()
 }
 
-/// The last lines of standard error, which name the reason of a crash.
+/// The last lines of standard error as one, which name the reason of a crash. A backtrace is left out: it comes after
+/// the reason, and is longer than what is kept.
 fn last_lines(errors: impl Read) -> String {
     const KEPT: usize = 8;
-    let mut lines = std::collections::VecDeque::new();
-    for line in BufReader::new(errors).lines().map_while(Result::ok) {
+    let mut lines = VecDeque::new();
+    let mut in_backtrace = false;
+    // All is read to its end, whatever the bytes are, or the child would wait for its reader.
+    for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        // The frames are indented; a note may follow them.
+        let is_frame = line.starts_with(' ') || line.starts_with("note: ");
+        in_backtrace = line.trim_end() == "stack backtrace:" || (in_backtrace && is_frame);
+        if in_backtrace || line.trim().is_empty() {
+            continue;
+        }
         if lines.len() == KEPT {
             lines.pop_front();
         }
-        lines.push_back(line);
+        lines.push_back(line.trim().to_owned());
     }
-    Vec::from(lines).join("\n")
+    one_line(lines)
+}
+
+/// Joins lines with `; `, but for those that announce the next one.
+fn one_line(lines: impl IntoIterator<Item = String>) -> String {
+    let joined = lines.into_iter().reduce(|before, line| {
+        let separator = if before.ends_with(':') { " " } else { "; " };
+        before + separator + &line
+    });
+    joined.unwrap_or_default()
 }
 
 fn failed(kind: FailureKind, reason: String) -> Outcome {
@@ -243,5 +263,33 @@ fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> Outcome {
             let separator = if errors.is_empty() { "" } else { ": " };
             failed(FailureKind::Crashed, format!("{how}{separator}{errors}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_crash_is_one_line_without_its_backtrace() {
+        let frames: String =
+            (0..20).map(|frame| format!("  {frame:>2}: core::call\n             at ./x.rs:1:2\n")).collect();
+        let note = "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.\n";
+        let panic = "\nthread 'main' panicked at src/x.rs:1:2:\nno room\n";
+        let reason = "thread 'main' panicked at src/x.rs:1:2: no room";
+        let shown = |text: &str| last_lines(text.as_bytes());
+        assert_eq!(shown(&format!("{panic}stack backtrace:\n{frames}{note}")), reason);
+        assert_eq!(shown(&format!("{panic}stack backtrace:\n{frames}")), reason);
+        let more =
+            format!("{panic}stack backtrace:\n{frames}{note}memory allocation of 8 bytes failed\nnote: that was it\n");
+        assert_eq!(shown(&more), format!("{reason}; memory allocation of 8 bytes failed; note: that was it"));
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_whatever_they_are() {
+        let many: String = (1..=10).map(|number| format!("{number}\r\n")).collect();
+        assert_eq!(last_lines(many.as_bytes()), "3; 4; 5; 6; 7; 8; 9; 10");
+        assert_eq!(last_lines(&b"a\xff\nb"[..]), "a\u{fffd}; b");
+        assert_eq!(last_lines(&b""[..]), "");
     }
 }
