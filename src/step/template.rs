@@ -67,6 +67,15 @@ impl Template {
         (!has_keys).then_some(self.text.as_str())
     }
 
+    /// The text with a digit in place of each key: what the text itself contributes to every call.
+    pub fn sample(&self) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Key(_) => "0",
+        });
+        parts.collect()
+    }
+
     /// Appends the text for one call to `out`, which the caller clears and uses again.
     ///
     /// Two templates with the same `seed` draw the same values at the same places: mix the template's own place into
@@ -289,6 +298,7 @@ mod tests {
         assert_eq!(template("x${i}").value(&Call::default(), 2), None);
         assert_eq!(template("7").value(&Call::default(), 2), None);
         assert_eq!((template("7").constant(), template("${i}").constant()), (Some("7"), None));
+        assert_eq!(template("/a b/${i}?x=${uniform(1,9)}").sample(), "/a b/0?x=0");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use self::{
 };
 use super::{BuildError, Call, Cost, Lookup, Site, Step, StepKind, TargetUse, template::Template};
 use crate::{
-    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
+    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
     draw,
     runtime::Runtime,
     target::{TargetSpec, http as target},
@@ -169,10 +169,10 @@ impl StepKind for Http {
 /// What a request costs the CPU, for estimates: about what hyper's client takes.
 const NOMINAL: std::time::Duration = std::time::Duration::from_micros(30);
 
-/// Reports a path that does not begin with a slash, and headers that are none.
+/// Reports a path that does not begin with a slash or has what no path can have, and headers that are none.
 fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String, Template>) {
-    if path.is_some_and(|path| !path.text().starts_with('/')) {
-        op.reject("path", "a path begins with `/`", Some("the host is the target's".into()));
+    if let Some(path) = path {
+        check_path(op, path);
     }
     for (name, value) in headers {
         if name.parse::<HeaderName>().is_err() {
@@ -185,6 +185,42 @@ fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String
             op.reject("headers", format!("the value of `{name}` has characters that a header cannot have"), None);
         }
     }
+}
+
+/// Looks at the text of a path; what templates put into it are numbers, which can stand anywhere.
+fn check_path(op: &mut Fields<'_>, path: &Template) {
+    if !path.text().starts_with('/') {
+        op.reject("path", "a path begins with `/`", Some("the host is the target's".into()));
+        return;
+    }
+    match stray(&path.sample()) {
+        Some('#') => {
+            let help = "remove it with what follows; a `#` of the path itself is written as `%23`";
+            op.reject("path", "what follows a `#` is never sent", Some(help.into()));
+        }
+        Some(character) => {
+            let name = if character == ' ' { "a space".to_owned() } else { quote(&character.to_string()) };
+            let help = format!("write {name} as `{}`", escaped(character));
+            op.reject("path", format!("a path cannot have {name}"), Some(help));
+        }
+        None => {}
+    }
+}
+
+/// The first character that cannot stand in a path, or after its `?` not in a query: what hyper makes of it decides.
+fn stray(path: &str) -> Option<char> {
+    let mut before = "/";
+    path.chars().find(|&character| {
+        if character == '?' {
+            before = "/?";
+        }
+        character == '#' || format!("{before}{character}").parse::<Uri>().is_err()
+    })
+}
+
+/// A character's bytes, each as `%` and two digits (RFC 3986, section 2.1).
+fn escaped(character: char) -> String {
+    character.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 /// What all slots share of a step: everything that does not change from call to call, made once.
@@ -267,5 +303,22 @@ impl Shared {
             self.endpoint.base,
             self.spec.path.text()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_path_is_found_by_its_first_character() {
+        for fine in ["/", "/a%20b?q=a+b&c[]=1|2", "/~a.b-c_d/(x);v=1,2:@!$'*", "/a?b?c={d}", "/a\u{fc}"] {
+            assert_eq!(stray(fine), None, "{fine}");
+            assert!(fine.parse::<Uri>().is_ok(), "{fine}");
+        }
+        for (wrong, first) in [("/a b", ' '), ("/<b>", '<'), ("/x#frag", '#'), ("/x?q=a b", ' '), ("/a\tb", '\t')] {
+            assert_eq!(stray(wrong), Some(first), "{wrong}");
+        }
+        assert_eq!((escaped(' '), escaped('<'), escaped('\u{e9}')), ("%20".into(), "%3C".into(), "%C3%A9".into()));
     }
 }
