@@ -105,6 +105,9 @@ impl Selection {
 
     /// Reads all scenarios; every file's errors are printed.
     pub(super) fn scenarios(&self, terminal: &Terminal) -> Result<Vec<Scenario>, CliError> {
+        if let Some(problem) = self.contradiction() {
+            return Err(CliError::Usage(problem));
+        }
         let files = self.files()?;
         let overrides = self.overrides();
         let mut scenarios: Vec<Scenario> = Vec::new();
@@ -126,6 +129,14 @@ impl Selection {
             return Err(error);
         }
         same_name(&scenarios).map_or(Ok(scenarios), Err)
+    }
+
+    /// A parameter that is given one value and swept, too: one of them would be for nothing.
+    fn contradiction(&self) -> Option<String> {
+        let twice = |(name, _): &&(String, String)| self.sweep.iter().any(|(swept, _)| swept == name);
+        let (name, value) = self.param.iter().find(twice)?;
+        let (_, values) = self.sweep.iter().find(|(swept, _)| swept == name)?;
+        Some(format!("`-p {name}={value}` and `-P {name}={values}` contradict each other; keep one of the two"))
     }
 
     /// The files that the paths mean.
@@ -222,6 +233,17 @@ mod tests {
     fn sweeps_split_outside_parentheses() {
         assert_eq!(split("1, 2,4"), ["1", "2", "4"]);
         assert_eq!(split("uniform(1ms,3ms),exp(2ms)"), ["uniform(1ms,3ms)", "exp(2ms)"]);
+    }
+
+    #[test]
+    fn a_parameter_has_a_value_or_a_sweep() {
+        let both = |param: &str, sweep: &str| {
+            let param = vec![pair(param).unwrap()];
+            Selection { param, sweep: vec![pair(sweep).unwrap()], ..Selection::default() }.contradiction()
+        };
+        let problem = both("n=4", "n=1,2").expect("they contradict each other");
+        assert!(problem.contains("`-p n=4`") && problem.contains("`-P n=1,2`"), "{problem}");
+        assert_eq!(both("n=4", "m=1,2"), None);
     }
 
     #[test]
