@@ -127,6 +127,15 @@ const BROKEN: &[(&str, &[Expected])] = &[
     ("open-duration", &[(4, 12, "`duration` has no meaning here: the load ends with its last stage")]),
     ("open-empty", &[(7, 34, "an open load with `stages` needs at least one")]),
     ("open-timeout", &[(4, 11, "every trial would be killed before it ends")]),
+    (
+        "paths",
+        &[
+            (7, 37, "a path cannot have a space"),
+            (8, 37, "a path cannot have `<`"),
+            (9, 37, "what follows a `#` is never sent"),
+            (10, 37, "a path begins with `/`"),
+        ],
+    ),
     ("schema-99", &[(1, 10, "schema 99 is not known; this regatta reads schema 1")]),
     ("schema-missing", &[(1, 1, "missing key `schema`")]),
     (

@@ -96,3 +96,38 @@ fn a_hundred_thousand_sleeping_tasks_are_nothing_to_an_asynchronous_executor() {
         assert_complete(&run);
     }
 }
+
+#[test]
+fn more_memory_than_the_host_has_is_refused_with_the_key_that_asks_for_less() {
+    let fan_out = "[tasks.all]\nsteps = [{ parallel = { task = \"wait\", count = 1000000000000 } }]\n";
+    let many = "closed = { concurrency = 20000000000, tasks = 1 }";
+    for (load, more, executors, remedy) in [
+        (many, "", "sequential,thread-pool,tokio", "lower `concurrency`"),
+        ("batch = { tasks = 300000000000, repeat = 1 }", "", "thread-pool,tokio", "lower `tasks`"),
+        ("batch = { tasks = 1, repeat = 1 }", fan_out, "sequential,thread-pool,tokio", "lower `count` of `parallel`"),
+    ] {
+        let task = if more.is_empty() { "task = \"wait\"" } else { "task = \"all\"" };
+        let scenario = batch("")
+            .replace(
+                "use = [\"threads\", \"tokio\"]",
+                "use = [\"threads\", \"sequential\", \"thread-pool\", \"tokio\"]",
+            )
+            .replace("task = \"wait\"", task)
+            .replace("batch = { tasks = 4, repeat = 3 }", load)
+            .replace("[load", &format!("{more}[load"));
+        let bench = BenchDir::with(&scenario);
+        bench.run(&format!("run s.toml -e {executors} --out run")).exits(5).says(&[]);
+        let run = bench.stored("run");
+        let refused = refusals(&run);
+        assert_eq!(refused.len(), executors.split(',').count(), "{refused:?}");
+        let says = |reason: &str| reason.contains("MiB of memory") && reason.ends_with(remedy);
+        assert!(refused.iter().all(|(_, reason)| says(reason)) && run.trials.is_empty(), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_parameter_cannot_have_a_value_and_a_sweep() {
+    let bench = BenchDir::with(&batch("").replace("[executors]", "[params]\nnap = \"1ms\"\n[executors]"));
+    let seen = bench.run("list s.toml -p nap=4ms -P nap=1ms,2ms").exits(2);
+    assert!(seen.err.contains("-p nap=4ms") && seen.err.contains("-P nap=1ms,2ms"), "{seen:#?}");
+}
