@@ -153,7 +153,29 @@ impl Write for BlockingStream {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
+
     use super::*;
+    use crate::runtime::{Blocking, Native as _, block_on};
+
+    #[test]
+    fn a_connect_that_meets_the_deadline_is_a_time_out_and_no_error() {
+        // It has room for one connection, and accepts none: who comes next is not answered.
+        let server = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        bind(&server, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listen(&server, 0).unwrap();
+        let address: SocketAddr = SocketAddrV4::try_from(getsockname(&server).unwrap()).unwrap().into();
+        let _first = TcpStream::connect(address).unwrap();
+        for limit in [Duration::from_millis(20), Duration::ZERO] {
+            assert!(block_on(Blocking::timeout(limit, Blocking::connect(address))).is_err());
+        }
+        // The system gives port 1 to nobody.
+        let closed = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1).into();
+        let refused = block_on(Blocking::timeout(Duration::from_secs(60), Blocking::connect(closed))).unwrap();
+        assert_eq!(refused.err().map(|error| error.kind()), Some(io::ErrorKind::ConnectionRefused));
+    }
 
     #[test]
     fn a_limit_is_set_again_only_when_it_changes() {
