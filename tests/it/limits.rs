@@ -106,7 +106,7 @@ fn a_hundred_thousand_sleeping_tasks_are_nothing_to_an_asynchronous_executor() {
 #[test]
 fn more_memory_than_the_host_has_is_refused_with_the_key_that_asks_for_less() {
     let fan_out = "[tasks.all]\nsteps = [{ parallel = { task = \"wait\", count = 1000000000000 } }]\n";
-    let many = "closed = { concurrency = 20000000000, tasks = 1 }";
+    let many = "closed = { concurrency = 20000000000, tasks = 20000000000 }";
     for (load, more, executors, remedy) in [
         (many, "", "sequential,thread-pool,tokio", "lower `concurrency`"),
         ("batch = { tasks = 300000000000, repeat = 1 }", "", "thread-pool,tokio", "lower `tasks`"),
