@@ -272,8 +272,7 @@ mod tests {
 
     #[test]
     fn the_reason_of_a_crash_is_one_line_without_its_backtrace() {
-        let frames: String =
-            (0..20).map(|frame| format!("  {frame:>2}: core::call\n             at ./x.rs:1:2\n")).collect();
+        let frames = "   9: core::call\n             at ./x.rs:1:2\n".repeat(20);
         let note = "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.\n";
         let panic = "\nthread 'main' panicked at src/x.rs:1:2:\nno room\n";
         let reason = "thread 'main' panicked at src/x.rs:1:2: no room";
@@ -287,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_kept_whatever_they_are() {
-        let many: String = (1..=10).map(|number| format!("{number}\r\n")).collect();
+        let many = "1\r\n2\r\n3\r\n4\r\n5\r\n6\r\n7\r\n8\r\n9\r\n10\r\n";
         assert_eq!(last_lines(many.as_bytes()), "3; 4; 5; 6; 7; 8; 9; 10");
         assert_eq!(last_lines(&b"a\xff\nb"[..]), "a\u{fffd}; b");
         assert_eq!(last_lines(&b""[..]), "");

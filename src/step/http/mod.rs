@@ -7,7 +7,7 @@ mod client;
 mod exchange;
 mod expect;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -220,7 +220,11 @@ fn stray(path: &str) -> Option<char> {
 
 /// A character's bytes, each as `%` and two digits (RFC 3986, section 2.1).
 fn escaped(character: char) -> String {
-    character.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
+    character.to_string().bytes().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "%{byte:02X}");
+        text
+    })
 }
 
 /// What all slots share of a step: everything that does not change from call to call, made once.
