@@ -8,6 +8,7 @@ use super::{
     Arguments, CliError, Command, Terminal,
     input::Selection,
     list::short,
+    report::write_page,
     run::{self, when},
 };
 use crate::{
@@ -184,8 +185,7 @@ impl FindRate {
         };
         terminal.result(&text)?;
         let page = prepared.folder.join("index.html");
-        std::fs::write(&page, report::html(header, &analysis::analyse(&prepared.run)))
-            .map_err(|source| CliError::Output { path: page.clone(), source })?;
+        write_page(&page, &report::html(header, &analysis::analyse(&prepared.run)))?;
         let folder = prepared.folder.display();
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
         terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
@@ -200,9 +200,12 @@ impl FindRate {
 
 fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
     let incomplete = found.has_failures() || (found.has_refusals() && !skip_refused);
-    when(incomplete, Exit::Incomplete)
-        .or(when(found.has_nothing(), Exit::Bad))
-        .or(when(found.is_inconclusive(), Exit::Inconclusive))
+    when(incomplete, Exit::Incomplete).or(verdict(found))
+}
+
+/// What a search's answers come to, whatever became of its trials.
+pub(super) fn verdict(found: &RateSearch) -> Exit {
+    when(found.has_nothing(), Exit::Bad).or(when(found.is_inconclusive(), Exit::Inconclusive))
 }
 
 /// Takes up a stored search: all that it has found follows from its run file.
