@@ -268,7 +268,7 @@ fn line(record: &TrialRecord, vote: &Vote) -> String {
         Vote::Meets => "passes".to_owned(),
         Vote::Misses(why) => format!("does not pass: {why}"),
         Vote::Failed(why) | Vote::Disturbed(why) => why.clone(),
-        Vote::Open(why) => format!("cannot be judged: {why}"),
+        Vote::Invalid(why) | Vote::Open(why) => format!("cannot be judged: {why}"),
     };
     let again = if record.attempt > 0 { " again" } else { "" };
     format!("trial {} {} #{}{again} {words} ({wall})", record.sequence, record.cell, record.round)
