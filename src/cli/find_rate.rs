@@ -135,8 +135,8 @@ impl FindRate {
             if scenario.slos.is_empty() {
                 let name = &scenario.name;
                 terminal.note(&format!(
-                    "{name} has no [[slo]] and there is no --limit: a rate passes where nothing is dropped and every \
-                     trial is VALID"
+                    "{name} has no [[slo]] and there is no --limit: a trial passes where nothing is dropped and it is \
+                     VALID"
                 ));
             }
         }

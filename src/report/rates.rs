@@ -58,10 +58,10 @@ impl Group<'_> {
         format!("{} {}", name, view::params(self.params)).trim_end().to_owned() + &lane
     }
 
-    /// `request.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%`.
+    /// `request.latency.p99 < 25ms; nothing dropped, VALID; two more trials pass than fail; to 5%`.
     pub fn terms(&self, precision: f64) -> String {
         let limits = self.limits.iter().map(|limit| limit.assert.as_str());
-        let always = "nothing dropped, every trial VALID";
+        let always = "nothing dropped, VALID; two more trials pass than fail";
         let all: Vec<&str> = limits.chain([always]).collect();
         format!("{}; to {}%", all.join("; "), digits(100.0 * precision).trim_end_matches('0').trim_end_matches('.'))
     }
@@ -315,7 +315,7 @@ mod tests {
     fn executors_stand_side_by_side_and_every_state_has_its_words() {
         insta::assert_snapshot!(rates(&fixture::header(), &fixture::searched(), 100), @r#"
         http-fanout
-          page.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%
+          page.latency.p99 < 25ms; nothing dropped, VALID; two more trials pass than fail; to 5%
 
         executor         highest rate  fails at  times thread-pool  page.latency.p99  trials
         thread-pool           1.00k/s   1.04k/s                  1            21.0ms       4
