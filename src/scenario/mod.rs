@@ -21,7 +21,7 @@ mod wire_value;
 
 pub use limit::limit;
 pub use model::*;
-pub use overrides::Overrides;
+pub use overrides::{MOST_ROUNDS, Overrides};
 pub use read::{ScenarioError, from_bytes, from_text, read};
 pub use schema::json_schema;
 pub use tree::{Reach, reach, time_of_task};
