@@ -18,7 +18,7 @@ use crate::{
     plan::{self, Searchable},
     report,
     run::End,
-    scenario::{self, Scenario, Slo},
+    scenario::{self, Comparison, MOST_RATE, Scenario, Slo},
     search::{self, Event},
     step::Calibration,
     store::{Header, Line, Run, Search, TrialRecord, Writer},
@@ -50,6 +50,8 @@ const FIXED: [&str; 18] = [
 
 /// Searches for the highest rate.
 #[derive(Debug, Clone, clap::Args)]
+// A rate takes as many trials as it needs; who asks for rounds is told so.
+#[command(mut_arg("rounds", |rounds| rounds.hide(true)))]
 pub(super) struct FindRate {
     #[command(flatten)]
     selection: Selection,
@@ -87,7 +89,11 @@ pub(super) struct FindRate {
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = parse_rate(text).map_err(|error| error.to_string())?;
-    if rate > 0.0 { Ok(rate) } else { Err("a rate must be above zero".into()) }
+    match rate {
+        ..=0.0 => Err("a rate must be above zero".into()),
+        rate if rate > MOST_RATE => Err("no pacer hands over as many arrivals: 1000M/s is the most".into()),
+        rate => Ok(rate),
+    }
 }
 
 /// `5%` or `0.05`.
@@ -162,7 +168,8 @@ impl FindRate {
             let usage = |reason| CliError::Usage(format!("{}: {reason}", scenario.path.display()));
             scenario.slos = limits.map_err(usage)?;
         }
-        Ok(())
+        let demand = scenario.slos.iter().find(|slo| fails_at_low_rates(slo));
+        demand.map_or(Ok(()), |slo| Err(CliError::Usage(no_limit(slo, &scenario.path))))
     }
 
     fn searches(&self, cells: &[plan::Cell], scenarios: &[Scenario]) -> Result<Vec<Searchable>, CliError> {
@@ -196,6 +203,21 @@ impl FindRate {
         }
         Ok(run::signal(end).or(exit(&found, self.skip_refused)))
     }
+}
+
+/// Whether it holds at high rates rather than at low ones: then no rate is the highest that meets it.
+fn fails_at_low_rates(slo: &Slo) -> bool {
+    matches!(slo.comparison, Comparison::Above | Comparison::AtLeast)
+}
+
+fn no_limit(slo: &Slo, scenario: &Path) -> String {
+    format!(
+        "{}: `{}` does not hold at low rates, so that there is no highest rate at which it does; a search is for limits \
+         that high rates violate: name them with `--limit`, such as `{}.latency.p99 < 25ms`",
+        scenario.display(),
+        slo.assert,
+        slo.subject
+    )
 }
 
 fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
@@ -293,8 +315,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_is_not_offered() {
+        let help = Arguments::command().find_subcommand_mut("find-rate").unwrap().render_long_help().to_string();
+        assert!(help.contains("--trials") && !help.contains("--rounds"), "{help}");
+    }
+
+    #[test]
     fn shares_and_rates_are_read() {
         assert_eq!((share("5%"), share("0.25"), rate("4k/s")), (Ok(0.05), Ok(0.25), Ok(4_000.0)));
+        assert!(rate("1000M/s").is_ok() && rate("1001M/s").is_err());
         assert!(share("0").is_err() && share("60%").is_err() && share("x").is_err() && rate("0/s").is_err());
     }
 }

@@ -25,6 +25,7 @@ pub use overrides::{MOST_ROUNDS, Overrides};
 pub use read::{ScenarioError, from_bytes, from_text, read};
 pub use schema::json_schema;
 pub use tree::{Reach, reach, time_of_task};
+pub use wire_load::MOST_RATE;
 
 // A scenario is made of these, so whoever reads scenarios finds them here too.
 pub use crate::{

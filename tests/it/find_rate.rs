@@ -129,6 +129,9 @@ fn what_has_no_rate_is_refused_with_a_remedy() {
         ("--rounds 3", "limit them with `--trials`"),
         ("--limit call.latency.p99<1s", "steps: request"),
         ("--limit request.latency.p99<1", "s.toml: the limit"),
+        ("--limit request.throughput>1k/s", "does not hold at low rates"),
+        ("--limit request.latency.p99>=1s", "such as `request.latency.p99 < 25ms`"),
+        ("--most 999999999M/s", "1000M/s is the most"),
         ("--precision 90%", "from 1% to 50%"),
         ("--start 0/s", "above zero"),
     ] {
