@@ -177,7 +177,9 @@ pub(super) fn open(
 /// What the checks warn of, said.
 pub(super) fn warnings(checks: &[HostCheck], terminal: &Terminal) -> Vec<String> {
     let warnings = doctor::warnings(checks);
-    warnings.iter().for_each(|warning| terminal.warn(warning));
+    for warning in &warnings {
+        terminal.warn(warning);
+    }
     warnings
 }
 
@@ -285,7 +287,9 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
     plan.calibrate(&mut Calibration(stored.header.calibration.clone()));
 
     let cells = resume::possible_now(before, now);
-    cells.iter().for_each(|cell| stored.replace(cell.clone()));
+    for cell in &cells {
+        stored.replace(cell.clone());
+    }
     let left = left(&stored);
     let finished = stored.finished && left.is_empty();
     if finished {

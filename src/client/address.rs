@@ -117,6 +117,11 @@ impl Address {
         if text.split_once("://").is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/')) {
             return Err("the url names no host; write `SCHEME://HOST/DATABASE`".into());
         }
+        // A `/` or `?` in the password would end the host, and what follows be told as a database or an option.
+        let after_host = text.split_once("://").map_or(text, |(_, rest)| rest).split_once(['/', '?']);
+        if after_host.is_some_and(|(_, rest)| rest.contains('@')) {
+            return Err(format!("there is an `@` after the host; {HINT}"));
+        }
         let uri: Uri = text.parse().map_err(|why| format!("this is no url: {why}; {HINT}"))?;
         let word = uri.scheme_str().unwrap_or_default();
         let known = SCHEMES.iter().find(|(known, _)| *known == word).map(|(_, scheme)| *scheme);
@@ -342,6 +347,11 @@ mod tests {
 
     #[test]
     fn what_is_no_port_is_not_taken_for_the_usual_one() {
+        for wrong in ["postgres://u:12/topsecret@h:1/d", "mysql://u:12?topsecret@h/d", "mysql://u:a/topsecret@h"] {
+            let why = Address::parse(wrong).unwrap_err();
+            assert!(!why.contains("topsecret") && why.contains("`%` and two digits"), "{why}");
+            assert!(Reference::parse(wrong).is_err());
+        }
         for wrong in ["postgres://u@h:543290/d", "postgres://u@h:abc/d", "mysql://[::1]:/d", "postgres://u:topsecret"] {
             let why = Address::parse(wrong).unwrap_err();
             assert!(

@@ -65,8 +65,12 @@ impl Run {
             Line::Interrupted { signal } => self.interruptions.push(signal),
             Line::Resumed { cells, warnings, .. } => {
                 self.finished = false;
-                warnings.into_iter().for_each(|warning| self.warn(warning));
-                cells.into_iter().for_each(|cell| self.replace(cell));
+                for warning in warnings {
+                    self.warn(warning);
+                }
+                for cell in cells {
+                    self.replace(cell);
+                }
             }
             Line::Finished { .. } => self.finished = true,
         }

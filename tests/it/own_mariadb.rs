@@ -94,6 +94,11 @@ impl OwnMariadb {
         panic!("MariaDB does not start");
     }
 
+    /// Whether its process is gone.
+    pub fn has_ended(&mut self) -> bool {
+        self.server.try_wait().unwrap().is_some()
+    }
+
     fn spawn(&mut self, options: &[String]) {
         let path = |name: &str| self.path(name).display().to_string();
         self.server = Command::new(program("mariadbd").unwrap())
@@ -118,8 +123,7 @@ impl OwnMariadb {
     /// Waits until it answers; false if it has ended, or takes too long.
     fn answers(&mut self) -> bool {
         let state = wait_at_most(START_PATIENCE, || {
-            let ended = self.server.try_wait().unwrap().is_some();
-            if ended { Some(false) } else { self.open("").is_ok().then_some(true) }
+            if self.has_ended() { Some(false) } else { self.open("").is_ok().then_some(true) }
         });
         state == Some(true)
     }

@@ -28,13 +28,15 @@ impl Effects {
     pub fn add(&mut self, work: &Work, at: usize, args: &[Bound], answer: Answer) -> Result<(), String> {
         self.done.received += answer.received;
         self.done.sent += args.iter().map(Bound::length).sum::<u64>();
+        // MariaDB says of `INSERT … RETURNING` what it returned, and not what it changed, which is as many.
+        let rows = answer.returned.unwrap_or(answer.changed);
         match work.effects[at] {
             Effect::Read | Effect::Update => {}
-            Effect::Insert => self.inserted += answer.changed,
-            Effect::Delete => self.deleted += answer.changed,
+            Effect::Insert => self.inserted += rows,
+            Effect::Delete => self.deleted += rows,
             Effect::Unknown => self.unknown = true,
         }
-        work.compare(at, answer.returned.unwrap_or(answer.changed))
+        work.compare(at, rows)
     }
 
     /// Enters what was committed.
