@@ -71,7 +71,7 @@ pub struct MetricNoise {
     pub compared: usize,
     /// Of them, those whose interval does not contain 1.
     pub false_alarms: usize,
-    /// Standard deviation of a round's ratio between equal arms, in percent: the median over the pairs.
+    /// Standard deviation of a round's ratio between equal arms, in percent: the median over the pairs that were compared.
     pub noise_percent: Option<f64>,
     /// The minimum detectable effect of these rounds, in percent: the median over the pairs.
     pub detectable_percent: Option<f64>,
@@ -121,8 +121,10 @@ fn noise(analysis: &Analysis, metric: MetricId) -> Option<MetricNoise> {
         let [first, second, _] = scenario.groups.as_slice() else { continue };
         for cell in &first.cells {
             let Some(twin) = second.cell(&cell.executor) else { continue };
-            spreads.extend(spread_percent(cell, twin, metric));
-            ratios.extend(twin.ratio_to(cell, metric));
+            let Some(ratio) = twin.ratio_to(cell, metric) else { continue };
+            // The noise of fewer rounds than an interval needs would stand beside what other pairs' rounds can show.
+            spreads.extend(spread_percent(cell, twin, metric).filter(|_| ratio.interval.is_some()));
+            ratios.push(ratio);
         }
     }
     let found: Vec<bool> = ratios.iter().filter_map(differs).collect();
@@ -257,6 +259,20 @@ mod tests {
         assert_eq!(five.verdict, SelftestVerdict::Inconclusive);
         assert!(five.reasons[0].contains("six valid rounds"), "{:?}", five.reasons);
         assert!(five.cells.iter().all(|cell| cell.found().is_none() && cell.false_alarm().is_none()));
+    }
+
+    #[test]
+    fn noise_is_of_the_pairs_that_have_an_interval() {
+        // One executor has ten quiet rounds in each arm, the other three wild ones.
+        let mut fixture = Fixture::batch("a", 10);
+        for (arm, seed) in [("1", 1), ("2", 2), ("3", 3)] {
+            fixture = fixture.cell("a", &[("work", arm)], &noisy(1e7, 0.01, 10, seed));
+            fixture = fixture.cell("b", &[("work", arm)], &noisy(1e7, 0.9, 3, 10 * seed));
+        }
+        let found = selftest(&analyse(&fixture.build()));
+        let makespan = found.metrics.iter().find(|noise| noise.metric == MetricId::Makespan).unwrap();
+        assert_eq!(makespan.compared, 1);
+        assert!(makespan.noise_percent.unwrap() < 1.5, "{makespan:?}");
     }
 
     /// scipy.stats.binom.sf(k - 1, n, .05)

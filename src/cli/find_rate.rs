@@ -8,6 +8,7 @@ use super::{
     Arguments, CliError, Command, Terminal,
     input::Selection,
     list::short,
+    report::write_page,
     resume,
     run::{self, when},
 };
@@ -18,7 +19,7 @@ use crate::{
     plan::{self, Searchable},
     report,
     run::End,
-    scenario::{self, Scenario, Slo},
+    scenario::{self, Comparison, MOST_RATE, Scenario, Slo},
     search::{self, Event},
     step::Calibration,
     store::{Line, Run, Search, StoredCell, TrialRecord, Writer},
@@ -50,6 +51,8 @@ const FIXED: [&str; 18] = [
 
 /// Searches for the highest rate.
 #[derive(Debug, Clone, clap::Args)]
+// A rate takes as many trials as it needs; who asks for rounds is told so.
+#[command(mut_arg("rounds", |rounds| rounds.hide(true)))]
 pub(super) struct FindRate {
     #[command(flatten)]
     selection: Selection,
@@ -87,7 +90,11 @@ pub(super) struct FindRate {
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = parse_rate(text).map_err(|error| error.to_string())?;
-    if rate > 0.0 { Ok(rate) } else { Err("a rate must be above zero".into()) }
+    match rate {
+        ..=0.0 => Err("a rate must be above zero".into()),
+        rate if rate > MOST_RATE => Err("no pacer hands over as many arrivals: 1000M/s is the most".into()),
+        rate => Ok(rate),
+    }
 }
 
 /// `5%` or `0.05`.
@@ -135,8 +142,8 @@ impl FindRate {
             if scenario.slos.is_empty() {
                 let name = &scenario.name;
                 terminal.note(&format!(
-                    "{name} has no [[slo]] and there is no --limit: a rate passes where nothing is dropped and every \
-                     trial is VALID"
+                    "{name} has no [[slo]] and there is no --limit: a trial passes where nothing is dropped and it is \
+                     VALID"
                 ));
             }
         }
@@ -162,7 +169,8 @@ impl FindRate {
             let usage = |reason| CliError::Usage(format!("{}: {reason}", scenario.path.display()));
             scenario.slos = limits.map_err(usage)?;
         }
-        Ok(())
+        let demand = scenario.slos.iter().find(|slo| fails_at_low_rates(slo));
+        demand.map_or(Ok(()), |slo| Err(CliError::Usage(no_limit(slo, &scenario.path))))
     }
 
     fn searches(&self, cells: &[plan::Cell], scenarios: &[Scenario]) -> Result<Vec<Searchable>, CliError> {
@@ -185,8 +193,7 @@ impl FindRate {
         };
         terminal.result(&text)?;
         let page = prepared.folder.join("index.html");
-        std::fs::write(&page, report::html(header, &analysis::analyse(&prepared.run)))
-            .map_err(|source| CliError::Output { path: page.clone(), source })?;
+        write_page(&page, &report::html(header, &analysis::analyse(&prepared.run)))?;
         let folder = prepared.folder.display();
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
         terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
@@ -199,11 +206,29 @@ impl FindRate {
     }
 }
 
+/// Whether it holds at high rates rather than at low ones: then no rate is the highest that meets it.
+fn fails_at_low_rates(slo: &Slo) -> bool {
+    matches!(slo.comparison, Comparison::Above | Comparison::AtLeast)
+}
+
+fn no_limit(slo: &Slo, scenario: &Path) -> String {
+    format!(
+        "{}: `{}` does not hold at low rates, so that there is no highest rate at which it does; a search is for limits \
+         that high rates violate: name them with `--limit`, such as `{}.latency.p99 < 25ms`",
+        scenario.display(),
+        slo.assert,
+        slo.subject
+    )
+}
+
 fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
     let incomplete = found.has_failures() || (found.has_refusals() && !skip_refused);
-    when(incomplete, Exit::Incomplete)
-        .or(when(found.has_nothing(), Exit::Bad))
-        .or(when(found.is_inconclusive(), Exit::Inconclusive))
+    when(incomplete, Exit::Incomplete).or(verdict(found))
+}
+
+/// What a search's answers come to, whatever became of its trials.
+pub(super) fn verdict(found: &RateSearch) -> Exit {
+    when(found.has_nothing(), Exit::Bad).or(when(found.is_inconclusive(), Exit::Inconclusive))
 }
 
 /// Takes up a stored search: all that it has found follows from its run file.
@@ -266,7 +291,7 @@ fn line(record: &TrialRecord, vote: &Vote) -> String {
         Vote::Meets => "passes".to_owned(),
         Vote::Misses(why) => format!("does not pass: {why}"),
         Vote::Failed(why) | Vote::Disturbed(why) => why.clone(),
-        Vote::Open(why) => format!("cannot be judged: {why}"),
+        Vote::Invalid(why) | Vote::Open(why) => format!("cannot be judged: {why}"),
     };
     let again = if record.attempt > 0 { " again" } else { "" };
     format!("trial {} {} #{}{again} {words} ({wall})", record.sequence, record.cell, record.round)
@@ -291,8 +316,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_is_not_offered() {
+        let help = Arguments::command().find_subcommand_mut("find-rate").unwrap().render_long_help().to_string();
+        assert!(help.contains("--trials") && !help.contains("--rounds"), "{help}");
+    }
+
+    #[test]
     fn shares_and_rates_are_read() {
         assert_eq!((share("5%"), share("0.25"), rate("4k/s")), (Ok(0.05), Ok(0.25), Ok(4_000.0)));
+        assert!(rate("1000M/s").is_ok() && rate("1001M/s").is_err());
         assert!(share("0").is_err() && share("60%").is_err() && share("x").is_err() && rate("0/s").is_err());
     }
 }

@@ -1,10 +1,17 @@
 //! `regatta report`: renders a stored run again.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{
+    fs,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
-use super::{CliError, Terminal, run::undecided};
+use super::{
+    CliError, Terminal, find_rate,
+    run::{undecided, when},
+};
 use crate::{
-    analysis,
+    analysis::{self, Analysis},
     exit::Exit,
     report,
     store::{self, Run},
@@ -39,6 +46,17 @@ fn searched(run: &Run, output: &str) -> String {
     }
 }
 
+/// Writes a page so that whoever reads it sees the whole page or the one before it, a full disk or not.
+pub(super) fn write_page(path: &Path, page: &str) -> Result<(), CliError> {
+    let beside = path.with_extension("html.new");
+    let written = fs::write(&beside, page).and_then(|()| fs::rename(&beside, path));
+    written.map_err(|source| {
+        // What is left of it takes room, and is of no use.
+        let _ = fs::remove_file(&beside);
+        CliError::Output { path: path.to_owned(), source }
+    })
+}
+
 impl Report {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let run = store::read(&self.run)?;
@@ -51,13 +69,69 @@ impl Report {
                 output.render(&run, &analysis)
             };
             terminal.result(&format!("{}{text}", searched(&run, output.name)))?;
-            return Ok(undecided(&run.header, &analysis, self.strict));
+            return Ok(self.exit(&run, &analysis));
         }
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
         let path = folder.join("index.html");
-        let page = report::html(&run.header, &analysis);
-        std::fs::write(&path, page).map_err(|source| CliError::Output { path: path.clone(), source })?;
+        write_page(&path, &report::html(&run.header, &analysis))?;
         terminal.result(&path.display().to_string())?;
-        Ok(undecided(&run.header, &analysis, self.strict))
+        Ok(self.exit(&run, &analysis))
+    }
+
+    /// What the figures come to, as the command that measured them said: a violated SLO is violated in a report, too. Of
+    /// a search only its answer counts, for rates that violate its limits are what it looks for.
+    fn exit(&self, run: &Run, analysis: &Analysis) -> Exit {
+        match &analysis.search {
+            Some(found) => find_rate::verdict(found),
+            None => when(analysis.has_failed_slo(), Exit::Bad).or(undecided(&run.header, analysis, self.strict)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::analyse,
+        scenario::{Comparison, Slo, SloMetric},
+        store::{Search, fixture::Fixture},
+    };
+
+    fn exit(limit: f64, change: impl FnOnce(&mut Run)) -> Exit {
+        let slo = Slo {
+            assert: "as written".into(),
+            subject: "request".into(),
+            metric: SloMetric::Throughput,
+            comparison: Comparison::Above,
+            limit,
+            only: Vec::new(),
+            line: 7,
+        };
+        let run = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).slo(slo).with(change).build();
+        let report = Report { run: PathBuf::new(), format: None, strict: false };
+        report.exit(&run, &analyse(&run))
+    }
+
+    #[test]
+    fn a_violated_limit_is_violated_in_a_report_too() {
+        assert_eq!(exit(50.0, |_| {}), Exit::Fine);
+        assert_eq!(exit(150.0, |_| {}), Exit::Bad);
+        let search = Search { cells: Vec::new(), precision: 0.05, most_trials: 5, highest: 1e6 };
+        assert_eq!(exit(150.0, |run| run.header.search = Some(search)), Exit::Fine);
+    }
+
+    #[test]
+    fn a_page_is_written_whole_or_not_at_all() {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let path = scratch.path().join("index.html");
+        write_page(&path, "first").expect("writes");
+        // What cannot be written beside it cannot harm it.
+        fs::create_dir(scratch.path().join("index.html.new")).expect("creates");
+        assert!(matches!(write_page(&path, "second"), Err(CliError::Output { path: named, .. }) if named == path));
+        assert_eq!(fs::read_to_string(&path).expect("is there"), "first");
+        fs::remove_dir(scratch.path().join("index.html.new")).expect("is empty");
+        write_page(&path, "third").expect("writes");
+        assert_eq!(fs::read_to_string(&path).expect("is there"), "third");
+        assert_eq!(fs::read_dir(scratch.path()).expect("reads").count(), 1);
     }
 }

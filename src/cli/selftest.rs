@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, Terminal, input::Selection, run};
 use crate::{
-    analysis::{self, SelftestVerdict},
+    analysis::{self, Analysis, SelftestVerdict},
     clock,
     exit::Exit,
     report,
+    run::End,
     scenario::{self, Overrides, Scenario, ScenarioError},
     store,
     trial::parent::Runner,
@@ -31,7 +32,7 @@ const QUICK_EXECUTORS: [&str; 2] = ["threads", "tokio"];
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Selftest {
     /// Passes over all cells; by default 10, or 6 with `--quick`.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(scenario::MOST_ROUNDS)))]
     rounds: Option<u32>,
     /// Two executors and six rounds, about half a minute: less can be seen.
     #[arg(long)]
@@ -58,8 +59,16 @@ impl Selftest {
         let scenarios = suite(&selection.overrides())?;
         let mut prepared = run::start(&selection, &scenarios, Some(&out), self.allow_other_runs, terminal)?;
         let end = run::measure(&mut prepared, &runner, terminal)?;
-        let stored = store::read(&prepared.folder)?;
+        let mut stored = store::read(&prepared.folder)?;
         let analysis = analysis::analyse(&stored);
+        if let End::Interrupted(signal) = end {
+            // What is said of rounds is said of those that there are.
+            stored.header.rounds = rounds_measured(&analysis);
+            terminal.note(&format!(
+                "{signal}: the self-test was interrupted after {}; it cannot be taken up, so start it again",
+                report::plural(stored.header.rounds as usize, "round")
+            ));
+        }
         let found = analysis::selftest(&analysis);
         let render = if self.format == "json" { report::selftest_json } else { report::selftest };
         terminal.result(&render(&stored.header, &found))?;
@@ -80,6 +89,12 @@ impl Selftest {
     }
 }
 
+/// The rounds that an interrupted run has of the cell with the most.
+fn rounds_measured(analysis: &Analysis) -> u32 {
+    let most = analysis.cells().map(|cell| cell.judgement.rounds.len()).max().unwrap_or(0);
+    u32::try_from(most).unwrap_or(u32::MAX)
+}
+
 fn suite(overrides: &Overrides) -> Result<Vec<Scenario>, ScenarioError> {
     SUITE.iter().map(|(file, text)| scenario::from_text(Path::new(file), text, overrides)).collect()
 }
@@ -90,7 +105,23 @@ fn folder(started_ms: u64) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::{analysis::analyse, cli::Arguments, store::fixture::Fixture};
+
+    #[test]
+    fn no_rounds_at_all_are_a_wrong_command_line() {
+        let error = Arguments::try_parse_from(["regatta", "selftest", "--rounds", "0"]).unwrap_err().to_string();
+        assert!(error.contains("--rounds") && !error.contains("toml"), "{error}");
+        assert!(Arguments::try_parse_from(["regatta", "selftest", "--rounds", "1"]).is_ok());
+    }
+
+    #[test]
+    fn an_interrupted_self_test_has_the_rounds_that_were_measured() {
+        let begun = Fixture::batch("threads", 10).cell("threads", &[], &[1e6; 3]).cell("tokio", &[], &[1e6; 2]);
+        assert_eq!(rounds_measured(&analyse(&begun.build())), 3);
+    }
 
     /// The analysis takes the arms by their place: a scenario must have three, of which the first two are the same work.
     #[test]

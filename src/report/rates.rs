@@ -58,10 +58,10 @@ impl Group<'_> {
         format!("{} {}", name, view::params(self.params)).trim_end().to_owned() + &lane
     }
 
-    /// `request.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%`.
+    /// `request.latency.p99 < 25ms; nothing dropped, VALID; two more trials pass than fail; to 5%`.
     pub fn terms(&self, precision: f64) -> String {
         let limits = self.limits.iter().map(|limit| limit.assert.as_str());
-        let always = "nothing dropped, every trial VALID";
+        let always = "nothing dropped, VALID; two more trials pass than fail";
         let all: Vec<&str> = limits.chain([always]).collect();
         format!("{}; to {}%", all.join("; "), digits(100.0 * precision).trim_end_matches('0').trim_end_matches('.'))
     }
@@ -127,6 +127,9 @@ pub(super) fn value(cell: &RateResult, tried: &TriedRate, limit: usize) -> Strin
     measured.map_or_else(nothing, |value| slo_value(&cell.limits[limit], value))
 }
 
+/// What helps where trials of one rate contradict each other.
+const MORE: &str = "try a longer --duration or more --trials";
+
 /// What is to be said of a cell, if anything: why it fails where it does, or why there is no answer.
 pub(super) fn note(cell: &RateResult) -> String {
     let because = cell.why().map_or_else(String::new, |why| format!(": {why}"));
@@ -139,14 +142,19 @@ pub(super) fn note(cell: &RateResult) -> String {
         }
         RateState::Answered(Answer::Inconclusive { .. }) => {
             let open = cell.rates.iter().rev().find(|tried| tried.decision == Some(Decision::Undecided));
-            let why = open.and_then(|tried| Some(format!(" ({})", tried.reasons.first()?))).unwrap_or_default();
+            let (why, remedy) = open.map_or((None, MORE), |tried| match tried.doubt() {
+                Some((why, remedy)) => (Some(why), remedy),
+                None => (tried.miss(), MORE),
+            });
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
             let place = match (passes, fails) {
                 (Some(passes), Some(fails)) => format!("between {} and {}", rate(passes), rate(fails)),
                 (Some(passes), None) => format!("above {}", rate(passes)),
                 (None, Some(fails)) => format!("below {}", rate(fails)),
                 (None, None) => "at any rate".into(),
             };
-            format!("? INCONCLUSIVE: trials do not decide {place}{why}; try a longer --duration or more --trials")
+            format!("? INCONCLUSIVE: trials do not decide {place}{why}{remedy}")
         }
         RateState::Trial(_) => "? not finished".into(),
         RateState::Failed(why) => format!("x {why}"),
@@ -298,13 +306,16 @@ fn tried_json(tried: &TriedRate) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::{
+        analysis::{Validity, Votes},
+        report::fixture,
+    };
 
     #[test]
     fn executors_stand_side_by_side_and_every_state_has_its_words() {
         insta::assert_snapshot!(rates(&fixture::header(), &fixture::searched(), 100), @r#"
         http-fanout
-          page.latency.p99 < 25ms; nothing dropped, every trial VALID; to 5%
+          page.latency.p99 < 25ms; nothing dropped, VALID; two more trials pass than fail; to 5%
 
         executor         highest rate  fails at  times thread-pool  page.latency.p99  trials
         thread-pool           1.00k/s   1.04k/s                  1            21.0ms       4
@@ -323,6 +334,27 @@ mod tests {
         The highest rate is the highest that passed; the true one lies between it and the least that failed.
         Limits are shown as measured at the highest rate: the median of its trials.
         "#);
+    }
+
+    #[test]
+    fn what_keeps_trials_from_deciding_has_its_own_remedy() {
+        let mut smol = fixture::searched().cells.remove(2);
+        let miss = smol.rates[1].reasons[0].clone();
+        let said = |smol: &mut RateResult, open: u32, why: &str, remedy: &'static str| {
+            smol.rates[1].votes = Votes { meets: 1, misses: 1, open };
+            // The one that says nothing came first.
+            smol.rates[1].reasons = vec![why.into(), miss.clone()];
+            smol.rates[1].doubts = vec![(why.into(), remedy)];
+            note(smol)
+        };
+        let between = "? INCONCLUSIVE: trials do not decide between 2.00k/s and 4.00k/s";
+        let (late, idle) = ("INVALID: the pacer was late", Validity::Invalid.remedy());
+        assert_eq!(said(&mut smol, 3, late, idle), format!("{between} ({late}); {idle}"));
+        let (busy, quiet) = ("DISTURBED: others used 30 %", Validity::Disturbed.remedy());
+        assert_eq!(said(&mut smol, 2, busy, quiet), format!("{between} ({busy}); {quiet}"));
+        let few = "too few samples: raise --duration";
+        assert_eq!(said(&mut smol, 2, few, ""), format!("{between} ({few})"));
+        assert_eq!(said(&mut smol, 1, busy, quiet), format!("{between} ({miss}); {MORE}"));
     }
 
     #[test]

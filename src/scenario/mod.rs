@@ -21,10 +21,11 @@ mod wire_value;
 
 pub use limit::limit;
 pub use model::*;
-pub use overrides::Overrides;
+pub use overrides::{MOST_ROUNDS, Overrides};
 pub use read::{ScenarioError, from_bytes, from_text, read};
 pub use schema::json_schema;
 pub use tree::{Reach, fan_out, reach, time_of_task};
+pub use wire_load::MOST_RATE;
 
 // A scenario is made of these, so whoever reads scenarios finds them here too.
 pub use crate::{

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The most passes over all cells; every round beyond a few dozen narrows the intervals by next to nothing.
-pub(super) const MOST_ROUNDS: u32 = 10_000;
+pub const MOST_ROUNDS: u32 = 10_000;
 
 /// Changes to a scenario from outside its file.
 #[derive(Debug, Clone, Default)]

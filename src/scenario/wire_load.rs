@@ -87,6 +87,20 @@ const MAX_IN_FLIGHT: u64 = 1024;
 /// How long tasks may still take after the last arrival, where the scenario does not say.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// No rate is above this: an arrival each nanosecond is more than any pacer hands over.
+pub const MOST_RATE: f64 = 1e9;
+
+/// Rejects rates that no load can have.
+fn check_rate(fields: &mut Fields<'_>, key: &'static str, rate: Option<Rate>) {
+    let Some(Rate(rate)) = rate else { return };
+    if rate <= 0.0 {
+        fields.reject(key, "a rate must be above zero", Some("such as `250/s` or `4k/s`".to_owned()));
+    } else if rate > MOST_RATE {
+        let help = "`1000M/s` is the most; `regatta find-rate` says what this host can do".to_owned();
+        fields.reject(key, "no pacer hands over as many arrivals", Some(help));
+    }
+}
+
 fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
     let doc = "Arrivals per second; with `stages`: in the warm-up, and where a ramp begins that comes first.";
     let rate: Option<Rate> = fields.required("rate", doc);
@@ -101,10 +115,7 @@ fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
     let stages: Option<Vec<StageTable>> = fields.optional("stages", doc);
     let doc = "How long tasks may still take after the last arrival; those that take longer are counted as censored.";
     let drain = fields.or("drain", DRAIN, doc);
-    let above_zero = |rate: Rate| rate.0 > 0.0;
-    if rate.is_some_and(|rate| !above_zero(rate)) {
-        fields.reject("rate", "a rate must be above zero", Some("such as `250/s` or `4k/s`".to_owned()));
-    }
+    check_rate(fields, "rate", rate);
     if stages.as_ref().is_some_and(Vec::is_empty) {
         let help = "add a stage such as `{ rate = \"1k/s\", for = \"5s\" }`, or remove `stages`".to_owned();
         fields.reject("stages", "an open load with `stages` needs at least one", Some(help));
@@ -149,9 +160,7 @@ impl Section for StageTable {
             fields.reject("for", "a stage must be longer than zero", None);
         }
         for (key, rate) in [("rate", hold), ("to", ramp)] {
-            if rate.is_some_and(|rate| rate.0 <= 0.0) {
-                fields.reject(key, "a rate must be above zero", Some("such as `250/s` or `4k/s`".to_owned()));
-            }
+            check_rate(fields, key, rate);
         }
         if !fields.is_describing() && fields.has("rate") == fields.has("to") {
             let help = "`rate` holds a rate, `to` ramps to it".to_owned();

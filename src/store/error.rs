@@ -5,11 +5,46 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Header;
+
+/// What takes up a run that has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeUp {
+    /// `regatta run`.
+    Run,
+    /// `regatta find-rate`.
+    Search,
+    /// Nothing: a self-test is made anew.
+    Never,
+}
+
+impl TakeUp {
+    /// That of the run with this header.
+    pub(super) fn of(header: &Header) -> Self {
+        let mut words = header.command.iter().skip(1).map(String::as_str);
+        match words.find(|word| ["run", "find-rate", "selftest"].contains(word)) {
+            _ if header.search.is_some() => Self::Search,
+            Some("selftest") => Self::Never,
+            _ => Self::Run,
+        }
+    }
+
+    /// What to do with the run in the folder: ``take it up with `regatta run --resume DIR` ``.
+    fn words(self, folder: &Path) -> String {
+        let folder = folder.display();
+        match self {
+            Self::Run => format!("take it up with `regatta run --resume {folder}`"),
+            Self::Search => format!("take it up with `regatta find-rate --resume {folder}`"),
+            Self::Never => "start it again, for a self-test cannot be taken up".into(),
+        }
+    }
+}
+
 /// An error of a run file.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder or the file could not be made.
-    #[error("{path}: cannot create the run: {source}{}", remedy(source, path), path = path.display())]
+    #[error("{path}: cannot create the run: {source}{}", remedy(source, "start again"), path = path.display())]
     Create {
         /// The folder or file.
         path: PathBuf,
@@ -18,12 +53,14 @@ pub enum StoreError {
     },
     /// The folder has a run already.
     #[error(
-        "{path}: there is a run already; take it up with `regatta run --resume {folder}`, or name another folder with --out",
-        path = path.display(), folder = folder(path).display()
+        "{path}: there is a run already; {}, or name another folder with --out",
+        take_up.words(folder(path)), path = path.display()
     )]
     Exists {
         /// The file.
         path: PathBuf,
+        /// What takes up the run that is there.
+        take_up: TakeUp,
     },
     /// Another process is writing the run.
     #[error("{path}: another regatta is writing this run; wait for it to end, or name another folder with --out", path = path.display())]
@@ -32,10 +69,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A line could not be written; the lines before it are safe.
-    #[error("{path}: cannot write: {source}{}", remedy(source, path), path = path.display())]
+    #[error("{path}: cannot write: {source}{}", remedy(source, &take_up.words(folder(path))), path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
+        /// What takes up the run.
+        take_up: TakeUp,
         /// Why.
         source: io::Error,
     },
@@ -86,14 +125,11 @@ fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What to do about a failed write.
-fn remedy(source: &io::Error, path: &Path) -> String {
-    let run = folder(path).display();
+/// What to do about a failed write; `then` is what comes after that.
+fn remedy(source: &io::Error, then: &str) -> String {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("; free space, then `regatta run --resume {run}`")
-        }
-        io::ErrorKind::FileTooLarge => format!("; raise `ulimit -f`, then `regatta run --resume {run}`"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!("; free space, then {then}"),
+        io::ErrorKind::FileTooLarge => format!("; raise `ulimit -f`, then {then}"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
             "; name a folder that can be written with --out".into()
         }
@@ -103,5 +139,5 @@ fn remedy(source: &io::Error, path: &Path) -> String {
 
 /// What to do about a damaged line. Without its header a run is lost; without a trial it can go on.
 fn repair(line: usize) -> &'static str {
-    if line == 1 { "" } else { "; delete the line, and `regatta run --resume` measures its trial again" }
+    if line == 1 { "" } else { "; delete the line, and `--resume` measures its trial again" }
 }

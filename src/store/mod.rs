@@ -15,7 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use error::StoreError;
+pub use error::{StoreError, TakeUp};
 pub use model::*;
 pub use reader::read;
 pub use run::{Rounds, Run};

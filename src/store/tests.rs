@@ -102,6 +102,36 @@ fn a_damaged_line_in_the_middle_is_named() {
 }
 
 #[test]
+fn what_takes_up_a_run_is_what_made_it() {
+    let again = |words: &[&str], search: bool| {
+        let scratch = tempfile::tempdir().expect("scratch");
+        let mut header = demo().header;
+        header.command = words.iter().map(ToString::to_string).collect();
+        header.search = search.then(|| Search { cells: Vec::new(), precision: 0.05, most_trials: 5, highest: 1e6 });
+        drop(Writer::create(scratch.path(), &header).expect("creates"));
+        let text = Writer::create(scratch.path(), &header).expect_err("exists").to_string();
+        text.replace(&scratch.path().display().to_string(), "DIR")
+    };
+    let said = |what: &str| format!("DIR/run.jsonl: there is a run already; {what}, or name another folder with --out");
+    let run = said("take it up with `regatta run --resume DIR`");
+    assert_eq!(again(&["regatta", "run", "selftest"], false), run);
+    assert_eq!(
+        again(&["regatta", "find-rate", "s.toml"], true),
+        said("take it up with `regatta find-rate --resume DIR`")
+    );
+    assert_eq!(
+        again(&["regatta", "--color", "never", "selftest"], false),
+        said("start it again, for a self-test cannot be taken up")
+    );
+    let full = |take_up| {
+        let source = std::io::ErrorKind::StorageFull.into();
+        StoreError::Write { path: "DIR/run.jsonl".into(), take_up, source }.to_string()
+    };
+    assert!(full(TakeUp::Search).ends_with("; free space, then take it up with `regatta find-rate --resume DIR`"));
+    assert!(full(TakeUp::Never).ends_with("; free space, then start it again, for a self-test cannot be taken up"));
+}
+
+#[test]
 fn a_cell_without_rounds_is_damage() {
     let scratch = tempfile::tempdir().expect("scratch");
     let mut run = demo();
@@ -140,7 +170,7 @@ fn an_existing_run_is_not_overwritten() {
     write(scratch.path(), &demo());
     let before = text(scratch.path());
     let error = Writer::create(scratch.path(), &demo().header).expect_err("exists");
-    assert!(matches!(error, StoreError::Exists { .. }));
+    assert!(matches!(error, StoreError::Exists { take_up: TakeUp::Run, .. }));
     assert!(error.to_string().contains("--resume"), "{error}");
     assert_eq!(text(scratch.path()), before);
 }

@@ -7,14 +7,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 
-use super::{FILE_NAME, Header, Line, Run, StoreError, reader, run_file};
+use super::{FILE_NAME, Header, Line, Run, StoreError, error::TakeUp, reader, run_file};
 
 /// Appends to a run file. While it lives, no other writer can open the same run (`flock`, released by the kernel
 /// however the process ends).
@@ -24,6 +24,8 @@ pub struct Writer {
     file: File,
     /// Length up to the last whole line. After a failed write the file is cut back to it.
     committed: u64,
+    /// What takes up the run where a write fails.
+    take_up: TakeUp,
 }
 
 impl Writer {
@@ -36,11 +38,16 @@ impl Writer {
             io::ErrorKind::AlreadyExists => taken(&path),
             _ => failed(source),
         })?;
-        lock(&file, &path)?;
-        let mut writer = Self { path, file, committed: 0 };
-        writer.write(header).and_then(|()| writer.sync()).inspect_err(|_| {
+        let take_up = TakeUp::of(header);
+        lock(&file, &path, take_up)?;
+        let mut writer = Self { path, file, committed: 0, take_up };
+        writer.write(header).and_then(|()| writer.sync()).map_err(|error| {
             // A file without a header is of no use and would be in the way of the next attempt.
             let _ = fs::remove_file(&writer.path);
+            match error {
+                StoreError::Write { path, source, .. } => StoreError::Create { path, source },
+                other => other,
+            }
         })?;
         Ok(writer)
     }
@@ -50,11 +57,11 @@ impl Writer {
         let path = run_file(path);
         let failed = |source| StoreError::Read { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).open(&path).map_err(failed)?;
-        lock(&file, &path)?;
+        lock(&file, &path, TakeUp::Run)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let (run, committed) = reader::parse(&path, &bytes)?;
-        let mut writer = Self { path, file, committed };
+        let mut writer = Self { path, file, committed, take_up: TakeUp::of(&run.header) };
         writer.cut()?;
         Ok((writer, run))
     }
@@ -97,23 +104,31 @@ impl Writer {
     }
 
     fn failed(&self, source: io::Error) -> StoreError {
-        StoreError::Write { path: self.path.clone(), source }
+        StoreError::Write { path: self.path.clone(), take_up: self.take_up, source }
     }
 }
 
 /// Why there is a run already: somebody is writing it, or has written it.
 fn taken(path: &Path) -> StoreError {
-    match File::open(path).map(|file| lock(&file, path)) {
+    match File::open(path).map(|file| lock(&file, path, TakeUp::Run)) {
         Ok(Err(locked @ StoreError::Locked { .. })) => locked,
-        _ => StoreError::Exists { path: path.to_owned() },
+        _ => StoreError::Exists { path: path.to_owned(), take_up: take_up_of(path) },
     }
 }
 
+/// What takes up the run in a file; where its header cannot be read, whoever tries will be told so.
+fn take_up_of(path: &Path) -> TakeUp {
+    let mut line = Vec::new();
+    let read = File::open(path).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
+    let header = read.ok().and_then(|_| serde_json::from_slice::<Header>(&line).ok());
+    header.map_or(TakeUp::Run, |header| TakeUp::of(&header))
+}
+
 /// Takes the lock of a run file or says who else has it.
-fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
+fn lock(file: &File, path: &Path, take_up: TakeUp) -> Result<(), StoreError> {
     flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
         rustix::io::Errno::WOULDBLOCK => StoreError::Locked { path: path.to_owned() },
-        other => StoreError::Write { path: path.to_owned(), source: other.into() },
+        other => StoreError::Write { path: path.to_owned(), take_up, source: other.into() },
     })
 }
 
@@ -124,7 +139,7 @@ mod tests {
 
     fn writer_to(path: &Path, committed: u64) -> Writer {
         let file = File::options().append(true).open(path).expect("opens");
-        Writer { path: path.to_owned(), file, committed }
+        Writer { path: path.to_owned(), file, committed, take_up: TakeUp::Run }
     }
 
     #[test]
@@ -133,7 +148,7 @@ mod tests {
         let error = writer.append(&Line::Finished { at_ms: 1 }).expect_err("is full");
         let text = error.to_string();
         assert!(text.starts_with("/dev/full: cannot write: "), "{text}");
-        assert!(text.contains("free space, then `regatta run --resume /dev`"), "{text}");
+        assert!(text.contains("free space, then take it up with `regatta run --resume /dev`"), "{text}");
     }
 
     #[test]

@@ -122,6 +122,7 @@ const BROKEN: &[(&str, &[Expected])] = &[
             (18, 3, "a stage has either `rate` or `to`"),
             (19, 10, "expected a rate such as `250/s` or `4k/s`, found an integer"),
             (19, 22, "a stage must be longer than zero"),
+            (20, 12, "no pacer hands over as many arrivals"),
         ],
     ),
     ("open-duration", &[(4, 12, "`duration` has no meaning here: the load ends with its last stage")]),

@@ -183,6 +183,9 @@ fn one_for_a_violated_slo_and_five_above_it() {
     let slo = "[[slo]]\nassert = \"wait.latency.mean < 1ns\"\n";
     let bench = BenchDir::with(&batch(slo));
     bench.run("run s.toml --out run").exits(1).says(&[]);
+    for report in ["report run", "report run --format human", "report run --format json"] {
+        bench.run(report).exits(1);
+    }
     // One trial fails beside the violated limit: its batch takes longer than the watchdog allows.
     let more = "[tasks.late]\nsteps = [{ sleep = { time = \"${nap}\" } }]\n";
     let text = batch(&format!("{slo}{more}"))

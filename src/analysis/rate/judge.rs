@@ -20,7 +20,7 @@ pub(super) fn vote(cell: &StoredCell, limits: &[&Slo], outcome: &Outcome, clock_
             let words = format!("{}: {evidence}", validity.word());
             match validity {
                 Validity::Disturbed => Vote::Disturbed(words),
-                Validity::Invalid => Vote::Open(words),
+                Validity::Invalid => Vote::Invalid(words),
                 _ => Vote::Misses(words),
             }
         }

@@ -86,6 +86,8 @@ pub struct TriedRate {
     pub decision: Option<Decision>,
     /// Why trials did not meet the limits, or could not be judged: each reason once.
     pub reasons: Vec<String>,
+    /// Those of trials that could not be judged, each with what to do about it.
+    pub doubts: Vec<(String, &'static str)>,
     /// What was measured of each limit: the median of its trials; none of too few samples.
     pub values: Vec<Option<f64>>,
     /// Trials that gave no figures.
@@ -137,7 +139,7 @@ fn state(search: &Search, searched: &SearchedCell, rates: &[TriedRate]) -> RateS
     for tried in rates {
         let Some(decision) = tried.decision else { return RateState::Trial(tried.next_trial()) };
         if decision == Decision::Fails && tried.failed == tried.votes.misses && rates.len() == 1 {
-            return RateState::Failed(tried.reasons.first().cloned().unwrap_or_default());
+            return RateState::Failed(tried.miss().unwrap_or_default().to_owned());
         }
         bracket.tell(tried.rate, decision);
     }
@@ -152,16 +154,14 @@ fn tried(rounds: &Rounds<'_>, probe: &Probe, most_trials: u32) -> TriedRate {
     let limits = limits(run, probe);
     let limits: Vec<&Slo> = limits.iter().collect();
     let trials: Vec<&TrialRecord> = rounds.of(&probe.cell.name).map(|(_, trial)| trial).collect();
-    let (mut votes, mut reasons, mut failed) = (Votes::default(), Vec::new(), 0);
+    let (mut votes, mut reasons, mut doubts, mut failed) = (Votes::default(), Vec::new(), Vec::new(), 0);
     for trial in &trials {
         let vote = judge::vote(&probe.cell, &limits, &trial.outcome, run.header.clock_ns);
         votes.add(&vote);
         failed += u32::from(matches!(vote, Vote::Failed(_)));
-        if let Vote::Misses(why) | Vote::Failed(why) | Vote::Disturbed(why) | Vote::Open(why) = vote
-            && !reasons.contains(&why)
-        {
-            reasons.push(why);
-        }
+        let Some(why) = vote.why().filter(|why| !reasons.iter().any(|known| known == why)) else { continue };
+        reasons.push(why.to_owned());
+        doubts.extend(vote.remedy().map(|remedy| (why.to_owned(), remedy)));
     }
     // Of all attempts: one that failed is not run again, although the disturbed one before it counts.
     let last = run.trials.iter().rfind(|trial| trial.cell == probe.cell.name);
@@ -176,7 +176,7 @@ fn tried(rounds: &Rounds<'_>, probe: &Probe, most_trials: u32) -> TriedRate {
         stats::median(&values.map(|(value, _)| value).collect::<Vec<_>>())
     };
     let values = limits.iter().map(measured).collect();
-    TriedRate { reasons, values, failed, again, ..TriedRate::new(probe.rate, votes, decision) }
+    TriedRate { reasons, doubts, values, failed, again, ..TriedRate::new(probe.rate, votes, decision) }
 }
 
 fn is_disturbed(trial: &TrialRecord) -> bool {
@@ -197,7 +197,30 @@ fn limits_of(run: &Run, scenario: &str, params: &[Param]) -> Vec<Slo> {
 impl TriedRate {
     /// A rate of whose trials no more is known than what they have decided.
     pub fn new(rate: f64, votes: Votes, decision: Option<Decision>) -> Self {
-        Self { rate, votes, decision, reasons: Vec::new(), values: Vec::new(), failed: 0, again: None }
+        Self {
+            rate,
+            votes,
+            decision,
+            reasons: Vec::new(),
+            doubts: Vec::new(),
+            values: Vec::new(),
+            failed: 0,
+            again: None,
+        }
+    }
+
+    /// Why a trial did not meet its limits: the first that says so.
+    pub fn miss(&self) -> Option<&str> {
+        let is_doubt = |reason: &str| self.doubts.iter().any(|(doubt, _)| doubt == reason);
+        self.reasons.iter().map(String::as_str).find(|reason| !is_doubt(reason))
+    }
+
+    /// What keeps its trials from deciding, and what to do about it. Trials that say nothing do, unless more of them
+    /// contradict each other.
+    pub fn doubt(&self) -> Option<(&str, &'static str)> {
+        let contradicting = self.votes.meets.min(self.votes.misses);
+        let doubt = self.doubts.first().filter(|_| self.votes.open > contradicting);
+        doubt.map(|(why, remedy)| (why.as_str(), *remedy))
     }
 
     fn next_trial(&self) -> RateTrial {
@@ -235,7 +258,7 @@ impl RateResult {
 
     /// Why the least rate that is known to fail does so.
     pub fn why(&self) -> Option<&str> {
-        self.at(self.bounds().1?)?.reasons.first().map(String::as_str)
+        self.at(self.bounds().1?)?.miss()
     }
 
     /// From how many to how many times another cell's highest rate this one is, as far as both are known.

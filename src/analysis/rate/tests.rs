@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    analysis::Validity,
     measure::{Arrivals, Measurements},
     scenario::{Comparison, SloMetric},
     store::{FailureKind, Header, Line, StoredCell, TrialFailure, fixture::Fixture},
@@ -133,6 +134,46 @@ fn disturbed_trials_are_run_again_and_then_decide_nothing() {
     // Four trials that cannot be judged leave a fifth nothing to decide; each was tried three times.
     assert_eq!(run.trials.len(), run.probes.len() * 4 * 3);
     assert!(found.is_inconclusive());
+    let (why, remedy) = found.cells[0].rates[0].doubt().expect("nothing else is known");
+    assert!(why.starts_with("DISTURBED: ") && remedy == Validity::Disturbed.remedy(), "{why}; {remedy}");
+}
+
+#[test]
+fn a_late_pacer_and_few_samples_have_remedies_of_their_own() {
+    let doubt = |change: fn(&mut Measurements)| {
+        let outcome = |rate: f64| {
+            let mut measured = measured(rate, 1_000_000);
+            change(&mut measured);
+            Outcome::Measured(Box::new(measured))
+        };
+        let (_, found) = run_search(search(), |_, trial| outcome(trial.rate));
+        found.cells[0].rates[0].doubt().map(|(why, remedy)| (why.to_owned(), remedy)).expect("nothing else is known")
+    };
+    let late = |measured: &mut Measurements| {
+        let arrivals = measured.arrivals.as_mut().expect("an open load");
+        arrivals.pacer.0.saturating_record_n(900_000, arrivals.scheduled);
+    };
+    let (why, remedy) = doubt(late);
+    assert!(why.starts_with("INVALID: the pacer was late") && remedy == Validity::Invalid.remedy(), "{why}; {remedy}");
+    let few = |measured: &mut Measurements| {
+        measured.completed = 10;
+        measured.task.count = 10;
+        measured.task.latency = crate::measure::Histo::new();
+        measured.task.latency.0.saturating_record_n(1_000_000, 10);
+        measured.arrivals = Some(Arrivals { scheduled: 10, ..Arrivals::default() });
+    };
+    assert_eq!(doubt(few), ("too few samples for `request.latency.p99 < 25ms`: raise --duration".to_owned(), ""));
+}
+
+#[test]
+fn what_a_rate_fails_for_is_a_limit_and_not_what_a_disturbed_trial_says() {
+    let (_, found) = run_search(search(), |_, trial| {
+        let mut measured = measured(trial.rate, if trial.rate > CAPACITY { 30_000_000 } else { 1_000_000 });
+        measured.host.throttled_ns = u64::from(trial.round == 1);
+        Outcome::Measured(Box::new(measured))
+    });
+    let why = found.cells[0].why().expect("higher rates fail");
+    assert!(why.contains("does not hold: 30"), "{why}");
 }
 
 #[test]
@@ -148,6 +189,8 @@ fn contradicting_trials_are_inconclusive() {
         panic!("{:#?}", found.cells[0])
     };
     assert!(passes <= 2_000.0 && fails >= 4_000.0 && fails / passes < 2.3, "{passes} to {fails}");
+    let open = found.cells[0].rates.iter().find(|tried| tried.decision == Some(Decision::Undecided)).expect("some");
+    assert!(open.doubt().is_none() && open.miss().is_some_and(|why| why.contains("does not hold")), "{open:?}");
 }
 
 #[test]

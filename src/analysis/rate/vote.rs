@@ -7,6 +7,7 @@
 //! any other.
 
 use super::bracket::Decision;
+use crate::analysis::Validity;
 
 /// By so much one verdict must lead.
 const LEAD: u32 = 2;
@@ -22,8 +23,32 @@ pub enum Vote {
     Failed(String),
     /// The host disturbed it: in words.
     Disturbed(String),
-    /// It cannot be judged: why, in words.
+    /// The harness does not believe its figures: in words.
+    Invalid(String),
+    /// It has too few samples to be judged: of what, and what to do about it, in words.
     Open(String),
+}
+
+impl Vote {
+    /// Why its trial did not pass, or says nothing.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Meets => None,
+            Self::Misses(why) | Self::Failed(why) | Self::Disturbed(why) | Self::Invalid(why) | Self::Open(why) => {
+                Some(why)
+            }
+        }
+    }
+
+    /// What to do about a trial that says nothing, beside what is said already; none where it says something.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Meets | Self::Misses(_) | Self::Failed(_) => None,
+            Self::Disturbed(_) => Some(Validity::Disturbed.remedy()),
+            Self::Invalid(_) => Some(Validity::Invalid.remedy()),
+            Self::Open(_) => Some(""),
+        }
+    }
 }
 
 /// The votes of a rate.
@@ -43,7 +68,7 @@ impl Votes {
         match vote {
             Vote::Meets => self.meets += 1,
             Vote::Misses(_) | Vote::Failed(_) => self.misses += 1,
-            Vote::Disturbed(_) | Vote::Open(_) => self.open += 1,
+            Vote::Disturbed(_) | Vote::Invalid(_) | Vote::Open(_) => self.open += 1,
         }
     }
 

@@ -109,9 +109,12 @@ fn of_rounds(rounds: &[(u32, Validity)], planned: usize) -> Validity {
     commonest.filter(|_| count(Validity::Valid) < needed).unwrap_or(Validity::Valid)
 }
 
-/// The rounds whose figures are shown: the valid ones, or all where the cell has no valid verdict.
+/// The rounds whose figures are the cell's. What the host or the harness did to a round says nothing of the work, and the
+/// round is left out. What the system under test did is what is measured: a round in which it was overloaded, or in which
+/// its target was, or in which calls failed, counts as any other. Without it a cell would look better than it is. A cell
+/// whose own verdict is of the former kind is shown with all that was measured.
 fn counted(rounds: &[(u32, Validity)], cell: Validity) -> BTreeSet<u32> {
-    let counts = |validity: Validity| cell != Validity::Valid || validity == Validity::Valid;
+    let counts = |validity: Validity| cell.says_nothing_of_the_work() || !validity.says_nothing_of_the_work();
     rounds.iter().filter(|(_, validity)| counts(*validity)).map(|(round, _)| *round).collect()
 }
 
@@ -127,6 +130,12 @@ impl Validity {
             Self::Invalid => "INVALID",
             Self::Failed => "FAILED",
         }
+    }
+
+    /// Whether it is the host's doing or the harness's, or there are no figures. The others are the doing of the system
+    /// under test.
+    fn says_nothing_of_the_work(self) -> bool {
+        matches!(self, Self::Disturbed | Self::Invalid | Self::Failed)
     }
 
     /// What to do about it; nothing where all is well.
@@ -164,7 +173,8 @@ impl LimitingFactor {
 }
 
 impl Judgement {
-    /// Whether a round's figures are among those of the cell: only valid rounds are, where the cell is valid.
+    /// Whether a round's figures are among those of the cell. Disturbed and invalid rounds are not, unless that is the
+    /// cell's own verdict.
     pub fn counts(&self, round: u32) -> bool {
         counted(&self.rounds, self.validity).contains(&round)
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     analysis::{Analysis, CellResult, LimitingFactor, MetricId, Steadiness, analyse, findings},
     measure::{Arrivals, CpuSetDelta, Slice, TargetReport},
+    scenario::{Comparison, Slo, SloMetric},
     store::{FailureKind, fixture::Fixture},
 };
 
@@ -126,12 +127,68 @@ fn failed_rounds_count_as_such() {
 }
 
 #[test]
-fn ratios_are_of_rounds_in_which_both_are_valid() {
+fn ratios_are_of_rounds_that_count_in_both_cells() {
     let pair = seven().cell("tokio", &[], &[100.0, 400.0, 200.0, 200.0, 200.0, 200.0, 200.0]);
     let pair = disturbed(disturbed(pair, CELL, &[2]), "demo::tokio", &[1]);
     let analysis = analyse(&pair.build());
     let ratio = analysis.scenarios[0].groups[0].cells[1].ratio.clone().expect("five rounds");
     assert_eq!((ratio.rounds, ratio.estimate.round()), (5, 2.0));
+}
+
+/// Half of the arrivals are dropped, and the others take two seconds.
+fn overload(measured: &mut Measurements) {
+    measured.arrivals = Some(Arrivals { scheduled: 4_000, dropped: 2_000, ..Arrivals::default() });
+    measured.task.latency = Histo::new();
+    measured.task.latency.0.saturating_record_n(2_000_000_000, 2_000);
+}
+
+/// Nine rounds of an open load for each of two executors. A limit lies between what rounds without an overload show
+/// of its quantile (1 s) and what an overload makes of it (2 s).
+fn open_load() -> Fixture {
+    let limit = Slo {
+        assert: "request.latency.p80 < 1500ms".into(),
+        subject: "request".into(),
+        metric: SloMetric::Latency(0.8),
+        comparison: Comparison::Below,
+        limit: 1.5e9,
+        only: Vec::new(),
+        line: 7,
+    };
+    let fixture = Fixture::closed("threads", 9).cell("threads", &[], &[100.0; 9]).cell("tokio", &[], &[100.0; 9]);
+    fixture.slo(limit).with(|run| run.header.cells.iter_mut().for_each(|cell| cell.load = "open".into()))
+}
+
+fn overloaded(fixture: Fixture, which: &'static [u32]) -> Fixture {
+    fixture.measured("demo::tokio", |round, measured| {
+        if which.contains(&round) {
+            overload(measured);
+        }
+    })
+}
+
+#[test]
+fn what_the_system_did_counts_in_a_valid_cell() {
+    assert_eq!(analyse(&open_load().build()).scenarios[0].slos[1].holds, Some(true));
+    let analysis = analyse(&overloaded(open_load(), &[2, 5, 7]).build());
+    let cell = &analysis.scenarios[0].groups[0].cells[1];
+    assert_eq!(cell.judgement.validity, Validity::Valid);
+    assert_eq!(cell.judgement.evidence, ["in 3 of 9 rounds offered 200/s, achieved 100/s, 2000 of 4000 dropped"]);
+    assert_eq!((cell.metrics[&MetricId::Throughput].rounds.len(), cell.latency.count()), (9, 18_000));
+    assert_eq!(cell.ratio.as_ref().map(|ratio| ratio.rounds), Some(9));
+    assert_eq!(cell.arrivals.as_ref().map(|arrivals| arrivals.dropped), Some(6_000));
+    assert_eq!(analysis.scenarios[0].slos[1].holds, Some(false));
+    assert!(analysis.has_failed_slo());
+}
+
+#[test]
+fn what_the_host_did_is_left_out_of_an_overloaded_cell_too() {
+    let mixed = disturbed(overloaded(open_load(), &[1, 2, 3, 4, 5]), "demo::tokio", &[5, 6]);
+    let analysis = analyse(&mixed.build());
+    let cell = &analysis.scenarios[0].groups[0].cells[1];
+    assert_eq!(cell.judgement.validity, Validity::Overloaded);
+    let rounds: Vec<u32> = cell.metrics[&MetricId::Throughput].rounds.iter().map(|(round, _)| *round).collect();
+    assert_eq!(rounds, [1, 2, 3, 4, 7, 8, 9]);
+    assert_eq!(analysis.scenarios[0].slos[1].holds, Some(false));
 }
 
 #[test]
