@@ -10,6 +10,7 @@ mod format;
 mod hlog;
 mod html;
 mod json;
+mod line;
 mod markdown;
 mod rates;
 mod selftest;

@@ -8,7 +8,7 @@ use crate::{
     report::{
         chart::{self, Caption, CrossingMark, Curve, LawLine, Overlay, Point, ident},
         format::{digits, label, metric},
-        sentence, sweeps,
+        line, sentence, sweeps,
         validity::is_unranked,
         view::{params, status_words},
     },
@@ -19,7 +19,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let mut headings = Vec::new();
     for scenario in &page.analysis.scenarios {
         if let Some((param, _)) = swept(scenario) {
-            headings.push(sentence::scaling(scenario, &param));
+            headings.push(line::heading(scenario, &param));
         }
     }
     let body = page.per_scenario(|index, scenario| {
@@ -74,15 +74,15 @@ fn facet_figure(
     let id = scenario.primary;
     let others: Vec<Param> = groups.first()?.1.params.iter().filter(|p| p.name != param).cloned().collect();
     let at = if others.is_empty() { String::new() } else { format!(" at {}", params(&others)) };
+    let sweep = scenario.sweep(param, &others);
     let caption = Caption {
         id: format!("scaling-{scenario_index}-{facet}"),
         title: format!("{} over {param}{at}", sentence::capital(label(id))),
         head: format!("{} over {param}{at}", sentence::capital(label(id))),
-        finding: sentence::scaling(scenario, param),
+        finding: sweep.map(|sweep| line::finding(scenario, sweep)).unwrap_or_default(),
     };
     let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, unit, groups, cell)).collect();
     let up = format!("{}, median over rounds with 95 % interval", label(id));
-    let sweep = scenario.sweep(param, &others);
     let mut overlay = sweep.map(|sweep| overlay(scenario, sweep, groups)).unwrap_or_default();
     overlay.hatched = hatched(scenario, groups);
     let chart = chart::scaling(&caption, &curves, &overlay, (param, &up), (|x| unit.format(x), |v| metric(id, v)))?;
