@@ -25,12 +25,12 @@ pub fn markdown(header: &Header, analysis: &Analysis) -> String {
         let _ = writeln!(out, "\n> ! {}", escaped(warning));
     }
     for scenario in &analysis.scenarios {
-        out.push_str(&section(scenario));
+        out.push_str(&section(header, scenario));
     }
     out
 }
 
-fn section(scenario: &ScenarioResult) -> String {
+fn section(header: &Header, scenario: &ScenarioResult) -> String {
     let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.title()), escaped(&scenario.question));
     let _ = writeln!(
         out,
@@ -49,7 +49,7 @@ fn section(scenario: &ScenarioResult) -> String {
         );
     }
     out.push_str(&over_groups(scenario));
-    out.push_str(&slos(scenario));
+    out.push_str(&slos(header, scenario));
     out.push_str(&claims(scenario));
     out.push_str(&manifest(scenario));
     out
@@ -138,9 +138,9 @@ fn verdict(cell: &CellResult) -> String {
     format!("{symbol} {}", said.join("; ")).trim_start().to_owned()
 }
 
-fn slos(scenario: &ScenarioResult) -> String {
+fn slos(header: &Header, scenario: &ScenarioResult) -> String {
     let mut out = String::new();
-    for summary in view::slos(scenario) {
+    for summary in view::judged(header, scenario) {
         let mark = view::slo_mark(summary.holds());
         let _ = writeln!(
             out,

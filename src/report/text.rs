@@ -94,7 +94,7 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     }
     out.push_str(&over_groups(scenario, layout));
     let path = stored(header, scenario).map(|s| s.path.as_str());
-    for summary in view::slos(scenario) {
+    for summary in view::judged(header, scenario) {
         out.push_str(&slo_text(&summary, path, layout));
     }
     for summary in view::claims(scenario) {

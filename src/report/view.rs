@@ -276,6 +276,12 @@ pub fn slos(scenario: &ScenarioResult) -> Vec<SloSummary<'_>> {
     summaries
 }
 
+/// As [`slos`], of a run that is judged by them. A search looks for rates at which they do not hold: they are among what
+/// it tells of each rate, and a rate that fails is no failure of the run.
+pub fn judged<'a>(header: &Header, scenario: &'a ScenarioResult) -> Vec<SloSummary<'a>> {
+    if header.search.is_some() { Vec::new() } else { slos(scenario) }
+}
+
 /// One claim and its results over executors and parameters.
 pub struct ClaimSummary<'a> {
     /// The claim.
