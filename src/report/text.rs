@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult},
+    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult, unequal},
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -22,6 +22,12 @@ const WIDTH: usize = 100;
 const LEGEND: &str = "Makespan and tasks/s are medians over the rounds; p50 and p99 are over the tasks of all rounds \
                       together, and – where fewer than ten samples lie above. By round: the 95% interval of the \
                       median of the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.";
+
+/// With fewer rounds there is no interval.
+const LEAST_ROUNDS: u32 = 6;
+
+/// What is said in place of the intervals of so few rounds.
+const NO_INTERVAL: &str = "without intervals, which need six rounds";
 
 /// Columns that a narrow terminal does without, the first one first.
 const SPARE: [&str; 3] = ["memory", "CPU/1k", "p50"];
@@ -77,13 +83,16 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     let mut out = wrapped(&format!("{}  {}", printable(&scenario.title()), printable(&scenario.question)), 2, layout);
     let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let terms = format!(
-        "  {}; ratios are {} as {}, with 95% intervals over {}",
+        "  {}; ratios are {} as {}, {}",
         view::scenario_cpus(scenario),
         view::times_as(scenario.primary),
         printable(&scenario.baseline),
-        plural(rounds as usize, "round"),
+        if rounds < LEAST_ROUNDS { NO_INTERVAL.into() } else { format!("with 95% intervals over {rounds} rounds") },
     );
     out.push_str(&wrapped(&terms, 2, layout));
+    for warning in unequal(scenario) {
+        out.push_str(&wrapped(&format!("! {}", printable(&warning)), 2, layout));
+    }
     for group in &scenario.groups {
         let _ = write!(
             out,
@@ -479,6 +488,28 @@ mod tests {
         assert_eq!(heads(100), "executor tasks/s p50 p99 CPU/1k memory ratio");
         assert_eq!(heads(80), "executor tasks/s p50 p99 CPU/1k ratio");
         assert_eq!(heads(72), "executor tasks/s p50 p99 ratio");
+    }
+
+    #[test]
+    fn unequal_conditions_are_said_above_the_tables() {
+        let (header, mut analysis) = (fixture::header(), fixture::small());
+        let plain = |analysis: &Analysis| text(&header, analysis, false);
+        assert!(!plain(&analysis).contains("equal conditions"));
+        analysis.scenarios[1].groups[0].cells[2].facts.insert("allocator".into(), "jemalloc".into());
+        let text = plain(&analysis);
+        let said = text.split_once("! Warning: the executors did not have equal conditions: allocator: system");
+        let (before, after) = said.unwrap_or_else(|| panic!("{text}"));
+        assert!(before.contains("\nhundred-calls ") && after.contains("jemalloc (tokio)"), "{text}");
+        assert!(after.contains("\nbatch of 100\n"), "above the table: {text}");
+    }
+
+    #[test]
+    fn fewer_than_six_rounds_promise_no_intervals() {
+        let (mut header, analysis) = (fixture::header(), fixture::small());
+        header.cells.iter_mut().for_each(|cell| cell.rounds = 5);
+        let short = text(&header, &analysis, false).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(short.contains("as thread-pool(64), without intervals, which need six rounds "), "{short}");
+        assert!(!short.contains("95% intervals over"), "{short}");
     }
 
     #[test]
