@@ -89,7 +89,7 @@ fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
                 @let broken: Vec<_> = summary.results.iter().filter(|r| r.holds == Some(false)).collect();
                 @if !broken.is_empty() {
                     details {
-                        summary { (plural(broken.len(), "cell")) " above the limit" }
+                        summary { (plural(broken.len(), "cell")) " outside the limit" }
                         ul { @for r in broken { li { (r.cell) ": " (r.measured.map(|v| slo_value(&r.slo, v)).unwrap_or_default()) } } }
                     }
                 }
