@@ -65,7 +65,7 @@ pub fn heading(scenario: &ScenarioResult, param: &str) -> String {
 
 fn said(primary: MetricId, param: &str, fallen: &[String]) -> String {
     if primary != MetricId::Throughput {
-        return format!("How the {} grows with {param}", label(primary));
+        return format!("How the {} changes with {param}", label(primary));
     }
     if fallen.is_empty() {
         return format!("No executor is shown to lose throughput as {param} grows");

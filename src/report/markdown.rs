@@ -34,10 +34,11 @@ fn section(header: &Header, scenario: &ScenarioResult) -> String {
     let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.title()), escaped(&scenario.question));
     let _ = writeln!(
         out,
-        "\n{}. Ratios are {} as {}, with 95 % intervals; {}.",
+        "\n{}. Ratios are {} as {}, {}; {}.",
         escaped(&sentence::winners(std::slice::from_ref(scenario))),
         view::times_as(scenario.primary),
         escaped(&scenario.baseline),
+        view::interval_words(header, scenario),
         view::scenario_cpus(scenario),
     );
     for group in &scenario.groups {
@@ -216,7 +217,7 @@ mod tests {
 
         Which executor keeps p99 flat when one request becomes N sub-requests? &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1
 
-        tokio-current-thread is the fastest. Ratios are times as fast as thread-pool(64), with 95 % intervals; 1 executor CPU.
+        tokio-current-thread is the fastest. Ratios are times as fast as thread-pool(64), with 95% intervals over 7 rounds; 1 executor CPU.
 
         ### concurrency=4096 (closed, 4096 clients)
 
@@ -245,7 +246,7 @@ mod tests {
 
         Are 100 calls of 100 ms a hundred times as fast when they overlap?
 
-        tokio is the fastest. Ratios are times as fast as thread-pool(64), with 95 % intervals; 1 executor CPU.
+        tokio is the fastest. Ratios are times as fast as thread-pool(64), with 95% intervals over 7 rounds; 1 executor CPU.
 
         ### batch of 100
 

@@ -23,12 +23,6 @@ const LEGEND: &str = "Makespan and tasks/s are medians over the rounds; p50 and 
                       together, and – where fewer than ten samples lie above. By round: the 95% interval of the \
                       median of the rounds' own quantiles. CPU/1k is CPU time per 1000 tasks.";
 
-/// With fewer rounds there is no interval.
-const LEAST_ROUNDS: u32 = 6;
-
-/// What is said in place of the intervals of so few rounds.
-const NO_INTERVAL: &str = "without intervals, which need six rounds";
-
 /// Columns that a narrow terminal does without, the first one first.
 const SPARE: [&str; 3] = ["memory", "CPU/1k", "p50"];
 
@@ -81,13 +75,12 @@ fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
 
 fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> String {
     let mut out = wrapped(&format!("{}  {}", printable(&scenario.title()), printable(&scenario.question)), 2, layout);
-    let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let terms = format!(
         "  {}; ratios are {} as {}, {}",
         view::scenario_cpus(scenario),
         view::times_as(scenario.primary),
         printable(&scenario.baseline),
-        if rounds < LEAST_ROUNDS { NO_INTERVAL.into() } else { format!("with 95% intervals over {rounds} rounds") },
+        view::interval_words(header, scenario),
     );
     out.push_str(&wrapped(&terms, 2, layout));
     for warning in unequal(scenario) {
@@ -501,15 +494,6 @@ mod tests {
         let (before, after) = said.unwrap_or_else(|| panic!("{text}"));
         assert!(before.contains("\nhundred-calls ") && after.contains("jemalloc (tokio)"), "{text}");
         assert!(after.contains("\nbatch of 100\n"), "above the table: {text}");
-    }
-
-    #[test]
-    fn fewer_than_six_rounds_promise_no_intervals() {
-        let (mut header, analysis) = (fixture::header(), fixture::small());
-        header.cells.iter_mut().for_each(|cell| cell.rounds = 5);
-        let short = text(&header, &analysis, false).split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(short.contains("as thread-pool(64), without intervals, which need six rounds "), "{short}");
-        assert!(!short.contains("95% intervals over"), "{short}");
     }
 
     #[test]
