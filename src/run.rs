@@ -3,9 +3,9 @@
 //! A trial that something else on this host disturbed is run again at the end of its round, when its neighbours in
 //! time are still those that it is compared with. The rule sees the counters of the host and nothing that the trial
 //! measured. The run file keeps every attempt; the last one that was measured counts. A run that is
-//! taken up runs again only what it has itself seen disturbed.
+//! taken up runs again what has failed, unless the work was wrong; and of what was disturbed, only what it has itself seen.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::{
     analysis, clock,
@@ -74,21 +74,33 @@ impl From<Interrupted> for Stop {
     }
 }
 
-/// A trial of the plan, with its place in the order, from 1.
-type Placed = (usize, Planned);
+/// What is to be run: the name of a cell and a round, with the number of the first attempt.
+pub type Left = BTreeMap<(String, u32), u32>;
 
-/// Runs what is not `done` yet.
+/// A trial of the plan.
+#[derive(Clone, Copy)]
+struct Placed {
+    /// Its place in the order, from 1.
+    sequence: usize,
+    planned: Planned,
+    /// Attempts that the run file has already.
+    attempts: u32,
+}
+
+/// Runs what is left of the plan.
 pub fn execute(
     plan: &Plan,
-    done: &BTreeSet<(String, u32)>,
+    left: &Left,
     runner: &Runner,
     writer: &mut Writer,
     mut observe: impl FnMut(Event<'_>),
 ) -> Result<End, StoreError> {
-    let is_done = |planned: &Planned| done.contains(&(plan.cells[planned.cell].stored.name.clone(), planned.round));
-    let left: Vec<Placed> = (1..).zip(plan.trials.iter().copied()).filter(|(_, planned)| !is_done(planned)).collect();
-    let rounds = left.chunk_by(|a, b| a.1.round == b.1.round);
-    let mut trial = |placed: &Placed, attempt: u32| attempt_trial(plan, placed, attempt, runner, writer, &mut observe);
+    let placed = |(sequence, &planned): (usize, &Planned)| {
+        left.get(&plan.name_of(&planned)).map(|&attempts| Placed { sequence, planned, attempts })
+    };
+    let left: Vec<Placed> = (1..).zip(&plan.trials).filter_map(placed).collect();
+    let rounds = left.chunk_by(|a, b| a.planned.round == b.planned.round);
+    let mut trial = |placed: &Placed, again: u32| attempt_trial(plan, placed, again, runner, writer, &mut observe);
     let ended = rounds.into_iter().try_for_each(|round| with_retries(round, &mut trial));
     match ended {
         Ok(()) => {
@@ -118,17 +130,17 @@ fn with_retries<T: Copy, E>(round: &[T], mut trial: impl FnMut(&T, u32) -> Resul
     Ok(())
 }
 
-/// Runs a trial once and stores it; says whether it was disturbed.
+/// Runs a trial once and stores it; says whether it was disturbed. `again` counts how often this run was disturbed in it.
 fn attempt_trial(
     plan: &Plan,
-    &(sequence, planned): &Placed,
-    attempt: u32,
+    &Placed { sequence, planned, attempts }: &Placed,
+    again: u32,
     runner: &Runner,
     writer: &mut Writer,
     observe: &mut impl FnMut(Event<'_>),
 ) -> Result<bool, Stop> {
     runner.interrupted().map_or(Ok(()), Err)?;
-    let trial = plan.trial(planned);
+    let (trial, attempt) = (plan.trial(planned), attempts + again);
     observe(Event::Begins { sequence, attempt, plan: &trial });
     let record = runner.run(&trial, u32::try_from(sequence).unwrap_or(u32::MAX))?;
     let line = Line::Trial(Box::new(TrialRecord { attempt, ..record }));
@@ -137,7 +149,7 @@ fn attempt_trial(
     observe(Event::Ended(record));
     let reason = disturbance(record);
     if let Some(reason) = &reason {
-        observe(Event::Disturbed { record, reason, again: attempt < RETRIES });
+        observe(Event::Disturbed { record, reason, again: again < RETRIES });
     }
     Ok(reason.is_some())
 }

@@ -39,7 +39,7 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         counts: counts(&trials),
         errors: Errors::of(&all.measured.iter().map(|(_, measured)| *measured).collect::<Vec<_>>()),
         steps: steps(&trials),
-        failures: failures(&trials.failed),
+        failures: failures(rounds.failures_of(&cell.name)),
         least_makespan_ns: least_makespan_ns(cell),
         facts: trials.measured.first().map(|(_, first)| first.facts.clone()).unwrap_or_default(),
         target_busy: target_busy(&trials),
@@ -101,7 +101,7 @@ fn status(cell: &StoredCell, trials: &Trials<'_>) -> CellStatus {
     if measured > 0 {
         return CellStatus::Partial(format!("{measured} of {planned} rounds"));
     }
-    if let Some((reason, _)) = failures(&trials.failed).into_iter().next() {
+    if let Some((reason, _)) = failures(trials.failed.iter().map(|(_, failure)| *failure)).into_iter().next() {
         return CellStatus::Failed(reason);
     }
     match &cell.absent {
@@ -188,9 +188,9 @@ fn delay(rounds: &[&Measurements]) -> Option<Delay> {
 }
 
 /// Reasons with how many trials failed for them, the commonest first.
-fn failures(failed: &[(u32, &TrialFailure)]) -> Vec<(String, usize)> {
+fn failures<'a>(failed: impl Iterator<Item = &'a TrialFailure>) -> Vec<(String, usize)> {
     let mut by_reason: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, failure) in failed {
+    for failure in failed {
         *by_reason.entry(&failure.reason).or_default() += 1;
     }
     let mut reasons: Vec<(String, usize)> = by_reason.into_iter().map(|(reason, n)| (reason.into(), n)).collect();

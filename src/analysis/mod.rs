@@ -118,7 +118,9 @@ fn trial_counts(rounds: &Rounds<'_>) -> TrialCounts {
                 Outcome::Failed(_) => counts.failed += 1,
             }
         }
+        counts.failed_before += rounds.failures_of(&cell.name).count();
     }
+    counts.failed_before -= counts.failed;
     counts
 }
 
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn a_run_in_progress_is_analysed_as_it_stands() {
         let analysis = analyse(&fixture().build());
-        assert_eq!(analysis.trials, TrialCounts { planned: 6, measured: 5, failed: 0 });
+        assert_eq!(analysis.trials, TrialCounts { planned: 6, measured: 5, ..TrialCounts::default() });
         assert!(!analysis.is_complete() && !analysis.has_failures() && !analysis.has_refusals());
         assert_eq!(analysis.scenarios[0].baseline, "thread-pool(64)");
         assert_eq!(analysis.scenarios[0].question, "Which executor is fastest?");
@@ -207,7 +209,7 @@ mod tests {
     fn failures_and_refusals_are_seen() {
         let failed = fixture().fail("demo::thread-pool", 3, FailureKind::WrongResult, "99 of 100 tasks");
         let analysis = analyse(&failed.build());
-        assert_eq!(analysis.trials, TrialCounts { planned: 6, measured: 5, failed: 1 });
+        assert_eq!(analysis.trials, TrialCounts { planned: 6, measured: 5, failed: 1, failed_before: 0 });
         assert!(analysis.is_complete() && analysis.has_failures());
         let refused = fixture().absent("threads", &[], Absent::Refused("too many".into()));
         let analysis = analyse(&refused.build());

@@ -32,6 +32,18 @@ pub struct TrialCounts {
     pub measured: usize,
     /// Failed.
     pub failed: usize,
+    /// Failed, but another attempt counts: the run was taken up again.
+    pub failed_before: usize,
+}
+
+impl TrialCounts {
+    /// How many failed, in words.
+    pub fn failed_words(&self) -> String {
+        match self.failed_before {
+            0 => format!("{} failed", self.failed),
+            before => format!("{} failed, {before} failed before and run again", self.failed),
+        }
+    }
 }
 
 /// One scenario's figures in one lane.

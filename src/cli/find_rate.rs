@@ -8,6 +8,7 @@ use super::{
     Arguments, CliError, Command, Terminal,
     input::Selection,
     list::short,
+    resume,
     run::{self, when},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     scenario::{self, Scenario, Slo},
     search::{self, Event},
     step::Calibration,
-    store::{Header, Line, Run, Search, TrialRecord, Writer},
+    store::{Line, Run, Search, StoredCell, TrialRecord, Writer},
     trial::parent::Runner,
     units::parse_rate,
 };
@@ -115,7 +116,7 @@ impl FindRate {
         run::forward_signals(events)?;
         let _only_run = run::only_run(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
-            Some(folder) => resume(folder, terminal)?,
+            Some(folder) => take_up(folder, self.allow_other_runs, terminal)?,
             None => self.begin(terminal)?,
         };
         let end = if prepared.run.finished { End::Finished } else { measure(&mut prepared, &runner, terminal)? };
@@ -206,7 +207,7 @@ fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
 }
 
 /// Takes up a stored search: all that it has found follows from its run file.
-fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
+fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result<Prepared, CliError> {
     let (mut writer, mut run) = Writer::open_append(folder)?;
     let bad = |reason: &str| CliError::BadData { path: writer.path().to_owned(), reason: reason.to_owned() };
     let command = Arguments::try_parse_from(&run.header.command)
@@ -219,27 +220,27 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
         original.set_limits(scenario)?;
     }
     let (mut plan, _) = original.selection.plan(&scenarios)?;
+    plan.refuse_unready();
     plan.calibrate(&mut Calibration(run.header.calibration.clone()));
     let cells = original.searches(&plan.cells, &scenarios)?;
-    if !is_planned_alike(&run.header, &cells) {
-        return Err(bad("was planned differently by another version of this program; start a new search"));
+    let now: Vec<StoredCell> = cells.iter().map(|cell| cell.stored().cell).collect();
+    let searched = run.header.search.iter().flat_map(|search| &search.cells);
+    let before: Vec<StoredCell> = searched.map(|searched| searched.cell.clone()).collect();
+    if let Some(why) = resume::change(&run.header, &before, &now) {
+        return Err(bad(&why));
     }
     if run.finished {
         terminal.note("the search is finished");
     } else {
         terminal.note(&format!("{} are there; the search goes on", report::plural(run.trials.len(), "trial")));
-        let line = Line::Resumed { at_ms: clock::unix_ms() };
+        let warnings = run::warnings(&run::check(&plan, allow_other_runs), terminal);
+        let line = Line::Resumed { at_ms: clock::unix_ms(), cells: Vec::new(), warnings };
         writer.append(&line)?;
         run.take(line);
     }
     let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
     Ok(Prepared { folder, cells, run, writer })
-}
-
-fn is_planned_alike(header: &Header, cells: &[Searchable]) -> bool {
-    let stored = header.search.iter().flat_map(|search| &search.cells);
-    stored.map(|searched| searched.cell.name.clone()).eq(cells.iter().map(|cell| cell.stored().cell.name))
 }
 
 fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {

@@ -11,6 +11,7 @@ mod input;
 mod list;
 mod progress;
 mod report;
+mod resume;
 mod run;
 mod schema;
 mod selftest;

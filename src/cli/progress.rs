@@ -1,13 +1,17 @@
 //! What is seen while a run goes on: a bar on a terminal, one line per trial elsewhere. Nothing is drawn while a
 //! trial runs.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Terminal, list::short};
 use crate::{
-    plan::Plan,
+    plan::{self, Plan},
+    run::Left,
     store::{Outcome, TrialRecord},
 };
 
@@ -17,11 +21,13 @@ pub(super) struct Progress<'a> {
     bar: ProgressBar,
     total: usize,
     estimates: HashMap<String, Duration>,
+    /// What was not run yet, and was expected to be.
+    waiting: BTreeSet<(String, u32)>,
     left: Duration,
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(terminal: &'a Terminal, plan: &Plan, left: Duration) -> Self {
+    pub(super) fn new(terminal: &'a Terminal, plan: &Plan, left: &Left) -> Self {
         let bar = ProgressBar::with_draw_target(Some(plan.trials.len() as u64), ProgressDrawTarget::stderr());
         if !terminal.interactive {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -31,7 +37,15 @@ impl<'a> Progress<'a> {
             bar.set_style(style.progress_chars("=> "));
         }
         let estimates = plan.cells.iter().map(|cell| (cell.stored.name.clone(), cell.estimate.trial)).collect();
-        Self { terminal, bar, total: plan.trials.len(), estimates, left }
+        let waiting: BTreeSet<_> = left.keys().cloned().collect();
+        let trials = plan.trials.iter().filter(|trial| waiting.contains(&plan.name_of(trial)));
+        let left = plan::total(trials.map(|trial| plan.cells[trial.cell].estimate.trial));
+        Self { terminal, bar, total: plan.trials.len(), estimates, waiting, left }
+    }
+
+    /// How long what is left takes, about.
+    pub(super) fn left(&self) -> Duration {
+        self.left
     }
 
     pub(super) fn begins(&self, sequence: usize, attempt: u32, cell: &str, round: u32) {
@@ -41,8 +55,9 @@ impl<'a> Progress<'a> {
     }
 
     pub(super) fn ended(&mut self, record: &TrialRecord) {
-        // Trials that are run again were not expected.
-        let estimate = self.estimates.get(&record.cell).copied().filter(|_| record.attempt == 0).unwrap_or_default();
+        // Trials that were disturbed and are run again were not expected.
+        let expected = self.waiting.remove(&(record.cell.clone(), record.round));
+        let estimate = self.estimates.get(&record.cell).copied().filter(|_| expected).unwrap_or_default();
         self.left = self.left.saturating_sub(estimate);
         let line = line(record, self.total);
         if matches!(record.outcome, Outcome::Failed(_)) && !self.terminal.quiet {

@@ -1,7 +1,6 @@
 //! `regatta run`: measure, store, print, report.
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,15 +12,15 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Arguments, CliError, Command, Terminal, input::Selection, progress::Progress, report::format};
+use super::{Arguments, CliError, Command, Terminal, input::Selection, progress::Progress, report::format, resume};
 use crate::{
     analysis::{self, Analysis},
     clock,
     doctor::{self, Host, Lock, Need},
     exit::Exit,
-    plan::{self, Plan},
+    plan::Plan,
     report,
-    run::{self, End, Event},
+    run::{self, End, Event, Left},
     scenario::{self, Scenario, ScenarioError},
     step::Calibration,
     store::{self, Header, HostCheck, Line, StoredScenario, Writer},
@@ -44,11 +43,11 @@ const LOOK: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Run {
     #[command(flatten)]
-    selection: Selection,
+    pub(super) selection: Selection,
     /// The folder for this run; by default a new one under `reports/`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Take up an interrupted run: only what is missing is run.
+    /// Take up a run: what is missing is run, and what has failed is run again, unless its work was wrong.
     #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
     resume: Option<PathBuf>,
     /// What to print at the end.
@@ -68,11 +67,12 @@ pub(super) struct Run {
 /// A run that is ready to go on.
 pub(super) struct Prepared {
     pub folder: PathBuf,
-    plan: Plan,
-    writer: Writer,
-    done: BTreeSet<(String, u32)>,
+    pub plan: Plan,
+    pub writer: Writer,
+    /// What is still to be run.
+    pub left: Left,
     /// Nothing is left to run.
-    finished: bool,
+    pub finished: bool,
 }
 
 impl Run {
@@ -83,7 +83,7 @@ impl Run {
         forward_signals(events)?;
         let _only_run = only_run(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
-            Some(folder) => resume(folder, terminal)?,
+            Some(folder) => take_up(folder, self.allow_other_runs, terminal)?,
             None => self.prepare(terminal)?,
         };
         let end = if prepared.finished { End::Finished } else { measure(&mut prepared, &runner, terminal)? };
@@ -133,7 +133,8 @@ pub(super) fn start(
 ) -> Result<Prepared, CliError> {
     let (plan, header, folder) = open(selection, scenarios, out, allow_other_runs, terminal)?;
     let writer = Writer::create(&folder, &header)?;
-    Ok(Prepared { folder, plan, writer, done: BTreeSet::new(), finished: false })
+    let left = plan.trials.iter().map(|trial| (plan.name_of(trial), 0)).collect();
+    Ok(Prepared { folder, plan, writer, left, finished: false })
 }
 
 /// Plans a run and warns of what may disturb it: the plan, the header, and the folder that they are meant for.
@@ -151,10 +152,7 @@ pub(super) fn open(
     let started_ms = clock::unix_ms();
     let folder = out.map_or_else(|| folder(scenarios, started_ms), Path::to_owned);
     let checks = check(&plan, allow_other_runs);
-    let warnings = doctor::warnings(&checks);
-    for warning in &warnings {
-        terminal.warn(warning);
-    }
+    let warnings = warnings(&checks, terminal);
     let header = Header {
         regatta_run: store::VERSION,
         run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -176,8 +174,15 @@ pub(super) fn open(
     Ok((plan, header, folder))
 }
 
+/// What the checks warn of, said.
+pub(super) fn warnings(checks: &[HostCheck], terminal: &Terminal) -> Vec<String> {
+    let warnings = doctor::warnings(checks);
+    warnings.iter().for_each(|warning| terminal.warn(warning));
+    warnings
+}
+
 /// The doctor's short form: noise only warns, and limits have refused their cells already.
-fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
+pub(super) fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
     let mut host = Host::read(LOOK);
     if !allow_other_runs {
         // The lock is this run's own.
@@ -258,10 +263,10 @@ fn stored(scenario: &Scenario) -> StoredScenario {
 }
 
 /// Plans a stored run again, from the scenarios and the command line in its header.
-fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
-    let (mut writer, run) = Writer::open_append(folder)?;
+fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result<Prepared, CliError> {
+    let (mut writer, mut stored) = Writer::open_append(folder)?;
     let bad = |reason: String| CliError::BadData { path: writer.path().to_owned(), reason };
-    let command = Arguments::try_parse_from(&run.header.command)
+    let command = Arguments::try_parse_from(&stored.header.command)
         .map_err(|_| bad("was made by a command line that this program does not understand".into()))?;
     let original = match command.command {
         Command::Run(original) => original,
@@ -272,26 +277,34 @@ fn resume(folder: &Path, terminal: &Terminal) -> Result<Prepared, CliError> {
             return Err(bad("was not made by `regatta run`; a self-test cannot be taken up, so start it again".into()));
         }
     };
-    let scenarios = scenarios_of(&run.header, &original.selection)?;
+    let scenarios = scenarios_of(&stored.header, &original.selection)?;
     let (mut plan, _) = original.selection.plan(&scenarios)?;
-    if plan.stored().iter().map(|cell| &cell.name).ne(run.header.cells.iter().map(|cell| &cell.name)) {
-        return Err(bad("was planned differently by another version of this program; start a new run".into()));
-    }
-    plan.calibrate(&mut Calibration(run.header.calibration.clone()));
-    let missing: BTreeSet<(String, u32)> =
-        run.missing().into_iter().map(|(cell, round)| (cell.to_owned(), round)).collect();
-    let all = plan.trials.iter().map(|trial| (plan.cells[trial.cell].stored.name.clone(), trial.round));
-    let done: BTreeSet<_> = all.filter(|trial| !missing.contains(trial)).collect();
-    let finished = run.finished && done.len() == plan.trials.len();
+    plan.refuse_unready();
+    let (before, now) = (&stored.header.cells, plan.stored());
+    resume::change(&stored.header, before, &now).map_or(Ok(()), |why| Err(bad(why)))?;
+    plan.calibrate(&mut Calibration(stored.header.calibration.clone()));
+
+    let cells = resume::possible_now(before, now);
+    cells.iter().for_each(|cell| stored.replace(cell.clone()));
+    let left = left(&stored);
+    let finished = stored.finished && left.is_empty();
     if finished {
         terminal.note("the run is finished; only its report is written again");
     } else {
-        terminal.note(&format!("{} of {} trials are there; running the others", done.len(), plan.trials.len()));
-        writer.append(&Line::Resumed { at_ms: clock::unix_ms() })?;
+        let (all, left) = (plan.trials.len(), left.len());
+        terminal.note(&format!("{} of {all} trials are there; running the others", all - left));
+        resume::warn_of_edits(&stored.header, terminal);
+        let warnings = warnings(&check(&plan, allow_other_runs), terminal);
+        writer.append(&Line::Resumed { at_ms: clock::unix_ms(), cells, warnings })?;
     }
     let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).to_owned();
-    Ok(Prepared { folder, plan, writer, done, finished })
+    Ok(Prepared { folder, plan, writer, left, finished })
+}
+
+/// What is still to be run.
+fn left(stored: &store::Run) -> Left {
+    stored.missing().into_iter().map(|((cell, round), attempts)| ((cell.to_owned(), round), attempts)).collect()
 }
 
 /// The scenarios of a stored run, with what its command line changed.
@@ -302,16 +315,13 @@ pub(super) fn scenarios_of(header: &Header, selection: &Selection) -> Result<Vec
 }
 
 pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
-    let name = |trial: &crate::plan::Planned| (prepared.plan.cells[trial.cell].stored.name.clone(), trial.round);
-    let left = prepared.plan.trials.iter().filter(|trial| !prepared.done.contains(&name(trial)));
-    let left = plan::total(left.map(|trial| prepared.plan.cells[trial.cell].estimate.trial));
-    let count = prepared.plan.trials.len() - prepared.done.len();
-    let trials = report::plural(count, "trial");
-    terminal.note(&format!("{trials}, about {}, one process each", super::list::short(left)));
-    let mut progress = Progress::new(terminal, &prepared.plan, left);
+    let Prepared { plan, left, .. } = &*prepared;
+    let trials = report::plural(left.len(), "trial");
+    let mut progress = Progress::new(terminal, plan, left);
+    terminal.note(&format!("{trials}, about {}, one process each", super::list::short(progress.left())));
     let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
     let mut written = Ok(());
-    let end = run::execute(&prepared.plan, &prepared.done, runner, &mut prepared.writer, |event| match event {
+    let end = run::execute(&prepared.plan, &prepared.left, runner, &mut prepared.writer, |event| match event {
         Event::Begins { sequence, attempt, plan } => {
             if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
                 written = write_plan(folder, sequence, plan, terminal);
@@ -393,6 +403,8 @@ fn ignores_hang_up() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory as _;
 
     use super::*;

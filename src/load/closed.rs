@@ -201,7 +201,7 @@ async fn round_robin<R: Runtime, Rec: Record>(mut slot: Slot<Rec>, pass: Pass, l
         let client = &mut clients[at];
         let Some(task) = pass.task(client.number, client.due_ns, &slot) else {
             slot.client_ended(client.number / pass.clients);
-            clients.remove(at);
+            clients.swap_remove(at);
             continue;
         };
         if client.due_ns > now_ns {

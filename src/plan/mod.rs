@@ -44,6 +44,11 @@ impl Plan {
         self.cells.iter().map(|cell| cell.stored.clone()).collect()
     }
 
+    /// The name of a trial's cell, and its round.
+    pub fn name_of(&self, planned: &Planned) -> (String, u32) {
+        (self.cells[planned.cell].stored.name.clone(), planned.round)
+    }
+
     /// The plan of one trial.
     pub fn trial(&self, planned: Planned) -> TrialPlan {
         TrialPlan { round: planned.round, ..self.cells[planned.cell].trial.clone() }

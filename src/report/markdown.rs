@@ -19,8 +19,13 @@ pub fn markdown(header: &Header, analysis: &Analysis) -> String {
     if header.quick {
         out.push_str("**quick: not comparable**\n\n");
     }
-    let _ =
-        writeln!(out, "{} of {} measured, {} failed.", trials.measured, plural(trials.planned, "trial"), trials.failed);
+    let _ = writeln!(
+        out,
+        "{} of {} measured, {}.",
+        trials.measured,
+        plural(trials.planned, "trial"),
+        trials.failed_words()
+    );
     for warning in &header.warnings {
         let _ = writeln!(out, "\n> ! {}", escaped(warning));
     }

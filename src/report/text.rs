@@ -63,7 +63,7 @@ pub fn plain(header: &Header, analysis: &Analysis) -> String {
 fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
     let trials = &analysis.trials;
     let mut out = format!("{}: {} of {}", printable(&header.run), trials.measured, plural(trials.planned, "trial"));
-    let _ = writeln!(out, " measured, {} failed", trials.failed);
+    let _ = writeln!(out, " measured, {}", trials.failed_words());
     if header.quick {
         out.push_str("! quick: not comparable\n");
     }

@@ -9,6 +9,7 @@ mod error;
 pub mod fixture;
 mod model;
 mod reader;
+mod run;
 mod writer;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 pub use error::StoreError;
 pub use model::*;
 pub use reader::read;
+pub use run::{Rounds, Run};
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};

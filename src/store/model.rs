@@ -1,6 +1,6 @@
 //! What a run file holds: inert values, one type per line of the file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -238,6 +238,12 @@ pub enum Line {
     Resumed {
         /// When, in ms since 1970.
         at_ms: u64,
+        /// Cells that this host had refused, and has room for now: they take the place of those in the header.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cells: Vec<StoredCell>,
+        /// Warnings of the short check before it went on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<String>,
     },
     /// Everything planned has been run.
     Finished {
@@ -255,7 +261,8 @@ pub struct TrialRecord {
     pub round: u32,
     /// Its place in the planned order, from 1. A trial that was run again keeps it.
     pub sequence: u32,
-    /// Which attempt it is, from 0: a disturbed trial is run again at the end of its round.
+    /// Which attempt it is, from 0: a disturbed trial is run again at the end of its round, a failed one when the run is
+    /// taken up again.
     #[serde(default)]
     pub attempt: u32,
     /// When it started, in ms since 1970.
@@ -266,6 +273,13 @@ pub struct TrialRecord {
     pub pid: u32,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+impl TrialRecord {
+    /// Whether it failed for a reason that may be gone when it is run again.
+    pub fn may_pass(&self) -> bool {
+        matches!(&self.outcome, Outcome::Failed(failure) if failure.kind.may_pass())
+    }
 }
 
 /// What came of a trial.
@@ -303,97 +317,10 @@ pub enum FailureKind {
     Refused,
 }
 
-/// A run file, read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    /// Its header.
-    pub header: Header,
-    /// Its trials in the order of execution. A round that was run again has two; the later one counts.
-    pub trials: Vec<TrialRecord>,
-    /// The rates that a search has tried, in order. Their cells are among those of the header.
-    pub probes: Vec<Probe>,
-    /// Whether everything planned was run, and nothing was taken up again since.
-    pub finished: bool,
-    /// The signals that interrupted it, in order.
-    pub interruptions: Vec<String>,
-    /// What the reader noticed, such as a torn last line that was dropped.
-    pub notes: Vec<String>,
-}
-
-/// The trials of a run by cell and round. Where a round was run again, only the later trial is in it.
-#[derive(Debug, Clone)]
-pub struct Rounds<'a> {
-    /// The run.
-    pub run: &'a Run,
-    by_cell: HashMap<&'a str, BTreeMap<u32, &'a TrialRecord>>,
-}
-
-impl<'a> Rounds<'a> {
-    /// A cell's trials, by round.
-    pub fn of(&self, cell: &str) -> impl Iterator<Item = (u32, &'a TrialRecord)> + '_ {
-        self.by_cell.get(cell).into_iter().flatten().map(|(&round, &trial)| (round, trial))
-    }
-}
-
-impl Run {
-    /// A run of which nothing but the header is known.
-    pub fn new(header: Header) -> Self {
-        let (trials, probes, interruptions, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { header, trials, probes, finished: false, interruptions, notes }
-    }
-
-    /// Adds what a line says.
-    pub fn take(&mut self, line: Line) {
-        match line {
-            Line::Probe(probe) => {
-                self.header.cells.push(probe.cell.clone());
-                self.probes.push(*probe);
-            }
-            Line::Trial(trial) => {
-                self.grow(&trial);
-                self.trials.push(*trial);
-            }
-            Line::Interrupted { signal } => self.interruptions.push(signal),
-            Line::Resumed { .. } => self.finished = false,
-            Line::Finished { .. } => self.finished = true,
-        }
-    }
-
-    /// A rate that is searched has as many rounds as it was found to need.
-    fn grow(&mut self, trial: &TrialRecord) {
-        if self.header.search.is_some()
-            && let Some(cell) = self.header.cells.iter_mut().find(|cell| cell.name == trial.cell)
-        {
-            cell.rounds = cell.rounds.max(trial.round);
-            self.header.rounds = self.header.rounds.max(trial.round);
-        }
-    }
-
-    /// The trials by cell and round: of a round's attempts the last one that was measured, else the last.
-    pub fn rounds(&self) -> Rounds<'_> {
-        let mut by_cell: HashMap<&str, BTreeMap<u32, &TrialRecord>> = HashMap::new();
-        let is_measured = |trial: &TrialRecord| matches!(trial.outcome, Outcome::Measured(_));
-        for trial in &self.trials {
-            let counts = by_cell.entry(&trial.cell).or_default().entry(trial.round).or_insert(trial);
-            // A disturbed attempt says more than one that failed after it.
-            if is_measured(trial) || !is_measured(counts) {
-                *counts = trial;
-            }
-        }
-        Rounds { run: self, by_cell }
-    }
-
-    /// What a resumed run has still to do: each (cell, round) of the plan without a trial.
-    ///
-    /// A failed trial is a result and counts as done: a crash or a time-out that is run again until it passes
-    /// would hide what the run has found. A trial that a signal cut off is never recorded (the line
-    /// [`Line::Interrupted`] stands for it), so it is missing and is run. Cells that are not run are not missing.
-    pub fn missing(&self) -> BTreeSet<(&str, u32)> {
-        let done: BTreeSet<(&str, u32)> = self.trials.iter().map(|t| (t.cell.as_str(), t.round)).collect();
-        let planned = self.header.cells.iter().filter(|cell| cell.absent.is_none());
-        planned
-            .flat_map(|cell| (1..=cell.rounds).map(|round| (cell.name.as_str(), round)))
-            .filter(|trial| !done.contains(trial))
-            .collect()
+impl FailureKind {
+    /// Whether its cause may be gone when the run is taken up again. Wrong work is a result: to run it again until it
+    /// is right would hide what the run has found.
+    pub fn may_pass(self) -> bool {
+        self != Self::WrongResult
     }
 }

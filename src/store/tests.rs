@@ -178,19 +178,53 @@ fn resumed_runs_say_so() {
     };
     assert!(!finished_after(&Line::Interrupted { signal: "SIGINT".into() }));
     assert!(finished_after(&Line::Finished { at_ms: 1 }));
-    assert!(!finished_after(&Line::Resumed { at_ms: 2 }));
+    assert!(!finished_after(&Line::Resumed { at_ms: 2, cells: Vec::new(), warnings: Vec::new() }));
     assert_eq!(read(scratch.path()).expect("reads").interruptions, ["SIGINT"]);
 }
 
 #[test]
-fn missing_are_planned_trials_without_a_line() {
-    let run = Fixture::batch("threads", 3)
+fn missing_are_planned_trials_without_a_line_and_those_that_failed() {
+    let mut run = Fixture::batch("threads", 4)
         .cell("threads", &[], &[2e6])
-        .cell("tokio", &[], &[1e6, 1.5e6, 1e6])
+        .cell("tokio", &[], &[1e6, 1.5e6, 1e6, 1e6])
         .absent("sequential", &[], Absent::NotApplicable("one task at a time".into()))
         .fail("demo::threads", 2, FailureKind::Crashed, "killed by SIGSEGV")
+        .fail("demo::threads", 3, FailureKind::WrongResult, "99 of 100 tasks")
         .build();
-    assert_eq!(run.missing().into_iter().collect::<Vec<_>>(), [("demo::threads", 3)]);
+    let missing =
+        |run: &Run| run.missing().into_iter().map(|((_, round), attempt)| (round, attempt)).collect::<Vec<_>>();
+    assert_eq!(missing(&run), [(2, 1), (4, 0)]);
+    let again = |run: &mut Run, kind| {
+        let outcome = Outcome::Failed(TrialFailure { kind, reason: "again".into() });
+        let attempt = missing(run)[0].1;
+        run.trials.push(TrialRecord {
+            cell: "demo::threads".into(),
+            round: 2,
+            attempt,
+            outcome,
+            ..run.trials[0].clone()
+        });
+    };
+    again(&mut run, FailureKind::Target);
+    assert_eq!(missing(&run), [(2, 2), (4, 0)]);
+    again(&mut run, FailureKind::WrongResult);
+    assert_eq!(missing(&run), [(4, 0)]);
+    let reasons: Vec<&str> = run.rounds().failures_of("demo::threads").map(|why| why.reason.as_str()).collect();
+    assert_eq!(reasons, ["killed by SIGSEGV", "99 of 100 tasks", "again", "again"]);
+}
+
+#[test]
+fn a_cell_that_was_refused_may_be_planned_when_the_run_is_taken_up() {
+    let mut run = Fixture::batch("threads", 2)
+        .cell("threads", &[], &[2e6, 2e6])
+        .absent("tokio", &[], Absent::Refused("no room".into()))
+        .build();
+    assert!(run.missing().is_empty());
+    let cells = vec![StoredCell { absent: None, ..run.header.cells[1].clone() }];
+    run.take(Line::Resumed { at_ms: 2, cells, warnings: vec!["other work".into()] });
+    let missing: Vec<((&str, u32), u32)> = run.missing().into_iter().collect();
+    assert_eq!(missing, [(("demo::tokio", 1), 0), (("demo::tokio", 2), 0)]);
+    assert!(run.header.warnings.contains(&"other work".to_owned()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A folder to work in and the real binary run in it: what every test of the command line needs.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{BufRead, BufReader, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
@@ -45,6 +46,8 @@ pub fn wait_at_most<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) 
 pub struct BenchDir {
     folder: tempfile::TempDir,
     mark: String,
+    /// All processes that were ever seen: one that ends shows its mark no more before its files are closed.
+    seen: Mutex<HashSet<Pid>>,
 }
 
 /// What a command did.
@@ -84,7 +87,7 @@ impl BenchDir {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("tmp")).unwrap();
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
-        Self { folder, mark }
+        Self { folder, mark, seen: Mutex::default() }
     }
 
     /// A folder with one file, `s.toml`.
@@ -150,7 +153,7 @@ impl BenchDir {
     pub fn processes(&self) -> Vec<(Pid, String)> {
         let wanted = format!("{MARK}={}", self.mark);
         let entries = fs::read_dir("/proc").unwrap().flatten();
-        entries
+        let found: Vec<(Pid, String)> = entries
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
                 let environment = fs::read(entry.path().join("environ")).ok()?;
@@ -158,7 +161,9 @@ impl BenchDir {
                 let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
                 (ours && !line.is_empty()).then(|| (pid, line.replace('\0', " ")))
             })
-            .collect()
+            .collect();
+        self.seen.lock().unwrap().extend(found.iter().map(|(pid, _)| *pid));
+        found
     }
 
     /// Waits for a process whose command line contains `part`.
@@ -166,9 +171,10 @@ impl BenchDir {
         wait_for(part, || self.processes().into_iter().find(|(_, line)| line.contains(part)).map(|(pid, _)| pid))
     }
 
-    /// Waits until no process of this bench is left.
+    /// Waits until no process of this bench is left, with its locks.
     pub fn wait_until_empty(&self) {
-        wait_for("the end of all processes", || self.processes().is_empty().then_some(()));
+        let all_over = || self.processes().is_empty() && self.seen.lock().unwrap().iter().copied().all(is_over);
+        wait_for("the end of all processes", || all_over().then_some(()));
     }
 
     /// Folders that trials have left behind.
@@ -254,6 +260,15 @@ impl Drop for Live {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a process has nothing any more, though its exit status may wait for somebody.
+fn is_over(pid: Pid) -> bool {
+    let folder = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+    let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
+    let threads = fs::read_dir(folder.join("task")).map_or(0, Iterator::count);
+    // A thread may outlive the first one.
+    threads <= 1 && status.lines().all(|line| !line.starts_with("State:") || line.contains("Z (zombie)"))
 }
 
 fn code(status: ExitStatus) -> i32 {

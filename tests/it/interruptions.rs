@@ -168,6 +168,12 @@ fn run_without(part: &str) -> (BenchDir, Run, Pid) {
     let run = halted.bench.stored("run");
     assert!(run.trials.len() == 4 && run.finished);
     halted.bench.run("report run").exits(0);
+    let seen = halted.bench.run("run --resume run").exits(0).says(&["3 of 4 trials are there"]);
+    assert!(seen.out.contains("4 of 4 trials measured"), "{seen:#?}");
+    // What has failed is not forgotten.
+    assert!(seen.out.contains("0 failed, 1 failed before and run again"), "{seen:#?}");
+    let page = fs::read_to_string(halted.bench.path("run/index.html")).unwrap();
+    assert!(page.contains("1 trial of ") && page.contains(" failed: "));
     assert!(halted.bench.scratch().is_empty(), "{:?}", halted.bench.scratch());
     (halted.bench, run, victim)
 }
@@ -216,6 +222,24 @@ fn the_watchdog_ends_a_trial_that_takes_too_long_and_the_run_goes_on() {
     assert!(reason.contains("raise `timeout` under [run]"), "{reason}");
     bench.wait_until_empty();
     assert!(bench.scratch().is_empty(), "{:?}", bench.scratch());
+}
+
+#[test]
+fn a_run_is_not_taken_up_by_another_build() {
+    let halted = Halted::new();
+    halted.live.signal(Signal::INT);
+    halted.live.end().exits(130);
+    halted.own.open();
+    let path = halted.bench.path("run/run.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let of_another = text.replace("[\"profile\",\"", "[\"profile\",\"handmade ");
+    assert_ne!(text, of_another);
+    fs::write(&path, &of_another).unwrap();
+    halted.bench.run("run --resume run").exits(65).says(&["was begun with `profile` handmade ", "start anew"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), of_another);
+    fs::write(&path, &text).unwrap();
+    halted.bench.write("s.toml", "# edited");
+    halted.bench.run("run --resume run").exits(0).says(&["s.toml has changed since"]);
 }
 
 #[test]

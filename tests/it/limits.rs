@@ -44,6 +44,12 @@ fn more_connections_than_open_files_are_refused() {
         run.trials.iter().all(|trial| trial.cell == "batch::sequential")
             && run.rounds().of("batch::sequential").count() == 1
     );
+    // Whoever has raised the limit goes on with the same run.
+    bench.run("run --resume run").exits(0).says(&["1 of 3 trials are there"]);
+    let run = bench.stored("run");
+    assert_complete(&run);
+    assert!(refusals(&run).is_empty() && run.header.cells.len() == 3);
+    bench.run("run --resume run").exits(0).says(&["the run is finished"]);
     limited("run s.toml --out skipped --skip-refused").exits(0);
     // With so few files nothing can run, which is no crash either.
     let seen = Live::new(bench.shell("ulimit -n 64; exec $REGATTA run s.toml --out none")).end().exits(5);

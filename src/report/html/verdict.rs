@@ -27,7 +27,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
             div.card {
                 h3 { "Validity" }
                 ul {
-                    li { (plural(analysis.trials.planned, "trial")) " planned, " (analysis.trials.measured) " measured, " (analysis.trials.failed) " failed" }
+                    li { (plural(analysis.trials.planned, "trial")) " planned, " (analysis.trials.measured) " measured, " (analysis.trials.failed_words()) }
                     @for words in sentence::validity(analysis) { li { (words) } }
                     (not_ranked(analysis))
                     @for warning in &page.header.warnings { li { span.m.warn { b aria-hidden="true" { "!" } " warning" } " " (warning) } }

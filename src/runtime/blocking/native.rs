@@ -17,7 +17,7 @@ impl Native for Blocking {
     type Semaphore = BlockingSemaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
-        BlockingStream::connect(address)
+        BlockingStream::connect(address).await
     }
 
     async fn sleep(time: Duration) {

@@ -1,6 +1,7 @@
 //! A blocking TCP stream behind hyper's asynchronous traits.
 
 use std::{
+    future::poll_fn,
     io::{self, IoSlice, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     pin::Pin,
@@ -24,14 +25,28 @@ pub struct BlockingStream {
 }
 
 impl BlockingStream {
-    /// Connects, at most until the task's deadline.
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let socket = match deadline() {
-            None => TcpStream::connect(address)?,
-            Some(at) => TcpStream::connect_timeout(&address, left(at).unwrap_or(Duration::from_nanos(1)))?,
+    /// Connects, at most until the task's deadline; then the time-out ends the task, as on every other executor.
+    pub async fn connect(address: SocketAddr) -> io::Result<Self> {
+        poll_fn(|_| Self::connect_until(address, deadline())).await
+    }
+
+    fn connect_until(address: SocketAddr, deadline: Option<u64>) -> Poll<io::Result<Self>> {
+        let socket = match deadline.map(|at| (at, left(at))) {
+            None => TcpStream::connect(address),
+            Some((at, None)) => {
+                expire(at);
+                return Poll::Pending;
+            }
+            Some((at, Some(limit))) => match TcpStream::connect_timeout(&address, limit) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && left(at).is_none() => {
+                    expire(at);
+                    return Poll::Pending;
+                }
+                result => result,
+            },
         };
-        socket.set_nodelay(true)?;
-        Ok(Self { socket, read_limit: None, write_limit: None })
+        let opened = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
+        Poll::Ready(opened.map(|socket| Self { socket, read_limit: None, write_limit: None }))
     }
 
     /// Sets the socket's read limit, only if it changes.
@@ -138,7 +153,29 @@ impl Write for BlockingStream {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
+
     use super::*;
+    use crate::runtime::{Blocking, Native as _, block_on};
+
+    #[test]
+    fn a_connect_that_meets_the_deadline_is_a_time_out_and_no_error() {
+        // It has room for one connection, and accepts none: who comes next is not answered.
+        let server = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        bind(&server, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listen(&server, 0).unwrap();
+        let address: SocketAddr = SocketAddrV4::try_from(getsockname(&server).unwrap()).unwrap().into();
+        let _first = TcpStream::connect(address).unwrap();
+        for limit in [Duration::from_millis(20), Duration::ZERO] {
+            assert!(block_on(Blocking::timeout(limit, Blocking::connect(address))).is_err());
+        }
+        // The system gives port 1 to nobody.
+        let closed = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1).into();
+        let refused = block_on(Blocking::timeout(Duration::from_secs(60), Blocking::connect(closed))).unwrap();
+        assert_eq!(refused.err().map(|error| error.kind()), Some(io::ErrorKind::ConnectionRefused));
+    }
 
     #[test]
     fn a_limit_is_set_again_only_when_it_changes() {

@@ -1,0 +1,111 @@
+//! What must be as it was when a run or a search is taken up: the plan, the program, the host and the CPUs. Trials of
+//! different hosts are not one measurement.
+
+use std::fs;
+
+use super::Terminal;
+use crate::{
+    doctor,
+    store::{Absent, Header, StoredCell},
+};
+
+/// What is measured anew for each run, and is a little different each time.
+const VARIES: &str = "clock reading";
+/// Longer values of the environment are not shown in messages.
+const MOST_SHOWN: usize = 60;
+
+/// Cells that a limit had refused, and that this host has room for now.
+pub(super) fn possible_now(before: &[StoredCell], now: Vec<StoredCell>) -> Vec<StoredCell> {
+    let was_refused = |cell: &StoredCell| matches!(cell.absent, Some(Absent::Refused(_)));
+    let both = before.iter().zip(now);
+    both.filter(|(before, now)| was_refused(before) && now.absent.is_none()).map(|(_, now)| now).collect()
+}
+
+/// Why trials of now would not be like those that are stored; nothing, if all is as it was.
+pub(super) fn change(header: &Header, before: &[StoredCell], now: &[StoredCell]) -> Option<String> {
+    if now.iter().map(|cell| &cell.name).ne(before.iter().map(|cell| &cell.name)) {
+        return Some("was planned differently by another version of this program; start anew".into());
+    }
+    let cells = || before.iter().zip(now).find_map(|(before, now)| moved(before, now));
+    let why = environment(&header.environment, &doctor::describe()).or_else(cells)?;
+    Some(format!("{why}; take it up as it was begun, or start anew"))
+}
+
+/// What is different about the host or this program.
+fn environment(before: &[(String, String)], now: &[(String, String)]) -> Option<String> {
+    let value = |of: &[(String, String)], label: &str| {
+        of.iter().find(|(known, _)| known == label).map_or("unknown".to_owned(), |(_, value)| value.clone())
+    };
+    let labels = before.iter().chain(now).map(|(label, _)| label).filter(|label| *label != VARIES);
+    let changed = labels.map(|label| (label, value(before, label), value(now, label)));
+    let (label, before, now) = changed.into_iter().find(|(_, before, now)| before != now)?;
+    Some(if before.len().max(now.len()) > MOST_SHOWN {
+        format!("was begun with another value of `{label}` than is found here")
+    } else {
+        format!("was begun with `{label}` {before}, and here it is {now}")
+    })
+}
+
+/// What is different about where a cell runs.
+fn moved(before: &StoredCell, now: &StoredCell) -> Option<String> {
+    let name = &before.name;
+    match (&before.absent, &now.absent) {
+        (None, Some(Absent::Refused(why))) => Some(format!("has {name} in its plan, which is refused now: {why}")),
+        (None, None) if place(before) != place(now) => {
+            Some(format!("was begun with {} for {name}, and here it would have {}", place(before), place(now)))
+        }
+        _ => None,
+    }
+}
+
+/// What a cell has of the host, in words.
+fn place(cell: &StoredCell) -> String {
+    let StoredCell { slots, workers, executor_cpus, target_cpus, .. } = cell;
+    format!("{slots} slots, {workers} workers, CPUs {executor_cpus:?} and {target_cpus:?} of targets")
+}
+
+/// A run goes on with the text that it began with.
+pub(super) fn warn_of_edits(header: &Header, terminal: &Terminal) {
+    for scenario in &header.scenarios {
+        if fs::read_to_string(&scenario.path).is_ok_and(|text| text != scenario.text) {
+            let path = &scenario.path;
+            terminal.warn(&format!("{path} has changed since; the run goes on with the text that it began with"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixture::Fixture;
+
+    fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn other_cpus_and_new_refusals_are_named() {
+        let run = Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build();
+        let before = StoredCell { executor_cpus: vec![0, 1], ..run.header.cells[0].clone() };
+        assert_eq!(moved(&before, &before), None);
+        let why = moved(&before, &StoredCell { executor_cpus: vec![0], ..before.clone() }).unwrap();
+        assert!(why.contains("CPUs [0, 1]") && why.contains("would have") && why.contains("CPUs [0] and"), "{why}");
+        let refused = StoredCell { absent: Some(Absent::Refused("no room".into())), ..before.clone() };
+        assert!(moved(&before, &refused).unwrap().contains("refused now: no room"));
+        assert_eq!(moved(&refused, &before), None);
+        assert_eq!(possible_now(std::slice::from_ref(&refused), vec![before.clone()]), [before]);
+    }
+
+    #[test]
+    fn another_host_is_named() {
+        let before = labels(&[("CPU", "A"), ("clock reading", "21 ns"), ("kernel", "6.1")]);
+        let same = labels(&[("CPU", "A"), ("clock reading", "22 ns"), ("kernel", "6.1")]);
+        assert_eq!(environment(&before, &same), None);
+        let other = labels(&[("CPU", "A"), ("kernel", "6.2")]);
+        assert_eq!(environment(&before, &other).unwrap(), "was begun with `kernel` 6.1, and here it is 6.2");
+        let less = environment(&before, &labels(&[("CPU", "A")])).unwrap();
+        assert!(less.contains("here it is unknown"), "{less}");
+        let more = environment(&labels(&[]), &labels(&[("crates", &"tokio 1.0 ".repeat(10))])).unwrap();
+        assert_eq!(more, "was begun with another value of `crates` than is found here");
+    }
+}

@@ -1,0 +1,138 @@
+//! A run file, read: its header, its trials, and what is still to do.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Header, Line, Outcome, Probe, StoredCell, TrialFailure, TrialRecord};
+
+/// A run file, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its header.
+    pub header: Header,
+    /// Its trials in the order of execution. A round that was run again has two; the later one counts.
+    pub trials: Vec<TrialRecord>,
+    /// The rates that a search has tried, in order. Their cells are among those of the header.
+    pub probes: Vec<Probe>,
+    /// Whether everything planned was run, and nothing was taken up again since.
+    pub finished: bool,
+    /// The signals that interrupted it, in order.
+    pub interruptions: Vec<String>,
+    /// What the reader noticed, such as a torn last line that was dropped.
+    pub notes: Vec<String>,
+}
+
+/// The trials of a run by cell and round. Where a round was run again, only the later trial is in it.
+#[derive(Debug, Clone)]
+pub struct Rounds<'a> {
+    /// The run.
+    pub run: &'a Run,
+    by_cell: HashMap<&'a str, BTreeMap<u32, &'a TrialRecord>>,
+}
+
+impl<'a> Rounds<'a> {
+    /// A cell's trials, by round.
+    pub fn of(&self, cell: &str) -> impl Iterator<Item = (u32, &'a TrialRecord)> + '_ {
+        self.by_cell.get(cell).into_iter().flatten().map(|(&round, &trial)| (round, trial))
+    }
+
+    /// Why trials of a cell failed, those included that were measured afterwards.
+    pub fn failures_of(&self, cell: &str) -> impl Iterator<Item = &'a TrialFailure> {
+        self.run.trials.iter().filter(move |trial| trial.cell == cell).filter_map(|trial| match &trial.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Measured(_) => None,
+        })
+    }
+}
+
+impl Run {
+    /// A run of which nothing but the header is known.
+    pub fn new(header: Header) -> Self {
+        let (trials, probes, interruptions, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { header, trials, probes, finished: false, interruptions, notes }
+    }
+
+    /// Adds what a line says.
+    pub fn take(&mut self, line: Line) {
+        match line {
+            Line::Probe(probe) => {
+                self.header.cells.push(probe.cell.clone());
+                self.probes.push(*probe);
+            }
+            Line::Trial(trial) => {
+                self.grow(&trial);
+                self.trials.push(*trial);
+            }
+            Line::Interrupted { signal } => self.interruptions.push(signal),
+            Line::Resumed { cells, warnings, .. } => {
+                self.finished = false;
+                warnings.into_iter().for_each(|warning| self.warn(warning));
+                cells.into_iter().for_each(|cell| self.replace(cell));
+            }
+            Line::Finished { .. } => self.finished = true,
+        }
+    }
+
+    /// A check that had warned before has another figure now, and nothing to add.
+    fn warn(&mut self, warning: String) {
+        let name = |text: &str| text.split(':').next().map(str::to_owned);
+        if self.header.warnings.iter().all(|known| name(known) != name(&warning)) {
+            self.header.warnings.push(warning);
+        }
+    }
+
+    /// A cell that had been refused is planned after all.
+    pub fn replace(&mut self, planned: StoredCell) {
+        if let Some(cell) = self.header.cells.iter_mut().find(|cell| cell.name == planned.name) {
+            *cell = planned;
+        }
+    }
+
+    /// A rate that is searched has as many rounds as it was found to need.
+    fn grow(&mut self, trial: &TrialRecord) {
+        if self.header.search.is_some()
+            && let Some(cell) = self.header.cells.iter_mut().find(|cell| cell.name == trial.cell)
+        {
+            cell.rounds = cell.rounds.max(trial.round);
+            self.header.rounds = self.header.rounds.max(trial.round);
+        }
+    }
+
+    /// The trials by cell and round: of a round's attempts the last one that was measured, else the last.
+    pub fn rounds(&self) -> Rounds<'_> {
+        let mut by_cell: HashMap<&str, BTreeMap<u32, &TrialRecord>> = HashMap::new();
+        let is_measured = |trial: &TrialRecord| matches!(trial.outcome, Outcome::Measured(_));
+        for trial in &self.trials {
+            let counts = by_cell.entry(&trial.cell).or_default().entry(trial.round).or_insert(trial);
+            // A disturbed attempt says more than one that failed after it.
+            if is_measured(trial) || !is_measured(counts) {
+                *counts = trial;
+            }
+        }
+        Rounds { run: self, by_cell }
+    }
+
+    /// What a resumed run has still to do: each (cell, round) of the plan without a trial, or whose trials have failed for
+    /// a reason that may be gone ([`FailureKind::may_pass`]), with the attempt that comes next.
+    ///
+    /// A trial that a signal cut off is never recorded (the line [`Line::Interrupted`] stands for it), so it is missing.
+    /// Cells that are not run are not missing.
+    pub fn missing(&self) -> BTreeMap<(&str, u32), u32> {
+        let rounds = self.rounds();
+        let next = |cell: &str, round: u32| self.attempts(cell, round).max().map_or(0, |last| last + 1);
+        let planned = self.header.cells.iter().filter(|cell| cell.absent.is_none());
+        planned
+            .flat_map(|cell| {
+                let mut missing: BTreeSet<u32> = (1..=cell.rounds).collect();
+                let settled = rounds.of(&cell.name).filter(|(_, trial)| !trial.may_pass());
+                settled.for_each(|(round, _)| {
+                    missing.remove(&round);
+                });
+                missing.into_iter().map(move |round| ((cell.name.as_str(), round), next(&cell.name, round)))
+            })
+            .collect()
+    }
+
+    fn attempts(&self, cell: &str, round: u32) -> impl Iterator<Item = u32> {
+        self.trials.iter().filter(move |trial| trial.cell == cell && trial.round == round).map(|trial| trial.attempt)
+    }
+}
