@@ -102,8 +102,11 @@ mod tests {
     use super::*;
     use crate::{analysis::analyse, store::fixture::Fixture};
 
-    /// Seven rounds of threads and tokio at these parameters, in this order, with these rates.
-    fn scenario(cells: &[(&[(&str, &str)], [f64; 2])]) -> ScenarioResult {
+    /// Parameters, and the rates of threads and tokio at them.
+    type At<'a> = (&'a [(&'a str, &'a str)], [f64; 2]);
+
+    /// Seven rounds of threads and tokio at these parameters, in this order.
+    fn scenario(cells: &[At<'_>]) -> ScenarioResult {
         let fixture = cells.iter().fold(Fixture::closed("threads", 7), |fixture, (at, [threads, tokio])| {
             fixture.cell("threads", at, &[*threads; 7]).cell("tokio", at, &[*tokio; 7])
         });
