@@ -95,7 +95,7 @@ fn fact(name: &str, cells: &[&CellResult]) -> Fact {
 }
 
 /// A sentence on each fact of any group that differs and must not.
-pub(super) fn unequal(scenario: &ScenarioResult) -> Vec<String> {
+pub fn unequal(scenario: &ScenarioResult) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for group in &scenario.groups {
         let cells: Vec<&CellResult> = group.cells.iter().collect();

@@ -32,7 +32,7 @@ pub use compare::{CellChange, Comparison, compare};
 pub use errors::{Errors, StepErrors};
 pub use findings::findings;
 pub use leader::Leader;
-pub use manifest::{Agreement, Fact, Manifest, manifest};
+pub use manifest::{Agreement, Fact, Manifest, manifest, unequal};
 #[cfg(test)]
 pub(crate) use means::means;
 pub use metrics::{Axis, Better, METRICS, MetricInfo};

@@ -4,8 +4,13 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
+    analysis::Analysis,
     measure::{Delay, Histo, Measurements},
-    report::format::moment,
+    report::{
+        format::moment,
+        validity::{is_unranked, validity_words},
+        width::printable,
+    },
     store::{Outcome, Run, TrialRecord},
 };
 
@@ -16,8 +21,8 @@ const HEADS: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"I
 const MAX_UNIT_NS: f64 = 1e6;
 
 /// All histograms of all measured rounds, in the order of execution. Values are in ns, times in seconds after the
-/// start of the run.
-pub fn hlog(run: &Run) -> String {
+/// start of the run. A comment, which readers of the format skip, names each cell that is not ranked, and why.
+pub fn hlog(run: &Run, analysis: &Analysis) -> String {
     let start = run.header.started_ms;
     let seconds = start as f64 / 1e3;
     let mut log = format!(
@@ -26,7 +31,11 @@ pub fn hlog(run: &Run) -> String {
         encoded(&run.header.run)
     );
     let _ = writeln!(log, "#[StartTime: {seconds:.3} (seconds since epoch), {}]", moment(start));
-    let _ = writeln!(log, "#[BaseTime: {seconds:.3} (seconds since epoch)]\n{HEADS}");
+    let _ = writeln!(log, "#[BaseTime: {seconds:.3} (seconds since epoch)]");
+    for cell in analysis.cells().filter(|cell| is_unranked(cell)) {
+        let _ = writeln!(log, "#[Not ranked: {} {}]", encoded(&cell.name), printable(&validity_words(cell)));
+    }
+    let _ = writeln!(log, "{HEADS}");
     for (trial, measured) in measured(run) {
         let offset = trial.started_ms.saturating_sub(start) as f64 / 1e3;
         for (kind, histo) in kinds(measured).iter().filter(|(_, histo)| histo.count() > 0) {
@@ -85,9 +94,14 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        measure::Arrivals,
+        analysis::analyse,
+        measure::{Arrivals, TargetReport},
         store::{FailureKind, fixture::Fixture},
     };
+
+    fn log_of(run: &Run) -> String {
+        hlog(run, &analyse(run))
+    }
 
     fn tags(log: &str) -> Vec<&str> {
         log.lines().filter_map(|line| line.strip_prefix("Tag=")?.split(',').next()).collect()
@@ -95,7 +109,7 @@ mod tests {
 
     #[test]
     fn heads_are_those_of_the_java_writer() {
-        let log = hlog(&Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build());
+        let log = log_of(&Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build());
         let lines: Vec<&str> = log.lines().collect();
         assert!(lines[0].starts_with("#[Logged with regatta "));
         assert_eq!(lines[1], "#[Histogram log format version 1.3]");
@@ -125,7 +139,27 @@ mod tests {
         let threads = threads.map(|kind| format!("demo::threads::mix=a%2C%20b%2Fc/{kind}"));
         let expected: Vec<String> =
             [threads.as_slice(), &threads, &tokio.map(|kind| format!("demo::tokio/{kind}"))].concat();
-        assert_eq!(tags(&hlog(&run)), expected);
+        assert_eq!(tags(&log_of(&run)), expected);
+    }
+
+    #[test]
+    fn a_cell_that_is_not_ranked_is_named_in_a_comment_before_all_intervals() {
+        let saturated = TargetReport { name: "api".into(), busy: Some(0.99), ..TargetReport::default() };
+        let at = [("mix", "a, b")];
+        let run = Fixture::closed("threads", 6)
+            .cell("threads", &at, &[100.0; 6])
+            .cell("tokio", &at, &[100.0; 6])
+            .measured("demo::tokio::mix=a, b", |_, measured| measured.targets = vec![saturated.clone()])
+            .build();
+        let log = log_of(&run);
+        let lines: Vec<&str> = log.lines().collect();
+        assert!(lines[4].starts_with("#[Not ranked: demo::tokio::mix=a%2C%20b TARGET-BOUND: the target api "), "{log}");
+        assert_eq!(lines[5], HEADS);
+        assert!(lines[6..].iter().all(|line| line.starts_with("Tag=")), "threads is valid");
+        assert!(
+            tags(&log).iter().any(|tag| tag.starts_with("demo::tokio::mix=a%2C%20b/")),
+            "its rounds are still there"
+        );
     }
 
     #[test]
@@ -135,7 +169,7 @@ mod tests {
             again.started_ms += 9_000;
             run.trials.push(again);
         });
-        let log = hlog(&run.build());
+        let log = log_of(&run.build());
         assert_eq!(tags(&log).len(), 4);
         assert!(log.contains("/latency,10.000,"), "{log}");
     }

@@ -30,19 +30,20 @@ pub fn markdown(header: &Header, analysis: &Analysis) -> String {
         let _ = writeln!(out, "\n> ! {}", escaped(warning));
     }
     for scenario in &analysis.scenarios {
-        out.push_str(&section(scenario));
+        out.push_str(&section(header, scenario));
     }
     out
 }
 
-fn section(scenario: &ScenarioResult) -> String {
+fn section(header: &Header, scenario: &ScenarioResult) -> String {
     let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.title()), escaped(&scenario.question));
     let _ = writeln!(
         out,
-        "\n{}. Ratios are {} as {}, with 95 % intervals; {}.",
+        "\n{}. Ratios are {} as {}, {}; {}.",
         escaped(&sentence::winners(std::slice::from_ref(scenario))),
         view::times_as(scenario.primary),
         escaped(&scenario.baseline),
+        view::interval_words(header, scenario),
         view::scenario_cpus(scenario),
     );
     for group in &scenario.groups {
@@ -54,7 +55,7 @@ fn section(scenario: &ScenarioResult) -> String {
         );
     }
     out.push_str(&over_groups(scenario));
-    out.push_str(&slos(scenario));
+    out.push_str(&slos(header, scenario));
     out.push_str(&claims(scenario));
     out.push_str(&manifest(scenario));
     out
@@ -143,9 +144,9 @@ fn verdict(cell: &CellResult) -> String {
     format!("{symbol} {}", said.join("; ")).trim_start().to_owned()
 }
 
-fn slos(scenario: &ScenarioResult) -> String {
+fn slos(header: &Header, scenario: &ScenarioResult) -> String {
     let mut out = String::new();
-    for summary in view::slos(scenario) {
+    for summary in view::judged(header, scenario) {
         let mark = view::slo_mark(summary.holds());
         let _ = writeln!(
             out,
@@ -221,7 +222,7 @@ mod tests {
 
         Which executor keeps p99 flat when one request becomes N sub-requests? &lt;script&gt;alert(1)&lt;/script&gt; &amp; "x" \| 'y', =1+1
 
-        tokio-current-thread is the fastest. Ratios are times as fast as thread-pool(64), with 95 % intervals; 1 executor CPU.
+        tokio-current-thread is the fastest. Ratios are times as fast as thread-pool(64), with 95% intervals over 7 rounds; 1 executor CPU.
 
         ### concurrency=4096 (closed, 4096 clients)
 
@@ -250,7 +251,7 @@ mod tests {
 
         Are 100 calls of 100 ms a hundred times as fast when they overlap?
 
-        tokio is the fastest. Ratios are times as fast as thread-pool(64), with 95 % intervals; 1 executor CPU.
+        tokio is the fastest. Ratios are times as fast as thread-pool(64), with 95% intervals over 7 rounds; 1 executor CPU.
 
         ### batch of 100
 

@@ -10,6 +10,7 @@ mod format;
 mod hlog;
 mod html;
 mod json;
+mod line;
 mod markdown;
 mod rates;
 mod selftest;
@@ -55,8 +56,8 @@ pub struct Output {
 enum Render {
     /// The figures.
     Figures(fn(&Header, &Analysis) -> String),
-    /// The trials themselves.
-    Trials(fn(&Run) -> String),
+    /// The trials themselves, and what their figures are worth.
+    Trials(fn(&Run, &Analysis) -> String),
 }
 
 impl Output {
@@ -64,7 +65,7 @@ impl Output {
     pub fn render(&self, run: &Run, analysis: &Analysis) -> String {
         match self.render {
             Render::Figures(render) => render(&run.header, analysis),
-            Render::Trials(render) => render(run),
+            Render::Trials(render) => render(run, analysis),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     report::{
         format::{digits, label, metric, ns, plural, prose},
         validity::is_unranked,
-        view::{self, Holding, group_name},
+        view::{self, Holding},
     },
     store::Lane,
 };
@@ -171,36 +171,6 @@ pub fn lowest_p99(group: &Group) -> String {
         Leader::Shared(_) => "; none is shown to have the lowest alone".into(),
         Leader::TooFewRounds | Leader::NothingToCompare => String::new(),
     }
-}
-
-/// Whose throughput falls again as a parameter grows: only where the intervals of peak and end are apart.
-pub fn scaling(scenario: &ScenarioResult, param: &str) -> String {
-    let id = scenario.primary;
-    if id != MetricId::Throughput {
-        return format!("How the {} grows with {param}", label(id));
-    }
-    let cells = scenario.groups.last().map(|group| group.cells.as_slice()).unwrap_or_default();
-    let fallen: Vec<String> = cells.iter().filter_map(|cell| fall(scenario, cell)).collect();
-    if fallen.is_empty() {
-        return format!("No executor is shown to lose throughput as {param} grows");
-    }
-    format!("Throughput falls again: {}", prose(&fallen))
-}
-
-/// `threads after concurrency=256`, if its throughput falls from there.
-fn fall(scenario: &ScenarioResult, cell: &CellResult) -> Option<String> {
-    let values: Vec<_> = scenario
-        .groups
-        .iter()
-        .filter_map(|group| {
-            let same = group.cells.iter().find(|c| c.executor == cell.executor && c.is_ranked())?;
-            Some((group, same.metrics.get(&scenario.primary)?))
-        })
-        .collect();
-    let (at, peak) = values.iter().max_by(|a, b| a.1.median.total_cmp(&b.1.median))?;
-    let (_, end) = values.last()?;
-    let apart = matches!((peak.interval, end.interval), (Some(peak), Some(end)) if end.1 < peak.0);
-    apart.then(|| format!("{} after {}", cell.label, group_name(at)))
 }
 
 /// `CPU time per 1000 tasks runs from 30ms (sequential) to 52ms (smol)`.

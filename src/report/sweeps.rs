@@ -78,6 +78,16 @@ fn law(law: &Law) -> String {
     }
 }
 
+/// How far each median is from its executor's law, a line for each law that is shown.
+pub fn residuals(sweep: &Sweep) -> Vec<String> {
+    let of = |(law, fit): (&Law, &Fit)| {
+        let left: Vec<String> =
+            fit.residuals.iter().map(|&(n, left)| format!("{:+.1} % at {}", 100.0 * left, clients(n))).collect();
+        format!("Residuals of the law of {}: {}", law.label, left.join(", "))
+    };
+    sweep.laws.iter().filter_map(|law| Some((law, law.fit.as_ref()?))).map(of).collect()
+}
+
 /// `λ = 398/s, σ = 0.0150, κ = 3.0e-8, R² = 0.998, peak at 702 clients [650, 760]`.
 pub fn fit_words(fit: &Fit) -> String {
     let rate = metric(MetricId::Throughput, fit.lambda);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult},
+    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult, unequal},
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -75,15 +75,17 @@ fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
 
 fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> String {
     let mut out = wrapped(&format!("{}  {}", printable(&scenario.title()), printable(&scenario.question)), 2, layout);
-    let rounds = header.cells.iter().filter(|c| c.scenario == scenario.name).map(|c| c.rounds).max().unwrap_or(0);
     let terms = format!(
-        "  {}; ratios are {} as {}, with 95% intervals over {}",
+        "  {}; ratios are {} as {}, {}",
         view::scenario_cpus(scenario),
         view::times_as(scenario.primary),
         printable(&scenario.baseline),
-        plural(rounds as usize, "round"),
+        view::interval_words(header, scenario),
     );
     out.push_str(&wrapped(&terms, 2, layout));
+    for warning in unequal(scenario) {
+        out.push_str(&wrapped(&format!("! {}", printable(&warning)), 2, layout));
+    }
     for group in &scenario.groups {
         let _ = write!(
             out,
@@ -94,7 +96,7 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     }
     out.push_str(&over_groups(scenario, layout));
     let path = stored(header, scenario).map(|s| s.path.as_str());
-    for summary in view::slos(scenario) {
+    for summary in view::judged(header, scenario) {
         out.push_str(&slo_text(&summary, path, layout));
     }
     for summary in view::claims(scenario) {
@@ -479,6 +481,19 @@ mod tests {
         assert_eq!(heads(100), "executor tasks/s p50 p99 CPU/1k memory ratio");
         assert_eq!(heads(80), "executor tasks/s p50 p99 CPU/1k ratio");
         assert_eq!(heads(72), "executor tasks/s p50 p99 ratio");
+    }
+
+    #[test]
+    fn unequal_conditions_are_said_above_the_tables() {
+        let (header, mut analysis) = (fixture::header(), fixture::small());
+        let plain = |analysis: &Analysis| text(&header, analysis, false);
+        assert!(!plain(&analysis).contains("equal conditions"));
+        analysis.scenarios[1].groups[0].cells[2].facts.insert("allocator".into(), "jemalloc".into());
+        let text = plain(&analysis);
+        let said = text.split_once("! Warning: the executors did not have equal conditions: allocator: system");
+        let (before, after) = said.unwrap_or_else(|| panic!("{text}"));
+        assert!(before.contains("\nhundred-calls ") && after.contains("jemalloc (tokio)"), "{text}");
+        assert!(after.contains("\nbatch of 100\n"), "above the table: {text}");
     }
 
     #[test]

@@ -201,6 +201,21 @@ pub fn scenario_cpus(scenario: &ScenarioResult) -> String {
     if least == most { plural(most, "executor CPU") } else { format!("{least} to {most} executor CPUs") }
 }
 
+/// With fewer rounds there is no interval.
+const LEAST_ROUNDS: u32 = 6;
+
+/// Whether a scenario's ratios have intervals: `with 95% intervals over 7 rounds`. The rounds of a search are as many as
+/// each rate needed.
+pub fn interval_words(header: &Header, scenario: &ScenarioResult) -> String {
+    let rounds = header.cells.iter().filter(|cell| cell.scenario == scenario.name).map(|cell| cell.rounds).max();
+    let mut ratios = scenario.groups.iter().flat_map(|group| &group.cells).filter_map(|cell| cell.ratio.as_ref());
+    match rounds {
+        Some(rounds) if rounds >= LEAST_ROUNDS => format!("with 95% intervals over {rounds} rounds"),
+        _ if ratios.any(|ratio| ratio.interval.is_some()) => "with 95% intervals".into(),
+        _ => "without intervals, which need six rounds".into(),
+    }
+}
+
 /// `[1.47, 1.73]`, nothing without an interval.
 pub fn interval(ratio: &Ratio) -> Option<String> {
     ratio.interval.map(|(low, high)| format!("[{}, {}]", bound(low), bound(high)))
@@ -274,6 +289,12 @@ pub fn slos(scenario: &ScenarioResult) -> Vec<SloSummary<'_>> {
         }
     }
     summaries
+}
+
+/// As [`slos`], of a run that is judged by them. A search looks for rates at which they do not hold: they are among what
+/// it tells of each rate, and a rate that fails is no failure of the run.
+pub fn judged<'a>(header: &Header, scenario: &'a ScenarioResult) -> Vec<SloSummary<'a>> {
+    if header.search.is_some() { Vec::new() } else { slos(scenario) }
 }
 
 /// One claim and its results over executors and parameters.
@@ -407,5 +428,16 @@ mod tests {
         cell.status = CellStatus::Failed("crashed: SIGSEGV".into());
         cell.failures = vec![("crashed: SIGSEGV".into(), 5), ("timed out".into(), 2)];
         assert_eq!(status_words(&cell), "FAILED: crashed: SIGSEGV; 2 × timed out");
+    }
+
+    #[test]
+    fn fewer_than_six_rounds_promise_no_intervals() {
+        let (mut header, mut analysis) = (fixture::header(), fixture::small());
+        assert_eq!(interval_words(&header, &analysis.scenarios[0]), "with 95% intervals over 7 rounds");
+        header.cells.iter_mut().for_each(|cell| cell.rounds = 1);
+        assert_eq!(interval_words(&header, &analysis.scenarios[0]), "with 95% intervals", "a rate of a search");
+        let cells = analysis.scenarios[0].groups.iter_mut().flat_map(|group| &mut group.cells);
+        cells.filter_map(|cell| cell.ratio.as_mut()).for_each(|ratio| ratio.interval = None);
+        assert_eq!(interval_words(&header, &analysis.scenarios[0]), "without intervals, which need six rounds");
     }
 }

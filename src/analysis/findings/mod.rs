@@ -20,13 +20,15 @@ pub fn findings(analysis: &Analysis) -> Vec<String> {
     for scenario in &analysis.scenarios {
         let is_named = analysis.scenarios.len() > 1 || scenario.lane().is_some();
         let prefix = if is_named { format!("{}: ", scenario.title()) } else { String::new() };
-        sentences.extend(of_scenario(scenario).into_iter().map(|sentence| format!("{prefix}{sentence}")));
+        sentences.extend(
+            of_scenario(scenario, analysis.search.is_some()).into_iter().map(|sentence| format!("{prefix}{sentence}")),
+        );
     }
     sentences.extend(trouble::not_run_yet(analysis));
     sentences
 }
 
-fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
+fn of_scenario(scenario: &ScenarioResult, is_searched: bool) -> Vec<String> {
     let parts = [
         lead::conditions(scenario),
         lead::leads(scenario, scenario.primary),
@@ -35,7 +37,8 @@ fn of_scenario(scenario: &ScenarioResult) -> Vec<String> {
         sweeps::means(scenario).into_iter().collect(),
         sweeps::crossings(scenario),
         checks::claims(scenario),
-        checks::slos(scenario),
+        // A search looks for rates at which they do not hold.
+        if is_searched { Vec::new() } else { checks::slos(scenario) },
         super::manifest::unequal(scenario),
         validity::not_ranked(scenario),
         validity::not_steady(scenario),

@@ -30,8 +30,8 @@ pub struct ClaimRow {
     pub hatched: bool,
 }
 
-/// The claims of a scenario.
-pub fn claims(caption: &Caption, rows: &[ClaimRow]) -> Markup {
+/// The claims of a scenario, and what their factors are: `times as fast`.
+pub fn claims(caption: &Caption, rows: &[ClaimRow], times: &str) -> Markup {
     let right = rows.iter().map(|r| pixels(&r.words, FONT)).fold(0.0, f64::max).min(190.0);
     let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 26.0, right + 20.0);
     let measured = rows.iter().filter_map(|r| r.measured);
@@ -39,7 +39,8 @@ pub fn claims(caption: &Caption, rows: &[ClaimRow]) -> Markup {
     let axis = Axis::ratio(ends.chain(rows.iter().map(|r| r.claimed)), 7);
     let mut canvas = frame.canvas();
     let x = |value: f64| place(&axis, value, frame.x);
-    frame.axis(&mut canvas, &axis, frame.x, "times as fast: ◇ claimed, filled: measured with 95 % interval");
+    let words = format!("{times}: ◇ claimed, filled: measured with 95 % interval");
+    frame.axis(&mut canvas, &axis, frame.x, &words);
     canvas.layer(Ink::Axis, |pen| pen.line(&[(x(1.0), frame.top), (x(1.0), frame.bottom())], 1.25));
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);

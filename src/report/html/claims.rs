@@ -10,7 +10,7 @@ use crate::{
         format::{NOTHING, digits, plural, prose},
         sentence,
         validity::is_unranked,
-        view::{self, ClaimSummary, claim_mark, claimant, claimed_words, holding_mark, params, ratio_words},
+        view::{self, ClaimSummary, claim_mark, claimant, claimed_words, holding_mark, params, ratio_words, times_as},
     },
 };
 
@@ -82,7 +82,7 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
     let rows: Vec<ClaimRow> = scenario.claims.iter().map(|claim| chart_row(scenario, claim)).collect();
     html! {
         div.grid {
-            (figure(&caption, &chart::claims(&caption, &rows), &claim_table(scenario)))
+            (figure(&caption, &chart::claims(&caption, &rows, &times(&scenario.claims)), &claim_table(scenario)))
             ul.claims {
                 @for summary in view::claims(scenario) {
                     li {
@@ -93,6 +93,13 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
             }
         }
     }
+}
+
+/// What the factors of claims are, in words that are true of all of them.
+fn times(claims: &[ClaimResult]) -> String {
+    let mut words: Vec<String> = claims.iter().map(|claim| times_as(claim.metric)).collect();
+    words.dedup();
+    if let [one] = words.as_slice() { one.clone() } else { "times as good".into() }
 }
 
 fn words(result: &ClaimResult) -> String {
@@ -146,4 +153,28 @@ fn claim_table(scenario: &ScenarioResult) -> Markup {
         })
         .collect();
     table(&["executor", "against", "parameters", "claimed", "measured [95 %]", "verdict"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::MetricId,
+        report::{fixture, html},
+    };
+
+    #[test]
+    fn the_axis_says_what_the_factors_are() {
+        let mut analysis = fixture::small();
+        let page = |analysis: &_| html(&fixture::header_of(analysis), analysis);
+        let axis = |words: &str| format!(">{words}: ◇ claimed");
+        assert!(page(&analysis).contains(&axis("times as fast")));
+        analysis.scenarios[1].claims[0].metric = MetricId::MemoryPerSlot;
+        let memory = axis(&times_as(MetricId::MemoryPerSlot));
+        assert!(memory.starts_with(">times as good in ") && page(&analysis).contains(&memory), "{memory}");
+        let mut faster = analysis.scenarios[1].claims[0].clone();
+        faster.metric = MetricId::Makespan;
+        analysis.scenarios[1].claims.push(faster);
+        assert!(page(&analysis).contains(&axis("times as good")));
+    }
 }

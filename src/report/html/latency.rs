@@ -52,10 +52,19 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
 fn load_words(scenario: &ScenarioResult) -> String {
     let loads: Vec<&str> = scenario.groups.iter().map(|g| g.load.as_str()).collect();
     match loads.as_slice() {
-        [one] => format!("a {one}"),
+        [one] => load_phrase(one),
         [first, ..] if first.starts_with("batch") => "batches".into(),
         [first, ..] if first.starts_with("open") => "open loads: arrivals do not wait for completions".into(),
         _ => "closed loops, which is not a response time under an offered load".into(),
+    }
+}
+
+/// A load's words within a sentence: `an open load, 2k/s`.
+fn load_phrase(words: &str) -> String {
+    match words.split_once(", ") {
+        Some(("open", rest)) => format!("an open load, {rest}"),
+        Some(("closed", rest)) => format!("a closed loop, {rest}"),
+        _ => format!("a {words}"),
     }
 }
 
@@ -164,6 +173,12 @@ fn quantile_table(group: &Group) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_load_stands_within_a_sentence() {
+        let said = ["open, constant 2k/s", "closed, 1 client", "batch of 100"].map(load_phrase);
+        assert_eq!(said, ["an open load, constant 2k/s", "a closed loop, 1 client", "a batch of 100"]);
+    }
 
     #[test]
     fn curves_agree_with_quantiles_and_stop_where_samples_run_out() {

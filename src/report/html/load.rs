@@ -12,6 +12,7 @@ use crate::{
     report::{
         chart::{self, Caption, LoadPoint, ident},
         format::{digits, ns, prose},
+        line::executors,
         sentence,
         validity::{is_unranked, validity_mark},
         view::params,
@@ -95,7 +96,7 @@ fn is_short(cell: &CellResult) -> bool {
 fn finding(facet: &Facet<'_>) -> String {
     let mut by_rate: Vec<(f64, Vec<String>)> = Vec::new();
     let mut never = Vec::new();
-    for cell in executors(facet) {
+    for cell in executors(&facet.groups) {
         let kept = |(_, group): &&(f64, &Group)| find(group, cell).is_some_and(|c| c.is_ranked() && !is_short(c));
         match facet.groups.iter().rev().find(kept) {
             Some((rate, _)) => match by_rate.iter_mut().find(|(known, _)| same(*known, *rate)) {
@@ -117,11 +118,6 @@ fn finding(facet: &Facet<'_>) -> String {
 
 fn at(facet: &Facet<'_>) -> String {
     params(&facet.at.iter().map(|p| (*p).clone()).collect::<Vec<_>>())
-}
-
-/// A cell of each executor, in the order of the first group.
-fn executors<'a>(facet: &Facet<'a>) -> Vec<&'a CellResult> {
-    facet.groups.first().map(|(_, group)| group.cells.iter().collect()).unwrap_or_default()
 }
 
 fn find<'a>(group: &'a Group, like: &CellResult) -> Option<&'a CellResult> {
@@ -157,7 +153,7 @@ fn charts(page: &Page<'_>, scenario: &ScenarioResult, facet: &Facet<'_>, caption
         .collect();
     let chart = |(name, q): (&str, f64)| {
         let limits = limits(page, scenario, facet.groups.first()?.1, Some(q));
-        let lines: Vec<_> = executors(facet)
+        let lines: Vec<_> = executors(&facet.groups)
             .into_iter()
             .map(|cell| (ident(&cell.executor), cell.label.clone(), points(facet, cell, (name, q))))
             .collect();
@@ -264,10 +260,21 @@ mod tests {
     }
 
     #[test]
+    fn an_executor_that_the_lowest_rate_lacks_has_its_line_and_its_words() {
+        let mut scenario = fixture::open();
+        let lowest = scenario.groups.iter_mut().find(|group| offered(group).is_some_and(|rate| same(rate, 500.0)));
+        lowest.expect("a group").cells.retain(|cell| cell.executor == "smol");
+        let facets = facets(&scenario);
+        let words = finding(&facets[0]);
+        assert!(words.contains("8.00k/s by smol, tokio and tokio-current-thread"), "{words}");
+        assert!(words.ends_with("none by sequential"), "{words}");
+    }
+
+    #[test]
     fn a_point_says_what_was_achieved() {
         let scenario = fixture::open();
         let facet = &facets(&scenario)[0];
-        let points = points(facet, executors(facet)[0], ("p99", 0.99));
+        let points = points(facet, executors(&facet.groups)[0], ("p99", 0.99));
         assert_eq!(points.iter().map(|p| p.short).collect::<Vec<_>>(), [false, true, true, true, true]);
         assert!(points[1].tip.ends_with("900/s achieved, OVERLOADED"), "{}", points[1].tip);
     }

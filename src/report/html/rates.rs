@@ -24,11 +24,17 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
             @for (index, group) in groups.iter().enumerate() { div.whole[groups.len() == 1] { (group_part(index, group, found.precision)) } }
         }
     };
-    Some((heading(&groups), body))
+    Some((over(&groups), body))
+}
+
+/// What a search has found, for the top of its page; nothing of other runs.
+pub(super) fn heading(page: &Page<'_>) -> Option<String> {
+    let found = page.analysis.search.as_ref()?;
+    Some(over(&rates::groups(page.header, found)))
 }
 
 /// Who sustains the highest rate; a name only where it is above all that another's can be.
-fn heading(groups: &[Group<'_>]) -> String {
+fn over(groups: &[Group<'_>]) -> String {
     match groups {
         [one] => sentence::upper(&finding(one)),
         many => format!("The highest rates that were found, in {} groups", many.len()),

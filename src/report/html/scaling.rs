@@ -8,26 +8,19 @@ use crate::{
     report::{
         chart::{self, Caption, CrossingMark, Curve, LawLine, Overlay, Point, ident},
         format::{digits, label, metric},
-        sentence, sweeps,
+        line, sentence, sweeps,
         validity::is_unranked,
-        view::{params, status_words},
+        view::status_words,
     },
-    scenario::Param,
 };
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
-    let mut headings = Vec::new();
-    for scenario in &page.analysis.scenarios {
-        if let Some((param, _)) = swept(scenario) {
-            headings.push(sentence::scaling(scenario, &param));
-        }
-    }
+    let of = |scenario| params_of(scenario).into_iter().map(move |param| line::heading(scenario, param));
+    let headings: Vec<String> = page.analysis.scenarios.iter().flat_map(of).collect();
     let body = page.per_scenario(|index, scenario| {
-        let (param, unit) = swept(scenario)?;
-        let axis = (param.as_str(), unit);
-        let facets = facets(scenario, axis).into_iter().enumerate();
+        let sweeps = scenario.sweeps.iter().enumerate();
         let figures: Vec<Markup> =
-            facets.filter_map(|(facet, groups)| facet_figure((index, facet), scenario, axis, &groups)).collect();
+            sweeps.filter_map(|(number, sweep)| sweep_figure((index, number), scenario, sweep)).collect();
         (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
     })?;
     let heading = headings.first().cloned().unwrap_or_default();
@@ -35,62 +28,33 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     Some((format!("{heading}{more}"), body))
 }
 
-/// The first parameter that is swept over a quantity, and its unit.
-fn swept(scenario: &ScenarioResult) -> Option<(String, Unit)> {
-    scenario.sweeps.first().map(|sweep| (sweep.param.clone(), sweep.unit))
+/// The parameters that are swept over a quantity, each once.
+fn params_of(scenario: &ScenarioResult) -> Vec<&str> {
+    let mut params: Vec<&str> = scenario.sweeps.iter().map(|sweep| sweep.param.as_str()).collect();
+    params.dedup();
+    params
 }
 
-/// A swept parameter as a number.
-fn number(group: &Group, (param, unit): (&str, Unit)) -> Option<f64> {
-    group.params.iter().find(|p| p.name == param).and_then(|p| unit.value(&p.value))
-}
-
-/// The other parameters, and the groups that have them, by the swept value.
-type Facet<'a> = (Vec<&'a Param>, Vec<(f64, &'a Group)>);
-
-/// Groups that differ only in the parameter, by its value.
-fn facets<'a>(scenario: &'a ScenarioResult, axis: (&str, Unit)) -> Vec<Vec<(f64, &'a Group)>> {
-    let mut facets: Vec<Facet<'_>> = Vec::new();
-    for group in &scenario.groups {
-        let Some(x) = number(group, axis) else { continue };
-        let others: Vec<&Param> = group.params.iter().filter(|p| p.name != axis.0).collect();
-        match facets.iter_mut().find(|f| f.0 == others) {
-            Some(facet) => facet.1.push((x, group)),
-            None => facets.push((others, vec![(x, group)])),
-        }
-    }
-    for facet in &mut facets {
-        facet.1.sort_by(|a, b| a.0.total_cmp(&b.0));
-    }
-    facets.into_iter().map(|f| f.1).collect()
-}
-
-fn facet_figure(
-    (scenario_index, facet): (usize, usize),
-    scenario: &ScenarioResult,
-    (param, unit): (&str, Unit),
-    groups: &[(f64, &Group)],
-) -> Option<Markup> {
-    let id = scenario.primary;
-    let others: Vec<Param> = groups.first()?.1.params.iter().filter(|p| p.name != param).cloned().collect();
-    let at = if others.is_empty() { String::new() } else { format!(" at {}", params(&others)) };
+fn sweep_figure((scenario_index, number): (usize, usize), scenario: &ScenarioResult, sweep: &Sweep) -> Option<Markup> {
+    let (id, unit, groups) = (scenario.primary, sweep.unit, line::groups(scenario, sweep));
+    let head = format!("{} {}", sentence::capital(label(id)), sweeps::over(sweep));
     let caption = Caption {
-        id: format!("scaling-{scenario_index}-{facet}"),
-        title: format!("{} over {param}{at}", sentence::capital(label(id))),
-        head: format!("{} over {param}{at}", sentence::capital(label(id))),
-        finding: sentence::scaling(scenario, param),
+        id: format!("scaling-{scenario_index}-{number}"),
+        title: head.clone(),
+        head,
+        finding: line::finding(scenario, sweep),
     };
-    let curves: Vec<Curve> = executors(groups).into_iter().map(|cell| curve(scenario, unit, groups, cell)).collect();
+    let curves: Vec<Curve> =
+        line::executors(&groups).into_iter().map(|cell| curve(scenario, unit, &groups, cell)).collect();
     let up = format!("{}, median over rounds with 95 % interval", label(id));
-    let sweep = scenario.sweep(param, &others);
-    let mut overlay = sweep.map(|sweep| overlay(scenario, sweep, groups)).unwrap_or_default();
-    overlay.hatched = hatched(scenario, groups);
-    let chart = chart::scaling(&caption, &curves, &overlay, (param, &up), (|x| unit.format(x), |v| metric(id, v)))?;
-    let lines = sweep.map(sweeps::lines).unwrap_or_default();
+    let overlay = Overlay { hatched: hatched(scenario, &groups), ..overlay(scenario, sweep, &groups) };
+    let format = (|x| unit.format(x), |v| metric(id, v));
+    let chart = chart::scaling(&caption, &curves, &overlay, (&sweep.param, &up), format)?;
+    let lines = [sweeps::lines(sweep), sweeps::residuals(sweep)].concat();
     Some(html! {
         div {
-            (figure(&caption, &chart, &facet_table(scenario, (param, unit), groups)))
-            @for (_, group) in groups { (not_ranked_at(group)) }
+            (figure(&caption, &chart, &sweep_table(scenario, sweep, &groups)))
+            @for (_, group) in &groups { (not_ranked_at(group)) }
             @if !lines.is_empty() { details { summary { "Crossings and laws" } ul { @for line in &lines { li { (line) } } } } }
         }
     })
@@ -132,11 +96,6 @@ fn height(scenario: &ScenarioResult, groups: &[(f64, &Group)], executor: &str, x
     Some(low * (high / low).powf(share))
 }
 
-/// A cell of each executor, in the order of the first group.
-fn executors<'a>(groups: &[(f64, &'a Group)]) -> Vec<&'a CellResult> {
-    groups.first().map(|(_, group)| group.cells.iter().collect()).unwrap_or_default()
-}
-
 fn same<'a>(group: &'a Group, cell: &CellResult) -> Option<&'a CellResult> {
     group.cells.iter().find(|c| c.executor == cell.executor)
 }
@@ -152,10 +111,10 @@ fn curve(scenario: &ScenarioResult, unit: Unit, groups: &[(f64, &Group)], cell: 
     Curve { ident: ident(&cell.executor), label: cell.label.clone(), points: points.collect() }
 }
 
-fn facet_table(scenario: &ScenarioResult, (param, unit): (&str, Unit), groups: &[(f64, &Group)]) -> Markup {
-    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{param}={}", unit.format(*x))).collect();
+fn sweep_table(scenario: &ScenarioResult, sweep: &Sweep, groups: &[(f64, &Group)]) -> Markup {
+    let heads: Vec<String> = groups.iter().map(|(x, _)| format!("{}={}", sweep.param, sweep.unit.format(*x))).collect();
     let heads: Vec<&str> = std::iter::once("executor").chain(heads.iter().map(String::as_str)).collect();
-    let rows: Vec<_> = executors(groups)
+    let rows: Vec<_> = line::executors(groups)
         .into_iter()
         .map(|cell| {
             let value = |group: &Group| match same(group, cell) {
@@ -169,4 +128,45 @@ fn facet_table(scenario: &ScenarioResult, (param, unit): (&str, Unit), groups: &
         })
         .collect();
     table(&heads, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        analysis::analyse,
+        report::html,
+        store::fixture::{Fixture, noisy},
+    };
+
+    /// The section of a run of threads and tokio over a wait and so many clients; tokio overtakes between 4 and 16.
+    fn section() -> String {
+        let waits = ["1ms", "4ms"].iter().flat_map(|wait| ["1", "2", "4", "8", "16", "32"].map(|n| (*wait, n)));
+        let fixture = waits.zip(0..).fold(Fixture::closed("threads", 7), |fixture, ((wait, n), seed)| {
+            let (at, clients) = ([("wait", wait), ("clients", n)], n.parse::<f64>().expect("a number"));
+            let threads = fixture.cell("threads", &at, &noisy(200.0 * clients.sqrt(), 0.01, 7, seed));
+            threads.cell("tokio", &at, &noisy(70.0 * clients, 0.01, 7, seed + 50))
+        });
+        let run = fixture.with(|run| {
+            for cell in &mut run.header.cells {
+                cell.load_words = format!("closed, {} clients", cell.params[1].value);
+            }
+        });
+        let run = run.build();
+        let page = html(&run.header, &analyse(&run));
+        let section = page.split("<section id=\"scaling\">").nth(1).and_then(|rest| rest.split("</section>").next());
+        section.expect("a section").to_owned()
+    }
+
+    #[test]
+    fn every_swept_parameter_has_its_charts_with_crossings_and_laws() {
+        let section = section();
+        for at in ["clients at wait=1ms", "clients at wait=4ms", "wait at clients=1", "wait at clients=32"] {
+            assert!(section.contains(&format!("<strong>Throughput over {at}</strong>")), "{at}: {section}");
+        }
+        assert_eq!(section.matches("role=\"img\"").count(), 8, "two lines over clients, six over waits");
+        assert_eq!(section.matches("Universal Scalability Law: tokio λ = ").count(), 2, "a law at each wait");
+        assert!(section.matches("threads and tokio cross at ").count() >= 2, "{section}");
+        assert!(section.contains("Residuals of the law of tokio: "), "{section}");
+        assert!(section.contains("; 1 more below</h2>"), "a heading for each parameter");
+    }
 }

@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, mark};
+use super::{
+    part::{Page, mark},
+    rates,
+};
 use crate::{
     analysis::{Analysis, CellResult, ScenarioResult, Validity, findings},
     report::{
@@ -31,7 +34,7 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
                     @if page.header.warnings.is_empty() { li { "No warning of the check before the run" } }
                 }
             }
-            @if analysis.scenarios.iter().any(|s| !s.slos.is_empty()) {
+            @if analysis.scenarios.iter().any(|s| !view::judged(page.header, s).is_empty()) {
                 div.card { h3 { "Service levels" } ul { @for s in &analysis.scenarios { (slos(page, s)) } } }
             }
             div.card.findings {
@@ -40,7 +43,8 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
             }
         }
     };
-    Some((sentence::winners(&analysis.scenarios), body))
+    let heading = rates::heading(page).unwrap_or_else(|| sentence::winners(&analysis.scenarios));
+    Some((heading, body))
 }
 
 /// How many cells are not ranked, what to do about each kind, and which they are.
@@ -78,18 +82,44 @@ fn finding_item(finding: &str) -> Markup {
 fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
     let path = stored(page.header, scenario).map(|s| s.path.as_str());
     html! {
-        @for summary in view::slos(scenario) {
+        @for summary in view::judged(page.header, scenario) {
             li {
                 (mark(slo_mark(summary.holds()))) " " code { (summary.slo.assert) } " " (summary.words())
                 @if let Some(path) = path { span.where { " " (path) ":" (summary.slo.line) } }
                 @let broken: Vec<_> = summary.results.iter().filter(|r| r.holds == Some(false)).collect();
                 @if !broken.is_empty() {
                     details {
-                        summary { (plural(broken.len(), "cell")) " above the limit" }
+                        summary { (plural(broken.len(), "cell")) " outside the limit" }
                         ul { @for r in broken { li { (r.cell) ": " (r.measured.map(|v| slo_value(&r.slo, v)).unwrap_or_default()) } } }
                     }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        analysis::findings,
+        report::{fixture, html, markdown, text::plain},
+        store::Search,
+    };
+
+    #[test]
+    fn a_limit_that_a_search_has_exceeded_is_no_failed_slo() {
+        let mut analysis = fixture::small();
+        let mut header = fixture::header_of(&analysis);
+        let said =
+            |header: &_, analysis: &_| [html(header, analysis), markdown(header, analysis), plain(header, analysis)];
+        assert!(said(&header, &analysis).iter().all(|text| text.contains("FAIL</span>") || text.contains(" FAIL")));
+        assert!(findings(&analysis).iter().any(|said| said.contains("SLO `")));
+        let search = Search { cells: Vec::new(), precision: 0.05, most_trials: 5, highest: 1e7 };
+        (analysis.search, header.search) = (Some(fixture::searched()), Some(search));
+        let [page, markdown, text] = said(&header, &analysis);
+        assert!(!page.contains("FAIL</span>") && !markdown.contains(" FAIL") && !text.contains(" FAIL"));
+        assert!(!findings(&analysis).iter().any(|said| said.contains("SLO `")));
+        let verdict = page.split("<section id=\"verdict\">").nth(1).and_then(|rest| rest.split("</h2>").next());
+        assert!(verdict.is_some_and(|heading| heading.contains("tokio sustains the highest rate")), "{verdict:?}");
     }
 }
