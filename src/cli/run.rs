@@ -105,8 +105,7 @@ impl Run {
         };
         terminal.result(&text)?;
         let page = prepared.folder.join("index.html");
-        fs::write(&page, report::html(&run.header, &analysis))
-            .map_err(|source| CliError::Output { path: page.clone(), source })?;
+        write_page(&page, &report::html(&run.header, &analysis))?;
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
         terminal.note(&format!("wrote {}", page.display()));
         if let End::Interrupted(signal) = end {

@@ -93,7 +93,7 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     if !cell.is_ranked() {
         words.push(format!("{}, not ranked{because}", judgement.validity.word()));
     } else if !evidence.is_empty() {
-        words.push(format!("not all rounds count{because}"));
+        words.push(format!("not every round is VALID{because}"));
     }
     words.extend(cell.errors.words());
     let unsteady = cell.steadiness.filter(|class| *class != Steadiness::Flat);

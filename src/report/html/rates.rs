@@ -17,8 +17,9 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let groups = rates::groups(page.header, found);
     let body = html! {
         p.note {
-            "A rate passes where the limits hold, nothing is dropped and every trial is VALID. The highest rate is the \
-             highest that passed; the true one lies between it and the least that failed."
+            "A trial passes where the limits hold, nothing is dropped and it is VALID; a rate, where two more trials pass \
+             than fail. The highest rate is the highest that passed; the true one lies between it and the least that \
+             failed."
         }
         div.grid {
             @for (index, group) in groups.iter().enumerate() { div.whole[groups.len() == 1] { (group_part(index, group, found.precision)) } }
@@ -128,7 +129,7 @@ mod tests {
         let section = section.unwrap();
         for words in [
             "tokio sustains the highest rate: at least 4.00k/s",
-            "page.latency.p99 &lt; 25ms; nothing dropped, every trial VALID; to 5%",
+            "page.latency.p99 &lt; 25ms; nothing dropped, VALID; two more trials pass than fail; to 5%",
             "<td>? undecided</td>",
             "refused: too many threads",
             "NOTHING PASSES: not even 1.00/s",
