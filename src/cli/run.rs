@@ -12,7 +12,13 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use super::{Arguments, CliError, Command, Terminal, input::Selection, progress::Progress, report::format, resume};
+use super::{
+    Arguments, CliError, Command, Terminal,
+    input::Selection,
+    progress::Progress,
+    report::{format, write_page},
+    resume,
+};
 use crate::{
     analysis::{self, Analysis},
     clock,

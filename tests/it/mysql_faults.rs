@@ -288,11 +288,12 @@ fn an_empty_database_of_which_the_user_may_not_see_all_is_refused() {
     run(&mut boss, &grant);
     run(&mut boss, &format!("CREATE EVENT {SCHEMA}.e ON SCHEDULE AT '2037-01-01 00:00:00' DO DO 0"));
     let bench = BenchDir::with(&scenario("{ sql = { target = \"db\", query = \"SELECT 1\" } }"));
-    let run_as_few = |out: &str| {
+    let run_with = |url: String, out: &str| {
         let mut command = bench.command(&format!("run s.toml -e threads --out {out}"));
-        command.env("DATABASE_URL", server.url("").replace("me:", "few:"));
+        command.env("DATABASE_URL", url);
         Live::new(command).end()
     };
+    let run_as_few = |out: &str| run_with(server.url("").replace("me:", "few:"), out);
     run_as_few("first").exits(5).says(&["exists, and Regatta has not made it"]);
     let events = format!("SELECT count(*) FROM information_schema.events WHERE event_schema = '{SCHEMA}'");
     assert_eq!(number(&mut boss, &events), 1);
@@ -301,4 +302,9 @@ fn an_empty_database_of_which_the_user_may_not_see_all_is_refused() {
     run_as_few("second").exits(5).says(&["exists, and Regatta has not made it"]);
     run(&mut boss, &format!("DROP EVENT {SCHEMA}.e"));
     run_as_few("third").exits(0);
+    // The one that the url names is the user's, empty or not.
+    run(&mut boss, &format!("CREATE DATABASE {SCHEMA}"));
+    run_with(server.url(SCHEMA), "fourth").exits(5).says(&["exists, and Regatta has not made it"]);
+    let databases = format!("SELECT count(*) FROM information_schema.schemata WHERE schema_name = '{SCHEMA}'");
+    assert_eq!(number(&mut boss, &databases), 1);
 }

@@ -177,8 +177,10 @@ impl Admin for Keeper {
             "SELECT count(*) FROM information_schema.tables
              WHERE table_schema = '{schema}' AND table_name = '{MARK}' AND table_comment = '{COMMENT}'"
         );
-        // A server that dies between the first two statements of `create` leaves an empty database.
-        let is_ours = self.count(&query)? == 1 || self.is_empty()?;
+        // A server that dies between the first two statements of `create` leaves an empty database. The one in the url was
+        // there before, and whoever connects to it needs it.
+        let is_the_user_s = self.server.address.database.as_ref() == Some(&schema);
+        let is_ours = self.count(&query)? == 1 || !is_the_user_s && self.is_empty()?;
         Ok(if is_ours { Owner::Regatta } else { Owner::Somebody })
     }
 
