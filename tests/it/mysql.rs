@@ -427,7 +427,8 @@ fn traced(server: &Server, folder: &Path) -> String {
         .env(VARIABLE, &server.url)
         .output()
         .unwrap();
-    assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stdout));
+    let said = String::from_utf8_lossy(&traced.stdout);
+    assert!(traced.status.success() && said.contains("\"measured\""), "{said}");
     std::fs::read_to_string(trace).unwrap()
 }
 
