@@ -116,7 +116,7 @@ impl Run {
     }
 
     /// What a resumed run has still to do: each (cell, round) of the plan without a trial, or whose trials have failed for
-    /// a reason that may be gone ([`FailureKind::may_pass`]), with the attempt that comes next.
+    /// a reason that may be gone ([`FailureKind::may_pass`](super::FailureKind::may_pass)), with the attempt that comes next.
     ///
     /// A trial that a signal cut off is never recorded (the line [`Line::Interrupted`] stands for it), so it is missing.
     /// Cells that are not run are not missing.
