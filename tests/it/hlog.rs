@@ -39,10 +39,11 @@ fn interval(line: &str) -> Interval<'_> {
     }
 }
 
-/// What the run file holds, by tag and start. Rounds of one cell never start in the same millisecond.
+/// What the run file holds of the trials that count, by tag and start: a disturbed one was run again. Rounds of one cell
+/// never start in the same millisecond.
 fn stored(run: &Run) -> BTreeMap<(String, u64), (Histo, u64)> {
-    let mut stored = BTreeMap::new();
-    for trial in &run.trials {
+    let (mut stored, rounds) = (BTreeMap::new(), run.rounds());
+    for (_, trial) in run.header.cells.iter().flat_map(|cell| rounds.of(&cell.name)) {
         let Outcome::Measured(measured) = &trial.outcome else { continue };
         for (kind, histo) in kinds(measured) {
             if histo.count() > 0 {
