@@ -251,7 +251,9 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
     let now: Vec<StoredCell> = cells.iter().map(|cell| cell.stored().cell).collect();
     let searched = run.header.search.iter().flat_map(|search| &search.cells);
     let before: Vec<StoredCell> = searched.map(|searched| searched.cell.clone()).collect();
-    if let Some(why) = resume::change(&run.header, &before, &now) {
+    if !run.finished
+        && let Some(why) = resume::change(&run.header, &before, &now)
+    {
         return Err(bad(&why));
     }
     if run.finished {

@@ -15,10 +15,10 @@ const VARIES: &str = "clock reading";
 const MOST_SHOWN: usize = 60;
 
 /// Cells that a limit had refused, and that this host has room for now.
-pub(super) fn possible_now(before: &[StoredCell], now: Vec<StoredCell>) -> Vec<StoredCell> {
+pub(super) fn possible_now(before: &[StoredCell], now: &[StoredCell]) -> Vec<StoredCell> {
     let was_refused = |cell: &StoredCell| matches!(cell.absent, Some(Absent::Refused(_)));
     let both = before.iter().zip(now);
-    both.filter(|(before, now)| was_refused(before) && now.absent.is_none()).map(|(_, now)| now).collect()
+    both.filter(|(before, now)| was_refused(before) && now.absent.is_none()).map(|(_, now)| now.clone()).collect()
 }
 
 /// Why trials of now would not be like those that are stored; nothing, if all is as it was.
@@ -93,7 +93,7 @@ mod tests {
         let refused = StoredCell { absent: Some(Absent::Refused("no room".into())), ..before.clone() };
         assert!(moved(&before, &refused).unwrap().contains("refused now: no room"));
         assert_eq!(moved(&refused, &before), None);
-        assert_eq!(possible_now(std::slice::from_ref(&refused), vec![before.clone()]), [before]);
+        assert_eq!(possible_now(&[refused], std::slice::from_ref(&before)), [before]);
     }
 
     #[test]

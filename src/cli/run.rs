@@ -287,16 +287,18 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
     let scenarios = scenarios_of(&stored.header, &original.selection)?;
     let (mut plan, _) = original.selection.plan(&scenarios)?;
     plan.refuse_unready();
-    let (before, now) = (&stored.header.cells, plan.stored());
-    resume::change(&stored.header, before, &now).map_or(Ok(()), |why| Err(bad(why)))?;
     plan.calibrate(&mut Calibration(stored.header.calibration.clone()));
 
-    let cells = resume::possible_now(before, now);
+    let now = plan.stored();
+    let cells = resume::possible_now(&stored.header.cells, &now);
+    let finished = stored.finished && cells.is_empty() && stored.missing().is_empty();
+    if !finished && let Some(why) = resume::change(&stored.header, &stored.header.cells, &now) {
+        return Err(bad(why));
+    }
     for cell in &cells {
         stored.replace(cell.clone());
     }
     let left = left(&stored);
-    let finished = stored.finished && left.is_empty();
     if finished {
         terminal.note("the run is finished; only its report is written again");
     } else {

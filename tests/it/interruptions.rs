@@ -240,6 +240,10 @@ fn a_run_is_not_taken_up_by_another_build() {
     fs::write(&path, &text).unwrap();
     halted.bench.write("s.toml", "# edited");
     halted.bench.run("run --resume run").exits(0).says(&["s.toml has changed since"]);
+    // Of a finished run nothing is measured, wherever it is from.
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("[\"profile\",\"", "[\"profile\",\"handmade ")).unwrap();
+    halted.bench.run("run --resume run").exits(0).says(&["the run is finished"]);
 }
 
 #[test]
