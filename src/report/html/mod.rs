@@ -154,8 +154,12 @@ fn top(header: &Header, analysis: &Analysis) -> Markup {
 }
 
 fn cpu_words(analysis: &Analysis) -> String {
-    let mut words: Vec<String> = analysis.scenarios.iter().map(view::scenario_cpus).collect();
-    words.dedup();
+    let mut words: Vec<String> = Vec::new();
+    for cpus in analysis.scenarios.iter().map(view::scenario_cpus) {
+        if !words.contains(&cpus) {
+            words.push(cpus);
+        }
+    }
     words.join(", ")
 }
 
@@ -198,6 +202,17 @@ mod tests {
             html(&fixture::header_of(&analysis), &analysis)
         });
         PAGE.clone()
+    }
+
+    #[test]
+    fn numbers_of_cpus_are_listed_once() {
+        let mut analysis = fixture::small();
+        let first = analysis.scenarios[0].clone();
+        analysis.scenarios = vec![first.clone(), first.clone(), first];
+        for (scenario, cpus) in analysis.scenarios.iter_mut().zip([2, 1, 2]) {
+            scenario.groups.iter_mut().for_each(|group| group.executor_cpus = cpus);
+        }
+        assert_eq!(cpu_words(&analysis), "2 executor CPUs, 1 executor CPU");
     }
 
     #[test]
