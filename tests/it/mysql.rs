@@ -394,7 +394,7 @@ fn a_prepared_query_under_threads_is_one_send_and_one_receive() {
     let folder = tempfile::tempdir().unwrap();
     let trace = traced(&server, folder.path());
     // The task's thread is the one that executes statements: 22 bytes, of which the first is the command, 0x17.
-    let is_execute = |line: &&str| line.contains("sendto(") && line.contains(r#""\26\0\0\0\27"#);
+    let is_execute = |line: &&str| line.contains("sendto(") && line.contains(r#""\x16\x00\x00\x00\x17"#);
     let client = trace.lines().find(is_execute).and_then(|line| line.split_whitespace().next());
     let client = client.expect("somebody executes statements");
     assert_eq!(calls(&trace, client, &["writev", "write", "sendto", "sendmsg"]), 1000);
@@ -419,7 +419,8 @@ fn traced(server: &Server, folder: &Path) -> String {
         .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let traced = Command::new("strace")
-        .args(["-f", "-o"])
+        // All bytes in hexadecimal: an octal escape is as long as what follows it asks for (`\27`, but `\0270`).
+        .args(["-f", "-xx", "-o"])
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_regatta"))
         .args(["trial", "--plan"])
