@@ -45,20 +45,25 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         target_busy: target_busy(&trials),
         judgement,
     };
-    if result.judgement.withheld.is_some() {
-        result.withhold();
-    }
+    result.withhold(rounds.run.header.clock_ns);
     result
 }
 
 impl CellResult {
-    /// Leaves out all latencies: operations are so short that they would be those of the clock.
-    fn withhold(&mut self) {
-        for histogram in [&mut self.latency, &mut self.service, &mut self.lateness] {
-            *histogram = Histo::new();
+    /// Leaves out times that are so short that they would be those of the clock. Work may be, and the wait for it not:
+    /// then latencies are told, and the time that the work took by itself is not.
+    fn withhold(&mut self, clock_ns: f64) {
+        if self.judgement.withheld.is_some() {
+            (self.latency, self.lateness) = (Histo::new(), Histo::new());
+            self.metrics.retain(|id, _| !id.is_latency());
         }
-        self.steps.iter_mut().for_each(|step| step.latency = Histo::new());
-        self.metrics.retain(|id, _| !id.is_latency());
+        if validity::too_short(&self.service, clock_ns).is_some() {
+            self.service = Histo::new();
+            self.metrics.retain(|id, _| !id.is_service());
+        }
+        for step in self.steps.iter_mut().filter(|step| validity::too_short(&step.latency, clock_ns).is_some()) {
+            step.latency = Histo::new();
+        }
     }
 }
 

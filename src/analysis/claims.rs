@@ -85,7 +85,10 @@ fn lacks(name: &str, cell: Option<&CellResult>, metric: MetricId) -> Option<Stri
     let label = metric.info().label;
     Some(match &cell.judgement.withheld {
         Some(why) if metric.is_latency() => format!("operations of {name} are too short to be timed: {why}"),
-        _ if metric.is_latency() => {
+        _ if metric.is_service() && cell.service.count() == 0 => {
+            format!("the work of {name} is too short to be timed by itself")
+        }
+        _ if metric.is_latency() || metric.is_service() => {
             format!("{name} has too few samples in each round for its {label}: measure longer, or more tasks")
         }
         _ => format!("{label} of {name} was not measured"),

@@ -68,10 +68,14 @@ impl MetricId {
         &METRICS[self as usize]
     }
 
-    /// Whether it is a quantile of what a clock reading would be much of.
+    /// Whether it is a quantile of latencies, or of the wait in them.
     pub(super) fn is_latency(self) -> bool {
-        use MetricId::{LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
-        matches!(self, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99)
+        matches!(self, MetricId::LatencyP50 | MetricId::LatencyP99 | MetricId::LatenessP99)
+    }
+
+    /// Whether it is a quantile of the time that the work took by itself.
+    pub(super) fn is_service(self) -> bool {
+        matches!(self, MetricId::ServiceP50 | MetricId::ServiceP99)
     }
 }
 

@@ -113,12 +113,12 @@ pub(super) fn late_pacer(measured: &Measurements) -> Option<Cause> {
     })
 }
 
-/// Operations shorter than this many readings of the clock have no quantiles: the readings would be much of them.
+/// Times shorter than this many readings of the clock have no quantiles: the readings would be much of them.
 const READINGS: f64 = 20.0;
 
-/// Why the quantiles of operations with this median are withheld, if they are. `clock_ns` is what a reading costs.
-pub(super) fn too_short(service: &Histo, clock_ns: f64) -> Option<String> {
-    let median = service.median()?;
+/// Why the quantiles of times with this median are withheld, if they are. `clock_ns` is what a reading costs.
+pub(in crate::analysis) fn too_short(times: &Histo, clock_ns: f64) -> Option<String> {
+    let median = times.median()?;
     let share = clock_ns / median.max(1) as f64;
     (clock_ns > 0.0 && (median as f64) < READINGS * clock_ns).then(|| {
         format!(

@@ -13,6 +13,7 @@ mod saturation;
 mod steadiness;
 
 pub use disturbance::disturbance;
+pub(super) use accounts::too_short;
 pub(super) use steadiness::{merged, steadiness};
 
 use std::collections::BTreeSet;
@@ -55,9 +56,10 @@ pub(super) fn of_trial(cell: &StoredCell, measured: &Measurements) -> (Validity,
     cause.map_or((Validity::Valid, String::new()), |cause| (cause.validity, cause.evidence))
 }
 
-/// Whether a trial's operations are so short that their times are the clock's.
+/// Whether a trial's latencies are so short that they are the clock's. Under an open load the wait to be started is in
+/// them, so that they can be told where the work by itself cannot.
 pub(super) fn is_too_short(measured: &Measurements, clock_ns: f64) -> bool {
-    accounts::too_short(&measured.task.service, clock_ns).is_some()
+    too_short(&measured.task.latency, clock_ns).is_some()
 }
 
 /// One round of a cell.
@@ -76,8 +78,8 @@ pub(super) fn judge(cell: &StoredCell, rounds: &[Round<'_>], clock_ns: f64) -> J
     let measured: Vec<&Measurements> =
         rounds.iter().filter(|(round, _)| counted.contains(round)).filter_map(|(_, measured)| *measured).collect();
     let (limit, limit_evidence) = limit::limit(cell, &measured).unzip();
-    let service = measured.iter().fold(Histo::new(), |mut sum, measured| {
-        sum.merge(&measured.task.service);
+    let latency = measured.iter().fold(Histo::new(), |mut sum, measured| {
+        sum.merge(&measured.task.latency);
         sum
     });
     Judgement {
@@ -86,7 +88,7 @@ pub(super) fn judge(cell: &StoredCell, rounds: &[Round<'_>], clock_ns: f64) -> J
         rounds: rounds_judged,
         limit,
         limit_evidence,
-        withheld: accounts::too_short(&service, clock_ns),
+        withheld: too_short(&latency, clock_ns),
     }
 }
 

@@ -237,6 +237,19 @@ fn operations_of_a_few_clock_readings_keep_throughput_and_lose_quantiles() {
 }
 
 #[test]
+fn latencies_of_short_work_are_told_where_the_wait_for_it_is_long() {
+    let waiting = seven().measured(CELL, |_, measured| {
+        let count = measured.task.service.count();
+        measured.task.service = Histo::new();
+        measured.task.service.0.saturating_record_n(300, count);
+    });
+    let cell = cell(waiting.with(|run| run.header.clock_ns = 27.0));
+    assert_eq!((cell.judgement.withheld, cell.service.count()), (None, 0));
+    let told = |id| cell.metrics.contains_key(&id);
+    assert!(cell.latency.count() > 0 && told(MetricId::LatencyP50) && !told(MetricId::ServiceP50));
+}
+
+#[test]
 fn a_cell_that_is_not_flat_is_warned_of() {
     let slice = |at: i64| Slice {
         from_ns: at * 1_000_000_000,
