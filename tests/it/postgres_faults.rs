@@ -202,14 +202,15 @@ fn statements_that_take_too_long_are_counted() {
 fn a_time_out_of_the_scenario_closes_the_connection() {
     let Some(server) = OwnPostgres::start(&["client_connection_check_interval=20ms"]) else { return };
     let slow = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(60) WHERE ?::int > -1\", args = [\"${i}\"] }, \
-        name = \"slow\", timeout = \"40ms\", on_timeout = \"ignore\" }";
+        name = \"slow\", timeout = \"200ms\", on_timeout = \"ignore\" }";
     let bench = BenchDir::new();
     run(&bench, &server.url(""), &scenario("", "", slow, BATCH)).exits(0);
     for (cell, measured) in measured(&bench.stored("out")) {
         assert_eq!(measured.steps[0].stream.timeouts, 4, "{cell}");
         let counts = &measured.targets[0].counts;
-        // One in preparation of each slot; each call that timed out closed its own, and the next one opened another.
-        assert!(counts["connections opened"] >= 4, "{cell}: {counts:?}");
+        // One in preparation of each slot; each call that timed out closed its own, and the next one opened another. On a
+        // busy machine it may time out before it has: then the first call's is all there is beside that of preparation.
+        assert!(counts["connections opened"] >= 2, "{cell}: {counts:?}");
         assert_eq!(counts["connections opened"], counts["connections closed"], "{cell}");
     }
     server.wait_until_left();
