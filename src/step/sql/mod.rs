@@ -38,6 +38,7 @@ use crate::{
 
 mod bound;
 mod call;
+mod comments;
 mod connection;
 mod copy;
 mod customary;

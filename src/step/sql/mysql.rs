@@ -4,7 +4,7 @@ use super::{
     bound::Bound,
     effects::Answer,
     network::{Control, Protocol, Session},
-    placeholders::Pieces,
+    placeholders::{Dialect, Pieces},
 };
 use crate::{
     client::{
@@ -27,7 +27,10 @@ impl<N: Native> Session<N> for Mysql<N> {
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
         match protocol {
             Protocol::Prepared => Ok(Sent::Prepared(Mysql::<N>::prepare(self, query).await?)),
-            Protocol::Simple => Ok(Sent::Text(Pieces::of(query))),
+            Protocol::Simple => {
+                let backslash = self.escapes_with_backslash();
+                Ok(Sent::Text(Pieces::of(query, Dialect::Mysql { backslash })))
+            }
         }
     }
 

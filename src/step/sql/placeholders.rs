@@ -2,7 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::bound::Bound;
+use super::{bound::Bound, comments};
+
+/// Where servers disagree about the end of a quote or a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Comments nest, and dollars quote.
+    Postgres,
+    /// `#` begins a comment; `backslash` says whether the server takes a backslash in a text for the beginning of
+    /// something else.
+    Mysql {
+        /// See there.
+        backslash: bool,
+    },
+}
 
 /// A statement's text, cut at each `?` outside of quotes and comments. `??` is a question mark that is none: PostgreSQL
 /// has operators with one.
@@ -11,11 +24,11 @@ pub(super) struct Pieces(Vec<String>);
 
 impl Pieces {
     /// Cuts a text.
-    pub fn of(query: &str) -> Self {
+    pub fn of(query: &str, dialect: Dialect) -> Self {
         let mut pieces = vec![String::new()];
         let mut rest = query;
         while let Some(first) = rest.chars().next() {
-            let length = token(rest, first);
+            let length = token(rest, first, dialect);
             let (token, after) = rest.split_at(length);
             match pieces.last_mut() {
                 Some(piece) if token == "??" => piece.push('?'),
@@ -82,18 +95,34 @@ fn literal(value: &Bound, backslash: bool, out: &mut String) {
 }
 
 /// Length of what begins here and has to stay together: a quoted text, a comment, a word, or one letter.
-fn token(text: &str, first: char) -> usize {
+fn token(text: &str, first: char, dialect: Dialect) -> usize {
     let until = |from: usize, end: &str| text[from..].find(end).map_or(text.len(), |at| from + at + end.len());
+    let is_postgres = dialect == Dialect::Postgres;
     match first {
-        '\'' | '"' | '`' => until(1, first.encode_utf8(&mut [0; 4])),
-        '-' if text.starts_with("--") => until(2, "\n"),
-        '/' if text.starts_with("/*") => until(2, "*/"),
+        '\'' | '"' | '`' => quoted(text, first, dialect == Dialect::Mysql { backslash: true } && first != '`'),
+        '-' if text.starts_with("--") => comments::line(text),
+        '#' if !is_postgres => comments::line(text),
+        '/' if text.starts_with("/*") => comments::block(text, is_postgres).unwrap_or(text.len()),
         '?' if text.starts_with("??") => 2,
-        '$' => dollars(text).map_or(1, |tag| until(tag.len(), tag)),
+        '$' if is_postgres => dollars(text).map_or(1, |tag| until(tag.len(), tag)),
         // A dollar in a word begins no quoted text.
         _ if is_in_word(first) => text.find(|letter| !is_in_word(letter) && letter != '$').unwrap_or(text.len()),
         _ => first.len_utf8(),
     }
+}
+
+/// Length of a text in quotes, both included.
+fn quoted(text: &str, quote: char, backslash: bool) -> usize {
+    let mut letters = text.char_indices().skip(1);
+    while let Some((at, letter)) = letters.next() {
+        if letter == quote {
+            return at + quote.len_utf8();
+        }
+        if backslash && letter == '\\' {
+            letters.next();
+        }
+    }
+    text.len()
 }
 
 /// What begins and ends a text that PostgreSQL quotes with dollars: `$$`, or with a name between them. An argument of
@@ -134,7 +163,29 @@ mod tests {
             ("data ?? ? AND data ??| ? AND data ??&?", "data ? $1 AND data ?| $2 AND data ?&$3"),
             ("'??' ???", "'??' ?$1"),
         ] {
-            assert_eq!(Pieces::of(text).numbered(), expected);
+            assert_eq!(Pieces::of(text, Dialect::Postgres).numbered(), expected);
+        }
+    }
+
+    #[test]
+    fn quotes_and_comments_end_where_the_server_ends_them() {
+        let mysql = |backslash| Dialect::Mysql { backslash };
+        for (text, dialect, arguments) in [
+            ("/* ? /* ? */ ? */ ?", Dialect::Postgres, 1),
+            ("/* ? /* ? */ ?", mysql(true), 1),
+            ("? # it's ?\n, ?", mysql(true), 2),
+            ("data #> ? AND ?", Dialect::Postgres, 2),
+            (r"'it\'s ?' ?", mysql(true), 1),
+            (r#""it\"s ?" ?"#, mysql(true), 1),
+            (r"'\\' ?", mysql(true), 1),
+            (r"'\' ?", mysql(false), 1),
+            (r"'\' ?", Dialect::Postgres, 1),
+            (r"`\` ?", mysql(true), 1),
+            ("$$ ? $$", Dialect::Postgres, 0),
+            ("$$ ? $$", mysql(true), 1),
+            (r"'\", mysql(true), 0),
+        ] {
+            assert_eq!(Pieces::of(text, dialect).arguments(), arguments, "{text}");
         }
     }
 
@@ -150,14 +201,15 @@ mod tests {
                 text.push(' ');
                 expected.push(' ');
             }
-            let pieces = Pieces::of(&text);
+            let pieces = Pieces::of(&text, Dialect::Postgres);
             prop_assert_eq!((pieces.numbered(), pieces.arguments()), (expected, arguments));
         }
 
         /// Whatever the text is, nothing of it gets lost.
         #[test]
-        fn no_text_panics(text: String) {
-            let pieces = Pieces::of(&text);
+        fn no_text_panics(text: String, backslash: Option<bool>) {
+            let dialect = backslash.map_or(Dialect::Postgres, |backslash| Dialect::Mysql { backslash });
+            let pieces = Pieces::of(&text, dialect);
             let args = vec![Bound::Integer(1); pieces.arguments()];
             let (digits, marks) = (pieces.filled(&args, true), text.matches('?').count());
             prop_assert!(pieces.arguments() <= marks && digits.len() <= text.len() && digits.len() + marks / 2 >= text.len());
@@ -182,7 +234,7 @@ mod tests {
 
     #[test]
     fn values_are_written_so_that_nothing_else_is_meant() {
-        let pieces = Pieces::of("VALUES (?, ?, 1-?)");
+        let pieces = Pieces::of("VALUES (?, ?, 1-?)", Dialect::Postgres);
         let args = [Bound::Text("it's \\".into()), Bound::Real(0.5), Bound::Integer(-1)];
         assert_eq!(pieces.arguments(), 3);
         assert_eq!(pieces.filled(&args, false), "VALUES ('it''s \\', (0.5), 1-(-1))");

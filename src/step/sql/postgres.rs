@@ -16,7 +16,7 @@ use super::{
     bound::{Bindings, Bound},
     effects::Answer,
     network::{Control, OneGo, Protocol, Session},
-    placeholders::Pieces,
+    placeholders::{Dialect, Pieces},
 };
 use crate::{
     client::{
@@ -35,7 +35,7 @@ impl<N: Native> Session<N> for Postgres<N> {
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
-        let pieces = Pieces::of(query);
+        let pieces = Pieces::of(query, Dialect::Postgres);
         if protocol == Protocol::Simple {
             return Ok(Sent::Text(pieces));
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::comments;
 use crate::{
     config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch},
     step::Template,
@@ -60,9 +61,9 @@ const VOLATILE_WORDS: &[&str] = &["RANDOM", "RANDOMBLOB", "RAND", "NOW", "CURREN
 
 impl Statement {
     /// Read off the text: the verb it begins with, and words that make an insert replace rows instead. In doubt it is
-    /// unknown, and then the proof over the whole database is not made.
+    /// unknown, and then the proof over the whole database is not made; a comment in the middle is such a doubt.
     pub fn effect(&self) -> Effect {
-        let text = self.query.to_ascii_uppercase();
+        let text = comments::skipped(&self.query).to_ascii_uppercase();
         let has = |word: &str| words(&text).any(|found| found == word);
         match words(&text).next() {
             Some("SELECT" | "VALUES") => Effect::Read,
@@ -77,7 +78,7 @@ impl Statement {
 
     /// Whether it reads the same in every call, as long as nothing is written.
     pub fn is_constant(&self) -> bool {
-        let text = self.query.to_ascii_uppercase();
+        let text = comments::skipped(&self.query).to_ascii_uppercase();
         let varies = words(&text).any(|word| VOLATILE_WORDS.contains(&word));
         self.effect().is_read() && !varies && self.args.iter().all(Arg::is_constant)
     }
@@ -89,7 +90,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Reports a text that cannot be a statement of a step.
 pub(super) fn check(query: &str, key: &'static str, fields: &mut Fields<'_>) -> Option<()> {
-    let upper = query.to_ascii_uppercase();
+    let upper = comments::skipped(query).to_ascii_uppercase();
     match words(&upper).next() {
         None => {
             let help = "for example: SELECT name FROM items WHERE id = ?".to_owned();

@@ -264,6 +264,7 @@ fn what_varies_by_itself_is_not_learned() {
     let constant = |query: &str, args: Vec<Arg>| Statement { query: query.into(), args }.is_constant();
     assert!(constant("SELECT * FROM items WHERE id < ?", vec![Arg::Integer(5)]));
     assert!(!constant("SELECT * FROM items WHERE id < ?", vec![Arg::Text("${i}".to_owned().try_into().unwrap())]));
+    assert!(constant("-- now\n/* at random */ SELECT * FROM items", Vec::new()));
     assert!(!constant("SELECT * FROM items WHERE random() > 0", Vec::new()));
     assert!(!constant("SELECT 1 WHERE current_timestamp > '2030'", Vec::new()));
     assert!(!constant("DELETE FROM items", Vec::new()));
@@ -383,6 +384,17 @@ fn effects_are_read_off_the_text() {
         ("DELETE FROM log", Effect::Delete),
         ("CREATE TABLE t(x)", Effect::Unknown),
         ("PRAGMA cache_size", Effect::Unknown),
+        ("-- update\nSELECT 1", Effect::Read),
+        ("/* delete */ SELECT 1", Effect::Read),
+        ("# insert\nSELECT 1", Effect::Read),
+        ("(SELECT 1) UNION (SELECT 2)", Effect::Read),
+        ("( /* with */ VALUES (1))", Effect::Read),
+        ("/* a /* b */ UPDATE */ WITH t AS (SELECT 1) SELECT * FROM t", Effect::Read),
+        ("/* SELECT */ INSERT INTO log(task) VALUES (1)", Effect::Insert),
+        ("/* REPLACE */ UPDATE log SET task = 1", Effect::Update),
+        ("-- SELECT\nDELETE FROM log", Effect::Delete),
+        // In doubt.
+        ("INSERT INTO log(id) VALUES (1) -- no update", Effect::Unknown),
     ] {
         assert_eq!(Statement { query: query.into(), args: Vec::new() }.effect(), effect, "{query}");
     }
@@ -412,6 +424,8 @@ fn mistakes_are_named_where_they_stand() {
         ("{ sql = { query = 'SELECT 1' } }", "{ query = 'SELECT 1' }", "missing key `target`"),
         ("{ sql = { target = 'db', query = ' ' } }", "' '", "this is no statement"),
         ("{ sql = { target = 'db', query = 'begin' } }", "'begin'", "`BEGIN` cannot be a step by itself"),
+        ("{ sql = { target = 'db', query = '/* x */ commit' } }", "'/* x */ commit'", "`COMMIT` cannot be a step"),
+        ("{ sql = { target = 'db', query = '-- SELECT 1' } }", "'-- SELECT 1'", "this is no statement"),
         ("{ sql = { target = 'db', query = 'SELECT ?', args = [true] } }", "true", "expected a number or text"),
         ("{ sql = { target = 'db', query = 'SELECT ?', args = ['${k}'] } }", "'${k}'", "unknown name"),
         ("{ sql = { target = 'db', query = 'SELECT 1', blocking = 'of' } }", "'of'", "unknown choice"),

@@ -20,7 +20,7 @@ use crate::{
         bound::Bound,
         effects::Answer,
         network::{Control, Protocol},
-        placeholders::Pieces,
+        placeholders::{Dialect, Pieces},
     },
 };
 
@@ -65,7 +65,8 @@ impl Client for Mysql {
 
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
         if protocol == Protocol::Simple {
-            return Ok(Sent::Text(Pieces::of(query)));
+            let backslash = !self.conn.no_backslash_escape();
+            return Ok(Sent::Text(Pieces::of(query, Dialect::Mysql { backslash })));
         }
         let prepared = self.conn.prep(query);
         self.settle(prepared).map(|statement| Sent::Prepared(query.to_owned(), statement.num_params().into()))

@@ -15,7 +15,7 @@ use crate::{
         bound::Bound,
         effects::Answer,
         network::{Control, Protocol},
-        placeholders::Pieces,
+        placeholders::{Dialect, Pieces},
         postgres::{Sent, add, bytes_in},
     },
 };
@@ -40,7 +40,7 @@ impl Client for Postgres {
     }
 
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
-        let pieces = Pieces::of(query);
+        let pieces = Pieces::of(query, Dialect::Postgres);
         match protocol {
             Protocol::Simple => Ok(Sent::Text(pieces)),
             Protocol::Prepared => self.0.prepare(&pieces.numbered()).map(Sent::Prepared).map_err(|why| fault(&why)),
