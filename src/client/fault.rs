@@ -40,7 +40,7 @@ kinds! {
     TooManyConnections "too many connections" "The server's limit on connections is reached.",
     Tls "tls" "The server offers no TLS, or its certificate is not the expected one.",
     Lost "lost" "The connection ended while it was in use.",
-    Timeout "timeout" "The server ended a statement at its own time limit, or a connection took too long to open.",
+    Timeout "timeout" "The server ended a statement, at its own time limit or because somebody cancelled it; or a connection took too long to open.",
     PoolTimeout "pool timeout" "No connection of the pool became free in time.",
     Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
     LockTimeout "lock timeout" "Another transaction held a lock for longer than the server waits.",
@@ -56,6 +56,18 @@ impl Fault {
     /// A fault with its words.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    /// A fault that the server has told of in its own words, with the remedy where one is known.
+    pub fn of_server(kind: FaultKind, said: impl std::fmt::Display) -> Self {
+        let remedy = match kind {
+            FaultKind::TooManyConnections => {
+                "; lower the concurrency or the `max` of a pool, or raise the limit: the server's (`max_connections`) or \
+                 the user's"
+            }
+            _ => "",
+        };
+        Self::new(kind, format!("{said}{remedy}"))
     }
 
     /// The same fault, its words said after where it happened.

@@ -135,7 +135,7 @@ pub fn fault(why: &Error) -> Fault {
         message.push_str("; ");
         message.push_str(more);
     }
-    Fault::new(kind(code), format!("{message} (SQLSTATE {})", code.code()))
+    Fault::of_server(kind(code), format_args!("{message} (SQLSTATE {})", code.code()))
 }
 
 /// An error that the server has not sent: the connection's, or one that the client has found by itself. The client

@@ -92,6 +92,7 @@ fn a_server_without_a_free_connection_says_so() {
     };
     assert_eq!(fault.kind, FaultKind::TooManyConnections, "{fault}");
     assert!(held.len() >= 9 && !fault.message.contains(PASSWORD));
+    assert!(fault.message.contains("raise the limit: the server's (`max_connections`)"), "{fault}");
 }
 
 #[test]

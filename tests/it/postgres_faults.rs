@@ -122,7 +122,9 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
     // The user has twenty connections, and the target takes one.
     let load = "closed = { concurrency = 32, tasks = 200 }";
     let bench = BenchDir::new();
-    run(&bench, &server.url(""), &scenario("", THREADS, ONE, load)).exits(5).says(&["too many connections"]);
+    run(&bench, &server.url(""), &scenario("", THREADS, ONE, load))
+        .exits(5)
+        .says(&["too many connections", "lower the concurrency or the `max` of a pool"]);
     server.wait_until_left();
     // The gate keeps the first four calls waiting, each on a connection of its own.
     let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \

@@ -48,7 +48,7 @@ fn kind_of_code(code: u16) -> FaultKind {
         1213 | 1614 => FaultKind::Deadlock,
         1205 | 3572 => FaultKind::LockTimeout,
         1020 => FaultKind::Serialization,
-        1969 | 3024 => FaultKind::Timeout,
+        1317 | 1969 | 3024 => FaultKind::Timeout,
         1022 | 1048 | 1062 | 1169 | 1216 | 1217 | 1451 | 1452 | 1557 | 1586 | 3819 | 4025 => FaultKind::Constraint,
         1053 | 1077 | 1079 | 1080 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => FaultKind::Lost,
         1021 | 1037 | 1038 | 1041 | 1114 => FaultKind::Resources,
@@ -100,7 +100,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Stream(why) => why.into(),
-            error => Self::new(error.kind(), error.to_string()),
+            error => Self::of_server(error.kind(), &error),
         }
     }
 }
@@ -138,6 +138,10 @@ mod tests {
             [FaultKind::Database, FaultKind::Lost, FaultKind::Lost, FaultKind::Statement]
         );
         assert_eq!([1021, 1037, 1038, 1041, 1114].map(kind), [FaultKind::Resources; 5]);
+        // A cancelled statement, as PostgreSQL's (57014).
+        assert_eq!(kind(1317), FaultKind::Timeout);
+        let full = Fault::from(Error::from_packet(b"\xff\x10\x04Too many connections"));
+        assert!(full.message.contains("lower the concurrency or the `max` of a pool"), "{full}");
         let stream = |kind: io::ErrorKind| Error::from(io::Error::from(kind)).kind();
         assert_eq!(stream(io::ErrorKind::ConnectionRefused), FaultKind::Refused);
         assert_eq!(stream(io::ErrorKind::UnexpectedEof), FaultKind::Lost);
