@@ -9,6 +9,9 @@ use crate::{
     units::serde_duration,
 };
 
+/// Each connection needs a port of this host, of which there are no more towards one address of a server.
+const MOST: u32 = 65_535;
+
 /// A pool of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolSpec {
@@ -29,6 +32,11 @@ impl Section for PoolSpec {
             Duration::ZERO,
             "The longest that a task waits for a connection, an error named `pool timeout`; zero: as long as it takes.",
         );
-        Some(Self { max: max?.get(), acquire_timeout })
+        let max = max?.get();
+        if max > MOST {
+            let help = "a pool is at most as large as the server's `max_connections`, such as `max = 16`".to_owned();
+            fields.reject("max", format!("expected at most {MOST} connections"), Some(help));
+        }
+        Some(Self { max, acquire_timeout })
     }
 }
