@@ -43,6 +43,8 @@ pub enum Event<'a> {
         /// Whether it is run again at the end of its round.
         again: bool,
     },
+    /// The trial could not remove something from a server of the user's own: what, and what to do about it.
+    LeftBehind(&'a str),
 }
 
 /// How a run ended.
@@ -142,7 +144,8 @@ fn attempt_trial(
     runner.interrupted().map_or(Ok(()), Err)?;
     let (trial, attempt) = (plan.trial(planned), attempts + again);
     observe(Event::Begins { sequence, attempt, plan: &trial });
-    let record = runner.run(&trial, u32::try_from(sequence).unwrap_or(u32::MAX))?;
+    let number = u32::try_from(sequence).unwrap_or(u32::MAX);
+    let record = runner.run(&trial, number, |left| observe(Event::LeftBehind(left)))?;
     let line = Line::Trial(Box::new(TrialRecord { attempt, ..record }));
     writer.append(&line)?;
     let Line::Trial(record) = &line else { return Ok(false) };

@@ -29,6 +29,8 @@ pub enum Event<'a> {
         /// What it says of its rate.
         vote: &'a Vote,
     },
+    /// The trial could not remove something from a server of the user's own: what, and what to do about it.
+    LeftBehind(&'a str),
 }
 
 /// Where a search stores what it does, on disk and in hand.
@@ -109,7 +111,8 @@ fn trial(
     let plan = TrialPlan { round: wanted.round, ..at.trial };
     let sequence = book.run.trials.len() + 1;
     observe(Event::Begins { sequence, plan: &plan });
-    let record = runner.run(&plan, u32::try_from(sequence).unwrap_or(u32::MAX))?;
+    let number = u32::try_from(sequence).unwrap_or(u32::MAX);
+    let record = runner.run(&plan, number, |left| observe(Event::LeftBehind(left)))?;
     book.note(Line::Trial(Box::new(TrialRecord { attempt: wanted.attempt, ..record })))?;
     if let Some(record) = book.run.trials.last()
         && let Some(vote) = analysis::vote_of(book.run, record)

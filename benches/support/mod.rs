@@ -110,7 +110,7 @@ impl Job {
     fn run(&self, other: impl Fn(Arm, &TrialPlan) -> Sample) -> Sample {
         match self.arm {
             Arm::Bare | Arm::Silent => other(self.arm, &self.plan),
-            Arm::Regatta => regatta(child::run(&self.plan)),
+            Arm::Regatta => regatta(child::run(&self.plan).answer),
         }
     }
 }

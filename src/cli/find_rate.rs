@@ -281,6 +281,7 @@ fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Res
             }
         }
         Event::Ended { record, vote } => terminal.note(&line(record, vote)),
+        Event::LeftBehind(left) => terminal.alert(left),
     })?;
     written?;
     Ok(end)

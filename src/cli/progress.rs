@@ -73,6 +73,10 @@ impl<'a> Progress<'a> {
         self.bar.suspend(|| self.terminal.note(&line));
     }
 
+    pub(super) fn left_behind(&self, left: &str) {
+        self.bar.suspend(|| self.terminal.alert(left));
+    }
+
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

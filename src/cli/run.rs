@@ -341,6 +341,7 @@ pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Termi
         }
         Event::Ended(record) => progress.ended(record),
         Event::Disturbed { record, reason, again } => progress.disturbed(record, reason, again),
+        Event::LeftBehind(left) => progress.left_behind(left),
     })?;
     progress.finish();
     written?;

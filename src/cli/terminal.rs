@@ -81,8 +81,15 @@ impl Terminal {
 
     /// Warns, unless quiet.
     pub(super) fn warn(&self, text: &str) {
+        if !self.quiet {
+            self.alert(text);
+        }
+    }
+
+    /// Warns of what somebody has to put right, quiet or not.
+    pub(super) fn alert(&self, text: &str) {
         let word = if self.error_color { "\x1b[33;1mwarning\x1b[0m" } else { "warning" };
-        self.note(&format!("{word}: {text}"));
+        to_stderr(&format!("{word}: {text}"));
     }
 
     /// Prints an error and what caused it.

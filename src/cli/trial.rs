@@ -34,11 +34,14 @@ impl Trial {
                 source,
             })?;
         }
-        let answer = child::run(&plan);
-        let text = serde_json::to_string(&answer).map_err(io::Error::from);
+        let ended = child::run(&plan);
+        if !self.die_with_stdin {
+            ended.left_behind.iter().for_each(|left| terminal.alert(left));
+        }
+        let text = serde_json::to_string(&ended).map_err(io::Error::from);
         let text = text.map_err(|source| CliError::Output { path: "standard output".into(), source })?;
         terminal.result(&text)?;
-        Ok(match answer {
+        Ok(match ended.answer {
             Answer::Measured(_) => Exit::Fine,
             Answer::Failed(_) => Exit::Incomplete,
         })

@@ -42,9 +42,11 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
         Err(io::Error::other(format!("a target of kind `{}` has no process of its own", Self::KEY)))
     }
 
-    /// Removes what a trial that was killed has left outside of its scratch folder; `pid` was its process. What cannot be
-    /// removed now is removed before the next trial.
-    fn sweep(&self, _pid: u32) {}
+    /// Removes what a trial that was killed has left outside of its scratch folder; `name` is the target's, and `pid` was
+    /// the trial's process. An error says what is left behind; the next trial tries again.
+    fn sweep(&self, _name: &str, _pid: u32) -> Result<(), TargetError> {
+        Ok(())
+    }
 
     /// Starts it, or gets it ready, before a trial.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError>;
@@ -87,7 +89,7 @@ pub trait Server: Send {
     fn ask(&mut self, line: &str) -> Result<String, TargetError>;
 }
 
-/// A target that is ready for a trial. Dropping it stops it and removes what it made.
+/// A target that is ready for a trial. Dropping it stops it.
 pub trait Started: Send {
     /// What the steps need to know.
     fn endpoint(&self) -> Endpoint;
@@ -105,6 +107,11 @@ pub trait Started: Send {
     }
     /// Its own account of what was done to it.
     fn report(&mut self) -> Result<TargetReport, TargetError>;
+    /// Removes what it made outside of the trial's scratch folder, when nothing uses it any more. An error says what is
+    /// left behind, and what to do about it.
+    fn remove(&mut self) -> Result<(), TargetError> {
+        Ok(())
+    }
 }
 
 /// A target could not be started, or did not answer.
@@ -115,6 +122,17 @@ pub struct TargetError {
     pub name: String,
     /// What happened, and what can be done.
     pub reason: String,
+}
+
+impl TargetError {
+    /// The same error, with what could not be removed after it.
+    #[must_use]
+    pub(super) fn and(mut self, removed: Result<(), Self>) -> Self {
+        if let Err(left) = removed {
+            self.reason = format!("{}; {}", self.reason, left.reason);
+        }
+        self
+    }
 }
 
 /// A target and its name.
@@ -163,8 +181,8 @@ macro_rules! targets {
             }
 
             /// See [`TargetKind::sweep`].
-            pub fn sweep(&self, pid: u32) {
-                match self { $(Self::$variant(target) => target.sweep(pid),)* }
+            pub fn sweep(&self, name: &str, pid: u32) -> Result<(), $crate::target::TargetError> {
+                match self { $(Self::$variant(target) => target.sweep(name, pid),)* }
             }
 
             /// See [`TargetKind::serve`].

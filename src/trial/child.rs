@@ -13,7 +13,7 @@ use super::{
     race::Race,
     scratch::Scratch,
     server::ProcessLauncher,
-    wire::{Answer, TrialPlan},
+    wire::{Answer, Ended, TrialPlan},
 };
 use crate::{
     draw,
@@ -22,7 +22,7 @@ use crate::{
     runtime::{self, Runtime, Visitor},
     step::BuildError,
     store::{FailureKind, TrialFailure},
-    target::{Start, TargetError},
+    target::{Start, Started, TargetError},
 };
 
 /// Why a trial could not be measured.
@@ -82,42 +82,57 @@ pub fn ensure_environment(plan: &TrialPlan) -> io::Result<()> {
 }
 
 /// Runs a trial in this process, on the executor that its plan names.
-pub fn run(plan: &TrialPlan) -> Answer {
-    let program = std::env::current_exe().map_err(|source| TrialError::System { what: "no program", source });
-    answer(program.and_then(|program| {
-        measure(plan, &program, |race| {
-            runtime::dispatch(&plan.executor, race).unwrap_or_else(|| {
-                let reason = format!("this build has no executor `{}`; build with its cargo feature", plan.executor);
-                Err(TrialError::Wrong(reason))
-            })
+pub fn run(plan: &TrialPlan) -> Ended {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(source) => return ended(Err(TrialError::System { what: "no program", source }), Vec::new()),
+    };
+    measure(plan, &program, |race| {
+        runtime::dispatch(&plan.executor, race).unwrap_or_else(|| {
+            let reason = format!("this build has no executor `{}`; build with its cargo feature", plan.executor);
+            Err(TrialError::Wrong(reason))
         })
-    }))
+    })
 }
 
 /// Runs a trial in this process on the executor `R`, for executors that are not in the table. `program` is the
 /// `regatta` binary, which the plan's embedded targets run in.
-pub fn run_on<R: Runtime>(plan: &TrialPlan, program: &Path) -> Answer {
-    answer(measure(plan, program, |race| race.visit::<R>()))
+pub fn run_on<R: Runtime>(plan: &TrialPlan, program: &Path) -> Ended {
+    measure(plan, program, |race| race.visit::<R>())
 }
 
-fn answer(outcome: Result<Measurements, TrialError>) -> Answer {
-    match outcome {
+fn ended(outcome: Result<Measurements, TrialError>, left_behind: Vec<String>) -> Ended {
+    let answer = match outcome {
         Ok(measurements) => Answer::Measured(Box::new(measurements)),
         Err(error) => Answer::Failed(TrialFailure { kind: error.kind(), reason: error.to_string() }),
-    }
+    };
+    Ended { answer, left_behind }
 }
 
-/// Starts the plan's targets, goes to the executor's CPUs, and races.
-fn measure(
+/// Starts the plan's targets, races, and removes what the targets have made, whatever came of it.
+fn measure(plan: &TrialPlan, program: &Path, race: impl FnOnce(Race<'_>) -> Result<Measurements, TrialError>) -> Ended {
+    place::raise_file_limit();
+    let scratch = match Scratch::new() {
+        Ok(scratch) => scratch,
+        Err(source) => return ended(Err(TrialError::System { what: "no scratch folder", source }), Vec::new()),
+    };
+    let mut targets = Vec::new();
+    let outcome =
+        start(plan, program, &scratch, &mut targets).and_then(|()| race(Race { plan, targets: &mut targets }));
+    let left = targets.iter_mut().filter_map(|target| target.remove().err());
+    let left_behind = left.map(|left| left.to_string()).collect();
+    ended(outcome, left_behind)
+}
+
+/// Starts the plan's targets into `targets`, and goes to the executor's CPUs.
+fn start(
     plan: &TrialPlan,
     program: &Path,
-    race: impl FnOnce(Race<'_>) -> Result<Measurements, TrialError>,
-) -> Result<Measurements, TrialError> {
-    place::raise_file_limit();
+    scratch: &Scratch,
+    targets: &mut Vec<Box<dyn Started>>,
+) -> Result<(), TrialError> {
     let system = |what: &'static str| move |source| TrialError::System { what, source };
-    let scratch = Scratch::new().map_err(system("no scratch folder"))?;
     let launcher = ProcessLauncher { program, cpus: &plan.target_cpus };
-    let mut targets = Vec::new();
     for target in &plan.targets {
         let folder = scratch.path().join(&target.name);
         std::fs::create_dir(&folder).map_err(system("no scratch folder"))?;
@@ -125,6 +140,5 @@ fn measure(
         let start = Start { name: &target.name, seed, scratch: &folder, launcher: &launcher };
         targets.push(target.spec.start(&start)?);
     }
-    place::pin(&plan.executor_cpus).map_err(system("placement"))?;
-    race(Race { plan, targets: &mut targets })
+    place::pin(&plan.executor_cpus).map_err(system("placement"))
 }

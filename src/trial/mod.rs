@@ -17,4 +17,4 @@ pub mod wire;
 mod witness;
 
 pub use place::allowed_cpus;
-pub use wire::{Answer, TrialPlan};
+pub use wire::{Answer, Ended, TrialPlan};

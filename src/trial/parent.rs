@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{
     scratch,
-    wire::{Answer, TrialPlan},
+    wire::{Answer, Ended, TrialPlan},
 };
 use crate::{
     clock,
@@ -56,12 +56,18 @@ impl Runner {
         Ok((Self { program: std::env::current_exe()?, events, to_self: to_self.clone() }, to_self))
     }
 
-    /// Runs one trial to its end, whatever that is.
-    pub fn run(&self, plan: &TrialPlan, sequence: u32) -> Result<TrialRecord, Interrupted> {
+    /// Runs one trial to its end, whatever that is. `left_behind` is told of each thing that could not be removed from a
+    /// server of the user's own, with what to do about it.
+    pub fn run(
+        &self,
+        plan: &TrialPlan,
+        sequence: u32,
+        mut left_behind: impl FnMut(&str),
+    ) -> Result<TrialRecord, Interrupted> {
         let started_ms = clock::unix_ms();
         let start_ns = clock::now_ns();
         let (pid, outcome) = match self.start(plan) {
-            Ok(mut child) => (child.0.id(), self.wait(plan, &mut child)?),
+            Ok(mut child) => (child.0.id(), self.wait(plan, &mut child, &mut left_behind)?),
             Err(why) => (0, failed(FailureKind::Refused, format!("the trial's process could not be started: {why}"))),
         };
         let wall_ns = clock::now_ns() - start_ns;
@@ -106,24 +112,30 @@ impl Runner {
         Ok(child)
     }
 
-    fn wait(&self, plan: &TrialPlan, child: &mut Group) -> Result<Outcome, Interrupted> {
+    fn wait(
+        &self,
+        plan: &TrialPlan,
+        child: &mut Group,
+        left_behind: &mut dyn FnMut(&str),
+    ) -> Result<Outcome, Interrupted> {
         match self.events.recv_timeout(plan.timeout) {
             Ok(Event::Ended { answer, errors }) => {
-                let outcome = judge(&answer, &errors, child.0.wait().ok());
+                let (outcome, left) = judge(&answer, &errors, child.0.wait().ok());
+                left.iter().for_each(|left| left_behind(left));
                 if let Outcome::Failed(failure) = &outcome {
                     scratch::sweep();
                     if failure.kind == FailureKind::Crashed {
-                        sweep_targets(plan, child.0.id());
+                        sweep_targets(plan, child.0.id(), left_behind);
                     }
                 }
                 Ok(outcome)
             }
             Ok(Event::Signal(name)) => {
-                self.end(plan, child);
+                self.end(plan, child, left_behind);
                 Err(Interrupted(name))
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                self.end(plan, child);
+                self.end(plan, child, left_behind);
                 let limit = crate::units::format_duration(plan.timeout);
                 let reason = format!(
                     "the trial took longer than {limit} and was killed; raise `timeout` under [run] if it needs more"
@@ -142,11 +154,11 @@ impl Runner {
     }
 
     /// Ends the child and all that it has started, and removes what they leave.
-    fn end(&self, plan: &TrialPlan, child: &mut Group) {
+    fn end(&self, plan: &TrialPlan, child: &mut Group, left_behind: &mut dyn FnMut(&str)) {
         child.kill();
         self.drain();
         scratch::sweep();
-        sweep_targets(plan, child.0.id());
+        sweep_targets(plan, child.0.id(), left_behind);
     }
 
     /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.
@@ -176,9 +188,11 @@ pub(super) fn environment(program: &std::path::Path, plan: &TrialPlan) -> Comman
 }
 
 /// Removes what a killed trial could not remove from its targets.
-fn sweep_targets(plan: &TrialPlan, pid: u32) {
+fn sweep_targets(plan: &TrialPlan, pid: u32, left_behind: &mut dyn FnMut(&str)) {
     for target in &plan.targets {
-        target.spec.sweep(pid);
+        if let Err(left) = target.spec.sweep(&target.name, pid) {
+            left_behind(&left.to_string());
+        }
     }
 }
 
@@ -243,26 +257,31 @@ fn failed(kind: FailureKind, reason: String) -> Outcome {
     Outcome::Failed(TrialFailure { kind, reason })
 }
 
-fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> Outcome {
-    match serde_json::from_str(answer) {
-        Ok(Answer::Measured(measurements)) => Outcome::Measured(measurements),
-        Ok(Answer::Failed(failure)) => Outcome::Failed(failure),
-        Err(_) => {
-            let how = match status.and_then(|status| status.signal()) {
-                Some(9) => {
-                    "the trial's process was killed by signal 9; if nobody did it, the system ran out of memory \
-                            (`dmesg` tells)"
-                        .into()
-                }
-                Some(signal) => format!("the trial's process was killed by signal {signal}"),
-                None => match status.and_then(|status| status.code()) {
-                    Some(code) => format!("the trial's process ended with code {code} and no result"),
-                    None => "the trial's process ended without a result".into(),
-                },
-            };
-            let separator = if errors.is_empty() { "" } else { ": " };
-            failed(FailureKind::Crashed, format!("{how}{separator}{errors}"))
-        }
+/// The outcome, and what the child says that it has left behind.
+fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> (Outcome, Vec<String>) {
+    let Ok(Ended { answer, left_behind }) = serde_json::from_str(answer) else {
+        let separator = if errors.is_empty() { "" } else { ": " };
+        let reason = format!("{}{separator}{errors}", how_it_ended(status));
+        return (failed(FailureKind::Crashed, reason), Vec::new());
+    };
+    let outcome = match answer {
+        Answer::Measured(measurements) => Outcome::Measured(measurements),
+        Answer::Failed(failure) => Outcome::Failed(failure),
+    };
+    (outcome, left_behind)
+}
+
+/// How a process ended that gave no answer.
+fn how_it_ended(status: Option<ExitStatus>) -> String {
+    match status.and_then(|status| status.signal()) {
+        Some(9) => "the trial's process was killed by signal 9; if nobody did it, the system ran out of memory \
+             (`dmesg` tells)"
+            .into(),
+        Some(signal) => format!("the trial's process was killed by signal {signal}"),
+        None => match status.and_then(|status| status.code()) {
+            Some(code) => format!("the trial's process ended with code {code} and no result"),
+            None => "the trial's process ended without a result".into(),
+        },
     }
 }
 

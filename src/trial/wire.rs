@@ -63,7 +63,7 @@ pub struct TrialPlan {
     pub parent: Option<u32>,
 }
 
-/// A child's answer: the last line of its standard output.
+/// A child's answer, in the last line of its standard output.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
@@ -71,6 +71,17 @@ pub enum Answer {
     Measured(Box<Measurements>),
     /// It could not.
     Failed(TrialFailure),
+}
+
+/// How a child ends: its answer, and what it could not remove.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ended {
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// What is left behind on servers of the user's own, each with what to do about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<String>,
 }
 
 /// The order to a target's process: the first line of its standard input.

@@ -210,7 +210,7 @@ impl<F: Fault> Visitor for Race<'_, F> {
     type Output = Answer;
 
     fn visit<R: Runtime>(self) -> Answer {
-        run_on::<Faulty<R, F>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta")))
+        run_on::<Faulty<R, F>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))).answer
     }
 }
 

@@ -13,6 +13,7 @@ mod idiomatic;
 mod interruptions;
 mod kills;
 mod known_answers;
+mod left_behind;
 mod limits;
 mod lossy;
 mod mongo;

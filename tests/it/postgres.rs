@@ -51,7 +51,8 @@ fn question_marks_that_are_no_arguments_stay_what_they_are() {
     };
     let steps = [step("prepared"), step("simple")].join(", ");
     let text = scenario(
-        "schema = \"regatta_it_marks\"",
+        // A word of SQL, which must be quoted wherever it stands.
+        "schema = \"table\"",
         "[executors]\nuse = [\"threads\"]",
         &steps,
         "batch = { tasks = 1, repeat = 1 }",

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     client::{
-        CONNECT_LIMIT, Fault, Scheme, Transport,
+        CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
         mongo::{Collection, Connection, Documents, Error, Site},
     },
     measure::{ProofLine, TargetReport, Watched},
@@ -103,19 +103,24 @@ pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetEr
     let watched = processes(&store.site.address);
     let (name, seed) = (start.name.into(), start.seed);
     let mut kept = Kept { name, store, documents: spec.documents, seed, ours: false, version: None, watched };
-    block_on(async {
-        let mut connection = kept.connect().await?;
-        // A server need not know this command.
-        kept.version = connection.version().await.ok().flatten();
-        kept.clear(&mut connection).await?;
-        kept.ours = true;
-        kept.fill(&mut connection).await.map_err(|why| kept.told(why))?;
-        kept.check(&mut connection).await
-    })?;
-    Ok(kept)
+    match block_on(kept.make()) {
+        Ok(()) => Ok(kept),
+        Err(why) => Err(why.and(kept.remove())),
+    }
 }
 
 impl Kept {
+    /// Makes and fills the collection.
+    async fn make(&mut self) -> Result<(), TargetError> {
+        let mut connection = self.connect().await?;
+        // A server need not know this command.
+        self.version = connection.version().await.ok().flatten();
+        self.clear(&mut connection).await?;
+        self.ours = true;
+        self.fill(&mut connection).await.map_err(|why| self.told(why))?;
+        self.check(&mut connection).await
+    }
+
     fn error(&self, reason: String) -> TargetError {
         TargetError { name: self.name.clone(), reason }
     }
@@ -123,6 +128,17 @@ impl Kept {
     fn told(&self, why: impl Into<Fault>) -> TargetError {
         let fault = why.into();
         self.error(format!("{}: {}: {fault}", self.store.site.address, fault.kind.name()))
+    }
+
+    /// What is to be said of a collection that could not be dropped.
+    fn left_behind(&self, fault: &Fault) -> TargetError {
+        let Collection { database, name } = &self.store.collection;
+        self.error(format!(
+            "{}: the collection `{name}` of the database `{database}`, and the `{name}{MARK}` beside it, could not be \
+             dropped and are left behind: {}: {fault}; the next trial tries again",
+            self.store.site.address,
+            fault.kind.name()
+        ))
     }
 
     async fn connect(&self) -> Result<Blocked, TargetError> {
@@ -135,7 +151,7 @@ impl Kept {
         let Collection { database, name } = &self.store.collection;
         let mark = self.store.mark();
         if connection.has_collection(&mark).await.map_err(|why| self.told(why))? {
-            return self.remove(connection).await.map_err(|why| self.told(why));
+            return self.drop_both(connection).await.map_err(|why| self.left_behind(&why.into()));
         }
         if connection.has_collection(&self.store.collection).await.map_err(|why| self.told(why))? {
             return Err(self.error(format!(
@@ -160,7 +176,7 @@ impl Kept {
         Ok(())
     }
 
-    async fn remove(&self, connection: &mut Blocked) -> Result<(), Error> {
+    async fn drop_both(&self, connection: &mut Blocked) -> Result<(), Error> {
         connection.drop_collection(&self.store.collection).await?;
         // Last, so that what is left by a fault in between is still known to be ours.
         connection.drop_collection(&self.store.mark()).await.map(|_| ())
@@ -229,17 +245,23 @@ impl Started for Kept {
         let proof = self.proof(documents, sum);
         Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
     }
+
+    fn remove(&mut self) -> Result<(), TargetError> {
+        if !std::mem::take(&mut self.ours) {
+            return Ok(());
+        }
+        let removed = block_on(Blocking::timeout(CONNECT_LIMIT, async {
+            let mut connection = self.store.site.open::<Blocking>().await?;
+            self.drop_both(&mut connection).await.map_err(Fault::from)
+        }));
+        let late = |_| Err(Fault::new(FaultKind::Timeout, "the server does not answer"));
+        removed.unwrap_or_else(late).map_err(|fault| self.left_behind(&fault))
+    }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if !self.ours {
-            return;
-        }
-        // A server that has gone, or hangs, keeps the collection; the next trial finds its mark and drops it.
-        let _ = block_on(Blocking::timeout(CONNECT_LIMIT, async {
-            let mut connection = self.connect().await.ok()?;
-            self.remove(&mut connection).await.ok()
-        }));
+        // It is still there only after a panic; the next trial finds its mark and drops it.
+        let _ = Started::remove(self);
     }
 }

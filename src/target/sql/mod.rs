@@ -115,10 +115,8 @@ impl TargetKind for Sql {
         self.pool.is_some()
     }
 
-    fn sweep(&self, pid: u32) {
-        if let Some(url) = &self.url {
-            server::sweep(self, url, pid);
-        }
+    fn sweep(&self, name: &str, pid: u32) -> Result<(), TargetError> {
+        self.url.as_ref().map_or(Ok(()), |url| server::sweep(self, url, name, pid))
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
@@ -129,6 +127,8 @@ impl TargetKind for Sql {
     }
 }
 
+/// Schemas that servers have of their own, and that are nobody's to make or drop; also those whose names begin with `pg_`.
+const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "mysql", "performance_schema", "public", "sys"];
 /// Longest name of a schema that every server takes.
 const MOST_SCHEMA: usize = 48;
 
@@ -144,7 +144,11 @@ impl Sql {
         let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         let is_name =
             self.schema.bytes().all(fine) && self.schema.starts_with(|first: char| first.is_ascii_lowercase());
-        if !is_name || self.schema.len() > MOST_SCHEMA || self.schema.starts_with("pg_") {
+        if SYSTEM_SCHEMAS.contains(&self.schema.as_str()) || self.schema.starts_with("pg_") {
+            let message = format!("`{}` is a schema of the server's own", self.schema);
+            let help = "name one that is not there, such as `regatta_bench`: it is made, and dropped afterwards";
+            fields.reject("schema", message, Some(help.to_owned()));
+        } else if !is_name || self.schema.len() > MOST_SCHEMA {
             let help = format!("lower-case letters, digits and `_`, at most {MOST_SCHEMA}, such as `regatta_bench`");
             fields.reject("schema", "this is no name of a schema", Some(help));
         }

@@ -127,10 +127,10 @@ impl Keeper {
             ))?;
             for name in names {
                 let name = name.replace('`', "``");
-                self.run(&format!("DROP {what} IF EXISTS {schema}.`{name}`"))?;
+                self.run(&format!("DROP {what} IF EXISTS `{schema}`.`{name}`"))?;
             }
         }
-        self.run(&format!("DROP DATABASE IF EXISTS {schema}"))
+        self.run(&format!("DROP DATABASE IF EXISTS `{schema}`"))
     }
 }
 
@@ -187,17 +187,17 @@ impl Admin for Keeper {
     fn create(&mut self) -> Result<(), Fault> {
         let schema = &self.schema;
         let text = format!(
-            "CREATE DATABASE {schema} CHARACTER SET utf8mb4;
-             CREATE TABLE {schema}.{MARK}(id BIGINT PRIMARY KEY) COMMENT = '{COMMENT}';
-             CREATE TABLE {schema}.items(id BIGINT PRIMARY KEY, category BIGINT, name TEXT, price BIGINT) ENGINE = InnoDB;
-             CREATE TABLE {schema}.log(id BIGINT AUTO_INCREMENT PRIMARY KEY, task BIGINT, value BIGINT) ENGINE = InnoDB"
+            "CREATE DATABASE `{schema}` CHARACTER SET utf8mb4;
+             CREATE TABLE `{schema}`.{MARK}(id BIGINT PRIMARY KEY) COMMENT = '{COMMENT}';
+             CREATE TABLE `{schema}`.items(id BIGINT PRIMARY KEY, category BIGINT, name TEXT, price BIGINT) ENGINE = InnoDB;
+             CREATE TABLE `{schema}`.log(id BIGINT AUTO_INCREMENT PRIMARY KEY, task BIGINT, value BIGINT) ENGINE = InnoDB"
         );
         self.run(&text)?;
         self.enter()
     }
 
     fn enter(&mut self) -> Result<(), Fault> {
-        self.run(&format!("USE {}", self.schema))
+        self.run(&format!("USE `{}`", self.schema))
     }
 
     fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault> {
@@ -231,6 +231,10 @@ impl Admin for Keeper {
             // Somebody has locked a table and does nothing.
             Err(fault) if fault.kind == FaultKind::LockTimeout => {
                 let all = self.users("true")?;
+                if all.is_empty() {
+                    // Whoever it is, this user is not shown it.
+                    return Err(fault);
+                }
                 self.kill(&all);
                 self.drop_database()
             }

@@ -191,22 +191,36 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     declared.admin.create().map_err(|fault| declared.not_made(&fault))?;
     // Not before: what could not be made may be somebody else's, and is not dropped.
     declared.made = true;
-    declared.admin.fill(spec.rows, start.seed).map_err(|fault| declared.told(&fault))?;
-    declared.check(spec.rows, start.seed)?;
-    Ok(declared)
+    match declared.fill(spec.rows, start.seed) {
+        Ok(()) => Ok(declared),
+        Err(why) => Err(why.and(declared.remove())),
+    }
 }
 
-/// Drops the schema of a trial that was killed, and ends its sessions.
-pub(super) fn sweep(spec: &Sql, url: &Reference, pid: u32) {
-    let Ok(address) = url.resolve(SCHEMES) else { return };
+/// Drops the schema of a trial that was killed, and ends its sessions; `name` is the target's.
+pub(super) fn sweep(spec: &Sql, url: &Reference, name: &str, pid: u32) -> Result<(), TargetError> {
+    let address = url.resolve(SCHEMES).map_err(|why| error(name, &why))?;
     let server = Arc::new(Server::new(address, spec, pid));
-    if let Ok((_, mut admin)) = engine(&server)
-        && locked(admin.as_mut()) == Ok(true)
-        && admin.owner() == Ok(Owner::Regatta)
-    {
-        // What cannot be dropped now is found by the next trial.
-        let _ = admin.remove();
-    }
+    let removed = engine(&server).and_then(|(_, mut admin)| {
+        // Who has the name by now is another run, and has seen to it.
+        let is_left = locked(admin.as_mut())? && admin.owner()? == Owner::Regatta;
+        if is_left { admin.remove() } else { Ok(()) }
+    });
+    removed.map_err(|fault| error(name, &left_behind(&server, &fault)))
+}
+
+/// What is to be said of a schema that could not be dropped.
+fn left_behind(server: &Server, fault: &Fault) -> String {
+    let Server { address, schema, .. } = server;
+    let remedy = match address.scheme {
+        Scheme::Mysql => format!("DROP DATABASE `{schema}`"),
+        _ => format!("DROP SCHEMA \"{schema}\" CASCADE"),
+    };
+    format!(
+        "{address}: the schema `{schema}` could not be dropped and is left behind: {}: {fault}; the next trial tries \
+         again, or remove it: {remedy}",
+        fault.kind.name()
+    )
 }
 
 /// Takes the schema's name; the session of a trial that was killed may have it a moment longer.
@@ -242,7 +256,7 @@ impl Declared {
         }
         let user = &address.user;
         let grant = match address.scheme {
-            Scheme::Mysql => format!("GRANT ALL ON {schema}.* TO {user}@'…'"),
+            Scheme::Mysql => format!("GRANT ALL ON `{schema}`.* TO {user}@'…'"),
             _ => format!("GRANT CREATE ON DATABASE {} TO {user}", address.database.as_deref().unwrap_or(user)),
         };
         let reason = format!("{address}: `{user}` may not make the schema `{schema}`: {}; {grant}", fault.message);
@@ -258,7 +272,9 @@ impl Declared {
         let schema = self.server.schema.clone();
         match self.admin.owner().map_err(|fault| self.told(&fault))? {
             Owner::Nobody => Ok(()),
-            Owner::Regatta => self.admin.remove().map_err(|fault| self.told(&fault)),
+            Owner::Regatta => {
+                self.admin.remove().map_err(|fault| error(&self.name, &left_behind(&self.server, &fault)))
+            }
             Owner::Somebody => Err(error(
                 &self.name,
                 &format!(
@@ -266,6 +282,12 @@ impl Declared {
                 ),
             )),
         }
+    }
+
+    /// Fills the table, and looks at what is in it.
+    fn fill(&mut self, rows: u64, seed: u64) -> Result<(), TargetError> {
+        self.admin.fill(rows, seed).map_err(|fault| self.told(&fault))?;
+        self.check(rows, seed)
     }
 
     /// Sees that the table holds what every engine must hold.
@@ -368,13 +390,18 @@ impl Started for Declared {
         proof.push(ProofLine { what, expected: open.to_string(), found: found.to_string() });
         Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
     }
+
+    fn remove(&mut self) -> Result<(), TargetError> {
+        if !std::mem::take(&mut self.made) {
+            return Ok(());
+        }
+        self.admin.remove().map_err(|fault| error(&self.name, &left_behind(&self.server, &fault)))
+    }
 }
 
 impl Drop for Declared {
     fn drop(&mut self) {
-        if self.made {
-            // A server that has gone keeps the schema; the next trial finds its mark and drops it.
-            let _ = self.admin.remove();
-        }
+        // It is still there only after a panic, and then the parent looks for it, too, and tells what it finds.
+        let _ = self.remove();
     }
 }

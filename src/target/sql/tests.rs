@@ -114,8 +114,10 @@ fn what_cannot_be_summed_is_left_out() {
 #[test]
 fn senseless_parameters_are_refused() {
     assert!(read_target("{ sql = {} }").is_ok());
-    assert!(read_target("{ sql = { url = 'postgres://me@localhost/db', pool = { max = 4 } } }").is_ok());
+    assert!(read_target("{ sql = { url = 'postgres://me@localhost/db', pool = { max = 65535 } } }").is_ok());
     assert!(read_target("{ sql = { url = '${env:DATABASE_URL}', schema = 'mine' } }").is_ok());
+    // A word of SQL; names are quoted.
+    assert!(read_target("{ sql = { url = '${env:DATABASE_URL}', schema = 'table' } }").is_ok());
     for (wrong, message) in [
         ("url = 'postgres://me:pw@localhost/db'", "would end up in every run file"),
         ("url = 'localhost'", "begins with one of"),
@@ -127,8 +129,15 @@ fn senseless_parameters_are_refused() {
         ("url = 'mysql://h/db?ssl-mode=PREFERRED'", "not whether to encrypt"),
         ("url = 'postgres://h/db?sslmode=verify-full'", "needs the certificates"),
         ("url = '${env:U}', schema = 'a;b'", "no name of a schema"),
-        ("url = '${env:U}', schema = 'pg_mine'", "no name of a schema"),
+        ("url = '${env:U}', schema = 'pg_mine'", "`pg_mine` is a schema of the server's own"),
+        ("url = '${env:U}', schema = 'pg_catalog'", "`pg_catalog` is a schema of the server's own"),
+        ("url = '${env:U}', schema = 'public'", "`public` is a schema of the server's own"),
+        ("url = '${env:U}', schema = 'mysql'", "`mysql` is a schema of the server's own"),
+        ("url = '${env:U}', schema = 'sys'", "`sys` is a schema of the server's own"),
+        ("url = '${env:U}', schema = 'information_schema'", "is a schema of the server's own"),
+        ("url = '${env:U}', schema = 'performance_schema'", "is a schema of the server's own"),
         ("url = '${env:U}', pool = { max = 0 }", "at least 1"),
+        ("url = '${env:U}', pool = { max = 65536 }", "at most 65535 connections"),
         ("url = '${env:U}', delay = '1ms'", "`delay` simulates"),
         ("schema = 'mine'", "there is no `url`"),
         ("pool = { max = 4 }", "there is no `url`"),
