@@ -36,7 +36,9 @@ impl Trial {
         }
         let ended = child::run(&plan);
         if !self.die_with_stdin {
-            ended.left_behind.iter().for_each(|left| terminal.alert(left));
+            for left in &ended.left_behind {
+                terminal.alert(left);
+            }
         }
         let text = serde_json::to_string(&ended).map_err(io::Error::from);
         let text = text.map_err(|source| CliError::Output { path: "standard output".into(), source })?;

@@ -121,7 +121,9 @@ impl Runner {
         match self.events.recv_timeout(plan.timeout) {
             Ok(Event::Ended { answer, errors }) => {
                 let (outcome, left) = judge(&answer, &errors, child.0.wait().ok());
-                left.iter().for_each(|left| left_behind(left));
+                for left in &left {
+                    left_behind(left);
+                }
                 if let Outcome::Failed(failure) = &outcome {
                     scratch::sweep();
                     if failure.kind == FailureKind::Crashed {
