@@ -8,6 +8,7 @@ use std::{
 };
 
 use regatta::store::{FailureKind, Outcome, Run};
+use rustix::process::Signal;
 
 use crate::{
     bench_dir::{BenchDir, Live, Seen, failures},
@@ -277,6 +278,29 @@ fn what_is_somebody_elses_stays() {
         &["Regatta has not made it", "collection = \"…\""],
     );
     assert_eq!(server.left(), "left behind: regatta_bench; open cursors: 0");
+}
+
+#[test]
+fn a_collection_that_another_run_uses_is_left_alone() {
+    if !has_package() {
+        return;
+    }
+    let mut server = Server::start("--tell 40");
+    let find = format!("{{ {FIND} }}");
+    let endless = scenario(&find).replace("tasks = 4, repeat = 3", "tasks = 4, repeat = 1000000");
+    let first = BenchDir::with(&endless);
+    let live = start(&first, "run s.toml --timeout 60s --out run", &server.url);
+    server.wait_to_say("40 of find");
+    let said = ["another run uses the collection `regatta_bench`", "of this host", "collection = \"…\""];
+    fails(&server.url, &find, FailureKind::Target, &said);
+    live.signal(Signal::INT);
+    assert_eq!(live.end().code, 130);
+    // What it has left behind is nobody's any more.
+    let again = BenchDir::with(&scenario(&find));
+    run(&again, "run s.toml --out run", &server.url).exits(0);
+    // The trial that was killed may have been in the middle of a cursor.
+    let left = server.left();
+    assert!(left.starts_with("left behind: nothing"), "{left}");
 }
 
 /// The server's url with a user and a password.

@@ -10,11 +10,12 @@ use super::{
     Account, Document,
     account::Sum,
     contents::{PRICE, document, sum_of_prices},
+    mark,
 };
 use crate::{
     client::{
         CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
-        mongo::{Collection, Connection, Documents, Error, Site},
+        mongo::{Collection, Connection, Documents, Error, Find, Site},
     },
     measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, Native, block_on},
@@ -116,7 +117,7 @@ impl Kept {
         // A server need not know this command.
         self.version = connection.version().await.ok().flatten();
         self.clear(&mut connection).await?;
-        self.ours = true;
+        self.mark(&mut connection).await.map_err(|why| self.told(why))?;
         self.fill(&mut connection).await.map_err(|why| self.told(why))?;
         self.check(&mut connection).await
     }
@@ -151,6 +152,12 @@ impl Kept {
         let Collection { database, name } = &self.store.collection;
         let mark = self.store.mark();
         if connection.has_collection(&mark).await.map_err(|why| self.told(why))? {
+            if let Some(holder) = self.holder(connection).await.map_err(|why| self.told(why))? {
+                return Err(self.error(format!(
+                    "another run uses the collection `{name}` of the database `{database}`: {holder}; wait for its end, \
+                     name another one: `collection = \"…\"`, or drop it and `{name}{MARK}`"
+                )));
+            }
             return self.drop_both(connection).await.map_err(|why| self.left_behind(&why.into()));
         }
         if connection.has_collection(&self.store.collection).await.map_err(|why| self.told(why))? {
@@ -162,11 +169,31 @@ impl Kept {
         Ok(())
     }
 
-    /// Marks the collection as ours before it is there, so that whoever is killed in between leaves no riddle.
+    /// Which other trial has the collection, by its mark.
+    async fn holder(&self, connection: &mut Blocked) -> Result<Option<String>, Error> {
+        let mut holder = None;
+        let every = Find { filter: &rawdoc! {}, batch: 1, limit: Some(1), take: None };
+        connection
+            .find(&self.store.mark(), &every, |mark| {
+                holder = mark::holder(mark);
+                Ok(())
+            })
+            .await?;
+        Ok(holder)
+    }
+
+    /// Marks the collection as ours before it is there, so that whoever is killed in between leaves no riddle. Of two that
+    /// do so at once the server refuses one.
+    async fn mark(&mut self, connection: &mut Blocked) -> Result<(), Error> {
+        let mut mark = Documents::default();
+        mark.push(&mark::document());
+        connection.insert(&self.store.mark(), &mark).await?;
+        self.ours = true;
+        Ok(())
+    }
+
     async fn fill(&self, connection: &mut Blocked) -> Result<(), Error> {
         let mut chunk = Documents::default();
-        chunk.push(&rawdoc! { "_id": "made by Regatta, dropped after each trial" });
-        connection.insert(&self.store.mark(), &chunk).await?;
         for first in (1..=self.documents).step_by(CHUNK as usize) {
             chunk.clear();
             let last = self.documents.min(first + CHUNK - 1);

@@ -14,6 +14,7 @@ use crate::{
 mod account;
 mod contents;
 mod keeper;
+mod mark;
 
 pub use account::Account;
 pub use keeper::Store;
