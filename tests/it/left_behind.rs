@@ -118,4 +118,13 @@ fn a_database_that_is_left_behind_is_told_of() {
     live.end().exits(0).says(&["`regatta_bench` could not be dropped and is left behind: lock timeout", remedy]);
     let databases = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'regatta_bench'";
     assert_eq!(number(&mut boss, databases), 1);
+    done(&mut boss, "ROLLBACK");
+    // What is left behind is dropped by the next run. A database may be called by a word of SQL.
+    let step = "{ sql = { target = \"db\", query = \"SELECT 1\" }, expect = { rows = 1 } }";
+    for schema in ["regatta_bench", "table"] {
+        let text = scenario(&format!("schema = \"{schema}\""), THREADS, step, BATCH);
+        run(&BenchDir::new(), &server.url(""), &text).exits(0);
+        let left = format!("SELECT count(*) FROM information_schema.schemata WHERE schema_name = '{schema}'");
+        assert_eq!(number(&mut boss, &left), 0, "{schema}");
+    }
 }
