@@ -16,6 +16,7 @@ use regatta::{
         mysql::{self, Cell, Mysql, Param},
     },
     runtime::{Blocking, EXECUTORS, Native, Runtime, Setup, Visitor, block_on, dispatch},
+    store::FailureKind,
 };
 
 use crate::{
@@ -269,6 +270,25 @@ fn every_executor_does_the_same_work_on_the_server() {
     let mut client = server.open();
     let left = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'regatta_work'";
     assert_eq!(number(&mut client, left), 0);
+}
+
+#[test]
+fn a_query_that_reads_and_yet_writes_is_a_wrong_result() {
+    let Some(server) = server() else { return };
+    let mut client = server.open();
+    let body = "BEGIN UPDATE regatta_peeked.items SET price = price + 1 WHERE id = 1; RETURN 1; END";
+    let made = format!("CREATE FUNCTION regatta_peek.peek() RETURNS INT MODIFIES SQL DATA {body}");
+    assert_eq!(client.run_blocking(&format!("CREATE OR REPLACE DATABASE regatta_peek; {made}")), None);
+    let steps = "{ sql = { target = \"db\", query = \"SELECT regatta_peek.peek()\" } }";
+    let text = scenario("regatta_peeked", "", steps, "closed = { concurrency = 1, tasks = 2 }");
+    let bench = BenchDir::with(&format!("schema = 1\nname = \"peek\"\n{text}"));
+    bench.run("run s.toml -e threads --out out").exits(5);
+    let stored = bench.stored("out");
+    let (kind, reason) = only_failure(&stored);
+    assert_eq!(kind, FailureKind::WrongResult, "{reason}");
+    let said = "wrong result: sum items.price in target db, to which nothing was written: expected ";
+    assert!(reason.starts_with(said), "{reason}");
+    assert_eq!(client.run_blocking("DROP DATABASE regatta_peek"), None);
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::{path::Path, process::Command};
 use regatta::{
     measure::Measurements,
     runtime::EXECUTORS,
-    store::{Outcome, Run},
+    store::{FailureKind, Outcome, Run},
 };
 
 use super::{
-    bench_dir::{BenchDir, Live, assert_complete},
+    bench_dir::{BenchDir, Live, assert_complete, only_failure},
     own_postgres::{self, OwnPostgres, PASSWORD},
 };
 
@@ -152,6 +152,22 @@ fn a_pipeline_and_a_copy_do_what_single_statements_do() {
     let text =
         scenario("schema = \"regatta_it_copy\"", "[executors]\nuse = [\"tokio\"]", &wrong, "batch = { tasks = 1 }");
     run(&bench, &url, &text).exits(5).says(&["division by zero", "SELECT 1 / (id - ?)"]);
+}
+
+#[test]
+fn a_query_that_reads_and_yet_writes_is_a_wrong_result() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    let body = "BEGIN UPDATE regatta_bench.items SET price = price + 1 WHERE id = 1; RETURN 1; END";
+    server.sql("mine", &format!("CREATE FUNCTION public.peek() RETURNS INT LANGUAGE plpgsql AS $${body}$$"));
+    let steps = "{ sql = { target = \"db\", query = \"SELECT public.peek()\" } }";
+    let text = scenario("", "[executors]\nuse = [\"tokio\"]", steps, "batch = { tasks = 2, repeat = 1 }");
+    let bench = BenchDir::new();
+    run(&bench, &server.url(""), &text).exits(5);
+    let stored = bench.stored("out");
+    let (kind, reason) = only_failure(&stored);
+    assert_eq!(kind, FailureKind::WrongResult, "{reason}");
+    let said = "wrong result: sum items.price in target db, to which nothing was written: expected ";
+    assert!(reason.starts_with(said), "{reason}");
 }
 
 #[test]

@@ -389,8 +389,9 @@ impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
     async fn call(&mut self, call: Call) -> Outcome {
         self.bound.fill(&self.route.work, &call, self.route.seed);
         self.current = call;
-        self.account.begin();
-        let mut under_way = UnderWay { account: &self.account, writes: self.route.work.writes(), ended: false };
+        let writes = self.route.work.writes();
+        self.account.begin(writes);
+        let mut under_way = UnderWay { account: &self.account, writes, ended: false };
         let done = self.once().await;
         let outcome = self.outcome(done);
         under_way.ended = true;

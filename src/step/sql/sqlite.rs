@@ -73,7 +73,7 @@ impl Session {
 
     /// Says that a run follows; from here on the target waits for it.
     pub fn begin(&self) {
-        self.account.begin();
+        self.account.begin(self.work.writes());
     }
 
     /// Runs the statements with the arguments that were filled in.

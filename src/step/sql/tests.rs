@@ -64,7 +64,7 @@ impl Bench {
         for line in &report.proof {
             assert_eq!(line.expected, line.found);
         }
-        assert_eq!(report.proof.len(), 1);
+        assert_ne!(report.proof, []);
         report.counts["rows log"]
     }
 }

@@ -12,6 +12,8 @@ pub struct Account {
     deleted: AtomicU64,
     /// Whether work is under way that is not yet counted.
     busy: AtomicBool,
+    /// Whether anything was written, or may have been.
+    wrote: AtomicBool,
     /// Whether it ran a statement of which nobody can say how many rows it leaves.
     unknown: AtomicBool,
 }
@@ -22,8 +24,11 @@ fn bump(counter: &AtomicU64, by: u64) {
 }
 
 impl Account {
-    /// Work begins.
-    pub fn begin(&self) {
+    /// Work begins, which writes something or only reads.
+    pub fn begin(&self, writes: bool) {
+        if writes {
+            self.wrote.store(true, Relaxed);
+        }
         self.busy.store(true, Release);
     }
 
@@ -46,6 +51,11 @@ impl Account {
     /// Whether work is under way.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Acquire)
+    }
+
+    /// Whether anything was written, or may have been.
+    pub(super) fn wrote(&self) -> bool {
+        self.wrote.load(Relaxed)
     }
 
     /// Rows inserted and rows deleted; none if the account lost track.

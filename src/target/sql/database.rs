@@ -1,4 +1,5 @@
-//! What steps know of an SQL target, and what every engine's target proves: as many rows as all accounts say.
+//! What steps know of an SQL target, and what every engine's target proves: as many rows as all accounts say, and what
+//! the tables were filled with where nothing was written.
 
 use std::{
     collections::BTreeMap,
@@ -6,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Account, Server, Sql};
+use super::{Account, Server, Sql, seed};
 use crate::{clock, measure::ProofLine, target::TargetError, units::Distribution};
 
 /// How long the report waits for calls that were cancelled and still run: longer than any waits for a lock.
@@ -90,8 +91,27 @@ impl Database {
         Some((self.rows + inserted).saturating_sub(deleted))
     }
 
+    /// What each of [`COUNTS`] comes to as long as nothing is written.
+    pub(super) fn filled(&self) -> [i64; COUNTS.len()] {
+        [self.rows.cast_signed(), 0, seed::sum_of_prices(self.rows, self.seed), 0]
+    }
+
+    /// What was counted, beside what must be there: all that was filled in where nothing was written, and otherwise as
+    /// many rows as all accounts say.
+    pub(super) fn proof(&self, name: &str, counts: &BTreeMap<String, u64>) -> Vec<ProofLine> {
+        if self.accounts().iter().any(|account| account.wrote()) {
+            return self.rows_proof(name, counts);
+        }
+        let lines = COUNTS.iter().zip(self.filled()).map(|((what, _), expected)| ProofLine {
+            what: format!("{what} in target {name}, to which nothing was written"),
+            expected: expected.to_string(),
+            found: counts.get(*what).map_or("none, or less than zero".into(), u64::to_string),
+        });
+        lines.collect()
+    }
+
     /// The rows that were counted, beside those that must be there; nothing where an account lost track.
-    pub(super) fn rows_proof(&self, name: &str, counts: &BTreeMap<String, u64>) -> Vec<ProofLine> {
+    fn rows_proof(&self, name: &str, counts: &BTreeMap<String, u64>) -> Vec<ProofLine> {
         let found = counts.get("rows items").copied().unwrap_or(0) + counts.get("rows log").copied().unwrap_or(0);
         let what = format!("rows in target {name} after all inserts and deletes");
         let line = |rows: u64| ProofLine { what, expected: rows.to_string(), found: found.to_string() };

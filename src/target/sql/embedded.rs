@@ -88,7 +88,7 @@ impl Started for Embedded {
         let counts = self.counts().map_err(|why| {
             error(&self.name, &format!("could not be counted: {why}; leave the tables `items` and `log` as they are"))
         })?;
-        let proof = self.database.rows_proof(&self.name, &counts);
+        let proof = self.database.proof(&self.name, &counts);
         Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::*;
+use super::{database::COUNTS, *};
 use crate::{
-    measure::TargetReport,
+    measure::{ProofLine, TargetReport},
     step::testing::{read_target, start_target},
 };
 
@@ -20,6 +20,22 @@ fn report(text: &str) -> TargetReport {
     let scratch = tempfile::tempdir().unwrap();
     let (mut started, _) = database(text, scratch.path());
     started.report().unwrap()
+}
+
+/// The lines of the proof that do not hold, in short.
+fn wrong(started: &mut dyn Started) -> Vec<String> {
+    let proof = started.report().unwrap().proof;
+    let wrong = proof.iter().filter(|line| line.expected != line.found);
+    let what = |line: &ProofLine| line.what.split(" in target").next().unwrap_or_default().to_owned();
+    wrong.map(|line| format!("{}: {}, found {}", what(line), line.expected, line.found)).collect()
+}
+
+/// Says that a statement that writes has run, and changed no number of rows.
+fn write(started: &dyn Started) {
+    let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
+    let account = endpoint.account();
+    account.begin(true);
+    account.end();
 }
 
 fn number(connection: &rusqlite::Connection, query: &str) -> i64 {
@@ -56,8 +72,12 @@ fn the_contents_depend_on_the_seed_and_nothing_else() {
 #[test]
 fn an_untouched_database_proves_its_rows() {
     let report = report("{ sql = { rows = 7 } }");
-    assert_eq!(report.proof.len(), 1);
-    assert_eq!((report.proof[0].expected.as_str(), report.proof[0].found.as_str()), ("7", "7"));
+    let sum = seed::sum_of_prices(7, 11).to_string();
+    for (line, (what, expected)) in report.proof.iter().zip(COUNTS.iter().zip(["7", "0", &sum, "0"])) {
+        assert!(line.what.starts_with(what.0) && line.what.ends_with("to which nothing was written"), "{line:?}");
+        assert_eq!((line.expected.as_str(), line.found.as_str()), (expected, expected), "{line:?}");
+    }
+    assert_eq!(report.proof.len(), COUNTS.len());
     assert_eq!((report.served, report.counts["rows items"], report.counts["rows log"]), (None, 7, 0));
 }
 
@@ -66,8 +86,24 @@ fn rows_that_nobody_counted_are_seen() {
     let scratch = tempfile::tempdir().unwrap();
     let (mut started, connection) = database("{ sql = { rows = 7 } }", scratch.path());
     connection.execute("INSERT INTO log(task, value) VALUES (1, 2)", []).unwrap();
-    let proof = started.report().unwrap().proof;
-    assert_eq!((proof[0].expected.as_str(), proof[0].found.as_str()), ("7", "8"));
+    assert_eq!(wrong(started.as_mut()), ["rows log: 0, found 1", "sum log.value: 0, found 2"]);
+    // Of those who write, too.
+    write(started.as_ref());
+    assert_eq!(wrong(started.as_mut()), ["rows: 7, found 8"]);
+}
+
+#[test]
+fn a_price_that_nobody_of_the_trial_has_changed_is_seen() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut started, connection) = database("{ sql = { rows = 7 } }", scratch.path());
+    connection.execute("UPDATE items SET price = price + 1 WHERE id = 3", []).unwrap();
+    let sum = seed::sum_of_prices(7, 11);
+    assert_eq!(wrong(started.as_mut()), [format!("sum items.price: {sum}, found {}", sum + 1)]);
+    connection.execute("UPDATE items SET price = -price", []).unwrap();
+    assert_eq!(wrong(started.as_mut()), [format!("sum items.price: {sum}, found none, or less than zero")]);
+    // A trial that writes prices is asked for no sum of them.
+    write(started.as_ref());
+    assert_eq!(wrong(started.as_mut()), Vec::<String>::new());
 }
 
 #[test]
@@ -75,6 +111,7 @@ fn accounts_add_up_and_one_without_a_count_spoils_the_sum() {
     let scratch = tempfile::tempdir().unwrap();
     let (mut started, _) = database("{ sql = { rows = 7 } }", scratch.path());
     let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
+    write(started.as_ref());
     endpoint.account().commit(5, 2);
     endpoint.account().commit(1, 0);
     assert_eq!(started.report().unwrap().proof[0].expected, "11");
@@ -88,7 +125,7 @@ fn the_report_waits_for_who_still_writes() {
     let (mut started, connection) = database("{ sql = { rows = 7 } }", scratch.path());
     let endpoint: std::sync::Arc<Database> = started.endpoint().downcast().unwrap();
     let account = endpoint.account();
-    account.begin();
+    account.begin(true);
     let late = std::thread::spawn(move || {
         crate::clock::sleep_until(crate::clock::now_ns() + 20_000_000);
         connection.execute("INSERT INTO log(task, value) VALUES (1, 2)", []).unwrap();
