@@ -218,14 +218,23 @@ pub struct Judgement {
     pub validity: Validity,
     /// Each round's.
     pub rounds: Vec<(u32, Validity)>,
-    /// Sentences with the figures behind it: `offered 50.0k/s, achieved 31.2k/s`.
-    pub evidence: Vec<String>,
+    /// What speaks against rounds, the commonest first; of failed ones that is told by their failures.
+    pub evidence: Vec<Evidence>,
     /// What held it back; none where nothing stands out.
     pub limit: Option<LimitingFactor>,
     /// What speaks for that, with the figures.
     pub limit_evidence: Option<String>,
     /// Why its quantiles are withheld, where operations are too short for the clock; then there are no latencies.
     pub withheld: Option<String>,
+}
+
+/// What speaks against some of a cell's rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The verdict on those rounds, which need not be the cell's.
+    pub validity: Validity,
+    /// A sentence with the figures behind it: `in 6 of 7 rounds offered 50.0k/s, achieved 31.2k/s`.
+    pub words: String,
 }
 
 /// How a cell behaved from slice to slice of its window.

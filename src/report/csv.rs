@@ -5,6 +5,7 @@ use crate::{
     measure::{Delay, Histo},
     report::{
         format::{key, seven_digits, shown},
+        validity::evidence,
         view::{params, ratio_mark, status_mark},
     },
     store::Header,
@@ -101,7 +102,7 @@ fn validity(cell: &CellResult) -> [String; 6] {
         judgement.validity.word().into(),
         judgement.rounds.len().to_string(),
         valid.to_string(),
-        judgement.evidence.join("; "),
+        evidence(judgement).join("; "),
         judgement.limit.map(|limit| limit.words().into()).unwrap_or_default(),
         cell.steadiness.map(|class| format!("{class:?}").to_lowercase()).unwrap_or_default(),
     ]

@@ -36,7 +36,10 @@ use crate::{
         MetricId, PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
     },
     measure::{Delay, Histo},
-    report::format::{key, seven_digits},
+    report::{
+        format::{key, seven_digits},
+        validity::evidence,
+    },
     scenario::Param,
     store::Header,
 };
@@ -143,7 +146,7 @@ fn validity(cell: &CellResult) -> Option<Value> {
             "verdict": judgement.validity,
             "ranked": cell.is_ranked(),
             "rounds": judgement.rounds,
-            "evidence": judgement.evidence,
+            "evidence": evidence(judgement),
             "limit": judgement.limit,
             "limit_evidence": judgement.limit_evidence,
             "withheld": judgement.withheld,

@@ -205,7 +205,7 @@ pub(super) fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{LimitingFactor, Validity},
+        analysis::{Evidence, LimitingFactor, Validity},
         report::fixture,
     };
 
@@ -286,7 +286,8 @@ mod tests {
         let cell = &mut analysis.scenarios[1].groups[0].cells[2];
         cell.ratio = None;
         cell.judgement.validity = Validity::TargetBound;
-        cell.judgement.evidence = vec!["the target api was busy for 97.0 % of its CPU time".into()];
+        let words = "the target api was busy for 97.0 % of its CPU time".to_owned();
+        cell.judgement.evidence = vec![Evidence { validity: Validity::TargetBound, words }];
         cell.judgement.limit = Some(LimitingFactor::TargetCpu);
         let text = markdown(&fixture::header(), &analysis);
         let end = "|  | \\! TARGET-BOUND, not ranked: the target api was busy for 97.0 % of its CPU time |";

@@ -340,7 +340,7 @@ fn wrapped(text: &str, indent: usize, layout: Layout) -> String {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{Judgement, LimitingFactor, Steadiness, Validity},
+        analysis::{Evidence, Judgement, LimitingFactor, Steadiness, Validity},
         report::fixture,
     };
 
@@ -450,7 +450,10 @@ mod tests {
         group.cells[2].steadiness = Some(Steadiness::Warming);
         group.cells[2].judgement = Judgement {
             validity: Validity::Disturbed,
-            evidence: vec!["in 2 of 7 rounds other processes used 30.0 % of the executor's CPU time".into()],
+            evidence: vec![Evidence {
+                validity: Validity::Disturbed,
+                words: "in 2 of 7 rounds other processes used 30.0 % of the executor's CPU time".into(),
+            }],
             limit: Some(LimitingFactor::ExecutorCpu),
             ..Judgement::default()
         };

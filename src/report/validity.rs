@@ -4,7 +4,7 @@ use super::{
     format::{plural, prose},
     view::{self, Mark},
 };
-use crate::analysis::{Analysis, CellResult, Group, Steadiness, Validity};
+use crate::analysis::{Analysis, CellResult, Evidence, Group, Judgement, Steadiness, Validity};
 
 /// What stands beside everything that is hatched.
 pub const HATCHED: &str = "▨";
@@ -35,13 +35,23 @@ pub fn steadiness_word(steadiness: Steadiness) -> &'static str {
     steadiness_words(steadiness).split(':').next().unwrap_or_default()
 }
 
-/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s`.
+/// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s`, or `FAILED: 3 × crashed`.
 pub fn validity_words(cell: &CellResult) -> String {
     let words = validity_mark(cell.judgement.validity).words;
-    match cell.judgement.evidence.as_slice() {
-        [] => words.into(),
-        evidence => format!("{words}: {}", evidence.join("; ")),
-    }
+    let why = match cell.judgement.validity {
+        Validity::Failed => view::failures(&cell.failures).join("; "),
+        _ => cell.judgement.reason().unwrap_or_default().to_owned(),
+    };
+    if why.is_empty() { words.into() } else { format!("{words}: {why}") }
+}
+
+/// What speaks against rounds, whatever the cell's own verdict: what speaks for another one is said under its name.
+pub fn evidence(judgement: &Judgement) -> Vec<String> {
+    let words = |evidence: &Evidence| match evidence.validity {
+        own if own == judgement.validity => evidence.words.clone(),
+        other => format!("{}: {}", other.word(), evidence.words),
+    };
+    judgement.evidence.iter().map(words).collect()
 }
 
 /// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s; limited by the executor's CPU`.
@@ -106,6 +116,17 @@ mod tests {
         let words = counted(&analysis).expect("one is not ranked");
         assert!(words.ends_with("cells with figures is not ranked: 1 DISTURBED"), "{words}");
         assert_eq!(unranked(&analysis.scenarios[0].groups[6]), Some("tokio DISTURBED".into()));
+    }
+
+    #[test]
+    fn a_failed_cell_is_failed_for_what_failed() {
+        let mut cell = fixture::open().groups[1].cells[0].clone();
+        cell.judgement.validity = Validity::Failed;
+        cell.failures = vec![("crashed: SIGSEGV".into(), 2)];
+        assert_eq!(validity_words(&cell), "FAILED: 2 × crashed: SIGSEGV");
+        assert_eq!(evidence(&cell.judgement), ["OVERLOADED: offered 1000/s, achieved 900/s"]);
+        cell.judgement.validity = Validity::Overloaded;
+        assert_eq!(evidence(&cell.judgement), ["offered 1000/s, achieved 900/s"]);
     }
 
     #[test]

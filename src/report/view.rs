@@ -87,13 +87,14 @@ pub fn validity_mark(validity: Validity) -> Mark {
 /// in errors, that it is not steady, that its quantiles are withheld.
 pub fn validity_words(cell: &CellResult) -> Vec<String> {
     let judgement = &cell.judgement;
-    let evidence = judgement.evidence.join("; ");
-    let because = if evidence.is_empty() { String::new() } else { format!(": {evidence}") };
     let mut words = Vec::new();
     if !cell.is_ranked() {
+        // Only what speaks for this verdict: rounds may have had others. Why trials failed is told with the state.
+        let because = judgement.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
         words.push(format!("{}, not ranked{because}", judgement.validity.word()));
-    } else if !evidence.is_empty() {
-        words.push(format!("not every round is VALID{because}"));
+    } else if !judgement.evidence.is_empty() {
+        let evidence: Vec<&str> = judgement.evidence.iter().map(|evidence| evidence.words.as_str()).collect();
+        words.push(format!("not every round is VALID: {}", evidence.join("; ")));
     }
     words.extend(cell.errors.words());
     let unsteady = cell.steadiness.filter(|class| *class != Steadiness::Flat);
@@ -155,11 +156,16 @@ pub fn status_mark(status: &CellStatus) -> (Mark, &str) {
 pub fn status_words(cell: &CellResult) -> String {
     let (mark, why) = status_mark(&cell.status);
     // The state of a cell that failed already gives the reason.
-    let others = cell.failures.iter().filter(|(reason, _)| reason != why);
-    let failures: Vec<String> = others.map(|(reason, count)| format!("{count} × {reason}")).collect();
+    let others: Vec<_> = cell.failures.iter().filter(|(reason, _)| reason != why).cloned().collect();
+    let failures = failures(&others);
     let details: Vec<&str> =
         std::iter::once(why).chain(failures.iter().map(String::as_str)).filter(|text| !text.is_empty()).collect();
     if details.is_empty() { mark.words.into() } else { format!("{}: {}", mark.words, details.join("; ")) }
+}
+
+/// `3 × crashed: SIGSEGV`, for each reason.
+pub fn failures(failures: &[(String, usize)]) -> Vec<String> {
+    failures.iter().map(|(reason, count)| format!("{count} × {reason}")).collect()
 }
 
 /// `concurrency=64 fanout=16`.
@@ -420,7 +426,7 @@ pub fn stored<'a>(header: &'a Header, scenario: &ScenarioResult) -> Option<&'a c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::{analysis::Evidence, report::fixture};
 
     #[test]
     fn a_reason_is_given_once() {
@@ -428,6 +434,21 @@ mod tests {
         cell.status = CellStatus::Failed("crashed: SIGSEGV".into());
         cell.failures = vec![("crashed: SIGSEGV".into(), 5), ("timed out".into(), 2)];
         assert_eq!(status_words(&cell), "FAILED: crashed: SIGSEGV; 2 × timed out");
+    }
+
+    #[test]
+    fn only_what_speaks_for_a_verdict_is_its_reason() {
+        let mut cell = fixture::small().scenarios[0].groups[0].cells[3].clone();
+        let evidence = |validity, words: &str| Evidence { validity, words: words.into() };
+        cell.judgement.validity = Validity::Failed;
+        cell.judgement.evidence = vec![evidence(Validity::Disturbed, "other processes used 30 %")];
+        assert_eq!(validity_words(&cell), ["FAILED, not ranked"]);
+        cell.judgement.evidence.push(evidence(Validity::Errors, "half of the tasks ended in errors"));
+        cell.judgement.validity = Validity::Errors;
+        assert_eq!(validity_words(&cell), ["ERRORS, not ranked: half of the tasks ended in errors"]);
+        cell.judgement.validity = Validity::Valid;
+        let all = "not every round is VALID: other processes used 30 %; half of the tasks ended in errors";
+        assert_eq!(validity_words(&cell), [all]);
     }
 
     #[test]

@@ -67,12 +67,12 @@ fn a_punctual_pacer_is_valid_and_a_late_one_is_not() {
     }
     let verdict = judge("open", (0, 0), &open(late(), 10 * SECOND));
     assert_eq!(verdict.validity, Validity::Invalid, "{verdict:?}");
-    assert!(verdict.evidence[0].contains("the pacer was late"), "{verdict:?}");
+    assert!(verdict.evidence[0].words.contains("the pacer was late"), "{verdict:?}");
 }
 
 #[test]
 fn overload_is_a_verdict_with_what_was_offered_and_achieved() {
     let verdict = judge("open", (0, 0), &open(overloaded(), 10 * SECOND));
     assert_eq!(verdict.validity, Validity::Overloaded, "{verdict:?}");
-    assert!(verdict.evidence[0].contains("10000 of 20000 dropped"), "{verdict:?}");
+    assert!(verdict.evidence[0].words.contains("10000 of 20000 dropped"), "{verdict:?}");
 }

@@ -16,7 +16,7 @@ pub(super) fn not_ranked(scenario: &ScenarioResult) -> Vec<String> {
     }
     let sentence = |(validity, cells): &(Validity, Vec<(String, &CellResult)>)| {
         let (who, verb) = whom(cells);
-        let why = cells.iter().find_map(|(_, cell)| cell.judgement.evidence.first());
+        let why = cells.iter().find_map(|(_, cell)| cell.judgement.reason());
         let why = why.map(|evidence| format!(": {evidence}")).unwrap_or_default();
         format!("{who} {verb} not ranked ({}){why}; {}.", validity.word(), validity.remedy())
     };

@@ -18,7 +18,7 @@ pub(super) use steadiness::{merged, steadiness};
 
 use std::collections::BTreeSet;
 
-use super::{Judgement, LimitingFactor, Validity};
+use super::{Evidence, Judgement, LimitingFactor, Validity};
 use crate::{
     measure::{Histo, Measurements},
     store::StoredCell,
@@ -180,16 +180,24 @@ impl Judgement {
     pub fn counts(&self, round: u32) -> bool {
         counted(&self.rounds, self.validity).contains(&round)
     }
+
+    /// What speaks for this verdict, with the figures: nothing where it is valid, or where trials failed.
+    pub fn reason(&self) -> Option<&str> {
+        let own = self.evidence.iter().find(|evidence| evidence.validity == self.validity);
+        own.map(|evidence| evidence.words.as_str())
+    }
 }
 
 /// A sentence for each kind of cause, the commonest first: that of the middle round, and in how many rounds it is so.
-fn evidence(mut causes: Vec<Cause>, rounds: usize) -> Vec<String> {
+fn evidence(mut causes: Vec<Cause>, rounds: usize) -> Vec<Evidence> {
     causes.sort_by(|a, b| a.validity.cmp(&b.validity).then(a.severity.total_cmp(&b.severity)));
     let mut kinds: Vec<&[Cause]> = causes.chunk_by(|a, b| a.validity == b.validity).collect();
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.len()));
     let said = kinds.iter().filter(|kind| !kind[0].evidence.is_empty()).map(|kind| {
         let middle = &kind[kind.len() / 2].evidence;
-        if kind.len() == rounds { middle.clone() } else { format!("in {} of {rounds} rounds {middle}", kind.len()) }
+        let all = kind.len() == rounds;
+        let words = if all { middle.clone() } else { format!("in {} of {rounds} rounds {middle}", kind.len()) };
+        Evidence { validity: kind[0].validity, words }
     });
     said.collect()
 }

@@ -18,6 +18,11 @@ fn cell(fixture: Fixture) -> CellResult {
     analyse(&fixture.build()).scenarios[0].groups[0].cells[0].clone()
 }
 
+/// All evidence, whatever it speaks for.
+fn words(judgement: &Judgement) -> Vec<&str> {
+    judgement.evidence.iter().map(|evidence| evidence.words.as_str()).collect()
+}
+
 /// Others use 30 % of the executor's CPU.
 fn disturb(measured: &mut Measurements) {
     measured.host.executor = Some(CpuSetDelta {
@@ -49,7 +54,7 @@ fn six_valid_rounds_and_two_thirds_are_needed() {
     let one = cell(disturbed(seven(), CELL, &[3]));
     assert_eq!(one.judgement.validity, Validity::Valid);
     let said = "in 1 of 7 rounds other processes used 30.0 % of the executor's CPU time";
-    assert_eq!(one.judgement.evidence, [said]);
+    assert_eq!(words(&one.judgement), [said]);
     assert_eq!(one.metrics[&MetricId::Throughput].rounds.len(), 6);
     assert_eq!((one.counts.completed, one.latency.count()), (12_000, 12_000));
 
@@ -81,8 +86,9 @@ fn the_commonest_cause_names_the_cell() {
     });
     let judgement = cell(mixed).judgement;
     assert_eq!(judgement.validity, Validity::TargetBound);
-    assert!(judgement.evidence[0].starts_with("in 2 of 7 rounds the target api was busy"), "{judgement:?}");
-    assert!(judgement.evidence[1].starts_with("in 1 of 7 rounds other processes"), "{judgement:?}");
+    assert!(judgement.evidence[0].words.starts_with("in 2 of 7 rounds the target api was busy"), "{judgement:?}");
+    assert!(judgement.evidence[1].words.starts_with("in 1 of 7 rounds other processes"), "{judgement:?}");
+    assert_eq!(judgement.reason(), Some(judgement.evidence[0].words.as_str()));
 }
 
 fn saturated() -> TargetReport {
@@ -104,7 +110,7 @@ fn a_disturbance_comes_before_what_it_explains() {
     });
     let judgement = cell(overloaded).judgement;
     assert_eq!(judgement.validity, Validity::Overloaded);
-    assert_eq!(judgement.evidence, ["offered 200/s, achieved 100/s, 2000 of 4000 dropped"]);
+    assert_eq!(words(&judgement), ["offered 200/s, achieved 100/s, 2000 of 4000 dropped"]);
     assert_eq!(judgement.limit, Some(LimitingFactor::TargetCpu));
 }
 
@@ -124,6 +130,11 @@ fn failed_rounds_count_as_such() {
     assert_eq!((one.validity, one.rounds[1]), (Validity::Valid, (2, Validity::Failed)));
     assert_eq!(cell(fail(fail(seven(), 2), 3)).judgement.validity, Validity::Failed);
     assert!(one.evidence.is_empty());
+    // What other rounds suffered is no reason of the failure, not even where it is commoner.
+    let both = disturbed(fail(fail(seven(), 2), 3), CELL, &[4]);
+    let both = cell(both).judgement;
+    assert_eq!((both.validity, both.reason()), (Validity::Failed, None));
+    assert!(both.evidence[0].words.starts_with("in 1 of 7 rounds other processes"), "{both:?}");
 }
 
 #[test]
@@ -172,7 +183,7 @@ fn what_the_system_did_counts_in_a_valid_cell() {
     let analysis = analyse(&overloaded(open_load(), &[2, 5, 7]).build());
     let cell = &analysis.scenarios[0].groups[0].cells[1];
     assert_eq!(cell.judgement.validity, Validity::Valid);
-    assert_eq!(cell.judgement.evidence, ["in 3 of 9 rounds offered 200/s, achieved 100/s, 2000 of 4000 dropped"]);
+    assert_eq!(words(&cell.judgement), ["in 3 of 9 rounds offered 200/s, achieved 100/s, 2000 of 4000 dropped"]);
     assert_eq!((cell.metrics[&MetricId::Throughput].rounds.len(), cell.latency.count()), (9, 18_000));
     assert_eq!(cell.ratio.as_ref().map(|ratio| ratio.rounds), Some(9));
     assert_eq!(cell.arrivals.as_ref().map(|arrivals| arrivals.dropped), Some(6_000));
@@ -343,7 +354,7 @@ fn a_cell_whose_calls_failed_is_shown_and_not_ranked() {
     assert!(few.is_ranked() && few.ratio.is_some(), "{:?}", few.judgement);
     let last = failing(7);
     assert!(last.is_ranked());
-    assert_eq!(last.judgement.evidence, ["in 1 of 7 rounds 100.0 % of the tasks ended in errors"]);
+    assert_eq!(words(&last.judgement), ["in 1 of 7 rounds 100.0 % of the tasks ended in errors"]);
     let two = failing(6);
     assert_eq!((two.judgement.validity, two.is_ranked(), &two.ratio), (Validity::Errors, false, &None));
     assert!(two.has_figures() && two.metrics.contains_key(&MetricId::Throughput));

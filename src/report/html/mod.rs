@@ -191,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        analysis::{LimitingFactor, Validity},
+        analysis::{Evidence, LimitingFactor, Validity},
         report::fixture,
     };
 
@@ -312,7 +312,8 @@ mod tests {
         analysis.scenarios.remove(0);
         for cell in &mut analysis.scenarios[0].groups[0].cells {
             cell.judgement.validity = validity(&cell.executor);
-            cell.judgement.evidence = vec![format!("evidence about {}", cell.label)];
+            let words = format!("evidence about {}", cell.label);
+            cell.judgement.evidence = vec![Evidence { validity: cell.judgement.validity, words }];
             cell.judgement.limit = Some(LimitingFactor::TargetCpu);
         }
         html(&fixture::header_of(&analysis), &analysis)
