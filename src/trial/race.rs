@@ -18,7 +18,7 @@ use crate::{
         open::{Account, Censored, Course, RealTime},
     },
     measure::{self, Delay, Measurements, ProofLine, Recorders, TargetReport, Watched},
-    runtime::{Runtime, Visitor},
+    runtime::{Native, Runtime, Semaphore as _, Visitor},
     scenario::LoadKind,
     step::{BuildError, Commons, Ledger, Tally, Task, Trial},
     target::{Started, TargetError, pool_stream},
@@ -63,6 +63,7 @@ impl Visitor for Race<'_> {
         let peak_memory_bytes = measure::peak_memory_bytes();
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
+        facts.extend(turns::<R::Native>(plan));
         facts.extend(witness::facts(&runtime));
         facts.extend(self.targets.iter().flat_map(|target| target.facts()));
         let accounts = Accounts::of(&outcome, &slots);
@@ -234,6 +235,12 @@ fn may_spin(plan: &TrialPlan) -> bool {
     let cpus = &plan.target_cpus;
     let apart = !cpus.is_empty() && !cpus.iter().any(|cpu| plan.executor_cpus.contains(cpu));
     apart && (cpus.len() > 1 || plan.targets.iter().all(|target| target.spec.is_embedded()))
+}
+
+/// Who is next where tasks wait for a connection of a pool: that is the semaphore's affair, and no two worlds agree.
+fn turns<N: Native>(plan: &TrialPlan) -> Option<(String, String)> {
+    let has_pool = plan.targets.iter().any(|target| target.spec.has_pool());
+    has_pool.then(|| ("waiting for a pool".to_owned(), N::Semaphore::TURNS.to_owned()))
 }
 
 fn has_process(plan: &TrialPlan) -> bool {

@@ -12,7 +12,8 @@ use super::{
     task::{deadline, expire},
 };
 
-/// Permits; waiting blocks the thread, at most until the task's deadline.
+/// Permits; waiting blocks the thread, at most until the task's deadline. A permit that is given back belongs to nobody:
+/// a thread that waits is woken, and waits again if another one was quicker.
 pub struct BlockingSemaphore {
     free: Mutex<usize>,
     released: Condvar,
@@ -44,6 +45,9 @@ impl BlockingSemaphore {
 }
 
 impl Semaphore for BlockingSemaphore {
+    const TURNS: &'static str =
+        "who asks first when one is free; for each one that is given back the kernel wakes a thread";
+
     fn new(permits: usize) -> Self {
         Self { free: Mutex::new(permits), released: Condvar::new() }
     }
