@@ -5,12 +5,15 @@
 //! spread within each, so it is too narrow: a stored list of numbers gives 22–45 % false alarms whatever the test. The
 //! comparison therefore shows and warns; it never decides. For a decision both binaries must be run in one session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::{Analysis, Better, CellResult, MetricId, MetricValue, RatioVerdict, analyse, stats};
-use crate::store::{Header, Lane, Run, StoredScenario};
+use crate::{
+    measure::SERVER_FACTS,
+    store::{Header, Lane, Outcome, Run, StoredScenario},
+};
 
 /// Two runs, compared cell by cell.
 #[derive(Debug, Clone, Serialize)]
@@ -100,8 +103,8 @@ fn names(run: &Run) -> impl Iterator<Item = &str> {
 }
 
 /// A cell with the primary metric of its scenario, and its lane.
-type Known<'a> = (&'a CellResult, MetricId, Lane);
-type Cells<'a> = BTreeMap<&'a str, Known<'a>>;
+type Placed<'a> = (&'a CellResult, MetricId, Lane);
+type Cells<'a> = BTreeMap<&'a str, Placed<'a>>;
 
 /// Cells with the primary metric of their scenario.
 fn by_name(analysis: &Analysis) -> Cells<'_> {
@@ -115,7 +118,7 @@ fn by_name(analysis: &Analysis) -> Cells<'_> {
         .collect()
 }
 
-fn change(before: &Known<'_>, after: &Known<'_>) -> Result<CellChange, String> {
+fn change(before: &Placed<'_>, after: &Placed<'_>) -> Result<CellChange, String> {
     let ((before, metric, lane), (after, other, other_lane)) = (*before, *after);
     if lane != other_lane {
         return Err(format!("{} in one run, {} in the other", lane.words(), other_lane.words()));
@@ -169,7 +172,39 @@ fn warnings(a: &Run, b: &Run) -> Vec<String> {
         warnings.extend(of_one(run));
     }
     warnings.extend(second.scenarios.iter().filter_map(|after| scenario(first, after)));
+    warnings.extend(servers(a, b));
     warnings
+}
+
+/// What a scenario's servers are known by in a run, by scenario and fact: one value, unless the scenario sweeps over servers.
+type Known<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>;
+
+fn known_by(run: &Run) -> Known<'_> {
+    let scenarios: BTreeMap<&str, &str> =
+        run.header.cells.iter().map(|cell| (cell.name.as_str(), cell.scenario.as_str())).collect();
+    let mut known = Known::new();
+    for trial in &run.trials {
+        let (Outcome::Measured(measured), Some(scenario)) = (&trial.outcome, scenarios.get(trial.cell.as_str())) else {
+            continue;
+        };
+        let is_known_by = |label: &str| SERVER_FACTS.iter().any(|what| label.ends_with(&format!(": {what}")));
+        for (label, value) in measured.facts.iter().filter(|(label, _)| is_known_by(label)) {
+            known.entry((scenario, label)).or_default().insert(value);
+        }
+    }
+    known
+}
+
+/// Servers of the user's own that are not the same in both runs: the url may stand in the environment, and no text differs.
+fn servers(a: &Run, b: &Run) -> Vec<String> {
+    let (before, after) = (known_by(a), known_by(b));
+    let both = before.iter().filter_map(|(key, before)| Some((key, before, after.get(key)?)));
+    let words = |values: &BTreeSet<&str>| values.iter().copied().collect::<Vec<_>>().join(", ");
+    both.filter(|(_, before, after)| before != after)
+        .map(|((scenario, label), a, b)| {
+            format!("{label} of scenario {scenario} differs: {} and {}", words(a), words(b))
+        })
+        .collect()
 }
 
 /// Facts of the host that differ or that one run does not have.
@@ -291,6 +326,22 @@ mod tests {
         let closed = Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]);
         let other_load = compare(&batch(&OLD).build(), &second(closed));
         assert_eq!(other_load.not_compared[0].1, "makespan in one run, throughput in the other");
+    }
+
+    #[test]
+    fn another_server_is_warned_of() {
+        let on = |address: &'static str| {
+            batch(&OLD).measured("demo::threads", move |_, measured| {
+                measured.facts.insert("db: address".into(), address.into());
+                measured.facts.insert("db: processes".into(), address.into());
+            })
+        };
+        let here = on("postgres://here:5432").build();
+        let expected = ["db: address of scenario demo differs: postgres://here:5432 and postgres://there:5432"];
+        assert_eq!(compare(&here, &second(on("postgres://there:5432"))).warnings, expected);
+        assert_eq!(compare(&here, &second(on("postgres://here:5432"))).warnings, Vec::<String>::new());
+        // A run without that fact, as older ones are, gives no reason to warn.
+        assert_eq!(compare(&here, &second(batch(&OLD))).warnings, Vec::<String>::new());
     }
 
     #[test]

@@ -251,8 +251,12 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
     let now: Vec<StoredCell> = cells.iter().map(|cell| cell.stored().cell).collect();
     let searched = run.header.search.iter().flat_map(|search| &search.cells);
     let before: Vec<StoredCell> = searched.map(|searched| searched.cell.clone()).collect();
+    let change = || {
+        resume::change(&run.header, &before, &now)
+            .or_else(|| resume::other_server(&run, cells.iter().map(Searchable::cell)))
+    };
     if !run.finished
-        && let Some(why) = resume::change(&run.header, &before, &now)
+        && let Some(why) = change()
     {
         return Err(bad(&why));
     }

@@ -1,12 +1,14 @@
 //! What must be as it was when a run or a search is taken up: the plan, the program, the host and the CPUs. Trials of
 //! different hosts are not one measurement.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use super::Terminal;
 use crate::{
     doctor,
-    store::{Absent, Header, StoredCell},
+    plan::Cell,
+    store::{Absent, Header, Outcome, Run, StoredCell, TrialRecord},
+    trial,
 };
 
 /// What is measured anew for each run, and is a little different each time.
@@ -64,6 +66,37 @@ fn place(cell: &StoredCell) -> String {
     format!("{slots} slots, {workers} workers, CPUs {executor_cpus:?} and {target_cpus:?} of targets")
 }
 
+/// Why trials of now would act on another server than those that are stored: its url stands in the environment, or its
+/// name leads elsewhere. The servers are asked.
+pub(super) fn other_server<'a>(run: &Run, cells: impl Iterator<Item = &'a Cell>) -> Option<String> {
+    let cells: Vec<&Cell> = cells.filter(|cell| cell.stored.absent.is_none()).collect();
+    let now = trial::servers(cells.iter().map(|cell| &cell.trial));
+    let name = |cell: &Cell| cell.stored.name.clone();
+    cells.iter().zip(&now).find_map(|(cell, now)| another(facts(run, &name(cell))?, now))
+}
+
+/// What is different about a server.
+fn another(before: &BTreeMap<String, String>, now: &[(String, String)]) -> Option<String> {
+    let (label, before, now) =
+        now.iter().map(|(label, now)| (label, before.get(label).unwrap_or(now), now)).find(|(_, b, n)| b != n)?;
+    Some(format!(
+        "was measured with `{label}` {before}, and here it is {now}; take it up with the server that it was begun with, or \
+         start anew with another `--out`"
+    ))
+}
+
+/// The facts of a planned cell's latest measured trial. A search has trials of its cells at rates.
+fn facts<'a>(run: &'a Run, cell: &str) -> Option<&'a BTreeMap<String, String>> {
+    let of = |trial: &TrialRecord| {
+        let probe = run.probes.iter().find(|probe| probe.cell.name == trial.cell);
+        probe.map_or(trial.cell == cell, |probe| probe.of == cell)
+    };
+    run.trials.iter().rev().filter(|trial| of(trial)).find_map(|trial| match &trial.outcome {
+        Outcome::Measured(measured) => Some(&measured.facts),
+        Outcome::Failed(_) => None,
+    })
+}
+
 /// A run goes on with the text that it began with.
 pub(super) fn warn_of_edits(header: &Header, terminal: &Terminal) {
     for scenario in &header.scenarios {
@@ -77,7 +110,38 @@ pub(super) fn warn_of_edits(header: &Header, terminal: &Terminal) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fixture::Fixture;
+    use crate::store::{Probe, fixture::Fixture};
+
+    #[test]
+    fn another_server_is_named_and_what_was_not_known_is_none() {
+        let told = |at: &str, is: &str| {
+            vec![("db: address".to_owned(), at.to_owned()), ("db: server".to_owned(), is.to_owned())]
+        };
+        let before: BTreeMap<String, String> = told("postgres://me@a:5432", "PostgreSQL 15").into_iter().collect();
+        assert_eq!(another(&before, &told("postgres://me@a:5432", "PostgreSQL 15")), None);
+        let moved = another(&before, &told("postgres://me@b:5432", "PostgreSQL 15")).unwrap();
+        let said = "was measured with `db: address` postgres://me@a:5432, and here it is postgres://me@b:5432;";
+        assert!(moved.starts_with(said) && moved.contains("another `--out`"), "{moved}");
+        let replaced = another(&before, &told("postgres://me@a:5432", "PostgreSQL 16")).unwrap();
+        assert!(replaced.contains("`db: server` PostgreSQL 15, and here it is PostgreSQL 16"), "{replaced}");
+        // Files of older versions do not know where it was; a server that does not answer says nothing.
+        assert_eq!(another(&BTreeMap::new(), &told("postgres://me@b:5432", "PostgreSQL 16")), None);
+        assert_eq!(another(&before, &told("postgres://me@a:5432", "")[..1]), None);
+    }
+
+    #[test]
+    fn a_search_s_cells_have_their_trials_at_rates() {
+        let known = |run: &mut Run, rate: &str| {
+            let Outcome::Measured(measured) = &mut run.trials[0].outcome else { panic!("measured") };
+            measured.facts.insert("db: address".into(), "there".into());
+            let cell = StoredCell { name: format!("demo::threads::rate={rate}"), ..run.header.cells[0].clone() };
+            run.trials[0].cell.clone_from(&cell.name);
+            run.probes.push(Probe { of: "demo::threads".into(), rate: 1.0, cell });
+        };
+        let run = Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).with(|run| known(run, "1")).build();
+        assert_eq!(facts(&run, "demo::threads").unwrap()["db: address"], "there");
+        assert_eq!(facts(&run, "demo::tokio"), None);
+    }
 
     fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect()

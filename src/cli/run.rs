@@ -292,7 +292,11 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
     let now = plan.stored();
     let cells = resume::possible_now(&stored.header.cells, &now);
     let finished = stored.finished && cells.is_empty() && stored.missing().is_empty();
-    if !finished && let Some(why) = resume::change(&stored.header, &stored.header.cells, &now) {
+    let change = || {
+        resume::change(&stored.header, &stored.header.cells, &now)
+            .or_else(|| resume::other_server(&stored, plan.cells.iter()))
+    };
+    if !finished && let Some(why) = change() {
         return Err(bad(why));
     }
     for cell in &cells {

@@ -157,6 +157,12 @@ impl Address {
         })
     }
 
+    /// Where it is, and whether connections to it are encrypted, in words without the password.
+    pub fn words(&self) -> String {
+        let encrypted = if self.tls() == Ok(TlsMode::Off) { "" } else { ", encrypted" };
+        format!("{self}{encrypted}")
+    }
+
     /// Refuses options that nobody would heed; those of [`Self::tls`] are always known.
     pub fn knows_options(&self, known: &[&str]) -> Result<(), String> {
         let unknown =

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Histo;
 
+/// What tells one server of the user's own from another, among the facts: where it is, and what it says that it is. Each
+/// is the end of a fact's name, after its target's: `db: address`.
+pub const SERVER_FACTS: [&str; 2] = ["address", "server"];
+
 /// Everything that a trial measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurements {

@@ -125,6 +125,11 @@ impl Searchable {
         SearchedCell { cell: self.cell.stored.clone(), start: self.start }
     }
 
+    /// The cell, without a rate.
+    pub fn cell(&self) -> &Cell {
+        &self.cell
+    }
+
     /// Whether a limit of the host forbids it.
     pub fn is_refused(&self) -> bool {
         matches!(self.cell.stored.absent, Some(Absent::Refused(_)))

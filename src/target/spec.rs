@@ -32,6 +32,12 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
+    /// What a server of the user's own is known by: a value for each of [`SERVER_FACTS`](crate::measure::SERVER_FACTS),
+    /// but only for the first where it does not answer. Nothing of what Regatta makes itself. It asks the server.
+    fn server(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether tasks may have to wait for one of a few connections; the waits have a histogram of their own.
     fn has_pool(&self) -> bool {
         false
@@ -193,6 +199,11 @@ macro_rules! targets {
             /// See [`TargetKind::unready`].
             pub fn unready(&self) -> Option<String> {
                 match self { $(Self::$variant(target) => target.unready(),)* }
+            }
+
+            /// See [`TargetKind::server`].
+            pub fn server(&self) -> Vec<String> {
+                match self { $(Self::$variant(target) => target.server(),)* }
             }
 
             /// See [`TargetKind::has_pool`].

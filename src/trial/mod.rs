@@ -1,7 +1,8 @@
 //! Trials: one cell, run once in a fresh process. The only layer that starts processes.
 //!
 //! [`parent`] starts the child, watches over it and kills it; [`child`] builds the executor, runs the load and
-//! proves the work; [`server`] is the process of an embedded target; [`wire`] is what they say to each other.
+//! proves the work; [`server`] is the process of an embedded target; [`wire`] is what they say to each other;
+//! [`servers`] asks who answers at the targets.
 
 mod charging;
 pub mod child;
@@ -12,9 +13,11 @@ mod proof;
 mod race;
 mod scratch;
 pub mod server;
+mod servers;
 mod watcher;
 pub mod wire;
 mod witness;
 
 pub use place::allowed_cpus;
+pub use servers::servers;
 pub use wire::{Answer, Ended, TrialPlan};

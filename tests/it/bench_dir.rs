@@ -149,6 +149,15 @@ impl BenchDir {
         store::read(&self.path(folder)).unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// Cuts a stored run off behind its first trial, as if it had been killed there; what is left of its file.
+    pub fn cut_off(&self, folder: &str) -> String {
+        let path = self.path(folder).join("run.jsonl");
+        let all = fs::read_to_string(&path).unwrap();
+        let left: String = all.split_inclusive('\n').take(2).collect();
+        fs::write(path, &left).unwrap();
+        left
+    }
+
     /// All processes of this bench that are alive: pid and command line.
     pub fn processes(&self) -> Vec<(Pid, String)> {
         let wanted = format!("{MARK}={}", self.mark);

@@ -159,6 +159,21 @@ fn documents_are_inserted_read_and_left_early() {
 }
 
 #[test]
+fn a_run_is_not_taken_up_on_another_server() {
+    if !has_package() {
+        return;
+    }
+    let (server, other) = (Server::start(""), Server::start(""));
+    let bench = BenchDir::with(&scenario(&format!("{{ {FIND} }}")));
+    run(&bench, "run s.toml --out run", &server.url).exits(0);
+    let before = bench.cut_off("run");
+    let said = format!("was measured with `docs: address` {}", server.url);
+    run(&bench, "run --resume run", &other.url).exits(65).says(&[&said, &other.url, "another `--out`"]);
+    assert_eq!(std::fs::read_to_string(bench.path("run/run.jsonl")).unwrap(), before, "nothing was measured");
+    run(&bench, "run --resume run", &server.url).exits(0).says(&["1 of 2 trials are there"]);
+}
+
+#[test]
 fn what_is_learned_in_preparation_must_stay() {
     if !has_package() {
         return;

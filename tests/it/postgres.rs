@@ -98,6 +98,8 @@ fn every_policy_does_the_same_work_on_every_executor() {
         let open = measured.proof.iter().find(|line| line.what.contains("that are open")).unwrap();
         assert_eq!((open.expected.as_str(), open.found.as_str()), ("0", "0"), "{cell}");
         assert!(measured.facts["db: server"].starts_with("PostgreSQL"), "{:?}", measured.facts);
+        let is_fair = measured.facts["waiting for a pool"] == "first come, first served";
+        assert_eq!(is_fair, cell.contains("tokio"), "{cell}: {:?}", measured.facts);
     }
 }
 
@@ -168,6 +170,35 @@ fn a_query_that_reads_and_yet_writes_is_a_wrong_result() {
     assert_eq!(kind, FailureKind::WrongResult, "{reason}");
     let said = "wrong result: sum items.price in target db, to which nothing was written: expected ";
     assert!(reason.starts_with(said), "{reason}");
+}
+
+#[test]
+fn a_run_is_not_taken_up_on_another_server() {
+    let (Some(url), Some(other)) = (own_postgres::shared(), OwnPostgres::start(&[])) else { return };
+    let steps = "{ sql = { target = \"db\", query = \"SELECT 1\" } }";
+    let executors = "[executors]\nuse = [\"threads\", \"tokio\"]";
+    let text = scenario("schema = \"regatta_it_moved\"", executors, steps, "batch = { tasks = 2, repeat = 1 }");
+    let bench = BenchDir::new();
+    run(&bench, &url, &text).exits(0);
+    let before = bench.cut_off("out");
+    let file = bench.path("out/run.jsonl");
+    let take_up = |url: &str| {
+        let mut command = bench.command("run --resume out");
+        command.env("DATABASE_URL", url);
+        Live::new(command).end()
+    };
+    let seen =
+        take_up(&other.url("")).exits(65).says(&["was measured with `db: address` postgres://", "another `--out`"]);
+    assert!(seen.err.contains(&other.url("").replace(&format!(":{PASSWORD}"), "")), "{seen:#?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "nothing was measured");
+    // The same address, behind which there is another server by now.
+    let replaced = before.replace("\"db: server\":\"PostgreSQL ", "\"db: server\":\"PostgreSQL 1.");
+    assert_ne!(replaced, before);
+    std::fs::write(&file, &replaced).unwrap();
+    take_up(&url).exits(65).says(&["was measured with `db: server` PostgreSQL 1.", "and here it is PostgreSQL "]);
+    std::fs::write(&file, &before).unwrap();
+    take_up(&url).exits(0);
+    assert_complete(&bench.stored("out"));
 }
 
 #[test]

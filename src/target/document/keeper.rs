@@ -17,7 +17,7 @@ use crate::{
         CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
         mongo::{Collection, Connection, Documents, Error, Find, Site},
     },
-    measure::{ProofLine, TargetReport, Watched},
+    measure::{ProofLine, SERVER_FACTS, TargetReport, Watched},
     runtime::{Blocking, Native, block_on},
     target::{
         self, Start, Started, TargetError,
@@ -108,6 +108,17 @@ pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetEr
         Ok(()) => Ok(kept),
         Err(why) => Err(why.and(kept.remove())),
     }
+}
+
+/// What the server is known by ([`SERVER_FACTS`]), as far as it answers.
+pub(super) fn known_by(spec: &Document) -> Vec<String> {
+    let Ok(site) = spec.url.resolve(&[Scheme::Mongo]).and_then(Site::new) else { return Vec::new() };
+    let version = block_on(async { Some(site.open::<Blocking>().await.ok()?.version().await.ok().flatten()) });
+    std::iter::once(site.address.words()).chain(version.map(version_words)).collect()
+}
+
+fn version_words(version: Option<String>) -> String {
+    format!("MongoDB's protocol, {}", version.unwrap_or_else(|| "unknown".into()))
 }
 
 impl Kept {
@@ -253,12 +264,9 @@ impl Started for Kept {
             Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
             _ => "unknown: not on this host, or not to be seen".into(),
         };
-        let version = self.version.clone().unwrap_or_else(|| "unknown".into());
-        let name = &self.name;
-        vec![
-            (format!("{name}: server"), format!("MongoDB's protocol, {version}")),
-            (format!("{name}: processes"), processes),
-        ]
+        let known_by = [self.store.site.address.words(), version_words(self.version.clone())];
+        let facts = SERVER_FACTS.into_iter().zip(known_by).chain([("processes", processes)]);
+        facts.map(|(what, value)| (format!("{}: {what}", self.name), value)).collect()
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

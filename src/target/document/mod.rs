@@ -81,6 +81,10 @@ impl TargetKind for Document {
         self.url.resolve(&[Scheme::Mongo]).and_then(Site::new).err()
     }
 
+    fn server(&self) -> Vec<String> {
+        keeper::known_by(self)
+    }
+
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
         Ok(Box::new(keeper::start(self, start)?))
     }

@@ -111,6 +111,10 @@ impl TargetKind for Sql {
         server::address(self.url.as_ref()?).err()
     }
 
+    fn server(&self) -> Vec<String> {
+        self.url.as_ref().map(|url| server::known_by(self, url)).unwrap_or_default()
+    }
+
     fn has_pool(&self) -> bool {
         self.pool.is_some()
     }

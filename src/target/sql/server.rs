@@ -20,7 +20,7 @@ use super::{
 use crate::{
     client::{Address, Fault, FaultKind, Reference, Scheme, postgres::OPTIONS},
     clock,
-    measure::{ProofLine, TargetReport, Watched, listener},
+    measure::{ProofLine, SERVER_FACTS, TargetReport, Watched, listener},
     target::{
         self, Start, Started, TargetError,
         connections::{Connections, Opened},
@@ -197,6 +197,18 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     }
 }
 
+/// What the server is known by ([`SERVER_FACTS`]), as far as it answers.
+pub(super) fn known_by(spec: &Sql, url: &Reference) -> Vec<String> {
+    let Ok(address) = address(url) else { return Vec::new() };
+    let server = Arc::new(Server::new(address, spec, std::process::id()));
+    let version = engine(&server).ok().map(|(_, mut admin)| version_words(admin.version()));
+    std::iter::once(server.address.words()).chain(version).collect()
+}
+
+fn version_words(version: Option<String>) -> String {
+    version.unwrap_or_else(|| "unknown".into())
+}
+
 /// Drops the schema of a trial that was killed, and ends its sessions; `name` is the target's.
 pub(super) fn sweep(spec: &Sql, url: &Reference, name: &str, pid: u32) -> Result<(), TargetError> {
     let address = url.resolve(SCHEMES).map_err(|why| error(name, &why))?;
@@ -368,9 +380,9 @@ impl Started for Declared {
             Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
             _ => "unknown: not on this host, or not to be seen".into(),
         };
-        let version = self.version.clone().unwrap_or_else(|| "unknown".into());
-        let facts = [("server", version), ("processes", processes), ("driver", self.server.drivers())];
-        let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
+        let facts = [("processes", processes), ("driver", self.server.drivers())];
+        let known_by = [self.server.address.words(), version_words(self.version.clone())];
+        let known = SERVER_FACTS.into_iter().zip(known_by).chain(facts).filter(|(_, value)| !value.is_empty());
         known.map(|(what, value)| (format!("{}: {what}", self.name), value)).collect()
     }
 
