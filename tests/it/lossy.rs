@@ -218,6 +218,15 @@ const BATCH: &str = "batch = { tasks = 40, repeat = 2 }";
 const OPEN: &str = "open = { rate = \"400/s\", stages = [{ rate = \"400/s\", for = \"100ms\" }] }";
 const CLOSED: &str = "closed = { concurrency = 4, tasks = 40 }";
 
+/// The first trial of a scenario.
+pub fn only_trial(text: &str) -> TrialPlan {
+    let scenario = from_text(Path::new("scenario.toml"), text, &Overrides::default());
+    let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let machine = Machine { cpus: allowed_cpus(), executor_cpus: None, target_cpus: None, limits: Limits::default() };
+    let plan = Plan::new(&[scenario], &machine, 1, |_| true);
+    plan.trial(plan.trials[0])
+}
+
 /// One trial on an executor with a fault: what it did wrong, if that was found.
 fn race<F: Fault>(executor: &str, steps: &str, load: &str) -> Result<(), String> {
     let text = format!(
@@ -242,11 +251,7 @@ task = "request"
 {load}
 "#
     );
-    let scenario = from_text(Path::new("faulty.toml"), &text, &Overrides::default());
-    let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
-    let machine = Machine { cpus: allowed_cpus(), executor_cpus: None, target_cpus: None, limits: Limits::default() };
-    let plan = Plan::new(&[scenario], &machine, 1, |_| true);
-    let plan = plan.trial(plan.trials[0]);
+    let plan = only_trial(&text);
     match runtime::dispatch(executor, Race::<F>(&plan, PhantomData)).unwrap() {
         Answer::Measured(_) => Ok(()),
         Answer::Failed(failure) => {

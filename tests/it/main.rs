@@ -15,6 +15,7 @@ mod kills;
 mod known_answers;
 mod left_behind;
 mod limits;
+mod little;
 mod lossy;
 mod mongo;
 mod mysql;
