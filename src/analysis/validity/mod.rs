@@ -12,8 +12,8 @@ mod limit;
 mod saturation;
 mod steadiness;
 
-pub use disturbance::disturbance;
 pub(super) use accounts::too_short;
+pub use disturbance::disturbance;
 pub(super) use steadiness::{merged, steadiness};
 
 use std::collections::BTreeSet;
