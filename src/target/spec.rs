@@ -32,10 +32,14 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
-    /// What a server of the user's own is known by: a value for each of [`SERVER_FACTS`](crate::measure::SERVER_FACTS),
-    /// but only for the first where it does not answer. Nothing of what Regatta makes itself. It asks the server.
-    fn server(&self) -> Vec<String> {
-        Vec::new()
+    /// Where a server of the user's own is, in words without the password; none of what Regatta makes itself.
+    fn address(&self) -> Option<String> {
+        None
+    }
+
+    /// What a server of the user's own says that it is, if it answers. It is asked, and waited for.
+    fn version(&self) -> Option<String> {
+        None
     }
 
     /// Whether tasks may have to wait for one of a few connections; the waits have a histogram of their own.
@@ -201,9 +205,14 @@ macro_rules! targets {
                 match self { $(Self::$variant(target) => target.unready(),)* }
             }
 
-            /// See [`TargetKind::server`].
-            pub fn server(&self) -> Vec<String> {
-                match self { $(Self::$variant(target) => target.server(),)* }
+            /// See [`TargetKind::address`].
+            pub fn address(&self) -> Option<String> {
+                match self { $(Self::$variant(target) => target.address(),)* }
+            }
+
+            /// See [`TargetKind::version`].
+            pub fn version(&self) -> Option<String> {
+                match self { $(Self::$variant(target) => target.version(),)* }
             }
 
             /// See [`TargetKind::has_pool`].

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     client::{
-        CONNECT_LIMIT, Fault, FaultKind, Scheme, Transport,
+        CONNECT_LIMIT, Fault, FaultKind, Transport,
         mongo::{Collection, Connection, Documents, Error, Find, Site},
     },
     measure::{ProofLine, SERVER_FACTS, TargetReport, Watched},
@@ -99,7 +99,7 @@ pub(super) struct Kept {
 /// Connects, and makes and fills the collection.
 pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetError> {
     let error = |reason| TargetError { name: start.name.into(), reason };
-    let site = spec.url.resolve(&[Scheme::Mongo]).and_then(Site::new).map_err(error)?;
+    let site = spec.site().map_err(error)?;
     let store = Arc::new(Store::new(site, &spec.collection));
     let watched = processes(&store.site.address);
     let (name, seed) = (start.name.into(), start.seed);
@@ -110,11 +110,10 @@ pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetEr
     }
 }
 
-/// What the server is known by ([`SERVER_FACTS`]), as far as it answers.
-pub(super) fn known_by(spec: &Document) -> Vec<String> {
-    let Ok(site) = spec.url.resolve(&[Scheme::Mongo]).and_then(Site::new) else { return Vec::new() };
+/// What the server says that it is, if it answers.
+pub(super) fn version(site: &Site) -> Option<String> {
     let version = block_on(async { Some(site.open::<Blocking>().await.ok()?.version().await.ok().flatten()) });
-    std::iter::once(site.address.words()).chain(version.map(version_words)).collect()
+    version.map(version_words)
 }
 
 fn version_words(version: Option<String>) -> String {

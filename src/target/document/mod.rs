@@ -78,15 +78,26 @@ impl TargetKind for Document {
     }
 
     fn unready(&self) -> Option<String> {
-        self.url.resolve(&[Scheme::Mongo]).and_then(Site::new).err()
+        self.site().err()
     }
 
-    fn server(&self) -> Vec<String> {
-        keeper::known_by(self)
+    fn address(&self) -> Option<String> {
+        self.site().ok().map(|site| site.address.words())
+    }
+
+    fn version(&self) -> Option<String> {
+        keeper::version(&self.site().ok()?)
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
         Ok(Box::new(keeper::start(self, start)?))
+    }
+}
+
+impl Document {
+    /// The server, if its url is one.
+    fn site(&self) -> Result<Site, String> {
+        self.url.resolve(&[Scheme::Mongo]).and_then(Site::new)
     }
 }
 

@@ -111,8 +111,12 @@ impl TargetKind for Sql {
         server::address(self.url.as_ref()?).err()
     }
 
-    fn server(&self) -> Vec<String> {
-        self.url.as_ref().map(|url| server::known_by(self, url)).unwrap_or_default()
+    fn address(&self) -> Option<String> {
+        server::address(self.url.as_ref()?).ok().map(|address| address.words())
+    }
+
+    fn version(&self) -> Option<String> {
+        server::version(self, self.url.as_ref()?)
     }
 
     fn has_pool(&self) -> bool {

@@ -197,12 +197,10 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     }
 }
 
-/// What the server is known by ([`SERVER_FACTS`]), as far as it answers.
-pub(super) fn known_by(spec: &Sql, url: &Reference) -> Vec<String> {
-    let Ok(address) = address(url) else { return Vec::new() };
-    let server = Arc::new(Server::new(address, spec, std::process::id()));
-    let version = engine(&server).ok().map(|(_, mut admin)| version_words(admin.version()));
-    std::iter::once(server.address.words()).chain(version).collect()
+/// What the server says that it is, if it answers.
+pub(super) fn version(spec: &Sql, url: &Reference) -> Option<String> {
+    let server = Arc::new(Server::new(address(url).ok()?, spec, std::process::id()));
+    engine(&server).ok().map(|(_, mut admin)| version_words(admin.version()))
 }
 
 fn version_words(version: Option<String>) -> String {
