@@ -180,7 +180,7 @@ impl Visitor for Race<'_> {
     type Output = (Box<Measurements>, f64);
 
     fn visit<R: Runtime>(self) -> Self::Output {
-        let measured = match run_on::<Watched<R>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))) {
+        let measured = match run_on::<Watched<R>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))).answer {
             Answer::Measured(measured) => measured,
             Answer::Failed(failure) => panic!("{failure:?}"),
         };
