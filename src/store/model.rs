@@ -311,6 +311,8 @@ pub enum FailureKind {
     TimedOut,
     /// It did not do the work it should have.
     WrongResult,
+    /// Its window was shorter than a task, so that no task ended in it.
+    TooShort,
     /// A target could not be started or stopped answering.
     Target,
     /// The system refused something, such as another thread.

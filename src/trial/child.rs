@@ -36,6 +36,10 @@ pub(super) enum TrialError {
     Load(#[from] LoadError),
     #[error("{0}")]
     Wrong(String),
+    #[error(
+        "no task completed in the measured window of {window}{took}; raise `duration` to several times what a task takes"
+    )]
+    TooShort { window: String, took: String },
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
 }
@@ -46,6 +50,7 @@ impl TrialError {
             Self::Target(_) => FailureKind::Target,
             Self::Load(LoadError::Thread { .. }) | Self::System { .. } => FailureKind::Refused,
             Self::Load(LoadError::Prepare(_) | LoadError::Lost(_)) | Self::Wrong(_) => FailureKind::WrongResult,
+            Self::TooShort { .. } => FailureKind::TooShort,
             Self::Build(_) => FailureKind::Crashed,
         }
     }

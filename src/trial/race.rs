@@ -22,6 +22,7 @@ use crate::{
     scenario::LoadKind,
     step::{BuildError, Commons, Ledger, Tally, Task, Trial},
     target::{Started, TargetError, pool_stream},
+    units::{format_duration, format_ns},
 };
 
 /// Recorder shards: more than CPUs, so that threads seldom share one, and few enough not to show in memory.
@@ -73,6 +74,7 @@ impl Visitor for Race<'_> {
         let reports = edge::reports(self.targets, &outcome.edges, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
         let proof = proven(plan, &outcome, &accounts, &recorders, &tallies, &reports)?;
+        some_completed(plan, outcome.completed, &recorders)?;
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
@@ -166,6 +168,17 @@ fn proven(
         reports,
     };
     proof::check(&evidence).map_err(TrialError::Wrong)
+}
+
+/// Work that is right is no figure yet: where a load ends by time, some task must have ended before.
+fn some_completed(plan: &TrialPlan, completed: u64, recorders: &Recorders) -> Result<(), TrialError> {
+    let by_time = matches!(plan.load.kind, LoadKind::Closed { tasks: None, .. });
+    if !by_time || completed > 0 {
+        return Ok(());
+    }
+    let least = recorders.task().latency.least();
+    let took = least.map_or_else(String::new, |ns| format!(": those that began in it took {} or more", format_ns(ns)));
+    Err(TrialError::TooShort { window: format_duration(plan.duration), took })
 }
 
 impl Race<'_> {

@@ -178,6 +178,27 @@ fn five_for_a_trial_whose_answers_are_wrong() {
     allowed.run("run s.toml --out run").exits(0);
 }
 
+/// What was done is right, and there is no figure in it: its reason is not that the work was wrong.
+#[test]
+fn five_for_a_window_that_is_shorter_than_a_task() {
+    let text = batch("")
+        .replace("warmup = \"0s\"", "warmup = \"0s\"\nduration = \"20ms\"")
+        .replace("time = \"1ms\"", "time = \"500ms\"")
+        .replace("batch = { tasks = 4, repeat = 3 }", "closed = { concurrency = 2 }");
+    let bench = BenchDir::with(&text);
+    let said = [
+        "FAILED",
+        "no task completed in the measured window of 20ms: those that began in it took 5",
+        "raise `duration`",
+    ];
+    bench.run("run s.toml -e tokio --out run").exits(5).says(&said);
+    assert_eq!(only_failure(&bench.stored("run")).0, FailureKind::TooShort);
+    // There is nothing to go on with in a run that was not stopped, and no figure in the report.
+    let report = bench.run("report run --format csv").exits(0);
+    assert!(report.out.contains(",tokio,tokio,") && !report.out.contains("VALID"), "{report:#?}");
+    bench.run("run s.toml -e tokio --duration 1200ms --out longer").exits(0);
+}
+
 #[test]
 fn one_for_a_violated_slo_and_five_above_it() {
     let slo = "[[slo]]\nassert = \"wait.latency.mean < 1ns\"\n";
