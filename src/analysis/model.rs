@@ -224,6 +224,8 @@ pub struct Judgement {
     pub limit: Option<LimitingFactor>,
     /// What speaks for that, with the figures.
     pub limit_evidence: Option<String>,
+    /// Where windows are too short to tell whether others disturbed them: which rounds are, and how short.
+    pub unseen: Option<String>,
     /// Why its quantiles are withheld, where operations are too short for the clock; then there are no latencies.
     pub withheld: Option<String>,
 }

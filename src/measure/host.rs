@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use super::CpuSetDelta;
 
 /// A tick of `/proc/stat`, in ns: 100 a second on every architecture that Linux runs on today.
-const TICK_NS: u64 = 10_000_000;
+pub const TICK_NS: u64 = 10_000_000;
 
 /// One reading of the host's counters. What the system does not offer stays zero or absent.
 #[derive(Debug, Clone, Default)]

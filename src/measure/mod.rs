@@ -12,7 +12,7 @@ mod tree;
 
 pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
-pub use host::{HostSample, Span};
+pub use host::{HostSample, Span, TICK_NS};
 pub use metric::MetricId;
 pub use model::*;
 pub use process::{

@@ -185,11 +185,9 @@ pub struct CpuSetDelta {
 }
 
 impl CpuSetDelta {
-    /// Share of the CPUs' time that others used, in [0, 1]; none over less than a second, where a tick of 10 ms is
-    /// too coarse to tell.
+    /// Share of the CPUs' time that others used, in [0, 1], as far as ticks of 10 ms can tell; none of no time.
     pub fn external(&self) -> Option<f64> {
-        let others_ns = self.busy_ns.saturating_sub(self.interrupts_ns).saturating_sub(self.own_ns);
-        (self.wall_ns >= 1_000_000_000).then(|| self.share(others_ns))?
+        self.share(self.busy_ns.saturating_sub(self.interrupts_ns).saturating_sub(self.own_ns))
     }
 
     /// A time as a share of that of all CPUs of the set; none of no time.

@@ -11,7 +11,7 @@
 //!   scenarios: [{ name, lane, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
-//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, withheld } | null,
+//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, unseen, withheld } | null,
 //!               steadiness, latency_ns: { p50.. },
 //!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. },
 //!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts },
@@ -149,6 +149,7 @@ fn validity(cell: &CellResult) -> Option<Value> {
             "evidence": evidence(judgement),
             "limit": judgement.limit,
             "limit_evidence": judgement.limit_evidence,
+            "unseen": judgement.unseen,
             "withheld": judgement.withheld,
         })
     })

@@ -164,7 +164,7 @@ fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
         out.push_str(&note(cell, layout));
         out.push_str(&validity_notes(cell, layout));
     }
-    for limit in view::limits(group) {
+    for limit in view::limits(group).into_iter().chain(view::unseen(group)) {
         out.push_str(&wrapped(&format!("  {}", printable(&limit)), 4, layout));
     }
     for delay in view::delays(group) {
@@ -455,11 +455,12 @@ mod tests {
                 words: "in 2 of 7 rounds other processes used 30.0 % of the executor's CPU time".into(),
             }],
             limit: Some(LimitingFactor::ExecutorCpu),
+            unseen: Some("5 of 7 rounds are below 100ms, the shortest 62.0ms".into()),
             ..Judgement::default()
         };
         let text = text(&header, &analysis, false);
         let after = text.split("batch of 100").nth(1).expect("the second scenario");
-        let lines: Vec<&str> = after.lines().skip(1).take(9).collect();
+        let lines: Vec<&str> = after.lines().skip(1).take(11).collect();
         insta::assert_snapshot!(lines.join("\n"), @r##"
         executor                                             makespan    p50   p99 CPU/1k  memory ratio
         sequential                                              10.1s 90.8ms 151ms 28.6ms 8.58MiB 0.0160 [0.0157,0.0162] - slower
@@ -470,6 +471,8 @@ mod tests {
             time
         ! tokio: warming: it became faster within the window, raise `warmup`
           limited by the executor's CPU: tokio
+          too short to tell whether others disturbed them: tokio (5 of 7 rounds are below 100ms, the
+            shortest 62.0ms)
         "##);
     }
 

@@ -140,6 +140,14 @@ pub fn limits(group: &Group) -> Vec<String> {
     by_factor.iter().map(|(factor, labels)| format!("limited by {}: {}", factor.words(), prose(labels))).collect()
 }
 
+/// A group's cells of which nobody can tell whether others disturbed them, and why; nothing where there are none.
+pub fn unseen(group: &Group) -> Option<String> {
+    let short = || group.cells.iter().filter_map(|cell| Some((cell, cell.judgement.unseen.as_ref()?)));
+    let labels: Vec<String> = short().map(|(cell, _)| cell.label.clone()).collect();
+    let (_, why) = short().next()?;
+    Some(format!("too short to tell whether others disturbed them: {} ({why})", prose(&labels)))
+}
+
 /// A cell's state and its reason.
 pub fn status_mark(status: &CellStatus) -> (Mark, &str) {
     match status {

@@ -43,6 +43,7 @@ fn of_scenario(scenario: &ScenarioResult, is_searched: bool) -> Vec<String> {
         validity::not_ranked(scenario),
         validity::not_steady(scenario),
         validity::withheld(scenario).into_iter().collect(),
+        validity::unseen(scenario).into_iter().collect(),
         trouble::errors(scenario),
         trouble::failures(scenario),
         trouble::not_run(scenario),

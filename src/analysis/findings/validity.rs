@@ -52,6 +52,17 @@ pub(super) fn withheld(scenario: &ScenarioResult) -> Option<String> {
     Some(format!("Operations of {} are too short to be timed one by one: {why}.", whom(&short).0))
 }
 
+/// Cells of which nobody knows whether others disturbed them.
+pub(super) fn unseen(scenario: &ScenarioResult) -> Option<String> {
+    let short: Vec<(String, &CellResult)> =
+        measured(scenario).filter(|(_, cell)| cell.judgement.unseen.is_some()).collect();
+    let why = short.first()?.1.judgement.unseen.as_ref()?;
+    Some(format!(
+        "Windows of {} are too short to tell whether others disturbed them ({why}); raise `repeat` or `duration`.",
+        whom(&short).0
+    ))
+}
+
 fn measured(scenario: &ScenarioResult) -> impl Iterator<Item = (String, &CellResult)> {
     let name = |group: &Group, cell: &CellResult| format!("{}{}", cell.label, places(&[&group.params]));
     let cells =

@@ -88,6 +88,7 @@ pub(super) fn judge(cell: &StoredCell, rounds: &[Round<'_>], clock_ns: f64) -> J
         rounds: rounds_judged,
         limit,
         limit_evidence,
+        unseen: disturbance::unseen(&measured),
         withheld: too_short(&latency, clock_ns),
     }
 }
