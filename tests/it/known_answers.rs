@@ -7,7 +7,7 @@ use std::{
 
 use regatta::{
     analysis::{Validity, analyse},
-    measure::Measurements,
+    measure::{CpuSetDelta, Measurements, TICK_NS},
     runtime::EXECUTORS,
     store::{Outcome, Run},
 };
@@ -80,17 +80,22 @@ impl Standstills {
         self.service_ms + waited.max(0.0) + 2.0 * GAP_MS
     }
 
-    /// From a trial's own counters. Those of the host and our own differ by what others did and by what ticks of 10 ms
-    /// cannot tell, one at each edge.
+    /// From a trial's own counters: for how long a task waited for a CPU (an average over CPUs, of which one alone may have
+    /// been waited for), which counts no ticks. Where the kernel does not tell, what others used, and ticks for it.
     fn of(measured: &Measurements) -> Self {
-        let sets = [&measured.host.executor, &measured.host.target].into_iter().flatten();
-        let lost_ns = sets.map(|set| {
-            set.busy_ns.abs_diff(set.own_ns + set.interrupts_ns) + set.steal_ns + 2 * 10_000_000 * u64::from(set.cpus)
-        });
+        let (host, window_ns) = (&measured.host, measured.window_ns as f64);
+        let sets = || [&host.executor, &host.target].into_iter().flatten();
+        let taken = |set: &CpuSetDelta| {
+            let cpus = f64::from(set.cpus);
+            set.external().unwrap() * set.wall_ns as f64 * cpus + 2.0 * TICK_NS as f64 * cpus
+        };
+        let waited = host.pressure.map(|share| share * window_ns * f64::from(host.cpus));
+        let waited_ns = waited.unwrap_or_else(|| sets().map(taken).sum());
+        let stolen_ns = sets().map(|set| set.steal_ns as f64).sum::<f64>();
         Self {
             count: measured.window_ns as f64 / 1e6 / PERIOD_MS,
             service_ms: measured.task.latency.median().unwrap() as f64 / 1e6,
-            lost_ms: lost_ns.sum::<u64>() as f64 / 1e6,
+            lost_ms: (waited_ns + stolen_ns) / 1e6,
         }
     }
 }
