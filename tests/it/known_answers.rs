@@ -62,6 +62,8 @@ struct Standstills {
 
 const PERIOD_MS: f64 = 1_000.0;
 const GAP_MS: f64 = 1.0;
+/// What is looked at.
+const QUANTILES: [f64; 6] = [0.80, 0.90, 0.95, 0.99, 0.999, 1.0];
 
 impl Standstills {
     /// A request that is sent during a standstill is answered after it, so of the arrivals in one each waits for what is
@@ -111,7 +113,6 @@ fn arrivals_that_do_not_wait_see_the_whole_standstill_on_every_executor() {
     let bench = BenchDir::with(&scenario);
     bench.run("run --quiet --out out s.toml").exits(0);
     let run = bench.stored("out");
-    const QUANTILES: [f64; 6] = [0.80, 0.90, 0.95, 0.99, 0.999, 1.0];
     let found = |measured: &Measurements, quantile| measured.task.latency.0.value_at_quantile(quantile) as f64 / 1e6;
     for (cell, measured) in measured(&run) {
         for quantile in QUANTILES {
