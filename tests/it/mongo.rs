@@ -91,9 +91,9 @@ const FIND: &str = "document = { target = \"docs\", find = { filter = {}, batch 
 const INSERT: &str =
     "document = { target = \"docs\", insert = { documents = [{ a = \"${i}\" }, { b = 2 }], copies = 3 } }";
 
-/// The sum of a target's count over all trials.
+/// The sum of a target's count over all trials that were not run again.
 fn counted(run: &Run, what: &str) -> u64 {
-    let measured = run.trials.iter().filter_map(|trial| match &trial.outcome {
+    let measured = run.trials.iter().filter(|trial| trial.attempt == 0).filter_map(|trial| match &trial.outcome {
         Outcome::Measured(measured) => Some(measured),
         Outcome::Failed(_) => None,
     });
