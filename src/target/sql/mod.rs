@@ -13,7 +13,9 @@ use super::{Start, Started, TargetError, TargetKind};
 use crate::{client::Reference, config::Fields, units::Distribution};
 
 mod account;
+mod admin;
 mod database;
+mod declared;
 mod embedded;
 mod mysql;
 mod pool;
@@ -23,11 +25,11 @@ mod server;
 
 pub use account::Account;
 pub use database::{Database, Engine};
+pub(in crate::target) use declared::processes;
 pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
 pub use server::Server;
-pub(in crate::target) use server::processes;
 
 pub use super::connections::Opened;
 
@@ -108,15 +110,15 @@ impl TargetKind for Sql {
     }
 
     fn unready(&self) -> Option<String> {
-        server::address(self.url.as_ref()?).err()
+        declared::address(self.url.as_ref()?).err()
     }
 
     fn address(&self) -> Option<String> {
-        server::address(self.url.as_ref()?).ok().map(|address| address.words())
+        declared::address(self.url.as_ref()?).ok().map(|address| address.words())
     }
 
     fn version(&self) -> Option<String> {
-        server::version(self, self.url.as_ref()?)
+        declared::version(self, self.url.as_ref()?)
     }
 
     fn has_pool(&self) -> bool {
@@ -124,13 +126,13 @@ impl TargetKind for Sql {
     }
 
     fn sweep(&self, name: &str, pid: u32) -> Result<(), TargetError> {
-        self.url.as_ref().map_or(Ok(()), |url| server::sweep(self, url, name, pid))
+        self.url.as_ref().map_or(Ok(()), |url| declared::sweep(self, url, name, pid))
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
         match &self.url {
             None => Ok(Box::new(embedded::start(self, start)?)),
-            Some(url) => Ok(Box::new(server::start(self, url, start)?)),
+            Some(url) => Ok(Box::new(declared::start(self, url, start)?)),
         }
     }
 }

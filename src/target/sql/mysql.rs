@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
+    Server,
+    admin::{Admin, Owner},
     seed,
-    server::{Admin, Owner, Server},
 };
 use crate::{
     client::{

@@ -7,8 +7,9 @@ use futures_util::SinkExt as _;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{
+    Server,
+    admin::{Admin, Owner},
     seed,
-    server::{Admin, Owner, Server},
 };
 use crate::{
     client::{Fault, FaultKind, postgres::Postgres},

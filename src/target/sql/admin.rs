@@ -1,0 +1,73 @@
+//! What is asked of a database server before and after a trial. What differs between servers is behind [`Admin`]: one
+//! file each.
+
+use std::sync::Arc;
+
+use super::{Engine, Server, mysql, postgres};
+use crate::{
+    client::{Fault, FaultKind, Scheme},
+    clock,
+};
+
+/// How long a server that was lost may take to come back, and the session of a trial that was killed to end.
+pub(super) const RESTART_NS: u64 = 10_000_000_000;
+/// How often a server is asked.
+pub(super) const GLANCE_NS: u64 = 5_000_000;
+
+/// To whom a schema belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// There is none of that name.
+    Nobody,
+    /// Regatta has made it: one that a killed trial left behind.
+    Regatta,
+    /// Somebody else has.
+    Somebody,
+}
+
+/// What is asked of a server before and after a trial, over a connection of its own. Everything here blocks.
+pub(super) trait Admin: Send {
+    /// Takes the schema's name for this connection, until that ends; false while another one has it.
+    fn lock(&mut self) -> Result<bool, Fault>;
+    /// To whom the schema belongs.
+    fn owner(&mut self) -> Result<Owner, Fault>;
+    /// Creates the schema with its mark and its two tables.
+    fn create(&mut self) -> Result<(), Fault>;
+    /// Finds the schema's tables by their names from now on, on a connection that has not created them.
+    fn enter(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+    /// Fills the table `items`, and lets the server gather what it knows of its tables.
+    fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault>;
+    /// A whole number out of the schema; none where it is none.
+    fn number(&mut self, query: &str) -> Result<Option<i64>, Fault>;
+    /// How many sessions of this trial's steps the server has.
+    fn sessions(&mut self) -> Result<u64, Fault>;
+    /// What the server says that it is; none where nobody asked.
+    fn version(&mut self) -> Option<String> {
+        None
+    }
+    /// Ends what is left of this trial's sessions, and of others' that still work in the schema, and drops the schema.
+    fn remove(&mut self) -> Result<(), Fault>;
+}
+
+/// The engine behind an address, and the way to administer it: one line per engine.
+pub(super) fn engine(server: &Arc<Server>) -> Result<(Engine, Box<dyn Admin>), Fault> {
+    match server.address.scheme {
+        Scheme::Mysql => Ok((Engine::Mysql(server.clone()), Box::new(mysql::Keeper::open(server)?))),
+        Scheme::Postgres => Ok((Engine::Postgres(server.clone()), Box::new(postgres::Keeper::open(server)?))),
+        Scheme::Mongo => Err(Fault::new(FaultKind::Refused, "MongoDB is no SQL database")),
+    }
+}
+
+/// Takes the schema's name; the session of a trial that was killed may have it a moment longer.
+pub(super) fn locked(admin: &mut dyn Admin) -> Result<bool, Fault> {
+    let until_ns = clock::now_ns() + RESTART_NS;
+    while !admin.lock()? {
+        if clock::now_ns() > until_ns {
+            return Ok(false);
+        }
+        clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS);
+    }
+    Ok(true)
+}
