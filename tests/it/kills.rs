@@ -178,7 +178,9 @@ fn killed_in(victim: &mut impl Victim, number: u64, usual: Duration) {
             // A server that recovers on a busy machine may take longer to answer than a connection may take to open.
             let kinds = [FaultKind::Lost, FaultKind::Refused, FaultKind::Timeout];
             assert!(kinds.iter().any(names), "{place}\n{failure:?}");
-            assert_eq!(seen.code, 5, "{place}");
+            // One that was run again for a disturbance has figures already.
+            let is_measured = stored.trials.iter().any(|trial| matches!(trial.outcome, Outcome::Measured(_)));
+            assert!(seen.code == 5 || is_measured, "{place}");
         }
     }
     bench.wait_until_empty();
