@@ -7,6 +7,7 @@ mod connections;
 pub mod directory;
 pub mod document;
 pub mod http;
+mod own_server;
 mod spec;
 pub mod sql;
 

@@ -17,12 +17,12 @@ use crate::{
         CONNECT_LIMIT, Fault, FaultKind, Transport,
         mongo::{Collection, Connection, Documents, Error, Find, Site},
     },
-    measure::{ProofLine, SERVER_FACTS, TargetReport, Watched},
+    measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, Native, block_on},
     target::{
         self, Start, Started, TargetError,
         connections::{Connections, Opened},
-        sql::processes,
+        own_server,
     },
 };
 
@@ -101,7 +101,7 @@ pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetEr
     let error = |reason| TargetError { name: start.name.into(), reason };
     let site = spec.site().map_err(error)?;
     let store = Arc::new(Store::new(site, &spec.collection));
-    let watched = processes(&store.site.address);
+    let watched = own_server::processes(&store.site.address);
     let (name, seed) = (start.name.into(), start.seed);
     let mut kept = Kept { name, store, documents: spec.documents, seed, ours: false, version: None, watched };
     match block_on(kept.make()) {
@@ -146,7 +146,7 @@ impl Kept {
         let Collection { database, name } = &self.store.collection;
         self.error(format!(
             "{}: the collection `{name}` of the database `{database}`, and the `{name}{MARK}` beside it, could not be \
-             dropped and are left behind: {}: {fault}; the next trial tries again",
+             dropped and are left behind: {}: {fault}; the next trial tries again, or drop both",
             self.store.site.address,
             fault.kind.name()
         ))
@@ -259,13 +259,8 @@ impl Started for Kept {
     }
 
     fn facts(&self) -> Vec<(String, String)> {
-        let processes = match self.watched {
-            Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
-            _ => "unknown: not on this host, or not to be seen".into(),
-        };
-        let known_by = [self.store.site.address.words(), version_words(self.version.clone())];
-        let facts = SERVER_FACTS.into_iter().zip(known_by).chain([("processes", processes)]);
-        facts.map(|(what, value)| (format!("{}: {what}", self.name), value)).collect()
+        let version = version_words(self.version.clone());
+        own_server::facts(&self.name, &self.store.site.address, version, self.watched)
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

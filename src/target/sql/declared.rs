@@ -2,11 +2,7 @@
 //!
 //! Nothing but that schema is touched, and a schema that Regatta has not made is refused.
 
-use std::{
-    collections::BTreeMap,
-    net::{ToSocketAddrs, UdpSocket},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Database, Server, Sql,
@@ -16,8 +12,8 @@ use super::{
 use crate::{
     client::{Address, Fault, FaultKind, Reference, Scheme, postgres::OPTIONS},
     clock,
-    measure::{ProofLine, SERVER_FACTS, TargetReport, Watched, listener},
-    target::{self, Start, Started, TargetError},
+    measure::{ProofLine, TargetReport, Watched},
+    target::{self, Start, Started, TargetError, own_server},
 };
 
 /// The protocols of SQL servers.
@@ -44,22 +40,13 @@ pub(super) struct Declared {
     watched: Option<Watched>,
 }
 
-/// The processes of a server on this host, by who listens on its port. A port that something else passes on, as
-/// containers do, leads to whatever that is.
-pub(in crate::target) fn processes(address: &Address) -> Option<Watched> {
-    let found = (address.host.as_str(), address.port).to_socket_addrs().ok()?;
-    // Only an address of this host can be bound.
-    let mut own = found.filter(|found| UdpSocket::bind((found.ip(), 0)).is_ok());
-    own.find_map(|found| listener(found.ip(), found.port())).map(Watched::Tree)
-}
-
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
     let address = address(url).map_err(|why| error(start.name, &why))?;
     let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
-    let (version, watched) = (admin.version(), processes(&server.address));
+    let (version, watched) = (admin.version(), own_server::processes(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
     let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
     declared.hold()?;
@@ -238,14 +225,13 @@ impl Started for Declared {
     }
 
     fn facts(&self) -> Vec<(String, String)> {
-        let processes = match self.watched {
-            Some(Watched::Tree(pid)) => format!("{pid} and all below it"),
-            _ => "unknown: not on this host, or not to be seen".into(),
-        };
-        let facts = [("processes", processes), ("driver", self.server.drivers())];
-        let known_by = [self.server.address.words(), version_words(self.version.clone())];
-        let known = SERVER_FACTS.into_iter().zip(known_by).chain(facts).filter(|(_, value)| !value.is_empty());
-        known.map(|(what, value)| (format!("{}: {what}", self.name), value)).collect()
+        let version = version_words(self.version.clone());
+        let mut facts = own_server::facts(&self.name, &self.server.address, version, self.watched);
+        let drivers = self.server.drivers();
+        if !drivers.is_empty() {
+            facts.push((format!("{}: driver", self.name), drivers));
+        }
+        facts
     }
 
     fn answers(&mut self) -> Result<(), TargetError> {

@@ -25,7 +25,6 @@ mod server;
 
 pub use account::Account;
 pub use database::{Database, Engine};
-pub(in crate::target) use declared::processes;
 pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
