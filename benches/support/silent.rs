@@ -61,7 +61,7 @@ impl Visitor for Quiet<'_> {
         let load = Closed { clients, think_ns: 0, end, warmup_ns: plan.warmup.as_nanos() as u64 };
         let used = || (clock::process_cpu_ns(), self.target.times().unwrap().cpu_ns);
         let outcome = load.run(&runtime, &mut slots, &recorders, used).unwrap();
-        assert_eq!(shared.wrong(), None);
+        assert_eq!(shared.failure(), None);
         drop((slots, trial));
         runtime.stop();
         let (before, after) = outcome.edges;

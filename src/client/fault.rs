@@ -40,7 +40,8 @@ kinds! {
     TooManyConnections "too many connections" "The server's limit on connections is reached.",
     Tls "tls" "The server offers no TLS, or its certificate is not the expected one.",
     Lost "lost" "The connection ended while it was in use.",
-    Timeout "timeout" "The server ended a statement, at its own time limit or because somebody cancelled it; or a connection took too long to open.",
+    ConnectTimeout "connect timeout" "A connection took too long to open.",
+    Timeout "timeout" "The server ended a statement, at its own time limit or because somebody cancelled it.",
     PoolTimeout "pool timeout" "No connection of the pool became free in time.",
     Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
     LockTimeout "lock timeout" "Another transaction held a lock for longer than the server waits.",
@@ -78,8 +79,15 @@ impl Fault {
 
     /// Whether the connection cannot be used any more.
     pub fn ends_connection(&self) -> bool {
-        use FaultKind::{Database, Login, Lost, PoolTimeout, Protocol, Refused, Tls, TooManyConnections};
-        matches!(self.kind, Refused | Login | Database | TooManyConnections | Tls | Lost | PoolTimeout | Protocol)
+        self.is_the_server_s() && self.kind != FaultKind::Resources
+            || matches!(self.kind, FaultKind::PoolTimeout | FaultKind::Protocol)
+    }
+
+    /// Whether the server, or the way to it, has failed: it cannot be reached, does not let anybody in, has gone away, or
+    /// has run out of something. What a server that works says of a statement is an answer.
+    pub fn is_the_server_s(&self) -> bool {
+        use FaultKind::{ConnectTimeout, Database, Login, Lost, Refused, Resources, Tls, TooManyConnections};
+        matches!(self.kind, Refused | Login | Database | TooManyConnections | Tls | Lost | ConnectTimeout | Resources)
     }
 
     /// Whether the server has certainly undone, or never done, what it was asked for.

@@ -75,7 +75,7 @@ pub async fn within_limit<N: Native, T: Send>(
 ) -> Result<T, Fault> {
     let late = || {
         let seconds = CONNECT_LIMIT.as_secs();
-        Fault::new(FaultKind::Timeout, format!("no connection within {seconds} s; is the server overloaded?"))
+        Fault::new(FaultKind::ConnectTimeout, format!("no connection within {seconds} s; is the server overloaded?"))
     };
     N::timeout(CONNECT_LIMIT, opening).await.unwrap_or_else(|_| Err(late()))
 }

@@ -26,18 +26,18 @@ const LONGEST_TURN_NS: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub struct Shared {
     stop: AtomicBool,
-    wrong: OnceLock<String>,
+    failure: OnceLock<Failure>,
 }
 
 impl Shared {
     /// Why the trial must fail, if it must.
-    pub fn wrong(&self) -> Option<&str> {
-        self.wrong.get().map(String::as_str)
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.get()
     }
 
-    pub(super) fn fail(&self, task: u64, reason: String) {
+    pub(super) fn fail(&self, failure: Failure) {
         // Only the first reason counts; the others follow from it as often as not.
-        let _ = self.wrong.set(format!("task {task}: {reason}"));
+        let _ = self.failure.set(failure);
         self.stop.store(true, Relaxed);
     }
 
@@ -86,7 +86,7 @@ pub enum LoadError {
     },
     /// A slot could not get ready.
     #[error("{0}")]
-    Prepare(String),
+    Prepare(Failure),
     /// Tasks were lost.
     #[error("{0}")]
     Lost(String),
@@ -147,7 +147,7 @@ impl<Rec: Record> Slot<Rec> {
         self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&outcome));
         match outcome {
             Ok(done) | Err(Failure::Skipped(done)) => self.timeouts += done.timeouts,
-            Err(Failure::Wrong(reason)) => self.shared.fail(task, reason),
+            Err(failure) => self.shared.fail(failure.at(format_args!("task {task}"))),
         }
     }
 
@@ -262,13 +262,13 @@ pub fn prepare<R: Runtime, Rec: Record>(runtime: &R, slots: &mut Vec<Slot<Rec>>)
             break;
         }
         run_lanes(runtime, &mut some, |_, mut slot| async move {
-            if let Err(Failure::Wrong(reason)) = slot.steps.prepare().await {
-                slot.shared.fail(0, reason);
+            if let Err(failure) = slot.steps.prepare().await {
+                slot.shared.fail(failure);
             }
             slot
         })?;
-        if let Some(reason) = some.first().and_then(|slot| slot.shared.wrong()) {
-            return Err(LoadError::Prepare(reason.replacen("task 0: ", "", 1)));
+        if let Some(failure) = some.first().and_then(|slot| slot.shared.failure()) {
+            return Err(LoadError::Prepare(failure.clone()));
         }
         ready.append(&mut some);
     }

@@ -15,7 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use crate::draw;
+use crate::{client::Fault, draw};
 
 /// What a step is told when it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,13 +63,21 @@ impl Done {
     }
 }
 
-/// Why a step ended its task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a step ended its task. All but a skipped task make the trial fail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A time-out with `on_timeout = "skip"`: the rest of the task is not done; so far this was.
+    #[error("the task was skipped")]
     Skipped(Done),
-    /// The work was not done as the scenario demands: the trial fails.
+    /// The work was not done as the scenario demands.
+    #[error("{0}")]
     Wrong(String),
+    /// A target did not do its part: it could not be reached, or the connection was lost.
+    #[error("{0}")]
+    Target(String),
+    /// The system refused something that the work needs, such as a thread, a file or a port.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Failure {
@@ -81,7 +89,24 @@ impl Failure {
                 before.add(done);
                 Self::Skipped(before)
             }
-            Self::Wrong(reason) => Self::Wrong(reason),
+            failed => failed,
+        }
+    }
+
+    /// A fault of a server's, in these words.
+    pub fn of_fault(fault: &Fault, words: String) -> Self {
+        if fault.is_the_server_s() { Self::Target(words) } else { Self::Wrong(words) }
+    }
+
+    /// The same failure, its reason said after where it happened.
+    #[must_use]
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        let placed = |reason| format!("{place}: {reason}");
+        match self {
+            Self::Skipped(done) => Self::Skipped(done),
+            Self::Wrong(reason) => Self::Wrong(placed(reason)),
+            Self::Target(reason) => Self::Target(placed(reason)),
+            Self::Refused(reason) => Self::Refused(placed(reason)),
         }
     }
 }

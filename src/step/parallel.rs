@@ -118,7 +118,7 @@ impl<R: Runtime> Operation for FanOut<R> {
                 Ok(join) => self.joins.push(Some(join)),
                 Err(why) => {
                     self.joins.clear();
-                    return Err(Failure::Wrong(format!(
+                    return Err(Failure::Refused(format!(
                         "the system refused a thread for child {index}: {why}; lower `count` or the concurrency"
                     )));
                 }

@@ -20,7 +20,7 @@ use crate::{
     load::LoadError,
     measure::Measurements,
     runtime::{self, Runtime, Visitor},
-    step::BuildError,
+    step::{BuildError, Failure},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
 };
@@ -34,6 +34,8 @@ pub(super) enum TrialError {
     Build(#[from] BuildError),
     #[error("{0}")]
     Load(#[from] LoadError),
+    #[error("{0}")]
+    Step(Failure),
     #[error("{0}")]
     Wrong(String),
     #[error(
@@ -49,10 +51,20 @@ impl TrialError {
         match self {
             Self::Target(_) => FailureKind::Target,
             Self::Load(LoadError::Thread { .. }) | Self::System { .. } => FailureKind::Refused,
-            Self::Load(LoadError::Prepare(_) | LoadError::Lost(_)) | Self::Wrong(_) => FailureKind::WrongResult,
+            Self::Load(LoadError::Prepare(failure)) | Self::Step(failure) => kind(failure),
+            Self::Load(LoadError::Lost(_)) | Self::Wrong(_) => FailureKind::WrongResult,
             Self::TooShort { .. } => FailureKind::TooShort,
             Self::Build(_) => FailureKind::Crashed,
         }
+    }
+}
+
+/// A step's failure is that of whoever did not do his part.
+fn kind(failure: &Failure) -> FailureKind {
+    match failure {
+        Failure::Target(_) => FailureKind::Target,
+        Failure::Refused(_) => FailureKind::Refused,
+        Failure::Skipped(_) | Failure::Wrong(_) => FailureKind::WrongResult,
     }
 }
 

@@ -57,8 +57,8 @@ impl Visitor for Race<'_> {
         let hangs = outcome.open.as_ref().is_some_and(|landed| landed.given_up > 0);
         let delay = probe.map(|probe| delay(probe, &runtime, &recorders, hangs));
         let peak_threads = watcher.stop();
-        if let Some(reason) = shared.wrong() {
-            return Err(blame(self.targets, TrialError::Wrong(reason.to_owned())));
+        if let Some(failure) = shared.failure() {
+            return Err(blame(self.targets, TrialError::Step(failure.clone())));
         }
 
         let peak_memory_bytes = measure::peak_memory_bytes();

@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use regatta::{client::FaultKind, runtime::block_on, store::Outcome};
+use regatta::{
+    client::FaultKind,
+    runtime::block_on,
+    store::{FailureKind, Outcome},
+};
 
 use crate::{
     bench_dir::{BenchDir, Live, assert_complete, wait_for},
@@ -176,7 +180,8 @@ fn killed_in(victim: &mut impl Victim, number: u64, usual: Duration) {
         if let Outcome::Failed(failure) = &trial.outcome {
             let names = |kind: &FaultKind| failure.reason.contains(&format!("{}: ", kind.name()));
             // A server that recovers on a busy machine may take longer to answer than a connection may take to open.
-            let kinds = [FaultKind::Lost, FaultKind::Refused, FaultKind::Timeout];
+            let kinds = [FaultKind::Lost, FaultKind::Refused, FaultKind::ConnectTimeout];
+            assert_eq!(failure.kind, FailureKind::Target, "{place}\n{failure:?}");
             assert!(kinds.iter().any(names), "{place}\n{failure:?}");
             // One that was run again for a disturbance has figures already.
             let is_measured = stored.trials.iter().any(|trial| matches!(trial.outcome, Outcome::Measured(_)));

@@ -57,7 +57,7 @@ fn one_whose_name_nobody_knows() {
 fn one_that_closes_the_connection() {
     let own = OwnServer::start(|request| if request < 3 { Reply::Fine } else { Reply::Close });
     let said = [own.url(), "/item", "is the server still running"];
-    fails(own.url(), "", FailureKind::WrongResult, &said);
+    fails(own.url(), "", FailureKind::Target, &said);
 }
 
 #[test]

@@ -62,7 +62,6 @@ impl Error {
         match self {
             Self::Stream(why) => match why.kind() {
                 io::ErrorKind::ConnectionRefused => FaultKind::Refused,
-                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => FaultKind::Timeout,
                 _ => FaultKind::Lost,
             },
             Self::Server { code, .. } => kind_of_code(*code),
@@ -145,6 +144,7 @@ mod tests {
         let stream = |kind: io::ErrorKind| Error::from(io::Error::from(kind)).kind();
         assert_eq!(stream(io::ErrorKind::ConnectionRefused), FaultKind::Refused);
         assert_eq!(stream(io::ErrorKind::UnexpectedEof), FaultKind::Lost);
-        assert_eq!(stream(io::ErrorKind::TimedOut), FaultKind::Timeout);
+        // Of a connection that was there: the system has given the other side up.
+        assert_eq!(stream(io::ErrorKind::TimedOut), FaultKind::Lost);
     }
 }

@@ -14,7 +14,7 @@ use super::{
     Door, Pacer,
     free::{Free, Held},
 };
-use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket};
+use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket, step::Failure};
 
 /// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
 /// load when it ends. A task is settled by whoever takes it out of `state`: its slot, or the load that gives it up.
@@ -126,7 +126,8 @@ impl Future for Boarded {
 impl Drop for Boarded {
     fn drop(&mut self) {
         if let Some(berth) = &self.0 {
-            berth.slot.shared().fail(berth.ticket.number, "the executor did not run it to its end".to_owned());
+            let lost = Failure::Wrong("the executor did not run it to its end".to_owned());
+            berth.slot.shared().fail(lost.at(format_args!("task {}", berth.ticket.number)));
         }
     }
 }

@@ -261,7 +261,7 @@ impl<N: Native> Calls<N> {
                 self.work.store.count(&fault);
                 Ok(Done { errors: 1, ..Done::default() })
             }
-            Err(Trouble::Fault(fault)) => Err(Failure::Wrong(self.work.told(&fault))),
+            Err(Trouble::Fault(fault)) => Err(Failure::of_fault(&fault, self.work.told(&fault))),
         }
     }
 }
@@ -279,7 +279,7 @@ impl<N: Native> step::Operation for Calls<N> {
             Ok(Done::default())
         };
         match prepared.await {
-            Err(Trouble::Fault(fault)) => Err(Failure::Wrong(self.work.told(&fault))),
+            Err(Trouble::Fault(fault)) => Err(Failure::of_fault(&fault, self.work.told(&fault))),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
             Ok(done) => Ok(done),
         }

@@ -35,7 +35,7 @@ impl<N: Native> Operation for Client<N> {
             return Err(Failure::Wrong(reason));
         }
         let shared = self.shared.clone();
-        let lost = |why: Lost| Failure::Wrong(shared.lost(&why));
+        let lost = |why: Lost| Failure::Target(shared.lost(&why));
         if shared.expected.wants_sha256() {
             let mut connection = Connection::<N>::open(shared.endpoint.address).await.map_err(lost)?;
             let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(Failure::Wrong)?;
@@ -83,6 +83,6 @@ impl Shared {
         if self.spec.allow.errors {
             return Ok(Done { errors: 1, ..Done::default() });
         }
-        Err(Failure::Wrong(self.lost(why)))
+        Err(Failure::Target(self.lost(why)))
     }
 }

@@ -327,7 +327,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
                     self.route.server.count(&fault);
                     return Ok(Done { errors: 1, ..Done::default() });
                 }
-                Err(Failure::Wrong(self.route.told(&fault, at)))
+                Err(Failure::of_fault(&fault, self.route.told(&fault, at)))
             }
         }
     }
@@ -382,7 +382,7 @@ impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
             Ok(()) => Ok(Done::default()),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
             // In preparation nothing is allowed to go wrong.
-            Err(Trouble::Fault(fault, at)) => Err(Failure::Wrong(self.route.named(&fault, at))),
+            Err(Trouble::Fault(fault, at)) => Err(Failure::of_fault(&fault, self.route.named(&fault, at))),
         }
     }
 

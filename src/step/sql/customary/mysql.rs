@@ -174,11 +174,12 @@ fn fault(why: Error) -> Fault {
 fn driver_fault(why: &DriverError) -> Fault {
     let kind = match why {
         DriverError::CouldNotConnect(Some((_, said, cause))) => {
-            let kind = if *cause == io::ErrorKind::TimedOut { FaultKind::Timeout } else { FaultKind::Refused };
+            let kind = if *cause == io::ErrorKind::TimedOut { FaultKind::ConnectTimeout } else { FaultKind::Refused };
             return Fault::new(kind, format!("nothing answers: {said}; is the server running?"));
         }
         DriverError::CouldNotConnect(None) => FaultKind::Refused,
-        DriverError::ConnectTimeout | DriverError::Timeout => FaultKind::Timeout,
+        DriverError::ConnectTimeout => FaultKind::ConnectTimeout,
+        DriverError::Timeout => FaultKind::Timeout,
         DriverError::UnknownAuthPlugin(_)
         | DriverError::OldMysqlPasswordDisabled
         | DriverError::CleartextPluginDisabled
@@ -230,7 +231,7 @@ mod tests {
             (Error::IoError(io::ErrorKind::BrokenPipe.into()), FaultKind::Lost),
             (Error::CodecError(PacketCodecError::PacketsOutOfSync), FaultKind::Protocol),
             (Error::CodecError(PacketCodecError::PacketTooLarge), FaultKind::Oversized),
-            (Error::DriverError(DriverError::ConnectTimeout), FaultKind::Timeout),
+            (Error::DriverError(DriverError::ConnectTimeout), FaultKind::ConnectTimeout),
             (Error::DriverError(DriverError::UnknownAuthPlugin("x".into())), FaultKind::Login),
             (Error::DriverError(DriverError::MismatchedStmtParams(1, 2)), FaultKind::Statement),
             (Error::DriverError(DriverError::UnexpectedPacket), FaultKind::Protocol),

@@ -99,7 +99,8 @@ fn opening_fault(why: &Error) -> Fault {
     match cause {
         // Other errors of the stream are of a connection that was there.
         Some(cause) if why.to_string().starts_with("error connecting") => {
-            let kind = if cause.kind() == io::ErrorKind::TimedOut { FaultKind::Timeout } else { FaultKind::Refused };
+            let kind =
+                if cause.kind() == io::ErrorKind::TimedOut { FaultKind::ConnectTimeout } else { FaultKind::Refused };
             Fault::new(kind, format!("nothing answers: {cause}; is the server running?"))
         }
         _ => fault(why),
