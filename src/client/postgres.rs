@@ -57,6 +57,12 @@ impl<N: Native> Postgres<N> {
         self.driver.is_some() && !self.client.is_closed()
     }
 
+    /// Whether the server now takes a backslash in a text for the beginning of something else: it does where
+    /// `standard_conforming_strings` is off, and says so whenever that changes.
+    pub fn escapes_with_backslash(&self) -> bool {
+        self.driver.as_ref().and_then(|driver| driver.parameter("standard_conforming_strings")) == Some("off")
+    }
+
     /// Does something with the client, and polls the connection meanwhile.
     pub async fn with<'a, T, F>(&'a mut self, work: impl FnOnce(&'a Client) -> F) -> Result<T, Fault>
     where

@@ -3,7 +3,7 @@
 use bytes::BufMut as _;
 use hyper::rt::{Read, Write};
 use mysql_common::{
-    constants::{CapabilityFlags, Command},
+    constants::{CapabilityFlags, Command, StatusFlags},
     io::ParseBuf,
     packets::StmtPacket,
 };
@@ -72,8 +72,8 @@ impl<S> Client<S> {
         self.server.connection_id
     }
 
-    /// Whether the server took a backslash in a text for the beginning of something else when this connection logged
-    /// in: usually it does (it depends on `sql_mode`).
+    /// Whether the server now takes a backslash in a text for the beginning of something else: usually it does (it
+    /// depends on `sql_mode`). It says so with every answer.
     pub fn escapes_with_backslash(&self) -> bool {
         self.server.backslash
     }
@@ -176,7 +176,10 @@ impl<S: Read + Write + Unpin> Client<S> {
             let Self { packets, capabilities, columns, .. } = self;
             Answers { packets, capabilities: *capabilities, format, columns }.read(show).await
         };
-        let answered = answered.await;
+        let answered = answered.await.map(|(summary, status)| {
+            self.server.backslash = !status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES);
+            summary
+        });
         self.settle(answered)
     }
 

@@ -60,14 +60,15 @@ pub(super) struct Answers<'a, S> {
 }
 
 impl<S: Read + Write + Unpin> Answers<'_, S> {
-    /// Reads until the last statement's answer has ended, and shows every cell with the number of its column.
-    pub async fn read(&mut self, mut show: impl FnMut(usize, Cell<'_>)) -> Result<Summary, Error> {
+    /// Reads until the last statement's answer has ended, and shows every cell with the number of its column. Says also
+    /// how the session is then.
+    pub async fn read(&mut self, mut show: impl FnMut(usize, Cell<'_>)) -> Result<(Summary, StatusFlags), Error> {
         let mut summary = Summary::default();
         loop {
             let status = self.read_one(&mut summary, &mut show).await?;
             summary.statements += 1;
             if !status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS) {
-                return Ok(summary);
+                return Ok((summary, status));
             }
         }
     }

@@ -36,7 +36,7 @@ impl Effects {
             Effect::Delete => self.deleted += rows,
             Effect::Unknown => self.unknown = true,
         }
-        work.compare(at, rows)
+        work.compare(at, rows, answer.returned.is_some())
     }
 
     /// Enters what was committed.

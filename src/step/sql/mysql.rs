@@ -4,7 +4,8 @@ use super::{
     bound::Bound,
     effects::Answer,
     network::{Control, Protocol, Session},
-    placeholders::{Dialect, Pieces},
+    placeholders::{Dialect, Texts},
+    statement::single,
 };
 use crate::{
     client::{
@@ -25,27 +26,26 @@ impl<N: Native> Session<N> for Mysql<N> {
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+        let dialect = Dialect::Mysql { backslash: self.escapes_with_backslash() };
+        single(query, dialect)?;
         match protocol {
             Protocol::Prepared => Ok(Sent::Prepared(Mysql::<N>::prepare(self, query).await?)),
-            Protocol::Simple => {
-                let backslash = self.escapes_with_backslash();
-                Ok(Sent::Text(Pieces::of(query, Dialect::Mysql { backslash })))
-            }
+            Protocol::Simple => Ok(Sent::Text(Texts::of(query, dialect))),
         }
     }
 
     fn arguments(statement: &Sent) -> usize {
         match statement {
             Sent::Prepared(statement) => statement.params(),
-            Sent::Text(pieces) => pieces.arguments(),
+            Sent::Text(texts) => texts.arguments(),
         }
     }
 
     async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
         let done = match statement {
             Sent::Prepared(statement) => self.execute(*statement, args.iter().map(param), |_, _| {}).await?,
-            Sent::Text(pieces) => {
-                let text = pieces.filled(args, self.escapes_with_backslash());
+            Sent::Text(texts) => {
+                let text = texts.filled(args, self.escapes_with_backslash());
                 Mysql::<N>::run(self, &text).await?
             }
         };
@@ -71,7 +71,7 @@ pub(super) enum Sent {
     /// By the number that the server has given it.
     Prepared(Statement),
     /// Not at all: its text is sent in every call.
-    Text(Pieces),
+    Text(Texts),
 }
 
 fn answer(done: &Summary) -> Answer {

@@ -4,17 +4,88 @@ use std::fmt::Write as _;
 
 use super::{bound::Bound, comments};
 
-/// Where servers disagree about the end of a quote or a comment.
+/// Where servers disagree about the end of a quote or a comment. `backslash` says whether the server takes a backslash in
+/// a text for the beginning of something else; a session can change that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Comments nest, and dollars quote.
-    Postgres,
-    /// `#` begins a comment; `backslash` says whether the server takes a backslash in a text for the beginning of
-    /// something else.
+    /// Comments nest, and dollars quote. A backslash means something in `E'…'`, and in every text where
+    /// `standard_conforming_strings` is off.
+    Postgres {
+        /// See there.
+        backslash: bool,
+    },
+    /// `#` begins a comment. A backslash means nothing where `sql_mode` has `NO_BACKSLASH_ESCAPES`.
     Mysql {
         /// See there.
         backslash: bool,
     },
+}
+
+impl Dialect {
+    /// All of them.
+    const ALL: [Self; 4] = [
+        Self::Postgres { backslash: false },
+        Self::Postgres { backslash: true },
+        Self::Mysql { backslash: true },
+        Self::Mysql { backslash: false },
+    ];
+
+    /// The same server in a session where a backslash has this meaning.
+    fn with_backslash(self, backslash: bool) -> Self {
+        match self {
+            Self::Postgres { .. } => Self::Postgres { backslash },
+            Self::Mysql { .. } => Self::Mysql { backslash },
+        }
+    }
+
+    fn backslash(self) -> bool {
+        let (Self::Postgres { backslash } | Self::Mysql { backslash }) = self;
+        backslash
+    }
+
+    fn is_postgres(self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+
+    /// Whether a backslash keeps the quote behind it from ending a text in such quotes.
+    fn escapes_in(self, quote: char) -> bool {
+        self.backslash() && (quote == '\'' || (quote == '"' && !self.is_postgres()))
+    }
+}
+
+/// A statement's text, cut for either meaning of a backslash: the session may have the other one when the text is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Texts {
+    /// By whether a backslash means something.
+    pieces: [Pieces; 2],
+    dialect: Dialect,
+}
+
+impl Texts {
+    /// Cuts a text for a session that is so as yet.
+    pub fn of(query: &str, dialect: Dialect) -> Self {
+        Self { pieces: [false, true].map(|backslash| Pieces::of(query, dialect.with_backslash(backslash))), dialect }
+    }
+
+    /// How many arguments it takes in the session that it was cut for.
+    pub fn arguments(&self) -> usize {
+        self.pieces[usize::from(self.backslash())].arguments()
+    }
+
+    /// What a backslash meant in the session that it was cut for.
+    pub fn backslash(&self) -> bool {
+        self.dialect.backslash()
+    }
+
+    /// Whether it matters what a backslash means.
+    pub fn depends(&self) -> bool {
+        self.pieces[0] != self.pieces[1]
+    }
+
+    /// The text with the arguments written into it, for a session in which a backslash now means something or nothing.
+    pub fn filled(&self, args: &[Bound], backslash: bool) -> String {
+        self.pieces[usize::from(backslash)].filled(args, self.dialect.with_backslash(backslash))
+    }
 }
 
 /// A statement's text, cut at each `?` outside of quotes and comments. `??` is a question mark that is none: PostgreSQL
@@ -26,16 +97,12 @@ impl Pieces {
     /// Cuts a text.
     pub fn of(query: &str, dialect: Dialect) -> Self {
         let mut pieces = vec![String::new()];
-        let mut rest = query;
-        while let Some(first) = rest.chars().next() {
-            let length = token(rest, first, dialect);
-            let (token, after) = rest.split_at(length);
+        for token in tokens(query, dialect) {
             match pieces.last_mut() {
                 Some(piece) if token == "??" => piece.push('?'),
                 Some(piece) if token != "?" => piece.push_str(token),
                 _ => pieces.push(String::new()),
             }
-            rest = after;
         }
         Self(pieces)
     }
@@ -58,13 +125,12 @@ impl Pieces {
         text
     }
 
-    /// The text with the arguments written into it. `backslash` says whether the server takes a backslash in a text for
-    /// the beginning of something else.
-    pub fn filled(&self, args: &[Bound], backslash: bool) -> String {
+    /// The text with the arguments written into it.
+    fn filled(&self, args: &[Bound], dialect: Dialect) -> String {
         let mut text = String::with_capacity(self.0.iter().map(|piece| piece.len() + 24).sum());
         for (at, piece) in self.0.iter().enumerate() {
             if let Some(value) = at.checked_sub(1).and_then(|at| args.get(at)) {
-                literal(value, backslash, &mut text);
+                literal(value, dialect, &mut text);
             }
             text.push_str(piece);
         }
@@ -73,7 +139,7 @@ impl Pieces {
 }
 
 /// Writes a value as a literal of SQL.
-fn literal(value: &Bound, backslash: bool, out: &mut String) {
+fn literal(value: &Bound, dialect: Dialect, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = match value {
         // A sign must not become a part of what stands before it.
@@ -81,25 +147,65 @@ fn literal(value: &Bound, backslash: bool, out: &mut String) {
         Bound::Integer(value) => write!(out, "{value}"),
         Bound::Real(value) => write!(out, "({value:?})"),
         Bound::Text(text) => {
-            out.push('\'');
-            for letter in text.chars() {
-                if letter == '\'' || (backslash && letter == '\\') {
-                    out.push(letter);
-                }
-                out.push(letter);
-            }
-            out.push('\'');
+            // What this means does not depend on the session. The space keeps it from joining a word before it.
+            let says_so = dialect.is_postgres() && text.contains('\\');
+            quote(text, if says_so { " E" } else { "" }, says_so || dialect.backslash(), out);
             Ok(())
         }
     };
 }
 
+/// Writes a text in quotes, with what makes of a quote, and of a backslash where it means something, no more than itself.
+fn quote(text: &str, prefix: &str, backslash: bool, out: &mut String) {
+    out.push_str(prefix);
+    out.push('\'');
+    for letter in text.chars() {
+        if letter == '\'' || (backslash && letter == '\\') {
+            out.push(letter);
+        }
+        out.push(letter);
+    }
+    out.push('\'');
+}
+
+/// Whether a text has a second statement behind a `;`, to whatever server it is sent.
+pub(super) fn is_several(query: &str) -> bool {
+    Dialect::ALL.into_iter().all(|dialect| has_second(query, dialect))
+}
+
+/// Whether a text has a second statement behind a `;`. What is made, such as a trigger, may have statements inside.
+pub(super) fn has_second(query: &str, dialect: Dialect) -> bool {
+    let first = comments::skipped(query).get(..6).unwrap_or_default();
+    if first.eq_ignore_ascii_case("create") {
+        return false;
+    }
+    let mut behind = false;
+    tokens(query, dialect).any(|token| {
+        let is_end = token == ";";
+        let is_nothing = token.trim().is_empty() || comments::skipped(token).is_empty();
+        behind |= is_end;
+        behind && !is_end && !is_nothing
+    })
+}
+
+/// A text's tokens, in order: together they are the text.
+fn tokens(text: &str, dialect: Dialect) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let length = token(rest, rest.chars().next()?, dialect);
+        let (token, after) = rest.split_at(length);
+        rest = after;
+        Some(token)
+    })
+}
+
 /// Length of what begins here and has to stay together: a quoted text, a comment, a word, or one letter.
 fn token(text: &str, first: char, dialect: Dialect) -> usize {
     let until = |from: usize, end: &str| text[from..].find(end).map_or(text.len(), |at| from + at + end.len());
-    let is_postgres = dialect == Dialect::Postgres;
+    let is_postgres = dialect.is_postgres();
     match first {
-        '\'' | '"' | '`' => quoted(text, first, dialect == Dialect::Mysql { backslash: true } && first != '`'),
+        '\'' | '"' | '`' => quoted(text, first, dialect.escapes_in(first)),
+        'e' | 'E' if is_postgres && text[1..].starts_with('\'') => 1 + escaped(&text[1..]),
         '-' if text.starts_with("--") => comments::line(text),
         '#' if !is_postgres => comments::line(text),
         '/' if text.starts_with("/*") => comments::block(text, is_postgres).unwrap_or(text.len()),
@@ -125,6 +231,15 @@ fn quoted(text: &str, quote: char, backslash: bool) -> usize {
     text.len()
 }
 
+/// Length of what follows the `E` of PostgreSQL's `E'…'`. It goes on in the next line, where that begins with a quote.
+fn escaped(text: &str) -> usize {
+    let end = quoted(text, '\'', true);
+    let rest = text[end..].trim_start();
+    let between = text.len() - rest.len();
+    let goes_on = rest.starts_with('\'') && text[end..between].contains('\n');
+    if goes_on { between + escaped(rest) } else { end }
+}
+
 /// What begins and ends a text that PostgreSQL quotes with dollars: `$$`, or with a name between them. An argument of
 /// its own, such as `$1`, is none.
 fn dollars(text: &str) -> Option<&str> {
@@ -143,6 +258,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const PG: Dialect = Dialect::Postgres { backslash: false };
+    const PG_OFF: Dialect = Dialect::Postgres { backslash: true };
 
     #[test]
     fn only_arguments_are_numbered() {
@@ -163,7 +281,7 @@ mod tests {
             ("data ?? ? AND data ??| ? AND data ??&?", "data ? $1 AND data ?| $2 AND data ?&$3"),
             ("'??' ???", "'??' ?$1"),
         ] {
-            assert_eq!(Pieces::of(text, Dialect::Postgres).numbered(), expected);
+            assert_eq!(Pieces::of(text, PG).numbered(), expected);
         }
     }
 
@@ -171,17 +289,26 @@ mod tests {
     fn quotes_and_comments_end_where_the_server_ends_them() {
         let mysql = |backslash| Dialect::Mysql { backslash };
         for (text, dialect, arguments) in [
-            ("/* ? /* ? */ ? */ ?", Dialect::Postgres, 1),
+            ("/* ? /* ? */ ? */ ?", PG, 1),
             ("/* ? /* ? */ ?", mysql(true), 1),
             ("? # it's ?\n, ?", mysql(true), 2),
-            ("data #> ? AND ?", Dialect::Postgres, 2),
+            ("data #> ? AND ?", PG, 2),
             (r"'it\'s ?' ?", mysql(true), 1),
             (r#""it\"s ?" ?"#, mysql(true), 1),
             (r"'\\' ?", mysql(true), 1),
             (r"'\' ?", mysql(false), 1),
-            (r"'\' ?", Dialect::Postgres, 1),
+            (r"'\' ?", PG, 1),
+            (r"'it\'s ?' ?", PG_OFF, 1),
+            (r#""\" ?"#, PG_OFF, 1),
+            (r"E'it\'s ?' ?", PG, 1),
+            (r"(e'\\' ?", PG, 1),
+            ("E'a' \n '\\' ?' ?", PG, 1),
+            ("E'a' '\\' ?", PG, 1),
+            (r"name'\' ?", PG, 1),
+            (r"E'it\'s ?' ?", mysql(false), 0),
+            (r"U&'\' ?", PG, 1),
             (r"`\` ?", mysql(true), 1),
-            ("$$ ? $$", Dialect::Postgres, 0),
+            ("$$ ? $$", PG, 0),
             ("$$ ? $$", mysql(true), 1),
             (r"'\", mysql(true), 0),
         ] {
@@ -201,17 +328,18 @@ mod tests {
                 text.push(' ');
                 expected.push(' ');
             }
-            let pieces = Pieces::of(&text, Dialect::Postgres);
+            let pieces = Pieces::of(&text, PG);
             prop_assert_eq!((pieces.numbered(), pieces.arguments()), (expected, arguments));
         }
 
         /// Whatever the text is, nothing of it gets lost.
         #[test]
         fn no_text_panics(text: String, backslash: Option<bool>) {
-            let dialect = backslash.map_or(Dialect::Postgres, |backslash| Dialect::Mysql { backslash });
+            let dialect = backslash.map_or(PG, |backslash| Dialect::Mysql { backslash });
             let pieces = Pieces::of(&text, dialect);
             let args = vec![Bound::Integer(1); pieces.arguments()];
-            let (digits, marks) = (pieces.filled(&args, true), text.matches('?').count());
+            let (digits, marks) = (pieces.filled(&args, dialect), text.matches('?').count());
+            has_second(&text, dialect);
             prop_assert!(pieces.arguments() <= marks && digits.len() <= text.len() && digits.len() + marks / 2 >= text.len());
         }
     }
@@ -234,10 +362,46 @@ mod tests {
 
     #[test]
     fn values_are_written_so_that_nothing_else_is_meant() {
-        let pieces = Pieces::of("VALUES (?, ?, 1-?)", Dialect::Postgres);
-        let args = [Bound::Text("it's \\".into()), Bound::Real(0.5), Bound::Integer(-1)];
-        assert_eq!(pieces.arguments(), 3);
-        assert_eq!(pieces.filled(&args, false), "VALUES ('it''s \\', (0.5), 1-(-1))");
-        assert_eq!(pieces.filled(&args, true), "VALUES ('it''s \\\\', (0.5), 1-(-1))");
+        let texts = Texts::of("VALUES (?, ?, 1-?, LIKE?)", PG);
+        let args = [Bound::Text("it's".into()), Bound::Real(0.5), Bound::Integer(-1), Bound::Text(r"\'".into())];
+        assert_eq!((texts.arguments(), texts.depends()), (4, false));
+        // Whatever the session says of backslashes.
+        for backslash in [false, true] {
+            assert_eq!(texts.filled(&args, backslash), r"VALUES ('it''s', (0.5), 1-(-1), LIKE E'\\''')");
+        }
+        let texts = Texts::of("VALUES (?, ?, 1-?, LIKE?)", Dialect::Mysql { backslash: true });
+        let filled = |backslash| texts.filled(&args, backslash);
+        assert_eq!(filled(false), r"VALUES ('it''s', (0.5), 1-(-1), LIKE'\''')");
+        assert_eq!(filled(true), r"VALUES ('it''s', (0.5), 1-(-1), LIKE'\\''')");
+    }
+
+    #[test]
+    fn a_text_is_cut_as_the_session_is_when_it_is_sent() {
+        let texts = Texts::of(r"SELECT '\', ?, '\'", Dialect::Mysql { backslash: false });
+        assert!(texts.depends());
+        let filled = |backslash| texts.filled(&[Bound::Integer(7)], backslash);
+        assert_eq!((texts.arguments(), filled(false).as_str()), (1, r"SELECT '\', 7, '\'"));
+        assert_eq!(filled(true), r"SELECT '\', ?, '\'");
+    }
+
+    #[test]
+    fn a_second_statement_is_found() {
+        for several in
+            ["SELECT 1; SELECT 2", "SELECT 1;;SELECT 2;", "/* a */ SELECT ';';\n-- b\nDELETE FROM a", "; x", "a;'b'"]
+        {
+            assert!(is_several(several), "{several}");
+        }
+        for one in [
+            "SELECT 1",
+            "SELECT 1;",
+            "SELECT ';'; -- SELECT 2",
+            "SELECT 1 /* ; */ ; /* a */ ;\n",
+            "CREATE TRIGGER t BEGIN a; b; END",
+        ] {
+            assert!(!is_several(one), "{one}");
+        }
+        // It depends on the server.
+        assert!(has_second("SELECT $$ ; $$", Dialect::Mysql { backslash: true }) && !is_several("SELECT $$ ; $$"));
+        assert!(has_second(r"SELECT '\'; SELECT '", PG) && !has_second(r"SELECT '\'; SELECT '", PG_OFF));
     }
 }

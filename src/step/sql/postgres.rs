@@ -16,7 +16,8 @@ use super::{
     bound::{Bindings, Bound},
     effects::Answer,
     network::{Control, OneGo, Protocol, Session},
-    placeholders::{Dialect, Pieces},
+    placeholders::{Dialect, Pieces, Texts},
+    statement::single,
 };
 use crate::{
     client::{
@@ -35,11 +36,12 @@ impl<N: Native> Session<N> for Postgres<N> {
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
-        let pieces = Pieces::of(query, Dialect::Postgres);
+        let dialect = Dialect::Postgres { backslash: self.escapes_with_backslash() };
+        single(query, dialect)?;
         if protocol == Protocol::Simple {
-            return Ok(Sent::Text(pieces));
+            return Ok(Sent::Text(Texts::of(query, dialect)));
         }
-        let text = pieces.numbered();
+        let text = Pieces::of(query, dialect).numbered();
         self.with(|client| client.prepare(&text)).await.map(Sent::Prepared)
     }
 
@@ -48,7 +50,8 @@ impl<N: Native> Session<N> for Postgres<N> {
     }
 
     async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
-        self.with(|client| sent(client, statement, args)).await
+        let backslash = self.escapes_with_backslash();
+        self.with(|client| sent(client, statement, args, backslash)).await
     }
 
     const IN_ONE_GO: OneGo = OneGo::Pipelined;
@@ -59,8 +62,10 @@ impl<N: Native> Session<N> for Postgres<N> {
         statements: &[Sent],
         bound: &Bindings,
     ) -> Result<Vec<Answer>, (Fault, Option<usize>)> {
+        let backslash = self.escapes_with_backslash();
         let all = self.with(|client| async move {
-            let each = statements.iter().enumerate().map(|(at, statement)| sent(client, statement, bound.of(at)));
+            let each =
+                statements.iter().enumerate().map(|(at, statement)| sent(client, statement, bound.of(at), backslash));
             let begin = client.batch_execute(Control::Begin.text());
             let commit = client.batch_execute(Control::Commit.text());
             // Polled in this order, and nothing is written before all of them have been.
@@ -104,7 +109,7 @@ pub(super) enum Sent {
     /// By the name that the server has given it.
     Prepared(Statement),
     /// Not at all: its text is sent in every call.
-    Text(Pieces),
+    Text(Texts),
 }
 
 impl Sent {
@@ -112,28 +117,28 @@ impl Sent {
     pub fn arguments(&self) -> usize {
         match self {
             Self::Prepared(statement) => statement.params().len(),
-            Self::Text(pieces) => pieces.arguments(),
+            Self::Text(texts) => texts.arguments(),
         }
     }
 }
 
-async fn sent(client: &Client, statement: &Sent, args: &[Bound]) -> Result<Answer, Error> {
+async fn sent(client: &Client, statement: &Sent, args: &[Bound], backslash: bool) -> Result<Answer, Error> {
     match statement {
         Sent::Prepared(statement) => prepared(client, statement, args).await,
-        // PostgreSQL takes a backslash for itself.
-        Sent::Text(pieces) => simple(client, &pieces.filled(args, false)).await,
+        Sent::Text(texts) => simple(client, &texts.filled(args, backslash)).await,
     }
 }
 
 async fn prepared(client: &Client, statement: &Statement, args: &[Bound]) -> Result<Answer, Error> {
     let mut rows = pin!(client.query_raw(statement, args).await?);
-    let mut received = 0;
+    let (mut count, mut received) = (0, 0);
     while let Some(row) = rows.try_next().await? {
+        count += 1;
         received += bytes_in(&row)?;
     }
-    let affected = rows.rows_affected().unwrap_or(0);
-    let returned = (!statement.columns().is_empty()).then_some(affected);
-    Ok(Answer { returned, changed: affected, received })
+    // What the server says of a SHOW, an EXPLAIN or a CALL has no number: the rows that came are counted.
+    let returned = (!statement.columns().is_empty()).then_some(count);
+    Ok(Answer { returned, changed: rows.rows_affected().unwrap_or(0), received })
 }
 
 async fn simple(client: &Client, text: &str) -> Result<Answer, Error> {

@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::comments;
+use super::{
+    comments,
+    placeholders::{Dialect, has_second, is_several},
+};
 use crate::{
+    client::{Fault, FaultKind},
     config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch},
     step::Template,
 };
@@ -88,9 +92,26 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter: char| !letter.is_ascii_alphabetic()).filter(|word| !word.is_empty())
 }
 
+/// What is wrong with several statements in one text: some servers run all and count the last, others add them up.
+const SEVERAL: &str = "there are several statements in one text, which servers count in different ways";
+/// What to do about it.
+const ONE_EACH: &str = "write a step for each, or transaction = [{ query = \"…\" }, …]";
+
+/// Refuses a text of several statements, as a server that reads it so would run it.
+pub(super) fn single(query: &str, dialect: Dialect) -> Result<(), Fault> {
+    if has_second(query, dialect) {
+        return Err(Fault::new(FaultKind::Statement, format!("{SEVERAL}; {ONE_EACH}")));
+    }
+    Ok(())
+}
+
 /// Reports a text that cannot be a statement of a step.
 pub(super) fn check(query: &str, key: &'static str, fields: &mut Fields<'_>) -> Option<()> {
     let upper = comments::skipped(query).to_ascii_uppercase();
+    if is_several(query) {
+        fields.reject(key, SEVERAL, Some(ONE_EACH.to_owned()));
+        return None;
+    }
     match words(&upper).next() {
         None => {
             let help = "for example: SELECT name FROM items WHERE id = ?".to_owned();

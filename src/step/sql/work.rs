@@ -60,13 +60,13 @@ impl Work {
     }
 
     /// Compares what a statement returned or changed with what it must, or learns it.
-    pub fn compare(&self, at: usize, rows: u64) -> Result<(), String> {
+    pub fn compare(&self, at: usize, rows: u64, returned: bool) -> Result<(), String> {
         let Expected::Rows(expected) = &self.expected[at] else { return Ok(()) };
         let expected = *expected.get_or_init(|| rows);
         if rows == expected {
             return Ok(());
         }
-        let verb = if self.effects[at].is_read() { "returned" } else { "changed" };
+        let verb = if returned { "returned" } else { "changed" };
         Err(self.failed(at, format!("rows {verb}: expected {expected}, found {rows}")))
     }
 

@@ -20,7 +20,8 @@ use crate::{
         bound::Bound,
         effects::Answer,
         network::{Control, Protocol},
-        placeholders::{Dialect, Pieces},
+        placeholders::{Dialect, Texts},
+        statement::single,
     },
 };
 
@@ -35,7 +36,7 @@ pub(in super::super) enum Sent {
     /// By its text, which the client keeps prepared; with the number of its arguments.
     Prepared(String, usize),
     /// Its text is sent in every call.
-    Text(Pieces),
+    Text(Texts),
 }
 
 impl Client for Mysql {
@@ -64,9 +65,10 @@ impl Client for Mysql {
     }
 
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+        let dialect = Dialect::Mysql { backslash: !self.conn.no_backslash_escape() };
+        single(query, dialect)?;
         if protocol == Protocol::Simple {
-            let backslash = !self.conn.no_backslash_escape();
-            return Ok(Sent::Text(Pieces::of(query, Dialect::Mysql { backslash })));
+            return Ok(Sent::Text(Texts::of(query, dialect)));
         }
         let prepared = self.conn.prep(query);
         self.settle(prepared).map(|statement| Sent::Prepared(query.to_owned(), statement.num_params().into()))
@@ -75,7 +77,7 @@ impl Client for Mysql {
     fn arguments(statement: &Sent) -> usize {
         match statement {
             Sent::Prepared(_, arguments) => *arguments,
-            Sent::Text(pieces) => pieces.arguments(),
+            Sent::Text(texts) => texts.arguments(),
         }
     }
 
@@ -85,8 +87,8 @@ impl Client for Mysql {
                 let params = Params::Positional(args.iter().map(value).collect());
                 self.conn.exec_iter(text, params).and_then(answer)
             }
-            Sent::Text(pieces) => {
-                let text = pieces.filled(args, !self.conn.no_backslash_escape());
+            Sent::Text(texts) => {
+                let text = texts.filled(args, !self.conn.no_backslash_escape());
                 self.conn.query_iter(text).and_then(answer)
             }
         };

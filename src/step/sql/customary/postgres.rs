@@ -15,8 +15,9 @@ use crate::{
         bound::Bound,
         effects::Answer,
         network::{Control, Protocol},
-        placeholders::{Dialect, Pieces},
+        placeholders::{Dialect, Pieces, Texts},
         postgres::{Sent, add, bytes_in},
+        statement::single,
     },
 };
 
@@ -40,10 +41,14 @@ impl Client for Postgres {
     }
 
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
-        let pieces = Pieces::of(query, Dialect::Postgres);
+        let dialect = self.dialect(query).map_err(|why| fault(&why))?;
+        single(query, dialect)?;
         match protocol {
-            Protocol::Simple => Ok(Sent::Text(pieces)),
-            Protocol::Prepared => self.0.prepare(&pieces.numbered()).map(Sent::Prepared).map_err(|why| fault(&why)),
+            Protocol::Simple => Ok(Sent::Text(Texts::of(query, dialect))),
+            Protocol::Prepared => {
+                let text = Pieces::of(query, dialect).numbered();
+                self.0.prepare(&text).map(Sent::Prepared).map_err(|why| fault(&why))
+            }
         }
     }
 
@@ -54,7 +59,7 @@ impl Client for Postgres {
     fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
         let done = match statement {
             Sent::Prepared(statement) => prepared(&mut self.0, statement, args),
-            Sent::Text(pieces) => simple(&mut self.0, &pieces.filled(args, false)),
+            Sent::Text(texts) => simple(&mut self.0, &texts.filled(args, texts.backslash())),
         };
         done.map_err(|why| fault(&why))
     }
@@ -65,6 +70,19 @@ impl Client for Postgres {
 
     fn is_open(&self) -> bool {
         !self.0.is_closed()
+    }
+}
+
+impl Postgres {
+    /// How the server reads a text. This client does not tell what the server says of itself, so it is asked where that
+    /// matters.
+    fn dialect(&mut self, query: &str) -> Result<Dialect, Error> {
+        let standard = Dialect::Postgres { backslash: false };
+        if !Texts::of(query, standard).depends() {
+            return Ok(standard);
+        }
+        let setting = self.0.query_one("SHOW standard_conforming_strings", &[])?.try_get::<_, String>(0)?;
+        Ok(Dialect::Postgres { backslash: setting == "off" })
     }
 }
 
