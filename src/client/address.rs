@@ -3,14 +3,14 @@
 //! Scenarios, plans and run files hold a [`Reference`], which never contains a password: the name of an environment
 //! variable, or a url without one. Only the process that connects resolves it to an [`Address`].
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::tls::Authorities;
+use super::{tls::Authorities, transport::CONNECT_LIMIT};
 use crate::config::{Diagnostics, Field, Node};
 
 /// The protocol of a server.
@@ -84,6 +84,8 @@ pub struct Address {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// The server's socket in the file system, which is used instead of host and port.
+    pub socket: Option<PathBuf>,
     /// The database to begin with.
     pub database: Option<String>,
     /// What follows `?`.
@@ -97,6 +99,8 @@ pub struct Address {
 pub enum TlsMode {
     /// It is not.
     Off,
+    /// It is if the server offers it, with whoever answers; see [`Address::settle`].
+    Preferred,
     /// It is, with whoever answers.
     Unverified,
     /// With a server whose certificate one of the authorities in this file has signed, under any name.
@@ -113,10 +117,8 @@ impl Address {
         if text.contains('#') {
             return Err(format!("a database's url has no `#`; {HINT}"));
         }
-        // Which would only be an invalid format to the parser.
-        if text.split_once("://").is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('/')) {
-            return Err("the url names no host; write `SCHEME://HOST/DATABASE`".into());
-        }
+        let text = with_host(text)?;
+        let text = text.as_str();
         // A `/` or `?` in the password would end the host, and what follows be told as a database or an option.
         let after_host = text.split_once("://").map_or(text, |(_, rest)| rest).split_once(['/', '?']);
         if after_host.is_some_and(|(_, rest)| rest.contains('@')) {
@@ -132,7 +134,7 @@ impl Address {
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
         let (user, password) = login.split_once(':').map_or((login, None), |(user, word)| (user, Some(word)));
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let host = decoded(uri.host().unwrap_or_default().trim_matches(['[', ']']))?;
         if host.is_empty() {
             return Err(format!("the url names no host; write `{}://HOST/DATABASE`", scheme.word()));
         }
@@ -145,32 +147,61 @@ impl Address {
             None => scheme.port(),
         };
         let database = uri.path().trim_matches('/');
+        let mut options = options(uri.query().unwrap_or_default())?;
+        let (host, socket) = place(scheme, host, port, &mut options)?;
         Ok(Self {
             scheme,
             user: decoded(user)?,
             password: password.map(decoded).transpose()?.filter(|word| !word.is_empty()).map(Secret),
-            host: host.to_owned(),
+            host,
             port,
+            socket,
             database: Some(decoded(database)?).filter(|name| !name.is_empty()),
-            options: options(uri.query().unwrap_or_default())?,
+            options,
             authorities: Authorities::default(),
         })
     }
 
+    /// How long opening a connection may take, login included: the url's `connect_timeout` in seconds, or
+    /// [`CONNECT_LIMIT`].
+    pub fn connect_limit(&self) -> Duration {
+        let seconds = self.options.get("connect_timeout").and_then(|text| text.parse().ok());
+        seconds.filter(|seconds| *seconds > 0).map_or(CONNECT_LIMIT, Duration::from_secs)
+    }
+
+    /// Says once and for all of a trial's connections whether they are encrypted, where the url leaves that to the server.
+    pub fn settle(&mut self, encrypted: bool) {
+        let settled = if encrypted { "require" } else { "disable" };
+        if let Some(mode) = MODE_KEYS.iter().find(|key| self.options.contains_key(**key)) {
+            self.options.insert((*mode).to_owned(), settled.to_owned());
+        }
+    }
+
     /// Where it is, and whether connections to it are encrypted, in words without the password.
     pub fn words(&self) -> String {
-        let encrypted = if self.tls() == Ok(TlsMode::Off) { "" } else { ", encrypted" };
+        let encrypted = match self.tls() {
+            Ok(TlsMode::Off) => "",
+            Ok(TlsMode::Preferred) => ", encrypted if the server offers it",
+            _ => ", encrypted",
+        };
         format!("{self}{encrypted}")
     }
 
-    /// Refuses options that nobody would heed; those of [`Self::tls`] are always known.
+    /// Refuses options that nobody would heed, and values that none has; those of [`Self::tls`] are always known, and so
+    /// are those that are the same in all protocols.
     pub fn knows_options(&self, known: &[&str]) -> Result<(), String> {
-        let unknown =
-            self.options.keys().find(|key| !known.contains(&key.as_str()) && !TLS_KEYS.contains(&key.as_str()));
-        unknown.map_or(Ok(()), |key| {
-            let all: Vec<_> = known.iter().chain(TLS_KEYS).map(|key| format!("`{key}`")).collect();
-            Err(format!("the url has the unknown option `{key}`; known are {}", all.join(", ")))
-        })
+        let is_known = |key: &str| known.contains(&key) || TLS_KEYS.contains(&key) || key == "connect_timeout";
+        if let Some(key) = self.options.keys().find(|key| !is_known(key)) {
+            let all: Vec<_> =
+                known.iter().chain(&["connect_timeout"]).chain(TLS_KEYS).map(|key| format!("`{key}`")).collect();
+            return Err(format!("the url has the unknown option `{key}`; known are {}", all.join(", ")));
+        }
+        let limit = self.options.get("connect_timeout");
+        if let Some(wrong) = limit.filter(|text| text.parse::<u32>().is_err()) {
+            return Err(format!("`connect_timeout` is a number of seconds, and the url has `{wrong}`"));
+        }
+        let charset = self.options.get("charset").filter(|name| !name.eq_ignore_ascii_case("utf8mb4"));
+        charset.map_or(Ok(()), |name| Err(format!("connections use `charset=utf8mb4`, and the url asks for `{name}`")))
     }
 
     /// Whether and how to encrypt, by the options of any of the protocols: `sslmode=verify-full&sslrootcert=ca.pem`,
@@ -178,7 +209,11 @@ impl Address {
     pub fn tls(&self) -> Result<TlsMode, String> {
         let get = |keys: &[&str]| keys.iter().find_map(|key| self.options.get(*key));
         let file = get(&["sslrootcert", "ssl-ca", "tlsCAFile"]);
-        let Some(mode) = get(&["sslmode", "ssl-mode", "tls", "ssl"]) else {
+        // Nobody listens in on a socket of this host's file system; servers do not encrypt there.
+        if self.socket.is_some() {
+            return Ok(TlsMode::Off);
+        }
+        let Some(mode) = get(MODE_KEYS) else {
             let plain = "the url names an authority and does not say to encrypt; add `sslmode=verify-full`";
             return if file.is_some() { Err(plain.into()) } else { Ok(TlsMode::Off) };
         };
@@ -192,20 +227,73 @@ impl Address {
             "require" | "required" if file.is_some() => Err(format!(
                 "`{mode}` asks nobody who the server is, and the url names an authority; write `verify-ca` or `verify-full`"
             )),
+            "prefer" | "preferred" if file.is_some() => Err(format!(
+                "`{mode}` may leave a connection open to all, and the url names an authority; write `verify-ca` or \
+                 `verify-full`"
+            )),
+            "prefer" | "preferred" => Ok(TlsMode::Preferred),
             "require" | "required" => Ok(TlsMode::Unverified),
             "true" if file.is_none() => Ok(TlsMode::Unverified),
             "verify-ca" => authority().map(TlsMode::Authority),
             "verify-full" | "verify-identity" | "true" => authority().map(TlsMode::Full),
             _ => Err(format!(
-                "`{mode}` says not whether to encrypt; write `disable`, `require`, `verify-ca` or \
-                `verify-full`: a connection that is encrypted only if the server likes compares nothing"
+                "`{mode}` says not whether to encrypt; write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`"
             )),
         }
     }
 }
 
+/// The options that say whether to encrypt, by protocol.
+const MODE_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl"];
+
 /// Options about encryption, of all protocols.
 const TLS_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl", "sslrootcert", "ssl-ca", "tlsCAFile"];
+
+/// The url with a host: one that names only a socket in the file system, as in `postgres:///db?host=/run/postgresql`, has
+/// none.
+fn with_host(text: &str) -> Result<String, String> {
+    let Some((scheme, rest)) = text.split_once("://") else { return Ok(text.to_owned()) };
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = before.split_once('/').unwrap_or((before, ""));
+    let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if !host.is_empty() && !host.starts_with(':') {
+        return Ok(text.to_owned());
+    }
+    let names_socket = |pair: &str| pair.split_once('=').is_some_and(|(key, _)| SOCKET_KEYS.contains(&key));
+    if !query.split('&').any(names_socket) {
+        return Err("the url names no host; write `SCHEME://HOST/DATABASE`".into());
+    }
+    let login = if login.is_empty() { String::new() } else { format!("{login}@") };
+    Ok(format!("{scheme}://{login}localhost{host}/{path}?{query}"))
+}
+
+/// Options that name a socket in the file system, or, as PostgreSQL's do, another host.
+const SOCKET_KEYS: &[&str] = &["host", "socket", "unix_socket"];
+
+/// The host, and the socket in the file system, if the url names one: as its host (`%2Frun%2Fpostgresql`) or by an option,
+/// which is taken out. PostgreSQL's users name the folder, MySQL's the file.
+fn place(
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    options: &mut BTreeMap<String, String>,
+) -> Result<(String, Option<PathBuf>), String> {
+    let named = SOCKET_KEYS.iter().find_map(|key| options.remove(*key)).unwrap_or(host);
+    if !named.starts_with('/') {
+        return if named.contains('/') {
+            Err(format!("`{named}` is no host; a socket's path begins with `/`"))
+        } else {
+            Ok((named, None))
+        };
+    }
+    let path = PathBuf::from(named);
+    let socket = match scheme {
+        Scheme::Postgres => path.join(format!(".s.PGSQL.{port}")),
+        Scheme::Mysql => path,
+        Scheme::Mongo => return Err("MongoDB's protocol is spoken over TCP only; name a host".into()),
+    };
+    Ok(("localhost".into(), Some(socket)))
+}
 
 fn decoded(text: &str) -> Result<String, String> {
     let text = percent_decode_str(text).decode_utf8();
@@ -227,7 +315,8 @@ impl fmt::Display for Address {
         let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         write!(out, "{}://{user}{host}:{}", self.scheme.word(), self.port)?;
-        self.database.as_ref().map_or(Ok(()), |database| write!(out, "/{database}"))
+        self.database.as_ref().map_or(Ok(()), |database| write!(out, "/{database}"))?;
+        self.socket.as_ref().map_or(Ok(()), |socket| write!(out, " by {}", socket.display()))
     }
 }
 
@@ -348,7 +437,68 @@ mod tests {
         assert_eq!(tls("ssl=true&ssl-ca=ca.pem"), Ok(TlsMode::Full(file())));
         assert!(tls("sslrootcert=ca.pem").unwrap_err().contains("sslmode=verify-full"));
         assert!(tls("sslmode=require&sslrootcert=ca.pem").unwrap_err().contains("verify-ca"));
-        assert!(tls("sslmode=prefer").unwrap_err().contains("compares nothing"));
+        assert_eq!(
+            (tls("sslmode=prefer"), tls("ssl-mode=PREFERRED")),
+            (Ok(TlsMode::Preferred), Ok(TlsMode::Preferred))
+        );
+        assert!(tls("sslmode=prefer&sslrootcert=ca.pem").unwrap_err().contains("verify-full"));
+        assert!(tls("sslmode=allow").unwrap_err().contains("`prefer`"));
+    }
+
+    #[test]
+    fn what_the_server_offers_is_said_once_for_all_connections() {
+        for (url, key) in [("postgres://h/?sslmode=prefer", "sslmode"), ("mysql://h/?ssl-mode=PREFERRED", "ssl-mode")] {
+            let mut address = Address::parse(url).unwrap();
+            assert!(address.words().contains("if the server offers it"));
+            address.settle(true);
+            assert_eq!((address.tls(), address.options[key].as_str()), (Ok(TlsMode::Unverified), "require"));
+            address.settle(false);
+            assert_eq!(address.tls(), Ok(TlsMode::Off));
+        }
+    }
+
+    #[test]
+    fn a_socket_in_the_file_system_is_named_as_each_protocol_does() {
+        for (url, socket) in [
+            ("postgres://me@localhost/db?host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
+            ("postgres://me@h:6543/db?host=%2Frun%2Fpostgresql&sslmode=require", "/run/postgresql/.s.PGSQL.6543"),
+            ("postgres:///db?host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
+            ("postgres://me:pw@/db?host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
+            ("postgres://me@%2Frun%2Fpostgresql/db", "/run/postgresql/.s.PGSQL.5432"),
+            ("postgres://me@:6543/db?host=/tmp", "/tmp/.s.PGSQL.6543"),
+            ("mysql://me@localhost/db?socket=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
+            ("mariadb://me@localhost/db?unix_socket=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
+            ("mysql:///db?host=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
+        ] {
+            let address = Address::parse(url).unwrap();
+            assert_eq!(
+                (address.socket.as_deref(), address.tls()),
+                (Some(std::path::Path::new(socket)), Ok(TlsMode::Off))
+            );
+            assert!(address.to_string().ends_with(&format!("/db by {socket}")), "{address}");
+            assert_eq!((address.knows_options(&[]), address.database.as_deref()), (Ok(()), Some("db")));
+        }
+        assert_eq!(Address::parse("postgres://a/db?host=b").unwrap().host, "b");
+        for (wrong, why) in [
+            ("postgres:///db", "names no host"),
+            ("postgres://me@/db?sslmode=require", "names no host"),
+            ("postgres://h/db?host=run/postgresql", "begins with `/`"),
+            ("mongodb://h/?host=/tmp/mongodb.sock", "over TCP only"),
+        ] {
+            let told = Address::parse(wrong).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+    }
+
+    #[test]
+    fn options_that_every_user_has_are_known() {
+        let known = |url: &str, known| Address::parse(url).unwrap().knows_options(known);
+        assert_eq!(known("postgres://h/?connect_timeout=3&application_name=a", &["application_name"]), Ok(()));
+        assert_eq!(Address::parse("mysql://h/?connect_timeout=3").unwrap().connect_limit(), Duration::from_secs(3));
+        assert_eq!(Address::parse("mysql://h/?connect_timeout=0").unwrap().connect_limit(), CONNECT_LIMIT);
+        assert!(known("mysql://h/?connect_timeout=soon", &[]).unwrap_err().contains("number of seconds"));
+        assert!(known("mysql://h/?charset=latin1", &["charset"]).unwrap_err().contains("utf8mb4"));
+        assert!(known("mysql://h/?charsett=utf8mb4", &["charset"]).unwrap_err().contains("`charset`"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Postgres<N: Native> {
 }
 
 /// Options of a url that are heeded, besides those about encryption.
-pub const OPTIONS: &[&str] = &["options"];
+pub const OPTIONS: &[&str] = &["application_name", "options"];
 
 impl<N: Native> Postgres<N> {
     /// Connects and logs in within the time limit. `application` is the name under which the server shows the session,
@@ -40,13 +40,17 @@ impl<N: Native> Postgres<N> {
         let config = config(address, application, settings)?;
         let mode = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
         let opening = async {
-            let mut stream = transport::connect::<N>(&address.host, address.port).await?;
+            let mut stream = transport::connect::<N>(address).await?;
             if mode != TlsMode::Off {
-                stream = ask_for_tls(stream).await?.encrypted(&mode, address).await?;
+                let (asked, is_offered) = ask_for_tls(stream).await?;
+                if !is_offered {
+                    return Err(Fault::new(FaultKind::Tls, NO_TLS));
+                }
+                stream = asked.encrypted(&mode, address).await?;
             }
             config.connect_raw(TokioIo::new(Buffered::new(stream)), NoTls).await.map_err(|why| fault(&why))
         };
-        let opened = transport::within_limit::<N, _>(opening).await;
+        let opened = transport::within_limit::<N, _>(address, opening).await;
         opened
             .map(|(client, driver)| Self { client, driver: Some(driver), pair: Pair::default() })
             .map_err(|fault| fault.at(address))
@@ -101,14 +105,15 @@ impl<N: Native> Postgres<N> {
 /// The request that comes before TLS: its length, and a version of the protocol that there never was.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
+/// What to do about a server without TLS.
+const NO_TLS: &str = "the server offers no TLS; set `ssl = on` there, or remove `sslmode`";
+
 /// Asks whether the server encrypts.
-async fn ask_for_tls<C: Read + Write + Unpin>(stream: Transport<C>) -> Result<Transport<C>, Fault> {
+pub(super) async fn ask_for_tls<C: Read + Write + Unpin>(stream: Transport<C>) -> Result<(Transport<C>, bool), Fault> {
     let mut stream = TokioIo::new(stream);
     stream.write_all(&SSL_REQUEST).await?;
-    match stream.read_u8().await? {
-        b'S' => Ok(stream.into_inner()),
-        _ => Err(Fault::new(FaultKind::Tls, "the server offers no TLS; set `ssl = on` there, or remove `sslmode`")),
-    }
+    let is_offered = stream.read_u8().await? == b'S';
+    Ok((stream.into_inner(), is_offered))
 }
 
 /// How a session is opened, but for where and how encrypted; see [`Postgres::open`].

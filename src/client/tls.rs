@@ -84,7 +84,7 @@ fn config(mode: &TlsMode) -> Result<ClientConfig, String> {
             let verifier = AnyName(inner.map_err(|why| why.to_string())?);
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
         }
-        TlsMode::Off | TlsMode::Unverified => {
+        TlsMode::Off | TlsMode::Preferred | TlsMode::Unverified => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
         }
     };

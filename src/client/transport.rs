@@ -17,7 +17,7 @@ use super::{
 };
 use crate::runtime::Native;
 
-/// The longest that opening a connection may take, login included.
+/// The longest that opening a connection may take, login included, unless the url says otherwise.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A stream to a server.
@@ -40,9 +40,17 @@ impl<C: Read + Write + Unpin> Transport<C> {
     }
 }
 
-/// Opens a stream to a host by name: all of its addresses are tried, in the order in which the system gives them.
-pub async fn connect<N: Native>(host: &str, port: u16) -> Result<Transport<N::Conn>, Fault> {
+/// Opens a stream to a server: to its socket in the file system, or to its host by name, of which all addresses are
+/// tried, in the order in which the system gives them.
+pub async fn connect<N: Native>(server: &Address) -> Result<Transport<N::Conn>, Fault> {
     let refused = |why: String| Fault::new(FaultKind::Refused, why);
+    if let Some(path) = &server.socket {
+        let opened = N::connect_local(path).await;
+        return opened
+            .map(Transport::Plain)
+            .map_err(|why| refused(format!("nothing answers: {why}; is the server running, and is this its socket?")));
+    }
+    let (host, port) = (server.host.as_str(), server.port);
     let addresses =
         look_up::<N>(host, port).await.map_err(|why| refused(format!("the host's name has no address: {why}")))?;
     let mut last = None;
@@ -69,15 +77,17 @@ async fn look_up<N: Native>(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
     N::unblock(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect)).await
 }
 
-/// Ends the opening of a connection after [`CONNECT_LIMIT`].
+/// Ends the opening of a connection after [`Address::connect_limit`].
 pub async fn within_limit<N: Native, T: Send>(
+    server: &Address,
     opening: impl Future<Output = Result<T, Fault>> + Send,
 ) -> Result<T, Fault> {
+    let limit = server.connect_limit();
     let late = || {
-        let seconds = CONNECT_LIMIT.as_secs();
+        let seconds = limit.as_secs();
         Fault::new(FaultKind::ConnectTimeout, format!("no connection within {seconds} s; is the server overloaded?"))
     };
-    N::timeout(CONNECT_LIMIT, opening).await.unwrap_or_else(|_| Err(late()))
+    N::timeout(limit, opening).await.unwrap_or_else(|_| Err(late()))
 }
 
 impl<C: Read + Write + Unpin> Read for Transport<C> {
@@ -142,7 +152,7 @@ mod tests {
     /// The fault of opening a stream to a url's host, as a client tells it.
     fn refused(url: &str) -> String {
         let address = Address::parse(url).unwrap();
-        let opened = block_on(connect::<Blocking>(&address.host, address.port));
+        let opened = block_on(connect::<Blocking>(&address));
         opened.map(|_| ()).unwrap_err().at(&address).message
     }
 
@@ -156,5 +166,7 @@ mod tests {
         assert!(told.contains("localhost") && told.contains("nothing answers at "), "{told}");
         let told = refused("mysql://no-such-host.invalid");
         assert_eq!(told.matches("no-such-host").count(), 1, "{told}");
+        let told = refused("mysql://localhost/?socket=/no/such.sock");
+        assert!(told.contains("/no/such.sock: nothing answers: ") && told.contains("is this its socket?"), "{told}");
     }
 }

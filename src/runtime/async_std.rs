@@ -113,6 +113,11 @@ impl Native for AsyncStdNative {
         Ok(FuturesStream(stream))
     }
 
+    fn adopt(stream: std::net::TcpStream) -> io::Result<Self::Conn> {
+        stream.set_nonblocking(true)?;
+        Ok(FuturesStream(stream.into()))
+    }
+
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
         async_std::task::sleep(time)
     }

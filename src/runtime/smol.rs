@@ -108,6 +108,10 @@ impl Native for SmolNative {
         Ok(FuturesStream(stream))
     }
 
+    fn adopt(stream: TcpStream) -> io::Result<Self::Conn> {
+        Async::new(stream).map(FuturesStream)
+    }
+
     async fn sleep(time: Duration) {
         Timer::after(time).await;
     }

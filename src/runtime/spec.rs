@@ -1,6 +1,15 @@
 //! What an executor is: the trait that each implements, and what is known of it without starting it.
 
-use std::{collections::BTreeMap, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    io,
+    net::{SocketAddr, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,13 +64,27 @@ pub struct Elapsed;
 /// Blocking executors have them too: their futures are driven by a small `block_on` over blocking sockets, so that
 /// the system calls are those of hand-written blocking code (`blocking/`).
 pub trait Native: Send + Sync + 'static {
-    /// A TCP stream.
+    /// A stream over a socket.
     type Conn: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
     /// What tasks wait on when there are fewer of something than tasks.
     type Semaphore: Semaphore;
 
     /// Opens a TCP connection without delay (`TCP_NODELAY`).
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send;
+
+    /// Takes over a stream that is connected already, whatever its address is.
+    fn adopt(stream: TcpStream) -> io::Result<Self::Conn>;
+
+    /// Opens a stream to a socket in the file system, where blocking work belongs: there is no reactor's way to do so, and
+    /// a server that is busy lets it wait.
+    fn connect_local(path: &Path) -> impl Future<Output = io::Result<Self::Conn>> + Send {
+        let path = path.to_owned();
+        async move {
+            let stream = Self::unblock(move || UnixStream::connect(path)).await?;
+            // Reading, writing and waiting are the same for both kinds of socket, so that one type serves for them.
+            Self::adopt(TcpStream::from(OwnedFd::from(stream)))
+        }
+    }
 
     /// Waits with the native timer.
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send;

@@ -126,6 +126,11 @@ impl Native for TokioNative {
         Ok(TokioIo::new(stream))
     }
 
+    fn adopt(stream: std::net::TcpStream) -> io::Result<Self::Conn> {
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream).map(TokioIo::new)
+    }
+
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
         ::tokio::time::sleep(time)
     }

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -84,6 +84,10 @@ impl Native for SimulatedNative {
 
     async fn connect(address: SocketAddr) -> io::Result<NoStream> {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("{address} is not in virtual time")))
+    }
+
+    fn adopt(_: TcpStream) -> io::Result<NoStream> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {

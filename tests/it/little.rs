@@ -7,7 +7,7 @@ use std::{
     future::Future,
     io,
     marker::PhantomData,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -97,6 +97,10 @@ impl<N: Native> Native for GaugedNative<N> {
 
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send {
         N::connect(address)
+    }
+
+    fn adopt(stream: TcpStream) -> io::Result<Self::Conn> {
+        N::adopt(stream)
     }
 
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     io,
     marker::PhantomData,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::Path,
     pin::Pin,
     sync::{
@@ -119,7 +119,11 @@ impl<N: Native, F: Fault> Native for FaultyNative<N, F> {
     type Semaphore = N::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
-        Ok(Stream { inner: N::connect(address).await?, last: Vec::new(), due: Vec::new(), fault: PhantomData })
+        N::connect(address).await.map(Stream::new)
+    }
+
+    fn adopt(stream: TcpStream) -> io::Result<Self::Conn> {
+        N::adopt(stream).map(Stream::new)
     }
 
     async fn sleep(time: Duration) {
@@ -155,6 +159,12 @@ struct Stream<C, F> {
     last: Vec<u8>,
     due: Vec<u8>,
     fault: PhantomData<fn() -> F>,
+}
+
+impl<C, F> Stream<C, F> {
+    fn new(inner: C) -> Self {
+        Self { inner, last: Vec::new(), due: Vec::new(), fault: PhantomData }
+    }
 }
 
 /// Detached tasks that were started in this process, to find every tenth.

@@ -61,7 +61,11 @@ impl OwnPostgres {
         let data = self.path("data");
         let done = self.run("initdb", &["-D", data.to_str().unwrap(), "-U", "boss", "--auth-local=trust", "--no-sync"]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        fs::write(data.join("pg_hba.conf"), "local all boss trust\nhost all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+        fs::write(
+            data.join("pg_hba.conf"),
+            "local all boss trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .unwrap();
     }
 
     /// Starts it, after it was stopped or killed.
@@ -135,6 +139,12 @@ impl OwnPostgres {
     /// The url of its user, with something after the database.
     pub fn url(&self, more: &str) -> String {
         format!("postgres://me:{PASSWORD}@127.0.0.1:{}/mine{more}", self.port.number())
+    }
+
+    /// The url of its user by the socket in its folder.
+    pub fn socket_url(&self) -> String {
+        let (folder, port) = (self.folder.path().display(), self.port.number());
+        format!("postgres://me:{PASSWORD}@:{port}/mine?host={folder}")
     }
 
     /// Gives files in its folder to the server, and to nobody else.

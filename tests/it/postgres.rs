@@ -61,6 +61,93 @@ fn question_marks_that_are_no_arguments_stay_what_they_are() {
     run(&bench, &url, &text).exits(0);
 }
 
+/// Rows are what comes back, whatever the server says of the statement, and a text ends where the session ends it.
+#[test]
+fn rows_and_texts_are_as_the_session_has_them() {
+    let Some(url) = own_postgres::shared() else { return };
+    const WAYS: [&str; 4] = [
+        "protocol = \"prepared\"",
+        "protocol = \"simple\"",
+        "driver = \"customary\"",
+        "driver = \"customary\", protocol = \"simple\"",
+    ];
+    let each = |query: &str| {
+        let step = |how: &str| format!("{{ sql = {{ target = \"db\", {query}, {how} }}, expect = {{ rows = 1 }} }}");
+        WAYS.map(step).join(", ")
+    };
+    let run_steps = |url: &str, steps: &str| {
+        let executors = "[executors]\nuse = [\"threads\", \"tokio\"]";
+        let text = scenario("schema = \"regatta_it_rows\"", executors, steps, "batch = { tasks = 2, repeat = 1 }");
+        let bench = BenchDir::new();
+        run(&bench, url, &text).exits(0);
+    };
+    let steps = [
+        "query = \"SHOW server_version\"",
+        "query = \"EXPLAIN SELECT * FROM items\"",
+        r#"query = """SELECT E'it\\'s ?', ?::int;""", args = [3]"#,
+        r#"query = """SELECT 1 WHERE 'a' || chr(39) || 'b' || chr(92) || 'c' = ?""", args = ["a'b\\c"]"#,
+    ];
+    let steps = steps.map(each).join(", ");
+    let off = format!("{url}?options=-c%20standard_conforming_strings%3Doff");
+    run_steps(&url, &steps);
+    run_steps(&off, &steps);
+    // Where a backslash means something, it keeps this quote open.
+    run_steps(&off, &each(r#"query = """SELECT 'it\\'s ?', ?::int""", args = [3]"#));
+}
+
+/// A procedure's INOUT parameters come back as a row.
+#[test]
+fn what_a_call_gives_back_is_a_row() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    server.sql("mine", "CREATE PROCEDURE public.pr(INOUT x int) LANGUAGE plpgsql AS $$ BEGIN x := x + 1; END $$");
+    let step = |protocol: &str| {
+        let call = "query = \"CALL public.pr(?)\", args = [1]";
+        format!("{{ sql = {{ target = \"db\", {call}, protocol = \"{protocol}\" }}, expect = {{ rows = 1 }} }}")
+    };
+    let steps = [step("prepared"), step("simple")].join(", ");
+    let executors = "[executors]\nuse = [\"threads\"]";
+    let text = scenario("schema = \"regatta_it\"", executors, &steps, "batch = { tasks = 2, repeat = 1 }");
+    let bench = BenchDir::new();
+    run(&bench, &server.url(""), &text).exits(0);
+}
+
+#[test]
+fn a_socket_in_the_file_system_serves_every_executor_and_both_drivers() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    let step = |driver: &str| {
+        let query = "query = \"SELECT name FROM items WHERE id = 7\"";
+        format!("{{ sql = {{ target = \"db\", {query}, driver = \"{driver}\" }}, expect = {{ rows = 1 }} }}")
+    };
+    let steps = [step("same"), step("customary")].join(", ");
+    let text = scenario("schema = \"regatta_it\"", "", &steps, "closed = { concurrency = 2, tasks = 10 }");
+    let bench = BenchDir::new();
+    run(&bench, &server.socket_url(), &text).exits(0);
+    let stored = bench.stored("out");
+    let all = measured(&stored);
+    assert_eq!(all.len(), EXECUTORS.len());
+    for (cell, measured) in all {
+        assert!(measured.facts["db: address"].contains("/.s.PGSQL."), "{cell}: {:?}", measured.facts);
+    }
+}
+
+/// What a user's url usually has: a name of the program's own, a limit on connecting, and encryption where the server
+/// offers it.
+#[test]
+fn usual_options_of_a_url_are_heeded() {
+    let Some(server) = OwnPostgres::start(&[]) else { return };
+    let named =
+        "SELECT 1 FROM pg_stat_activity WHERE pid = pg_backend_pid() AND application_name LIKE 'regatta steps %";
+    let step = format!("{{ sql = {{ target = \"db\", query = \"{named} shop'\" }}, expect = {{ rows = 1 }} }}");
+    let executors = "[executors]\nuse = [\"tokio\"]";
+    let text = scenario("schema = \"regatta_it\"", executors, &step, "batch = { tasks = 2, repeat = 1 }");
+    let bench = BenchDir::new();
+    run(&bench, &server.url("?application_name=shop&connect_timeout=5&sslmode=prefer"), &text).exits(0);
+    for (cell, measured) in measured(&bench.stored("out")) {
+        // This server offers none.
+        assert!(!measured.facts["db: address"].contains("encrypted"), "{cell}: {:?}", measured.facts);
+    }
+}
+
 #[test]
 fn every_policy_does_the_same_work_on_every_executor() {
     let Some(url) = own_postgres::shared() else { return };

@@ -27,6 +27,13 @@ impl Site {
     pub fn new(address: Address) -> Result<Self, String> {
         address.knows_options(OPTIONS)?;
         let tls = address.tls()?;
+        if tls == TlsMode::Preferred {
+            return Err(
+                "a server of MongoDB's protocol cannot be asked whether it encrypts; write `tls=true`, or remove \
+                        the option"
+                    .into(),
+            );
+        }
         if address.options.get("authMechanism").is_some_and(|mechanism| mechanism != MECHANISM) {
             return Err(format!("the only mechanism of login is {MECHANISM}; remove `authMechanism` from the url"));
         }
@@ -50,11 +57,10 @@ impl Site {
     pub async fn open<N: Native>(&self) -> Result<Connection<Transport<N::Conn>>, Fault> {
         let opening = async {
             // Encrypted from the first byte: the protocol has no word for changing over.
-            let stream =
-                connect::<N>(&self.address.host, self.address.port).await?.encrypted(&self.tls, &self.address).await?;
+            let stream = connect::<N>(&self.address).await?.encrypted(&self.tls, &self.address).await?;
             Connection::open(stream, self.login.as_ref()).await.map_err(Fault::from)
         };
-        let opened = within_limit::<N, _>(opening).await;
+        let opened = within_limit::<N, _>(&self.address, opening).await;
         opened.map_err(|fault| fault.at(&self.address))
     }
 }

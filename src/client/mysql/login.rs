@@ -101,12 +101,17 @@ impl<S: Read + Write + Unpin> Opening<S> {
         Ok(Self { packets, greeting, secure: false })
     }
 
+    /// Whether the server offers TLS.
+    pub fn offers_tls(&self) -> bool {
+        self.greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL)
+    }
+
     /// Asks the server to go on with TLS: the stream is to be wrapped, and then goes into [`BeforeTls::resume`].
     ///
     /// # Errors
     /// If the server does not offer it. Never falls back to an open connection.
     pub async fn ask_for_tls(mut self, who: &Credentials<'_>) -> Result<(S, BeforeTls), Error> {
-        if !self.greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
+        if !self.offers_tls() {
             return Err(Error::Tls("the server offers no TLS".into()));
         }
         // Servers go by the capabilities in this packet, not in the one that follows.

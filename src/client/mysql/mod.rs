@@ -21,6 +21,6 @@ mod value;
 pub use client::{Client, Statement};
 pub use error::Error;
 pub use login::{BeforeTls, Credentials, Opening};
-pub use open::{Mysql, open};
+pub use open::{Mysql, OPTIONS, open};
 pub use resultset::Summary;
 pub use value::{Cell, Param};

@@ -11,10 +11,13 @@ use crate::{
 /// A connection over the streams of an executor.
 pub type Mysql<N> = Client<Transport<<N as Native>::Conn>>;
 
+/// Options of a url that are heeded, besides those of every protocol.
+pub const OPTIONS: &[&str] = &["charset"];
+
 /// Connects and logs in within the time limit. `database` is the one that names without a database mean; none: the
 /// address's.
 pub async fn open<N: Native>(address: &Address, database: Option<&str>) -> Result<Mysql<N>, Fault> {
-    address.knows_options(&[]).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+    address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
     let who = Credentials {
         user: &address.user,
         password: address.password.as_ref().map_or("", |password| password.reveal()),
@@ -22,10 +25,10 @@ pub async fn open<N: Native>(address: &Address, database: Option<&str>) -> Resul
     };
     let tls = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
     let opening = async {
-        let stream = connect::<N>(&address.host, address.port).await?;
+        let stream = connect::<N>(address).await?;
         log_in(stream, &who, &tls, address).await
     };
-    within_limit::<N, _>(opening).await.map_err(|fault| fault.at(address))
+    within_limit::<N, _>(address, opening).await.map_err(|fault| fault.at(address))
 }
 
 /// Encrypts the stream if that is wanted, and logs in.

@@ -1,6 +1,11 @@
 //! The primitives of the blocking executors.
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use super::{
     super::{Elapsed, Native},
@@ -18,6 +23,10 @@ impl Native for Blocking {
 
     async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
         BlockingStream::connect(address).await
+    }
+
+    fn adopt(stream: TcpStream) -> io::Result<BlockingStream> {
+        Ok(BlockingStream::adopt(stream))
     }
 
     async fn sleep(time: Duration) {

@@ -46,7 +46,12 @@ impl BlockingStream {
             },
         };
         let opened = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
-        Poll::Ready(opened.map(|socket| Self { socket, read_limit: None, write_limit: None }))
+        Poll::Ready(opened.map(Self::adopt))
+    }
+
+    /// A stream over a socket that is connected already.
+    pub fn adopt(socket: TcpStream) -> Self {
+        Self { socket, read_limit: None, write_limit: None }
     }
 
     /// Sets the socket's read limit, only if it changes.

@@ -10,9 +10,10 @@ use super::{
     database::{COUNTS, MOST_PATIENCE_NS, error},
 };
 use crate::{
-    client::{Address, Fault, FaultKind, Reference, Scheme, postgres::OPTIONS},
+    client::{self, Address, Fault, FaultKind, Reference, Scheme, mysql, postgres::OPTIONS},
     clock,
     measure::{ProofLine, TargetReport, Watched},
+    runtime::{Blocking, block_on},
     target::{self, Start, Started, TargetError, own_server},
 };
 
@@ -22,10 +23,15 @@ pub(super) const SCHEMES: &[Scheme] = &[Scheme::Postgres, Scheme::Mysql];
 /// The address that a url means, if steps can use it.
 pub(super) fn address(url: &Reference) -> Result<Address, String> {
     let address = url.resolve(SCHEMES)?;
-    let options = if address.scheme == Scheme::Postgres { OPTIONS } else { &[] };
+    let options = if address.scheme == Scheme::Postgres { OPTIONS } else { mysql::OPTIONS };
     address.knows_options(options)?;
     address.tls()?;
     Ok(address)
+}
+
+/// The same, as all connections use it: a url can leave it to the server whether to encrypt.
+fn settled(url: &Reference) -> Result<Address, String> {
+    block_on(client::settled::<Blocking>(address(url)?)).map_err(|fault| format!("{}: {fault}", fault.kind.name()))
 }
 
 /// A server that was asked to hold a schema.
@@ -42,7 +48,7 @@ pub(super) struct Declared {
 
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
-    let address = address(url).map_err(|why| error(start.name, &why))?;
+    let address = settled(url).map_err(|why| error(start.name, &why))?;
     let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
@@ -62,7 +68,7 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
 
 /// What the server says that it is, if it answers.
 pub(super) fn version(spec: &Sql, url: &Reference) -> Option<String> {
-    let server = Arc::new(Server::new(address(url).ok()?, spec, std::process::id()));
+    let server = Arc::new(Server::new(settled(url).ok()?, spec, std::process::id()));
     engine(&server).ok().map(|(_, mut admin)| version_words(admin.version()))
 }
 
@@ -72,7 +78,7 @@ fn version_words(version: Option<String>) -> String {
 
 /// Drops the schema of a trial that was killed, and ends its sessions; `name` is the target's.
 pub(super) fn sweep(spec: &Sql, url: &Reference, name: &str, pid: u32) -> Result<(), TargetError> {
-    let address = url.resolve(SCHEMES).map_err(|why| error(name, &why))?;
+    let address = settled(url).map_err(|why| error(name, &why))?;
     let server = Arc::new(Server::new(address, spec, pid));
     let removed = engine(&server).and_then(|(_, mut admin)| {
         // Who has the name by now is another run, and has seen to it.

@@ -36,7 +36,8 @@ impl Server {
     /// `pid` is the process of the trial.
     pub(super) fn new(address: Address, spec: &Sql, pid: u32) -> Self {
         // Processes in containers of their own may have the same number; those with the same schema wait for each other.
-        let application = format!("regatta steps {pid} {:08x}", xxh3_64(spec.schema.as_bytes()) as u32);
+        let ours = format!("regatta steps {pid} {:08x}", xxh3_64(spec.schema.as_bytes()) as u32);
+        let application = with_own(ours, address.options.get("application_name"));
         let (schema, pool) = (spec.schema.clone(), spec.pool);
         let (drivers, connections) = Default::default();
         let sessions = ConcurrentQueue::unbounded();
@@ -77,5 +78,30 @@ impl Server {
     /// Counts a fault that the scenario allows.
     pub fn count(&self, fault: &Fault) {
         self.connections.count(fault);
+    }
+}
+
+/// A session's name with the one that the url gives behind it, as long as PostgreSQL has room for it: sessions are found by
+/// their whole name, so none may be cut off by the server.
+fn with_own(mut name: String, own: Option<&String>) -> String {
+    const ROOM: usize = 63;
+    let Some(own) = own else { return name };
+    name.push(' ');
+    // The server replaces all other letters.
+    let own = own.chars().filter(char::is_ascii_graphic);
+    name.extend(own.take(ROOM.saturating_sub(name.len())));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_ones_own_stands_behind_the_trial_s() {
+        let named = |own: &str| with_own("regatta steps 7".into(), Some(&own.to_owned()));
+        assert_eq!((with_own("a".into(), None), named("shop")), ("a".into(), "regatta steps 7 shop".into()));
+        let long = named(&"ü-".repeat(99));
+        assert_eq!((long.len(), long.trim_end_matches('-')), (63, "regatta steps 7 "));
     }
 }

@@ -53,7 +53,7 @@ impl Field for Driver {
 /// Why these clients do not reach a server, which only the address tells.
 pub(super) fn complaint(address: &Address) -> Option<String> {
     // What is wrong with the address itself is said when it is opened.
-    let encrypts = address.tls().is_ok_and(|mode| mode != TlsMode::Off);
+    let encrypts = address.tls().is_ok_and(|mode| !matches!(mode, TlsMode::Off | TlsMode::Preferred));
     let remedy = "remove `driver`, or the option of the url that asks for it";
     encrypts.then(|| format!("`driver = \"customary\"` does not encrypt, and {address} is to be encrypted; {remedy}"))
 }

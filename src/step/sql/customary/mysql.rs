@@ -15,7 +15,10 @@ use mysql_common::proto::codec::error::PacketCodecError;
 
 use super::{Client, Place};
 use crate::{
-    client::{CONNECT_LIMIT, Fault, FaultKind, Secret, mysql::Error as Ours},
+    client::{
+        Fault, FaultKind, Secret,
+        mysql::{Error as Ours, OPTIONS},
+    },
     step::sql::{
         bound::Bound,
         effects::Answer,
@@ -46,17 +49,18 @@ impl Client for Mysql {
 
     fn open(place: &Place) -> Result<Self, Fault> {
         let Place { address, schema, .. } = place;
-        address.knows_options(&[]).map_err(|why| Fault::new(FaultKind::Refused, why))?;
+        address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
         let options = OptsBuilder::new()
             .ip_or_hostname(Some(address.host.as_str()))
             .tcp_port(address.port)
             .user(Some(address.user.as_str()))
             .pass(address.password.as_ref().map(Secret::reveal))
             .db_name(Some(schema.as_str()))
+            .socket(address.socket.as_ref().map(|path| path.to_string_lossy()))
             .prefer_socket(false)
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
             // The limit is on the connection of TCP alone: this client has none on logging in.
-            .tcp_connect_timeout(Some(CONNECT_LIMIT));
+            .tcp_connect_timeout(Some(address.connect_limit()));
         Conn::new(options).map(|conn| Self { conn, is_open: true }).map_err(fault)
     }
 

@@ -1,14 +1,14 @@
 //! PostgreSQL's customary blocking client: the crate `postgres`. It is tokio-postgres on a runtime of its own in each
 //! connection, which its caller's thread drives.
 
-use std::{error::Error as _, io};
+use std::{error::Error as _, io, path::Path};
 
 use postgres::{Client as Inner, Config, Error, NoTls, Statement, types::ToSql};
 
 use super::{Client, Place};
 use crate::{
     client::{
-        CONNECT_LIMIT, Fault, FaultKind,
+        Fault, FaultKind,
         postgres::{config, fault},
     },
     step::sql::{
@@ -36,7 +36,11 @@ impl Client for Postgres {
         let Place { address, schema, application } = place;
         let mut config = Config::from(config(address, application, &[("search_path", schema)])?);
         // The limit is on the connection of TCP alone: this client has none on logging in.
-        config.host(&address.host).port(address.port).connect_timeout(CONNECT_LIMIT);
+        config.port(address.port).connect_timeout(address.connect_limit());
+        match address.socket.as_deref().and_then(Path::parent) {
+            Some(folder) => config.host_path(folder),
+            None => config.host(&address.host),
+        };
         config.connect(NoTls).map(Self).map_err(|why| opening_fault(&why))
     }
 
