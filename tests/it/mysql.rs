@@ -272,6 +272,40 @@ fn every_executor_does_the_same_work_on_the_server() {
     assert_eq!(number(&mut client, left), 0);
 }
 
+/// The server says with every answer what a backslash means; and its socket serves as TCP does.
+#[test]
+fn texts_are_as_the_session_reads_them_also_by_the_server_s_socket() {
+    let Some(server) = server() else { return };
+    let mut socket = Vec::new();
+    let shown = |_, cell: Cell<'_>| {
+        if let Cell::Bytes(bytes) = cell {
+            socket = bytes.to_vec();
+        }
+    };
+    block_on(server.open().query("SELECT @@socket", shown)).unwrap();
+    let by_socket = format!("?socket={}", String::from_utf8(socket).unwrap());
+    let text = r#"query = "SELECT 1 WHERE CONCAT('a', CHAR(39), 'b', CHAR(92), 'c') = ?", args = ["a'b\\c"]"#;
+    let step = |what: &str, rows: u64| {
+        let each = ["same", "customary"].map(|driver| {
+            format!("{{ sql = {{ target = \"db\", driver = \"{driver}\", {what} }}, expect = {{ rows = {rows} }} }}")
+        });
+        each.join(", ")
+    };
+    let simple = step(&format!("{text}, protocol = \"simple\""), 1);
+    let mode = |mode: &str| step(&format!("query = \"SET SESSION sql_mode = '{mode}'\""), 0);
+    let steps = [simple.clone(), mode("NO_BACKSLASH_ESCAPES"), simple, step(text, 1), mode("")].join(", ");
+    for (name, more) in [("regatta_texts", ""), ("regatta_socket", by_socket.as_str())] {
+        let bench = BenchDir::new();
+        bench.write("s.toml", &scenario(name, ", rows = 10", &steps, "closed = { concurrency = 2, tasks = 10 }"));
+        let mut command = bench.command("run --out out s.toml");
+        command.env(VARIABLE, format!("{}{more}", server.url));
+        Live::new(command).end().exits(0);
+        for (cell, measured) in measured(&bench.stored("out")) {
+            assert_eq!(measured.facts["db: address"].contains(" by /"), !more.is_empty(), "{cell}");
+        }
+    }
+}
+
 #[test]
 fn a_query_that_reads_and_yet_writes_is_a_wrong_result() {
     let Some(server) = server() else { return };
