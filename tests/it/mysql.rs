@@ -297,7 +297,7 @@ fn texts_are_as_the_session_reads_them_also_by_the_server_s_socket() {
     for (name, more) in [("regatta_texts", ""), ("regatta_socket", by_socket.as_str())] {
         let bench = BenchDir::new();
         let text = scenario(name, ", rows = 10", &steps, "closed = { concurrency = 2, tasks = 10 }");
-        bench.write("s.toml", &format!("schema = 1\nname = \"my\"\n{text}"));
+        bench.write("s.toml", format!("schema = 1\nname = \"my\"\n{text}"));
         let mut command = bench.command("run --out out s.toml");
         command.env(VARIABLE, format!("{}{more}", server.url));
         Live::new(command).end().exits(0);

@@ -64,13 +64,13 @@ fn question_marks_that_are_no_arguments_stay_what_they_are() {
 /// Rows are what comes back, whatever the server says of the statement, and a text ends where the session ends it.
 #[test]
 fn rows_and_texts_are_as_the_session_has_them() {
-    let Some(url) = own_postgres::shared() else { return };
     const WAYS: [&str; 4] = [
         "protocol = \"prepared\"",
         "protocol = \"simple\"",
         "driver = \"customary\"",
         "driver = \"customary\", protocol = \"simple\"",
     ];
+    let Some(url) = own_postgres::shared() else { return };
     let each = |query: &str| {
         let step = |how: &str| format!("{{ sql = {{ target = \"db\", {query}, {how} }}, expect = {{ rows = 1 }} }}");
         WAYS.map(step).join(", ")
