@@ -249,22 +249,25 @@ const MODE_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl"];
 /// Options about encryption, of all protocols.
 const TLS_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl", "sslrootcert", "ssl-ca", "tlsCAFile"];
 
-/// The url with a host: one that names only a socket in the file system, as in `postgres:///db?host=/run/postgresql`, has
-/// none.
+/// The url with a host: one that names only a socket in the file system, as in `postgres:///db?host=/run/postgresql` or
+/// `postgres://%2Frun%2Fpostgresql/db`, has none.
 fn with_host(text: &str) -> Result<String, String> {
     let Some((scheme, rest)) = text.split_once("://") else { return Ok(text.to_owned()) };
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = before.split_once('/').unwrap_or((before, ""));
     let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if !host.is_empty() && !host.starts_with(':') {
+    let (name, port) = host.find(':').map_or((host, ""), |at| host.split_at(at));
+    let is_path = name.get(..3).is_some_and(|first| first.eq_ignore_ascii_case("%2f"));
+    if !name.is_empty() && !is_path {
         return Ok(text.to_owned());
     }
+    let query = if is_path { format!("host={name}&{query}") } else { query.to_owned() };
     let names_socket = |pair: &str| pair.split_once('=').is_some_and(|(key, _)| SOCKET_KEYS.contains(&key));
     if !query.split('&').any(names_socket) {
         return Err("the url names no host; write `SCHEME://HOST/DATABASE`".into());
     }
     let login = if login.is_empty() { String::new() } else { format!("{login}@") };
-    Ok(format!("{scheme}://{login}localhost{host}/{path}?{query}"))
+    Ok(format!("{scheme}://{login}localhost{port}/{path}?{query}"))
 }
 
 /// Options that name a socket in the file system, or, as PostgreSQL's do, another host.

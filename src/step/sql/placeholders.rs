@@ -305,7 +305,7 @@ mod tests {
             ("E'a' \n '\\' ?' ?", PG, 1),
             ("E'a' '\\' ?", PG, 1),
             (r"name'\' ?", PG, 1),
-            (r"E'it\'s ?' ?", mysql(false), 0),
+            (r"E'it\'s ?' ?", mysql(false), 1),
             (r"U&'\' ?", PG, 1),
             (r"`\` ?", mysql(true), 1),
             ("$$ ? $$", PG, 0),

@@ -202,7 +202,6 @@ fn what_sqlite_does_not_understand_fails_in_preparation() {
         ("SELECT * FROM itms", "[]", "no such table: itms"),
         ("SELECT nam FROM items", "[]", "no such column: nam (at byte 7 of the query)"),
         ("SELEC 1", "[]", "syntax error"),
-        ("SELECT 1; SELECT 2", "[]", "Multiple statements"),
         ("SELECT ?, ?", "[1]", "it has 2 `?`, and `args` has 1 values"),
     ] {
         let step = format!("{{ sql = {{ target = 'db', query = '{query}', args = {args} }} }}");
@@ -435,6 +434,12 @@ fn mistakes_are_named_where_they_stand() {
             "{ sql = { target = 'db', driver = 'customary', transaction = [{ query = 'SELECT 1' }], pipeline = true } }",
             "true",
             "`pipeline` is not for `driver = \"customary\"`",
+        ),
+        ("{ sql = { target = 'db', query = 'SELECT 1; SELECT 2' } }", "[]", "several statements in one text"),
+        (
+            "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1; SELECT 2;' }] } }",
+            "[]",
+            "several statements in one text",
         ),
         ("{ sql = { target = 'db', transaction = [] } }", "[]", "a transaction needs at least one statement"),
         (
