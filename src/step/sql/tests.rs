@@ -435,10 +435,14 @@ fn mistakes_are_named_where_they_stand() {
             "true",
             "`pipeline` is not for `driver = \"customary\"`",
         ),
-        ("{ sql = { target = 'db', query = 'SELECT 1; SELECT 2' } }", "[]", "several statements in one text"),
+        (
+            "{ sql = { target = 'db', query = 'SELECT 1; SELECT 2' } }",
+            "'SELECT 1; SELECT 2'",
+            "several statements in one text",
+        ),
         (
             "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1; SELECT 2;' }] } }",
-            "[]",
+            "'SELECT 1; SELECT 2;'",
             "several statements in one text",
         ),
         ("{ sql = { target = 'db', transaction = [] } }", "[]", "a transaction needs at least one statement"),
