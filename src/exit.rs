@@ -9,7 +9,7 @@ pub enum Exit {
     Bad,
     /// The command line is wrong.
     Usage,
-    /// The figures do not decide, and the command asked to be told.
+    /// The figures do not decide: a limit could not be judged, or what was asked for could not be told.
     Inconclusive,
     /// Nothing matched the filter.
     NothingMatched,
@@ -88,5 +88,17 @@ mod tests {
         assert_eq!(Exit::Incomplete.or(Exit::Bad), Exit::Incomplete);
         assert_eq!(Exit::CannotWrite.or(Exit::Incomplete), Exit::CannotWrite);
         assert_eq!(Exit::Interrupted.or(Exit::CannotWrite), Exit::Interrupted);
+    }
+
+    /// A limit that was not judged hides neither one that is violated nor a trial that failed.
+    #[test]
+    fn the_codes_are_in_the_documented_order_of_precedence() {
+        let codes = Exit::PRECEDENCE.map(Exit::code);
+        assert_eq!(codes, [130, 143, 129, 74, 65, 69, 2, 5, 1, 4, 3, 0]);
+        for (at, first) in Exit::PRECEDENCE.into_iter().enumerate() {
+            for second in &Exit::PRECEDENCE[at..] {
+                assert_eq!((first.or(*second), second.or(first)), (first, first));
+            }
+        }
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     analysis::{self, RateTrial, Vote},
     clock,
     plan::{self, Searchable},
-    run::{End, Stop},
-    store::{Line, Probe, Run, StoreError, TrialRecord, Writer},
+    run::{End, Patience, Stop},
+    store::{GivenUp, Line, Outcome, Probe, Run, StoreError, TrialRecord, Writer},
     trial::{TrialPlan, parent::Runner},
 };
 
@@ -29,6 +29,8 @@ pub enum Event<'a> {
         /// What it says of its rate.
         vote: &'a Vote,
     },
+    /// Every cell of a server, or of a scenario, has failed in its first trial.
+    GaveUp(&'a GivenUp),
     /// The trial could not remove something from a server of the user's own: what, and what to do about it.
     LeftBehind(&'a str),
 }
@@ -56,14 +58,17 @@ pub fn execute(
     mut observe: impl FnMut(Event<'_>),
 ) -> Result<End, StoreError> {
     let mut book = Book { run, writer };
+    let mut patience = Patience::new(cells.iter().map(Searchable::cell).enumerate());
     let ended = loop {
-        match pass(cells, &mut book, runner, &mut observe) {
+        match pass(cells, &mut book, runner, &mut patience, &mut observe) {
             Ok(true) => {}
             Ok(false) => break Ok(()),
             Err(stop) => break Err(stop),
         }
     };
+    let gave_up = (0..cells.len()).any(|cell| patience.is_over(cell));
     match ended {
+        Ok(()) if gave_up => Ok(End::GaveUp),
         Ok(()) => {
             book.note(Line::Finished { at_ms: clock::unix_ms() })?;
             Ok(End::Finished)
@@ -81,17 +86,40 @@ fn pass(
     cells: &[Searchable],
     book: &mut Book<'_>,
     runner: &Runner,
+    patience: &mut Patience,
     observe: &mut impl FnMut(Event<'_>),
 ) -> Result<bool, Stop> {
     let results = analysis::rate_search(book.run).map_or(Vec::new(), |search| search.cells);
-    let wanted = cells.iter().zip(&results).filter_map(|(cell, result)| Some((cell, result.trial()?)));
-    let wanted: Vec<(&Searchable, RateTrial)> = wanted.collect();
+    let wanted = results.iter().enumerate().filter_map(|(at, result)| Some((at, result.trial()?)));
+    let wanted: Vec<(usize, RateTrial)> = wanted.filter(|(at, _)| !patience.is_over(*at)).collect();
     let seed = book.run.header.seed.wrapping_add(book.run.trials.len() as u64);
+    patience.begins_round();
     for planned in plan::order(&vec![1; wanted.len()], seed) {
-        let (cell, wanted) = wanted[planned.cell];
-        trial(cell, wanted, book, runner, observe)?;
+        let (at, wanted) = wanted[planned.cell];
+        if !patience.is_over(at) {
+            trial(&cells[at], wanted, book, runner, observe)?;
+            give_up(at, book, patience, observe)?;
+        }
     }
     Ok(!wanted.is_empty())
+}
+
+/// Gives up what has never worked. What fails at a rate when lower ones were measured is an answer.
+fn give_up(
+    cell: usize,
+    book: &mut Book<'_>,
+    patience: &mut Patience,
+    observe: &mut impl FnMut(Event<'_>),
+) -> Result<(), Stop> {
+    if book.run.trials.iter().any(|trial| matches!(trial.outcome, Outcome::Measured(_))) {
+        return Ok(());
+    }
+    let Some(last) = book.run.trials.last() else { return Ok(()) };
+    for given_up in patience.saw(cell, &last.outcome) {
+        observe(Event::GaveUp(&given_up));
+        book.note(Line::GaveUp(Box::new(given_up)))?;
+    }
+    Ok(())
 }
 
 /// Runs one trial and stores it.

@@ -26,6 +26,7 @@ mod selftest;
 mod slo;
 pub mod stats;
 mod sweep;
+mod unjudged;
 mod validity;
 
 pub use compare::{CellChange, Comparison, compare};
@@ -47,6 +48,7 @@ pub use selftest::{MetricNoise, Selftest, SelftestCell, SelftestVerdict, selftes
 pub use slo::slo_value;
 #[cfg(test)]
 pub(crate) use sweep::sweeps;
+pub use unjudged::{Unjudged, UnjudgedLimit, unjudged};
 pub use validity::disturbance;
 
 pub use crate::measure::MetricId;
@@ -128,34 +130,6 @@ impl Analysis {
     /// Whether an SLO was measured and does not hold.
     pub fn has_failed_slo(&self) -> bool {
         self.scenarios.iter().flat_map(|scenario| &scenario.slos).any(|slo| slo.holds == Some(false))
-    }
-
-    /// Whether an SLO could not be judged, in a cell that was measured.
-    pub fn has_open_slo(&self) -> bool {
-        self.open_slos().next().is_some()
-    }
-
-    /// Whether an SLO could not be judged because there were too few samples.
-    pub fn lacks_samples(&self) -> bool {
-        let believed = |cell: &CellResult| !matches!(cell.judgement.validity, Validity::Invalid | Validity::Disturbed);
-        let believed: std::collections::HashSet<&str> =
-            self.cells().filter(|cell| believed(cell)).map(|cell| cell.name.as_str()).collect();
-        self.open_slos().any(|slo| slo.measured.is_none() && believed.contains(slo.cell.as_str()))
-    }
-
-    /// Whether an SLO could not be judged because too many calls ended in errors.
-    pub fn has_slo_among_errors(&self) -> bool {
-        let erring: std::collections::HashSet<&str> =
-            self.cells().filter(|cell| cell.judgement.validity == Validity::Errors).map(|c| c.name.as_str()).collect();
-        self.open_slos().any(|slo| erring.contains(slo.cell.as_str()))
-    }
-
-    /// The SLOs that could not be judged, in cells that were measured.
-    pub fn open_slos(&self) -> impl Iterator<Item = &SloResult> {
-        let measured: std::collections::HashSet<&str> =
-            self.cells().filter(|cell| cell.has_figures()).map(|cell| cell.name.as_str()).collect();
-        let slos = self.scenarios.iter().flat_map(|scenario| &scenario.slos);
-        slos.filter(move |slo| slo.holds.is_none() && measured.contains(slo.cell.as_str()))
     }
 
     /// Whether a cell has figures that do not mean what they seem to mean.

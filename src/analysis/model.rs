@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Errors, RateSearch, Unit};
+use super::{Errors, RateSearch, Unit, Unjudged};
 use crate::{
     measure::{Arrivals, Delay, Histo, MetricId, Slice},
     scenario::{Claim, Param, Slo},
@@ -481,6 +481,8 @@ pub struct SloResult {
     pub cell: String,
     /// The measured value in the metric's unit; none where it could not be measured.
     pub measured: Option<f64>,
-    /// Whether it holds; none where it could not be measured.
+    /// Whether it holds; none where it could not be judged.
     pub holds: Option<bool>,
+    /// Why it could not be judged; none where it was.
+    pub unjudged: Option<Unjudged>,
 }

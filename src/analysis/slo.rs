@@ -1,6 +1,6 @@
 //! SLOs: assertions of a scenario, checked in every cell that they are about.
 
-use super::{CellResult, CellStatus, Group, MetricId, SloResult, Validity, significant, stats};
+use super::{CellResult, CellStatus, Group, MetricId, SloResult, Unjudged, Validity, significant, stats};
 use crate::{
     measure::{Histo, Measurements, Stream},
     scenario::{Comparison, Slo, SloMetric},
@@ -26,7 +26,8 @@ pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<S
 /// disturbed host holds on a quiet one; what does not is not judged. Errors make what is measured
 /// better, so that there it is the other way round; only their own rate is judged as it is.
 fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
-    let measured = Subject::find(rounds, &slo.subject, cell).and_then(|subject| subject.measure(slo.metric));
+    let subject = Subject::find(rounds, &slo.subject, cell);
+    let measured = subject.as_ref().and_then(|subject| subject.measure(slo.metric));
     let holds = measured.map(|value| holds(slo.comparison, value, slo.limit));
     let holds = match cell.judgement.validity {
         Validity::Invalid => None,
@@ -35,7 +36,10 @@ fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
         Validity::Disturbed => holds.filter(|holds| *holds && is_demanding(slo)),
         _ => holds,
     };
-    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds }
+    let (executions, has_times) =
+        subject.map_or((0, false), |subject| (subject.executions.max(subject.bad), subject.latency.count() > 0));
+    let unjudged = holds.is_none().then(|| Unjudged::of(slo, cell, executions, has_times));
+    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds, unjudged }
 }
 
 /// Whether a better system meets it more easily.
@@ -217,8 +221,6 @@ mod tests {
         // 4000 latencies have a p99.7 (twelve lie above) but no p99.9.
         let at = |q| slo("request", SloMetric::Latency(q), Comparison::Below, 1.0);
         assert_eq!(found(fixture().slo(at(0.999))), [(None, None)]);
-        assert!(analyse(&fixture().slo(at(0.999)).build()).lacks_samples());
-        assert!(!analyse(&fixture().slo(at(0.997)).build()).lacks_samples());
         assert_eq!(found(fixture().slo(at(0.997)))[0].1, Some(false));
     }
 
@@ -252,8 +254,9 @@ mod tests {
         let analysis = analyse(&failing.build());
         let holds: Vec<Option<bool>> = analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
         assert_eq!(holds, [None, Some(false), None, Some(true), Some(true), Some(false)]);
-        assert!(analysis.has_slo_among_errors() && !analysis.lacks_samples());
-        assert!(!analyse(&fixture().build()).has_slo_among_errors());
+        let among = |holds: Option<bool>| holds.is_none().then_some(Unjudged::Errors);
+        let why: Vec<Option<Unjudged>> = analysis.scenarios[0].slos.iter().map(|result| result.unjudged).collect();
+        assert_eq!(why, holds.into_iter().map(among).collect::<Vec<_>>());
     }
 
     #[test]
@@ -269,12 +272,12 @@ mod tests {
         let late = slo("request", SloMetric::Latency(0.9999), Comparison::Below, 1.0);
         let disturbed = |_, measured: &mut Measurements| measured.host.throttled_ns = 1;
         let analysis = analyse(&fixture().slo(late).measured("demo::threads", disturbed).build());
-        assert!(analysis.has_open_slo() && !analysis.lacks_samples(), "more samples would not help");
+        assert_eq!(analysis.scenarios[0].slos[0].unjudged, Some(Unjudged::Disturbed), "more samples would not help");
         let invalid = fixture().slo(throughput(Comparison::Above, 50.0));
         let invalid = invalid.measured("demo::threads", |_, measured| measured.completed *= 2);
         assert_eq!(found(invalid), [(Some(200.0), None)]);
         let analysis = analyse(&fixture().slo(throughput(Comparison::Above, 50.0)).build());
-        assert!(!analysis.has_open_slo() && !analysis.has_invalid_cells());
+        assert!(analysis.scenarios[0].slos[0].unjudged.is_none() && !analysis.has_invalid_cells());
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl Doctor {
         }
         let selection = Selection { paths: self.paths.clone(), cpus: self.cpus.clone(), ..Selection::default() };
         let scenarios = selection.scenarios(terminal)?;
-        let (plan, _) = selection.plan(&scenarios)?;
+        let (mut plan, _) = selection.plan(&scenarios)?;
+        plan.refuse_unready();
         Ok(Need::of(&plan))
     }
 }
@@ -82,8 +83,13 @@ fn table(checks: &[HostCheck], record: &[(String, String)], color: bool) -> Stri
         let _ = writeln!(text, "  {label:width$}  {value}");
     }
     let count = |wanted| checks.iter().filter(|check| check.fitness == wanted).count();
-    let verdict = if doctor::is_fit(checks) { "fit for measuring" } else { "not fit for measuring" };
-    let _ = write!(text, "\n{verdict}: {} refused, {} to be warned of", count(Fitness::Refuse), count(Fitness::Warn));
+    let (refused, warned) = (count(Fitness::Refuse), count(Fitness::Warn));
+    let verdict = match (refused, warned) {
+        (0, 0) => "fit for measuring",
+        (0, _) => "fit for measuring, except for what is warned of: `regatta run` goes on",
+        _ => "not fit for measuring: `regatta run` refuses, too",
+    };
+    let _ = write!(text, "\n{verdict} ({refused} refused, {warned} to be warned of)");
     text
 }
 
@@ -112,7 +118,8 @@ mod tests {
         let checks = [check("swap", Fitness::Fine, ""), check("steal", Fitness::Refuse, "move")];
         let text = table(&checks, &[("kernel".into(), "6".into())], false);
         let expected = "✓ fine     swap   seen\n✗ refused  steal  seen\n                  → move\n\nrecorded with each \
-                        run:\n  kernel  6\n\nnot fit for measuring: 1 refused, 0 to be warned of";
+                        run:\n  kernel  6\n\nnot fit for measuring: `regatta run` \
+                        refuses, too (1 refused, 0 to be warned of)";
         assert_eq!(text, expected);
         assert!(table(&checks, &[], true).contains("\x1b[31;1m✗ refused\x1b[0m"));
         let value: serde_json::Value = serde_json::from_str(&json(&checks, &[])).unwrap();

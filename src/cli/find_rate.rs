@@ -8,9 +8,10 @@ use super::{
     Arguments, CliError, Command, Terminal,
     input::Selection,
     list::short,
+    progress::gave_up,
     report::write_page,
-    resume,
-    run::{self, when},
+    resume, run,
+    verdict::{signal, when},
 };
 use crate::{
     analysis::{self, RateSearch, Vote},
@@ -197,12 +198,13 @@ impl FindRate {
         let folder = prepared.folder.display();
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
         terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
-        if let End::Interrupted(signal) = end {
-            terminal.note(&format!(
-                "{signal}: what was measured is kept; go on with `regatta find-rate --resume {folder}`"
-            ));
+        let go_on = format!("go on with `regatta find-rate --resume {folder}`");
+        match end {
+            End::Interrupted(signal) => terminal.note(&format!("{signal}: what was measured is kept; {go_on}")),
+            End::GaveUp => terminal.note(&format!("when the cause is mended, {go_on}")),
+            End::Finished => {}
         }
-        Ok(run::signal(end).or(exit(&found, self.skip_refused)))
+        Ok(signal(end).or(exit(&found, self.skip_refused)))
     }
 }
 
@@ -285,6 +287,7 @@ fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Res
             }
         }
         Event::Ended { record, vote } => terminal.note(&line(record, vote)),
+        Event::GaveUp(given_up) => terminal.warn(&gave_up(given_up, None)),
         Event::LeftBehind(left) => terminal.alert(left),
     })?;
     written?;

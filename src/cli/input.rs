@@ -12,9 +12,12 @@ use super::{CliError, Terminal};
 use crate::{
     limits::Limits,
     plan::{Machine, Plan},
-    scenario::{self, Overrides, Scenario},
+    scenario::{self, Load, LoadKind, Overrides, Scenario},
     trial, units,
 };
+
+/// How long a quick run measures.
+const QUICK: Duration = Duration::from_millis(300);
 
 /// Scenarios, and changes to them.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -49,7 +52,8 @@ pub(super) struct Selection {
     /// Seed of all draws and of the order of trials.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// One round, at most 300 ms measured: to see whether it works. The figures are stamped "not comparable".
+    /// To see whether it works: one round, no warm-up, and about 300 ms measured. Loads that end by their tasks have fewer of
+    /// them, which is said. The figures are stamped "not comparable".
     #[arg(long)]
     pub quick: bool,
     /// CPUs by hand: `--cpus executor=0,1 --cpus target=2`.
@@ -89,14 +93,13 @@ pub(super) fn cpus(text: &str) -> Result<(Who, Vec<usize>), String> {
 impl Selection {
     /// The changes.
     pub(super) fn overrides(&self) -> Overrides {
-        let quick = |value: Option<Duration>, ms| value.or(self.quick.then(|| Duration::from_millis(ms)));
         Overrides {
             params: self.param.clone(),
             sweeps: self.sweep.iter().map(|(name, values)| (name.clone(), split(values))).collect(),
             rounds: self.rounds.or(self.quick.then_some(1)),
-            duration: quick(self.duration, 300),
-            warmup: quick(self.warmup, 0),
-            longest_stages: self.quick.then(|| Duration::from_millis(300)),
+            duration: self.duration.or(self.quick.then_some(QUICK)),
+            warmup: self.warmup.or(self.quick.then_some(Duration::ZERO)),
+            longest: self.quick.then(|| self.duration.unwrap_or(QUICK)),
             seed: self.seed,
             timeout: self.timeout,
             executors: self.executor.clone(),
@@ -128,7 +131,30 @@ impl Selection {
         if let Some(error) = errors.pop() {
             return Err(error);
         }
-        same_name(&scenarios).map_or(Ok(scenarios), Err)
+        if let Some(error) = same_name(&scenarios) {
+            return Err(error);
+        }
+        self.warn_of_unused(&scenarios, terminal)?;
+        for scenario in scenarios.iter().filter(|scenario| !scenario.cut.is_empty()) {
+            terminal.note(&format!("--quick cuts {} short: {}", scenario.name, scenario.cut.join("; ")));
+        }
+        Ok(scenarios)
+    }
+
+    /// `--duration` where a load ends by something else: an error where it changes nothing at all, or a warning.
+    fn warn_of_unused(&self, scenarios: &[Scenario], terminal: &Terminal) -> Result<(), CliError> {
+        // What a quick run cuts off follows from it, too.
+        if self.duration.is_none() || self.quick {
+            return Ok(());
+        }
+        let unused: Vec<String> = scenarios.iter().filter_map(unaffected).collect();
+        let text = || format!("`--duration` changes nothing about {}", unused.join(", nor about "));
+        match unused.len() {
+            0 => {}
+            all if all == scenarios.len() => return Err(CliError::Usage(text())),
+            _ => terminal.warn(&text()),
+        }
+        Ok(())
     }
 
     /// A parameter that is given one value and swept, too: one of them would be for nothing.
@@ -163,11 +189,17 @@ impl Selection {
     pub(super) fn plan(&self, scenarios: &[Scenario]) -> Result<(Plan, u64), CliError> {
         let seed = scenarios.iter().flat_map(|s| &s.variants).map(|v| v.run.seed).next().unwrap_or(0);
         let keep = |name: &str| self.filter.iter().all(|filter| filter.is_match(name));
-        let plan = Plan::new(scenarios, &self.machine()?, seed, keep);
+        let machine = self.machine()?;
+        let plan = Plan::new(scenarios, &machine, seed, keep);
         if plan.cells.is_empty() {
             let filters: Vec<&str> = self.filter.iter().map(Regex::as_str).collect();
             let reason = format!("no cell matches `{}`; `regatta list` shows the names", filters.join("` and `"));
             return Err(CliError::NothingMatched(reason));
+        }
+        if machine.target_cpus.is_some() && plan.cells.iter().all(|cell| cell.stored.target_cpus.is_empty()) {
+            let reason =
+                "`--cpus target=…` changes nothing: no cell has a target in a process of its own, or an open load";
+            return Err(CliError::Usage(reason.into()));
         }
         Ok((plan, seed))
     }
@@ -186,6 +218,19 @@ impl Selection {
         }
         Ok(Machine { executor_cpus: of(Who::Executor), target_cpus: of(Who::Target), cpus, limits: Limits::read() })
     }
+}
+
+/// A scenario whose `duration` decides nothing, and what does.
+fn unaffected(scenario: &Scenario) -> Option<String> {
+    let keys = |load: &Load| match &load.kind {
+        LoadKind::Batch { .. } => Some("`tasks` and `repeat`"),
+        LoadKind::Closed { tasks: Some(_), .. } => Some("`tasks`"),
+        LoadKind::Open { stages, .. } if !stages.is_empty() => Some("`stages`"),
+        LoadKind::Closed { .. } | LoadKind::Open { .. } => None,
+    };
+    let all: Option<Vec<&str>> = scenario.variants.iter().map(|variant| keys(&variant.load)).collect();
+    let (keys, load) = (*all?.first()?, &scenario.variants.first()?.load.name);
+    Some(format!("{}, which measures for as long as {keys} under [load.{load}] say", scenario.name))
 }
 
 /// Splits at commas that are not inside parentheses, so that distributions can be swept.

@@ -44,6 +44,6 @@ fn table(plan: &Plan) -> String {
     }
     let cells = plan.cells.iter().filter(|cell| cell.stored.absent.is_none()).count();
     let (cells, trials) = (plural(cells, "cell"), plural(plan.trials.len(), "trial"));
-    let _ = write!(text, "\n{cells}, {trials}, about {}", short(plan.estimate()));
+    let _ = write!(text, "\n{cells}, {trials}: {}", plan.time().words());
     text
 }

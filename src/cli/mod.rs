@@ -1,11 +1,13 @@
 //! The command line: one file per subcommand, and the only place that prints.
 
+mod bar;
 mod check;
 mod compare;
 mod completions;
 mod doctor;
 mod error;
 mod find_rate;
+mod forecast;
 mod init;
 mod input;
 mod list;
@@ -17,6 +19,8 @@ mod schema;
 mod selftest;
 mod terminal;
 mod trial;
+mod verdict;
+mod wrap;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     CliError, Terminal, find_rate,
-    run::{undecided, when},
+    verdict::{Demand, undecided, when},
 };
 use crate::{
     analysis::{self, Analysis},
@@ -25,9 +25,12 @@ pub(super) struct Report {
     /// What to print; without it the HTML page is written into the run's folder.
     #[arg(long, value_parser = format)]
     format: Option<String>,
-    /// Exit code 3 where a cell is not valid, or an SLO could not be judged for that.
+    /// Exit code 3 where a cell is not valid.
     #[arg(long)]
     strict: bool,
+    /// Limits that could not be judged are no reason for exit code 3.
+    #[arg(long)]
+    allow_unjudged: bool,
 }
 
 /// The name of an output, or which ones there are.
@@ -69,21 +72,24 @@ impl Report {
                 output.render(&run, &analysis)
             };
             terminal.result(&format!("{}{text}", searched(&run, output.name)))?;
-            return Ok(self.exit(&run, &analysis));
+            return Ok(self.exit(&run, &analysis, terminal));
         }
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
         let path = folder.join("index.html");
         write_page(&path, &report::html(&run.header, &analysis))?;
         terminal.result(&path.display().to_string())?;
-        Ok(self.exit(&run, &analysis))
+        Ok(self.exit(&run, &analysis, terminal))
     }
 
     /// What the figures come to, as the command that measured them said: a violated SLO is violated in a report, too. Of
     /// a search only its answer counts, for rates that violate its limits are what it looks for.
-    fn exit(&self, run: &Run, analysis: &Analysis) -> Exit {
+    fn exit(&self, run: &Run, analysis: &Analysis, terminal: &Terminal) -> Exit {
+        // A report speaks of figures: what was refused has none, and no exit code of its own.
+        let &Self { strict, allow_unjudged, .. } = self;
+        let demand = Demand { strict, allow_unjudged, skip_refused: true };
         match &analysis.search {
             Some(found) => find_rate::verdict(found),
-            None => when(analysis.has_failed_slo(), Exit::Bad).or(undecided(&run.header, analysis, self.strict)),
+            None => when(analysis.has_failed_slo(), Exit::Bad).or(undecided(&run.header, analysis, demand, terminal)),
         }
     }
 }
@@ -93,6 +99,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::analyse,
+        cli::{Global, terminal::Color},
         scenario::{Comparison, Slo, SloMetric},
         store::{Search, fixture::Fixture},
     };
@@ -108,8 +115,9 @@ mod tests {
             line: 7,
         };
         let run = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).slo(slo).with(change).build();
-        let report = Report { run: PathBuf::new(), format: None, strict: false };
-        report.exit(&run, &analyse(&run))
+        let report = Report { run: PathBuf::new(), format: None, strict: false, allow_unjudged: false };
+        let terminal = Terminal::new(&Global { color: Color::Never, quiet: true, verbose: false });
+        report.exit(&run, &analyse(&run), &terminal)
     }
 
     #[test]

@@ -18,13 +18,13 @@ use super::{
     progress::Progress,
     report::{format, write_page},
     resume,
+    verdict::{Demand, exit, undecided},
 };
 use crate::{
-    analysis::{self, Analysis},
-    clock,
+    analysis, clock,
     doctor::{self, Host, Lock, Need},
     exit::Exit,
-    plan::Plan,
+    plan::{Plan, Planned},
     report,
     run::{self, End, Event, Left},
     scenario::{self, Scenario, ScenarioError},
@@ -47,6 +47,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Measures scenarios.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of the command line")]
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) selection: Selection,
@@ -65,9 +66,12 @@ pub(super) struct Run {
     /// Run although another run is in progress on this host: each disturbs the other.
     #[arg(long)]
     allow_other_runs: bool,
-    /// Exit code 3 where a cell is not valid, or an SLO could not be judged for that.
+    /// Exit code 3 where a cell is not valid.
     #[arg(long)]
     strict: bool,
+    /// Limits that could not be judged are no reason for exit code 3.
+    #[arg(long)]
+    allow_unjudged: bool,
 }
 
 /// A run that is ready to go on.
@@ -114,12 +118,15 @@ impl Run {
         write_page(&page, &report::html(&run.header, &analysis))?;
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
         terminal.note(&format!("wrote {}", page.display()));
-        if let End::Interrupted(signal) = end {
-            let folder = prepared.folder.display();
-            terminal.note(&format!("{signal}: what was measured is kept; go on with `regatta run --resume {folder}`"));
+        let go_on = format!("go on with `regatta run --resume {}`", prepared.folder.display());
+        match end {
+            End::Interrupted(signal) => terminal.note(&format!("{signal}: what was measured is kept; {go_on}")),
+            _ if run.missing().is_empty() => {}
+            _ => terminal.note(&format!("trials failed, or were not run: when the cause is mended, {go_on}")),
         }
-        warn_of_open_slos(&analysis, terminal);
-        Ok(exit(&analysis, end, self.skip_refused).or(undecided(&run.header, &analysis, self.strict)))
+        let &Self { strict, allow_unjudged, skip_refused, .. } = self;
+        let demand = Demand { strict, allow_unjudged, skip_refused };
+        Ok(exit(&analysis, end, skip_refused).or(undecided(&run.header, &analysis, demand, terminal)))
     }
 }
 
@@ -196,54 +203,6 @@ pub(super) fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
         host.other_run = None;
     }
     doctor::examine(&host, &Need::of(plan))
-}
-
-pub(super) fn exit(analysis: &Analysis, end: End, skip_refused: bool) -> Exit {
-    let incomplete = analysis.has_failures() || (analysis.has_refusals() && !skip_refused);
-    signal(end).or(when(incomplete, Exit::Incomplete)).or(when(analysis.has_failed_slo(), Exit::Bad))
-}
-
-/// The exit code of the signal that ended a run, if one did.
-pub(super) fn signal(end: End) -> Exit {
-    match end {
-        End::Interrupted("SIGTERM") => Exit::Terminated,
-        End::Interrupted("SIGHUP") => Exit::HungUp,
-        End::Interrupted(_) => Exit::Interrupted,
-        End::Finished => Exit::Fine,
-    }
-}
-
-/// An exit code if there is a reason for it.
-pub(super) fn when(condition: bool, exit: Exit) -> Exit {
-    if condition { exit } else { Exit::Fine }
-}
-
-/// Exit code 3 for figures that do not decide: an SLO that has too few samples, unless the run is quick, which always has
-/// few, or that holds among errors; and whatever is not valid, where that was asked for.
-pub(super) fn undecided(header: &Header, analysis: &Analysis, strict: bool) -> Exit {
-    let open = analysis.has_invalid_cells() || analysis.has_open_slo();
-    let among_errors = analysis.has_slo_among_errors();
-    when(strict && open || among_errors || analysis.lacks_samples() && !header.quick, Exit::Inconclusive)
-}
-
-/// An SLO that nobody judged must not be taken for one that holds.
-fn warn_of_open_slos(analysis: &Analysis, terminal: &Terminal) {
-    let mut by_slo: Vec<(&str, Vec<&str>)> = Vec::new();
-    for open in analysis.open_slos() {
-        let assert = open.slo.assert.as_str();
-        match by_slo.iter_mut().find(|(known, _)| *known == assert) {
-            Some((_, cells)) => cells.push(&open.cell),
-            None => by_slo.push((assert, vec![&open.cell])),
-        }
-    }
-    for (assert, cells) in by_slo {
-        let more = if cells.len() > 1 { format!(" and {} more", cells.len() - 1) } else { String::new() };
-        terminal.warn(&format!(
-            "the SLO `{assert}` could not be judged in {}{more}: too few samples (raise `duration`), or figures that \
-             are not valid",
-            cells[0]
-        ));
-    }
 }
 
 /// `reports/2026-11-21T10-02-11Z-http-fanout`, with the scenario's name if there is only one.
@@ -333,18 +292,22 @@ pub(super) fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Termi
     let Prepared { plan, left, .. } = &*prepared;
     let trials = report::plural(left.len(), "trial");
     let mut progress = Progress::new(terminal, plan, left);
-    terminal.note(&format!("{trials}, about {}, one process each", super::list::short(progress.left())));
+    let is_left = |trial: &&Planned| left.contains_key(&plan.name_of(trial));
+    let time = plan.time_of(plan.trials.iter().filter(is_left));
+    terminal.note(&format!("{trials}, one process each: {}", time.words()));
     let plans = terminal.verbose.then(|| prepared.folder.join("plans"));
     let mut written = Ok(());
     let end = run::execute(&prepared.plan, &prepared.left, runner, &mut prepared.writer, |event| match event {
-        Event::Begins { sequence, attempt, plan } => {
+        Event::Begins { sequence, plan, .. } => {
             if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
                 written = write_plan(folder, sequence, plan, terminal);
             }
-            progress.begins(sequence, attempt, &plan.cell, plan.round);
+            progress.begins(&plan.cell, plan.round);
         }
         Event::Ended(record) => progress.ended(record),
-        Event::Disturbed { record, reason, again } => progress.disturbed(record, reason, again),
+        Event::Again(trials) => progress.again(trials),
+        Event::Disturbed { round, trials, disturbed } => progress.disturbed(round, trials, disturbed),
+        Event::GaveUp(given_up, saved) => progress.gave_up(given_up, saved),
         Event::LeftBehind(left) => progress.left_behind(left),
     })?;
     progress.finish();
@@ -364,7 +327,7 @@ pub(super) fn write_plan(
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(&path, text?))
         .map_err(|source| CliError::Output { path: path.clone(), source })?;
-    terminal.note(&format!("replay: {} trial --plan {}", quoted(&program()), quoted(&absolute(&path))));
+    terminal.command(&format!("replay: {} trial --plan {}", quoted(&program()), quoted(&absolute(&path))));
     Ok(())
 }
 
@@ -429,8 +392,18 @@ mod tests {
     fn a_run_is_taken_up_with_the_flags_it_began_with() {
         let command = Arguments::command();
         let run = command.find_subcommand("run").unwrap();
-        let free =
-            ["resume", "format", "skip_refused", "allow_other_runs", "strict", "color", "quiet", "verbose", "help"];
+        let free = [
+            "resume",
+            "format",
+            "skip_refused",
+            "allow_other_runs",
+            "strict",
+            "allow_unjudged",
+            "color",
+            "quiet",
+            "verbose",
+            "help",
+        ];
         let all = run.get_arguments().map(|argument| argument.get_id().as_str());
         let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
         assert_eq!(settled, FIXED.into_iter().collect());

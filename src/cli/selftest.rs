@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, Terminal, input::Selection, run};
+use super::{CliError, Terminal, input::Selection, run, verdict::exit};
 use crate::{
     analysis::{self, Analysis, SelftestVerdict},
     clock,
@@ -56,7 +56,8 @@ impl Selftest {
         let _only_run = run::only_run(self.allow_other_runs)?;
         let selection = self.selection();
         let out = self.out.clone().unwrap_or_else(|| folder(clock::unix_ms()));
-        let scenarios = suite(&selection.overrides())?;
+        // Its arms differ by their tasks, of which none may be cut off.
+        let scenarios = suite(&Overrides { longest: None, ..selection.overrides() })?;
         let mut prepared = run::start(&selection, &scenarios, Some(&out), self.allow_other_runs, terminal)?;
         let end = run::measure(&mut prepared, &runner, terminal)?;
         let mut stored = store::read(&prepared.folder)?;
@@ -78,7 +79,7 @@ impl Selftest {
             SelftestVerdict::Fail => Exit::Bad,
             SelftestVerdict::Inconclusive => Exit::Inconclusive,
         };
-        Ok(run::exit(&analysis, end, false).or(verdict))
+        Ok(exit(&analysis, end, false).or(verdict))
     }
 
     /// The self-test as a selection of cells on the command line of `run`.

@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use super::{Global, error::CliError};
+use super::{Global, error::CliError, wrap::wrap};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -72,8 +72,21 @@ impl Terminal {
         }
     }
 
+    /// The width of standard error in columns, where it is a terminal; what goes into a file or a log is not wrapped.
+    pub(super) fn error_columns() -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
     /// Says something on the way, unless quiet.
     pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            said(text);
+        }
+    }
+
+    /// Says on the way what one copies as a whole, unless quiet: a line that is never cut.
+    pub(super) fn command(&self, text: &str) {
         if !self.quiet {
             to_stderr(text);
         }
@@ -89,7 +102,7 @@ impl Terminal {
     /// Warns of what somebody has to put right, quiet or not.
     pub(super) fn alert(&self, text: &str) {
         let word = if self.error_color { "\x1b[33;1mwarning\x1b[0m" } else { "warning" };
-        to_stderr(&format!("{word}: {text}"));
+        said(&format!("{word}: {text}"));
     }
 
     /// Prints an error and what caused it.
@@ -109,7 +122,15 @@ impl Terminal {
             }
             cause = next.source();
         }
-        to_stderr(&text);
+        said(&text);
+    }
+}
+
+/// Says something in sentences: lines end between words.
+fn said(text: &str) {
+    match Terminal::error_columns() {
+        Some(columns) => to_stderr(&wrap(text, columns)),
+        None => to_stderr(text),
     }
 }
 

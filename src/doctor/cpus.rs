@@ -41,7 +41,7 @@ pub(super) fn enough(host: &Host, need: &Need) -> Judged {
         Judged::unknown("the CPUs that may be used cannot be read")
     } else if effective < need.cpus as f64 {
         let remedy = "raise the quota, or place cells on fewer CPUs: `--cpus executor=… --cpus target=…`";
-        Judged::refuse(format!("{words}; a cell is placed on {}", need.cpus), remedy)
+        Judged::warn(format!("{words}; a cell is placed on {}", need.cpus), remedy)
     } else if need.shared_cpu || (need.cells == 0 && allowed == 1) {
         let remedy = "ratios include the target's work; allow a second CPU";
         Judged::warn(format!("{words}; executor and target share a CPU"), remedy)
@@ -118,7 +118,7 @@ pub(super) fn external(host: &Host, _: &Need) -> Judged {
     let Some((external, _)) = shares(host) else { return Judged::unknown(UNSEEN) };
     let words = format!("{:.0} % of the CPUs are used by others", external * 100.0);
     if external > MOST_EXTERNAL {
-        Judged::refuse(words, "end what else runs here (`top` shows it)")
+        Judged::warn(words, "end what else runs here (`top` shows it)")
     } else {
         Judged::fine(words)
     }
@@ -129,7 +129,7 @@ pub(super) fn steal(host: &Host, _: &Need) -> Judged {
     let Some((_, steal)) = shares(host) else { return Judged::unknown(UNSEEN) };
     let words = format!("{:.1} % of the CPUs' time is stolen by the hypervisor", steal * 100.0);
     if steal > MOST_STEAL {
-        Judged::refuse(words, "use a host with CPUs of its own, or measure when its neighbours are quiet")
+        Judged::warn(words, "use a host with CPUs of its own, or measure when its neighbours are quiet")
     } else {
         Judged::fine(words)
     }
@@ -147,12 +147,12 @@ pub(super) fn throttling(host: &Host, _: &Need) -> Judged {
     let by_group = groups(host.now.all(group_file)).saturating_sub(groups(host.before.all(group_file)));
     let by_heat = hot(host.now.all(HOT)).saturating_sub(hot(host.before.all(HOT)));
     if by_group > 0 {
-        Judged::refuse(
+        Judged::warn(
             format!("the control group's quota stopped it {by_group} times"),
             "raise the quota, or end what uses it up",
         )
     } else if by_heat > 0 {
-        Judged::refuse(format!("CPUs slowed down {by_heat} times because they are too hot"), "let it cool down")
+        Judged::warn(format!("CPUs slowed down {by_heat} times because they are too hot"), "let it cool down")
     } else if host.now.all(group_file).is_empty() && host.now.all(HOT).is_empty() {
         Judged::unknown("neither control groups nor CPUs have counters of it")
     } else {
@@ -213,7 +213,7 @@ mod tests {
         super::judge::testing::{files, host},
         *,
     };
-    use crate::store::Fitness::{Fine, Refuse, Unknown, Warn};
+    use crate::store::Fitness::{Fine, Unknown, Warn};
 
     #[test]
     fn quotas_and_affinity_are_held_against_the_plan() {
@@ -221,17 +221,17 @@ mod tests {
         let judged = |texts: &[(&str, &[&str])], cpus| enough(&host(texts), &need(cpus)).fitness;
         assert_eq!(judged(&[("cgroup:cpu.max", &["max 100000\n"])], 2), Fine);
         assert_eq!(judged(&[("cgroup:cpu.max", &["200000 100000\n"])], 2), Fine);
-        assert_eq!(judged(&[("cgroup:cpu.max", &["max 100000\n", "199000 100000\n"])], 2), Refuse);
+        assert_eq!(judged(&[("cgroup:cpu.max", &["max 100000\n", "199000 100000\n"])], 2), Warn);
         assert_eq!(judged(&[("cgroup:cpu.max", &["150000 100000\n"])], 1), Fine);
         let old = |quota: &'static str| -> Vec<(&str, Vec<&str>)> {
             vec![("cgroup:cpu.cfs_quota_us", vec![quota]), ("cgroup:cpu.cfs_period_us", vec!["100000\n"])]
         };
-        for (quota, fitness) in [("-1\n", Fine), ("150000\n", Refuse)] {
+        for (quota, fitness) in [("-1\n", Fine), ("150000\n", Warn)] {
             let texts = old(quota);
             let texts: Vec<(&str, &[&str])> = texts.iter().map(|(name, texts)| (*name, texts.as_slice())).collect();
             assert_eq!(judged(&texts, 2), fitness, "{quota}");
         }
-        assert_eq!(judged(&[], 3), Refuse);
+        assert_eq!(judged(&[], 3), Warn);
         let alone = Host { cpus: vec![0], ..host(&[]) };
         assert_eq!(enough(&alone, &Need::default()).fitness, Warn);
         assert_eq!(enough(&alone, &need(1)).fitness, Fine);
@@ -259,10 +259,10 @@ mod tests {
     fn what_others_use_is_what_is_left_of_the_busy_time() {
         let need = Need::default();
         assert_eq!(external(&second(40, 0, 0), &need).fitness, Fine);
-        assert_eq!(external(&second(41, 0, 0), &need).fitness, Refuse);
+        assert_eq!(external(&second(41, 0, 0), &need).fitness, Warn);
         assert_eq!(external(&second(41, 0, 1), &need).fitness, Fine);
         assert_eq!(steal(&second(0, 10, 0), &need).fitness, Fine);
-        assert_eq!(steal(&second(0, 11, 0), &need).fitness, Refuse);
+        assert_eq!(steal(&second(0, 11, 0), &need).fitness, Warn);
         let short = Host { wall_ns: 40_000_000, ..second(41, 11, 0) };
         assert_eq!((external(&short, &need).fitness, steal(&short, &need).fitness), (Unknown, Unknown));
         // A CPU that is allowed and not in the file is no CPU that is idle.
@@ -278,8 +278,8 @@ mod tests {
             throttling(&host, &Need::default()).fitness
         };
         assert_eq!(judged("nr_throttled 3\n", "nr_throttled 3\n", ("2\n", "2\n")), Fine);
-        assert_eq!(judged("nr_throttled 3\n", "nr_throttled 4\n", ("2\n", "2\n")), Refuse);
-        assert_eq!(judged("nr_throttled 3\n", "nr_throttled 3\n", ("2\n", "3\n")), Refuse);
+        assert_eq!(judged("nr_throttled 3\n", "nr_throttled 4\n", ("2\n", "2\n")), Warn);
+        assert_eq!(judged("nr_throttled 3\n", "nr_throttled 3\n", ("2\n", "3\n")), Warn);
         assert_eq!(throttling(&host(&[]), &Need::default()).fitness, Unknown);
     }
 

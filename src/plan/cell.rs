@@ -69,6 +69,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     let at_work = working_cpus(executor, cpus, setup.workers);
     let whole = with_thread(cost, executor, &variant.load.kind);
     let estimate = Estimate::new(&variant.load.kind, whole, slots, at_work, variant.run.warmup, variant.run.duration);
+    let has_server = variant.targets.iter().any(|target| target.spec.is_own_server());
+    let estimate = if has_server { estimate.with_unknown_server(&variant.load.kind) } else { estimate };
     let demand = Demand::new(variant, executor, slots);
     let refused = demand.refusal(&machine.limits).or_else(|| demand.too_long(cost.least));
     let (load, load_words, tasks) = load_words(&variant.load.kind);

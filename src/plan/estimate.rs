@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{scenario::LoadKind, step::Cost};
+use crate::{scenario::LoadKind, step::Cost, units::short_duration};
 
 /// Starting a process, its target and its executor, and saying the result.
 const OVERHEAD: Duration = Duration::from_millis(90);
@@ -16,6 +16,44 @@ pub struct Estimate {
     pub once: Duration,
     /// The whole trial.
     pub trial: Duration,
+    /// The whole trial, where all that may last longer does: an open load that drains.
+    pub most: Duration,
+    /// Whether it ends by its tasks, and nobody knows how long these take: a server of the user's own says it.
+    pub is_least: bool,
+}
+
+/// An estimate for many trials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    /// Where each trial is run once.
+    pub once: Duration,
+    /// Where each is disturbed, and run again as often as that may be.
+    pub most: Duration,
+    /// Whether nobody knows how long some of them take.
+    pub is_least: bool,
+}
+
+/// A disturbed trial is run again so often at most.
+pub const MOST_AGAIN: u32 = 2;
+
+impl Time {
+    /// Of trials with these estimates.
+    pub fn of<'a>(trials: impl Iterator<Item = &'a Estimate> + Clone) -> Self {
+        Self {
+            once: total(trials.clone().map(|estimate| estimate.trial)),
+            most: total(trials.clone().map(|estimate| estimate.most)).saturating_mul(1 + MOST_AGAIN),
+            is_least: trials.clone().any(|estimate| estimate.is_least),
+        }
+    }
+
+    /// From a quiet host to one that disturbs every trial; a server's own time is not known.
+    pub fn words(&self) -> String {
+        let [once, most] = [self.once, self.most].map(short_duration);
+        if self.is_least {
+            return format!("at least {once}, for how long your own server takes is not known");
+        }
+        format!("about {once}, and up to {most} where others disturb each trial, which is then run again")
+    }
 }
 
 impl Estimate {
@@ -29,7 +67,7 @@ impl Estimate {
                     None => once.max(whole_batches(once)),
                 };
                 let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
-                Self { once, trial: total([OVERHEAD, warming, measured]) }
+                Self::exactly(once, total([OVERHEAD, warming, measured]))
             }
             LoadKind::Closed { concurrency, think, tasks } => {
                 let once = task.mean.saturating_add(think);
@@ -37,14 +75,26 @@ impl Estimate {
                     Some(tasks) => time_of(tasks, Cost { mean: once, ..task }, slots.min(concurrency), cpus),
                     None => duration,
                 };
-                Self { once, trial: total([OVERHEAD, warmup, measured]) }
+                Self::exactly(once, total([OVERHEAD, warmup, measured]))
             }
-            // Draining is not counted: it lasts as long as the tasks that came last, unless they hang.
+            // Draining lasts as long as the tasks that came last, unless they hang.
             LoadKind::Open { .. } => {
                 let measured = load.measured(duration).unwrap_or(duration);
-                Self { once: task.mean, trial: total([OVERHEAD, warmup, measured, task.mean]) }
+                let once = Self::exactly(task.mean, total([OVERHEAD, warmup, measured, task.mean]));
+                Self { most: total([once.trial, load.drain()]), ..once }
             }
         }
+    }
+
+    fn exactly(once: Duration, trial: Duration) -> Self {
+        Self { once, trial, most: trial, is_least: false }
+    }
+
+    /// The same where tasks call a server whose times nobody knows: a load that ends by its tasks lasts at least so long.
+    #[must_use]
+    pub fn with_unknown_server(self, load: &LoadKind) -> Self {
+        let by_tasks = matches!(load, LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. });
+        Self { is_least: by_tasks, ..self }
     }
 }
 
@@ -94,6 +144,42 @@ mod tests {
         assert_eq!(batch(64, 20, 0), MS(40));
         assert_eq!(batch(1, 5, 5), MS(500));
         assert_eq!(batch(100, 5, 5), MS(250));
+    }
+
+    #[test]
+    fn many_trials_take_a_time_from_once_to_three_times() {
+        let load = LoadKind::Batch { tasks: 1, repeat: Some(1) };
+        let one = Estimate::new(&load, Cost { mean: MS(910), ..Cost::default() }, 1, 1, MS(0), MS(0));
+        let time = Time::of([one, one].iter());
+        assert_eq!((time.once, time.most, time.is_least), (MS(2_000), MS(6_000), false));
+        let words = "about 2.0 s, and up to 6.0 s where others disturb each trial, which is then run again";
+        assert_eq!(time.words(), words);
+    }
+
+    #[test]
+    fn a_drain_may_take_its_whole_time() {
+        let load = LoadKind::Open {
+            rate: 1.0,
+            arrival: crate::load::Arrival::Constant,
+            max_in_flight: 1,
+            overflow: crate::load::Overflow::Drop,
+            stages: Vec::new(),
+            drain: MS(5_000),
+        };
+        let one = Estimate::new(&load, Cost::default(), 1, 1, MS(0), MS(910));
+        assert_eq!((one.trial, one.most), (MS(1_000), MS(6_000)));
+    }
+
+    #[test]
+    fn a_server_s_own_time_is_not_known_where_the_load_waits_for_it() {
+        let is_least = |load: LoadKind| {
+            let one = Estimate::new(&load, Cost::default(), 1, 1, MS(0), MS(1_000)).with_unknown_server(&load);
+            assert_eq!(Time::of([one].iter()).words().starts_with("at least "), one.is_least);
+            one.is_least
+        };
+        let closed = |tasks| LoadKind::Closed { concurrency: 1, think: MS(0), tasks };
+        assert!(is_least(LoadKind::Batch { tasks: 1, repeat: None }) && is_least(closed(Some(9))));
+        assert!(!is_least(closed(None)));
     }
 
     #[test]

@@ -7,11 +7,9 @@ mod rate;
 mod refusal;
 
 pub use cell::{Cell, Machine};
-pub use estimate::{Estimate, total};
+pub use estimate::{Estimate, MOST_AGAIN, Time, total};
 pub use order::{Planned, order};
 pub use rate::{NotSearchable, Searchable, searches};
-
-use std::time::Duration;
 
 use crate::{
     scenario::Scenario,
@@ -56,8 +54,13 @@ impl Plan {
     }
 
     /// Estimated time of all trials.
-    pub fn estimate(&self) -> Duration {
-        total(self.trials.iter().map(|planned| self.cells[planned.cell].estimate.trial))
+    pub fn time(&self) -> Time {
+        self.time_of(&self.trials)
+    }
+
+    /// Estimated time of some trials.
+    pub fn time_of<'a>(&self, trials: impl IntoIterator<Item = &'a Planned, IntoIter: Clone>) -> Time {
+        Time::of(trials.into_iter().map(|planned| &self.cells[planned.cell].estimate))
     }
 
     /// The most rounds of any cell.

@@ -24,7 +24,7 @@
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
 //!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
-//!     slos: [{ assert, line, cell, measured, limit, holds }],
+//!     slos: [{ assert, line, cell, measured, limit, holds, unjudged }],
 //!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
 //! ```
 
@@ -316,6 +316,7 @@ fn slo(result: &SloResult) -> Value {
         "measured": result.measured,
         "limit": result.slo.limit,
         "holds": result.holds,
+        "unjudged": result.unjudged.map(|why| why.words(&result.slo)),
     })
 }
 

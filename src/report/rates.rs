@@ -141,7 +141,8 @@ pub(super) fn note(cell: &RateResult) -> String {
             format!("x NOTHING PASSES: not even {}{because}", rate(*fails))
         }
         RateState::Answered(Answer::Inconclusive { .. }) => {
-            let open = cell.rates.iter().rev().find(|tried| tried.decision == Some(Decision::Undecided));
+            let is_open = |tried: &&TriedRate| tried.decision == Some(Decision::Undecided) || tried.disturbed > 0;
+            let open = cell.rates.iter().rev().find(is_open);
             let (why, remedy) = open.map_or((None, MORE), |tried| match tried.doubt() {
                 Some((why, remedy)) => (Some(why), remedy),
                 None => (tried.miss(), MORE),

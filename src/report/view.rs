@@ -280,6 +280,9 @@ impl SloSummary<'_> {
 
     /// `holds in 3 of 4 cells`, and in how many it could not be measured.
     pub fn words(&self) -> String {
+        if self.measured() == 0 {
+            return format!("could not be judged in any of {}", plural(self.results.len(), "cell"));
+        }
         let words = format!("holds in {} of {}", self.passed(), plural(self.measured(), "cell"));
         match self.results.len() - self.measured() {
             0 => words,

@@ -8,6 +8,7 @@ mod check_tasks;
 mod limit;
 mod model;
 mod overrides;
+mod quick;
 mod read;
 mod schema;
 mod slo;

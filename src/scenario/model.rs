@@ -30,6 +30,8 @@ pub struct Scenario {
     pub claims: Vec<Claim>,
     /// Limits that make a run exit with 1.
     pub slos: Vec<Slo>,
+    /// What `--quick` has cut off its loads, in words; the same of several variants once.
+    pub cut: Vec<String>,
 }
 
 /// A scenario with one combination of parameter values filled in.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LoadKind, RunSettings, Variant};
+use super::{ExecutorSettings, RunSettings, Variant, quick};
 use crate::{
     config::{quote, suggest},
     runtime::{EXECUTORS, executor},
@@ -23,8 +23,8 @@ pub struct Overrides {
     pub rounds: Option<u32>,
     /// How long a closed load is measured; without meaning for a batch.
     pub duration: Option<Duration>,
-    /// Stages of an open load that take longer in all are shortened to this, in proportion.
-    pub longest_stages: Option<Duration>,
+    /// `--quick`: stages and loads that end by their tasks are cut down to about this long.
+    pub longest: Option<Duration>,
     /// Run before measuring.
     pub warmup: Option<Duration>,
     /// The seed of every draw.
@@ -52,8 +52,8 @@ impl Overrides {
         Some(format!("unknown executor {}: {help}", quote(unknown)))
     }
 
-    /// Applies everything but the parameters, which were filled in before the file was read.
-    pub(super) fn apply(&self, variant: &mut Variant) {
+    /// Applies everything but the parameters, which were filled in before the file was read. Says what was cut off.
+    pub(super) fn apply(&self, variant: &mut Variant) -> Option<String> {
         let run = &mut variant.run;
         *run = RunSettings {
             rounds: self.rounds.unwrap_or(run.rounds),
@@ -63,29 +63,19 @@ impl Overrides {
             seed: self.seed.unwrap_or(run.seed),
             probe: run.probe,
         };
-        if let Some(longest) = self.longest_stages {
-            shorten(&mut variant.load.kind, longest);
+        if !self.executors.is_empty() {
+            self.choose(&mut variant.executors);
         }
-        if self.executors.is_empty() {
-            return;
-        }
+        self.longest.and_then(|longest| quick::cut(variant, longest))
+    }
+
+    /// Keeps the executors that were asked for.
+    fn choose(&self, executors: &mut ExecutorSettings) {
         let chosen = EXECUTORS.iter().map(|info| info.name).filter(|name| self.executors.iter().any(|n| n == name));
-        let executors = &mut variant.executors;
         executors.names = chosen.map(str::to_owned).collect();
         if !executors.names.contains(&executors.baseline) {
             executors.baseline = default_baseline(&executors.names);
         }
-    }
-}
-
-/// Shortens all stages by the same share, so that they take no longer than this in all.
-fn shorten(kind: &mut LoadKind, longest: Duration) {
-    let LoadKind::Open { stages, .. } = kind else { return };
-    let all_ns: u128 = stages.iter().map(|stage| u128::from(stage.length_ns)).sum();
-    for stage in stages.iter_mut().filter(|_| all_ns > longest.as_nanos()) {
-        let length_ns = u128::from(stage.length_ns) * longest.as_nanos() / all_ns;
-        // It is less than it was, and a stage of no length would be none.
-        stage.length_ns = u64::try_from(length_ns).unwrap_or(stage.length_ns).max(1);
     }
 }
 
@@ -108,31 +98,4 @@ pub(super) fn watchdog_problem(variant: &Variant) -> Option<String> {
 pub(super) fn default_baseline(names: &[String]) -> String {
     let pool = names.iter().find(|name| *name == "thread-pool");
     pool.or(names.first()).cloned().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::load::{Arrival, Overflow, Stage};
-
-    #[test]
-    fn stages_keep_their_proportions_and_short_ones_their_length() {
-        let lengths = |ms: &[u64], longest_ms| {
-            let stages = ms.iter().map(|ms| Stage { from: 1.0, to: 2.0, length_ns: ms * 1_000_000 });
-            let mut kind = LoadKind::Open {
-                rate: 1.0,
-                arrival: Arrival::Constant,
-                max_in_flight: 1,
-                overflow: Overflow::Drop,
-                stages: stages.collect(),
-                drain: Duration::ZERO,
-            };
-            shorten(&mut kind, Duration::from_millis(longest_ms));
-            let LoadKind::Open { stages, .. } = kind else { return Vec::new() };
-            stages.iter().map(|stage| stage.length_ns / 1_000_000).collect::<Vec<_>>()
-        };
-        assert_eq!(lengths(&[1_000, 3_000, 2_000], 300), [50, 150, 100]);
-        assert_eq!(lengths(&[100, 150], 300), [100, 150]);
-        assert!(lengths(&[], 300).is_empty());
-    }
 }

@@ -126,6 +126,7 @@ impl Reader<'_> {
             variants: Vec::new(),
             claims: Vec::new(),
             slos: Vec::new(),
+            cut: Vec::new(),
         };
         let combinations = matrix.combinations();
         let mut tally = Tally::default();
@@ -146,7 +147,10 @@ impl Reader<'_> {
             tally.add(found, unused, &combination.params);
         }
         tally.report(combinations.len(), diagnostics);
-        scenario.variants.iter_mut().for_each(|variant| self.overrides.apply(variant));
+        for variant in &mut scenario.variants {
+            let cut = self.overrides.apply(variant).filter(|cut| !scenario.cut.contains(cut));
+            scenario.cut.extend(cut);
+        }
         let problem = scenario.variants.iter().find_map(watchdog_problem);
         match problem.filter(|_| diagnostics.is_empty()) {
             Some(message) => Err(ScenarioError::Override { path: self.path.to_owned(), message }),
@@ -217,14 +221,28 @@ fn build_executors(table: &ExecutorsTable) -> ExecutorSettings {
     }
 }
 
-/// The errors of all variants: one that only some have is shown with the values of the first of these.
+/// The errors of all variants, each told once: with the values of the first variant that has it, and how many have it.
 #[derive(Default)]
 struct Tally {
-    /// In the order in which they were found: the error, how many variants have it, and the first one's values.
-    found: Vec<(Diagnostic, usize, String)>,
-    index: HashMap<Diagnostic, usize>,
+    /// In the order in which they were found.
+    found: Vec<Found>,
+    /// Where an error is among them, in its own words, and in those that are the same with other values.
+    exact: HashMap<Diagnostic, usize>,
+    alike: HashMap<(Diagnostic, usize), usize>,
     /// What variants do not use, and how many of them do not.
     unused: HashMap<Diagnostic, usize>,
+}
+
+/// An error of a scenario.
+struct Found {
+    /// As the first variant has it.
+    diagnostic: Diagnostic,
+    /// Variants that have it.
+    count: usize,
+    /// The values of the first one.
+    values: String,
+    /// Whether others have it in other words, for other values stand in these.
+    varies: bool,
 }
 
 impl Tally {
@@ -232,19 +250,34 @@ impl Tally {
         for diagnostic in unused.into_sorted() {
             *self.unused.entry(diagnostic).or_default() += 1;
         }
+        // Two errors of one variant stay two, however alike they are.
+        let mut seen: HashMap<Diagnostic, usize> = HashMap::new();
         for diagnostic in diagnostics.into_sorted() {
-            let at = *self.index.entry(diagnostic).or_insert_with_key(|diagnostic| {
+            let alike = without_values(&diagnostic, params);
+            let nth = seen.entry(alike.clone()).or_default();
+            *nth += 1;
+            let known = self.exact.get(&diagnostic).or_else(|| self.alike.get(&(alike.clone(), *nth))).copied();
+            let at = known.unwrap_or_else(|| {
                 let values: Vec<_> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
-                self.found.push((diagnostic.clone(), 0, values.join(", ")));
+                let (diagnostic, values) = (diagnostic.clone(), values.join(", "));
+                self.found.push(Found { diagnostic, count: 0, values, varies: false });
                 self.found.len() - 1
             });
-            self.found[at].1 += 1;
+            self.alike.entry((alike, *nth)).or_insert(at);
+            self.exact.entry(diagnostic.clone()).or_insert(at);
+            self.found[at].count += 1;
+            self.found[at].varies |= self.found[at].diagnostic != diagnostic;
         }
     }
 
     fn report(self, variants: usize, diagnostics: &mut Diagnostics) {
-        for (Diagnostic { span, message, help }, count, values) in self.found {
-            let message = if count < variants { format!("{message} (with {values})") } else { message };
+        for Found { diagnostic: Diagnostic { span, message, help }, count, values, varies } in self.found {
+            let message = match count {
+                1 if variants > 1 => format!("{message} (with {values})"),
+                _ if count < variants => format!("{message} (with {values}; {count} of {variants} combinations)"),
+                _ if varies => format!("{message} (with {values}; all {variants} combinations)"),
+                _ => message,
+            };
             diagnostics.error(span, message, help);
         }
         // A task or a target that one variant uses is there for that one.
@@ -252,6 +285,21 @@ impl Tally {
             diagnostics.error(span, message, help);
         }
     }
+}
+
+/// An error without what is different about it in another combination: the values, and figures that follow from them.
+fn without_values(diagnostic: &Diagnostic, params: &[Param]) -> Diagnostic {
+    // Values stand between backticks or quotes, or behind "found"; a single letter elsewhere is part of a word.
+    let hidden = |text: String, value: &str| {
+        let quoted = [format!("`{value}`"), format!("\"{value}\""), format!("found {value}")];
+        quoted.iter().fold(text, |text, quoted| text.replace(quoted, "$"))
+    };
+    let plain = |text: &str| {
+        let named = params.iter().fold(text.to_owned(), |text, param| hidden(text, &param.value));
+        named.chars().filter(|c| !c.is_ascii_digit()).collect::<String>()
+    };
+    let Diagnostic { span, message, help } = diagnostic;
+    Diagnostic { span: span.clone(), message: plain(message), help: help.as_deref().map(plain) }
 }
 
 #[cfg(test)]

@@ -245,11 +245,26 @@ pub enum Line {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<String>,
     },
+    /// Some cells are not run any more: what they have in common has failed everywhere.
+    GaveUp(Box<GivenUp>),
     /// Everything planned has been run.
     Finished {
         /// When, in ms since 1970.
         at_ms: u64,
     },
+}
+
+/// What was given up in the middle of a run, so that it does not wait for what does not come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// What, in words: "target `api` (http://127.0.0.1:3000)", or "scenario `fan-out`".
+    pub what: String,
+    /// Trials that had failed in the round, all for the same reason, and none of which was measured.
+    pub failed: u64,
+    /// The cells whose other trials are not run, by name.
+    pub cells: Vec<String>,
+    /// Why the first of them failed.
+    pub failure: TrialFailure,
 }
 
 /// One trial.

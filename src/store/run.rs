@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Header, Line, Outcome, Probe, StoredCell, TrialFailure, TrialRecord};
+use super::{GivenUp, Header, Line, Outcome, Probe, StoredCell, TrialFailure, TrialRecord};
 
 /// A run file, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Run {
     pub finished: bool,
     /// The signals that interrupted it, in order.
     pub interruptions: Vec<String>,
+    /// What was given up, in order; it may have been taken up again since.
+    pub given_up: Vec<GivenUp>,
     /// What the reader noticed, such as a torn last line that was dropped.
     pub notes: Vec<String>,
 }
@@ -47,8 +49,8 @@ impl<'a> Rounds<'a> {
 impl Run {
     /// A run of which nothing but the header is known.
     pub fn new(header: Header) -> Self {
-        let (trials, probes, interruptions, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { header, trials, probes, finished: false, interruptions, notes }
+        let (trials, probes, interruptions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { header, trials, probes, finished: false, interruptions, given_up: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds what a line says.
@@ -72,6 +74,7 @@ impl Run {
                     self.replace(cell);
                 }
             }
+            Line::GaveUp(given_up) => self.given_up.push(*given_up),
             Line::Finished { .. } => self.finished = true,
         }
     }

@@ -229,6 +229,11 @@ macro_rules! targets {
             pub fn is_embedded(&self) -> bool {
                 match self { $(Self::$variant(target) => target.is_embedded(),)* }
             }
+
+            /// Whether it is a server of the user's own, whose times nobody knows.
+            pub fn is_own_server(&self) -> bool {
+                !self.has_process() && !self.is_embedded()
+            }
         }
     };
 }

@@ -90,13 +90,33 @@ fn what_was_checked_before_a_run_is_stored_with_it() {
     let header = bench.stored("run").header;
     let named = |name: &str| header.checks.iter().find(|check| check.name == name).unwrap();
     // The tests' build is not for measuring, which is said and does not stop a run.
-    assert_eq!(named("build").fitness, Fitness::Refuse);
+    assert_eq!(named("build").fitness, Fitness::Warn);
     assert!(seen.err.contains("warning: build: this is a debug build"), "{seen:#?}");
     assert_eq!((named("another run").fitness, named("plan").fitness), (Fitness::Fine, Fitness::Fine));
     let warned = header.checks.iter().filter(|check| check.fitness >= Fitness::Warn).count();
     assert_eq!(header.warnings.len(), warned, "{:#?}", header.warnings);
     let json: Json = serde_json::from_str(&bench.run("report run --format json").exits(0).out).unwrap();
     assert_eq!(json["checks"].as_array().unwrap().len(), header.checks.len());
+}
+
+/// Doctor and run judge alike: what one refuses so does the other, and what one warns of the other goes on with.
+#[test]
+fn the_doctor_refuses_what_a_run_refuses() {
+    let bench = BenchDir::with(
+        &batch("")
+            .replace("[executors]", "[targets.db]\nsql = { url = \"${env:NO_SUCH_URL}\" }\n[executors]")
+            .replace("sleep = { time = \"1ms\" }", "sql = { target = \"db\", query = \"SELECT 1\" }"),
+    );
+    let (code, report) = examined(&bench, "exec $REGATTA doctor s.toml --format json");
+    let plan = check(&report, "plan");
+    assert_eq!((code, &plan["fitness"]), (69, &"refuse".into()), "{plan:#}");
+    assert!(plan["value"].as_str().unwrap().contains("NO_SUCH_URL"), "{plan:#}");
+    bench.run("run s.toml --out run").exits(5);
+    // The tests' build, and whatever this machine does besides.
+    bench.write("s.toml", batch(""));
+    let (code, report) = examined(&bench, "exec $REGATTA doctor s.toml --format json");
+    assert_eq!((code, &check(&report, "build")["fitness"]), (0, &"warn".into()), "{report:#}");
+    bench.run("run s.toml --out fine").exits(0);
 }
 
 /// A run that goes on until it is ended.

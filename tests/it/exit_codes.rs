@@ -83,12 +83,33 @@ fn two_for_a_wrong_command_line() {
         ("run s.toml --cpus executor=999", "CPU 999"),
         ("run s.toml --cpus client=0", "client"),
         ("run s.toml --duration soon", "soon"),
+        (
+            "run s.toml --duration 9s",
+            "`--duration` changes nothing about batch, which measures for as long as `tasks` and `repeat`",
+        ),
+        ("list s.toml --duration 9s", "under [load.burst] say"),
+        ("list s.toml --cpus target=0", "`--cpus target=…` changes nothing"),
         ("run s.toml -f (", "regex"),
         ("report", "RUN"),
     ] {
         bench.run(command).exits(2).says(&[said]);
     }
     assert!(!bench.path("reports").exists());
+}
+
+/// What changes some scenarios and not others is no error, and nothing changes without a word.
+#[test]
+fn a_flag_without_effect_on_some_scenarios_is_warned_of() {
+    let bench = BenchDir::with(&batch(""));
+    let closed = batch("").replace("batch = { tasks = 4, repeat = 3 }", "closed = { concurrency = 2 }");
+    bench.write("closed.toml", closed.replace("name = \"batch\"", "name = \"closed\""));
+    let told = "warning: `--duration` changes nothing about batch, which";
+    let seen = bench.run("list s.toml closed.toml --duration 9s").exits(0).says(&[told]);
+    assert!(!seen.err.contains("closed"), "{seen:#?}");
+    let quick = "--quick cuts batch short: 2 tasks instead of 4, repeat = 1 instead of 3";
+    let slow = batch("").replace("time = \"1ms\"", "time = \"100ms\"");
+    bench.write("s.toml", slow.replace("use = [\"threads\", \"tokio\"]", "use = [\"sequential\", \"threads\"]"));
+    bench.run("list s.toml --quick --duration 250ms").exits(0).says(&[quick]);
 }
 
 #[test]
@@ -217,6 +238,41 @@ fn one_for_a_violated_slo_and_five_above_it() {
     let bench = BenchDir::with(&text);
     bench.run("run s.toml -e tokio --timeout 2s --out run").exits(5).says(&["took longer than 2s"]);
     assert_eq!(only_failure(&bench.stored("run")).0, FailureKind::TimedOut);
+}
+
+/// Two sizes of a batch on two executors: the limit is about the larger one.
+fn limited(assert: &str) -> BenchDir {
+    let slo = format!("[[slo]]\nassert = \"{assert}\"\nonly = {{ tasks = 8 }}\n");
+    let text = batch(&slo).replace("[executors]", "[sweep]\ntasks = [4, 8]\n[executors]");
+    BenchDir::with(&text.replace("tasks = 4, repeat", "tasks = \"${tasks}\", repeat"))
+}
+
+#[test]
+fn three_for_a_limit_that_nobody_judged() {
+    let bench = limited("wait.latency.p99 < 10s");
+    let why = "the SLO `wait.latency.p99 < 10s` could not be judged";
+    // In all of its cells, also where few samples were to be expected; the commands agree. What else this machine does
+    // may be another cause.
+    for (command, allowed) in [("run s.toml --out run", 0), ("report run", 0), ("run s.toml --quick --out quick", 0)] {
+        bench.run(command).exits(3).says(&[why, "batch::threads::tasks=8", "`--allow-unjudged`"]);
+        let command = command.replace("--out ", "--out allowed-");
+        bench.run(&format!("{command} --allow-unjudged")).exits(allowed).says(&[why]);
+    }
+    bench.run("run --resume run").exits(3).says(&[why]);
+    bench.run("run --resume run --allow-unjudged").exits(0).says(&[why]);
+    let quiet = bench.run("--quiet report run --format json").exits(3).says(&[why]);
+    assert!(quiet.out.contains("\"unjudged\": \""), "{quiet:#?}");
+    // In none of none: the cells that it is about were left out.
+    let none = "could not be judged of batch: no cell of this run is what it is about; run the cells";
+    bench.run("run s.toml -p tasks=4 --out four").exits(3).says(&[none]);
+    bench.run("run s.toml -p tasks=4 --out some --allow-unjudged").exits(0).says(&[none]);
+    // In some.
+    let bench = limited("wait.latency.p90 < 10s");
+    bench.run("run s.toml -P tasks=4,8 --out enough --rounds 5").exits(0).says(&[]);
+    // One that is violated goes before one that was not judged.
+    let more = "[[slo]]\nassert = \"wait.latency.max < 1ns\"\n[[slo]]\nassert = \"wait.latency.p99 < 10s\"\n";
+    let bench = BenchDir::with(&batch(more));
+    bench.run("run s.toml --out run").exits(1).says(&[why]);
 }
 
 #[test]

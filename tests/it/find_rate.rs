@@ -120,6 +120,15 @@ fn an_interrupted_search_goes_on_where_it_was() {
     assert!(matches!(state, RateState::Answered(_)), "{state:?}");
 }
 
+/// Nothing was ever measured: one trial of each executor is enough.
+#[test]
+fn a_server_that_is_not_there_is_given_up() {
+    let bench = BenchDir::with(&calls("url = \"http://127.0.0.1:1\"", "\"tokio\", \"threads\"", ""));
+    let said = ["target `api` (http://127.0.0.1:1) is given up: 2 trials", "`regatta find-rate --resume run`"];
+    bench.run("find-rate s.toml --limit request.error_rate<=50% --out run").exits(5).says(&said);
+    assert_eq!(bench.stored("run").trials.len(), 2);
+}
+
 #[test]
 fn what_has_no_rate_is_refused_with_a_remedy() {
     let bench = BenchDir::with(&batch(""));

@@ -3,14 +3,21 @@
 //!
 //! Trials are stopped at a known place by a server that holds its answers, never by timing.
 
-use std::{fs, io::Read as _};
+use std::{
+    fs,
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
 
 use regatta::store::{FailureKind, Run};
 use rustix::process::{Pid, Signal, getpgid, kill_process, test_kill_process};
 
 use crate::{
-    bench_dir::{BenchDir, Live, assert_complete, only_failure, wait_for},
-    own_server::OwnServer,
+    bench_dir::{BenchDir, Live, assert_complete, failures, only_failure, wait_for},
+    own_server::{OwnServer, Reply},
 };
 
 /// Calls to the own server in one trial.
@@ -227,6 +234,60 @@ fn the_watchdog_ends_a_trial_that_takes_too_long_and_the_run_goes_on() {
     assert!(reason.contains("raise `timeout` under [run]"), "{reason}");
     bench.wait_until_empty();
     assert!(bench.scratch().is_empty(), "{:?}", bench.scratch());
+}
+
+/// Two scenarios on servers of their own, of two executors and three rounds each.
+fn two_servers(first: &OwnServer, second: &OwnServer) -> BenchDir {
+    let text = |name: &str, own: &OwnServer| {
+        let embedded = "[targets.embedded]\nhttp = { }\n";
+        let both = "{ http = { target = \"embedded\", path = \"/\" } }, ";
+        let text = scenario(own).replace("rounds = 2", "rounds = 3").replace(embedded, "").replace(both, "");
+        text.replace("name = \"gated\"", &format!("name = \"{name}\""))
+    };
+    let bench = BenchDir::new();
+    bench.write("first.toml", text("first", first));
+    bench.write("second.toml", text("second", second));
+    bench
+}
+
+/// A server that goes away fails every trial of it. The cells of another one are measured meanwhile.
+#[test]
+fn a_server_that_is_not_there_is_given_up_and_the_run_goes_on_when_it_is() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let shown = is_up.clone();
+    let flaky = OwnServer::start(move |_| if shown.load(SeqCst) { Reply::Fine } else { Reply::Close });
+    let bench = two_servers(&flaky, &OwnServer::start(|_| Reply::Fine));
+    let given_up =
+        format!("warning: target `own` ({}) is given up: 2 trials of this round failed for one reason", flaky.url());
+    let said = [&*given_up, "none was measured, and 4 other trials not run", "go on with `regatta run --resume run`"];
+    bench.run("run first.toml second.toml --out run").exits(5).says(&said);
+    let run = bench.stored("run");
+    let failed: Vec<&str> = failures(&run).iter().map(|(trial, _)| trial.cell.as_str()).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed.iter().all(|cell| cell.starts_with("first::")), "{failed:?}");
+    assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::Target), "{run:#?}");
+    assert_eq!((trials(&run), run.finished, run.given_up.len()), (8, false, 1));
+    assert_eq!(run.given_up[0].cells, ["first::threads", "first::tokio"]);
+    // It is as it was: one round more says so.
+    bench.run("run --resume run").exits(5).says(&["6 of 12 trials are there", &given_up]);
+    is_up.store(true, SeqCst);
+    let seen = bench.run("run --resume run").exits(0).says(&["6 of 12 trials are there"]);
+    assert!(seen.out.contains("12 of 12 trials measured"), "{seen:#?}");
+    assert!(seen.out.contains("0 failed, 4 failed before and run again"), "{seen:#?}");
+    let run = bench.stored("run");
+    assert!(run.finished && run.missing().is_empty());
+    bench.run("run --resume run").exits(0).says(&["the run is finished"]);
+}
+
+/// What has failed in one trial may be mended in the next one, and a run that has it can be completed.
+#[test]
+fn a_server_that_dies_in_mid_trial_costs_that_trial_until_the_run_is_resumed() {
+    let own = OwnServer::start(|request| if request == INTO_THE_SECOND_TRIAL { Reply::Close } else { Reply::Fine });
+    let bench = BenchDir::with(&scenario(&own));
+    bench.run("run s.toml --out run").exits(5).says(&["FAILED", "trial 4/4"]);
+    assert_eq!(only_failure(&bench.stored("run")).0, FailureKind::Target);
+    let seen = bench.run("run --resume run").exits(0).says(&["3 of 4 trials are there"]);
+    assert!(seen.out.contains("0 failed, 1 failed before and run again"), "{seen:#?}");
 }
 
 #[test]

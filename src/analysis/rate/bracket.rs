@@ -97,6 +97,12 @@ impl Bracket {
         }
     }
 
+    /// What is known where no more is tried.
+    pub fn give_up(&self) -> Answer {
+        let passes = self.rates(Decision::Passes).reduce(f64::max);
+        Answer::Inconclusive { passes, fails: self.rates(Decision::Fails).reduce(f64::min) }
+    }
+
     /// The highest rate that passes is found; so is the least that fails, unless rates without a decision lie between.
     fn upper_end(&self, passes: f64, fails: Option<f64>, open: &[f64]) -> Next {
         let undecided = Next::Answered(Answer::Inconclusive { passes: Some(passes), fails });

@@ -18,6 +18,9 @@ use crate::{
 
 /// A trial that something else on the host disturbed is run again at most so often.
 const RETRIES: u32 = 2;
+/// After so many disturbed trials in a row of one rate, or of a whole search that has no other, the host does not let it be
+/// decided. A host that disturbs six of ten trials disturbs as many in a row in one of twenty cases.
+const HOPELESS: usize = 6;
 
 /// What a search has found so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,14 +97,28 @@ pub struct TriedRate {
     pub failed: u32,
     /// A round that was disturbed and is to be run again, with the number of the attempt.
     pub again: Option<(u32, u32)>,
+    /// Disturbed trials since the last one that was not, every attempt counted.
+    pub disturbed: usize,
 }
 
 /// What a run that is a search has found; none of other runs.
 pub fn rate_search(run: &Run) -> Option<RateSearch> {
     let search = run.header.search.as_ref()?;
     let rounds = run.rounds();
-    let cells = search.cells.iter().map(|searched| result(&rounds, search, searched)).collect();
+    let mut cells: Vec<RateResult> = search.cells.iter().map(|searched| result(&rounds, search, searched)).collect();
+    end_if_hopeless(run, &mut cells);
     Some(RateSearch { precision: search.precision, cells })
+}
+
+/// Ends a search of which every trial was disturbed, when each of its cells has had one.
+fn end_if_hopeless(run: &Run, cells: &mut [RateResult]) {
+    let open = |cell: &&mut RateResult| matches!(cell.state, RateState::Trial(_));
+    let all_met = cells.iter_mut().filter(open).all(|cell| !cell.rates.is_empty());
+    if all_met && run.trials.len() >= HOPELESS && run.trials.iter().all(is_disturbed) {
+        for cell in cells.iter_mut().filter(open) {
+            cell.state = RateState::Answered(Answer::Inconclusive { passes: None, fails: None });
+        }
+    }
 }
 
 /// What one trial of a search says; none where it is of no rate that is searched.
@@ -137,6 +154,9 @@ fn result(rounds: &Rounds<'_>, search: &Search, searched: &SearchedCell) -> Rate
 fn state(search: &Search, searched: &SearchedCell, rates: &[TriedRate]) -> RateState {
     let mut bracket = Bracket::new(searched.start, search.highest, search.precision);
     for tried in rates {
+        if tried.disturbed >= HOPELESS {
+            return RateState::Answered(bracket.give_up());
+        }
         let Some(decision) = tried.decision else { return RateState::Trial(tried.next_trial()) };
         if decision == Decision::Fails && tried.failed == tried.votes.misses && rates.len() == 1 {
             return RateState::Failed(tried.miss().unwrap_or_default().to_owned());
@@ -167,7 +187,10 @@ fn tried(rounds: &Rounds<'_>, probe: &Probe, most_trials: u32) -> TriedRate {
     let last = run.trials.iter().rfind(|trial| trial.cell == probe.cell.name);
     let again = last.filter(|trial| is_disturbed(trial) && trial.attempt < RETRIES);
     let again = again.map(|trial| (trial.round, trial.attempt + 1));
-    let decision = votes.decision(most_trials).filter(|_| again.is_none());
+    let of_rate = run.trials.iter().rev().filter(|trial| trial.cell == probe.cell.name);
+    let disturbed = of_rate.take_while(|trial| is_disturbed(trial)).count();
+    let hopeless = (disturbed >= HOPELESS).then_some(Decision::Undecided);
+    let decision = votes.decision(most_trials).filter(|_| again.is_none()).or(hopeless);
     let measured = |limit: &&Slo| {
         let values = trials.iter().filter_map(|trial| match &trial.outcome {
             Outcome::Measured(measured) => judge::value(limit, &probe.cell, measured, run.header.clock_ns),
@@ -176,7 +199,7 @@ fn tried(rounds: &Rounds<'_>, probe: &Probe, most_trials: u32) -> TriedRate {
         stats::median(&values.map(|(value, _)| value).collect::<Vec<_>>())
     };
     let values = limits.iter().map(measured).collect();
-    TriedRate { reasons, doubts, values, failed, again, ..TriedRate::new(probe.rate, votes, decision) }
+    TriedRate { reasons, doubts, values, failed, again, disturbed, ..TriedRate::new(probe.rate, votes, decision) }
 }
 
 fn is_disturbed(trial: &TrialRecord) -> bool {
@@ -206,6 +229,7 @@ impl TriedRate {
             values: Vec::new(),
             failed: 0,
             again: None,
+            disturbed: 0,
         }
     }
 

@@ -131,11 +131,28 @@ fn disturbed_trials_are_run_again_and_then_decide_nothing() {
     let RateState::Answered(Answer::Inconclusive { passes: None, fails: None }) = found.cells[0].state else {
         panic!("{:#?}", found.cells[0])
     };
-    // Four trials that cannot be judged leave a fifth nothing to decide; each was tried three times.
-    assert_eq!(run.trials.len(), run.probes.len() * 4 * 3);
+    // Six of one cell, and one more of the other to see that it is no better there.
+    assert_eq!((run.trials.len(), run.probes.len()), (7, 2));
     assert!(found.is_inconclusive());
     let (why, remedy) = found.cells[0].rates[0].doubt().expect("nothing else is known");
     assert!(why.starts_with("DISTURBED: ") && remedy == Validity::Disturbed.remedy(), "{why}; {remedy}");
+}
+
+#[test]
+fn a_rate_that_the_host_does_not_let_decide_ends_its_cell_with_what_is_known() {
+    // The host is quiet up to twice the first rate, and then for the other cell only.
+    let (run, found) = run_search(search(), |executor, trial| {
+        let Outcome::Measured(mut measured) = passing(trial.rate) else { panic!("measured") };
+        measured.host.throttled_ns = u64::from(executor == "threads" && trial.rate > 2_000.0);
+        Outcome::Measured(measured)
+    });
+    let expected = RateState::Answered(Answer::Inconclusive { passes: Some(2_000.0), fails: None });
+    assert_eq!(found.cells[0].state, expected);
+    let at = |rate: f64| run.trials.iter().filter(|trial| trial.cell == format!("demo::threads::rate={rate}")).count();
+    assert_eq!((at(1_000.0), at(2_000.0), at(4_000.0)), (2, 2, 6));
+    assert!(matches!(found.cells[1].state, RateState::Answered(Answer::Found { .. })));
+    let (why, remedy) = found.cells[0].at(4_000.0).unwrap().doubt().expect("it is the host");
+    assert!(why.starts_with("DISTURBED: ") && remedy == Validity::Disturbed.remedy());
 }
 
 #[test]

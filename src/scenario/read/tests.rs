@@ -119,8 +119,29 @@ fn an_error_of_some_variants_names_the_first_of_them() {
     let overrides =
         Overrides { sweeps: vec![("concurrency".into(), vec!["8".into(), "0".into()])], ..Overrides::default() };
     let error = from_text(Path::new("full.toml"), FULL, &overrides).unwrap_err().to_string();
-    assert!(error.contains("found 0 (with concurrency=0, wait=1ms)"), "{error}");
+    assert!(error.contains("found 0 (with concurrency=0, wait=1ms; 2 of 4 combinations)"), "{error}");
     assert_eq!(error.matches("error: ").count(), 1, "{error}");
+}
+
+#[test]
+fn an_error_that_differs_only_in_its_values_is_told_once() {
+    let errors = |sweep: &str, load: &str| {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[sweep]\n{sweep}\n[tasks.t]\nsteps = [{{ noop = {{}} }}]\n[load.l]\ntask = 't'\n{load}"
+        );
+        let error = from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap_err().to_string();
+        error.lines().filter_map(|line| line.strip_prefix("error: ").map(str::to_owned)).collect::<Vec<String>>()
+    };
+    let open = "open = { rate = '${r}', max_in_flight = '${n}' }";
+    let all = errors("r = ['fast', 'slow', 'often']\nn = [1, 2]", open);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all[0].contains("`fast`") && all[0].ends_with("(with r=fast, n=1; all 6 combinations)"), "{all:?}");
+    let some = errors("r = ['1/s', '0/s', '-1/s']\nn = [1, 0, -5]", open);
+    let ends: Vec<&str> = some.iter().filter_map(|error| error.split("(with ").nth(1)).collect();
+    assert!(ends.iter().all(|end| end.ends_with("of 9 combinations)")), "{some:?}");
+    // What is wrong in two places is told of both, and so is what is wrong twice in one.
+    let twice = errors("n = [0, -5]", "batch = { tasks = '${n}', repeat = '${n}', more = 1, less = 2 }");
+    assert_eq!(twice.len(), 4, "{twice:?}");
 }
 
 #[test]

@@ -108,6 +108,10 @@ impl TargetKind for Http {
         self.url.is_none()
     }
 
+    fn address(&self) -> Option<String> {
+        self.url.clone()
+    }
+
     fn serve(&self, seed: u64) -> io::Result<()> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         serve(self, seed, listener, io::stdin(), io::stdout())?;
