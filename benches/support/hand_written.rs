@@ -137,7 +137,7 @@ struct Loop<'a> {
 }
 
 /// CPU time of this process and of the target so far, in ns.
-fn cpu_ns(target: Watched) -> (u64, u64) {
+fn cpu_ns(target: &Watched) -> (u64, u64) {
     let own = ProcessSample::take();
     (own.cpu_user_ns + own.cpu_system_ns, target.times().unwrap().cpu_ns)
 }
@@ -153,22 +153,22 @@ impl Visitor for Loop<'_> {
         let endless = Part { window: (0, warmed_ns), first_id: 1 << 40, requests: u64::MAX };
         let sample = if let Some(requests) = work.requests {
             all::<R>(&runtime, &mut clients, |_| endless);
-            let before = cpu_ns(self.target);
+            let before = cpu_ns(&self.target);
             let start_ns = clock::now_ns();
             let completed = all::<R>(&runtime, &mut clients, |at| {
                 let extra = u64::from(at < requests % work.clients);
                 Part { window: (0, u64::MAX), first_id: at << 32, requests: requests / work.clients + extra }
             });
-            sample(completed, clock::now_ns() - start_ns, before, cpu_ns(self.target))
+            sample(completed, clock::now_ns() - start_ns, before, cpu_ns(&self.target))
         } else {
             let window = (warmed_ns, warmed_ns + work.duration_ns);
             thread::scope(|scope| {
                 let edges = scope.spawn(|| {
                     pin_to(&self.plan.target_cpus);
                     clock::sleep_until(window.0);
-                    let before = cpu_ns(self.target);
+                    let before = cpu_ns(&self.target);
                     clock::sleep_until(window.1);
-                    (before, cpu_ns(self.target))
+                    (before, cpu_ns(&self.target))
                 });
                 let part = |at: u64| Part { window, first_id: at << 32, requests: u64::MAX };
                 let completed = all::<R>(&runtime, &mut clients, part);

@@ -103,7 +103,7 @@ fn in_window(child: Child, server: Option<Watched>, duration: Duration) -> Sampl
 
 /// What a process and the server use, and how many queries `completed` counts, where nothing but queries is done.
 fn window(pid: u32, server: Option<Watched>, length: Duration, completed: impl Fn() -> u64) -> Sample {
-    let now = || (Watched::Process(pid).times(), server.and_then(Watched::times), completed());
+    let now = || (Watched::Process(pid).times(), server.as_ref().and_then(Watched::times), completed());
     thread::sleep(EDGE);
     let before = now();
     thread::sleep(length);

@@ -31,7 +31,7 @@ mod validity;
 
 pub use compare::{CellChange, Comparison, compare};
 pub use errors::{Errors, StepErrors};
-pub use findings::findings;
+pub use findings::{findings, shared_cpus};
 pub use leader::Leader;
 pub use manifest::{Agreement, Fact, Manifest, manifest, unequal};
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod counts;
 mod histogram;
 mod host;
+mod listener;
 mod metric;
 mod model;
 mod process;
@@ -13,6 +14,7 @@ mod tree;
 pub use counts::{Counts, Recorded, TooLarge};
 pub use histogram::{Histo, QUANTILES, Quantile};
 pub use host::{HostSample, Span, TICK_NS};
+pub use listener::{Listening, listening, listening_at};
 pub use metric::MetricId;
 pub use model::*;
 pub use process::{
@@ -20,4 +22,4 @@ pub use process::{
     thread_waited_ns, times_of,
 };
 pub use recorder::{Ending, Record, Recorder, Recorders, Silent};
-pub use tree::{Watched, listener};
+pub use tree::{Kin, Watched};

@@ -10,6 +10,9 @@ use super::Histo;
 /// is the end of a fact's name, after its target's: `db: address`.
 pub const SERVER_FACTS: [&str; 2] = ["address", "server"];
 
+/// The end of the fact's name that says that a server may run where the executor does, after its target's.
+pub const PLACEMENT: &str = "placement";
+
 /// Everything that a trial measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurements {
@@ -209,6 +212,9 @@ pub struct TargetReport {
     /// Time in the window in which it was ready to run and waited for a CPU, in ns, where it is a process of its own.
     #[serde(default)]
     pub run_delay_ns: Option<u64>,
+    /// The CPUs on which its processes may run, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpus: Vec<usize>,
     /// Operations that it served since it started, by its own count, where it counts.
     pub served: Option<u64>,
     /// Counts since it started: `connections`, `requests`, `status 200`, `path /item`, `bytes received`, …

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult, unequal},
+    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult, shared_cpus, unequal},
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -83,7 +83,7 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
         view::interval_words(header, scenario),
     );
     out.push_str(&wrapped(&terms, 2, layout));
-    for warning in unequal(scenario) {
+    for warning in unequal(scenario).into_iter().chain(shared_cpus(scenario)) {
         out.push_str(&wrapped(&format!("! {}", printable(&warning)), 2, layout));
     }
     for group in &scenario.groups {

@@ -86,11 +86,10 @@ mod tests {
         assert!(!are_charged(burst(6_600, 6_000), burst(9_000, 6_000)));
     }
 
-    /// The kernel's own configuration says the same, where it can be read.
+    /// What it finds is a measurement, which a busy host can upset; that it does all of its work is not.
     #[test]
-    fn the_probe_agrees_with_itself() {
+    fn the_probe_does_all_of_its_bursts() {
         let Ok([plain, traffic]) = probe() else { return };
         assert!(plain.charged_ns >= BURSTS as u64 * BURST_NS && traffic.charged_ns >= BURSTS as u64 * BURST_NS);
-        assert_eq!(to_processes(), are_charged(plain, traffic));
     }
 }

@@ -1,5 +1,7 @@
 //! The edges of the measured window: what the counters of the process, its targets and the host say there.
 
+use std::collections::BTreeSet;
+
 use super::{place, wire::TrialPlan};
 use crate::{
     clock,
@@ -31,7 +33,7 @@ impl Edge {
             at_ns: clock::now_ns(),
             begun: ProcessSample::take(),
             host: HostSample::take(),
-            targets: watched.iter().map(|watched| watched.and_then(Watched::times)).collect(),
+            targets: watched.iter().map(|watched| watched.as_ref().and_then(Watched::times)).collect(),
             parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
             process: ProcessSample::take(),
         }
@@ -49,24 +51,44 @@ struct Shares {
     target: Option<(Vec<usize>, u64)>,
 }
 
+/// Where everybody runs: an empty list is any CPU, or nobody.
+#[derive(Debug, Clone, Copy)]
+struct Places<'a> {
+    executor: &'a [usize],
+    /// Embedded targets and our helpers.
+    target: &'a [usize],
+    /// Servers of the user's own, which nobody of us has placed.
+    servers: &'a [usize],
+}
+
 /// Tells apart what we used on the executor's and on the target's CPUs. Helpers and the parent run on the target's,
-/// where it has some of its own. Where both share CPUs everything is theirs together.
-fn shares(executor: &[usize], target: &[usize], (before, after): &(Edge, Edge)) -> Shares {
+/// where it has some of its own. Where both share CPUs everything is theirs together: nobody knows what a server has used
+/// on which of its CPUs.
+fn shares(places: Places<'_>, (before, after): &(Edge, Edge)) -> Shares {
+    let Places { executor, target, servers } = places;
     let since = |counter: fn(&Edge) -> u64| counter(after).saturating_sub(counter(before));
     // Here the reading counts: it kept the CPUs busy, too.
     let process = since(|edge| edge.begun.cpu_ns());
     let others = since(Edge::targets_ns) + since(|edge| edge.parent_ns);
     let helpers = since(|edge| edge.begun.helpers.cpu_ns());
-    if target.is_empty() || target.iter().any(|cpu| executor.contains(cpu)) {
-        let mut cpus = [executor, target].concat();
-        cpus.sort_unstable();
-        cpus.dedup();
-        return Shares { executor: (cpus, process + others), target: None };
+    let all = union(&[target, servers]);
+    if all.is_empty() || all.iter().any(|cpu| executor.contains(cpu)) {
+        return Shares { executor: (union(&[executor, &all]), process + others), target: None };
     }
-    Shares {
-        executor: (executor.to_vec(), process.saturating_sub(helpers)),
-        target: Some((target.to_vec(), others + helpers)),
-    }
+    // Without CPUs for them the helpers are where the executor is.
+    let helpers = if target.is_empty() { 0 } else { helpers };
+    Shares { executor: (executor.to_vec(), process.saturating_sub(helpers)), target: Some((all, others + helpers)) }
+}
+
+/// The CPUs of any of these sets, in order.
+fn union(sets: &[&[usize]]) -> Vec<usize> {
+    sets.iter().copied().flatten().copied().collect::<BTreeSet<usize>>().into_iter().collect()
+}
+
+/// The CPUs on which the targets' processes may run.
+pub(super) fn cpus(watched: &[Option<Watched>]) -> Vec<usize> {
+    let each: Vec<Vec<usize>> = watched.iter().flatten().map(Watched::cpus).collect();
+    union(&each.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 /// Each target's account, with what its process used in the window.
@@ -82,10 +104,10 @@ pub(super) fn reports(
         let mut report = target.report()?;
         if let (Some(from), Some(to)) = (before.targets[at], after.targets[at]) {
             let used = to.cpu_ns.saturating_sub(from.cpu_ns);
-            // A server without CPUs of its own can use all of them.
-            let cpus = if plan.target_cpus.is_empty() { place::allowed_cpus().len() } else { plan.target_cpus.len() };
-            // A server of one thread has no use for a second CPU.
-            let cpus = cpus.min(to.threads).max(1) as f64;
+            let watched = target.watched();
+            report.cpus = watched.as_ref().map(Watched::cpus).unwrap_or_default();
+            let quota = watched.as_ref().and_then(Watched::quota);
+            let cpus = usable(&report.cpus, plan, to.threads, quota);
             report.cpu_ns = Some(used);
             report.busy = Some(used as f64 / (wall_ns.max(1) as f64 * cpus));
             report.run_delay_ns = Some(to.run_delay_ns.saturating_sub(from.run_delay_ns));
@@ -95,9 +117,17 @@ pub(super) fn reports(
     Ok(reports)
 }
 
+/// How many CPUs a target can keep busy at once: those that it may run on, as far as it has threads and a quota for them.
+fn usable(cpus: &[usize], plan: &TrialPlan, threads: usize, quota: Option<f64>) -> f64 {
+    let placed = [cpus.len(), plan.target_cpus.len()].into_iter().find(|count| *count > 0);
+    // A server of one thread has no use for a second CPU.
+    let most = placed.unwrap_or_else(|| place::allowed_cpus().len()).min(threads).max(1) as f64;
+    quota.map_or(most, |quota| quota.min(most))
+}
+
 /// What the process and the host used between the edges; the rest of the measurements is left empty. `charged`: whether
-/// the kernel charges interrupts to processes.
-pub(super) fn used(plan: &TrialPlan, charged: bool, edges: &(Edge, Edge)) -> Measurements {
+/// the kernel charges interrupts to processes; `servers`: the CPUs of the targets' processes.
+pub(super) fn used(plan: &TrialPlan, charged: bool, servers: &[usize], edges: &(Edge, Edge)) -> Measurements {
     let (before, after) = edges;
     let since = |counter: fn(&ProcessSample) -> u64| counter(&after.begun).saturating_sub(counter(&before.process));
     let of_helpers = |counter: fn(&HelperTimes) -> u64| {
@@ -110,7 +140,7 @@ pub(super) fn used(plan: &TrialPlan, charged: bool, edges: &(Edge, Edge)) -> Mea
         cpu_system_ns: own(|sample| sample.cpu_system_ns, |helpers| helpers.system_ns),
         switches_voluntary: own(|sample| sample.switches_voluntary, |helpers| helpers.voluntary),
         switches_involuntary: own(|sample| sample.switches_involuntary, |helpers| helpers.involuntary),
-        host: host(&shares(&executor, &plan.target_cpus, edges), charged, edges),
+        host: host(&shares(Places { executor: &executor, target: &plan.target_cpus, servers }, edges), charged, edges),
         ..Measurements::default()
     }
 }
@@ -159,17 +189,45 @@ mod tests {
         (edge(0), edge(1))
     }
 
+    fn among(executor: &[usize], target: &[usize], servers: &[usize]) -> Shares {
+        shares(Places { executor, target, servers }, &edges())
+    }
+
     #[test]
     fn our_own_time_is_told_apart_by_cpus() {
-        let apart = shares(&[0, 1], &[2], &edges());
         let target = Some((vec![2], 36_000_000));
-        assert_eq!(apart, Shares { executor: (vec![0, 1], 95_000_000), target });
+        let apart = Shares { executor: (vec![0, 1], 95_000_000), target };
+        assert_eq!(among(&[0, 1], &[2], &[]), apart);
+        // The embedded server is one of the servers, too.
+        assert_eq!(among(&[0, 1], &[2], &[2]), apart);
+    }
+
+    #[test]
+    fn a_server_of_the_user_s_own_is_accounted_for_where_it_may_run() {
+        // On a CPU of its own: the helpers stay with the executor, and the parent is anywhere.
+        let pinned = Shares { executor: (vec![0], 100_000_000), target: Some((vec![1], 31_000_000)) };
+        assert_eq!(among(&[0], &[], &[1]), pinned);
+        // On any: together. So it is where only the pacer has a CPU of its own.
+        let all = Shares { executor: (vec![0, 1], 131_000_000), target: None };
+        assert_eq!(among(&[0], &[], &[0, 1]), all);
+        assert_eq!(among(&[0], &[1], &[0, 1]), all);
+    }
+
+    #[test]
+    fn a_server_can_use_the_cpus_that_threads_and_quota_leave_it() {
+        let plan = crate::trial::proof::tests::plan();
+        let usable = |cpus: &[usize], threads, quota| super::usable(cpus, &plan, threads, quota);
+        assert!((usable(&[0, 1, 2], 2, None) - 2.0).abs() < 1e-9);
+        assert!((usable(&[0, 1, 2], 9, None) - 3.0).abs() < 1e-9);
+        assert!((usable(&[0, 1, 2], 9, Some(1.5)) - 1.5).abs() < 1e-9);
+        assert!((usable(&[1], 9, Some(4.0)) - 1.0).abs() < 1e-9);
+        assert!((usable(&[0], 0, None) - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn neither_helpers_nor_reading_are_the_executors() {
         let plan = crate::trial::proof::tests::plan();
-        let used = used(&plan, true, &edges());
+        let used = used(&plan, true, &[], &edges());
         assert_eq!((used.cpu_user_ns, used.cpu_system_ns), (60_000_000, 33_000_000));
         assert_eq!(used.switches_voluntary, 40);
     }
@@ -177,14 +235,14 @@ mod tests {
     #[test]
     fn what_shares_cpus_is_accounted_for_together() {
         let all = 131_000_000;
-        assert_eq!(shares(&[0], &[], &edges()), Shares { executor: (vec![0], all), target: None });
-        assert_eq!(shares(&[0, 1], &[1, 2], &edges()), Shares { executor: (vec![0, 1, 2], all), target: None });
+        assert_eq!(among(&[0], &[], &[]), Shares { executor: (vec![0], all), target: None });
+        assert_eq!(among(&[0, 1], &[1, 2], &[]), Shares { executor: (vec![0, 1, 2], all), target: None });
     }
 
     #[test]
     fn a_host_without_counters_has_no_sets() {
         let (before, after) = edges();
-        let delta = host(&shares(&[0], &[1], &edges()), true, &(before, after));
+        let delta = host(&among(&[0], &[1], &[]), true, &(before, after));
         // Without counters of the host there is nothing to tell.
         assert_eq!((delta.executor, delta.target, delta.throttled_ns, delta.pressure), (None, None, 0, None));
     }

@@ -4,6 +4,7 @@
 //! proves the work; [`server`] is the process of an embedded target; [`wire`] is what they say to each other;
 //! [`servers`] asks who answers at the targets.
 
+mod apart;
 mod charging;
 pub mod child;
 mod edge;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    charging,
+    apart, charging,
     child::TrialError,
     edge::{self, Edge},
     place,
@@ -50,7 +50,7 @@ impl Visitor for Race<'_> {
 
         let prepared_memory_bytes = measure::resident_memory_bytes();
         let watched: Vec<Option<Watched>> = self.targets.iter().map(|target| target.watched()).collect();
-        let charged = charging::to_processes();
+        let (servers, charged) = (edge::cpus(&watched), charging::to_processes());
         let watcher = Watcher::start(plan.target_cpus.clone());
         let probe = probe(plan, &runtime, &recorders, slots.len() as u64)?;
         let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent))?;
@@ -67,6 +67,7 @@ impl Visitor for Race<'_> {
         facts.extend(turns::<R::Native>(plan));
         facts.extend(witness::facts(&runtime));
         facts.extend(self.targets.iter().flat_map(|target| target.facts()));
+        facts.extend(apart::facts(plan, self.targets));
         let accounts = Accounts::of(&outcome, &slots);
         // What is open is closed before the targets report, so that they can see that it was.
         drop(slots);
@@ -90,7 +91,7 @@ impl Visitor for Race<'_> {
             targets: reports,
             proof,
             facts,
-            ..edge::used(plan, charged, &outcome.edges)
+            ..edge::used(plan, charged, &servers, &outcome.edges)
         };
         drop(trial);
         if hangs {

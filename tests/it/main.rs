@@ -21,6 +21,7 @@ mod mongo;
 mod mysql;
 mod mysql_faults;
 mod open;
+mod own_cpu;
 mod own_mariadb;
 mod own_port;
 mod own_postgres;

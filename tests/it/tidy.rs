@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("cgroup", &[]),
     ("limits", &["cgroup"]),
-    ("measure", &[]),
+    ("measure", &["cgroup"]),
     ("units", &["draw"]),
     ("config", &["units"]),
     ("runtime", &["clock"]),

@@ -5,10 +5,12 @@
 mod ahead;
 mod checks;
 mod lead;
+mod placement;
 mod sweeps;
 mod trouble;
 mod validity;
 
+pub use self::placement::shared_cpus;
 use super::{Analysis, MetricId, Ratio, ScenarioResult, bound};
 use crate::scenario::Param;
 
@@ -40,6 +42,7 @@ fn of_scenario(scenario: &ScenarioResult, is_searched: bool) -> Vec<String> {
         // A search looks for rates at which they do not hold.
         if is_searched { Vec::new() } else { checks::slos(scenario) },
         super::manifest::unequal(scenario),
+        shared_cpus(scenario),
         validity::not_ranked(scenario),
         validity::not_steady(scenario),
         validity::withheld(scenario).into_iter().collect(),

@@ -57,7 +57,7 @@ pub(super) fn target_bound(cell: &StoredCell, measured: &Measurements) -> Option
 fn saturated(cell: &StoredCell, measured: &Measurements, target: &TargetReport) -> Option<Cause> {
     let wall_ns = measured.host.target.as_ref().map_or(measured.window_ns, |set| set.wall_ns);
     // On a CPU that it shares with the executor it waits for the executor.
-    let waited = target.run_delay_ns.filter(|_| !cell.target_cpus.is_empty() && wall_ns > 0);
+    let waited = target.run_delay_ns.filter(|_| is_apart(cell, target) && wall_ns > 0);
     let waited = waited.map_or(0.0, |ns| ns as f64 / wall_ns as f64);
     let busy = target.busy.unwrap_or(0.0);
     let kept_waiting = waited >= TARGET_WAITED && busy + waited >= TARGET_WANTED;
@@ -71,6 +71,14 @@ fn saturated(cell: &StoredCell, measured: &Measurements, target: &TargetReport) 
         ),
         severity: (busy / TARGET_BUSY).max(waited / TARGET_WAITED),
     })
+}
+
+/// Whether a target has CPUs on which the executor does not run.
+fn is_apart(cell: &StoredCell, target: &TargetReport) -> bool {
+    if target.cpus.is_empty() {
+        return !cell.target_cpus.is_empty();
+    }
+    !cell.executor_cpus.is_empty() && !target.cpus.iter().any(|cpu| cell.executor_cpus.contains(cpu))
 }
 
 #[cfg(test)]
@@ -145,5 +153,19 @@ mod tests {
         assert_eq!(target(Some(0.5), Some(999_000_000), false), None);
         assert!(target(Some(0.5), Some(1_000_000_000), false).is_some());
         assert_eq!(target(Some(0.5), Some(10_000_000_000), true), None);
+    }
+
+    #[test]
+    fn where_a_server_of_the_user_s_own_may_run_is_its_own_affair() {
+        let cell = |executor: &[usize], target: &[usize]| {
+            let run = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).build();
+            let (executor_cpus, target_cpus) = (executor.to_vec(), target.to_vec());
+            StoredCell { executor_cpus, target_cpus, ..run.header.cells[0].clone() }
+        };
+        let on = |cpus: &[usize]| TargetReport { cpus: cpus.to_vec(), ..TargetReport::default() };
+        assert!(is_apart(&cell(&[0], &[]), &on(&[1])));
+        // The pacer has a CPU of its own, and the server does not keep to it.
+        assert!(!is_apart(&cell(&[0], &[1]), &on(&[0, 1])));
+        assert!(!is_apart(&cell(&[], &[]), &on(&[1])));
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     target::{
         self, Start, Started, TargetError,
         connections::{Connections, Opened},
-        own_server,
+        own_server::{self, OwnServer},
     },
 };
 
@@ -93,7 +93,7 @@ pub(super) struct Kept {
     ours: bool,
     /// What the server says that it is.
     version: Option<String>,
-    watched: Option<Watched>,
+    own: OwnServer,
 }
 
 /// Connects, and makes and fills the collection.
@@ -101,9 +101,9 @@ pub(super) fn start(spec: &Document, start: &Start<'_>) -> Result<Kept, TargetEr
     let error = |reason| TargetError { name: start.name.into(), reason };
     let site = spec.site().map_err(error)?;
     let store = Arc::new(Store::new(site, &spec.collection));
-    let watched = own_server::processes(&store.site.address);
+    let own = OwnServer::named(&store.site.address);
     let (name, seed) = (start.name.into(), start.seed);
-    let mut kept = Kept { name, store, documents: spec.documents, seed, ours: false, version: None, watched };
+    let mut kept = Kept { name, store, documents: spec.documents, seed, ours: false, version: None, own };
     match block_on(kept.make()) {
         Ok(()) => Ok(kept),
         Err(why) => Err(why.and(kept.remove())),
@@ -255,12 +255,14 @@ impl Started for Kept {
     }
 
     fn watched(&self) -> Option<Watched> {
-        self.watched
+        self.own.watched()
     }
 
     fn facts(&self) -> Vec<(String, String)> {
         let version = version_words(self.version.clone());
-        own_server::facts(&self.name, &self.store.site.address, version, self.watched)
+        let mut facts = own_server::known_by(&self.name, &self.store.site.address, version);
+        facts.extend(self.own.facts(&self.name));
+        facts
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

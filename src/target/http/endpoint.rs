@@ -8,7 +8,7 @@ use std::{
 use super::{Answer, Http};
 use crate::{
     measure::{TargetReport, Watched},
-    target::{self, Server, Start, Started, TargetError, TargetSpec},
+    target::{self, Server, Start, Started, TargetError, TargetSpec, own_server::OwnServer},
 };
 
 /// Where an HTTP target is, and what it will answer.
@@ -35,12 +35,17 @@ struct Embedded {
 struct Foreign {
     name: String,
     endpoint: Arc<Endpoint>,
+    own: OwnServer,
 }
 
 /// Starts the embedded server, or looks the user's own up.
 pub(super) fn start(spec: &Http, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
     match &spec.url {
-        Some(url) => Ok(Box::new(Foreign { name: start.name.into(), endpoint: Arc::new(foreign(url, start)?) })),
+        Some(url) => {
+            let endpoint = Arc::new(foreign(url, start)?);
+            let own = OwnServer::at(endpoint.address);
+            Ok(Box::new(Foreign { name: start.name.into(), endpoint, own }))
+        }
         None => Ok(Box::new(embedded(spec, start)?)),
     }
 }
@@ -102,6 +107,14 @@ impl Started for Embedded {
 impl Started for Foreign {
     fn endpoint(&self) -> target::Endpoint {
         self.endpoint.clone()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.own.watched()
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        self.own.facts(&self.name)
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {

@@ -14,7 +14,10 @@ use crate::{
     clock,
     measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, block_on},
-    target::{self, Start, Started, TargetError, own_server},
+    target::{
+        self, Start, Started, TargetError,
+        own_server::{self, OwnServer},
+    },
 };
 
 /// The protocols of SQL servers.
@@ -43,7 +46,7 @@ pub(super) struct Declared {
     /// Whether the schema is ours to drop.
     made: bool,
     version: Option<String>,
-    watched: Option<Watched>,
+    own: OwnServer,
 }
 
 /// Connects, and creates and fills the schema.
@@ -52,9 +55,9 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let server = Arc::new(Server::new(address, spec, std::process::id()));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
-    let (version, watched) = (admin.version(), own_server::processes(&server.address));
+    let (version, own) = (admin.version(), OwnServer::named(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
-    let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, watched };
+    let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, own };
     declared.hold()?;
     declared.clear()?;
     declared.admin.create().map_err(|fault| declared.not_made(&fault))?;
@@ -227,12 +230,13 @@ impl Started for Declared {
     }
 
     fn watched(&self) -> Option<Watched> {
-        self.watched
+        self.own.watched()
     }
 
     fn facts(&self) -> Vec<(String, String)> {
         let version = version_words(self.version.clone());
-        let mut facts = own_server::facts(&self.name, &self.server.address, version, self.watched);
+        let mut facts = own_server::known_by(&self.name, &self.server.address, version);
+        facts.extend(self.own.facts(&self.name));
         let drivers = self.server.drivers();
         if !drivers.is_empty() {
             facts.push((format!("{}: driver", self.name), drivers));
