@@ -9,7 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Analysis, Better, CellResult, MetricId, MetricValue, RatioVerdict, analyse, stats};
+use super::{
+    Analysis, Better, CellResult, ChangeVerdict, MeanChange, MetricId, MetricValue, analyse,
+    change::{self, Rounds},
+    stats,
+};
 use crate::{
     measure::SERVER_FACTS,
     store::{Header, Lane, Outcome, Run, StoredScenario},
@@ -26,10 +30,8 @@ pub struct Comparison {
     pub caveat: &'static str,
     /// Cells with figures in both runs, in the order of the first.
     pub cells: Vec<CellChange>,
-    /// Geometric mean of the ratios of the cells in the same-code lane; none without such cells.
-    pub geometric_mean: Option<f64>,
-    /// The same of the cells in the idiomatic lane.
-    pub idiomatic_mean: Option<f64>,
+    /// The mean change of each lane that has several cells.
+    pub means: Vec<MeanChange>,
     /// Cells that only the first run has.
     pub only_a: Vec<String>,
     /// Cells that only the second run has.
@@ -61,7 +63,7 @@ pub struct CellChange {
     /// 95 % interval of the ratio from the Mann–Whitney distribution, within sessions only. None of too few rounds.
     pub interval: Option<(f64, f64)>,
     /// What the interval says, as a hint: see the caveat.
-    pub verdict: RatioVerdict,
+    pub verdict: ChangeVerdict,
 }
 
 const CAVEAT: &str = "different sessions: not paired; intervals leave out what differs between sessions, \
@@ -76,8 +78,7 @@ pub fn compare(a: &Run, b: &Run) -> Comparison {
         b: b.header.run.clone(),
         caveat: CAVEAT,
         cells: Vec::new(),
-        geometric_mean: None,
-        idiomatic_mean: None,
+        means: Vec::new(),
         only_a: names(a).filter(|name| !after.contains_key(name)).map(str::to_owned).collect(),
         only_b: names(b).filter(|name| !before.contains_key(name)).map(str::to_owned).collect(),
         not_compared: Vec::new(),
@@ -91,11 +92,18 @@ pub fn compare(a: &Run, b: &Run) -> Comparison {
             }
         }
     }
-    let ratios = |lane: Lane| comparison.cells.iter().filter(move |cell| cell.lane == lane).map(|cell| cell.ratio);
-    let [same_code, idiomatic] = [Lane::SameCode, Lane::Idiomatic].map(|lane| ratios(lane).collect::<Vec<_>>());
-    comparison.geometric_mean = stats::geometric_mean(&same_code);
-    comparison.idiomatic_mean = stats::geometric_mean(&idiomatic);
+    let both = |cell: &CellChange| (goodness(cell.metric, &cell.a), goodness(cell.metric, &cell.b));
+    let of = |lane: Lane| comparison.cells.iter().filter(move |cell| cell.lane == lane).map(both).collect::<Vec<_>>();
+    let means = [Lane::SameCode, Lane::Idiomatic].map(|lane| change::mean(lane, &of(lane)));
+    comparison.means = means.into_iter().flatten().collect();
     comparison
+}
+
+impl Comparison {
+    /// Whether there is no cell that both runs have, comparable or not.
+    pub fn has_nothing_in_common(&self) -> bool {
+        self.cells.is_empty() && self.not_compared.is_empty()
+    }
 }
 
 fn names(run: &Run) -> impl Iterator<Item = &str> {
@@ -133,10 +141,11 @@ fn change(before: &Placed<'_>, after: &Placed<'_>) -> Result<CellChange, String>
         cell.metrics.get(&metric).cloned().ok_or_else(|| format!("no figures in the {which} run"))
     };
     let (a, b) = (value(before, "first")?, value(after, "second")?);
-    let (logs_a, logs_b) = (goodness(metric, &a), goodness(metric, &b));
+    let logs = |value| goodness(metric, value).into_values().collect::<Vec<f64>>();
+    let (logs_a, logs_b) = (logs(&a), logs(&b));
     let ratio = stats::shift(&logs_a, &logs_b).ok_or("a value is not positive")?.exp();
     let interval = stats::shift_interval(&logs_a, &logs_b).map(|(low, high)| (low.exp(), high.exp()));
-    let verdict = RatioVerdict::of(interval);
+    let verdict = ChangeVerdict::of(interval);
     Ok(CellChange {
         cell: before.name.clone(),
         label: after.label.clone(),
@@ -151,9 +160,9 @@ fn change(before: &Placed<'_>, after: &Placed<'_>) -> Result<CellChange, String>
 }
 
 /// Logarithms of the values of the rounds, turned so that more is better.
-fn goodness(metric: MetricId, value: &MetricValue) -> Vec<f64> {
+fn goodness(metric: MetricId, value: &MetricValue) -> Rounds {
     let sign = if metric.info().better == Better::Lower { -1.0 } else { 1.0 };
-    value.rounds.iter().filter(|(_, value)| *value > 0.0).map(|(_, value)| sign * value.ln()).collect()
+    value.rounds.iter().filter(|(_, value)| *value > 0.0).map(|(round, value)| (*round, sign * value.ln())).collect()
 }
 
 fn warnings(a: &Run, b: &Run) -> Vec<String> {
@@ -266,9 +275,10 @@ mod tests {
         assert!((change.ratio - 1.0 / 1.077_669_902_9).abs() < 1e-9, "{}", change.ratio);
         let (low, high) = change.interval.expect("seven and seven");
         assert!((low - 0.9).abs() < 1e-8 && (high - 1.0 / 1.038_834_951).abs() < 1e-8, "{low} to {high}");
-        assert_eq!((change.verdict, change.metric), (RatioVerdict::Slower, MetricId::Makespan));
+        // It ends above 1/1.05: that it is slower by more than what rarely matters is not shown.
+        assert_eq!((change.verdict, change.metric), (ChangeVerdict::NoDifference, MetricId::Makespan));
         assert_eq!((change.a.median, change.b.median), (10.1e6, 10.9e6));
-        assert!((comparison.geometric_mean.expect("one cell") - change.ratio).abs() < 1e-12);
+        assert!(comparison.means.is_empty(), "one cell is its own mean");
         assert_eq!(comparison.warnings, Vec::<String>::new());
         assert!(comparison.caveat.starts_with("different sessions: not paired"));
     }
@@ -276,18 +286,24 @@ mod tests {
     #[test]
     fn lanes_have_means_of_their_own() {
         let both = |same: f64, customary: f64| {
-            let fixture = Fixture::closed("threads", 7).cell("threads", &[("driver", "same")], &[same; 7]);
-            let fixture = fixture.cell("threads", &[("driver", "customary")], &[customary; 7]);
-            fixture.with(|run| run.header.cells[1].lane = Lane::Idiomatic)
+            let mut fixture = Fixture::closed("threads", 7);
+            for n in ["1", "2"] {
+                fixture = fixture.cell("threads", &[("driver", "same"), ("n", n)], &[same; 7]);
+                fixture = fixture.cell("threads", &[("driver", "customary"), ("n", n)], &[customary; 7]);
+            }
+            fixture.with(|run| [1, 3].into_iter().for_each(|at| run.header.cells[at].lane = Lane::Idiomatic))
         };
         let before = both(100.0, 100.0).build();
         let comparison = compare(&before, &second(both(200.0, 50.0)));
-        let means = [comparison.geometric_mean, comparison.idiomatic_mean].map(Option::unwrap);
-        assert!((means[0] - 2.0).abs() < 1e-12 && (means[1] - 0.5).abs() < 1e-12, "{means:?}");
+        let [same, idiomatic] = &comparison.means[..] else { panic!("{:?}", comparison.means) };
+        assert_eq!((same.lane, same.verdict), (Lane::SameCode, ChangeVerdict::Better));
+        assert_eq!((idiomatic.lane, idiomatic.verdict), (Lane::Idiomatic, ChangeVerdict::Worse));
+        assert!((same.ratio - 2.0).abs() < 1e-12 && (idiomatic.ratio - 0.5).abs() < 1e-12);
         let changed = both(100.0, 100.0).with(|run| run.header.cells[1].lane = Lane::SameCode);
         let comparison = compare(&before, &second(changed));
         let why = "idiomatic lane in one run, same-code lane in the other";
-        assert_eq!(comparison.not_compared, [("demo::threads::driver=customary".to_owned(), why.to_owned())]);
+        assert_eq!(comparison.not_compared, [("demo::threads::driver=customary,n=1".to_owned(), why.to_owned())]);
+        assert!(!comparison.has_nothing_in_common());
     }
 
     #[test]
@@ -295,13 +311,13 @@ mod tests {
         let closed = |rate| Fixture::closed("threads", 7).cell("threads", &[], &[rate; 7]);
         let change = &compare(&closed(100.0).build(), &second(closed(200.0))).cells[0];
         assert!((change.ratio - 2.0).abs() < 1e-12);
-        assert_eq!(change.verdict, RatioVerdict::Faster);
+        assert_eq!(change.verdict, ChangeVerdict::Better);
     }
 
     #[test]
     fn rounds_need_not_be_the_same() {
         let change = &compare(&batch(&OLD[..2]).build(), &second(batch(&NEW))).cells[0];
-        assert_eq!((change.interval, change.verdict), (None, RatioVerdict::NoInterval));
+        assert_eq!((change.interval, change.verdict), (None, ChangeVerdict::NoInterval));
         assert_eq!((change.a.rounds.len(), change.b.rounds.len()), (2, 7));
     }
 

@@ -6,6 +6,7 @@
 //! `rate` is the search for the highest rate. Metrics are declared in one table (`metrics`); `stats` knows only numbers.
 
 mod cell;
+mod change;
 mod claims;
 mod compare;
 mod crossover;
@@ -29,6 +30,7 @@ mod sweep;
 mod unjudged;
 mod validity;
 
+pub use change::{BAND, ChangeVerdict, MeanChange};
 pub use compare::{CellChange, Comparison, compare};
 pub use errors::{Errors, StepErrors};
 pub use findings::{findings, shared_cpus};

@@ -21,14 +21,15 @@ const VERSION: u32 = 1;
 /// Checks this host.
 #[derive(Debug, clap::Args)]
 pub(super) struct Doctor {
-    /// Scenario files, or folders of them, whose needs are held against the limits.
+    /// Scenario files, folders of them, or `-` for standard input, whose needs are held against the limits of this host.
+    /// Default: none.
     #[arg(value_name = "SCENARIO|DIR")]
     paths: Vec<PathBuf>,
-    /// CPUs by hand, as for `run`: `--cpus executor=0,1 --cpus target=2`.
+    /// CPUs as for `run`: `--cpus executor=0,1 --cpus target=2`. Default: as for `run`.
     #[arg(long, value_name = "WHO=CPUS", num_args = 1, value_parser = cpus)]
     cpus: Vec<(Who, Vec<usize>)>,
     /// What to print.
-    #[arg(long, default_value = "human", value_parser = ["human", "json"])]
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
     format: String,
 }
 

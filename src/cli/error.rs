@@ -19,6 +19,9 @@ pub(super) enum CliError {
     /// The arguments contradict each other or the files.
     #[error("{0}")]
     Usage(String),
+    /// Two runs have nothing that could be compared.
+    #[error("{0}")]
+    NothingInCommon(String),
     /// Nothing is left to do.
     #[error("{0}")]
     NothingMatched(String),
@@ -69,9 +72,12 @@ impl CliError {
             Self::Store(StoreError::Create { .. } | StoreError::Write { .. }) | Self::Output { .. } => {
                 Exit::CannotWrite
             }
-            Self::Scenario(_) | Self::Scenarios(..) | Self::Store(_) | Self::Input { .. } | Self::BadData { .. } => {
-                Exit::BadData
-            }
+            Self::Scenario(_)
+            | Self::Scenarios(..)
+            | Self::Store(_)
+            | Self::Input { .. }
+            | Self::NothingInCommon(_)
+            | Self::BadData { .. } => Exit::BadData,
             Self::NothingMatched(_) => Exit::NothingMatched,
             Self::Unfit(_) => Exit::Unfit,
             Self::System { .. } => Exit::Incomplete,

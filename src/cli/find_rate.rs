@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser as _;
-
 use super::{
-    Arguments, CliError, Command, Terminal,
+    CliError, Command, Terminal,
+    folder::Folder,
     input::Selection,
     list::short,
     progress::gave_up,
@@ -57,13 +56,13 @@ const FIXED: [&str; 18] = [
 pub(super) struct FindRate {
     #[command(flatten)]
     selection: Selection,
-    /// What must hold, such as `request.latency.p99 < 25ms`; may be repeated. By default the scenario's [[slo]].
+    /// What must hold, such as `request.latency.p99 < 25ms`; may be repeated. Default: the scenario's [[slo]].
     #[arg(long, value_name = "LIMIT")]
     limit: Vec<String>,
-    /// The first rate that is tried, such as `1k/s`; by default the scenario's own, the least of several.
+    /// The first rate that is tried, such as `1k/s`. Default: the scenario's own, the least of several.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     start: Option<f64>,
-    /// No higher rate is tried.
+    /// The highest rate that is tried, such as `50k/s`.
     #[arg(long, value_name = "RATE", default_value = "10M/s", value_parser = rate)]
     most: f64,
     /// How near the least rate that fails must be to the highest that passes: from 1% to 50%.
@@ -72,14 +71,14 @@ pub(super) struct FindRate {
     /// Trials of one rate at most: it is decided as soon as one verdict leads by two.
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(2..=99))]
     trials: u32,
-    /// The folder for this search; by default a new one under `reports/`.
+    /// The folder for this search. Default: a new one under `reports/`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Take up an interrupted search where it was.
+    /// The folder of an interrupted search, which goes on where it was. Default: a new search.
     #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
     resume: Option<PathBuf>,
     /// What to print at the end.
-    #[arg(long, default_value = "human", value_parser = ["human", "markdown", "json"])]
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "markdown", "json"])]
     format: String,
     /// Cells that a limit of this host forbids are no reason for exit code 5.
     #[arg(long)]
@@ -148,8 +147,7 @@ impl FindRate {
                 ));
             }
         }
-        let (selection, out) = (&self.selection, self.out.as_deref());
-        let (plan, mut header, folder) = run::open(selection, &scenarios, out, self.allow_other_runs, terminal)?;
+        let (plan, mut header) = run::open(&self.selection, &scenarios, self.allow_other_runs, terminal)?;
         let cells = self.searches(&plan.cells, &scenarios)?;
         header.cells = cells.iter().filter(|cell| cell.is_refused()).map(|cell| cell.stored().cell).collect();
         header.search = Some(Search {
@@ -158,7 +156,7 @@ impl FindRate {
             most_trials: self.trials,
             highest: self.most,
         });
-        let writer = Writer::create(&folder, &header)?;
+        let (folder, writer) = Folder::of_scenarios(self.out.as_deref(), &scenarios).create(&mut header)?;
         Ok(Prepared { folder, cells, run: Run::new(header), writer })
     }
 
@@ -193,11 +191,15 @@ impl FindRate {
             _ => report::rates(header, &found, Terminal::columns()),
         };
         terminal.result(&text)?;
-        let page = prepared.folder.join("index.html");
-        write_page(&page, &report::html(header, &analysis::analyse(&prepared.run)))?;
         let folder = prepared.folder.display();
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
-        terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
+        if prepared.run.trials.is_empty() {
+            terminal.note("no trial has ended, so there is no page");
+        } else {
+            let page = prepared.folder.join("index.html");
+            write_page(&page, &report::html(header, &analysis::analyse(&prepared.run)))?;
+            terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
+        }
         let go_on = format!("go on with `regatta find-rate --resume {folder}`");
         match end {
             End::Interrupted(signal) => terminal.note(&format!("{signal}: what was measured is kept; {go_on}")),
@@ -237,7 +239,7 @@ pub(super) fn verdict(found: &RateSearch) -> Exit {
 fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result<Prepared, CliError> {
     let (mut writer, mut run) = Writer::open_append(folder)?;
     let bad = |reason: &str| CliError::BadData { path: writer.path().to_owned(), reason: reason.to_owned() };
-    let command = Arguments::try_parse_from(&run.header.command)
+    let command = super::parse(&run.header.command)
         .map_err(|_| bad("was made by a command line that this program does not understand"))?;
     let Command::FindRate(original) = command.command else {
         return Err(bad("is no search; take it up with `regatta run --resume`"));
@@ -311,13 +313,12 @@ fn line(record: &TrialRecord, vote: &Vote) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory as _;
-
     use super::*;
+    use crate::cli::help;
 
     #[test]
     fn a_search_is_taken_up_with_the_flags_it_began_with() {
-        let command = Arguments::command();
+        let command = help::command();
         let find_rate = command.find_subcommand("find-rate").unwrap();
         let free = ["resume", "format", "skip_refused", "allow_other_runs", "color", "quiet", "verbose", "help"];
         let all = find_rate.get_arguments().map(|argument| argument.get_id().as_str());
@@ -327,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_not_offered() {
-        let help = Arguments::command().find_subcommand_mut("find-rate").unwrap().render_long_help().to_string();
+        let help = help::command().find_subcommand_mut("find-rate").unwrap().render_long_help().to_string();
         assert!(help.contains("--trials") && !help.contains("--rounds"), "{help}");
     }
 

@@ -6,17 +6,17 @@ use std::{
     path::PathBuf,
 };
 
-use super::{CliError, Terminal};
+use super::{CliError, Terminal, input};
 use crate::{exit::Exit, scenario, scenario::Overrides};
 
 /// Writes a first scenario.
 #[derive(Debug, clap::Args)]
 pub(super) struct Init {
-    /// Your server.
-    #[arg(long, default_value = "http://127.0.0.1:8080/")]
+    /// Your server's address, without a path.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/")]
     url: String,
-    /// The file to write; one that exists is not touched.
-    #[arg(default_value = "regatta.toml")]
+    /// The file to write, or `-` for standard output; one that exists is not touched.
+    #[arg(value_name = "FILE", default_value = "regatta.toml")]
     file: PathBuf,
 }
 
@@ -25,6 +25,10 @@ impl Init {
         let text = include_str!("init.toml").replace("http://127.0.0.1:8080", &base(&self.url)?);
         // What is written must be readable; a strange url is the only thing that can prevent it.
         scenario::from_text(&self.file, &text, &Overrides::default())?;
+        if input::is_stdin(&self.file) {
+            terminal.result(&text)?;
+            return Ok(Exit::Fine);
+        }
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => {
                 CliError::Usage(format!("{} exists already; name another file", self.file.display()))

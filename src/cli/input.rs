@@ -22,41 +22,44 @@ const QUICK: Duration = Duration::from_millis(300);
 /// Scenarios, and changes to them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Selection {
-    /// Scenario files, or folders of them.
+    /// Scenario files, folders of them, or `-` for standard input. There is no default.
     #[arg(value_name = "SCENARIO|DIR")]
     pub paths: Vec<PathBuf>,
-    /// Only cells whose name (`scenario::executor::k=v`) matches; may be repeated.
+    /// Only cells whose name, such as `http-fanout::tokio::concurrency=16`, matches; may be repeated, and then all must
+    /// match. Default: all cells.
     #[arg(short, long, value_name = "REGEX")]
     pub filter: Vec<Regex>,
-    /// Only these executors; may be repeated.
+    /// Only these executors, such as `tokio,threads`; may be repeated. Default: those of the scenario.
     #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
     pub executor: Vec<String>,
-    /// A parameter's value: `-p name=value`.
+    /// The value of a parameter of the scenario, such as `-p concurrency=4`; may be repeated. Default: the scenario's.
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub param: Vec<(String, String)>,
-    /// A sweep over a parameter: `-P name=1,2,4`.
+    /// Several values of a parameter, each in cells of its own, such as `-P concurrency=1,2,4`; may be repeated. Default:
+    /// the scenario's `[sweep]`.
     #[arg(short = 'P', long = "sweep", value_name = "NAME=A,B,…", value_parser = pair)]
     pub sweep: Vec<(String, String)>,
-    /// Passes over all cells.
+    /// How often each cell is measured; below 6 there is no 95 % interval. Default: the scenario's `rounds`, or 7.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
-    /// Measured time of closed and open loads.
+    /// How long a closed or open load is measured, such as `5s` or `500ms`. Default: the scenario's `duration`, or 5s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub duration: Option<Duration>,
-    /// Time before measuring.
+    /// How long the load runs before it is measured, such as `1s`. Default: the scenario's `warmup`, or 1s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub warmup: Option<Duration>,
-    /// Time after which a trial is killed.
+    /// How long a trial may take before it is killed, such as `2m`. Default: the scenario's `timeout`, or 60s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub timeout: Option<Duration>,
-    /// Seed of all draws and of the order of trials.
+    /// The seed of all draws and of the order of trials, a number. Default: the scenario's `seed`, or 42.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// To see whether it works: one round, no warm-up, and about 300 ms measured. Loads that end by their tasks have fewer of
     /// them, which is said. The figures are stamped "not comparable".
     #[arg(long)]
     pub quick: bool,
-    /// CPUs by hand: `--cpus executor=0,1 --cpus target=2`.
+    /// The CPUs of the executor, and of targets that Regatta starts: `--cpus executor=0,1 --cpus target=2`. Default: the
+    /// last CPU for targets, the others for the executor; all for the executor where there is no such target.
     #[arg(long, value_name = "WHO=CPUS", num_args = 1, value_parser = cpus)]
     pub cpus: Vec<(Who, Vec<usize>)>,
 }
@@ -88,6 +91,11 @@ pub(super) fn cpus(text: &str) -> Result<(Who, Vec<usize>), String> {
     };
     let numbers: Result<Vec<usize>, _> = list.split([',', '+']).map(str::parse).collect();
     Ok((who, numbers.map_err(|_| format!("expected CPU numbers such as `0,1`, found `{list}`"))?))
+}
+
+/// Whether a path is the sign for standard input, or output.
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 impl Selection {
@@ -172,6 +180,9 @@ impl Selection {
                 "name a scenario file or a folder of them, such as `scenarios/headline`; `regatta init` writes a first one"
                     .into(),
             ));
+        }
+        if self.paths.iter().filter(|path| is_stdin(path)).count() > 1 {
+            return Err(CliError::Usage("`-` stands twice, and there is one standard input".into()));
         }
         let mut files = Vec::new();
         for path in &self.paths {

@@ -7,7 +7,9 @@ mod completions;
 mod doctor;
 mod error;
 mod find_rate;
+mod folder;
 mod forecast;
+mod help;
 mod init;
 mod input;
 mod list;
@@ -22,9 +24,9 @@ mod trial;
 mod verdict;
 mod wrap;
 
-use std::sync::Arc;
+use std::{ffi::OsString, os::unix::ffi::OsStrExt as _, sync::Arc};
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use self::{error::CliError, terminal::Terminal};
 use crate::exit::Exit;
@@ -32,7 +34,7 @@ use crate::exit::Exit;
 /// Races threads, pools, tokio, async-std and smol on the same workload, proves that it was the same work, and says
 /// by how much they differ.
 #[derive(Debug, Parser)]
-#[command(name = "regatta", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "regatta", version, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -43,42 +45,54 @@ struct Arguments {
 /// Flags of every command.
 #[derive(Debug, Clone, clap::Args)]
 struct Global {
-    /// Colour: by default where the output is a terminal (`NO_COLOR` and `CLICOLOR_FORCE` are heeded).
+    /// When to print colours. Without it, `NO_COLOR` and then `CLICOLOR_FORCE` in the environment decide.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     color: terminal::Color,
-    /// Only errors and results.
+    /// Print only errors and results.
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// More: how each trial can be replayed by hand.
+    /// Say and write more, such as how each trial can be replayed by hand.
     #[arg(short, long, global = true)]
     verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure scenarios: write the run, print the table, write the HTML report.
+    /// Measure scenarios: store the run, print the table, write the report.
+    #[command(after_help = help::RUN)]
     Run(run::Run),
-    /// Find the highest rate of an open load at which its limits hold, for each executor.
+    /// Find the highest rate at which an open load's limits hold.
+    #[command(after_help = help::FIND_RATE)]
     FindRate(find_rate::FindRate),
-    /// Show the cells that a run would have, and how long it would take; executes nothing.
+    /// Show what a run would measure, and for how long; runs nothing.
+    #[command(after_help = help::LIST)]
     List(list::List),
-    /// Check scenario files; executes nothing.
+    /// Check scenario files; runs nothing.
+    #[command(after_help = help::CHECK)]
     Check(check::Check),
-    /// Say whether this host is fit for measuring, and what can be done about it; executes no scenario.
+    /// Say whether this host is fit for measuring, and what helps.
+    #[command(after_help = help::DOCTOR)]
     Doctor(doctor::Doctor),
     /// Compare two runs, cell by cell.
+    #[command(after_help = help::COMPARE)]
     Compare(compare::Compare),
-    /// Render a stored run again, without executing anything.
+    /// Show a stored run again, as a page, tables, JSON or CSV.
+    #[command(after_help = help::REPORT)]
     Report(report::Report),
-    /// Test the harness on this machine: does it find what is there, and nothing else? A few minutes.
+    /// Test the harness on this machine, in a few minutes.
+    #[command(after_help = help::SELFTEST)]
     Selftest(selftest::Selftest),
-    /// Write a commented first scenario against your own server.
+    /// Write a first scenario against your own server, with comments.
+    #[command(after_help = help::INIT)]
     Init(init::Init),
     /// Print the JSON Schema of scenario files, for editors.
+    #[command(after_help = help::SCHEMA)]
     Schema,
     /// Print shell completions.
+    #[command(after_help = help::COMPLETIONS)]
     Completions(completions::Completions),
     /// Run one trial by hand, from a plan that `run -v` has written.
+    #[command(after_help = help::TRIAL)]
     Trial(trial::Trial),
     /// The process of an embedded target; started by a trial.
     #[command(hide = true)]
@@ -87,7 +101,7 @@ enum Command {
 
 /// Reads the arguments and does what they say.
 pub fn main() -> Exit {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
@@ -119,6 +133,23 @@ pub fn main() -> Exit {
 fn survive_file_limit() {
     // Where the signal cannot be heard, its default remains.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
+/// Reads a command line as it is typed, or as a run file has stored it.
+fn parse<W: Into<OsString> + Clone>(words: impl IntoIterator<Item = W>) -> Result<Arguments, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let mut command = help::command().color(terminal::color_of_help(&words));
+    let matches = command.try_get_matches_from_mut(words.clone()).map_err(|error| named(error, &words))?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The error about an argument that is not UTF-8 with the argument in it.
+fn named(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let wrong = words.iter().find(|word| error.kind() == ErrorKind::InvalidUtf8 && word.to_str().is_none());
+    let Some(wrong) = wrong else { return error };
+    let shown = wrong.as_bytes().escape_ascii();
+    let message = format!("the argument `{shown}` is not UTF-8; only paths may be anything else\n");
+    clap::Error::raw(ErrorKind::InvalidUtf8, message)
 }
 
 fn usage(error: &clap::Error) -> Exit {

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     CliError, Terminal, find_rate,
+    input::is_stdin,
     verdict::{Demand, undecided, when},
 };
 use crate::{
@@ -20,10 +21,12 @@ use crate::{
 /// Renders a run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Report {
-    /// The run's folder or its run.jsonl.
+    /// The run's folder, its run.jsonl, or `-` for standard input.
+    #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// What to print; without it the HTML page is written into the run's folder.
-    #[arg(long, value_parser = format)]
+    /// What to print: human, html, markdown, json, csv or hlog. Default: nothing, and the page is written into the run's
+    /// folder.
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<String>,
     /// Exit code 3 where a cell is not valid.
     #[arg(long)]
@@ -66,19 +69,37 @@ impl Report {
         let analysis = analysis::analyse(&run);
         if let Some(output) = self.format.as_deref().and_then(report::output) {
             // A terminal has a width of its own; what goes into a file or a pipe keeps the one that is documented.
-            let text = if output.name == "human" && std::io::stdout().is_terminal() {
-                report::text_in(&run.header, &analysis, terminal.color, Terminal::columns())
-            } else {
-                output.render(&run, &analysis)
+            let text = match output.name {
+                "human" if std::io::stdout().is_terminal() => {
+                    report::text_in(&run.header, &analysis, terminal.color, Terminal::columns())
+                }
+                "human" => report::text(&run.header, &analysis, terminal.color),
+                _ => output.render(&run, &analysis),
             };
             terminal.result(&format!("{}{text}", searched(&run, output.name)))?;
             return Ok(self.exit(&run, &analysis, terminal));
         }
+        self.has_page(&run)?;
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
         let path = folder.join("index.html");
         write_page(&path, &report::html(&run.header, &analysis))?;
         terminal.result(&path.display().to_string())?;
         Ok(self.exit(&run, &analysis, terminal))
+    }
+
+    /// Whether there is a page to write, and a folder for it.
+    fn has_page(&self, run: &Run) -> Result<(), CliError> {
+        if is_stdin(&self.run) {
+            return Err(CliError::Usage(
+                "a run from standard input has no folder for its page; name a `--format`".into(),
+            ));
+        }
+        if run.trials.is_empty() {
+            let reason =
+                "no trial has ended, so there is no page; `regatta run --resume` measures what is missing".into();
+            return Err(CliError::BadData { path: self.run.clone(), reason });
+        }
+        Ok(())
     }
 
     /// What the figures come to, as the command that measured them said: a violated SLO is violated in a report, too. Of

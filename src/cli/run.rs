@@ -2,18 +2,19 @@
 
 use std::{
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::Parser as _;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
 use super::{
-    Arguments, CliError, Command, Terminal,
+    CliError, Command, Terminal,
+    folder::Folder,
     input::Selection,
     progress::Progress,
     report::{format, write_page},
@@ -51,14 +52,15 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// The folder for this run; by default a new one under `reports/`.
+    /// The folder for this run. Default: a new one under `reports/`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Take up a run: what is missing is run, and what has failed is run again, unless its work was wrong.
+    /// The folder of a run to resume: what is missing is run, and what has failed is run again, unless its work was wrong.
+    /// Default: a new run.
     #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
     resume: Option<PathBuf>,
-    /// What to print at the end.
-    #[arg(long, default_value = "human", value_parser = format)]
+    /// What to print at the end: human, html, markdown, json, csv or hlog.
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = format)]
     format: String,
     /// Cells that a limit of this host forbids are no reason for exit code 5.
     #[arg(long)]
@@ -102,7 +104,8 @@ impl Run {
 
     fn prepare(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
         let scenarios = self.selection.scenarios(terminal)?;
-        start(&self.selection, &scenarios, self.out.as_deref(), self.allow_other_runs, terminal)
+        let folder = Folder::of_scenarios(self.out.as_deref(), &scenarios);
+        start(&self.selection, &scenarios, &folder, self.allow_other_runs, terminal)
     }
 
     /// Prints and writes what the run has found; says how the program ends.
@@ -114,10 +117,14 @@ impl Run {
             (_, Some(output)) => output.render(&run, &analysis),
         };
         terminal.result(&text)?;
-        let page = prepared.folder.join("index.html");
-        write_page(&page, &report::html(&run.header, &analysis))?;
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
-        terminal.note(&format!("wrote {}", page.display()));
+        if run.trials.is_empty() {
+            terminal.note("no trial has ended, so there is no page");
+        } else {
+            let page = prepared.folder.join("index.html");
+            write_page(&page, &report::html(&run.header, &analysis))?;
+            terminal.note(&format!("wrote {}", page.display()));
+        }
         let go_on = format!("go on with `regatta run --resume {}`", prepared.folder.display());
         match end {
             End::Interrupted(signal) => terminal.note(&format!("{signal}: what was measured is kept; {go_on}")),
@@ -139,37 +146,35 @@ pub(super) fn only_run(allow_other_runs: bool) -> Result<Option<Lock>, CliError>
 pub(super) fn start(
     selection: &Selection,
     scenarios: &[Scenario],
-    out: Option<&Path>,
+    folder: &Folder,
     allow_other_runs: bool,
     terminal: &Terminal,
 ) -> Result<Prepared, CliError> {
-    let (plan, header, folder) = open(selection, scenarios, out, allow_other_runs, terminal)?;
-    let writer = Writer::create(&folder, &header)?;
+    let (plan, mut header) = open(selection, scenarios, allow_other_runs, terminal)?;
+    let (folder, writer) = folder.create(&mut header)?;
     let left = plan.trials.iter().map(|trial| (plan.name_of(trial), 0)).collect();
     Ok(Prepared { folder, plan, writer, left, finished: false })
 }
 
-/// Plans a run and warns of what may disturb it: the plan, the header, and the folder that they are meant for.
+/// Plans a run and warns of what may disturb it: the plan, and the header, which names no folder yet.
 pub(super) fn open(
     selection: &Selection,
     scenarios: &[Scenario],
-    out: Option<&Path>,
     allow_other_runs: bool,
     terminal: &Terminal,
-) -> Result<(Plan, Header, PathBuf), CliError> {
+) -> Result<(Plan, Header), CliError> {
     let (mut plan, seed) = selection.plan(scenarios)?;
     plan.refuse_unready();
     let mut calibration = Calibration::default();
     plan.calibrate(&mut calibration);
     let started_ms = clock::unix_ms();
-    let folder = out.map_or_else(|| folder(scenarios, started_ms), Path::to_owned);
     let checks = check(&plan, allow_other_runs);
     let warnings = warnings(&checks, terminal);
     let header = Header {
         regatta_run: store::VERSION,
-        run: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        run: String::new(),
         started_ms,
-        command: std::env::args().collect(),
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
         seed,
         quick: selection.quick,
         rounds: plan.rounds(),
@@ -183,7 +188,7 @@ pub(super) fn open(
         clock_ns: clock::cost_ns(),
         search: None,
     };
-    Ok((plan, header, folder))
+    Ok((plan, header))
 }
 
 /// What the checks warn of, said.
@@ -205,15 +210,6 @@ pub(super) fn check(plan: &Plan, allow_other_runs: bool) -> Vec<HostCheck> {
     doctor::examine(&host, &Need::of(plan))
 }
 
-/// `reports/2026-11-21T10-02-11Z-http-fanout`, with the scenario's name if there is only one.
-fn folder(scenarios: &[Scenario], started_ms: u64) -> PathBuf {
-    let name = match scenarios {
-        [only] => only.name.clone(),
-        several => format!("{}-scenarios", several.len()),
-    };
-    Path::new("reports").join(format!("{}-{name}", clock::label(started_ms)))
-}
-
 fn stored(scenario: &Scenario) -> StoredScenario {
     let executors = scenario.variants.first().map(|variant| variant.executors.clone());
     StoredScenario {
@@ -232,7 +228,7 @@ fn stored(scenario: &Scenario) -> StoredScenario {
 fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result<Prepared, CliError> {
     let (mut writer, mut stored) = Writer::open_append(folder)?;
     let bad = |reason: String| CliError::BadData { path: writer.path().to_owned(), reason };
-    let command = Arguments::try_parse_from(&stored.header.command)
+    let command = super::parse(&stored.header.command)
         .map_err(|_| bad("was made by a command line that this program does not understand".into()))?;
     let original = match command.command {
         Command::Run(original) => original,
@@ -344,6 +340,10 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// A path as one word of a shell's command line.
 fn quoted(path: &Path) -> String {
+    if path.to_str().is_none() {
+        // Bytes that are no text have no other way into a shell's words.
+        return format!("$'{}'", path.as_os_str().as_bytes().escape_ascii());
+    }
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=,".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
@@ -384,9 +384,19 @@ fn ignores_hang_up() -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
+    use crate::cli::Arguments;
+
+    #[test]
+    fn any_path_is_one_word_of_a_shell() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+        let said = |bytes: &[u8]| quoted(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(said(b"a/b.json"), "a/b.json");
+        assert_eq!(said(b"it's"), r"'it'\''s'");
+        assert_eq!(said(b"x\xff'y"), r"$'x\xff\'y'");
+    }
 
     #[test]
     fn a_run_is_taken_up_with_the_flags_it_began_with() {

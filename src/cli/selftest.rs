@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, Terminal, input::Selection, run, verdict::exit};
+use super::{CliError, Terminal, folder::Folder, input::Selection, run, verdict::exit};
 use crate::{
     analysis::{self, Analysis, SelftestVerdict},
-    clock,
     exit::Exit,
     report,
     run::End,
@@ -31,17 +30,17 @@ const QUICK_EXECUTORS: [&str; 2] = ["threads", "tokio"];
 /// Tests the harness on this machine.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Selftest {
-    /// Passes over all cells; by default 10, or 6 with `--quick`.
+    /// How often each cell is measured. Default: 10, or 6 with `--quick`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(scenario::MOST_ROUNDS)))]
     rounds: Option<u32>,
     /// Two executors and six rounds, about half a minute: less can be seen.
     #[arg(long)]
     quick: bool,
-    /// The folder for this run; by default a new one under `reports/`.
+    /// The folder for this run. Default: a new one under `reports/`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// What to print at the end.
-    #[arg(long, default_value = "human", value_parser = ["human", "json"])]
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
     format: String,
     /// Run although another run is in progress on this host: each disturbs the other.
     #[arg(long)]
@@ -55,10 +54,10 @@ impl Selftest {
         run::forward_signals(events)?;
         let _only_run = run::only_run(self.allow_other_runs)?;
         let selection = self.selection();
-        let out = self.out.clone().unwrap_or_else(|| folder(clock::unix_ms()));
+        let folder = Folder::of(self.out.as_deref(), "selftest");
         // Its arms differ by their tasks, of which none may be cut off.
         let scenarios = suite(&Overrides { longest: None, ..selection.overrides() })?;
-        let mut prepared = run::start(&selection, &scenarios, Some(&out), self.allow_other_runs, terminal)?;
+        let mut prepared = run::start(&selection, &scenarios, &folder, self.allow_other_runs, terminal)?;
         let end = run::measure(&mut prepared, &runner, terminal)?;
         let mut stored = store::read(&prepared.folder)?;
         let analysis = analysis::analyse(&stored);
@@ -98,10 +97,6 @@ fn rounds_measured(analysis: &Analysis) -> u32 {
 
 fn suite(overrides: &Overrides) -> Result<Vec<Scenario>, ScenarioError> {
     SUITE.iter().map(|(file, text)| scenario::from_text(Path::new(file), text, overrides)).collect()
-}
-
-fn folder(started_ms: u64) -> PathBuf {
-    Path::new("reports").join(format!("{}-selftest", clock::label(started_ms)))
 }
 
 #[cfg(test)]

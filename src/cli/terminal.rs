@@ -3,20 +3,23 @@
 use std::{
     env,
     error::Error,
+    ffi::OsString,
     io::{self, IsTerminal, Write},
 };
+
+use clap::ColorChoice;
 
 use super::{Global, error::CliError, wrap::wrap};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Color {
-    /// Where it is a terminal.
+    /// Where the output is a terminal.
     #[default]
     Auto,
-    /// Always.
+    /// Into files and pipes, too.
     Always,
-    /// Never.
+    /// Nowhere.
     Never,
 }
 
@@ -137,6 +140,20 @@ fn said(text: &str) {
 fn to_stderr(text: &str) {
     // There is nobody left to tell if standard error is closed.
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The same for help and for errors of the command line itself, which are printed before it is understood.
+pub(super) fn color_of_help(words: &[OsString]) -> ColorChoice {
+    let after = |at: usize| words.get(at + 1).and_then(|word| word.to_str());
+    let wish = words.iter().enumerate().find_map(|(at, word)| match word.to_str()? {
+        "--color" => after(at),
+        word => word.strip_prefix("--color="),
+    });
+    match wish {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
 }
 
 /// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether it is a terminal.

@@ -1,15 +1,39 @@
-//! Two stored runs side by side, for a terminal.
+//! Two stored runs side by side: for a terminal, Markdown, JSON, CSV.
 
 use std::fmt::Write as _;
 
 use super::{
-    format,
+    csv, format, markdown,
     width::{columns, printable},
 };
-use crate::{
-    analysis::{CellChange, Comparison, RatioVerdict},
-    store::Lane,
-};
+use crate::analysis::{CellChange, Comparison};
+
+/// One kind of output of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct ComparisonOutput {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is for, in one sentence.
+    pub doc: &'static str,
+    /// Writes it, in colours or not.
+    pub render: fn(&Comparison, bool) -> String,
+}
+
+/// All outputs of a comparison, in documentation order.
+pub const COMPARISONS: &[ComparisonOutput] = &[
+    ComparisonOutput { name: "human", doc: "A table for a terminal.", render: comparison },
+    ComparisonOutput { name: "markdown", doc: "A table for a pull request.", render: in_markdown },
+    ComparisonOutput { name: "json", doc: "All figures, for programs.", render: in_json },
+    ComparisonOutput { name: "csv", doc: "One row per cell, for spreadsheets.", render: in_csv },
+];
+
+/// What the words behind a ratio mean.
+const LEGEND: &str = "Better and worse: the whole 95 % interval is beyond ±5 %. Within 5 %: all of it is inside.";
+
+/// The version of the JSON output.
+const VERSION: u32 = 1;
+
+const HEAD: [&str; 5] = ["cell", "metric", "before", "after", "times as good"];
 
 /// The comparison as a table, with its caveat above and what could not be compared below.
 pub fn comparison(comparison: &Comparison, color: bool) -> String {
@@ -19,7 +43,7 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
         let _ = writeln!(text, "! {}", printable(warning));
     }
     let rows: Vec<[String; 5]> = comparison.cells.iter().map(row).collect();
-    let head = ["cell", "metric", "before", "after", "times as good"].map(str::to_owned);
+    let head = HEAD.map(str::to_owned);
     let widths: Vec<usize> =
         (0..5).map(|at| std::iter::once(&head).chain(&rows).map(|row| columns(&row[at])).max().unwrap_or(0)).collect();
     let bold = if color { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
@@ -27,49 +51,80 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
     for row in &rows {
         let _ = writeln!(text, "{}", line(row, &widths));
     }
-    text.push_str(&means(comparison));
-    for (name, runs) in [("only before", &comparison.only_a), ("only after", &comparison.only_b)] {
-        for cell in runs {
-            let _ = writeln!(text, "{name}: {}", printable(cell));
-        }
-    }
-    for (cell, reason) in &comparison.not_compared {
-        let _ = writeln!(text, "not compared: {}: {}", printable(cell), printable(reason));
+    let _ = writeln!(text, "\n{LEGEND}");
+    for said in means(comparison).into_iter().chain(left_out(comparison)) {
+        let _ = writeln!(text, "{}", printable(&said));
     }
     text
 }
 
-/// The geometric mean of each lane, whose name is said where it is not the only one.
-fn means(comparison: &Comparison) -> String {
-    let mut text = String::new();
-    let means = [(Lane::SameCode, comparison.geometric_mean), (Lane::Idiomatic, comparison.idiomatic_mean)];
-    for (lane, mean) in means.into_iter().filter_map(|(lane, mean)| Some((lane, mean?))) {
-        let cells = comparison.cells.iter().filter(|cell| cell.lane == lane).count();
-        let place =
-            if comparison.idiomatic_mean.is_some() { format!(" in the {}", lane.words()) } else { String::new() };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "\ngeometric mean of {}{place}: {}", format::plural(cells, "cell"), format::ratio(mean));
+fn in_markdown(comparison: &Comparison, _color: bool) -> String {
+    let escaped = markdown::escaped;
+    let mut text = format!("{} → {}: {}.\n\n", escaped(&comparison.a), escaped(&comparison.b), comparison.caveat);
+    for warning in &comparison.warnings {
+        let _ = writeln!(text, "> Warning: {}\n", escaped(warning));
+    }
+    text.push_str(&markdown::line(&HEAD.map(str::to_owned)));
+    text.push_str(&markdown::line(&["---", "---", "--:", "--:", "---"].map(str::to_owned)));
+    for change in &comparison.cells {
+        text.push_str(&markdown::line(&row(change).map(|field| escaped(&field))));
+    }
+    let _ = writeln!(text, "\n{LEGEND}");
+    for said in means(comparison).into_iter().chain(left_out(comparison)) {
+        let _ = writeln!(text, "\n- {}", escaped(&said));
     }
     text
 }
 
-fn row(change: &CellChange) -> [String; 5] {
-    let interval = match change.interval {
-        Some((low, high)) => format!(" [{}, {}]", format::ratio(low), format::ratio(high)),
-        None => " no interval".to_owned(),
+/// The comparison as it is, with a version.
+fn in_json(comparison: &Comparison, _color: bool) -> String {
+    format!("{:#}", serde_json::json!({ "regatta_comparison": VERSION, "comparison": comparison }))
+}
+
+fn in_csv(comparison: &Comparison, _color: bool) -> String {
+    let head = ["cell", "lane", "metric", "before", "after", "ratio", "ratio_low", "ratio_high", "verdict"];
+    let rows = comparison.cells.iter().map(|change| {
+        let (low, high) = change.interval.unzip();
+        let [ratio, low, high] = [Some(change.ratio), low, high].map(csv::number);
+        let (cell, lane, metric) = (change.cell.clone(), change.lane.words().to_owned(), format::key(change.metric));
+        let [before, after] = [&change.a, &change.b].map(|value| csv::number(Some(value.median)));
+        [cell, lane, metric.to_owned(), before, after, ratio, low, high, change.verdict.words().to_owned()]
+    });
+    let lines = rows.map(|row| csv::line(&row));
+    std::iter::once(csv::line(&head.map(str::to_owned))).chain(lines).collect()
+}
+
+/// The mean change of each lane, whose name is said where it is not the only one.
+fn means(comparison: &Comparison) -> Vec<String> {
+    let sentence = |mean: &crate::analysis::MeanChange| {
+        let place = if comparison.means.len() > 1 { format!(" in the {}", mean.lane.words()) } else { String::new() };
+        let (cells, change) = (format::plural(mean.cells, "cell"), change(mean.ratio, mean.interval));
+        format!("geometric mean of {cells}{place}: {change}, {}", mean.verdict.words())
     };
-    let words = match change.verdict {
-        RatioVerdict::NoDifference => ", no difference shown",
-        RatioVerdict::Faster => ", better",
-        RatioVerdict::Slower => ", worse",
-        RatioVerdict::Baseline | RatioVerdict::NoInterval => "",
-    };
+    comparison.means.iter().map(sentence).collect()
+}
+
+/// What is in one run only, and what could not be compared.
+fn left_out(comparison: &Comparison) -> impl Iterator<Item = String> + '_ {
+    let before = comparison.only_a.iter().map(|cell| format!("only before: {cell}"));
+    let after = comparison.only_b.iter().map(|cell| format!("only after: {cell}"));
+    let not = comparison.not_compared.iter().map(|(cell, reason)| format!("not compared: {cell}: {reason}"));
+    before.chain(after).chain(not)
+}
+
+/// A ratio and its interval.
+fn change(ratio: f64, interval: Option<(f64, f64)>) -> String {
+    let interval = interval.map(|(low, high)| format!(" [{}, {}]", format::ratio(low), format::ratio(high)));
+    format!("{}{}", format::ratio(ratio), interval.unwrap_or_default())
+}
+
+fn row(of: &CellChange) -> [String; 5] {
     [
-        printable(&change.cell),
-        format::label(change.metric).to_owned(),
-        format::metric(change.metric, change.a.median),
-        format::metric(change.metric, change.b.median),
-        format!("{}{interval}{words}", format::ratio(change.ratio)),
+        printable(&of.cell),
+        format::label(of.metric).to_owned(),
+        format::metric(of.metric, of.a.median),
+        format::metric(of.metric, of.b.median),
+        format!("{}, {}", change(of.ratio, of.interval), of.verdict.words()),
     ]
 }
 
@@ -81,16 +136,18 @@ fn line(row: &[String; 5], widths: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{MetricId, MetricValue};
+    use crate::{
+        analysis::{ChangeVerdict, MeanChange, MetricId, MetricValue},
+        store::Lane,
+    };
 
     fn value(median: f64) -> MetricValue {
         MetricValue { rounds: vec![(1, median)], median, interval: None }
     }
 
-    #[test]
-    fn shows_the_caveat_and_every_cell() {
+    fn both() -> Comparison {
         let change = CellChange {
-            cell: "a::tokio".into(),
+            cell: "a::tokio::x=1,2".into(),
             label: "tokio".into(),
             lane: Lane::SameCode,
             metric: MetricId::Makespan,
@@ -98,23 +155,42 @@ mod tests {
             b: value(1e6),
             ratio: 2.0,
             interval: Some((0.9, 2.2)),
-            verdict: RatioVerdict::NoDifference,
+            verdict: ChangeVerdict::NoDifference,
         };
-        let both = Comparison {
+        let (interval, verdict) = (Some((1.1, 1.2)), ChangeVerdict::Better);
+        Comparison {
             a: "one".into(),
             b: "two".into(),
             caveat: "only a hint",
             cells: vec![change],
-            geometric_mean: Some(2.0),
-            idiomatic_mean: None,
+            means: vec![MeanChange { lane: Lane::SameCode, cells: 3, ratio: 1.15, interval, verdict }],
             only_a: vec!["a::smol".into()],
             only_b: Vec::new(),
-            not_compared: Vec::new(),
+            not_compared: vec![("a::threads".into(), "no figures".into())],
             warnings: vec!["other host".into()],
-        };
-        let text = comparison(&both, false);
-        for part in ["only a hint", "! other host", "a::tokio", "no difference shown", "only before: a::smol"] {
-            assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn shows_the_caveat_and_every_cell() {
+        for output in COMPARISONS.iter().filter(|output| output.name != "csv") {
+            let text = (output.render)(&both(), false).replace('\\', "");
+            for part in ["only a hint", "other host", "a::tokio", "a::smol", "a::threads", "no figures"] {
+                assert!(text.contains(part), "{}: {part} is missing in\n{text}", output.name);
+            }
+        }
+        let text = comparison(&both(), false);
+        assert!(text.contains("2.00× [0.900×, 2.20×], no difference shown"), "{text}");
+        assert!(text.contains("geometric mean of 3 cells: 1.15× [1.10×, 1.20×], better"), "{text}");
+    }
+
+    #[test]
+    fn rows_and_json_hold_raw_numbers() {
+        let expected = "cell,lane,metric,before,after,ratio,ratio_low,ratio_high,verdict\n\"a::tokio::x=1,2\",same-code \
+                        lane,makespan_ns,2000000,1000000,2,0.9,2.2,no difference shown\n";
+        assert_eq!(in_csv(&both(), false), expected);
+        let value: serde_json::Value = serde_json::from_str(&in_json(&both(), false)).unwrap();
+        assert_eq!((&value["regatta_comparison"], &value["comparison"]["cells"][0]["ratio"]), (&1.into(), &2.0.into()));
+        assert_eq!(value["comparison"]["means"][0]["verdict"], "better");
     }
 }

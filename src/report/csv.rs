@@ -132,11 +132,11 @@ fn quantiles(histo: &Histo) -> impl Iterator<Item = String> {
     QUANTILES.map(|(_, q)| histo.quantile(q).map(|ns| ns.to_string()).unwrap_or_default()).into_iter()
 }
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map(|v| seven_digits(v).to_string()).unwrap_or_default()
 }
 
-fn line(fields: &[String]) -> String {
+pub(super) fn line(fields: &[String]) -> String {
     let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
     fields.join(",") + "\n"
 }

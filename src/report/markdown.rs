@@ -181,7 +181,7 @@ fn claims(scenario: &ScenarioResult) -> String {
     out
 }
 
-fn line(fields: &[String]) -> String {
+pub(super) fn line(fields: &[String]) -> String {
     format!("| {} |\n", fields.join(" | "))
 }
 

@@ -22,7 +22,7 @@ mod view;
 mod width;
 
 pub use self::{
-    comparison::comparison,
+    comparison::{COMPARISONS, ComparisonOutput},
     csv::csv,
     format::plural,
     hlog::hlog,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -60,13 +60,23 @@ impl ScenarioError {
     }
 }
 
-/// Reads a scenario file.
+/// How standard input is called where it is a scenario's file.
+const STDIN: &str = "<stdin>";
+
+/// Reads a scenario file; `-` is standard input.
 pub fn read(path: &Path, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+    if path.as_os_str() == "-" {
+        return read_from(io::stdin().lock(), Path::new(STDIN), overrides);
+    }
     let unreadable = |source| ScenarioError::Unreadable { path: path.to_owned(), source };
+    read_from(std::fs::File::open(path).map_err(unreadable)?, path, overrides)
+}
+
+fn read_from(file: impl io::Read, path: &Path, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to see that it is too much.
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let read = file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|source| ScenarioError::Unreadable { path: path.to_owned(), source })?;
     from_bytes(path, &bytes, overrides)
 }
 

@@ -1,6 +1,10 @@
 //! Reading a run file, whole or torn.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -12,14 +16,23 @@ struct Versioned {
     regatta_run: u32,
 }
 
-/// Reads a run from its folder or its file.
+/// Reads a run from its folder or its file; `-` is standard input.
 ///
 /// A torn last line (no line feed) is dropped, and [`Run::notes`] says so. A damaged line anywhere else is an
 /// error that names it: skipping it would change the figures silently.
 pub fn read(path: &Path) -> Result<Run, StoreError> {
-    let path = run_file(path);
-    let bytes = fs::read(&path).map_err(|source| StoreError::Read { path: path.clone(), source })?;
+    let (path, bytes) = match path.as_os_str().to_str() {
+        Some("-") => ("<stdin>".into(), stdin()),
+        _ => (run_file(path), fs::read(run_file(path))),
+    };
+    let bytes = bytes.map_err(|source| StoreError::Read { path: path.clone(), source })?;
     Ok(parse(&path, &bytes)?.0)
+}
+
+fn stdin() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Parses a run file's content; also gives the length in bytes up to its last line feed.

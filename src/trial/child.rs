@@ -23,6 +23,7 @@ use crate::{
     step::{BuildError, Failure},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
+    units::file_name,
 };
 
 /// Why a trial could not be measured.
@@ -151,7 +152,7 @@ fn start(
     let system = |what: &'static str| move |source| TrialError::System { what, source };
     let launcher = ProcessLauncher { program, cpus: &plan.target_cpus };
     for target in &plan.targets {
-        let folder = scratch.path().join(&target.name);
+        let folder = scratch.path().join(file_name(&target.name));
         std::fs::create_dir(&folder).map_err(system("no scratch folder"))?;
         let seed = draw::mix(plan.seed, targets.len() as u64);
         let start = Start { name: &target.name, seed, scratch: &folder, launcher: &launcher };

@@ -102,6 +102,23 @@ fn every_command_line_is_understood() {
 }
 
 #[test]
+fn every_example_of_the_help_is_understood() {
+    let help = |command: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_regatta")).args(["help", command]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut tried = 0;
+    for command in crate::command_line::COMMANDS {
+        for line in help(command).lines().filter_map(|line| line.strip_prefix("  ")) {
+            let Some(arguments) = arguments(line).filter(|_| line.starts_with("regatta ")) else { continue };
+            Place::new().try_out(&arguments).unwrap_or_else(|why| panic!("help of {command}: {why}"));
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2 * crate::command_line::COMMANDS.len(), "{tried} examples");
+}
+
+#[test]
 fn a_command_line_that_does_not_exist_is_noticed() {
     let place = Place::new();
     for line in ["regatta gate my-race.toml", "regatta run my-race.toml --turbo", "regatta report x --format pdf"] {

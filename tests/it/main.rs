@@ -4,6 +4,7 @@
 
 mod bench_dir;
 mod broken;
+mod command_line;
 mod doctor;
 mod documents;
 mod exit_codes;

@@ -36,11 +36,6 @@ pub fn median_interval(values: &[f64]) -> Option<(f64, f64)> {
     inner(&sorted(values), cut(&binomial_halves(n)))
 }
 
-/// The geometric mean of positive values, for ratios over several cells; none of no values.
-pub fn geometric_mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| (values.iter().map(|v| v.ln()).sum::<f64>() / values.len() as f64).exp())
-}
-
 /// The standard deviation of a sample (n − 1); none below two values.
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
@@ -109,12 +104,5 @@ mod tests {
             let expected = (f64::from(k), f64::from(n + 1 - k));
             assert_eq!(median_interval(&upto(n)), Some(expected), "n = {n}");
         }
-    }
-
-    /// `scipy.stats.gmean([1.2, 0.8, 3.0])`
-    #[test]
-    fn geometric_mean_of_ratios() {
-        assert!((geometric_mean(&[1.2, 0.8, 3.0]).expect("some") - 1.422_757_321_796_025_2).abs() < 1e-12);
-        assert_eq!(geometric_mean(&[]), None);
     }
 }

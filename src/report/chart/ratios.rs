@@ -10,10 +10,10 @@ use super::{
     marker,
     style::Ident,
 };
-use crate::report::width::{fit, pixels};
-
-/// Differences inside this band around 1 rarely matter: ±5 %.
-const BAND: (f64, f64) = (1.0 / 1.05, 1.05);
+use crate::{
+    analysis::BAND,
+    report::width::{fit, pixels},
+};
 
 /// The longest words beside a row: every group leaves the same room, so that their axes are level.
 const WIDEST_WORDS: &str = "0.0123× ~ no difference shown";
