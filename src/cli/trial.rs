@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Write as _},
     path::PathBuf,
 };
 
@@ -27,7 +27,12 @@ impl Trial {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let plan = self.read()?;
         if self.die_with_stdin {
-            child::die_with_stdin(plan.parent);
+            child::die_with_stdin(plan.parent, |ended| {
+                if let Ok(text) = serde_json::to_string(ended) {
+                    // Without a reader nobody misses it.
+                    let _ = writeln!(io::stdout(), "{text}");
+                }
+            });
         } else {
             child::ensure_environment(&plan).map_err(|source| CliError::System {
                 what: "cannot start again with the trial's environment",

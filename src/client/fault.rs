@@ -34,13 +34,20 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Refused "refused" "Nothing listens at the address, or the host cannot be reached.",
+    Refused "refused" "Nothing listens at the address.",
+    Unresolved "name not resolved" "The host's name has no address.",
+    Unreachable "unreachable" "There is no way to the host, or a firewall forbids it.",
+    ConnectTimeout "connect timeout" "A connection took too long to open.",
+    Ports "no local port" "This host has no port left for another connection.",
+    Files "too many open files" "The limit on open files is reached.",
     Login "login" "The server does not accept the user or the password.",
     Database "missing database" "The server has no such database.",
     TooManyConnections "too many connections" "The server's limit on connections is reached.",
     Tls "tls" "The server offers no TLS, or its certificate is not the expected one.",
     Lost "lost" "The connection ended while it was in use.",
-    ConnectTimeout "connect timeout" "A connection took too long to open.",
+    Reset "reset" "The server reset the connection.",
+    Closed "closed" "The server closed the connection and did not answer.",
+    CutOff "cut off" "The connection ended in the middle of an answer.",
     Timeout "timeout" "The server ended a statement, at its own time limit or because somebody cancelled it.",
     PoolTimeout "pool timeout" "No connection of the pool became free in time.",
     Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
@@ -79,20 +86,64 @@ impl Fault {
 
     /// Whether the connection cannot be used any more.
     pub fn ends_connection(&self) -> bool {
-        self.is_the_server_s() && self.kind != FaultKind::Resources
-            || matches!(self.kind, FaultKind::PoolTimeout | FaultKind::Protocol)
+        use FaultKind::{PoolTimeout, Protocol, Resources};
+        (self.is_the_server_s() && self.kind != Resources)
+            || self.is_the_system_s()
+            || matches!(self.kind, PoolTimeout | Protocol)
     }
 
-    /// Whether the server, or the way to it, has failed: it cannot be reached, does not let anybody in, has gone away, or
-    /// has run out of something. What a server that works says of a statement is an answer.
+    /// See [`FaultKind::is_the_server_s`].
     pub fn is_the_server_s(&self) -> bool {
-        use FaultKind::{ConnectTimeout, Database, Login, Lost, Refused, Resources, Tls, TooManyConnections};
-        matches!(self.kind, Refused | Login | Database | TooManyConnections | Tls | Lost | ConnectTimeout | Resources)
+        self.kind.is_the_server_s()
+    }
+
+    /// See [`FaultKind::is_the_system_s`].
+    pub fn is_the_system_s(&self) -> bool {
+        self.kind.is_the_system_s()
     }
 
     /// Whether the server has certainly undone, or never done, what it was asked for.
     pub fn leaves_nothing(&self) -> bool {
-        !matches!(self.kind, FaultKind::Lost | FaultKind::Protocol)
+        use FaultKind::{Closed, CutOff, Lost, Protocol, Reset};
+        !matches!(self.kind, Lost | Reset | Closed | CutOff | Protocol)
+    }
+}
+
+impl FaultKind {
+    /// Whether the server, or the way to it, has failed: it cannot be reached, does not let anybody in, has gone away, or
+    /// has run out of something. What a server that works says of a statement is an answer.
+    pub fn is_the_server_s(self) -> bool {
+        use FaultKind::{
+            Closed, ConnectTimeout, CutOff, Database, Login, Lost, Refused, Reset, Resources, Tls, TooManyConnections,
+            Unreachable, Unresolved,
+        };
+        matches!(
+            self,
+            Refused
+                | Unresolved
+                | Unreachable
+                | ConnectTimeout
+                | Login
+                | Database
+                | TooManyConnections
+                | Tls
+                | Lost
+                | Reset
+                | Closed
+                | CutOff
+                | Resources
+        )
+    }
+
+    /// Whether this host has refused what a connection needs.
+    pub fn is_the_system_s(self) -> bool {
+        matches!(self, Self::Ports | Self::Files)
+    }
+
+    /// Whether there was no connection, so that the server knows nothing of the call.
+    pub fn is_unconnected(self) -> bool {
+        use FaultKind::{ConnectTimeout, Files, Ports, Refused, Unreachable, Unresolved};
+        matches!(self, Refused | Unresolved | Unreachable | ConnectTimeout | Ports | Files)
     }
 }
 
@@ -122,5 +173,18 @@ mod tests {
         assert!(!nonsense.leaves_nothing() && nonsense.ends_connection());
         assert!(Fault::new(FaultKind::Deadlock, "").leaves_nothing());
         assert!(!Fault::new(FaultKind::Deadlock, "").ends_connection() && lost.ends_connection());
+    }
+
+    #[test]
+    fn a_fault_is_the_server_s_the_system_s_or_an_answer() {
+        use FaultKind::{Constraint, Deadlock, LockTimeout, Protocol, Serialization, Statement, Timeout};
+        for kind in FaultKind::ALL {
+            assert!(!(kind.is_the_server_s() && kind.is_the_system_s()), "{kind:?}");
+            // Who was never connected has got no answer.
+            assert!(!kind.is_unconnected() || kind.is_the_server_s() || kind.is_the_system_s(), "{kind:?}");
+        }
+        for answer in [Deadlock, LockTimeout, Serialization, Constraint, Statement, Timeout, Protocol] {
+            assert!(!answer.is_the_server_s() && !answer.is_the_system_s(), "{answer:?}");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod offer;
 mod pair;
 mod pool;
 pub mod postgres;
+mod reach;
 #[cfg(test)]
 mod testing;
 mod tls;
@@ -26,4 +27,5 @@ pub use fault::{Fault, FaultKind};
 pub use offer::settled;
 pub use pair::Pair;
 pub use pool::{Lease, Pool};
+pub use reach::{Tried, cannot_open, unopened, unresolved};
 pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io::{self, IoSlice},
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{SocketAddr, ToSocketAddrs},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -12,8 +12,9 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::{
-    Address, Fault, FaultKind, TlsMode,
+    Address, Fault, FaultKind, TlsMode, Tried,
     tls::{self, Encrypted},
+    unresolved,
 };
 use crate::runtime::Native;
 
@@ -43,29 +44,21 @@ impl<C: Read + Write + Unpin> Transport<C> {
 /// Opens a stream to a server: to its socket in the file system, or to its host by name, of which all addresses are
 /// tried, in the order in which the system gives them.
 pub async fn connect<N: Native>(server: &Address) -> Result<Transport<N::Conn>, Fault> {
-    let refused = |why: String| Fault::new(FaultKind::Refused, why);
     if let Some(path) = &server.socket {
-        let opened = N::connect_local(path).await;
-        return opened
-            .map(Transport::Plain)
-            .map_err(|why| refused(format!("nothing answers: {why}; is the server running, and is this its socket?")));
+        let words =
+            |why: io::Error| format!("nothing answers: {why}; start the server, or correct the path of its socket");
+        let opened = N::connect_local(path).await.map(Transport::Plain);
+        return opened.map_err(|why| Fault::new(FaultKind::Refused, words(why)));
     }
     let (host, port) = (server.host.as_str(), server.port);
-    let addresses =
-        look_up::<N>(host, port).await.map_err(|why| refused(format!("the host's name has no address: {why}")))?;
-    let mut last = None;
-    for address in addresses {
+    let mut tried = Tried::default();
+    for address in look_up::<N>(host, port).await.map_err(|why| unresolved(&why))? {
         match N::connect(address).await {
             Ok(stream) => return Ok(Transport::Plain(stream)),
-            Err(why) => last = Some(format!("nothing answers{}: {why}; is the server running?", found(host, address))),
+            Err(why) => tried.add(address, why),
         }
     }
-    Err(refused(last.unwrap_or_else(|| "the host's name has no address".into())))
-}
-
-/// Where a name has led to; nothing of a host that is an address, which stands before the message already.
-fn found(host: &str, address: SocketAddr) -> String {
-    if host.parse::<IpAddr>().is_ok() { String::new() } else { format!(" at {address}") }
+    Err(tried.fault(host))
 }
 
 /// A name is looked up where blocking work belongs, for the system's resolver blocks.
@@ -167,6 +160,6 @@ mod tests {
         let told = refused("mysql://no-such-host.invalid");
         assert_eq!(told.matches("no-such-host").count(), 1, "{told}");
         let told = refused("mysql://localhost/?socket=/no/such.sock");
-        assert!(told.contains("/no/such.sock: nothing answers: ") && told.contains("is this its socket?"), "{told}");
+        assert!(told.contains("/no/such.sock: nothing answers: ") && told.contains("path of its socket"), "{told}");
     }
 }

@@ -223,6 +223,18 @@ pub struct TargetReport {
     /// takes it over, and only there it is stored.
     #[serde(skip)]
     pub proof: Vec<ProofLine>,
+    /// Calls that the scenario allows to fail, for the trial's proof.
+    #[serde(skip)]
+    pub unanswered: Unanswered,
+}
+
+/// Calls on a target that ended in errors which the scenario allows, without an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Calls that had no connection: the target knows nothing of them.
+    pub unconnected: u64,
+    /// Calls whose connection was lost: the target may have served them, or not.
+    pub lost: u64,
 }
 
 /// One thing that was checked.

@@ -15,7 +15,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use crate::{client::Fault, draw};
+use crate::{
+    client::{Fault, FaultKind},
+    draw,
+};
 
 /// What a step is told when it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,7 +98,16 @@ impl Failure {
 
     /// A fault of a server's, in these words.
     pub fn of_fault(fault: &Fault, words: String) -> Self {
-        if fault.is_the_server_s() { Self::Target(words) } else { Self::Wrong(words) }
+        Self::of_kind(fault.kind, words)
+    }
+
+    /// The same of a kind of faults.
+    pub fn of_kind(kind: FaultKind, words: String) -> Self {
+        match kind {
+            kind if kind.is_the_server_s() => Self::Target(words),
+            kind if kind.is_the_system_s() => Self::Refused(words),
+            _ => Self::Wrong(words),
+        }
     }
 
     /// The same failure, its reason said after where it happened.

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use crate::client::{Fault, FaultKind};
+use crate::{
+    client::{Fault, FaultKind},
+    measure::Unanswered,
+};
 
 /// What is counted. Clones count into the same account.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +44,22 @@ impl Connections {
 
     /// Counts a fault that the scenario allows.
     pub fn count(&self, fault: &Fault) {
-        self.0.faults[fault.kind as usize].fetch_add(1, Relaxed);
+        self.count_kind(fault.kind);
+    }
+
+    /// The same of a fault that has no words.
+    pub fn count_kind(&self, kind: FaultKind) {
+        self.0.faults[kind as usize].fetch_add(1, Relaxed);
+    }
+
+    /// The faults so far: of calls that had no connection, and of those whose connection gave no answer.
+    pub fn unanswered(&self) -> Unanswered {
+        let sum = |unconnected: bool| {
+            let counted = FaultKind::ALL.iter().zip(&self.0.faults);
+            let of_kind = counted.filter(|(kind, _)| kind.is_unconnected() == unconnected);
+            of_kind.map(|(_, count)| count.load(Relaxed)).sum::<u64>()
+        };
+        Unanswered { unconnected: sum(true), lost: sum(false) }
     }
 
     /// How many are open.
@@ -49,11 +67,16 @@ impl Connections {
         self.0.opened.load(Relaxed).saturating_sub(self.0.closed.load(Relaxed))
     }
 
-    /// All of it, for a report; faults that there were none of are left out.
-    pub fn counts(&self) -> BTreeMap<String, u64> {
+    /// The faults by name; those that there were none of are left out.
+    pub fn faults(&self) -> BTreeMap<String, u64> {
         let faults = FaultKind::ALL.iter().zip(&self.0.faults);
         let named = faults.map(|(kind, count)| (format!("errors: {}", kind.name()), count.load(Relaxed)));
-        let mut counts: BTreeMap<_, _> = named.filter(|(_, count)| *count > 0).collect();
+        named.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// All of it, for a report.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = self.faults();
         counts.insert("connections opened".into(), self.0.opened.load(Relaxed));
         counts.insert("connections closed".into(), self.0.closed.load(Relaxed));
         counts

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    last_words,
     parent::environment,
     place,
     race::Race,
@@ -69,14 +70,17 @@ fn kind(failure: &Failure) -> FailureKind {
     }
 }
 
-/// Ends this process when its standard input ends: the second line of defence, should the kernel not kill it.
-pub fn die_with_stdin(parent: Option<u32>) {
+/// Ends this process when its standard input ends: the second line of defence, should the kernel not kill it. Before,
+/// the parent may ask for the last words, which `say` prints.
+pub fn die_with_stdin(parent: Option<u32>, say: impl FnMut(&Ended) + Send + 'static) {
     if parent.is_some_and(|parent| !place::die_with_parent(parent)) {
         std::process::exit(FATHERLESS);
     }
-    let ends = || {
-        let mut rest = Vec::new();
-        let _ = io::stdin().lock().read_to_end(&mut rest);
+    let ends = move || {
+        let mut question = [0];
+        if io::stdin().lock().read_exact(&mut question).is_ok() {
+            last_words::say(say);
+        }
         std::process::exit(FATHERLESS);
     };
     // Without a thread the first line of defence is left.
@@ -84,7 +88,7 @@ pub fn die_with_stdin(parent: Option<u32>) {
 }
 
 /// Nobody sees the exit code of a process whose parent is gone.
-const FATHERLESS: i32 = 1;
+pub(super) const FATHERLESS: i32 = 1;
 
 /// Some executors size their pools once from the environment. If this process was started by hand without it, it
 /// starts itself again with it; returns only if that is not necessary, or not possible.

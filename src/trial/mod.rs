@@ -8,6 +8,7 @@ mod apart;
 mod charging;
 pub mod child;
 mod edge;
+mod last_words;
 pub mod parent;
 mod place;
 mod proof;

@@ -137,13 +137,35 @@ impl Runner {
                 Err(Interrupted(name))
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                let told = self.last_words(child);
                 self.end(plan, child, left_behind);
+                if let Some(told) = told {
+                    return Ok(told);
+                }
                 let limit = crate::units::format_duration(plan.timeout);
                 let reason = format!(
                     "the trial took longer than {limit} and was killed; raise `timeout` under [run] if it needs more"
                 );
                 Ok(failed(FailureKind::TimedOut, reason))
             }
+        }
+    }
+
+    /// Asks a child that is about to be killed why it has no end. None if it cannot tell.
+    fn last_words(&self, child: &mut Group) -> Option<Outcome> {
+        // Long enough for a thread that only has to be woken, on a busy host.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        child.0.stdin.as_mut().and_then(|input| input.write_all(b"?").and_then(|()| input.flush()).ok())?;
+        let event = self.events.recv_timeout(PATIENCE).ok()?;
+        let told = match &event {
+            Event::Ended { answer, .. } => serde_json::from_str(answer).ok().map(|ended: Ended| ended.answer),
+            Event::Signal(_) => None,
+        };
+        // It is still waited for. The receiver is here, so that sending cannot fail.
+        let _ = self.to_self.send(event);
+        match told? {
+            Answer::Failed(failure) => Some(Outcome::Failed(failure)),
+            Answer::Measured(_) => None,
         }
     }
 

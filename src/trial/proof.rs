@@ -3,7 +3,7 @@
 use super::wire::TrialPlan;
 use crate::{
     load::{self, open::Landed},
-    measure::{ProofLine, Stream, TargetReport},
+    measure::{ProofLine, Stream, TargetReport, Unanswered},
     scenario::LoadKind,
     step::{StepPlan, Tally},
 };
@@ -118,21 +118,28 @@ impl Proof {
         }
     }
 
-    /// Each target holds what it should by its own check, and served as many operations as the steps that act on it
-    /// began.
+    /// Each target holds what it should by its own check, and served what the steps that act on it asked for.
     fn targets<S>(&mut self, evidence: &Evidence<'_, S>) {
         for report in evidence.reports {
             self.lines.extend(report.proof.iter().map(|line| (line.clone(), line.expected == line.found)));
-            let Some(served) = report.served else { continue };
-            let (mut ended, mut started) = (0, 0);
-            for ((_, step), tally) in numbered_steps(evidence.plan).zip(evidence.tallies) {
-                if step.spec.targets().iter().any(|target| target.name.text == report.name) {
-                    ended += tally.ended;
-                    started += tally.started;
-                }
-            }
-            self.within(format!("operations that target {} served", report.name), (ended, started), served);
+            self.served(evidence.plan, evidence.tallies, report);
         }
+    }
+
+    /// A target served as many operations as the steps that act on it began. It knows nothing of calls that had no
+    /// connection, and may know of those whose connection was lost.
+    fn served(&mut self, plan: &TrialPlan, tallies: &[Tally], report: &TargetReport) {
+        let Some(served) = report.served else { return };
+        let (mut ended, mut started) = (0, 0);
+        for ((_, step), tally) in numbered_steps(plan).zip(tallies) {
+            if step.spec.targets().iter().any(|target| target.name.text == report.name) {
+                ended += tally.ended;
+                started += tally.started;
+            }
+        }
+        let Unanswered { unconnected, lost } = report.unanswered;
+        let bounds = (ended.saturating_sub(unconnected + lost), started.saturating_sub(unconnected));
+        self.within(format!("operations that target {} served", report.name), bounds, served);
     }
 
     /// A batch cannot end before its delays have passed; a bound that noise cannot break.
@@ -225,6 +232,33 @@ pub(super) mod tests {
             reports: &reports,
         };
         check(&evidence)
+    }
+
+    /// What the proof says of a target that has served so many of ten calls, of which eight ended by themselves.
+    fn served(served: u64, unconnected: u64, lost: u64) -> (String, bool) {
+        let spec = crate::step::testing::read_step("{ http = { target = \"api\", path = \"/\" } }").unwrap();
+        let step = StepPlan { name: None, timeout: None, on_timeout: crate::step::OnTimeout::Fail, spec };
+        let plan = TrialPlan { tasks: vec![crate::step::Task { name: "task".into(), steps: vec![step] }], ..plan() };
+        let unanswered = Unanswered { unconnected, lost };
+        let report = TargetReport { name: "api".into(), served: Some(served), unanswered, ..TargetReport::default() };
+        let tallies = [Tally { started: 10, ended: 8, cancelled: 2, ..Tally::default() }];
+        let mut proof = Proof::default();
+        proof.served(&plan, &tallies, &report);
+        let (line, holds) = proof.lines.pop().unwrap();
+        (line.expected, holds)
+    }
+
+    #[test]
+    fn a_target_is_not_asked_for_calls_that_had_no_connection() {
+        assert_eq!(served(8, 0, 0), ("8 to 10".into(), true));
+        assert_eq!(served(7, 0, 0), ("8 to 10".into(), false));
+        // Five never reached it, and one may have.
+        assert_eq!(served(2, 5, 1), ("2 to 5".into(), true));
+        assert_eq!(served(5, 5, 1), ("2 to 5".into(), true));
+        assert_eq!(served(1, 5, 1), ("2 to 5".into(), false));
+        assert_eq!(served(6, 5, 1), ("2 to 5".into(), false));
+        // None of them did.
+        assert_eq!(served(0, 8, 0), ("0 to 2".into(), true));
     }
 
     #[test]

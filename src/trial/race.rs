@@ -6,7 +6,7 @@ use super::{
     apart, charging,
     child::TrialError,
     edge::{self, Edge},
-    place,
+    last_words, place,
     proof::{self, Evidence},
     watcher::Watcher,
     wire::TrialPlan,
@@ -45,6 +45,7 @@ impl Visitor for Race<'_> {
         let shared = Arc::new(Shared::default());
         let recorders = Recorders::new(SHARDS_PER_CPU * place::allowed_cpus().len(), named_steps(plan));
         let trial = Arc::new(self.trial(&runtime, &recorders));
+        let running = last_words::watch(plan, &trial);
         let mut slots = slots(plan, &trial, &shared)?;
         load::prepare(&runtime, &mut slots).map_err(|why| blame(self.targets, why.into()))?;
 
@@ -54,6 +55,7 @@ impl Visitor for Race<'_> {
         let watcher = Watcher::start(plan.target_cpus.clone());
         let probe = probe(plan, &runtime, &recorders, slots.len() as u64)?;
         let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent))?;
+        drop(running);
         let hangs = outcome.open.as_ref().is_some_and(|landed| landed.given_up > 0);
         let delay = probe.map(|probe| delay(probe, &runtime, &recorders, hangs));
         let peak_threads = watcher.stop();

@@ -265,7 +265,7 @@ fn a_server_that_is_not_there_or_goes_fails_the_trial() {
         &url,
         &find,
         FailureKind::Target,
-        &["target `docs`: refused: mongodb://me@127.0.0.1:", "is the server running?"],
+        &["target `docs`: refused: mongodb://me@127.0.0.1:", "start the server, or"],
     );
     if !has_package() {
         return;

@@ -50,20 +50,21 @@ fn one_that_is_not_there() {
 #[test]
 fn one_whose_name_nobody_knows() {
     let url = "http://no-such-host.invalid:80";
-    fails(url, "", FailureKind::Target, &["target `own`", url, "cannot be resolved"]);
+    fails(url, "", FailureKind::Target, &["target `own`", url, "the host's name has no address"]);
 }
 
 #[test]
 fn one_that_closes_the_connection() {
     let own = OwnServer::start(|request| if request < 3 { Reply::Fine } else { Reply::Close });
-    let said = [own.url(), "/item", "is the server still running"];
+    let said = [own.url(), "/item", "the server closed the connection and did not answer; if that may happen: `allow"];
     fails(own.url(), "", FailureKind::Target, &said);
 }
 
 #[test]
 fn one_that_talks_nonsense() {
     let own = OwnServer::start(|_| Reply::Nonsense);
-    fails(own.url(), "", FailureKind::WrongResult, &[own.url(), "/item", "invalid HTTP"]);
+    let said = [own.url(), "/item", "invalid HTTP: the answer begins with `SSH-2.0-nonsense"];
+    fails(own.url(), "", FailureKind::WrongResult, &said);
 }
 
 #[test]
@@ -89,6 +90,17 @@ fn one_that_keeps_silent() {
 fn one_that_keeps_silent_for_ever_is_left_to_the_watchdog() {
     let own = OwnServer::start(|_| Reply::Hold);
     let bench = BenchDir::with(&scenario(own.url(), ""));
+    bench.run("run s.toml --timeout 1s --out run").exits(5).says(&["no answer came from target `own`", "in 1s"]);
+    let run = bench.stored("run");
+    assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::Target) && run.finished);
+}
+
+#[test]
+fn one_that_answers_and_then_keeps_silent_is_slow() {
+    let own = OwnServer::gated(1);
+    let both = "use = [\"threads\", \"tokio\"]\nbaseline = \"threads\"";
+    let only = scenario(own.url(), "").replace(both, "use = [\"tokio\"]");
+    let bench = BenchDir::with(&only);
     bench.run("run s.toml --timeout 1s --out run").exits(5).says(&["took longer than 1s"]);
     let run = bench.stored("run");
     assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::TimedOut) && run.finished);

@@ -28,7 +28,7 @@ fn what_is_wrong_with_the_url_is_named_before_anything_is_measured() {
             server.url("").replace("/mine", "/postgres"),
             ["may not make the schema", "GRANT CREATE ON DATABASE postgres TO me"],
         ),
-        (server.url("").replace("127.0.0.1", "no-such-host.invalid"), ["refused", "name has no address"]),
+        (server.url("").replace("127.0.0.1", "no-such-host.invalid"), ["name not resolved", "name has no address"]),
         (server.url("?sslmode=require"), ["tls", "no TLS"]),
     ] {
         let bench = BenchDir::new();
@@ -40,7 +40,7 @@ fn what_is_wrong_with_the_url_is_named_before_anything_is_measured() {
     }
     server.kill();
     let bench = BenchDir::new();
-    run(&bench, &server.url(""), &text).exits(5).says(&["refused", "is the server running?"]);
+    run(&bench, &server.url(""), &text).exits(5).says(&["refused", "start the server, or"]);
 }
 
 #[test]

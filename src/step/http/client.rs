@@ -2,10 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use super::{
-    Keep, Shared,
-    exchange::{Connection, Lost},
-};
+use super::{Keep, Shared, exchange::Connection, lost::Lost};
 use crate::{
     runtime::Native,
     step::{Call, Done, Failure, Operation, Outcome},
@@ -35,16 +32,19 @@ impl<N: Native> Operation for Client<N> {
             return Err(Failure::Wrong(reason));
         }
         let shared = self.shared.clone();
-        let lost = |why: Lost| Failure::Target(shared.lost(&why));
+        let lost = |why: Lost| shared.lost(&why, b"");
         if shared.expected.wants_sha256() {
-            let mut connection = Connection::<N>::open(shared.endpoint.address).await.map_err(lost)?;
+            let mut connection = Connection::<N>::open(&shared.endpoint).await.map_err(lost)?;
             let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(Failure::Wrong)?;
-            let answer = connection.exchange(request, true).await.map_err(lost)?;
+            let answer = match connection.exchange(request, true).await {
+                Ok(answer) => answer,
+                Err(why) => return Err(shared.lost(&why, &connection.unread())),
+            };
             let learned = shared.expected.learn(&answer);
             self.learned = Some(learned.map_err(|why| Failure::Wrong(format!("{}: {why}", shared.words())))?);
         }
         if shared.spec.connection == Keep::Keep {
-            let opened = Connection::open(shared.endpoint.address).await;
+            let opened = Connection::open(&shared.endpoint).await;
             self.connection = Some(opened.map_err(lost)?);
         }
         Ok(Done::default())
@@ -56,14 +56,14 @@ impl<N: Native> Operation for Client<N> {
         let (request, sent) = shared.request(&call, text).map_err(wrong)?;
         let mut connection = match kept.take() {
             Some(connection) => connection,
-            None => match Connection::open(shared.endpoint.address).await {
+            None => match Connection::open(&shared.endpoint).await {
                 Ok(connection) => connection,
-                Err(why) => return shared.failed(&why),
+                Err(why) => return shared.failed(&why, b""),
             },
         };
         let answer = match connection.exchange(request, false).await {
             Ok(answer) => answer,
-            Err(why) => return shared.failed(&why),
+            Err(why) => return shared.failed(&why, &connection.unread()),
         };
         if shared.spec.connection == Keep::Keep && connection.is_open() {
             *kept = Some(connection);
@@ -74,15 +74,18 @@ impl<N: Native> Operation for Client<N> {
 }
 
 impl Shared {
-    fn lost(&self, why: &Lost) -> String {
-        format!("{}: {why}; is the server still running, and does it keep connections open?", self.words())
+    /// The failure of a call that got no answer; `unread` is what was received and not understood.
+    fn lost(&self, why: &Lost, unread: &[u8]) -> Failure {
+        let words = format!("{}: {}", self.words(), why.words(self.endpoint.address, unread));
+        Failure::of_kind(why.kind(unread), words)
     }
 
-    /// A lost connection: counted where the scenario allows it.
-    fn failed(&self, why: &Lost) -> Outcome {
+    /// A call that got no answer: counted where the scenario allows it.
+    fn failed(&self, why: &Lost, unread: &[u8]) -> Outcome {
         if self.spec.allow.errors {
+            self.endpoint.count(why.kind(unread));
             return Ok(Done { errors: 1, ..Done::default() });
         }
-        Err(Failure::Target(self.lost(why)))
+        Err(self.lost(why, unread))
     }
 }

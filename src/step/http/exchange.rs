@@ -5,8 +5,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    io,
-    net::SocketAddr,
     pin::{Pin, pin},
     task::Poll,
 };
@@ -16,14 +14,16 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Request,
     client::conn::http1::{self, SendRequest},
+    header::{HeaderValue, LOCATION},
 };
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::runtime::Native;
+use super::lost::{Lost, MOST_FIELDS};
+use crate::{runtime::Native, target::http::Endpoint};
 
 /// What came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     /// The status code.
     pub status: u16,
@@ -33,26 +33,10 @@ pub(super) struct Answer {
     pub digest: u64,
     /// SHA-256 of the body, where it was asked for.
     pub sha256: Option<[u8; 32]>,
-}
-
-/// A connection could not be opened or was lost.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Lost {
-    #[error("cannot connect: {0}")]
-    Connect(#[from] io::Error),
-    #[error("{}", causes(.0))]
-    Exchange(#[from] hyper::Error),
-}
-
-/// hyper's words, and what lies under them.
-fn causes(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
+    /// The first piece of the body, for messages.
+    pub first: Bytes,
+    /// Where a redirect leads to, for messages.
+    pub location: Option<HeaderValue>,
 }
 
 /// An HTTP/1.1 connection.
@@ -64,15 +48,26 @@ pub(super) struct Connection<N: Native> {
 
 impl<N: Native> Connection<N> {
     /// Connects. Boxed, because a connection is moved into each call and back: a kilobyte that would be copied twice.
-    pub(super) async fn open(address: SocketAddr) -> Result<Box<Self>, Lost> {
-        let stream = N::connect(address).await?;
-        let (sender, driver) = http1::handshake(stream).await?;
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<Self>, Lost> {
+        let stream = N::connect(endpoint.address).await?;
+        let mut builder = http1::Builder::new();
+        if endpoint.embedded.is_none() {
+            // A server of the user's own may send more fields than the 100 that hyper has room for without asking for
+            // memory, and may fold them: RFC 9112, section 5.2.
+            builder.max_headers(MOST_FIELDS).allow_obsolete_multiline_headers_in_responses(true);
+        }
+        let (sender, driver) = builder.handshake(stream).await?;
         Ok(Box::new(Self { sender, driver, open: true }))
     }
 
     /// Whether another exchange can be made on it.
     pub(super) fn is_open(&self) -> bool {
         self.open && !self.sender.is_closed()
+    }
+
+    /// What was received and not understood, after an exchange has failed.
+    pub(super) fn unread(self) -> Bytes {
+        self.driver.into_parts().read_buf
     }
 
     /// Sends a request and reads its answer to the end. `sha256` is for preparation: it costs more than the request.
@@ -86,14 +81,18 @@ impl<N: Native> Connection<N> {
             if *open && let Poll::Ready(ended) = Pin::new(&mut *driver).poll(context) {
                 // A connection that has ended must not be polled again.
                 *open = false;
+                // An answer, and the reason why there is none, is used before the reason why the connection could not be
+                // closed in order.
+                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                    return Poll::Ready(answer);
+                }
                 if let Err(why) = ended {
-                    return Poll::Ready(Err(why));
+                    return Poll::Ready(Err(why.into()));
                 }
             }
             answer.as_mut().poll(context)
         })
         .await
-        .map_err(Lost::Exchange)
     }
 }
 
@@ -101,19 +100,21 @@ async fn ask(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     sha256: bool,
-) -> Result<Answer, hyper::Error> {
+) -> Result<Answer, Lost> {
     sender.ready().await?;
     let response = sender.send_request(request).await?;
-    let status = response.status().as_u16();
-    let mut body = response.into_body();
+    let (head, mut body) = response.into_parts();
+    let location = if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
     let mut digest = Digest { sha256: sha256.then(Box::default), ..Digest::default() };
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
+        let frame = frame.map_err(|why| Lost::Body(why, digest.bytes))?;
+        if let Ok(data) = frame.into_data() {
             digest.add(data);
         }
     }
     let (bytes, xxh3) = (digest.bytes, digest.finish());
-    Ok(Answer { status, bytes, digest: xxh3, sha256: digest.sha256.map(|sha256| sha256.finalize().into()) })
+    let sha256 = digest.sha256.map(|sha256| sha256.finalize().into());
+    Ok(Answer { status: head.status.as_u16(), bytes, digest: xxh3, sha256, first: digest.first, location })
 }
 
 /// The digest of a body that usually comes in one piece: only a second piece pays for the streaming state.

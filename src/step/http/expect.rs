@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::exchange::Answer;
+use super::{excerpt::excerpt, exchange::Answer};
 use crate::{
     config::{Diagnostics, Field, Fields, Node, Section, Value},
     target::http::{self as target, Endpoint},
@@ -80,7 +80,7 @@ impl Section for Allow {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let status = fields.or("status", Statuses::default(), "A status, or several.");
-        let errors = fields.or("errors", false, "Whether refused and lost connections are counted, too.");
+        let errors = fields.or("errors", false, "Whether calls that got no answer are counted, too, because a connection was refused or lost; the target counts each by its name.");
         Some(Self { status, errors })
     }
 }
@@ -96,6 +96,8 @@ pub(super) struct Expected {
     embedded: Option<(target::Http, u64)>,
     /// SHA-256 of the body of the user's own server, checked once per slot in preparation.
     sha256: Option<String>,
+    /// The server's host and the path of its url, for messages.
+    place: (String, String),
     /// Whether answers have no body.
     headless: bool,
     /// Why no answer can ever be right.
@@ -111,6 +113,7 @@ impl Expected {
             digest: None,
             embedded: endpoint.embedded.clone(),
             sha256: None,
+            place: (endpoint.host.clone(), endpoint.base.clone()),
             headless: head,
             contradiction: None,
         };
@@ -159,20 +162,22 @@ impl Expected {
         }
         let fine = if self.status.is_empty() { (200..300).contains(&status) } else { self.status.contains(&status) };
         if !fine && !self.allowed.contains(&status) {
-            return Err(self.wrong_status(status));
+            return Err(self.wrong_status(answer));
         }
         let bodyless = self.headless || status == 204 || status == 304;
         if !bodyless && let Some(bytes) = self.bytes.filter(|bytes| *bytes != answer.bytes && fine) {
-            return Err(format!("expected a body of {bytes} bytes, found {}", answer.bytes));
+            return Err(format!("expected a body of {bytes} bytes, found {}{}", answer.bytes, begins(answer)));
         }
         let digest = self.digest.or(learned.filter(|_| fine));
         if !bodyless && digest.is_some_and(|digest| digest != answer.digest) {
-            return Err(format!("the body of {} bytes is not the one that the server has sent", answer.bytes));
+            let (bytes, begins) = (answer.bytes, begins(answer));
+            return Err(format!("the body of {bytes} bytes is not the one that the server has sent{begins}"));
         }
         Ok(!fine)
     }
 
-    fn wrong_status(&self, status: u16) -> String {
+    fn wrong_status(&self, answer: &Answer) -> String {
+        let status = answer.status;
         let mut text = String::from("expected status ");
         if self.status.is_empty() {
             text.push_str("200 to 299");
@@ -181,9 +186,47 @@ impl Expected {
             // Writing to a String cannot fail.
             let _ = write!(text, "{}{status}", if at == 0 { "" } else { " or " });
         }
-        let _ = write!(text, ", found {status}; if that may happen: `allow = {{ status = [{status}] }}`");
+        let _ = write!(text, ", found {status}{}; {}", begins(answer), self.remedy(answer));
         text
     }
+
+    /// What helps against a status that was not expected.
+    fn remedy(&self, answer: &Answer) -> String {
+        let status = answer.status;
+        let Some(location) = &answer.location else {
+            return format!("if that may happen: `allow = {{ status = [{status}] }}`");
+        };
+        let place = excerpt(location.as_bytes());
+        let write = match path_there(&String::from_utf8_lossy(location.as_bytes()), &self.place) {
+            Some(path) => format!("write `path = {path:?}`"),
+            None => "name that place in the target's `url` and the step's `path`".to_owned(),
+        };
+        format!(
+            "redirects are not followed, and this one leads to {place}: {write}, or `expect = {{ status = {status} }}` to \
+             measure the redirect itself"
+        )
+    }
+}
+
+/// What an answer's body says, as far as a message has room for it.
+fn begins(answer: &Answer) -> String {
+    if answer.first.is_empty() {
+        String::new()
+    } else {
+        format!(", and a body that begins with {}", excerpt(&answer.first))
+    }
+}
+
+/// The path to write for the place that a redirect names, if it is on the same server.
+fn path_there(location: &str, endpoint: &(String, String)) -> Option<String> {
+    let (host, base) = endpoint;
+    let uri: hyper::Uri = location.parse().ok()?;
+    let is_here = match uri.authority() {
+        Some(authority) => uri.scheme_str() == Some("http") && authority.as_str() == host,
+        None => true,
+    };
+    let path = uri.path_and_query().filter(|_| is_here)?.as_str().strip_prefix(base.as_str())?;
+    path.starts_with('/').then(|| path.to_owned())
 }
 
 fn hex(bytes: &[u8; 32]) -> String {
@@ -207,17 +250,20 @@ fn contradiction(expect: &Expect, body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn endpoint(status: Vec<target::StatusWeight>) -> Endpoint {
         let server = target::Http { body: 64, status, ..target::Http::default() };
         let address = ([127, 0, 0, 1], 1).into();
-        Endpoint { address, host: "h".into(), base: String::new(), embedded: Some((server, 7)) }
+        Endpoint::new(address, "h".into(), String::new(), Some((server, 7)))
     }
 
     fn answer(status: u16) -> Answer {
         let body = target::body(64);
-        Answer { status, bytes: 64, digest: xxh3_64(&body), sha256: None }
+        let (digest, first) = (xxh3_64(&body), Bytes::from(body));
+        Answer { status, bytes: 64, digest, sha256: None, first, location: None }
     }
 
     #[test]
@@ -242,15 +288,67 @@ mod tests {
 
     #[test]
     fn a_sha256_of_another_server_is_checked_once_and_then_its_cheap_digest() {
-        let endpoint = Endpoint { embedded: None, ..endpoint(Vec::new()) };
+        let endpoint = own("");
         let sha256 = Some(hex(&Sha256::digest(target::body(64)).into()));
         let expect = Expect { sha256, ..Expect::default() };
         let expected = Expected::new(&expect, &Allow::default(), false, &endpoint);
         let right = Answer { sha256: Some(Sha256::digest(target::body(64)).into()), ..answer(200) };
         let learned = expected.learn(&right).unwrap();
-        assert!(expected.learn(&Answer { sha256: Some([0; 32]), ..right }).unwrap_err().contains("SHA-256"));
+        assert!(expected.learn(&Answer { sha256: Some([0; 32]), ..right.clone() }).unwrap_err().contains("SHA-256"));
         assert_eq!(expected.judge(&answer(200), 1, Some(learned)), Ok(false));
-        assert!(expected.judge(&Answer { digest: 1, ..right }, 1, Some(learned)).is_err());
+        assert!(expected.judge(&Answer { digest: 1, ..right.clone() }, 1, Some(learned)).is_err());
+    }
+
+    /// A server of the user's own.
+    fn own(base: &str) -> Endpoint {
+        Endpoint::new(([127, 0, 0, 1], 1).into(), "h:81".into(), base.into(), None)
+    }
+
+    fn told_of(base: &str, answer: &Answer) -> String {
+        Expected::new(&Expect::default(), &Allow::default(), false, &own(base)).judge(answer, 1, None).unwrap_err()
+    }
+
+    fn told(answer: &Answer) -> String {
+        told_of("", answer)
+    }
+
+    #[test]
+    fn a_wrong_status_comes_with_what_the_server_says() {
+        let unauthorized = Answer { first: Bytes::from("{\"error\":\n\"no token\"}"), ..answer(401) };
+        let said = told(&unauthorized);
+        assert!(
+            said.contains("found 401, and a body that begins with `{\"error\":\\n\"no token\"}`; if that"),
+            "{said}"
+        );
+        assert_eq!(
+            told(&Answer { first: Bytes::new(), ..answer(500) }),
+            "expected status 200 to 299, found 500; if that may happen: `allow = { status = [500] }`"
+        );
+    }
+
+    #[test]
+    fn a_redirect_names_where_it_leads_and_what_to_write() {
+        let to = |status, place: &'static str| Answer {
+            first: Bytes::new(),
+            location: Some(hyper::header::HeaderValue::from_static(place)),
+            ..answer(status)
+        };
+        for status in [301, 302, 303, 307, 308] {
+            let said = told(&to(status, "/login?next=%2F"));
+            assert!(said.contains("redirects are not followed") && !said.contains("allow"), "{said}");
+            assert!(said.contains("`path = \"/login?next=%2F\"`"), "{said}");
+            assert!(said.contains(&format!("`expect = {{ status = {status} }}`")), "{said}");
+        }
+        assert!(told(&to(302, "http://h:81/x")).contains("`path = \"/x\"`"));
+        assert!(told_of("/api", &to(302, "/api/x?y=1")).contains("`path = \"/x?y=1\"`"));
+        for (base, place) in
+            [("", "https://h:81/x"), ("", "http://h/x"), ("", "../x"), ("/api", "/x"), ("/api", "/apix")]
+        {
+            let said = told_of(base, &to(302, place));
+            assert!(said.contains(&format!("leads to `{place}`: name that place in the target's `url`")), "{said}");
+        }
+        // Without a place it is a status like any other.
+        assert!(told(&answer(304)).contains("allow = { status = [304] }"));
     }
 
     #[test]

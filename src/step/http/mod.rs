@@ -1,13 +1,17 @@
 //! `http`: an HTTP/1.1 request against the embedded server or one of the user's own, its answer checked.
 //!
 //! `mod` holds what a scenario says and the requests that follow from it, [`client`] the slot's state, [`exchange`]
-//! the connection, and [`expect`] what an answer must be.
+//! the connection, [`expect`] what an answer must be, [`headers`] what a request may have, and [`lost`] why there was no
+//! answer.
 
 mod client;
+mod excerpt;
 mod exchange;
 mod expect;
+mod headers;
+mod lost;
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,7 +27,7 @@ use self::{
 };
 use super::{BuildError, Call, Cost, Lookup, Site, Step, StepKind, TargetUse, template::Template};
 use crate::{
-    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
+    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
     draw,
     runtime::Runtime,
     target::{TargetSpec, http as target},
@@ -134,7 +138,7 @@ impl StepKind for Http {
         if expect.has_sha256() && path.as_ref().is_some_and(|path: &Template| path.constant().is_none()) {
             step.reject("expect", "`sha256` needs a path that is the same for every call", None);
         }
-        check(op, path.as_ref(), &headers);
+        headers::check(op, path.as_ref(), &headers);
         Some(Self { target: target?, method, path: path?, headers, body, body_size, connection, expect, allow })
     }
 
@@ -169,64 +173,6 @@ impl StepKind for Http {
 /// What a request costs the CPU, for estimates: about what hyper's client takes.
 const NOMINAL: std::time::Duration = std::time::Duration::from_micros(30);
 
-/// Reports a path that does not begin with a slash or has what no path can have, and headers that are none.
-fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String, Template>) {
-    if let Some(path) = path {
-        check_path(op, path);
-    }
-    for (name, value) in headers {
-        if name.parse::<HeaderName>().is_err() {
-            op.reject("headers", format!("`{name}` is no name of a header"), None);
-        }
-        if ["host", "content-length", "transfer-encoding", "connection", target::ID_HEADER].contains(&name.as_str()) {
-            op.reject("headers", format!("`{name}` is set by Regatta"), Some("remove it".into()));
-        }
-        if HeaderValue::from_str(value.text()).is_err() {
-            op.reject("headers", format!("the value of `{name}` has characters that a header cannot have"), None);
-        }
-    }
-}
-
-/// Looks at the text of a path; what templates put into it are numbers, which can stand anywhere.
-fn check_path(op: &mut Fields<'_>, path: &Template) {
-    if !path.text().starts_with('/') {
-        op.reject("path", "a path begins with `/`", Some("the host is the target's".into()));
-        return;
-    }
-    match stray(&path.sample()) {
-        Some('#') => {
-            let help = "remove it with what follows; a `#` of the path itself is written as `%23`";
-            op.reject("path", "what follows a `#` is never sent", Some(help.into()));
-        }
-        Some(character) => {
-            let name = if character == ' ' { "a space".to_owned() } else { quote(&character.to_string()) };
-            let help = format!("write {name} as `{}`", escaped(character));
-            op.reject("path", format!("a path cannot have {name}"), Some(help));
-        }
-        None => {}
-    }
-}
-
-/// The first character that cannot stand in a path, or after its `?` not in a query: what hyper makes of it decides.
-fn stray(path: &str) -> Option<char> {
-    let mut before = "/";
-    path.chars().find(|&character| {
-        if character == '?' {
-            before = "/?";
-        }
-        character == '#' || format!("{before}{character}").parse::<Uri>().is_err()
-    })
-}
-
-/// A character's bytes, each as `%` and two digits (RFC 3986, section 2.1).
-fn escaped(character: char) -> String {
-    character.to_string().bytes().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "%{byte:02X}");
-        text
-    })
-}
-
 /// What all slots share of a step: everything that does not change from call to call, made once.
 struct Shared {
     spec: Http,
@@ -243,7 +189,11 @@ struct Shared {
 impl Shared {
     fn new(spec: &Http, endpoint: Arc<target::Endpoint>, seed: u64) -> Result<Self, BuildError> {
         let bad = |what: &str| BuildError(format!("{what} of a request to target `{}`", spec.target.text));
-        let constant = spec.path.constant().map(|path| format!("{}{path}", endpoint.base).parse::<Uri>());
+        let constant = spec.path.constant().map(|path| format!("{}{path}", endpoint.base));
+        if let Some(why) = constant.as_ref().and_then(|path| headers::too_long(path.len())) {
+            return Err(bad(&why));
+        }
+        let constant = constant.map(|path| path.parse::<Uri>());
         let headers: Result<Vec<_>, _> =
             spec.headers.iter().map(|(name, value)| Ok((name.parse()?, value.clone()))).collect();
         let generated = spec.body_size.map(|Size(bytes)| Bytes::from(target::body(bytes)));
@@ -276,7 +226,7 @@ impl Shared {
             uri.clone()
         } else {
             let path = format!("{}{}", self.endpoint.base, render(&self.spec.path, 0));
-            path.parse().map_err(|_| format!("`{path}` is no path"))?
+            path.parse().map_err(|_| headers::too_long(path.len()).unwrap_or_else(|| format!("`{path}` is no path")))?
         };
         let body = match (&self.body, &self.spec.body) {
             (Some(body), _) => body.clone(),
@@ -294,6 +244,7 @@ impl Shared {
         }
         for (place, (name, value)) in self.headers.iter().enumerate() {
             let value = render(value, place as u64 + 2);
+            // One's own `Host` takes the place of the url's.
             headers.insert(name, HeaderValue::from_str(&value).map_err(|_| format!("`{value}` is no header"))?);
         }
         Ok((request, sent))
@@ -311,18 +262,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_path_is_found_by_its_first_character() {
-        for fine in ["/", "/a%20b?q=a+b&c[]=1|2", "/~a.b-c_d/(x);v=1,2:@!$'*", "/a?b?c={d}", "/a\u{fc}"] {
-            assert_eq!(stray(fine), None, "{fine}");
-            assert!(fine.parse::<Uri>().is_ok(), "{fine}");
-        }
-        for (wrong, first) in [("/a b", ' '), ("/<b>", '<'), ("/x#frag", '#'), ("/x?q=a b", ' '), ("/a\tb", '\t')] {
-            assert_eq!(stray(wrong), Some(first), "{wrong}");
-        }
-        assert_eq!((escaped(' '), escaped('<'), escaped('\u{e9}')), ("%20".into(), "%3C".into(), "%C3%A9".into()));
-    }
-}
+mod tests;

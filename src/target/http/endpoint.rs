@@ -1,15 +1,22 @@
 //! An HTTP target as the client side sees it: where it is, and what it will answer.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs},
+    collections::BTreeMap,
+    io,
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{Answer, Http};
 use crate::{
+    client::{Fault, FaultKind, Tried, unresolved},
     measure::{TargetReport, Watched},
-    target::{self, Server, Start, Started, TargetError, TargetSpec, own_server::OwnServer},
+    target::{self, Server, Start, Started, TargetError, TargetSpec, connections::Connections, own_server::OwnServer},
 };
+
+/// How long a server of the user's own may take to accept a connection before the trial begins.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where an HTTP target is, and what it will answer.
 #[derive(Debug, Clone)]
@@ -22,6 +29,27 @@ pub struct Endpoint {
     pub base: String,
     /// For the embedded server: its description and seed, from which every answer is known beforehand.
     pub embedded: Option<(Http, u64)>,
+    /// Calls that the scenario allows to fail.
+    account: Connections,
+}
+
+impl Endpoint {
+    /// An endpoint of which nothing was counted so far.
+    pub fn new(address: SocketAddr, host: String, base: String, embedded: Option<(Http, u64)>) -> Self {
+        Self { address, host, base, embedded, account: Connections::default() }
+    }
+
+    /// Counts a call that got no answer, as the scenario allows.
+    pub fn count(&self, kind: FaultKind) {
+        self.account.count_kind(kind);
+    }
+
+    /// What was counted, beside what the server says by itself.
+    fn report(&self, name: &str, served: Option<u64>, mut counts: BTreeMap<String, u64>) -> TargetReport {
+        counts.extend(self.account.faults());
+        let unanswered = self.account.unanswered();
+        TargetReport { name: name.into(), served, counts, unanswered, ..TargetReport::default() }
+    }
 }
 
 /// The embedded server, running.
@@ -56,12 +84,7 @@ fn embedded(spec: &Http, start: &Start<'_>) -> Result<Embedded, TargetError> {
     let Ok(Answer::Ready { address }) = serde_json::from_str(server.greeting()) else {
         return Err(error(start.name, format!("did not say its address but: {}", server.greeting())));
     };
-    let endpoint = Endpoint {
-        address,
-        host: address.to_string(),
-        base: String::new(),
-        embedded: Some((spec.clone(), start.seed)),
-    };
+    let endpoint = Endpoint::new(address, address.to_string(), String::new(), Some((spec.clone(), start.seed)));
     Ok(Embedded { name: start.name.into(), server, endpoint: Arc::new(endpoint) })
 }
 
@@ -69,16 +92,24 @@ fn foreign(url: &str, start: &Start<'_>) -> Result<Endpoint, TargetError> {
     let uri: hyper::Uri = url.parse().map_err(|why| error(start.name, format!("`{url}` is no url: {why}")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = uri.port_u16().unwrap_or(80);
-    let mut found = (host, port)
-        .to_socket_addrs()
-        .map_err(|why| error(start.name, format!("the name `{host}` of `{url}` cannot be resolved: {why}")))?;
-    let address = found.next().ok_or_else(|| error(start.name, format!("the name `{host}` has no address")))?;
+    let found = (host, port).to_socket_addrs().map_err(|why| unresolved(&why)).and_then(|found| answering(host, found));
+    let address = found.map_err(|fault| error(start.name, format!("{url}: {fault}")))?;
     let base = uri.path().trim_end_matches('/').to_owned();
     let host = uri.authority().map_or_else(|| address.to_string(), ToString::to_string);
-    std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(5)).map_err(|why| {
-        error(start.name, format!("nothing answers at {url}: {why}; start the server, or correct the url"))
-    })?;
-    Ok(Endpoint { address, host, base, embedded: None })
+    Ok(Endpoint::new(address, host, base, None))
+}
+
+/// The first address of a name that takes a connection, in the order in which the system gives them. All connections of
+/// a trial go there.
+fn answering(host: &str, addresses: impl Iterator<Item = SocketAddr>) -> Result<SocketAddr, Fault> {
+    let mut tried = Tried::default();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(address),
+            Err(why) => tried.add(address, why),
+        }
+    }
+    Err(tried.fault(host))
 }
 
 fn error(name: &str, reason: String) -> TargetError {
@@ -100,7 +131,7 @@ impl Started for Embedded {
             return Err(error(&self.name, format!("did not say its counts but: {answer}")));
         };
         let served = counts.get("requests").copied();
-        Ok(TargetReport { name: self.name.clone(), served, counts, ..TargetReport::default() })
+        Ok(self.endpoint.report(&self.name, served, counts))
     }
 }
 
@@ -114,10 +145,63 @@ impl Started for Foreign {
     }
 
     fn facts(&self) -> Vec<(String, String)> {
-        self.own.facts(&self.name)
+        let connected = (format!("{}: connected to", self.name), self.endpoint.address.to_string());
+        [connected].into_iter().chain(self.own.facts(&self.name)).collect()
+    }
+
+    /// Whether somebody still listens. Another reason why there is no connection says nothing of the server.
+    fn answers(&mut self) -> Result<(), TargetError> {
+        let Endpoint { address, host, .. } = &*self.endpoint;
+        match TcpStream::connect_timeout(address, PATIENCE) {
+            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => Err(error(
+                &self.name,
+                format!("nothing answers at http://{host} any more: {why}; start the server again"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {
-        Ok(TargetReport { name: self.name.clone(), ..TargetReport::default() })
+        Ok(self.endpoint.report(&self.name, None, BTreeMap::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_a_name_are_tried_in_their_order() {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (there, port) = (socket.local_addr().unwrap(), socket.local_addr().unwrap().port());
+        // The system gives port 1 to nobody.
+        let silent: SocketAddr = ([127, 0, 0, 1], 1).into();
+        // Nobody listens there, and where there is no IPv6 nobody can.
+        let other: SocketAddr = (std::net::Ipv6Addr::LOCALHOST, port).into();
+        for order in [vec![other, there], vec![there, other], vec![silent, other, there], vec![there]] {
+            assert_eq!(answering("localhost", order.clone().into_iter()).ok(), Some(there), "{order:?}");
+        }
+        let told = answering("localhost", [other, silent].into_iter()).unwrap_err().to_string();
+        for part in [&format!("at {other}: "), &format!("at {silent}: "), "; start the server"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(answering("h", std::iter::empty()).unwrap_err().message.contains("no address"));
+    }
+
+    #[test]
+    fn calls_that_failed_as_allowed_are_in_the_report() {
+        let endpoint = Endpoint::new(([127, 0, 0, 1], 1).into(), "h".into(), String::new(), None);
+        for kind in [FaultKind::Refused, FaultKind::Ports, FaultKind::Reset] {
+            endpoint.count(kind);
+        }
+        let report = endpoint.report("api", Some(5), [("requests".to_owned(), 5)].into());
+        assert_eq!((report.unanswered.unconnected, report.unanswered.lost), (2, 1));
+        let counts: Vec<_> = report.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!(
+            counts,
+            [("errors: no local port", 1), ("errors: refused", 1), ("errors: reset", 1), ("requests", 5)]
+        );
     }
 }

@@ -4,8 +4,6 @@
 //! again in a cache of the 32 that were used last. All else is left as it comes, but for two things that would make it
 //! other work: it must not leave TCP for the server's socket file, and an UPDATE counts the rows that it finds.
 
-use std::io;
-
 use mysql::{
     Conn, DriverError, Error, OptsBuilder, Params, QueryResult, Row, Value,
     consts::CapabilityFlags,
@@ -16,7 +14,7 @@ use mysql_common::proto::codec::error::PacketCodecError;
 use super::{Client, Place};
 use crate::{
     client::{
-        Fault, FaultKind, Secret,
+        Fault, FaultKind, Secret, cannot_open,
         mysql::{Error as Ours, OPTIONS},
     },
     step::sql::{
@@ -180,8 +178,7 @@ fn fault(why: Error) -> Fault {
 fn driver_fault(why: &DriverError) -> Fault {
     let kind = match why {
         DriverError::CouldNotConnect(Some((_, said, cause))) => {
-            let kind = if *cause == io::ErrorKind::TimedOut { FaultKind::ConnectTimeout } else { FaultKind::Refused };
-            return Fault::new(kind, format!("nothing answers: {said}; is the server running?"));
+            return cannot_open(&(*cause).into(), said);
         }
         DriverError::CouldNotConnect(None) => FaultKind::Refused,
         DriverError::ConnectTimeout => FaultKind::ConnectTimeout,
@@ -202,6 +199,8 @@ fn driver_fault(why: &DriverError) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]

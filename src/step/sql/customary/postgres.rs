@@ -8,7 +8,7 @@ use postgres::{Client as Inner, Config, Error, NoTls, Statement, types::ToSql};
 use super::{Client, Place};
 use crate::{
     client::{
-        Fault, FaultKind,
+        Fault, cannot_open,
         postgres::{config, fault},
     },
     step::sql::{
@@ -120,11 +120,7 @@ fn opening_fault(why: &Error) -> Fault {
     let cause = why.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     match cause {
         // Other errors of the stream are of a connection that was there.
-        Some(cause) if why.to_string().starts_with("error connecting") => {
-            let kind =
-                if cause.kind() == io::ErrorKind::TimedOut { FaultKind::ConnectTimeout } else { FaultKind::Refused };
-            Fault::new(kind, format!("nothing answers: {cause}; is the server running?"))
-        }
+        Some(cause) if why.to_string().starts_with("error connecting") => cannot_open(cause, cause),
         _ => fault(why),
     }
 }

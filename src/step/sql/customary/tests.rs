@@ -257,6 +257,6 @@ fn nobody_there_is_refused() {
     for fault in faults {
         assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
         assert!(!fault.message.contains("geheim"), "{fault}");
-        assert!(fault.message.contains("is the server running?") || fault.message.contains("`frob`"), "{fault}");
+        assert!(fault.message.contains("start the server, or") || fault.message.contains("`frob`"), "{fault}");
     }
 }
