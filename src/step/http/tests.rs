@@ -95,7 +95,7 @@ fn each_way_to_give_no_answer_has_its_words_its_class_and_its_name() {
         (sends(settings), wrong, "protocol", "speaks HTTP/2 and not HTTP/1.1"),
         (answer(&fields(1001), ""), wrong, "oversized", "more than 1000 fields"),
         (
-            answer(&format!("A: {}\r\n", "a".repeat(500_000)), ""),
+            answer(&format!("A: {}\r\n", "a".repeat(3_000_000)), ""),
             wrong,
             "oversized",
             "the answer's head is longer than",
