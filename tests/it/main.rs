@@ -33,6 +33,7 @@ mod postgres;
 mod postgres_faults;
 mod probe;
 mod race;
+mod real_servers;
 mod replay;
 mod schema;
 mod skip;
