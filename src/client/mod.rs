@@ -7,6 +7,7 @@
 
 mod address;
 mod buffered;
+mod cancel;
 mod fault;
 pub mod mongo;
 pub mod mysql;
@@ -23,6 +24,7 @@ pub mod wire;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};
 pub use buffered::Buffered;
+pub use cancel::{Key, cancel};
 pub use fault::{Fault, FaultKind};
 pub use offer::settled;
 pub use pair::Pair;

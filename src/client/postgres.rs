@@ -13,9 +13,11 @@ use std::{
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio_postgres::{Client, Config, Error, NoTls, config::SslMode, error::SqlState, tls::NoTlsStream};
+use tokio_postgres::{
+    Client, Config, Error, NoTls, SimpleQueryMessage, config::SslMode, error::SqlState, tls::NoTlsStream,
+};
 
-use super::{Address, Buffered, Fault, FaultKind, Pair, TlsMode, Transport, transport};
+use super::{Address, Buffered, Fault, FaultKind, Key, Pair, TlsMode, Transport, transport};
 use crate::runtime::Native;
 
 /// The protocol's side of a connection.
@@ -28,6 +30,8 @@ pub struct Postgres<N: Native> {
     driver: Option<Driver<N::Conn>>,
     /// Who of the two was woken.
     pair: Pair,
+    key: Key,
+    preamble: String,
 }
 
 /// Options of a url that are heeded, besides those about encryption.
@@ -38,22 +42,45 @@ impl<N: Native> Postgres<N> {
     /// `settings` are parameters of the session, such as `("search_path", "mine")`.
     pub async fn open(address: &Address, application: &str, settings: &[(&str, &str)]) -> Result<Self, Fault> {
         let config = config(address, application, settings)?;
-        let mode = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
         let opening = async {
-            let mut stream = transport::connect::<N>(address).await?;
-            if mode != TlsMode::Off {
-                let (asked, is_offered) = ask_for_tls(stream).await?;
-                if !is_offered {
-                    return Err(Fault::new(FaultKind::Tls, NO_TLS));
-                }
-                stream = asked.encrypted(&mode, address).await?;
-            }
-            config.connect_raw(TokioIo::new(Buffered::new(stream)), NoTls).await.map_err(|why| fault(&why))
+            let stream = Buffered::new(stream::<N>(address).await?);
+            let connected = config.connect_raw(TokioIo::new(stream), NoTls).await;
+            let (client, driver) = connected.map_err(|why| fault(&why))?;
+            let (key, preamble) = (Key::of(&client).await?, String::new());
+            Ok(Self { client, driver: Some(driver), pair: Pair::default(), key, preamble })
         };
         let opened = transport::within_limit::<N, _>(address, opening).await;
-        opened
-            .map(|(client, driver)| Self { client, driver: Some(driver), pair: Pair::default() })
-            .map_err(|fault| fault.at(address))
+        opened.map_err(|fault| fault.at(address))
+    }
+
+    /// With what it is asked to cancel what it does.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What is to stand before each text that is sent, in the same message; empty at first. Only whoever sends heeds it.
+    pub fn preamble(&self) -> &str {
+        &self.preamble
+    }
+
+    /// Puts something before each text.
+    pub fn begin_texts_with(&mut self, preamble: &str) {
+        preamble.clone_into(&mut self.preamble);
+    }
+
+    /// The first column of the first row that statements return, as text.
+    pub async fn text(&mut self, query: &str) -> Result<Option<String>, Fault> {
+        let messages = self.with(|client| client.simple_query(query)).await?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        Ok(row.and_then(|row| row.get(0)).map(ToOwned::to_owned))
+    }
+
+    /// Runs statements, whatever they return.
+    pub async fn run(&mut self, text: &str) -> Result<(), Fault> {
+        self.with(|client| client.batch_execute(text)).await
     }
 
     /// Whether statements can still be sent.
@@ -72,7 +99,7 @@ impl<N: Native> Postgres<N> {
     where
         F: Future<Output = Result<T, Error>> + 'a,
     {
-        let Self { client, driver, pair } = self;
+        let Self { client, driver, pair, .. } = self;
         let mut work = pin!(work(client));
         let mut connection = |context: &mut Context<'_>| {
             if let Some(connection) = driver.as_mut()
@@ -108,6 +135,19 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// What to do about a server without TLS.
 const NO_TLS: &str = "the server offers no TLS; set `ssl = on` there, or remove `sslmode`";
 
+/// A stream to the server, encrypted where the address asks for it.
+pub(super) async fn stream<N: Native>(address: &Address) -> Result<Transport<N::Conn>, Fault> {
+    let mode = address.tls().map_err(|why| Fault::new(FaultKind::Tls, why))?;
+    let stream = transport::connect::<N>(address).await?;
+    if mode == TlsMode::Off {
+        return Ok(stream);
+    }
+    match ask_for_tls(stream).await? {
+        (stream, true) => stream.encrypted(&mode, address).await,
+        (_, false) => Err(Fault::new(FaultKind::Tls, NO_TLS)),
+    }
+}
+
 /// Asks whether the server encrypts.
 pub(super) async fn ask_for_tls<C: Read + Write + Unpin>(stream: Transport<C>) -> Result<(Transport<C>, bool), Fault> {
     let mut stream = TokioIo::new(stream);
@@ -133,8 +173,16 @@ pub fn config(address: &Address, application: &str, settings: &[(&str, &str)]) -
         // Writing to a String cannot fail.
         let _ = write!(options, " -c {name}={}", value.replace('\\', "\\\\").replace(' ', "\\ "));
     }
-    config.options(options.trim());
+    // A pooler may refuse options that say nothing, too.
+    if !options.trim().is_empty() {
+        config.options(options.trim());
+    }
     Ok(config)
+}
+
+/// Whether a fault of the login is that of a pooler which takes no parameters of the session with it.
+pub fn refuses_settings(fault: &Fault) -> bool {
+    fault.message.contains("unsupported startup parameter")
 }
 
 /// The kind and the words of an error.

@@ -45,6 +45,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         false
     }
 
+    /// Whether it has a server keep something in a session from one statement to the next, such as a prepared statement.
+    fn prepares(&self) -> bool {
+        false
+    }
+
     /// The tasks that it runs.
     fn children(&self) -> Vec<Child<'_>> {
         Vec::new()
@@ -156,6 +161,11 @@ macro_rules! steps {
             /// See [`StepKind::connects_per_call`].
             pub fn connects_per_call(&self) -> bool {
                 match self { $(Self::$variant(step) => step.connects_per_call(),)* }
+            }
+
+            /// See [`StepKind::prepares`].
+            pub fn prepares(&self) -> bool {
+                match self { $(Self::$variant(step) => step.prepares(),)* }
             }
 
             /// See [`StepKind::children`].

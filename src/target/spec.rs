@@ -81,6 +81,9 @@ pub struct Start<'a> {
     pub scratch: &'a Path,
     /// Starts processes; only the trial layer may.
     pub launcher: &'a dyn Launcher,
+    /// Whether a step has the server keep something in a session from one statement to the next, such as a prepared
+    /// statement.
+    pub prepares: bool,
 }
 
 /// Starts a target's process on its CPUs.

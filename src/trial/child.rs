@@ -21,7 +21,7 @@ use crate::{
     load::LoadError,
     measure::Measurements,
     runtime::{self, Runtime, Visitor},
-    step::{BuildError, Failure},
+    step::{BuildError, Failure, StepPlan},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
     units::file_name,
@@ -159,7 +159,10 @@ fn start(
         let folder = scratch.path().join(file_name(&target.name));
         std::fs::create_dir(&folder).map_err(system("no scratch folder"))?;
         let seed = draw::mix(plan.seed, targets.len() as u64);
-        let start = Start { name: &target.name, seed, scratch: &folder, launcher: &launcher };
+        let mut steps = plan.tasks.iter().flat_map(|task| &task.steps);
+        let uses = |step: &StepPlan| step.spec.targets().iter().any(|user| user.name.text == target.name);
+        let prepares = steps.any(|step| step.spec.prepares() && uses(step));
+        let start = Start { name: &target.name, seed, scratch: &folder, launcher: &launcher, prepares };
         targets.push(target.spec.start(&start)?);
     }
     place::pin(&plan.executor_cpus).map_err(system("placement"))

@@ -164,7 +164,13 @@ impl OwnPostgres {
         self.folder.path().join(name)
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// Runs one of its programs, or another one by its path, as the user that the server is.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Output {
         let program = self.bin.join(program);
         let mut command = if geteuid().is_root() {
             let mut command = Command::new("runuser");

@@ -22,7 +22,7 @@ fn answers_all(url: &str, path: &str, load: &str, requests: u64) {
     let bench = BenchDir::with(&format!(
         "schema = 1\nname = \"real\"\n[run]\nrounds = 1\nwarmup = \"0s\"\ntimeout = \"60s\"\n\
          [targets.api]\nhttp = {{ url = \"{url}\" }}\n\
-         [tasks.get]\nsteps = [{{ http = {{ target = \"api\", path = \"{path}\" }}, name = \"get\",\
+         [tasks.get]\nsteps = [{{ http = {{ target = \"api\", path = \"{path}\" }}, name = \"fetch\", \
          expect = {{ status = 200, bytes = 12 }} }}]\n\
          [load.clients]\ntask = \"get\"\nclosed = {{ concurrency = 3, {load} }}\n"
     ));

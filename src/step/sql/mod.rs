@@ -203,6 +203,10 @@ impl StepKind for Sql {
         self.driver == Some(Driver::Customary)
     }
 
+    fn prepares(&self) -> bool {
+        self.protocol != Some(Protocol::Simple) || self.copy.is_some()
+    }
+
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         let trips = self.round_trips();
         let delay = match target(&self.target.text) {

@@ -1,5 +1,7 @@
 //! MySQL's and MariaDB's side of a step: prepared statements and texts on a connection of our own client.
 
+use std::sync::Arc;
+
 use super::{
     bound::Bound,
     effects::Answer,
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     client::{
         Fault,
-        mysql::{self, Mysql, Param, Statement, Summary},
+        mysql::{self, Cell, Mysql, Param, Statement, Summary},
     },
     runtime::Native,
     target::sql::Server,
@@ -19,10 +21,12 @@ use crate::{
 impl<N: Native> Session<N> for Mysql<N> {
     type Statement = Sent;
 
-    async fn open(server: &Server) -> Result<Self, Fault> {
-        let session = mysql::open::<N>(&server.address, Some(&server.schema)).await?;
+    async fn open(server: &Arc<Server>) -> Result<Self, Fault> {
+        let mut session = mysql::open::<N>(&server.address, Some(&server.schema)).await?;
         server.note_session(session.connection_id().into());
-        Ok(session)
+        let mut current = None;
+        session.query("SELECT DATABASE()", |_, cell| current = text(cell)).await?;
+        server.complaint(current.as_deref()).map_or(Ok(session), |why| Err(why.at(&server.address)))
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
@@ -72,6 +76,10 @@ pub(super) enum Sent {
     Prepared(Statement),
     /// Not at all: its text is sent in every call.
     Text(Texts),
+}
+
+fn text(cell: Cell<'_>) -> Option<String> {
+    if let Cell::Bytes(bytes) = cell { Some(String::from_utf8_lossy(bytes).into_owned()) } else { None }
 }
 
 fn answer(done: &Summary) -> Answer {

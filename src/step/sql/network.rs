@@ -32,7 +32,7 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
     const DRIVER: &'static str = "Regatta's, the same code under every executor";
 
     /// Connects and logs in within the time limit; statements then find the tables of the server's schema.
-    fn open(server: &Server) -> impl Future<Output = Result<Self, Fault>> + Send;
+    fn open(server: &Arc<Server>) -> impl Future<Output = Result<Self, Fault>> + Send;
 
     /// Prepares a statement, or keeps its text where the protocol is the simple one. `?` stands for an argument, as in
     /// the scenario.

@@ -1,6 +1,6 @@
 //! PostgreSQL's side of a step: prepared statements on a connection of tokio-postgres.
 
-use std::pin::pin;
+use std::{pin::pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -25,21 +25,26 @@ use crate::{
         postgres::{Postgres, fault},
     },
     runtime::Native,
-    target::sql::Server,
+    target::sql::{Road, Server},
 };
 
 impl<N: Native> Session<N> for Postgres<N> {
     type Statement = Sent;
 
-    async fn open(server: &Server) -> Result<Self, Fault> {
-        Postgres::open(&server.address, &server.application, &[("search_path", &server.schema)]).await
+    async fn open(server: &Arc<Server>) -> Result<Self, Fault> {
+        let settings = [("search_path", server.schema.as_str())];
+        let settings: &[_] = if server.road() == Road::Login { &settings } else { &[] };
+        let mut session = Self::open(&server.address, &server.application, settings).await?;
+        session.begin_texts_with(&server.preamble());
+        let current = session.text(&current_schema(server)).await?;
+        server.complaint(current.as_deref()).map_or(Ok(session), |why| Err(why.at(&server.address)))
     }
 
     async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
         let dialect = Dialect::Postgres { backslash: self.escapes_with_backslash() };
         single(query, dialect)?;
         if protocol == Protocol::Simple {
-            return Ok(Sent::Text(Texts::of(query, dialect)));
+            return Ok(Sent::Text(Texts::of(&format!("{}{query}", self.preamble()), dialect)));
         }
         let text = Pieces::of(query, dialect).numbered();
         self.with(|client| client.prepare(&text)).await.map(Sent::Prepared)
@@ -102,6 +107,16 @@ impl<N: Native> Session<N> for Postgres<N> {
     async fn close(self) {
         Postgres::close(self).await;
     }
+}
+
+/// Asks in which schema a session is that was just opened, after putting it there where the login could not.
+pub(super) fn current_schema(server: &Server) -> String {
+    let set = match server.road() {
+        Road::Login => String::new(),
+        Road::Session => format!("SET search_path TO {}; ", server.quoted()),
+        Road::Transaction => server.preamble(),
+    };
+    format!("{set}SELECT current_schema()")
 }
 
 /// A statement as a connection knows it.

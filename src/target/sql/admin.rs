@@ -33,21 +33,23 @@ pub(super) trait Admin: Send {
     fn owner(&mut self) -> Result<Owner, Fault>;
     /// Creates the schema with its mark and its two tables.
     fn create(&mut self) -> Result<(), Fault>;
-    /// Finds the schema's tables by their names from now on, on a connection that has not created them.
-    fn enter(&mut self) -> Result<(), Fault> {
-        Ok(())
-    }
     /// Fills the table `items`, and lets the server gather what it knows of its tables.
     fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault>;
     /// A whole number out of the schema; none where it is none.
     fn number(&mut self, query: &str) -> Result<Option<i64>, Fault>;
-    /// How many sessions of this trial's steps the server has.
+    /// How many sessions of this trial's steps the server has; behind a pooler, whose sessions stay for others: in how many
+    /// a statement of theirs runs.
     fn sessions(&mut self) -> Result<u64, Fault>;
+    /// What is between this process and the server and has sessions of its own, in words.
+    fn pooler(&self) -> Option<&'static str> {
+        None
+    }
     /// What the server says that it is; none where nobody asked.
     fn version(&mut self) -> Option<String> {
         None
     }
-    /// Ends what is left of this trial's sessions, and of others' that still work in the schema, and drops the schema.
+    /// Ends what is left of this trial's sessions, and of killed trials' that still work in the schema, and drops the
+    /// schema. Sessions of others are left alone; who keeps it from being dropped is said.
     fn remove(&mut self) -> Result<(), Fault>;
 }
 

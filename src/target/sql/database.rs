@@ -15,13 +15,20 @@ pub(super) const MOST_PATIENCE_NS: u64 = 30_000_000_000;
 /// How often it looks.
 const GLANCE_NS: u64 = 1_000_000;
 
-/// What is counted at the end, and the query that counts it, on every engine.
-pub(super) const COUNTS: &[(&str, &str)] = &[
-    ("rows items", "SELECT count(*) FROM items"),
-    ("rows log", "SELECT count(*) FROM log"),
-    ("sum items.price", "SELECT coalesce(sum(price), 0) FROM items"),
-    ("sum log.value", "SELECT coalesce(sum(value), 0) FROM log"),
+/// What is counted at the end, of which table, on every engine.
+pub(super) const COUNTS: &[(&str, &str, &str)] = &[
+    ("rows items", "count(*)", "items"),
+    ("rows log", "count(*)", "log"),
+    ("sum items.price", "coalesce(sum(price), 0)", "items"),
+    ("sum log.value", "coalesce(sum(value), 0)", "log"),
 ];
+
+/// The names of [`COUNTS`], and the query that counts each; `schema` is the schema's name as a statement has it, and empty
+/// where there is none.
+pub(super) fn counting(schema: &str) -> impl Iterator<Item = (&'static str, String)> {
+    let dot = if schema.is_empty() { "" } else { "." };
+    COUNTS.iter().map(move |(name, what, table)| (*name, format!("SELECT {what} FROM {schema}{dot}{table}")))
+}
 
 /// Which database it is, and where.
 #[derive(Debug, Clone)]
@@ -102,7 +109,7 @@ impl Database {
         if self.accounts().iter().any(|account| account.wrote()) {
             return self.rows_proof(name, counts);
         }
-        let lines = COUNTS.iter().zip(self.filled()).map(|((what, _), expected)| ProofLine {
+        let lines = COUNTS.iter().zip(self.filled()).map(|((what, ..), expected)| ProofLine {
             what: format!("{what} in target {name}, to which nothing was written"),
             expected: expected.to_string(),
             found: counts.get(*what).map_or("none, or less than zero".into(), u64::to_string),

@@ -5,9 +5,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Database, Server, Sql,
+    Database, Road, Server, Sql,
     admin::{Admin, GLANCE_NS, Owner, RESTART_NS, engine, locked},
-    database::{COUNTS, MOST_PATIENCE_NS, error},
+    database::{MOST_PATIENCE_NS, counting, error},
+    server::quoted,
 };
 use crate::{
     client::{self, Address, Fault, FaultKind, Reference, Scheme, mysql, postgres::OPTIONS},
@@ -58,6 +59,9 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
     let (version, own) = (admin.version(), OwnServer::named(&server.address));
     let database = Arc::new(Database::new(engine, spec, start.seed));
     let mut declared = Declared { name: start.name.into(), admin, server, database, made: false, version, own };
+    if declared.server.road() == Road::Transaction && start.prepares {
+        return Err(error(start.name, &keeps_nothing(&declared.server)));
+    }
     declared.hold()?;
     declared.clear()?;
     declared.admin.create().map_err(|fault| declared.not_made(&fault))?;
@@ -67,6 +71,17 @@ pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<De
         Ok(()) => Ok(declared),
         Err(why) => Err(why.and(declared.remove())),
     }
+}
+
+/// Why steps that prepare statements cannot use a pooler.
+fn keeps_nothing(server: &Server) -> String {
+    format!(
+        "{}: a pooler answers here, and gives each transaction another session of the server: neither prepared statements nor \
+         `search_path` last from one to the next. Send each statement as one text: `protocol = \"simple\"` in each `sql` \
+         step (COPY cannot be sent like that); or give the address of the server, or of a pooler with `pool_mode = session`. \
+         Nothing was written",
+        server.address
+    )
 }
 
 /// What the server says that it is, if it answers.
@@ -94,9 +109,10 @@ pub(super) fn sweep(spec: &Sql, url: &Reference, name: &str, pid: u32) -> Result
 /// What is to be said of a schema that could not be dropped.
 fn left_behind(server: &Server, fault: &Fault) -> String {
     let Server { address, schema, .. } = server;
+    let name = quoted(address.scheme, schema);
     let remedy = match address.scheme {
-        Scheme::Mysql => format!("DROP DATABASE `{schema}`"),
-        _ => format!("DROP SCHEMA \"{schema}\" CASCADE"),
+        Scheme::Mysql => format!("DROP DATABASE {name}"),
+        _ => format!("DROP SCHEMA {name} CASCADE"),
     };
     format!(
         "{address}: the schema `{schema}` could not be dropped and is left behind: {}: {fault}; the next trial tries \
@@ -162,8 +178,8 @@ impl Declared {
 
     /// Sees that the table holds what every engine must hold.
     fn check(&mut self) -> Result<(), TargetError> {
-        for ((what, query), expected) in COUNTS.iter().zip(self.database.filled()) {
-            let found = self.admin.number(query).map_err(|fault| self.told(&fault))?;
+        for ((what, query), expected) in counting(&self.server.quoted()).zip(self.database.filled()) {
+            let found = self.admin.number(&query).map_err(|fault| self.told(&fault))?;
             if found != Some(expected) {
                 let found = found.map_or("none".into(), |found| found.to_string());
                 return Err(error(&self.name, &format!("filled wrongly: {what}: expected {expected}, found {found}")));
@@ -206,7 +222,7 @@ impl Declared {
                     self.made = locked(admin.as_mut())?;
                     self.admin = admin;
                     let taken = "the server was away, and another run has taken the schema meanwhile";
-                    return if self.made { self.admin.enter() } else { Err(Fault::new(FaultKind::Lost, taken)) };
+                    return if self.made { Ok(()) } else { Err(Fault::new(FaultKind::Lost, taken)) };
                 }
                 Err(fault) if clock::now_ns() > until_ns => return Err(fault),
                 Err(_) => clock::sleep_until(clock::now_ns() + 10 * GLANCE_NS),
@@ -216,9 +232,9 @@ impl Declared {
 
     fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
         let mut counts = self.server.connections.counts();
-        for (name, query) in COUNTS {
-            let value = self.admin.number(query)?.and_then(|value| u64::try_from(value).ok());
-            counts.extend(value.map(|value| ((*name).to_owned(), value)));
+        for (name, query) in counting(&self.server.quoted()) {
+            let value = self.admin.number(&query)?.and_then(|value| u64::try_from(value).ok());
+            counts.extend(value.map(|value| (name.to_owned(), value)));
         }
         Ok(counts)
     }
@@ -241,6 +257,9 @@ impl Started for Declared {
         if !drivers.is_empty() {
             facts.push((format!("{}: driver", self.name), drivers));
         }
+        if let Some(pooler) = self.admin.pooler() {
+            facts.push((format!("{}: between", self.name), pooler.to_owned()));
+        }
         facts
     }
 
@@ -255,7 +274,8 @@ impl Started for Declared {
         let (open, found) = self.ask(Self::settle).map_err(|fault| self.told(&fault))?;
         let counts = self.counts().map_err(|fault| self.told(&fault))?;
         let mut proof = self.database.proof(&self.name, &counts);
-        let what = format!("connections to target {} that are open, by its own count", self.name);
+        let counted = if self.admin.pooler().is_some() { "in which a statement runs" } else { "that are open" };
+        let what = format!("connections to target {} {counted}, by its own count", self.name);
         proof.push(ProofLine { what, expected: open.to_string(), found: found.to_string() });
         Ok(TargetReport { name: self.name.clone(), counts, proof, ..TargetReport::default() })
     }

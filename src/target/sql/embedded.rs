@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use super::{
     Database, Engine, Sql,
-    database::{COUNTS, error},
+    database::{counting, error},
     seed,
 };
 use crate::{
@@ -97,11 +97,11 @@ impl Embedded {
     /// Counts what is there. A sum that is negative, or none because text was written, is left out.
     fn counts(&self) -> rusqlite::Result<BTreeMap<String, u64>> {
         let mut counts = BTreeMap::new();
-        for (name, query) in COUNTS {
+        for (name, query) in counting("") {
             let value = self
                 .connection
-                .query_row(query, [], |row| row.get_ref(0)?.as_i64().map_or(Ok(None), |n| Ok(Some(n))))?;
-            counts.extend(value.and_then(|value| u64::try_from(value).ok()).map(|value| ((*name).to_owned(), value)));
+                .query_row(&query, [], |row| row.get_ref(0)?.as_i64().map_or(Ok(None), |n| Ok(Some(n))))?;
+            counts.extend(value.and_then(|value| u64::try_from(value).ok()).map(|value| (name.to_owned(), value)));
         }
         Ok(counts)
     }

@@ -19,6 +19,7 @@ mod declared;
 mod embedded;
 mod mysql;
 mod pool;
+mod pooler;
 mod postgres;
 mod seed;
 mod server;
@@ -28,7 +29,7 @@ pub use database::{Database, Engine};
 pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
-pub use server::Server;
+pub use server::{Road, Server};
 
 pub use super::connections::Opened;
 

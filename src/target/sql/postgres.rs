@@ -1,14 +1,14 @@
 //! PostgreSQL as a target: a schema with a comment as its mark, filled by COPY.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
-use tokio_postgres::SimpleQueryMessage;
 
 use super::{
-    Server,
+    Road, Server,
     admin::{Admin, Owner},
+    pooler::{self, Found, Holder},
     seed,
 };
 use crate::{
@@ -23,57 +23,97 @@ const OURS: &str = "datname = current_database()";
 /// Bytes that are handed over at once while the table is filled.
 const CHUNK: usize = 256 * 1024;
 
+/// Settings of the target's own statements. Locks are not waited for long: a session that holds one for ever must not
+/// hang the trial.
+const SETTINGS: [(&str, &str); 2] = [("lock_timeout", "10s"), ("statement_timeout", "0")];
+
 /// The target's own connection.
 pub(super) struct Keeper {
     connection: Postgres<Blocking>,
-    schema: String,
-    /// The name of the steps' sessions.
-    steps: String,
+    server: Arc<Server>,
+    application: String,
+    road: Road,
+    /// Whether the sessions of the server are a pooler's, which others use after us.
+    pooled: bool,
+    /// Has locked the schema's name where a pooler would take the session away.
+    holder: Option<Holder>,
 }
 
 impl Keeper {
-    /// Connects. Locks are not waited for long: a session that holds one for ever must not hang the trial.
-    pub fn open(server: &Server) -> Result<Self, Fault> {
-        let settings = [("search_path", server.schema.as_str()), ("lock_timeout", "10s"), ("statement_timeout", "0")];
+    /// Connects, and looks at what is between.
+    pub fn open(server: &Arc<Server>) -> Result<Self, Fault> {
         let application = format!("regatta keeper {}", std::process::id());
-        let connection = block_on(Postgres::open(&server.address, &application, &settings))?;
-        Ok(Self { connection, schema: server.schema.clone(), steps: server.application.clone() })
+        let settings = [&[("search_path", server.schema.as_str())], &SETTINGS[..]].concat();
+        let Found { connection, road, pooled } = pooler::look(server, &application, &settings)?;
+        server.found_road(road);
+        Ok(Self { connection, server: server.clone(), application, road, pooled, holder: None })
     }
 
+    /// Runs statements together or not at all.
     fn run(&mut self, text: &str) -> Result<(), Fault> {
-        block_on(self.connection.with(|client| client.batch_execute(text)))
+        if self.road == Road::Login {
+            return self.plainly(text);
+        }
+        // They last as long as the statements that come with them.
+        let settings = SETTINGS.map(|(name, value)| format!("SET LOCAL {name} = '{value}'; "));
+        self.plainly(&format!("{}{text}", settings.concat()))
+    }
+
+    /// Runs a statement that must be alone.
+    fn plainly(&mut self, text: &str) -> Result<(), Fault> {
+        block_on(self.connection.run(text))
     }
 
     /// The first column of the first row as text.
     fn text(&mut self, query: &str) -> Result<Option<String>, Fault> {
-        let messages = block_on(self.connection.with(|client| client.simple_query(query)))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        Ok(row.and_then(|row| row.get(0)).map(ToOwned::to_owned))
+        block_on(self.connection.text(query))
     }
 
-    /// Ends the sessions of users in this database, but for this one, of which `which` is true. One that may not be ended
-    /// does not keep the others from it.
+    /// Ends the sessions of this user in this database, but for this one, of which `which` is true; behind a pooler, whose
+    /// sessions are for others, too, what they do.
     fn end(&mut self, which: &str) -> Result<(), Fault> {
-        let found = self.text(&format!(
-            "SELECT string_agg(format('%s of %s', pid, usename), ',') FROM pg_stat_activity
-             WHERE {OURS} AND pid <> pg_backend_pid() AND usename IS NOT NULL AND {which}"
-        ))?;
-        let mut ended = Ok(());
-        for session in found.iter().flat_map(|found| found.split(',')) {
-            let pid = session.split(' ').next().unwrap_or_default();
-            if let Err(fault) = self.run(&format!("SELECT pg_terminate_backend({pid})")) {
-                ended = Err(fault.at(format!("session {session} holds it, and could not be ended")));
-            }
-        }
-        ended
+        let (how, at_work) = match self.pooled {
+            true => ("pg_cancel_backend", "AND state = 'active'"),
+            false => ("pg_terminate_backend", ""),
+        };
+        self.plainly(&format!(
+            "SELECT {how}(pid) FROM pg_stat_activity
+             WHERE {OURS} AND pid <> pg_backend_pid() AND usename = current_user AND {which} {at_work}"
+        ))
+    }
+
+    /// The name of the steps' sessions as a statement has it: a part of it is the user's own.
+    fn steps(&self) -> String {
+        format!("'{}'", self.server.application.replace('\'', "''"))
+    }
+
+    /// Who keeps the schema from being dropped; none if it is nobody any more.
+    fn holders(&mut self) -> Result<Option<String>, Fault> {
+        let locked = has_locked(&self.server.schema);
+        self.text(&format!(
+            "SELECT string_agg(format('session %s of %s (%s)', pid, usename, application_name), ', ')
+             FROM pg_stat_activity WHERE {OURS} AND pid <> pg_backend_pid() AND {locked}"
+        ))
     }
 
     /// Drops the schema. Somebody's transaction may have locked what is in it, and never end.
     fn drop_schema(&mut self) -> Result<(), Fault> {
-        self.run(&format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", self.schema))
+        let schema = self.server.quoted();
+        self.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))
+    }
+
+    /// Fills the table by COPY.
+    fn copy(&mut self, table: &str, rows: u64, seed: u64) -> Result<(), Fault> {
+        let query = format!("COPY {table}(id, category, name, price) FROM STDIN");
+        let copied = self.connection.with(|client| async move {
+            let sink = client.copy_in(&query).await?;
+            let mut sink = std::pin::pin!(sink);
+            for chunk in lines(rows, seed) {
+                sink.send(chunk).await?;
+            }
+            sink.finish().await
+        });
+        block_on(copied).map(drop)
     }
 }
 
@@ -106,14 +146,22 @@ fn lines(rows: u64, seed: u64) -> impl Iterator<Item = Bytes> {
 
 impl Admin for Keeper {
     fn lock(&mut self) -> Result<bool, Fault> {
-        let query = format!("SELECT pg_try_advisory_lock(hashtext('regatta:{}'))", self.schema);
-        Ok(self.text(&query)?.as_deref() == Some("t"))
+        let name = format!("regatta:{}", self.server.schema);
+        if !self.pooled {
+            let query = format!("SELECT pg_try_advisory_lock(hashtext('{name}'))");
+            return Ok(self.text(&query)?.as_deref() == Some("t"));
+        }
+        if self.holder.is_none() {
+            self.holder = Some(Holder::new(&self.server, &self.application)?);
+            pooler::has_room(&mut self.connection, &self.server)?;
+        }
+        self.holder.as_mut().map_or(Ok(false), |holder| holder.locks(&name))
     }
 
     fn owner(&mut self) -> Result<Owner, Fault> {
         let found = self.text(&format!(
             "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = '{}'",
-            self.schema
+            self.server.schema
         ))?;
         Ok(match found.as_deref() {
             None => Owner::Nobody,
@@ -123,27 +171,26 @@ impl Admin for Keeper {
     }
 
     fn create(&mut self) -> Result<(), Fault> {
-        let schema = &self.schema;
-        let text = format!(
-            "BEGIN; CREATE SCHEMA \"{schema}\"; COMMENT ON SCHEMA \"{schema}\" IS '{MARK}';
-             CREATE TABLE items(id BIGINT PRIMARY KEY, category BIGINT, name TEXT, price BIGINT);
-             CREATE TABLE log(id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, task BIGINT, value BIGINT);
-             COMMIT"
-        );
-        self.run(&text)
+        let schema = self.server.quoted();
+        self.run(&format!(
+            "CREATE SCHEMA {schema}; COMMENT ON SCHEMA {schema} IS '{MARK}';
+             CREATE TABLE {schema}.items(id BIGINT PRIMARY KEY, category BIGINT, name TEXT, price BIGINT);
+             CREATE TABLE {schema}.log(id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, task BIGINT, value BIGINT)"
+        ))
     }
 
     fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault> {
-        block_on(self.connection.with(|client| async move {
-            let sink = client.copy_in("COPY items(id, category, name, price) FROM STDIN").await?;
-            let mut sink = std::pin::pin!(sink);
-            for chunk in lines(rows, seed) {
-                sink.send(chunk).await?;
+        let table = format!("{}.items", self.server.quoted());
+        if self.pooled {
+            // COPY takes more messages than one, and a pooler may give each to another session.
+            for insert in seed::inserts(&table, rows, seed) {
+                self.run(&insert)?;
             }
-            sink.finish().await
-        }))?;
+        } else {
+            self.copy(&table, rows, seed)?;
+        }
         // Plans must not depend on when the server's own worker comes by.
-        self.run("VACUUM ANALYZE items")
+        self.plainly(&format!("VACUUM ANALYZE {table}"))
     }
 
     fn number(&mut self, query: &str) -> Result<Option<i64>, Fault> {
@@ -151,9 +198,22 @@ impl Admin for Keeper {
     }
 
     fn sessions(&mut self) -> Result<u64, Fault> {
+        let at_work = if self.pooled { "AND state <> 'idle'" } else { "" };
+        let steps = self.steps();
         let query =
-            format!("SELECT count(*) FROM pg_stat_activity WHERE {OURS} AND application_name = '{}'", self.steps);
+            format!("SELECT count(*) FROM pg_stat_activity WHERE {OURS} AND application_name = {steps} {at_work}");
         Ok(self.number(&query)?.unwrap_or(0).cast_unsigned())
+    }
+
+    fn pooler(&self) -> Option<&'static str> {
+        match (self.pooled, self.road) {
+            (false, _) => None,
+            (true, Road::Login) => Some("a pooler"),
+            (true, Road::Session) => Some("a pooler in session mode: `search_path` is set after the login"),
+            (true, Road::Transaction) => {
+                Some("a pooler in transaction mode: each text begins with `SET LOCAL search_path`")
+            }
+        }
     }
 
     fn version(&mut self) -> Option<String> {
@@ -162,15 +222,15 @@ impl Admin for Keeper {
     }
 
     fn remove(&mut self) -> Result<(), Fault> {
-        let locked = has_locked(&self.schema);
-        self.end(&format!("application_name = '{}'", self.steps))?;
-        // Whoever still works in the schema is a trial that was given up, or killed.
+        let (steps, locked) = (self.steps(), has_locked(&self.server.schema));
+        self.end(&format!("application_name = {steps}"))?;
+        // Whoever still works in the schema under such a name is a trial that was given up, or killed.
         self.end(&format!("application_name LIKE 'regatta steps %' AND {locked}"))?;
         match self.drop_schema() {
-            Err(fault) if fault.kind == FaultKind::LockTimeout => {
-                self.end(&locked)?;
-                self.drop_schema()
-            }
+            Err(fault) if fault.kind == FaultKind::LockTimeout => match self.holders()? {
+                Some(who) => Err(fault.at(format!("{who} holds it, and is not this trial's, so that it is not ended"))),
+                None => self.drop_schema(),
+            },
             dropped => dropped,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use concurrent_queue::ConcurrentQueue;
@@ -10,9 +10,21 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{PoolSpec, Sql};
 use crate::{
-    client::{Address, Fault},
+    client::{Address, Fault, FaultKind, Scheme},
     target::connections::{Connections, Opened},
 };
+
+/// How the sessions of steps find the tables of the schema by their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Road {
+    /// By a parameter that is sent with the login: the usual one.
+    Login,
+    /// By a statement after the login: something between takes no parameters, and each connection has its own session of the
+    /// server.
+    Session,
+    /// By the beginning of each text: something between gives each transaction whatever session of the server is free.
+    Transaction,
+}
 
 /// What steps need to know of a server, and what they count about it.
 #[derive(Debug)]
@@ -29,6 +41,7 @@ pub struct Server {
     drivers: Mutex<BTreeSet<&'static str>>,
     /// The server's numbers of the steps' sessions, where it knows them by no name.
     sessions: ConcurrentQueue<u64>,
+    road: OnceLock<Road>,
     pub(super) connections: Connections,
 }
 
@@ -39,9 +52,54 @@ impl Server {
         let ours = format!("regatta steps {pid} {:08x}", xxh3_64(spec.schema.as_bytes()) as u32);
         let application = with_own(ours, address.options.get("application_name"));
         let (schema, pool) = (spec.schema.clone(), spec.pool);
-        let (drivers, connections) = Default::default();
+        let (drivers, road, connections) = Default::default();
         let sessions = ConcurrentQueue::unbounded();
-        Self { address, schema, pool, application, drivers, sessions, connections }
+        Self { address, schema, pool, application, drivers, sessions, road, connections }
+    }
+
+    /// One of a test of steps.
+    #[cfg(test)]
+    pub(crate) fn of_test(address: Address) -> Self {
+        Self::new(address, &Sql::default(), 1)
+    }
+
+    /// How sessions find the tables.
+    pub fn road(&self) -> Road {
+        self.road.get().copied().unwrap_or(Road::Login)
+    }
+
+    /// Notes what the target has found out; it does not change while it lives.
+    pub(super) fn found_road(&self, road: Road) {
+        let _ = self.road.set(road);
+    }
+
+    /// The schema's name as a statement has it.
+    pub fn quoted(&self) -> String {
+        quoted(self.address.scheme, &self.schema)
+    }
+
+    /// What stands before each text of a step; empty where sessions find the tables without.
+    pub fn preamble(&self) -> String {
+        match self.road() {
+            Road::Transaction => format!("SET LOCAL search_path TO {}; ", self.quoted()),
+            Road::Login | Road::Session => String::new(),
+        }
+    }
+
+    /// Why a session in which names without a schema mean another one is of no use; none where they mean this one.
+    pub fn complaint(&self, current: Option<&str>) -> Option<Fault> {
+        if current == Some(self.schema.as_str()) {
+            return None;
+        }
+        let schema = &self.schema;
+        let found = current.map_or("none".to_owned(), |current| format!("`{current}`"));
+        Some(Fault::new(
+            FaultKind::Database,
+            format!(
+                "the session is in the schema {found} and not in `{schema}`; does a pooler between drop what \
+                 the login asks for? Give the server's own address, or a pooler in session mode"
+            ),
+        ))
     }
 
     /// Notes the server's number of a session of a step.
@@ -91,6 +149,12 @@ fn with_own(mut name: String, own: Option<&String>) -> String {
     let own = own.chars().filter(char::is_ascii_graphic);
     name.extend(own.take(ROOM.saturating_sub(name.len())));
     name
+}
+
+/// A schema's name as a statement has it. It has no letter that means something there.
+pub(super) fn quoted(scheme: Scheme, schema: &str) -> String {
+    let quote = if scheme == Scheme::Mysql { '`' } else { '"' };
+    format!("{quote}{schema}{quote}")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! service would write it with `spawn_blocking`. An executor without such a pool does it in place. A client is also opened
 //! and closed there, for both block. What differs between clients is behind [`Client`]: one file each.
 
-use std::{mem::ManuallyDrop, thread};
+use std::{mem::ManuallyDrop, sync::Arc, thread};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ pub(super) trait Client: Send + Sized + 'static {
     type Statement: Send + 'static;
 
     /// Connects and logs in; statements then find the tables of the schema.
-    fn open(place: &Place) -> Result<Self, Fault>;
+    fn open(server: &Server) -> Result<Self, Fault>;
 
     /// The server's number of the session, where it knows it by no name.
     fn session(&self) -> Option<u64> {
@@ -88,14 +88,6 @@ pub(super) trait Client: Send + Sized + 'static {
 
     /// Whether it can be used for another call.
     fn is_open(&self) -> bool;
-}
-
-/// What a client needs to know of a server, to take along.
-pub(super) struct Place {
-    address: Address,
-    schema: String,
-    /// The name under which the server shows the session.
-    application: String,
 }
 
 /// A client with what its next piece of work needs.
@@ -197,9 +189,8 @@ impl<N: Native, C: Client> Session<N> for Customary<C> {
 
     const DRIVER: &'static str = C::NAME;
 
-    async fn open(server: &Server) -> Result<Self, Fault> {
-        let Server { address, schema, application, .. } = server;
-        let place = Place { address: address.clone(), schema: schema.clone(), application: application.clone() };
+    async fn open(server: &Arc<Server>) -> Result<Self, Fault> {
+        let place = server.clone();
         let open = move || {
             let opened = C::open(&place).map_err(|fault| fault.at(&place.address));
             let hand = |client| Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() });

@@ -11,7 +11,7 @@ use mysql::{
 };
 use mysql_common::proto::codec::error::PacketCodecError;
 
-use super::{Client, Place};
+use super::Client;
 use crate::{
     client::{
         Fault, FaultKind, Secret, cannot_open,
@@ -24,6 +24,7 @@ use crate::{
         placeholders::{Dialect, Texts},
         statement::single,
     },
+    target::sql::Server,
 };
 
 /// A connection.
@@ -45,8 +46,8 @@ impl Client for Mysql {
 
     type Statement = Sent;
 
-    fn open(place: &Place) -> Result<Self, Fault> {
-        let Place { address, schema, .. } = place;
+    fn open(server: &Server) -> Result<Self, Fault> {
+        let Server { address, schema, .. } = server;
         address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
         let options = OptsBuilder::new()
             .ip_or_hostname(Some(address.host.as_str()))
@@ -59,7 +60,9 @@ impl Client for Mysql {
             .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
             // The limit is on the connection of TCP alone: this client has none on logging in.
             .tcp_connect_timeout(Some(address.connect_limit()));
-        Conn::new(options).map(|conn| Self { conn, is_open: true }).map_err(fault)
+        let mut conn = Conn::new(options).map_err(fault)?;
+        let current: Option<Option<String>> = conn.query_first("SELECT DATABASE()").map_err(fault)?;
+        server.complaint(current.flatten().as_deref()).map_or(Ok(Self { conn, is_open: true }), Err)
     }
 
     fn session(&self) -> Option<u64> {

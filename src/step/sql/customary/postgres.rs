@@ -3,9 +3,9 @@
 
 use std::{error::Error as _, io, path::Path};
 
-use postgres::{Client as Inner, Config, Error, NoTls, Statement, types::ToSql};
+use postgres::{Client as Inner, Config, Error, NoTls, SimpleQueryMessage, Statement, types::ToSql};
 
-use super::{Client, Place};
+use super::Client;
 use crate::{
     client::{
         Fault, cannot_open,
@@ -16,13 +16,18 @@ use crate::{
         effects::Answer,
         network::{Control, Protocol},
         placeholders::{Dialect, Pieces, Texts},
-        postgres::{Sent, add, bytes_in},
+        postgres::{Sent, add, bytes_in, current_schema},
         statement::single,
     },
+    target::sql::{Road, Server},
 };
 
 /// A connection.
-pub(in super::super) struct Postgres(Inner);
+pub(in super::super) struct Postgres {
+    client: Inner,
+    /// What stands before each text.
+    preamble: String,
+}
 
 /// So many arguments are handed over without room of their own.
 const USUAL_ARGS: usize = 8;
@@ -32,26 +37,31 @@ impl Client for Postgres {
 
     type Statement = Sent;
 
-    fn open(place: &Place) -> Result<Self, Fault> {
-        let Place { address, schema, application } = place;
-        let mut config = Config::from(config(address, application, &[("search_path", schema)])?);
+    fn open(server: &Server) -> Result<Self, Fault> {
+        let Server { address, application, .. } = server;
+        let settings = [("search_path", server.schema.as_str())];
+        let settings: &[_] = if server.road() == Road::Login { &settings } else { &[] };
+        let mut config = Config::from(config(address, application, settings)?);
         // The limit is on the connection of TCP alone: this client has none on logging in.
         config.port(address.port).connect_timeout(address.connect_limit());
         match address.socket.as_deref().and_then(Path::parent) {
             Some(folder) => config.host_path(folder),
             None => config.host(&address.host),
         };
-        config.connect(NoTls).map(Self).map_err(|why| opening_fault(&why))
+        let mut client = config.connect(NoTls).map_err(|why| opening_fault(&why))?;
+        let seen = client.simple_query(&current_schema(server)).map_err(|why| fault(&why))?;
+        let complaint = server.complaint(first_text(&seen));
+        complaint.map_or(Ok(Self { client, preamble: server.preamble() }), Err)
     }
 
     fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
         let dialect = self.dialect(query).map_err(|why| fault(&why))?;
         single(query, dialect)?;
         match protocol {
-            Protocol::Simple => Ok(Sent::Text(Texts::of(query, dialect))),
+            Protocol::Simple => Ok(Sent::Text(Texts::of(&format!("{}{query}", self.preamble), dialect))),
             Protocol::Prepared => {
                 let text = Pieces::of(query, dialect).numbered();
-                self.0.prepare(&text).map(Sent::Prepared).map_err(|why| fault(&why))
+                self.client.prepare(&text).map(Sent::Prepared).map_err(|why| fault(&why))
             }
         }
     }
@@ -62,18 +72,18 @@ impl Client for Postgres {
 
     fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
         let done = match statement {
-            Sent::Prepared(statement) => prepared(&mut self.0, statement, args),
-            Sent::Text(texts) => simple(&mut self.0, &texts.filled(args, texts.backslash())),
+            Sent::Prepared(statement) => prepared(&mut self.client, statement, args),
+            Sent::Text(texts) => simple(&mut self.client, &texts.filled(args, texts.backslash())),
         };
         done.map_err(|why| fault(&why))
     }
 
     fn control(&mut self, control: Control) -> Result<(), Fault> {
-        self.0.batch_execute(control.text()).map_err(|why| fault(&why))
+        self.client.batch_execute(control.text()).map_err(|why| fault(&why))
     }
 
     fn is_open(&self) -> bool {
-        !self.0.is_closed()
+        !self.client.is_closed()
     }
 }
 
@@ -85,9 +95,14 @@ impl Postgres {
         if !Texts::of(query, standard).depends() {
             return Ok(standard);
         }
-        let setting = self.0.query_one("SHOW standard_conforming_strings", &[])?.try_get::<_, String>(0)?;
-        Ok(Dialect::Postgres { backslash: setting == "off" })
+        let setting = self.client.simple_query("SHOW standard_conforming_strings")?;
+        Ok(Dialect::Postgres { backslash: first_text(&setting) == Some("off") })
     }
+}
+
+/// The first column of the first row.
+fn first_text(messages: &[SimpleQueryMessage]) -> Option<&str> {
+    messages.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None })
 }
 
 fn prepared(client: &mut Inner, statement: &Statement, args: &[Bound]) -> Result<Answer, Error> {

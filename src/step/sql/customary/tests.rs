@@ -34,7 +34,7 @@ impl Client for Fake {
 
     type Statement = String;
 
-    fn open(_: &Place) -> Result<Self, Fault> {
+    fn open(_: &Server) -> Result<Self, Fault> {
         Err(Fault::new(FaultKind::Refused, "there is no server"))
     }
 
@@ -243,10 +243,9 @@ fn only_a_plain_connection_is_to_be_had() {
 #[test]
 fn nobody_there_is_refused() {
     // The system gives port 1 to nobody.
-    let place = |scheme: &str, query: &str| Place {
-        address: Address::parse(&format!("{scheme}://me:geheim@127.0.0.1:1/db{query}")).unwrap(),
-        schema: "s".into(),
-        application: "a".into(),
+    let place = |scheme: &str, query: &str| {
+        let address = Address::parse(&format!("{scheme}://me:geheim@127.0.0.1:1/db{query}")).unwrap();
+        Server::of_test(address)
     };
     let faults = [
         Postgres::open(&place("postgres", "")).err().unwrap(),
