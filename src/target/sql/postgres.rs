@@ -72,10 +72,8 @@ impl Keeper {
     /// Ends the sessions of this user in this database, but for this one, of which `which` is true; behind a pooler, whose
     /// sessions are for others, too, what they do.
     fn end(&mut self, which: &str) -> Result<(), Fault> {
-        let (how, at_work) = match self.pooled {
-            true => ("pg_cancel_backend", "AND state = 'active'"),
-            false => ("pg_terminate_backend", ""),
-        };
+        let (how, at_work) =
+            if self.pooled { ("pg_cancel_backend", "AND state = 'active'") } else { ("pg_terminate_backend", "") };
         self.plainly(&format!(
             "SELECT {how}(pid) FROM pg_stat_activity
              WHERE {OURS} AND pid <> pg_backend_pid() AND usename = current_user AND {which} {at_work}"
