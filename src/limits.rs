@@ -33,6 +33,8 @@ pub struct Limits {
     pub ports: Vec<Limit>,
     /// Limits on memory, in bytes: of the host, without swapping, and of its control groups.
     pub memory: Vec<Limit>,
+    /// Limits on memory that is set aside, in bytes, whether it is touched or not: stacks of threads.
+    pub set_aside: Vec<Limit>,
 }
 
 impl Limits {
@@ -41,12 +43,12 @@ impl Limits {
         let used = fs::read_to_string("/proc/loadavg").ok().and_then(|text| threads_in_loadavg(&text)).unwrap_or(0);
         let number = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
         let kernel = |path: &str, name, remedy| {
-            number(path).map(|limit| Limit { left: limit.saturating_sub(used), name, remedy })
+            number(path).map(|limit| Limit { left: limit.saturating_sub(used + OTHER_THREADS), name, remedy })
         };
+        let mapped = fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count() as u64);
         let maps = number("/proc/sys/vm/max_map_count").map(|count| Limit {
-            // A thread's stack and its guard page are two mappings.
-            left: count / 2,
-            name: "vm.max_map_count / 2",
+            left: threads_mapped(count, mapped),
+            name: "vm.max_map_count, at four mappings a thread,",
             remedy: "sysctl vm.max_map_count=…",
         });
         let group = cgroup::files("pids.max").iter().filter_map(pids_left).min().map(|left| Limit {
@@ -71,6 +73,7 @@ impl Limits {
             files: files.into_iter().collect(),
             ports: ports().into_iter().collect(),
             memory: memory(),
+            set_aside: set_aside(),
         }
     }
 
@@ -96,6 +99,13 @@ impl Limits {
         Some(format!("needs at least {} MiB of memory, and {name} leaves {} MiB; {lower}", mib(wanted), mib(*left)))
     }
 
+    /// Why threads that set `wanted` bytes aside for their stacks cannot run here; `lower` says what asks for less.
+    pub fn refuse_stacks(&self, wanted: u64, threads: u64, lower: &str) -> Option<String> {
+        let Limit { left, name, remedy } = Self::binding(&self.set_aside).filter(|limit| limit.left < wanted)?;
+        let room = left / (wanted / threads.max(1)).max(1);
+        Some(format!("needs stacks for {threads} threads, and {name} leaves room for {room}; {lower}, or `{remedy}`"))
+    }
+
     /// Why `wanted` connections to one remote address cannot be opened within a minute; `lower` says what asks for less.
     pub fn refuse_ports(&self, wanted: u64, lower: &str) -> Option<String> {
         refuse(&self.ports, wanted, "ports within a minute", lower)
@@ -106,6 +116,34 @@ fn refuse(limits: &[Limit], wanted: u64, things: &str, lower: &str) -> Option<St
     let binding = Limits::binding(limits).filter(|limit| limit.left < wanted)?;
     let Limit { left, name, remedy } = binding;
     Some(format!("needs {wanted} {things}, and {name} leaves room for {left}; {lower}, or `{remedy}`"))
+}
+
+/// Threads that there are beside those of the executor: of the trial's process, its targets and the program that waits.
+const OTHER_THREADS: u64 = 16;
+
+/// Mappings of a thread of Rust's std: its stack and a guard page, and the same for the stack on which signals are
+/// handled. Without room for the last of them the process is aborted.
+const MAPPINGS_OF_A_THREAD: u64 = 4;
+
+/// Mappings that a trial has beside its threads and what this process has already: heaps of the allocator, recorders,
+/// what targets map.
+const OTHER_MAPPINGS: u64 = 1_024;
+
+/// For how many threads the kernel's limit on mappings has room in a process that has so many already.
+fn threads_mapped(most: u64, mapped: u64) -> u64 {
+    most.saturating_sub(mapped + OTHER_MAPPINGS) / MAPPINGS_OF_A_THREAD
+}
+
+/// What the kernel lets a process set aside: where it never promises more than there is, and by the process's own limit.
+fn set_aside() -> Vec<Limit> {
+    let is_strict = fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2");
+    let promised = Meminfo::current().ok().filter(|_| is_strict).and_then(|info| {
+        let left = info.commit_limit?.saturating_sub(info.committed_as);
+        Some(Limit { left, name: "CommitLimit in /proc/meminfo", remedy: "sysctl vm.overcommit_memory=0" })
+    });
+    let own =
+        getrlimit(Resource::As).current.map(|left| Limit { left, name: "RLIMIT_AS", remedy: "ulimit -v unlimited" });
+    promised.into_iter().chain(own).collect()
 }
 
 /// What `RLIMIT_NPROC` leaves. It counts the threads of this user, of whom nobody else's processes are.
@@ -119,7 +157,7 @@ fn user_threads() -> Option<Limit> {
     // A process that ends meanwhile has no status any more.
     let all = all_processes().ok()?.filter_map(|process| process.ok()?.status().ok());
     let used = threads_of(own.ruid, all.map(|status| (status.ruid, status.threads)));
-    Some(Limit { left: limit.saturating_sub(used), name: "RLIMIT_NPROC", remedy: "ulimit -u …" })
+    Some(Limit { left: limit.saturating_sub(used + OTHER_THREADS), name: "RLIMIT_NPROC", remedy: "ulimit -u …" })
 }
 
 /// Whether the kernel holds `RLIMIT_NPROC` against nobody of this kind: root, or who has `CAP_SYS_ADMIN` or
@@ -144,7 +182,7 @@ fn threads_in_loadavg(text: &str) -> Option<u64> {
 /// What a control group's `pids.max` leaves; none where it is `max`.
 fn pids_left(group: &GroupFile) -> Option<u64> {
     let most: u64 = group.text.trim().parse().ok()?;
-    Some(most.saturating_sub(group.beside("pids.current").unwrap_or(0)))
+    Some(most.saturating_sub(group.beside("pids.current").unwrap_or(0) + OTHER_THREADS))
 }
 
 /// What a closed connection's port is kept from, for 60 s: the range of ephemeral ports.
@@ -220,6 +258,59 @@ mod tests {
         assert_eq!(Limits::default().refuse_memory(u64::MAX, "lower it"), None);
         assert_eq!(limits.refuse_ports(28_232, "lower it"), None);
         assert!(limits.refuse_ports(28_233, "lower it").is_some_and(|why| why.contains("28233 ports")));
+    }
+
+    #[test]
+    fn a_thread_of_std_has_four_mappings_at_most() {
+        const THREADS: usize = 64;
+        let mapped = || fs::read_to_string("/proc/self/maps").expect("Linux").lines().count();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let ends = std::sync::Arc::new(std::sync::Mutex::new(ends));
+        let (begun, begins) = std::sync::mpsc::channel();
+        let before = mapped();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let (ends, begun) = (ends.clone(), begun.clone());
+                std::thread::spawn(move || {
+                    begun.send(()).expect("the test waits");
+                    let _ = ends.lock().expect("nobody panics").recv();
+                })
+            })
+            .collect();
+        for _ in 0..THREADS {
+            begins.recv().expect("it begins");
+        }
+        let with_them = mapped();
+        drop(end);
+        for thread in threads {
+            thread.join().expect("it ends");
+        }
+        // Other tests run beside this one, and heaps of the allocator come on top: half a mapping a thread either way.
+        let each = with_them.saturating_sub(before) as f64 / THREADS as f64;
+        assert!((3.0..=MAPPINGS_OF_A_THREAD as f64 + 0.5).contains(&each), "{each} mappings a thread");
+    }
+
+    #[test]
+    fn seventeen_thousand_threads_do_not_fit_into_the_kernel_s_usual_limit_on_mappings() {
+        // Linux's default, in a process that has 200 mappings: 64 306 are left.
+        assert_eq!(threads_mapped(65_530, 200), 16_076);
+        assert_eq!(threads_mapped(1_000, 200), 0);
+        let maps = vec![limit(threads_mapped(65_530, 200), "vm.max_map_count, at four mappings a thread,")];
+        let limits = Limits { threads: maps, ..Limits::default() };
+        let why = limits.refuse_threads(17_000, "lower `tasks`").expect("too many");
+        assert!(
+            why.contains("needs 17000 threads, and vm.max_map_count, at four mappings a thread, leaves room for 16076"),
+            "{why}"
+        );
+        assert_eq!(limits.refuse_threads(16_076, "lower `tasks`"), None);
+    }
+
+    #[test]
+    fn stacks_that_cannot_be_set_aside_are_refused_with_the_number_that_can() {
+        let limits = Limits { set_aside: vec![limit(10 << 20, "RLIMIT_AS")], ..Limits::default() };
+        assert_eq!(limits.refuse_stacks(10 << 20, 5, "lower `tasks`"), None);
+        let why = limits.refuse_stacks(12 << 20, 6, "lower `tasks`").expect("too much");
+        assert!(why.contains("stacks for 6 threads, and RLIMIT_AS leaves room for 5; lower `tasks`"), "{why}");
     }
 
     #[test]

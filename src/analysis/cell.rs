@@ -4,8 +4,9 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{CellResult, CellStatus, Counts, Errors, Judgement, METRICS, MetricId, MetricValue, StepResult, validity};
 use crate::{
-    measure::{Arrivals, Delay, Histo, Measurements, Stream},
+    measure::{Arrivals, Delay, FILE_SYSTEM, Histo, Measurements, SYNC_IN_MEMORY, Stream},
     store::{Absent, Outcome, Rounds, StoredCell, TrialFailure},
+    units::format_ns,
 };
 
 /// The trials of a cell, told apart by their outcome, in the order of rounds.
@@ -45,11 +46,40 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         target_busy: target_busy(&trials),
         judgement,
     };
+    result.judgement.clipped = result.clipped();
     result.withhold(rounds.run.header.clock_ns);
     result
 }
 
 impl CellResult {
+    /// Folders in which its steps wait for a disk, and that are on none, each with what to do about it.
+    pub fn not_on_a_disk(&self) -> impl Iterator<Item = String> {
+        self.facts.iter().filter_map(|(name, value)| {
+            let (target, kind) = (name.strip_suffix(FILE_SYSTEM)?, value.strip_suffix(SYNC_IN_MEMORY)?);
+            Some(format!("`{target}` is on {kind}{SYNC_IN_MEMORY}; give `path` on a disk"))
+        })
+    }
+
+    /// What is to be said of times that are only known to be high; nothing where all are known.
+    fn clipped(&self) -> Option<String> {
+        let delays = match &self.delay {
+            Some(Delay::Measured(delays)) => Some(("scheduling delays", delays)),
+            _ => None,
+        };
+        let own =
+            [("latencies", &self.latency), ("service times", &self.service), ("times of lateness", &self.lateness)];
+        let steps = self.steps.iter().map(|step| ("latencies of steps", &step.latency));
+        let all: Vec<(&str, &Histo)> = own.into_iter().chain(delays).chain(steps).collect();
+        let (what, times, (values, from_ns)) =
+            all.into_iter().find_map(|(what, times)| Some((what, times, times.clipped()?)))?;
+        let from = format_ns(from_ns);
+        Some(format!(
+            "{values} of {} {what} were {from} or more, and no longer time was told apart: quantiles among them are shown \
+             as ≥ {from}, means and greatest values are withheld, and no comparison uses them",
+            times.count()
+        ))
+    }
+
     /// Leaves out times that are so short that they would be those of the clock. Work may be, and the wait for it not:
     /// then latencies are told, and the time that the work took by itself is not.
     fn withhold(&mut self, clock_ns: f64) {
@@ -118,6 +148,10 @@ fn status(cell: &StoredCell, trials: &Trials<'_>) -> CellStatus {
 
 fn metrics(cell: &StoredCell, trials: &Trials<'_>) -> BTreeMap<MetricId, MetricValue> {
     let over_rounds = |metric: &super::MetricInfo| {
+        // Without the rounds in which it is only known to be high a cell would look better than it is.
+        if trials.measured.iter().any(|(_, measured)| metric.id.is_clipped(measured)) {
+            return None;
+        }
         let values = trials.measured.iter().filter_map(|&(round, m)| Some((round, metric.value(m, cell.slots)?)));
         Some((metric.id, MetricValue::of(values.collect())?))
     };
@@ -322,5 +356,39 @@ mod tests {
         ));
         assert_eq!(cell.target_busy, Some(0.8));
         assert_eq!(cell.facts["allocator"], "system");
+    }
+
+    /// Rounds of 2000 tasks, half of which were cut off at 60 s in the second.
+    fn clipped(rounds: u32) -> Fixture {
+        let fixture = Fixture::closed("threads", rounds).cell("threads", &[], &vec![100.0; rounds as usize]);
+        fixture.measured("demo::threads", |round, measured| {
+            for times in [&mut measured.task.latency, &mut measured.task.service] {
+                *times = Histo::new();
+                times.0.saturating_record_n(1_100_000_000, 1_000);
+                times.0.clipped_record_n(
+                    if round == 2 { 61_000_000_000 } else { 1_100_000_000 },
+                    1_000,
+                    60_000_000_000,
+                );
+            }
+        })
+    }
+
+    #[test]
+    fn what_is_only_known_to_be_high_is_no_figure_of_a_cell() {
+        let one = first(clipped(1));
+        assert!(one.metrics.contains_key(&MetricId::LatencyP99) && one.judgement.clipped.is_none());
+        let cell = first(clipped(6));
+        let said = cell.judgement.clipped.as_deref().expect("it is said");
+        assert!(said.starts_with("1000 of 12000 latencies were 60.0s or more"), "{said}");
+        // Five rounds have a p99, and their median would be better than the cell.
+        for id in [MetricId::LatencyP99, MetricId::ServiceP99] {
+            assert!(!cell.metrics.contains_key(&id), "{id:?}");
+        }
+        assert!(cell.metrics.contains_key(&MetricId::LatencyP50) && cell.metrics.contains_key(&MetricId::Throughput));
+        assert_eq!((cell.latency.quantile(0.99), cell.latency.mean()), (None, None));
+        assert!(cell.latency.quantile(0.5).is_some());
+        // Little's law needs a mean: without one it accuses nobody.
+        assert!(cell.judgement.rounds.contains(&(2, crate::analysis::Validity::Valid)), "{:?}", cell.judgement);
     }
 }

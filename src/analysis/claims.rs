@@ -20,7 +20,7 @@ pub(super) fn claims(claims: &[Claim], groups: &[Group], all: &[&Group], primary
 
 /// One result for the claimed executor, or one for each cell of the group that is not compared with itself.
 fn in_group(claim: &Claim, group: &Group, all: &[&Group], primary: MetricId) -> Vec<ClaimResult> {
-    let metric = claim.metric.unwrap_or(primary);
+    let metric = claim.metric.unwrap_or(primary).claimed();
     let params = replaced(&group.params, &claim.against_only);
     let other = all.iter().find(|group| group.params == params);
     let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
@@ -83,6 +83,9 @@ fn lacks(name: &str, cell: Option<&CellResult>, metric: MetricId) -> Option<Stri
         return None;
     }
     let label = metric.info().label;
+    if let Some(why) = cell.judgement.clipped.as_ref().filter(|_| metric.is_time()) {
+        return Some(format!("{label} of {name} is not known: {why}"));
+    }
     Some(match &cell.judgement.withheld {
         Some(why) if metric.is_latency() => format!("operations of {name} are too short to be timed: {why}"),
         _ if metric.is_service() && cell.service.count() == 0 => {
@@ -279,5 +282,21 @@ mod tests {
             (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "huge"));
         });
         assert_eq!(found, expected(&[("tokio", "size=huge", None)]));
+    }
+
+    #[test]
+    fn a_claim_on_memory_is_about_the_executor_s_part() {
+        let of = |metric| {
+            let fixture = fixture(6).claim(Some("tokio"), "threads", 4.0, Direction::About);
+            // 8 MiB and 1 MiB of recorders are the harness's; of the rest threads take four times as much.
+            let fixture = fixture.measured("demo::threads", |_, measured| measured.peak_memory_bytes = 17 << 20);
+            let fixture = fixture.measured("demo::tokio", |_, measured| measured.peak_memory_bytes = 11 << 20);
+            let run = fixture.with(|run| run.header.scenarios[0].claims[0].metric = Some(metric)).build();
+            let result = analyse(&run).scenarios[0].claims[0].clone();
+            (result.metric, result.verdict)
+        };
+        let agrees = (MetricId::ExecutorMemory, ClaimVerdict::Agrees);
+        assert_eq!((of(MetricId::PeakMemory), of(MetricId::ExecutorMemory)), (agrees, agrees));
+        assert_eq!(of(MetricId::MemoryPerSlot).1, ClaimVerdict::Agrees);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{MetricId, significant};
 use crate::{
-    measure::{Delay, Measurements},
+    measure::{Delay, Histo, Measurements},
     units::{format_ns, format_size},
 };
 
@@ -61,11 +61,45 @@ impl MetricInfo {
     }
 }
 
+/// The value of a metric that is a quantile of each round's own times.
+fn quantile(id: MetricId, measured: &Measurements) -> Option<f64> {
+    let (times, q) = id.quantile_of(measured)?;
+    times.quantile(q).map(|ns| ns as f64)
+}
+
 impl MetricId {
+    /// Of a metric that is a quantile of each round's own times: the times, and which quantile.
+    fn quantile_of(self, measured: &Measurements) -> Option<(&Histo, f64)> {
+        let delays = || match measured.delay.as_ref()? {
+            Delay::Measured(delays) => Some(delays),
+            Delay::NotApplicable(_) => None,
+        };
+        match self {
+            Self::LatencyP50 => Some((&measured.task.latency, 0.5)),
+            Self::LatencyP99 => Some((&measured.task.latency, 0.99)),
+            Self::ServiceP50 => Some((&measured.task.service, 0.5)),
+            Self::ServiceP99 => Some((&measured.task.service, 0.99)),
+            Self::LatenessP99 => Some((&measured.task.lateness, 0.99)),
+            Self::DelayP99 => Some((delays()?, 0.99)),
+            _ => None,
+        }
+    }
+
+    /// Whether all that is known of its value in a round is that it is high: times were clipped there.
+    pub(super) fn is_clipped(self, measured: &Measurements) -> bool {
+        let bound = self.quantile_of(measured).and_then(|(times, q)| times.bound(q));
+        bound.is_some_and(|bound| bound.exact().is_none())
+    }
+
     /// Its row of [`METRICS`].
     pub fn info(self) -> &'static MetricInfo {
         // The table is in the order of the enum; a test holds it there.
         &METRICS[self as usize]
+    }
+
+    /// Whether it is a quantile of times.
+    pub(super) fn is_time(self) -> bool {
+        self.is_latency() || self.is_service() || self == Self::DelayP99
     }
 
     /// Whether it is a quantile of latencies, or of the wait in them.
@@ -111,7 +145,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Log,
         format: nanoseconds,
-        extract: |measured, _| measured.task.latency.quantile(0.5).map(|ns| ns as f64),
+        extract: |measured, _| quantile(MetricId::LatencyP50, measured),
     },
     MetricInfo {
         id: MetricId::LatencyP99,
@@ -121,7 +155,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Log,
         format: nanoseconds,
-        extract: |measured, _| measured.task.latency.quantile(0.99).map(|ns| ns as f64),
+        extract: |measured, _| quantile(MetricId::LatencyP99, measured),
     },
     MetricInfo {
         id: MetricId::ServiceP50,
@@ -131,7 +165,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Log,
         format: nanoseconds,
-        extract: |measured, _| measured.task.service.quantile(0.5).map(|ns| ns as f64),
+        extract: |measured, _| quantile(MetricId::ServiceP50, measured),
     },
     MetricInfo {
         id: MetricId::ServiceP99,
@@ -141,7 +175,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Log,
         format: nanoseconds,
-        extract: |measured, _| measured.task.service.quantile(0.99).map(|ns| ns as f64),
+        extract: |measured, _| quantile(MetricId::ServiceP99, measured),
     },
     MetricInfo {
         id: MetricId::LatenessP99,
@@ -151,7 +185,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Log,
         format: nanoseconds,
-        extract: |measured, _| measured.task.lateness.quantile(0.99).map(|ns| ns as f64),
+        extract: |measured, _| quantile(MetricId::LatenessP99, measured),
     },
     MetricInfo {
         id: MetricId::DelayP99,
@@ -161,10 +195,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Log,
         format: nanoseconds,
-        extract: |measured, _| match measured.delay.as_ref()? {
-            Delay::Measured(delays) => delays.quantile(0.99).map(|ns| ns as f64),
-            Delay::NotApplicable(_) => None,
-        },
+        extract: |measured, _| quantile(MetricId::DelayP99, measured),
     },
     MetricInfo {
         id: MetricId::CpuPerThousand,
@@ -219,6 +250,26 @@ pub const METRICS: &[MetricInfo] = &[
         extract: |measured, _| positive(measured.peak_memory_bytes),
     },
     MetricInfo {
+        id: MetricId::HarnessMemory,
+        label: "harness memory",
+        lead: "has the least memory of the harness",
+        unit: "bytes",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: bytes,
+        extract: |measured, _| harness_memory(measured),
+    },
+    MetricInfo {
+        id: MetricId::ExecutorMemory,
+        label: "executor memory",
+        lead: "needs the least memory",
+        unit: "bytes",
+        better: Better::Lower,
+        axis: Axis::Linear,
+        format: bytes,
+        extract: |measured, _| executor_memory(measured),
+    },
+    MetricInfo {
         id: MetricId::MemoryPerSlot,
         label: "memory per slot",
         lead: "has the least memory per slot",
@@ -226,11 +277,7 @@ pub const METRICS: &[MetricInfo] = &[
         better: Better::Lower,
         axis: Axis::Linear,
         format: bytes,
-        extract: |measured, slots| {
-            positive(measured.peak_memory_bytes).and_then(|_| {
-                share(measured.peak_memory_bytes.saturating_sub(measured.prepared_memory_bytes) as f64, slots)
-            })
-        },
+        extract: |measured, slots| executor_memory(measured).and_then(|bytes| share(bytes, slots)),
     },
     MetricInfo {
         id: MetricId::Threads,
@@ -243,6 +290,17 @@ pub const METRICS: &[MetricInfo] = &[
         extract: |measured, _| positive(measured.peak_threads),
     },
 ];
+
+/// What was resident before any task, and what the recorders took since.
+fn harness_memory(measured: &Measurements) -> Option<f64> {
+    positive(measured.prepared_memory_bytes).map(|prepared| prepared + measured.recorder_memory_bytes as f64)
+}
+
+/// What came on top of the harness's own while the load ran.
+fn executor_memory(measured: &Measurements) -> Option<f64> {
+    let peak = positive(measured.peak_memory_bytes)?;
+    Some((peak - harness_memory(measured).unwrap_or(0.0)).max(0.0))
+}
 
 /// A counter that is zero was not read.
 fn positive(count: u64) -> Option<f64> {
@@ -299,7 +357,9 @@ mod tests {
             (MetricId::CpuSystem, Some(5_000.0)),
             (MetricId::Switches, Some(2.1)),
             (MetricId::PeakMemory, Some(f64::from(16 << 20))),
-            (MetricId::MemoryPerSlot, Some(f64::from(8 << 20) / 64.0)),
+            (MetricId::HarnessMemory, Some(f64::from(9 << 20))),
+            (MetricId::ExecutorMemory, Some(f64::from(7 << 20))),
+            (MetricId::MemoryPerSlot, Some(f64::from(7 << 20) / 64.0)),
             (MetricId::Threads, Some(4.0)),
         ];
         for (id, expected) in expected {

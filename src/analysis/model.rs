@@ -181,6 +181,9 @@ pub enum Validity {
     TargetBound,
     /// More than a small share of its tasks ended in errors: they are not the work that was to be compared.
     Errors,
+    /// Some clients got next to nothing done, because others were always served first: its latencies are those of the
+    /// lucky ones.
+    Starved,
     /// Other processes used the CPUs.
     Disturbed,
     /// The harness itself was late, or its accounts contradict each other.
@@ -228,6 +231,11 @@ pub struct Judgement {
     pub unseen: Option<String>,
     /// Why its quantiles are withheld, where operations are too short for the clock; then there are no latencies.
     pub withheld: Option<String>,
+    /// What is to be said of threads that were left in a pool from before the window; none where they hardly count.
+    pub pool_past: Option<String>,
+    /// What is to be said of times that are only known to be as high as the range that was told apart; none where all are
+    /// known.
+    pub clipped: Option<String>,
 }
 
 /// What speaks against some of a cell's rounds.
@@ -481,6 +489,8 @@ pub struct SloResult {
     pub cell: String,
     /// The measured value in the metric's unit; none where it could not be measured.
     pub measured: Option<f64>,
+    /// Whether `measured` is only what the value is at least: times were clipped there.
+    pub is_bound: bool,
     /// Whether it holds; none where it could not be judged.
     pub holds: Option<bool>,
     /// Why it could not be judged; none where it was.

@@ -2,7 +2,7 @@
 
 use super::{CellResult, CellStatus, Group, MetricId, SloResult, Unjudged, Validity, significant, stats};
 use crate::{
-    measure::{Histo, Measurements, Stream},
+    measure::{Bound, Histo, Measurements, Stream},
     scenario::{Comparison, Slo, SloMetric},
     store::{Outcome, Rounds},
     units::format_ns,
@@ -28,18 +28,64 @@ pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<S
 fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
     let subject = Subject::find(rounds, &slo.subject, cell);
     let measured = subject.as_ref().and_then(|subject| subject.measure(slo.metric));
-    let holds = measured.map(|value| holds(slo.comparison, value, slo.limit));
+    let holds = measured.and_then(|measured| measured.holds(slo));
     let holds = match cell.judgement.validity {
         Validity::Invalid => None,
         // A call that fails at once is a fast one: what is too slow even so is too slow.
         Validity::Errors if slo.metric != SloMetric::ErrorRate => holds.filter(|holds| *holds != is_demanding(slo)),
+        // The latencies are those of the clients that were served.
+        Validity::Starved if matches!(slo.metric, SloMetric::Latency(_) | SloMetric::MeanLatency) => {
+            holds.filter(|holds| *holds != is_demanding(slo))
+        }
         Validity::Disturbed => holds.filter(|holds| *holds && is_demanding(slo)),
         _ => holds,
     };
     let (executions, has_times) =
         subject.map_or((0, false), |subject| (subject.executions.max(subject.bad), subject.latency.count() > 0));
-    let unjudged = holds.is_none().then(|| Unjudged::of(slo, cell, executions, has_times));
-    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds, unjudged }
+    let is_bound = measured.is_some_and(|measured| measured.is_bound);
+    let unjudged = holds.is_none().then(|| match Unjudged::of(slo, cell, executions, has_times) {
+        Unjudged::Samples if is_bound => Unjudged::Clipped,
+        why => why,
+    });
+    let measured = measured.map(|measured| measured.value);
+    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, is_bound, holds, unjudged }
+}
+
+/// What was measured of an SLO.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    /// In the metric's unit.
+    value: f64,
+    /// Whether that is only what it is at least.
+    is_bound: bool,
+}
+
+impl Measured {
+    fn exact(value: f64) -> Self {
+        Self { value, is_bound: false }
+    }
+
+    fn of(bound: Bound) -> Self {
+        Self { value: bound.ns() as f64, is_bound: bound.exact().is_none() }
+    }
+
+    /// The value with its unit, behind `≥` where it is only what it is at least.
+    pub(super) fn words(self, slo: &Slo) -> String {
+        let value = slo_value(slo, self.value);
+        if self.is_bound { format!("≥ {value}") } else { value }
+    }
+
+    /// The value, where it is known.
+    pub(super) fn known(self) -> Option<f64> {
+        (!self.is_bound).then_some(self.value)
+    }
+
+    /// Whether an SLO holds; none where the value is only known to be high, and that does not decide it.
+    fn holds(self, slo: &Slo) -> Option<bool> {
+        let holds = holds(slo.comparison, self.value, slo.limit);
+        let is_upper = matches!(slo.comparison, Comparison::Below | Comparison::AtMost);
+        (!self.is_bound || holds != is_upper).then_some(holds)
+    }
 }
 
 /// Whether a better system meets it more easily.
@@ -50,9 +96,9 @@ fn is_demanding(slo: &Slo) -> bool {
 
 /// What one trial measured of an SLO, and whether it holds there; none of too few samples. `task` is the name of the
 /// load's task.
-pub(super) fn in_trial(slo: &Slo, task: &str, measured: &Measurements) -> Option<(f64, bool)> {
-    let value = Subject::in_trial(task, &slo.subject, measured)?.measure(slo.metric)?;
-    Some((value, holds(slo.comparison, value, slo.limit)))
+pub(super) fn in_trial(slo: &Slo, task: &str, measured: &Measurements) -> Option<(Measured, bool)> {
+    let measured = Subject::in_trial(task, &slo.subject, measured)?.measure(slo.metric)?;
+    Some((measured, measured.holds(slo)?))
 }
 
 /// A measured or limiting value of an SLO with its unit.
@@ -123,13 +169,14 @@ impl<'a> Subject<'a> {
     }
 
     /// The value in the metric's unit; none of too few samples.
-    fn measure(&self, metric: SloMetric) -> Option<f64> {
+    fn measure(&self, metric: SloMetric) -> Option<Measured> {
+        let mean = |(value, is_exact): (f64, bool)| Measured { value, is_bound: !is_exact };
         match metric {
-            SloMetric::Latency(q) if q >= 1.0 => (self.latency.count() > 0).then(|| self.latency.0.max() as f64),
-            SloMetric::Latency(q) => self.latency.quantile(q).map(|ns| ns as f64),
-            SloMetric::MeanLatency => (self.latency.count() > 0).then(|| self.latency.0.mean()),
-            SloMetric::Throughput => stats::median(&self.rates),
-            SloMetric::ErrorRate => self.error_rate(),
+            SloMetric::Latency(q) if q >= 1.0 => self.latency.greatest_bound().map(Measured::of),
+            SloMetric::Latency(q) => self.latency.bound(q).map(Measured::of),
+            SloMetric::MeanLatency => self.latency.mean_bound().map(mean),
+            SloMetric::Throughput => stats::median(&self.rates).map(Measured::exact),
+            SloMetric::ErrorRate => self.error_rate().map(Measured::exact),
         }
     }
 
@@ -291,5 +338,31 @@ mod tests {
         let holds: Vec<Option<bool>> = analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
         assert_eq!(holds, [Some(true), None, None, None]);
         assert!(!analysis.has_failed_slo());
+    }
+
+    #[test]
+    fn a_bound_decides_what_it_can_and_no_more() {
+        use Comparison::{Above, AtLeast, AtMost, Below};
+        let of = |metric, comparison, limit| {
+            let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]);
+            let fixture = fixture.measured("demo::threads", |_, measured| {
+                measured.task.latency.0.clipped_record_n(61_000_000_000, 2_000, 60_000_000_000);
+            });
+            let run = fixture.slo(slo("request", metric, comparison, limit)).build();
+            let result = analyse(&run).scenarios[0].slos[0].clone();
+            (result.is_bound, result.holds)
+        };
+        for metric in [SloMetric::Latency(0.99), SloMetric::Latency(1.0)] {
+            for (comparison, holds) in
+                [(Below, Some(false)), (AtMost, Some(false)), (Above, Some(true)), (AtLeast, Some(true))]
+            {
+                assert_eq!(of(metric, comparison, 5e7), (true, holds), "{metric:?} {comparison:?} 50ms");
+                assert_eq!(of(metric, comparison, 120e9), (true, None), "{metric:?} {comparison:?} 120s");
+            }
+        }
+        // Half of the values are a minute or more, so that the mean is half of that at least.
+        assert_eq!(of(SloMetric::MeanLatency, Below, 20e9), (true, Some(false)));
+        assert_eq!(of(SloMetric::MeanLatency, Below, 40e9), (true, None));
+        assert_eq!(of(SloMetric::Latency(0.25), Below, 20e9), (false, Some(true)));
     }
 }

@@ -38,6 +38,10 @@ pub enum Unjudged {
     Disturbed,
     /// Too many calls ended in errors.
     Errors,
+    /// Clients starved, and the times are those of the others.
+    Starved,
+    /// The times are only known to be high, and the limit is higher.
+    Clipped,
 }
 
 impl Unjudged {
@@ -52,6 +56,7 @@ impl Unjudged {
             (_, Validity::Invalid) => Self::Invalid,
             (_, Validity::Disturbed) => Self::Disturbed,
             (_, Validity::Errors) => Self::Errors,
+            (_, Validity::Starved) => Self::Starved,
             _ if executions == 0 => Self::NeverRan,
             _ if !has_times && matches!(slo.metric, SloMetric::Latency(_) | SloMetric::MeanLatency) => Self::Clock,
             _ => Self::Samples,
@@ -72,6 +77,8 @@ impl Unjudged {
             Self::Invalid => "its figures are INVALID".into(),
             Self::Disturbed => "it is DISTURBED, and what does not hold then may hold on a quiet host".into(),
             Self::Errors => "too many calls ended in errors, among which a limit that holds shows nothing".into(),
+            Self::Starved => "it is STARVED, and the times are those of the clients that were served".into(),
+            Self::Clipped => "the times are longer than what was told apart, and the limit is longer, too".into(),
         }
     }
 
@@ -89,6 +96,8 @@ impl Unjudged {
             Self::Invalid => Validity::Invalid.remedy(),
             Self::Disturbed => Validity::Disturbed.remedy(),
             Self::Errors => Validity::Errors.remedy(),
+            Self::Starved => Validity::Starved.remedy(),
+            Self::Clipped => "raise `timeout`, by which times are told apart",
         }
     }
 }

@@ -20,6 +20,7 @@ mod reach;
 mod testing;
 mod tls;
 mod transport;
+mod turns;
 pub mod wire;
 
 pub use address::{Address, Reference, Scheme, Secret, TlsMode};

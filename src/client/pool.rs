@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use concurrent_queue::ConcurrentQueue;
 
-use super::{Fault, FaultKind};
+use super::{Fault, FaultKind, turns::Turns};
 use crate::runtime::{Native, Semaphore as _};
 
 /// Connections of the type `T` that tasks share.
@@ -15,26 +15,31 @@ pub struct Pool<N: Native, T> {
     permits: N::Semaphore,
     idle: ConcurrentQueue<T>,
     limit: Option<Duration>,
+    turns: Turns,
+    places: u64,
 }
 
 /// The right to one connection, and the connection if there was an idle one. Dropping it gives the right back.
 pub struct Lease<N: Native, T: Send + 'static> {
     pool: Arc<Pool<N, T>>,
     idle: Option<T>,
+    passed_over: bool,
 }
 
 impl<N: Native, T: Send + 'static> Pool<N, T> {
     /// A pool of at most `most` connections, for one of which a task waits at most `limit`.
     pub fn new(most: usize, limit: Option<Duration>) -> Self {
         let most = most.max(1);
-        Self { permits: N::Semaphore::new(most), idle: ConcurrentQueue::bounded(most), limit }
+        let (permits, idle) = (N::Semaphore::new(most), ConcurrentQueue::bounded(most));
+        Self { permits, idle, limit, turns: Turns::default(), places: most as u64 }
     }
 
     /// Waits for the right to a connection.
     pub async fn acquire(self: &Arc<Self>) -> Result<Lease<N, T>, Fault> {
         let Some(limit) = self.limit else { return Ok(self.acquire_patiently().await) };
+        let waiting = self.turns.wait();
         match N::timeout(limit, self.permits.acquire()).await {
-            Ok(()) => Ok(self.lease()),
+            Ok(()) => Ok(self.lease(waiting.served(self.places))),
             Err(_) => Err(Fault::new(
                 FaultKind::PoolTimeout,
                 format!("no connection of the pool became free within {limit:?}; raise `max` or `acquire_timeout`"),
@@ -44,13 +49,14 @@ impl<N: Native, T: Send + 'static> Pool<N, T> {
 
     /// Waits for as long as it takes, whatever the limit: for what is not measured.
     pub async fn acquire_patiently(self: &Arc<Self>) -> Lease<N, T> {
+        let waiting = self.turns.wait();
         self.permits.acquire().await;
-        self.lease()
+        self.lease(waiting.served(self.places))
     }
 
-    fn lease(self: &Arc<Self>) -> Lease<N, T> {
+    fn lease(self: &Arc<Self>, passed_over: bool) -> Lease<N, T> {
         // Empty, or never closed: either way there is none.
-        Lease { pool: self.clone(), idle: self.idle.pop().ok() }
+        Lease { pool: self.clone(), idle: self.idle.pop().ok(), passed_over }
     }
 }
 
@@ -58,6 +64,11 @@ impl<N: Native, T: Send + 'static> Lease<N, T> {
     /// The idle connection, if there was one.
     pub fn take(&mut self) -> Option<T> {
         self.idle.take()
+    }
+
+    /// Whether many that had not waited so long were served first.
+    pub fn was_passed_over(&self) -> bool {
+        self.passed_over
     }
 
     /// Gives the connection and the right to one back.

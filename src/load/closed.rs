@@ -5,7 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 use super::{LoadError, Outcome, Shared, Slot, WARMUP_TASKS, lane::run_lanes};
 use crate::{
     clock,
-    measure::{Record, Recorders},
+    measure::{Clients, Record, Recorders},
     runtime::{Native, Queue, Runtime, Ticket},
 };
 
@@ -124,7 +124,8 @@ impl Closed {
         }
         for slot in slots.iter_mut() {
             slot.completed = 0;
-            slot.per_client = None;
+            slot.per_client = (None, Vec::new());
+            slot.longest_ns = 0;
         }
         let before = sample();
         recorders.set_window(0, u64::MAX);
@@ -151,13 +152,15 @@ fn sleep_unless_stopped(until_ns: u64, shared: &Shared) {
 }
 
 fn outcome<Rec: Record, S>(slots: &[Slot<Rec>], window_ns: u64, edges: (S, S)) -> Outcome<S> {
-    let clients = slots.iter().filter_map(|slot| slot.per_client);
+    let clients: Vec<u64> =
+        slots.iter().flat_map(|slot| slot.per_client.0.iter().chain(&slot.per_client.1).copied()).collect();
+    let longest_ns = slots.iter().map(|slot| slot.longest_ns).max().unwrap_or(0);
     Outcome {
         makespans_ns: Vec::new(),
         window_ns,
         completed: slots.iter().map(|slot| slot.completed).sum(),
         total_tasks: slots.iter().map(|slot| slot.ran).sum(),
-        per_client: clients.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
+        per_client: Clients::of(&clients, longest_ns),
         open: None,
         edges,
     }

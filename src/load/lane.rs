@@ -65,8 +65,10 @@ pub struct Slot<Rec = Recorder> {
     pub(super) window: (u64, u64),
     /// When the last task completed.
     pub(super) last_ns: u64,
-    /// Least and most tasks of the clients that ended in this slot.
-    pub(super) per_client: Option<(u64, u64)>,
+    /// Tasks of the clients that ended in this slot: of the first one, and of more where there are more.
+    pub(super) per_client: (Option<u64>, Vec<u64>),
+    /// The longest time that a task took from its intended start on, in ns.
+    pub(super) longest_ns: u64,
 }
 
 /// A load could not be run.
@@ -113,7 +115,8 @@ impl<Rec: Record> Slot<Rec> {
             completed: 0,
             window: (0, u64::MAX),
             last_ns: 0,
-            per_client: None,
+            per_client: (None, Vec::new()),
+            longest_ns: 0,
         }
     }
 
@@ -141,6 +144,7 @@ impl<Rec: Record> Slot<Rec> {
         let (intended_ns, actual_ns, completed_ns) = times_ns;
         self.ran += 1;
         self.last_ns = completed_ns;
+        self.longest_ns = self.longest_ns.max(completed_ns.saturating_sub(intended_ns));
         if completed_ns >= self.window.0 && completed_ns < self.window.1 {
             self.completed += 1;
         }
@@ -173,8 +177,11 @@ impl<Rec: Record> Slot<Rec> {
 
     /// Notes how many tasks a client has completed that ends here.
     pub(super) fn client_ended(&mut self, tasks: u64) {
-        let (least, most) = self.per_client.unwrap_or((u64::MAX, 0));
-        self.per_client = Some((least.min(tasks), most.max(tasks)));
+        // Most slots have one client, for which nothing is allocated: memory by client would be the harness's.
+        match self.per_client.0 {
+            None => self.per_client.0 = Some(tasks),
+            Some(_) => self.per_client.1.push(tasks),
+        }
     }
 
     pub(super) fn turn(&self) -> Turn {

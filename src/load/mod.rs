@@ -15,6 +15,8 @@ pub use lane::{LoadError, Shared, Slot, prepare};
 pub use open::{Arrival, Open, Overflow, Stage};
 pub use probe::{Probe, objection};
 
+use crate::measure::Clients;
+
 /// Index of the first task that only warms up; far from those that are measured, so that no key is used twice.
 const WARMUP_TASKS: u64 = 1 << 40;
 
@@ -29,8 +31,8 @@ pub struct Outcome<S> {
     pub completed: u64,
     /// Tasks run in the whole life of the process, warm-up included.
     pub total_tasks: u64,
-    /// Least and most tasks that any client completed, in the whole life of the process (closed loads).
-    pub per_client: Option<(u64, u64)>,
+    /// How the work was spread over the clients, from the first task on that is not of a warm-up of its own (closed loads).
+    pub per_client: Option<Clients>,
     /// What became of an open load.
     pub open: Option<open::Landed>,
     /// Samples of the counters at the edges of the window.

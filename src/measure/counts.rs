@@ -1,19 +1,21 @@
 //! Counted values: what an HdrHistogram of ours counts, in as much memory as there are different values.
 //!
-//! HdrHistogram's table has a counter for every slot from 1 ns to 60 s, 220 KB of them. A run of thousands of cells holds
+//! HdrHistogram's table has a counter for every slot from 1 ns to 60 s, 220 KB of them, and to 100 h 310 KB. A run of thousands of cells holds
 //! a hundred thousand histograms, most with a few hundred slots in use, so that only these are kept: sorted pairs of slot
 //! and count. Values that are recorded one at a time go into a whole table, which is made with the first of them;
 //! recording then allocates nothing. Methods have the names and the meaning that they have in the crate `hdrhistogram`.
 
 use hdrhistogram::Histogram;
 
-use super::histogram::{HIGHEST_NS, SLOTS, lowest_value, slot_of};
+use super::histogram::{HIGHEST_NS, MOST_NS, lowest_value, slot_of, slots};
 
 /// Counts by slot.
 #[derive(Debug, Clone)]
 pub struct Counts {
     slots: Slots,
     total: u64,
+    /// Values in this slot and above are only known to be that high or higher; none: all are known.
+    clipped: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,7 +26,7 @@ enum Slots {
     All(Box<[u64]>),
 }
 
-/// A value above 60 s, which only saturating methods take.
+/// A value above 100 h, which only saturating methods take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
@@ -50,15 +52,15 @@ impl Recorded {
 impl Counts {
     /// No values.
     pub(super) fn new() -> Self {
-        Self { slots: Slots::Few(Vec::new()), total: 0 }
+        Self { slots: Slots::Few(Vec::new()), total: 0, clipped: None }
     }
 
     /// Counts a value, in ns.
     ///
     /// # Errors
-    /// If it is above 60 s.
+    /// If it is above 100 h.
     pub fn record(&mut self, ns: u64) -> Result<(), TooLarge> {
-        if ns > HIGHEST_NS {
+        if ns > MOST_NS {
             return Err(TooLarge);
         }
         self.saturating_record(ns);
@@ -68,16 +70,16 @@ impl Counts {
     /// Counts a value `count` times, in ns.
     ///
     /// # Errors
-    /// If it is above 60 s.
+    /// If it is above 100 h.
     pub fn record_n(&mut self, ns: u64, count: u64) -> Result<(), TooLarge> {
-        if ns > HIGHEST_NS {
+        if ns > MOST_NS {
             return Err(TooLarge);
         }
         self.saturating_record_n(ns, count);
         Ok(())
     }
 
-    /// Counts a value, in ns; what is above 60 s counts as 60 s. Only the first such call allocates, and none after
+    /// Counts a value, in ns; what is above 100 h is clipped there. Only the first such call allocates, and none after
     /// [`Self::prepare`].
     pub fn saturating_record(&mut self, ns: u64) {
         self.prepare();
@@ -87,7 +89,7 @@ impl Counts {
     /// Makes the whole table now, so that recording does not.
     pub fn prepare(&mut self) {
         if let Slots::Few(few) = &self.slots {
-            let mut all = vec![0; SLOTS].into_boxed_slice();
+            let mut all = vec![0; slots(MOST_NS)].into_boxed_slice();
             for &(slot, count) in few {
                 all[slot as usize] = count;
             }
@@ -95,18 +97,37 @@ impl Counts {
         }
     }
 
-    /// Counts a value `count` times, in ns; what is above 60 s counts as 60 s.
+    /// Counts a value `count` times, in ns; what is above 100 h is clipped there.
     pub fn saturating_record_n(&mut self, ns: u64, count: u64) {
-        let slot = slot_of(ns.min(HIGHEST_NS));
+        self.clipped_record_n(ns, count, MOST_NS);
+    }
+
+    /// Counts a value `count` times, in ns, of which only what is at most `highest_ns` is told apart; what is above is
+    /// from now on known to be at least that.
+    pub fn clipped_record_n(&mut self, ns: u64, count: u64, highest_ns: u64) {
+        let slot = slot_of(ns.min(highest_ns));
         if count > 0 {
             self.total = self.total.saturating_add(count);
             self.slots.add(slot, count);
+            if ns > highest_ns {
+                self.clip(slot as u32);
+            }
         }
+    }
+
+    fn clip(&mut self, slot: u32) {
+        self.clipped = Some(self.clipped.map_or(slot, |known| known.min(slot)));
+    }
+
+    /// From which value on, in ns, values are only known to be that high or higher; none: all are known.
+    pub fn clipped_from(&self) -> Option<u64> {
+        self.clipped.map(|slot| lowest_value(slot as usize))
     }
 
     /// Adds what another one counts.
     pub(super) fn add(&mut self, other: &Self) {
         self.total = self.total.saturating_add(other.total);
+        other.clipped.into_iter().for_each(|slot| self.clip(slot));
         match &mut self.slots {
             Slots::Few(few) => *few = sum(few, other.iter()),
             all @ Slots::All(_) => other.iter().for_each(|(slot, count)| all.add(slot, count)),
@@ -158,7 +179,7 @@ impl Counts {
 
     /// How many values lie in the slots from that of `low` to that of `high`.
     pub fn count_between(&self, low: u64, high: u64) -> u64 {
-        let slots = slot_of(low.min(HIGHEST_NS))..=slot_of(high.min(HIGHEST_NS));
+        let slots = slot_of(low.min(MOST_NS))..=slot_of(high.min(MOST_NS));
         self.iter().filter(|(slot, _)| slots.contains(slot)).map(|(_, count)| count).sum()
     }
 
@@ -182,18 +203,26 @@ impl Counts {
         self.iter().map(|(slot, count)| Recorded { slot, count })
     }
 
-    /// As a histogram of the crate, such as it is stored.
+    /// As a histogram of the crate, such as it is stored. Its highest slot is in use only where values were clipped there.
     pub(super) fn to_histogram(&self) -> Histogram<u64> {
-        let mut histogram = empty();
+        let is_short = self.max() < lowest_value(slot_of(HIGHEST_NS));
+        let mut histogram = empty(match self.clipped {
+            Some(slot) => highest_value(slot as usize).min(MOST_NS),
+            None if is_short => HIGHEST_NS,
+            None => MOST_NS,
+        });
         // Saturating, because the lowest value of a slot is always within the histogram's bounds.
         self.iter().for_each(|(slot, count)| histogram.saturating_record_n(lowest_value(slot), count));
         histogram
     }
 
-    /// Of a histogram of the crate with our bounds.
+    /// Of a histogram of the crate with our lowest value and digits. What is in its highest slot was clipped there.
     pub(super) fn of_histogram(histogram: &Histogram<u64>) -> Self {
         let slots = histogram.iter_recorded().map(|v| (slot_of(v.value_iterated_to()) as u32, v.count_at_value()));
-        Self { slots: Slots::Few(slots.collect()), total: histogram.len() }
+        let slots: Vec<(u32, u64)> = slots.collect();
+        let last = slot_of(histogram.high()) as u32;
+        let clipped = slots.last().filter(|(slot, _)| *slot >= last).map(|_| last);
+        Self { slots: Slots::Few(slots), total: histogram.len(), clipped }
     }
 
     fn iter(&self) -> impl Iterator<Item = (usize, u64)> {
@@ -235,15 +264,15 @@ fn sum(few: &[(u32, u64)], other: impl Iterator<Item = (usize, u64)>) -> Vec<(u3
 
 impl PartialEq for Counts {
     fn eq(&self, other: &Self) -> bool {
-        self.total == other.total && self.iter().eq(other.iter())
+        self.total == other.total && self.clipped == other.clipped && self.iter().eq(other.iter())
     }
 }
 
-/// An empty histogram of the crate with the bounds that all of ours have.
-pub(super) fn empty() -> Histogram<u64> {
+/// An empty histogram of the crate with the lowest value and the digits that all of ours have.
+pub(super) fn empty(highest_ns: u64) -> Histogram<u64> {
     // Proof that this cannot fail: 1 ≤ low, 2·low ≤ high and 3 ≤ 5 digits are the only conditions.
-    #[expect(clippy::unwrap_used, reason = "constant bounds that satisfy the constructor's conditions")]
-    Histogram::new_with_bounds(1, HIGHEST_NS, 3).unwrap()
+    #[expect(clippy::unwrap_used, reason = "bounds that satisfy the constructor's conditions")]
+    Histogram::new_with_bounds(1, highest_ns.max(2), 3).unwrap()
 }
 
 fn highest_value(slot: usize) -> u64 {
@@ -257,9 +286,9 @@ mod tests {
 
     /// Values over the whole range, with counts; the same in a histogram of the crate.
     fn both(seed: u64, values: u64) -> (Counts, Histogram<u64>) {
-        let (mut ours, mut theirs) = (Counts::new(), empty());
+        let (mut ours, mut theirs) = (Counts::new(), empty(HIGHEST_NS));
         for step in 0..values {
-            let ns = (HIGHEST_NS as f64).powf(unit(draw(seed, step, 0))) as u64;
+            let ns = (59e9_f64).powf(unit(draw(seed, step, 0))) as u64;
             let count = 1 + draw(seed, step, 1) % 50;
             ours.record_n(ns, count).expect("within bounds");
             theirs.record_n(ns, count).expect("within bounds");
@@ -283,15 +312,15 @@ mod tests {
 
     #[test]
     fn every_figure_is_that_of_hdrhistogram() {
-        agree(&Counts::new(), &empty());
+        agree(&Counts::new(), &empty(HIGHEST_NS));
         for seed in 0..10 {
             let (ours, theirs) = both(seed, 300);
             agree(&ours, &theirs);
             assert_eq!(ours.to_histogram(), theirs);
             assert_eq!(Counts::of_histogram(&theirs), ours);
         }
-        for ns in [0, 1, 2047, 2048, 4097, 1_000_000_007, HIGHEST_NS] {
-            let (ours, theirs) = (Counts::new(), empty());
+        for ns in [0, 1, 2047, 2048, 4097, 1_000_000_007, HIGHEST_NS - 1] {
+            let (ours, theirs) = (Counts::new(), empty(HIGHEST_NS));
             assert_eq!(ours.lowest_equivalent(ns), theirs.lowest_equivalent(ns));
             assert_eq!(ours.highest_equivalent(ns), theirs.highest_equivalent(ns));
             assert_eq!(ours.equivalent(ns, ns + 1), theirs.equivalent(ns, ns + 1));
@@ -319,12 +348,13 @@ mod tests {
     #[test]
     fn values_above_the_bounds_are_refused_or_clipped() {
         let mut counts = Counts::new();
-        assert_eq!(counts.record(HIGHEST_NS + 1), Err(TooLarge));
-        assert_eq!(counts.record_n(HIGHEST_NS + 1, 2), Err(TooLarge));
+        assert_eq!(counts.record(MOST_NS + 1), Err(TooLarge));
+        assert_eq!(counts.record_n(MOST_NS + 1, 2), Err(TooLarge));
         assert!(counts.is_empty());
         counts.saturating_record(u64::MAX);
         counts.saturating_record_n(u64::MAX, 2);
-        assert_eq!((counts.len(), counts.max()), (3, counts.highest_equivalent(HIGHEST_NS)));
+        assert_eq!((counts.len(), counts.max()), (3, counts.highest_equivalent(MOST_NS)));
+        assert_eq!(counts.clipped_from(), Some(counts.lowest_equivalent(MOST_NS)));
     }
 
     #[test]

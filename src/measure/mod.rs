@@ -12,7 +12,7 @@ mod slices;
 mod tree;
 
 pub use counts::{Counts, Recorded, TooLarge};
-pub use histogram::{Histo, QUANTILES, Quantile};
+pub use histogram::{Bound, HIGHEST_NS, Histo, MOST_NS, QUANTILES, Quantile};
 pub use host::{HostSample, Span, TICK_NS};
 pub use listener::{Listening, listening, listening_at};
 pub use metric::MetricId;

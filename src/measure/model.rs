@@ -13,6 +13,60 @@ pub const SERVER_FACTS: [&str; 2] = ["address", "server"];
 /// The end of the fact's name that says that a server may run where the executor does, after its target's.
 pub const PLACEMENT: &str = "placement";
 
+/// What a trial says of how turns are taken at a pool, among the facts: what tasks wait on, and who is next.
+pub const POOL_FACTS: [&str; 2] = ["a pool waits on", "waiting for a pool"];
+
+/// The end of the name of the fact that says which file system a folder is on; before it stands the target's name.
+pub const FILE_SYSTEM: &str = ": file system";
+
+/// What that fact ends with where steps wait for a disk that is none.
+pub const SYNC_IN_MEMORY: &str = ", which is in memory: fsync does nothing there";
+
+/// The end of the name of the histogram of waits for a connection; before it stands the target's name.
+pub const POOL_WAIT: &str = ".pool-wait";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// How the work of a closed load was spread over its clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clients {
+    /// How many clients have ended.
+    pub clients: u64,
+    /// Tasks that all of them completed.
+    pub tasks: u64,
+    /// Least tasks of a client.
+    pub least: u64,
+    /// Most tasks of a client.
+    pub most: u64,
+    /// Clients that completed less than a tenth of what they would have if all had completed as many.
+    pub starved: u64,
+    /// The longest time from a task's intended start to its completion, in ns.
+    pub longest_ns: u64,
+    /// Whether the scenario itself gives some tasks longer delays than others, so that clients differ for that.
+    pub delays_vary: bool,
+}
+
+impl Clients {
+    /// Of the tasks that each client completed; none of no clients.
+    pub fn of(tasks: &[u64], longest_ns: u64) -> Option<Self> {
+        let all = tasks.iter().sum::<u64>();
+        let clients = tasks.len() as u64;
+        let is_starved = |tasks: &&u64| u128::from(**tasks) * u128::from(clients) * 10 < u128::from(all);
+        Some(Self {
+            clients,
+            tasks: all,
+            least: *tasks.iter().min()?,
+            most: *tasks.iter().max()?,
+            starved: tasks.iter().filter(is_starved).count() as u64,
+            longest_ns,
+            delays_vary: false,
+        })
+    }
+}
+
 /// Everything that a trial measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurements {
@@ -38,8 +92,17 @@ pub struct Measurements {
     pub peak_memory_bytes: u64,
     /// Resident memory when preparation had ended and no task had started, in bytes.
     pub prepared_memory_bytes: u64,
+    /// What the recorders took while the load ran, in bytes: the harness's own, too.
+    #[serde(default)]
+    pub recorder_memory_bytes: u64,
     /// Most threads alive at once, as sampled.
     pub peak_threads: u64,
+    /// Idle or busy threads of pools for blocking work when the window began: what preparation and warm-up have left.
+    #[serde(default)]
+    pub pool_threads_before: u64,
+    /// Closed loads: how the work was spread over the clients, from the first task of the warm-up on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
     /// Open loads: what arrived, and how punctually the pacer handed it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<Arrivals>,
@@ -68,11 +131,17 @@ pub struct Stream {
     pub errors: u64,
     /// Executions that timed out.
     pub timeouts: u64,
-    /// Values above the histogram's 60 s, recorded as 60 s.
+    /// Latencies above the highest value that was told apart: the histogram knows that they are that or more.
     pub clipped: u64,
     /// Executions that were still in flight at the deadline; in the histograms as if they had ended there.
     #[serde(default)]
     pub censored: u64,
+    /// Waits for a place in a pool: those in which others were served first, over and over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over: u64,
+    /// How long these waits took together, in ns.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over_ns: u64,
     /// Completion minus intended start (c − t).
     pub latency: Histo,
     /// Completion minus actual start (c − a).
@@ -246,4 +315,20 @@ pub struct ProofLine {
     pub expected: String,
     /// What it was.
     pub found: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_with_less_than_a_tenth_of_its_share_is_starved() {
+        // 1000 tasks of ten clients: a share is 100.
+        let tasks = [9, 10, 11, 0, 300, 100, 100, 100, 100, 270];
+        let clients = Clients::of(&tasks, 7).expect("there are some");
+        assert_eq!((clients.tasks, clients.clients, clients.least, clients.most), (1_000, 10, 0, 300));
+        assert_eq!((clients.starved, clients.longest_ns), (2, 7));
+        assert_eq!(Clients::of(&[], 0), None);
+        assert_eq!(Clients::of(&[5; 8], 0).map(|clients| clients.starved), Some(0));
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Histo, NamedStream, Slice, Stream,
-    histogram::{HIGHEST_NS, SLOTS, lowest_value, slot_of},
+    histogram::{HIGHEST_NS, MOST_NS, lowest_value, slot_of, slots},
     slices::Slices,
 };
 
@@ -32,24 +32,35 @@ impl Window {
     }
 }
 
+/// A page of memory, as all processors that this runs on have them at least.
+const PAGE_BYTES: usize = 4_096;
+
 struct Counters {
     slots: Box<[AtomicU64]>,
 }
 
 impl Counters {
-    fn new() -> Self {
-        // Pages that are never counted in stay untouched, so the memory figure does not see them.
-        Self { slots: bytemuck::zeroed_slice_box(SLOTS) }
+    fn new(highest_ns: u64) -> Self {
+        // Pages that are never counted in stay untouched, so the memory figure does not see them. Up to 100 h these are
+        // 310 KiB at most.
+        Self { slots: bytemuck::zeroed_slice_box(slots(highest_ns)) }
     }
 
     #[inline]
     fn add(&self, ns: u64, alone: bool) {
-        let counter = &self.slots[slot_of(ns.clamp(1, HIGHEST_NS))];
+        let counter = &self.slots[slot_of(ns.max(1)).min(self.slots.len() - 1)];
         if alone {
             counter.store(counter.load(Relaxed) + 1, Relaxed);
         } else {
             counter.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Memory in which something was counted, in bytes: pages that were not written to are not there.
+    fn touched_bytes(&self) -> u64 {
+        let pages = self.slots.chunks(PAGE_BYTES / size_of::<AtomicU64>());
+        let touched = pages.filter(|page| page.iter().any(|counter| counter.load(Relaxed) > 0));
+        touched.count() as u64 * PAGE_BYTES as u64
     }
 
     /// Counts all values as `ns`.
@@ -58,13 +69,13 @@ impl Counters {
         histo.0.saturating_record_n(ns, values);
     }
 
+    /// What is in the last slot may be any time that is as long or longer.
     fn drain_into(&self, histo: &mut Histo) {
+        let last = lowest_value(self.slots.len() - 1);
         for (slot, counter) in self.slots.iter().enumerate() {
-            let count = counter.load(Relaxed);
-            if count > 0 {
-                // Saturating, because the lowest value of a slot is always within the histogram's bounds.
-                histo.0.saturating_record_n(lowest_value(slot), count);
-            }
+            let value = lowest_value(slot);
+            let longer = u64::from(value == last);
+            histo.0.clipped_record_n(value + longer, counter.load(Relaxed), last);
         }
     }
 }
@@ -81,6 +92,8 @@ struct StreamCounters {
     errors: AtomicU64,
     timeouts: AtomicU64,
     censored: AtomicU64,
+    passed_over: AtomicU64,
+    passed_over_ns: AtomicU64,
 }
 
 struct Shared {
@@ -97,6 +110,8 @@ struct Shared {
     delays: Counters,
     /// Of the load's task.
     slices: Slices,
+    /// Times above are not told apart, in ns.
+    highest_ns: u64,
     names: Vec<(String, bool)>,
     shards: usize,
 }
@@ -153,18 +168,27 @@ impl Shared {
 }
 
 impl Recorders {
-    /// Room for the load's task and the named steps (name, whether of the load's own task). Half of the shards, rounded
-    /// down, are for one thread each.
+    /// Recorders of times up to 60 s.
     pub fn new(shards: usize, steps: Vec<(String, bool)>) -> Self {
+        Self::up_to(HIGHEST_NS, shards, steps)
+    }
+
+    /// Room for the load's task and the named steps (name, whether of the load's own task). Half of the shards, rounded
+    /// down, are for one thread each. No time is above `highest_ns` by what the plan allows: such times are told apart,
+    /// at least up to 60 s and at most up to 100 h.
+    pub fn up_to(highest_ns: u64, shards: usize, steps: Vec<(String, bool)>) -> Self {
+        let highest_ns = highest_ns.clamp(HIGHEST_NS, MOST_NS);
         let streams = (0..shards * (steps.len() + 1)).map(|_| StreamCounters {
-            both: Counters::new(),
-            latency: Counters::new(),
-            service: Counters::new(),
-            lateness: Counters::new(),
+            both: Counters::new(highest_ns),
+            latency: Counters::new(highest_ns),
+            service: Counters::new(highest_ns),
+            lateness: Counters::new(highest_ns),
             clipped: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
             censored: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
+            passed_over_ns: AtomicU64::new(0),
         });
         let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
         Self(Arc::new(Shared {
@@ -173,8 +197,9 @@ impl Recorders {
             threads: AtomicUsize::new(0),
             window,
             streams: streams.collect(),
-            delays: Counters::new(),
-            slices: Slices::new(shards),
+            delays: Counters::new(highest_ns),
+            slices: Slices::new(shards, highest_ns),
+            highest_ns,
             names: steps,
             shards,
         }))
@@ -211,7 +236,7 @@ impl Recorders {
         if let Some(actual_ns) = actual_ns {
             counters.service.add(given_up_ns.saturating_sub(actual_ns), false);
         }
-        counters.clipped.fetch_add(u64::from(latency > HIGHEST_NS), Relaxed);
+        counters.clipped.fetch_add(u64::from(latency > self.0.highest_ns), Relaxed);
         counters.censored.fetch_add(1, Relaxed);
     }
 
@@ -228,6 +253,18 @@ impl Recorders {
         let mut delays = Histo::new();
         self.0.delays.drain_into(&mut delays);
         delays
+    }
+
+    /// Memory that recording took while the load ran, in bytes, by the pages in which something was counted. What was
+    /// written before is not among it.
+    pub fn touched_bytes(&self) -> u64 {
+        let of_stream = |stream: &StreamCounters| {
+            [&stream.both, &stream.latency, &stream.service, &stream.lateness]
+                .map(Counters::touched_bytes)
+                .iter()
+                .sum::<u64>()
+        };
+        self.0.streams.iter().map(of_stream).sum::<u64>() + self.0.delays.touched_bytes()
     }
 
     /// The recorder of a slot.
@@ -270,6 +307,8 @@ impl Recorders {
             merged.errors += counters.errors.load(Relaxed);
             merged.timeouts += counters.timeouts.load(Relaxed);
             merged.censored += counters.censored.load(Relaxed);
+            merged.passed_over += counters.passed_over.load(Relaxed);
+            merged.passed_over_ns += counters.passed_over_ns.load(Relaxed);
         }
         merged.count = merged.latency.count();
         merged
@@ -300,6 +339,16 @@ impl Record for Recorder {
 }
 
 impl Recorder {
+    /// Notes of a wait that was recorded that others were served first who had not waited so long.
+    #[cold]
+    pub fn passed_over(&self, stream: usize, asked_ns: u64, served_ns: u64) {
+        if self.shared.window.holds(asked_ns) {
+            let counters = &self.shared.streams[self.shard * self.shared.per_shard() + stream];
+            counters.passed_over.fetch_add(1, Relaxed);
+            counters.passed_over_ns.fetch_add(served_ns.saturating_sub(asked_ns), Relaxed);
+        }
+    }
+
     /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
     #[inline]
     pub fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
@@ -321,7 +370,7 @@ impl Recorder {
             counters.service.add(completed_ns.saturating_sub(actual_ns), alone);
             counters.lateness.add(actual_ns.saturating_sub(intended_ns), alone);
         }
-        if latency > HIGHEST_NS {
+        if latency > shared.highest_ns {
             counters.clipped.fetch_add(1, Relaxed);
         }
         match ending {
@@ -419,5 +468,51 @@ mod tests {
         let task = recorders.task();
         assert_eq!(task.clipped, 1);
         assert_eq!(task.latency.count(), 1);
+    }
+
+    #[test]
+    fn memory_of_recording_is_that_of_the_pages_in_which_something_was_counted() {
+        let recorders = Recorders::new(2, vec![("call".into(), true)]);
+        recorders.set_window(0, u64::MAX);
+        assert_eq!(recorders.touched_bytes(), 0);
+        let recorder = recorders.of_slot(0);
+        // Two values of one page, one of another, and one of another stream.
+        for (stream, ns) in [(0, 1), (0, 100), (0, 1_000_000_000), (1, 5)] {
+            recorder.record(stream, 0, 0, ns, Ending::Done);
+        }
+        assert_eq!(recorders.touched_bytes(), 3 * 4_096);
+    }
+
+    #[test]
+    fn a_time_above_a_minute_is_recorded_as_it_is_where_the_plan_allows_it() {
+        let minute_and_one = 61_000_000_000;
+        let recorders = Recorders::up_to(120_000_000_000, 2, Vec::new());
+        recorders.set_window(0, u64::MAX);
+        for task in 0..20 {
+            recorders.of_slot(0).record(0, task, task + task % 2, task + minute_and_one, Ending::Done);
+        }
+        let task = recorders.task();
+        assert_eq!((task.count, task.clipped, task.latency.clipped()), (20, 0, None));
+        let p50 = task.latency.quantile(0.5).expect("ten lie above");
+        assert!(p50.abs_diff(minute_and_one) <= minute_and_one / 1_000, "{p50}");
+        assert!(task.latency.0.equivalent(task.latency.greatest().expect("known"), minute_and_one));
+    }
+
+    #[test]
+    fn what_lies_beyond_the_range_is_known_to() {
+        let recorders = Recorders::up_to(0, 2, Vec::new());
+        recorders.set_window(0, u64::MAX);
+        recorders.of_slot(0).record(0, 0, 0, 5_000, Ending::Done);
+        for task in 0..20 {
+            recorders.of_slot(0).record(0, task, task + 2, task + 61_000_000_000, Ending::Done);
+        }
+        recorders.censor(5, None, 62_000_000_000);
+        let task = recorders.task();
+        assert_eq!(task.clipped, 21);
+        let (values, from_ns) = task.latency.clipped().expect("above 60 s");
+        assert!(values == 21 && from_ns.abs_diff(HIGHEST_NS) < HIGHEST_NS / 1_000, "{values} from {from_ns}");
+        assert_eq!((task.latency.quantile(0.5), task.latency.mean(), task.latency.greatest()), (None, None, None));
+        assert_eq!(task.service.clipped().map(|(values, _)| values), Some(20));
+        assert_eq!(task.lateness.clipped().map(|(values, _)| values), Some(1));
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use super::{Slice, histogram::HIGHEST_NS};
+use super::Slice;
 
 /// Slices that there is room for, of warm-up and window together.
 const SLICES: usize = 64;
@@ -16,13 +16,12 @@ const SLICES: usize = 64;
 const LEAST: u64 = 10;
 /// Slices of the warm-up that are kept at most: its last ones.
 const WARMUP: u64 = SLICES as u64 - 2 * LEAST;
-/// Buckets of a slice: four for each power of two up to 60 s.
-const BUCKETS: usize = bucket_of(HIGHEST_NS) + 1;
-
 /// Counters of all shards.
 pub(super) struct Slices {
     /// `shards × slices × buckets`.
     counters: Box<[AtomicU32]>,
+    /// Buckets of a slice: four for each power of two up to the longest time that is told apart.
+    buckets: usize,
     /// When the first slice begins, in ns of the monotonic clock.
     origin_ns: AtomicU64,
     /// The length of a slice is 2 to the power of this.
@@ -32,12 +31,14 @@ pub(super) struct Slices {
 }
 
 impl Slices {
-    pub(super) fn new(shards: usize) -> Self {
-        let counters = (0..shards * SLICES * BUCKETS).map(|_| AtomicU32::new(0)).collect::<Box<[_]>>();
+    pub(super) fn new(shards: usize, highest_ns: u64) -> Self {
+        let buckets = bucket_of(highest_ns) + 1;
+        let counters = (0..shards * SLICES * buckets).map(|_| AtomicU32::new(0)).collect::<Box<[_]>>();
         // They are written now, or the memory figure would grow with the length of the window.
         counters.iter().for_each(|counter| counter.store(std::hint::black_box(0), Relaxed));
         // From an origin that lies so far ahead, no completion is in any slice.
-        Self { counters, origin_ns: AtomicU64::new(1 << 63), shift: AtomicU32::new(0), window_ns: AtomicU64::new(0) }
+        let origin_ns = AtomicU64::new(1 << 63);
+        Self { counters, buckets, origin_ns, shift: AtomicU32::new(0), window_ns: AtomicU64::new(0) }
     }
 
     /// Slices what completes from now on: a window between two instants, and before it what began at `start_ns`.
@@ -55,8 +56,8 @@ impl Slices {
         // What completed before the origin wraps around to a slice that there is no room for.
         let slice = completed_ns.wrapping_sub(self.origin_ns.load(Relaxed)) >> self.shift.load(Relaxed);
         if slice < SLICES as u64 {
-            let bucket = bucket_of(latency_ns.min(HIGHEST_NS));
-            let counter = &self.counters[(shard * SLICES + slice as usize) * BUCKETS + bucket];
+            let bucket = bucket_of(latency_ns).min(self.buckets - 1);
+            let counter = &self.counters[(shard * SLICES + slice as usize) * self.buckets + bucket];
             if alone {
                 counter.store(counter.load(Relaxed) + 1, Relaxed);
             } else {
@@ -86,8 +87,8 @@ impl Slices {
 
     fn latencies(&self, slice: usize) -> Vec<(u64, u64)> {
         let mut sums: BTreeMap<usize, u64> = BTreeMap::new();
-        for shard in self.counters.chunks_exact(SLICES * BUCKETS) {
-            let counters = shard[slice * BUCKETS..][..BUCKETS].iter().enumerate();
+        for shard in self.counters.chunks_exact(SLICES * self.buckets) {
+            let counters = shard[slice * self.buckets..][..self.buckets].iter().enumerate();
             for (bucket, count) in counters.map(|(bucket, counter)| (bucket, counter.load(Relaxed))) {
                 if count > 0 {
                     *sums.entry(bucket).or_default() += u64::from(count);
@@ -113,6 +114,9 @@ const fn upper_end(bucket: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::histogram::HIGHEST_NS;
+
+    const BUCKETS: usize = bucket_of(HIGHEST_NS) + 1;
 
     #[test]
     fn buckets_are_quarters_of_octaves() {
@@ -132,7 +136,7 @@ mod tests {
     #[test]
     fn a_window_has_ten_slices_or_more_and_the_warm_up_has_its_own() {
         for (warmup, window) in [(0, 1_000), (300, 1_000), (1_000_000_000, 5_000_000_000), (60_000, 1_023), (7, 19)] {
-            let slices = Slices::new(1);
+            let slices = Slices::new(1, HIGHEST_NS);
             let from = 1_000_000_000_000;
             slices.begin(from - warmup, from, from + window);
             let merged = slices.merged(window);
@@ -150,7 +154,7 @@ mod tests {
 
     #[test]
     fn operations_are_counted_where_they_complete_over_all_shards() {
-        let slices = Slices::new(3);
+        let slices = Slices::new(3, HIGHEST_NS);
         // Before it begins nothing is counted.
         slices.add(0, 10, 5_000, false);
         // Slices of 64 ns: two of warm-up, ten of the window.
@@ -172,10 +176,10 @@ mod tests {
 
     #[test]
     fn a_window_that_outgrew_its_room_has_no_slices() {
-        let slices = Slices::new(1);
+        let slices = Slices::new(1, HIGHEST_NS);
         slices.begin(5_000, 5_000, 5_640);
         assert_eq!(slices.merged(64 * 64).len(), 64);
         assert!(slices.merged(65 * 64).is_empty());
-        assert!(Slices::new(1).merged(640).is_empty());
+        assert!(Slices::new(1, HIGHEST_NS).merged(640).is_empty());
     }
 }

@@ -91,6 +91,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         timeout: variant.run.timeout,
         probe: variant.run.probe,
         least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
+        delays_vary: cost.mean.saturating_sub(cost.cpu) > cost.least,
         per_task: per_task(variant),
         parent: None,
     };

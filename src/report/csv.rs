@@ -43,7 +43,7 @@ fn columns() -> Vec<String> {
     let first = ["scenario", "params", "load", "executor_cpus", "executor", "label", "slots", "status", "reason"];
     let validity = ["validity", "rounds_judged", "rounds_valid", "evidence", "limit", "steadiness"];
     let ratio = ["ratio_to_baseline", "ratio_low", "ratio_high", "ratio_rounds", "ratio_verdict"];
-    let last = ["completed", "errors", "timeouts", "lane"];
+    let last = ["completed", "errors", "timeouts", "clipped", "clipped_at_least_ns", "lane"];
     let mut columns: Vec<String> = first.map(String::from).to_vec();
     columns.extend(validity.map(String::from));
     for id in shown() {
@@ -88,6 +88,9 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
     row.extend(arrivals(cell));
     row.extend(ratio(cell));
     row.extend([cell.counts.completed, cell.counts.errors, cell.counts.timeouts].map(|n| n.to_string()));
+    // Latencies that are only known to be at least so long: quantiles among them are left out.
+    let (clipped, from_ns) = cell.latency.clipped().map_or_else(Default::default, |(n, ns)| (n, ns.to_string()));
+    row.extend([clipped.to_string(), from_ns]);
     row.push(group.lane.unwrap_or_default().words().into());
     row
 }
@@ -196,6 +199,12 @@ mod tests {
         peak_memory_bytes: 8981352
         peak_memory_bytes_low: 8962789
         peak_memory_bytes_high: 9033319
+        harness_memory_bytes: 
+        harness_memory_bytes_low: 
+        harness_memory_bytes_high: 
+        executor_memory_bytes: 
+        executor_memory_bytes_low: 
+        executor_memory_bytes_high: 
         memory_bytes_per_slot: 620.1014
         memory_bytes_per_slot_low: 617.3063
         memory_bytes_per_slot_high: 622.3895
@@ -233,6 +242,8 @@ mod tests {
         completed: 140000
         errors: 12
         timeouts: 3
+        clipped: 0
+        clipped_at_least_ns: 
         lane: same-code lane
         "#);
     }

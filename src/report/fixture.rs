@@ -149,7 +149,7 @@ fn slo_result(slo: &Slo, cell: &CellResult) -> SloResult {
     let measured = cell.latency.quantile(0.99).map(|ns| ns as f64);
     let holds = measured.map(|ns| ns < slo.limit);
     let unjudged = holds.is_none().then_some(Unjudged::Samples);
-    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, holds, unjudged }
+    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, is_bound: false, holds, unjudged }
 }
 
 fn fanout_group(concurrency: u64) -> Group {

@@ -81,6 +81,8 @@ pub fn key(id: MetricId) -> &'static str {
         MetricId::CpuSystem => "cpu_system_ns_per_task",
         MetricId::Switches => "context_switches_per_task",
         MetricId::PeakMemory => "peak_memory_bytes",
+        MetricId::HarnessMemory => "harness_memory_bytes",
+        MetricId::ExecutorMemory => "executor_memory_bytes",
         MetricId::MemoryPerSlot => "memory_bytes_per_slot",
         MetricId::Threads => "threads_max",
     }

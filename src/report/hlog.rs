@@ -35,13 +35,22 @@ pub fn hlog(run: &Run, analysis: &Analysis) -> String {
     for cell in analysis.cells().filter(|cell| is_unranked(cell)) {
         let _ = writeln!(log, "#[Not ranked: {} {}]", encoded(&cell.name), printable(&validity_words(cell)));
     }
+    for cell in analysis.cells() {
+        if let Some(why) = &cell.judgement.clipped {
+            let _ = writeln!(log, "#[Clipped: {} {}]", encoded(&cell.name), printable(why));
+        }
+    }
     let _ = writeln!(log, "{HEADS}");
     for (trial, measured) in measured(run) {
         let offset = trial.started_ms.saturating_sub(start) as f64 / 1e3;
         for (kind, histo) in kinds(measured).iter().filter(|(_, histo)| histo.count() > 0) {
             let Ok(serde_json::Value::String(text)) = serde_json::to_value(histo) else { continue };
             let (length, most) = (measured.window_ns as f64 / 1e9, histo.0.max() as f64 / MAX_UNIT_NS);
-            let _ = writeln!(log, "Tag={}/{kind},{offset:.3},{length:.3},{most:.3},{text}", encoded(&trial.cell));
+            // The format has no word for it, so that a histogram whose highest values are only bounds gets another tag:
+            // whoever asks for the cell's times does not take it for exact.
+            let clipped = if histo.clipped().is_some() { "/clipped" } else { "" };
+            let tag = format!("{}/{kind}{clipped}", encoded(&trial.cell));
+            let _ = writeln!(log, "Tag={tag},{offset:.3},{length:.3},{most:.3},{text}");
         }
     }
     log

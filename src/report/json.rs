@@ -11,9 +11,11 @@
 //!   scenarios: [{ name, lane, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
-//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, unseen, withheld } | null,
+//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, unseen, withheld,
+//!                           clipped, pool_past } | null,
 //!               steadiness, latency_ns: { p50.. },
 //!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. },
+//!               clipped: [{ what, values, at_least_ns }],
 //!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts },
 //!               errors: { tasks, failed_tasks, steps: [{ name, calls, failed }], by_name: {..} },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
@@ -24,7 +26,7 @@
 //!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
 //!                peak_high } | null, hidden }] }],
 //!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
-//!     slos: [{ assert, line, cell, measured, limit, holds, unjudged }],
+//!     slos: [{ assert, line, cell, measured, at_least, limit, holds, unjudged }],
 //!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
 //! ```
 
@@ -35,7 +37,7 @@ use crate::{
         self, Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, Manifest, MeanRatio,
         MetricId, PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
     },
-    measure::{Delay, Histo},
+    measure::{Bound, Delay, Histo},
     report::{
         format::{key, seven_digits},
         validity::evidence,
@@ -116,6 +118,7 @@ fn cell(cell: &CellResult) -> Value {
         "latency_ns": quantiles(&cell.latency),
         "latency_ns_by_round": by_round(cell),
         "service_ns": quantiles(&cell.service),
+        "clipped": clipped(cell),
         "scheduling_delay": delay(cell),
         "validity": validity(cell),
         "steadiness": cell.steadiness,
@@ -130,10 +133,20 @@ fn cell(cell: &CellResult) -> Value {
     })
 }
 
+/// Times that are only known to be at least so long; quantiles among them are `null`.
+fn clipped(cell: &CellResult) -> Vec<Value> {
+    let own = [("latency", &cell.latency), ("service", &cell.service), ("lateness", &cell.lateness)];
+    let steps = cell.steps.iter().map(|step| (step.name.as_str(), &step.latency));
+    let all = own.into_iter().chain(steps).filter_map(|(what, times)| Some((what, times.clipped()?)));
+    all.map(|(what, (values, from_ns))| json!({ "what": what, "values": values, "at_least_ns": from_ns })).collect()
+}
+
 /// What a probe has seen; nothing where there was none.
 fn delay(cell: &CellResult) -> Option<Value> {
     cell.delay.as_ref().map(|delay| match delay {
-        Delay::Measured(delays) => json!({ "delay_ns": quantiles(delays), "max_ns": delays.0.max(), "reason": null }),
+        Delay::Measured(delays) => {
+            json!({ "delay_ns": quantiles(delays), "max_ns": delays.greatest(), "reason": null })
+        }
         Delay::NotApplicable(reason) => json!({ "delay_ns": null, "max_ns": null, "reason": reason }),
     })
 }
@@ -151,6 +164,8 @@ fn validity(cell: &CellResult) -> Option<Value> {
             "limit_evidence": judgement.limit_evidence,
             "unseen": judgement.unseen,
             "withheld": judgement.withheld,
+            "clipped": judgement.clipped,
+            "pool_past": judgement.pool_past,
         })
     })
 }
@@ -313,7 +328,8 @@ fn slo(result: &SloResult) -> Value {
         "assert": result.slo.assert,
         "line": result.slo.line,
         "cell": result.cell,
-        "measured": result.measured,
+        "measured": result.measured.filter(|_| !result.is_bound),
+        "at_least": result.measured.filter(|_| result.is_bound),
         "limit": result.slo.limit,
         "holds": result.holds,
         "unjudged": result.unjudged.map(|why| why.words(&result.slo)),
@@ -325,7 +341,7 @@ fn params(params: &[Param]) -> Map<String, Value> {
 }
 
 fn quantiles(histo: &Histo) -> Map<String, Value> {
-    histo.quantiles().into_iter().map(|q| (q.name, q.value_ns.into())).collect()
+    histo.quantiles().into_iter().map(|q| (q.name, q.value.and_then(Bound::exact).into())).collect()
 }
 
 #[cfg(test)]

@@ -108,7 +108,9 @@ fn table(group: &Group, primary: MetricId) -> String {
     for cell in &group.cells {
         out.push_str(&line(&row(cell, primary)));
     }
-    for limit in view::limits(group).into_iter().chain(view::unseen(group)).chain(view::delays(group)) {
+    let resources = view::resources(group);
+    for limit in view::limits(group).into_iter().chain(resources).chain(view::unseen(group)).chain(view::delays(group))
+    {
         let _ = writeln!(out, "\n- {}", escaped(&limit));
     }
     out

@@ -143,4 +143,68 @@ mod tests {
         assert!(output("html").is_some());
         assert!(output("pdf").is_none());
     }
+
+    /// A run in which two executors have latencies that were cut off at 60 s, in an open load whose ratios are of p99.
+    fn clipped() -> Run {
+        use crate::{
+            measure::Arrivals,
+            scenario::{Comparison, Slo, SloMetric},
+            store::fixture::Fixture,
+        };
+        let slo = |limit: f64| Slo {
+            assert: format!("request.latency.p99 < {}s", limit / 1e9),
+            subject: "request".into(),
+            metric: SloMetric::Latency(0.99),
+            comparison: Comparison::Below,
+            limit,
+            only: Vec::new(),
+            line: 7,
+        };
+        let cut = |_, measured: &mut crate::measure::Measurements| {
+            let steps = measured.steps.iter_mut().map(|step| &mut step.stream);
+            for stream in std::iter::once(&mut measured.task).chain(steps) {
+                for times in [&mut stream.latency, &mut stream.service, &mut stream.lateness] {
+                    times.0.clipped_record_n(61_000_000_000, 100, 60_000_000_000);
+                }
+                stream.clipped = 100;
+                stream.count += 100;
+            }
+            let arrivals = Arrivals { scheduled: measured.task.count, ..Arrivals::default() };
+            (measured.completed, measured.arrivals) = (measured.task.count, Some(arrivals));
+        };
+        let fixture = Fixture::closed("threads", 6).cell("threads", &[], &[100.0; 6]).cell("tokio", &[], &[100.0; 6]);
+        let fixture = fixture.measured("demo::threads", cut).measured("demo::tokio", cut);
+        let fixture = fixture.slo(slo(5e7)).slo(slo(120e9));
+        fixture.with(|run| run.header.cells.iter_mut().for_each(|cell| cell.load = "open".into())).build()
+    }
+
+    #[test]
+    fn no_output_shows_a_time_that_was_cut_off_as_if_it_were_exact() {
+        let run = clipped();
+        let analysis = crate::analysis::analyse(&run);
+        for one in OUTPUTS {
+            let text = one.render(&run, &analysis);
+            for (at, _) in text.match_indices("60.0s") {
+                let before = &text[..at];
+                let is_bound =
+                    before.ends_with("≥ ") || before.ends_with("latencies were ") || before.ends_with("times were ");
+                assert!(is_bound, "{}: {}", one.name, &before[before.len().saturating_sub(80)..].escape_debug());
+            }
+            // Neither as the highest value of the slot, nor as the lowest.
+            for digits in ["59995324416", "60028878847", "6.00288", "60028.879"] {
+                let unsaid = text.matches(digits).count();
+                let said = text.matches(&format!("\"at_least_ns\": {digits}")).count()
+                    + text.matches(&format!("\"at_least\": {digits}")).count()
+                    + text.matches(&format!(",600,{digits}")).count()
+                    + if one.name == "hlog" { text.matches("/clipped,").count() } else { 0 };
+                assert!(unsaid <= said, "{}: {unsaid} times {digits}, {said} as a bound", one.name);
+            }
+            let says = ["human", "html", "markdown"].contains(&one.name);
+            assert_eq!(text.contains("≥ 60.0s"), says || one.name == "json" || one.name == "hlog", "{}", one.name);
+        }
+        let slos: Vec<_> = analysis.scenarios[0].slos.iter().map(|slo| slo.holds).collect();
+        assert_eq!(slos, [Some(false), Some(false), None, None]);
+        // A figure that is only a bound leads nowhere, and has no ratio.
+        assert!(!analysis.cells().any(|cell| cell.metrics.contains_key(&crate::measure::MetricId::LatencyP99)));
+    }
 }

@@ -222,7 +222,7 @@ pub fn steps(group: &Group) -> String {
 /// Names and mean latencies in ns of a cell's top-level steps.
 pub fn top_steps(cell: &CellResult) -> Vec<(&str, f64)> {
     let steps = cell.steps.iter().filter(|s| s.top_level && s.latency.count() > 0);
-    steps.map(|s| (s.name.as_str(), s.latency.0.mean())).collect()
+    steps.filter_map(|s| Some((s.name.as_str(), s.latency.mean()?))).collect()
 }
 
 /// How many claims agree. A claim is one, over however many executors and places it is made.

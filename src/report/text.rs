@@ -164,7 +164,7 @@ fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
         out.push_str(&note(cell, layout));
         out.push_str(&validity_notes(cell, layout));
     }
-    for limit in view::limits(group).into_iter().chain(view::unseen(group)) {
+    for limit in view::limits(group).into_iter().chain(view::resources(group)).chain(view::unseen(group)) {
         out.push_str(&wrapped(&format!("  {}", printable(&limit)), 4, layout));
     }
     for delay in view::delays(group) {
@@ -282,7 +282,7 @@ fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, layout: Layout) -> Str
     let line = format!("SLO {} {}  {}{place}", words(mark), printable(&summary.slo.assert), summary.words());
     let mut out = String::from("\n") + &painted_once(&wrapped(&line, 4, layout), &words(mark), mark.tone, layout);
     for result in summary.results.iter().filter(|r| r.holds == Some(false)) {
-        let measured = result.measured.map(|v| view::slo_value(&result.slo, v)).unwrap_or_default();
+        let measured = view::slo_measured(result).unwrap_or_default();
         let _ = writeln!(out, "    x {}: {measured}", printable(&result.cell));
     }
     out

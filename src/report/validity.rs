@@ -74,10 +74,11 @@ pub fn unranked(group: &Group) -> Option<String> {
 
 /// Each validity other than valid, with the cells that have it; the worst first.
 pub fn by_validity(analysis: &Analysis) -> Vec<(Validity, Vec<&CellResult>)> {
-    const ALL: [Validity; 6] = [
+    const ALL: [Validity; 7] = [
         Validity::Failed,
         Validity::Invalid,
         Validity::Disturbed,
+        Validity::Starved,
         Validity::Errors,
         Validity::TargetBound,
         Validity::Overloaded,

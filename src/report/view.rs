@@ -1,12 +1,14 @@
 //! What the outputs have in common: words for states and verdicts, and who won.
 
+use std::collections::BTreeSet;
+
 pub use crate::analysis::slo_value;
 use crate::{
     analysis::{
         CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, LimitingFactor, MetricId, Ratio, RatioVerdict,
         ScenarioResult, SloResult, Steadiness, Validity,
     },
-    measure::Delay,
+    measure::{Bound, Delay},
     report::{
         format::{NOTHING, bound, digits, metric, ns, plural, prose},
         validity::steadiness_words,
@@ -77,7 +79,9 @@ pub fn slo_mark(holds: Option<bool>) -> Mark {
 pub fn validity_mark(validity: Validity) -> Mark {
     let (symbol, tone) = match validity {
         Validity::Valid => ("+", Tone::Good),
-        Validity::Overloaded | Validity::TargetBound | Validity::Errors | Validity::Disturbed => ("!", Tone::Warn),
+        Validity::Overloaded | Validity::TargetBound | Validity::Errors | Validity::Starved | Validity::Disturbed => {
+            ("!", Tone::Warn)
+        }
         Validity::Invalid | Validity::Failed => ("x", Tone::Bad),
     };
     mark(symbol, validity.word(), tone)
@@ -99,6 +103,8 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     words.extend(cell.errors.words());
     let unsteady = cell.steadiness.filter(|class| *class != Steadiness::Flat);
     words.extend(unsteady.map(|class| steadiness_words(class).to_owned()));
+    words.extend(judgement.clipped.clone());
+    words.extend(judgement.pool_past.clone());
     words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
     words
 }
@@ -111,8 +117,8 @@ pub fn delays(group: &Group) -> Vec<String> {
     for cell in &group.cells {
         match &cell.delay {
             Some(Delay::Measured(delays)) => {
-                let quantile = |q| delays.quantile(q).map_or_else(|| NOTHING.into(), |value| ns(value as f64));
-                let most = ns(delays.0.max() as f64);
+                let quantile = |q| bound_words(delays.bound(q));
+                let most = bound_words(delays.greatest_bound());
                 measured.push(format!("{} {}, {}, {most}", cell.label, quantile(0.5), quantile(0.99)));
             }
             Some(Delay::NotApplicable(why)) => match absent.iter_mut().find(|(known, _)| known == why) {
@@ -138,6 +144,24 @@ pub fn limits(group: &Group) -> Vec<String> {
         }
     }
     by_factor.iter().map(|(factor, labels)| format!("limited by {}: {}", factor.words(), prose(labels))).collect()
+}
+
+/// Whose memory it was: `memory, harness + executor: threads 10.2MiB + 3.10MiB; …`; nothing where it was not measured.
+fn memory(group: &Group) -> Option<String> {
+    let has_both = |cell: &&CellResult| cell.metrics.contains_key(&MetricId::ExecutorMemory);
+    let parts = group.cells.iter().filter(has_both).map(|cell| {
+        let [harness, executor] =
+            [MetricId::HarnessMemory, MetricId::ExecutorMemory].map(|part| metric_words(cell, part));
+        format!("{} {harness} + {executor}", cell.label)
+    });
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| format!("memory, harness + executor: {}", parts.join("; ")))
+}
+
+/// What is to be said of a group's memory, and of folders that are on no disk.
+pub fn resources(group: &Group) -> impl Iterator<Item = String> {
+    let disks: BTreeSet<String> = group.cells.iter().flat_map(CellResult::not_on_a_disk).collect();
+    memory(group).into_iter().chain(disks)
 }
 
 /// A group's cells of which nobody can tell whether others disturbed them, and why; nothing where there are none.
@@ -250,7 +274,22 @@ pub fn metric_words(cell: &CellResult, id: MetricId) -> String {
 
 /// A cell's latency quantile, or a dash where it is withheld.
 pub fn quantile_words(cell: &CellResult, q: f64) -> String {
-    cell.latency.quantile(q).map_or_else(|| NOTHING.into(), |value| ns(value as f64))
+    bound_words(cell.latency.bound(q))
+}
+
+/// A time with its unit, behind `≥` where that is all that is known of it; a dash where there is none.
+pub fn bound_words(time: Option<Bound>) -> String {
+    match time {
+        None => NOTHING.into(),
+        Some(Bound::Exact(value)) => ns(value as f64),
+        Some(Bound::AtLeast(value)) => format!("≥ {}", ns(value as f64)),
+    }
+}
+
+/// What was measured of an SLO with its unit, behind `≥` where that is all that is known of it.
+pub fn slo_measured(result: &SloResult) -> Option<String> {
+    let value = slo_value(&result.slo, result.measured?);
+    Some(if result.is_bound { format!("≥ {value}") } else { value })
 }
 
 /// The exact 95 % interval of the median of the rounds' own values of a metric: `[438ms, 447ms]`.

@@ -4,6 +4,8 @@ use std::future::Future;
 
 /// A number of permits that tasks take and give back.
 pub trait Semaphore: Send + Sync + 'static {
+    /// What it is called.
+    const NAME: &'static str;
     /// Who gets a permit that is given back, in words for the fairness manifest.
     const TURNS: &'static str;
 
@@ -19,6 +21,7 @@ pub trait Semaphore: Send + Sync + 'static {
 
 /// A permit that is given back belongs to who has waited longest, whoever asks in between.
 impl Semaphore for tokio::sync::Semaphore {
+    const NAME: &'static str = "the semaphore of tokio";
     const TURNS: &'static str = "first come, first served";
 
     fn new(permits: usize) -> Self {
@@ -40,6 +43,7 @@ impl Semaphore for tokio::sync::Semaphore {
 /// That of smol, and of async-std, whose own locks are those of the same crate. A permit that is given back belongs to
 /// nobody: one waiter is woken, and wakes the next one when it has come. Who comes too late waits behind all others.
 impl Semaphore for async_lock::Semaphore {
+    const NAME: &'static str = "the semaphore of async-lock";
     const TURNS: &'static str = "who asks first when one is free; who has waited longest is woken, one after another";
 
     fn new(permits: usize) -> Self {

@@ -44,3 +44,17 @@ fn batches_repeat_for_a_second() {
     assert_eq!(ran.outcome.makespans_ns.len(), 334);
     assert_eq!(Oracle::constant(3 * MS, 334).check(&ran.task.latency), Ok(()));
 }
+
+/// Tasks of a minute and a second are recorded as such.
+#[test]
+fn tasks_of_more_than_a_minute_have_their_quantiles() {
+    let server = Server::new(20, Service::Constant(61_000 * MS), None, 1);
+    let ran = run_batch(Batch { tasks: 40, repeat: Some(1), warmup_ns: 0 }, &server);
+    assert_eq!(ran.outcome.makespans_ns, [122_000 * MS]);
+    assert_eq!((ran.task.clipped, ran.task.latency.clipped()), (0, None));
+    for (q, expected) in [(0.5, 61_000 * MS), (0.75, 122_000 * MS)] {
+        let found = ran.task.latency.quantile(q).expect("ten lie above");
+        assert!(ran.task.latency.0.equivalent(found, expected), "{q}: {found}");
+    }
+    assert!((ran.task.latency.mean().expect("all are known") / 91.5e9 - 1.0).abs() < 1e-3);
+}

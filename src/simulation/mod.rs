@@ -19,6 +19,7 @@ mod pool;
 mod probe;
 mod rig;
 mod server;
+mod starvation;
 mod verdict;
 
 use executor::{Simulated, simulate};

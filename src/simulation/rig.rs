@@ -17,6 +17,9 @@ use crate::{
 /// When open loads begin: a moment at which a server that freezes every second does so.
 pub(super) const START_NS: u64 = 1_000_000_000;
 
+/// A trial's watchdog, by which its recorders know how long a task may take.
+const LONGEST_NS: u64 = 600_000_000_000;
+
 /// What came of a load.
 pub(super) struct Ran {
     pub(super) outcome: Outcome<()>,
@@ -49,7 +52,7 @@ fn run(
     load: impl FnOnce(&Simulated, &mut Vec<Slot>, &Recorders) -> Result<Outcome<()>, LoadError>,
 ) -> Ran {
     simulate(|runtime| {
-        let recorders = Recorders::new(2, Vec::new());
+        let recorders = Recorders::up_to(LONGEST_NS, 2, Vec::new());
         let mut slots = slots(runtime.slots(concurrency), server, &recorders);
         prepare(runtime, &mut slots).expect("nothing to get ready");
         let outcome = load(runtime, &mut slots, &recorders).expect("virtual tasks can always be started");
@@ -72,7 +75,7 @@ pub(super) fn run_batch(load: Batch, server: &Arc<Server>) -> Ran {
 /// second of virtual time and ends when the last task has.
 pub(super) fn run_open(load: &Open, server: &Arc<Server>, pace: impl FnOnce(Course) -> Pacing) -> Landed {
     simulate(|runtime| {
-        let recorders = Recorders::new(2, Vec::new());
+        let recorders = Recorders::up_to(LONGEST_NS, 2, Vec::new());
         let mut slots = slots(load.max_in_flight, server, &recorders);
         let Launch { course, door, flight, .. } = load.launch(runtime, &mut slots, &recorders, START_NS);
         let Door::Ring(ring) = door else { panic!("a simulated executor has no pool") };

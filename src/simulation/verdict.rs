@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The verdict on a cell whose rounds have all measured this.
-fn judge(load: &str, (clients, think_ns): (u64, u64), measured: &Measurements) -> Judgement {
+pub(super) fn judge(load: &str, (clients, think_ns): (u64, u64), measured: &Measurements) -> Judgement {
     let run = Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]).with(|run| {
         let cell = &mut run.header.cells[0];
         (cell.load, cell.clients, cell.think_ns) = (load.into(), clients, think_ns);

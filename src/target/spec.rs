@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     config::Fields,
-    measure::{TargetReport, Watched},
+    measure::{POOL_WAIT, TargetReport, Watched},
 };
 
 /// One kind of target.
@@ -68,7 +68,7 @@ pub type Endpoint = Arc<dyn Any + Send + Sync>;
 
 /// The name of the histogram of waits for a connection to a target. No step can be called so.
 pub fn pool_stream(target: &str) -> String {
-    format!("{target}.pool-wait")
+    format!("{target}{POOL_WAIT}")
 }
 
 /// With what a target is started.

@@ -9,6 +9,7 @@ use crate::{
         self, CpuSetDelta, HelperTimes, HostDelta, HostSample, Measurements, ProcessSample, Span, TargetReport, Times,
         Watched,
     },
+    runtime,
     target::{Started, TargetError},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Edge {
     targets: Vec<Option<Times>>,
     /// CPU time of the process that started the trial, in ns.
     parent_ns: u64,
+    /// Threads of pools for blocking work.
+    pool_threads: u64,
 }
 
 impl Edge {
@@ -35,13 +38,35 @@ impl Edge {
             host: HostSample::take(),
             targets: watched.iter().map(|watched| watched.as_ref().and_then(Watched::times)).collect(),
             parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
+            pool_threads: pool_threads(),
             process: ProcessSample::take(),
         }
+    }
+
+    /// Threads of pools for blocking work that there were.
+    pub(super) fn pool_threads(&self) -> u64 {
+        self.pool_threads
     }
 
     fn targets_ns(&self) -> u64 {
         self.targets.iter().flatten().map(|times| times.cpu_ns).sum()
     }
+}
+
+/// What the threads of the pool for blocking work are called that smol and async-std have in common: the crate
+/// `blocking` lets them wait for ever once they are there. Those of tokio end when nobody needed them for ten seconds,
+/// and are called as its workers are.
+const POOL_THREAD: &str = "blocking";
+
+/// Threads to look at: with more the names would take longer to read than a window's edge may.
+const MOST: u64 = 2_000;
+
+/// How many threads of the pool for blocking work this process has now; 0 where there are too many threads to look at.
+fn pool_threads() -> u64 {
+    if measure::thread_count() > MOST {
+        return 0;
+    }
+    runtime::threads_by_name().get(POOL_THREAD).copied().unwrap_or(0)
 }
 
 /// The CPUs whose time is accounted for, and the time that is our own on them.

@@ -201,6 +201,7 @@ pub(super) mod tests {
             timeout: Duration::from_secs(1),
             probe: false,
             least_task_ns: 0,
+            delays_vary: false,
             per_task: Vec::new(),
             parent: None,
         }

@@ -17,7 +17,7 @@ use crate::{
         self, Batch, Closed, End, LoadError, Open, Probe, Shared, Slot, Stage,
         open::{Account, Censored, Course, RealTime},
     },
-    measure::{self, Delay, Measurements, ProofLine, Recorders, TargetReport, Watched},
+    measure::{self, Clients, Delay, Measurements, POOL_FACTS, ProofLine, Recorders, TargetReport, Watched},
     runtime::{Native, Runtime, Semaphore as _, Visitor},
     scenario::LoadKind,
     step::{BuildError, Commons, Ledger, Tally, Task, Trial},
@@ -43,7 +43,7 @@ impl Visitor for Race<'_> {
         let system = |source| TrialError::System { what: "the executor could not be started", source };
         let runtime = R::start(&plan.setup).map_err(system)?;
         let shared = Arc::new(Shared::default());
-        let recorders = Recorders::new(SHARDS_PER_CPU * place::allowed_cpus().len(), named_steps(plan));
+        let recorders = recorders(plan);
         let trial = Arc::new(self.trial(&runtime, &recorders));
         let running = last_words::watch(plan, &trial);
         let mut slots = slots(plan, &trial, &shared)?;
@@ -63,7 +63,7 @@ impl Visitor for Race<'_> {
             return Err(blame(self.targets, TrialError::Step(failure.clone())));
         }
 
-        let peak_memory_bytes = measure::peak_memory_bytes();
+        let (peak_memory_bytes, recorder_memory_bytes) = (measure::peak_memory_bytes(), recorders.touched_bytes());
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
         facts.extend(turns::<R::Native>(plan));
@@ -76,12 +76,14 @@ impl Visitor for Race<'_> {
         trial.commons.clear();
         let reports = edge::reports(self.targets, &outcome.edges, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
+        facts.insert("pool threads before the window".to_owned(), outcome.edges.0.pool_threads().to_string());
         let proof = proven(plan, &outcome, &accounts, &recorders, &tallies, &reports)?;
         some_completed(plan, outcome.completed, &recorders)?;
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
             completed: outcome.completed,
+            clients: outcome.per_client.map(|clients| Clients { delays_vary: plan.delays_vary, ..clients }),
             arrivals: outcome.open.as_ref().map(|landed| landed.arrivals.clone()),
             task: recorders.task(),
             steps: recorders.steps(),
@@ -89,6 +91,8 @@ impl Visitor for Race<'_> {
             slices: recorders.slices(outcome.window_ns),
             peak_memory_bytes,
             prepared_memory_bytes,
+            recorder_memory_bytes,
+            pool_threads_before: outcome.edges.0.pool_threads(),
             peak_threads,
             targets: reports,
             proof,
@@ -104,6 +108,14 @@ impl Visitor for Race<'_> {
         }
         Ok(measurements)
     }
+}
+
+/// Recorders of every time that the plan allows: nothing takes longer than the watchdog lets the trial live.
+fn recorders(plan: &TrialPlan) -> Recorders {
+    let longest_ns = u64::try_from(plan.timeout.as_nanos()).unwrap_or(u64::MAX);
+    // With room for one more slot: what is in the last one is only known to be so long or longer.
+    let longest_ns = longest_ns.saturating_add(longest_ns / 256);
+    Recorders::up_to(longest_ns, SHARDS_PER_CPU * place::allowed_cpus().len(), named_steps(plan))
 }
 
 /// Starts a probe beside the load, or says why there can be none; nothing where none is wanted.
@@ -254,9 +266,11 @@ fn may_spin(plan: &TrialPlan) -> bool {
 }
 
 /// Who is next where tasks wait for a connection of a pool: that is the semaphore's affair, and no two worlds agree.
-fn turns<N: Native>(plan: &TrialPlan) -> Option<(String, String)> {
+fn turns<N: Native>(plan: &TrialPlan) -> Vec<(String, String)> {
     let has_pool = plan.targets.iter().any(|target| target.spec.has_pool());
-    has_pool.then(|| ("waiting for a pool".to_owned(), N::Semaphore::TURNS.to_owned()))
+    let values = [N::Semaphore::NAME, N::Semaphore::TURNS];
+    let facts = POOL_FACTS.into_iter().zip(values).filter(|_| has_pool);
+    facts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn has_process(plan: &TrialPlan) -> bool {
@@ -293,8 +307,29 @@ fn common_facts(plan: &TrialPlan, outcome: &load::Outcome<Edge>, slots: usize) -
         let way = if may_spin(plan) { "spins before each arrival" } else { "sleeps until each arrival" };
         facts.push(("pacer".to_owned(), format!("CPUs {}, {way}", cpus(&plan.target_cpus))));
     }
-    if let Some((least, most)) = outcome.per_client {
-        facts.push(("tasks per client".to_owned(), format!("{least} to {most}")));
+    if let Some(clients) = outcome.per_client {
+        facts.push(("tasks per client".to_owned(), format!("{} to {}", clients.least, clients.most)));
     }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::measure::Ending;
+
+    #[test]
+    fn whatever_a_trial_lives_to_see_is_recorded_as_it_is() {
+        for (timeout_s, took_s) in [(60, 59), (120, 61), (1_200, 900), (36_000, 35_999)] {
+            let plan = TrialPlan { timeout: Duration::from_secs(timeout_s), ..crate::trial::proof::tests::plan() };
+            let (recorders, took_ns) = (recorders(&plan), took_s * 1_000_000_000);
+            recorders.set_window(0, u64::MAX);
+            recorders.of_slot(0).record(0, 7, 7, 7 + took_ns, Ending::Done);
+            let latency = recorders.task().latency;
+            let greatest = latency.greatest().expect("it is told apart");
+            assert!(latency.0.equivalent(greatest, took_ns), "{took_s} s of {timeout_s} s: {greatest}");
+        }
+    }
 }

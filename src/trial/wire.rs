@@ -56,6 +56,9 @@ pub struct TrialPlan {
     pub probe: bool,
     /// Least time of one task, from its constant delays, in ns.
     pub least_task_ns: u64,
+    /// Whether the delays that the scenario asks for are longer for some tasks than for others.
+    #[serde(default)]
+    pub delays_vary: bool,
     /// Executions of each step per task of the load, by step number; none where chance decides.
     pub per_task: Vec<Option<u64>>,
     /// The process that started this one; none: started by hand.

@@ -67,6 +67,7 @@ struct Gauged<S> {
 }
 
 impl<S: Semaphore> Semaphore for Gauged<S> {
+    const NAME: &'static str = S::NAME;
     const TURNS: &'static str = S::TURNS;
 
     fn new(permits: usize) -> Self {

@@ -1,5 +1,7 @@
 //! Sentences on calls and trials that failed and on what was not run.
 
+use std::collections::BTreeSet;
+
 use super::{collect, list, places, plural};
 use crate::{
     analysis::{Analysis, CellResult, CellStatus, Group, ScenarioResult},
@@ -61,6 +63,12 @@ pub(super) fn not_run(scenario: &ScenarioResult) -> Vec<String> {
     by_reason.iter().map(sentence).collect()
 }
 
+/// Folders in which steps wait for a disk, and that are on none.
+pub(super) fn not_on_a_disk(scenario: &ScenarioResult) -> Vec<String> {
+    let told = cells(scenario).flat_map(|(_, cell)| cell.not_on_a_disk());
+    told.collect::<BTreeSet<_>>().into_iter().map(|words| format!("{words}.")).collect()
+}
+
 /// Planned trials without a record, over all scenarios.
 pub(super) fn not_run_yet(analysis: &Analysis) -> Option<String> {
     let done = analysis.trials.measured + analysis.trials.failed;
@@ -95,6 +103,21 @@ mod tests {
             });
         }
         findings(&analyse(&fixture.build())).into_iter().filter(|said| said.contains("ended in errors")).collect()
+    }
+
+    #[test]
+    fn a_disk_that_is_none_is_told_once() {
+        let on = |system: &str| {
+            let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).cell("tokio", &[], &[100.0]);
+            let fact = ("disk: file system".to_owned(), system.to_owned());
+            let note = |_, measured: &mut crate::measure::Measurements| measured.facts.extend([fact.clone()]);
+            let fixture = fixture.measured("demo::threads", note).measured("demo::tokio", note);
+            let said = findings(&analyse(&fixture.build()));
+            said.into_iter().filter(|said| said.contains("disk")).collect::<Vec<_>>()
+        };
+        let told = "`disk` is on tmpfs, which is in memory: fsync does nothing there; give `path` on a disk.";
+        assert_eq!(on("tmpfs, which is in memory: fsync does nothing there"), [told]);
+        assert!(on("tmpfs, which is in memory").is_empty() && on("ext4").is_empty());
     }
 
     #[test]

@@ -52,6 +52,20 @@ pub(super) fn withheld(scenario: &ScenarioResult) -> Option<String> {
     Some(format!("Operations of {} are too short to be timed one by one: {why}.", whom(&short).0))
 }
 
+/// Cells with times that are only known to be high.
+pub(super) fn clipped(scenario: &ScenarioResult) -> Vec<String> {
+    let clipped =
+        measured(scenario).filter_map(|(name, cell)| Some(format!("{name}: {}.", cell.judgement.clipped.as_ref()?)));
+    clipped.collect()
+}
+
+/// Cells in which threads of a pool are left from before the window.
+pub(super) fn pool_past(scenario: &ScenarioResult) -> Vec<String> {
+    let past =
+        measured(scenario).filter_map(|(name, cell)| Some(format!("{name}: {}.", cell.judgement.pool_past.as_ref()?)));
+    past.collect()
+}
+
 /// Cells of which nobody knows whether others disturbed them.
 pub(super) fn unseen(scenario: &ScenarioResult) -> Option<String> {
     let short: Vec<(String, &CellResult)> =

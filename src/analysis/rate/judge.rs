@@ -1,8 +1,11 @@
 //! Whether one trial meets its limits at its rate.
 
-use super::{super::slo, vote::Vote};
+use super::{
+    super::slo::{self, Measured},
+    vote::Vote,
+};
 use crate::{
-    analysis::{Validity, slo_value, validity},
+    analysis::{Validity, validity},
     measure::Measurements,
     scenario::{Slo, SloMetric},
     store::{Outcome, StoredCell},
@@ -34,8 +37,10 @@ fn against(limits: &[&Slo], cell: &StoredCell, measured: &Measurements, clock_ns
         match value(limit, cell, measured, clock_ns) {
             Some((_, true)) => {}
             Some((value, false)) => {
-                let value = slo_value(limit, value);
-                return Vote::Misses(format!("`{}` does not hold: {value}", limit.assert));
+                return Vote::Misses(format!("`{}` does not hold: {}", limit.assert, value.words(limit)));
+            }
+            None if is_time(limit) && measured.task.clipped > 0 => {
+                open = open.or(Some(format!("`{}` is above the times that are told apart", limit.assert)));
             }
             None => open = open.or(Some(format!("too few samples for `{}`: raise --duration", limit.assert))),
         }
@@ -43,11 +48,19 @@ fn against(limits: &[&Slo], cell: &StoredCell, measured: &Measurements, clock_ns
     open.map_or(Vote::Meets, Vote::Open)
 }
 
+fn is_time(limit: &Slo) -> bool {
+    matches!(limit.metric, SloMetric::Latency(_) | SloMetric::MeanLatency)
+}
+
 /// What a trial measured of a limit, and whether it holds; none of too few samples, or of operations that are too short
 /// for the clock.
-pub(super) fn value(limit: &Slo, cell: &StoredCell, measured: &Measurements, clock_ns: f64) -> Option<(f64, bool)> {
-    let is_time = matches!(limit.metric, SloMetric::Latency(_) | SloMetric::MeanLatency);
-    if is_time && validity::is_too_short(measured, clock_ns) {
+pub(super) fn value(
+    limit: &Slo,
+    cell: &StoredCell,
+    measured: &Measurements,
+    clock_ns: f64,
+) -> Option<(Measured, bool)> {
+    if is_time(limit) && validity::is_too_short(measured, clock_ns) {
         return None;
     }
     slo::in_trial(limit, &cell.task, measured)

@@ -196,7 +196,8 @@ fn tried(rounds: &Rounds<'_>, probe: &Probe, most_trials: u32) -> TriedRate {
             Outcome::Measured(measured) => judge::value(limit, &probe.cell, measured, run.header.clock_ns),
             Outcome::Failed(_) => None,
         });
-        stats::median(&values.map(|(value, _)| value).collect::<Vec<_>>())
+        // A median without those that are only known to be high would be too low.
+        stats::median(&values.map(|(value, _)| value.known()).collect::<Option<Vec<_>>>()?)
     };
     let values = limits.iter().map(measured).collect();
     TriedRate { reasons, doubts, values, failed, again, disturbed, ..TriedRate::new(probe.rate, votes, decision) }

@@ -31,7 +31,8 @@ fn little(cell: &StoredCell, measured: &Measurements) -> Option<Cause> {
     if cell.load != "closed" || clients == 0.0 || window == 0.0 || latency.count() == 0 {
         return None;
     }
-    let cycle = latency.0.mean() + cell.think_ns as f64;
+    // Of times that are only known to be high there is no mean, and the law says nothing.
+    let cycle = latency.mean()? + cell.think_ns as f64;
     let found = latency.count() as f64 * cycle / window;
     let hanging = if cell.tasks.is_some() {
         // The last tasks are waited for, and no client has a next one.
@@ -98,8 +99,7 @@ fn lost_arrivals(arrivals: &Arrivals, measured: &Measurements) -> Option<Cause> 
 /// A pacer so late that the latencies show it, and not the executor.
 pub(super) fn late_pacer(measured: &Measurements) -> Option<Cause> {
     let pacer = &measured.arrivals.as_ref()?.pacer;
-    let q = [0.99, 0.9].into_iter().find(|&q| pacer.quantile(q).is_some())?;
-    let late = pacer.quantile(q)?;
+    let (q, late) = [0.99, 0.9].into_iter().find_map(|q| Some((q, pacer.bound(q)?.ns())))?;
     let latency = measured.task.latency.0.value_at_quantile(q);
     (late > PACER_NS && late as f64 > PACER_SHARE * latency as f64).then(|| Cause {
         validity: Validity::Invalid,

@@ -77,13 +77,13 @@ fn worker(cell: &StoredCell, measured: &Measurements) -> Option<f64> {
         "open" => measured.arrivals.as_ref()?.most_in_flight,
         _ => cell.clients,
     };
-    let (latency, service) = (measured.task.latency.0.mean(), measured.task.service.0.mean());
+    let (latency, service) = (measured.task.latency.mean()?, measured.task.service.mean()?);
     (at_once > cell.slots && latency > 0.0).then(|| 1.0 - service / latency)
 }
 
 /// The share of their service time that tasks did not compute, if each computes for as long as any.
 fn waiting(_: &StoredCell, measured: &Measurements) -> Option<f64> {
-    let service = measured.task.service.0.mean();
+    let service = measured.task.service.mean()?;
     let cpu = (measured.cpu_user_ns + measured.cpu_system_ns) as f64 / measured.completed.max(1) as f64;
     (service > 0.0 && measured.completed > 0).then(|| (1.0 - cpu / service).max(0.0))
 }

@@ -1,6 +1,7 @@
 //! Whether figures mean what they seem to mean: a verdict on each trial, on each cell, and what held a cell back.
 //!
-//! A trial may have several faults; its verdict is the first of them in the order of [`causes`]. Accounts that
+//! A trial may have several faults; its verdict is the first of them in the order of [`causes`]. Clients that starve come
+//! first: the law that accounts must obey counts tasks that end in the window, and theirs do not. Accounts that
 //! contradict each other are bugs, whatever else happened. A disturbance explains a late pacer, an overload and a busy
 //! target, so it comes before them. So do errors: calls that fail take another time than the work. An overload comes
 //! before a target that is bound: the target is then its limit.
@@ -9,7 +10,9 @@ mod accounts;
 mod disturbance;
 mod errors;
 mod limit;
+mod pool;
 mod saturation;
+mod starvation;
 mod steadiness;
 
 pub(super) use accounts::too_short;
@@ -40,6 +43,7 @@ struct Cause {
 /// What speaks against a trial, the most important first.
 fn causes(cell: &StoredCell, measured: &Measurements) -> Vec<Cause> {
     let causes = [
+        starvation::cause(cell, measured),
         accounts::contradiction(cell, measured),
         disturbance::cause(&measured.host),
         accounts::late_pacer(measured),
@@ -90,6 +94,8 @@ pub(super) fn judge(cell: &StoredCell, rounds: &[Round<'_>], clock_ns: f64) -> J
         limit_evidence,
         unseen: disturbance::unseen(&measured),
         withheld: too_short(&latency, clock_ns),
+        clipped: None,
+        pool_past: pool::past(&measured),
     }
 }
 
@@ -129,6 +135,7 @@ impl Validity {
             Self::Overloaded => "OVERLOADED",
             Self::TargetBound => "TARGET-BOUND",
             Self::Errors => "ERRORS",
+            Self::Starved => "STARVED",
             Self::Disturbed => "DISTURBED",
             Self::Invalid => "INVALID",
             Self::Failed => "FAILED",
@@ -150,6 +157,9 @@ impl Validity {
                 "the executors were not compared: give the target more CPUs, or tasks more work of their own"
             }
             Self::Errors => "what fails is not the work that was compared: see why calls fail, and measure again",
+            Self::Starved => {
+                "the figures are those of the clients that were served: give more of what they wait for, or lower `concurrency`"
+            }
             Self::Disturbed => "measure again on a quieter machine",
             Self::Invalid => {
                 "the harness does not believe these figures: measure again on an idle machine, and report it if it stays"

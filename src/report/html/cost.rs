@@ -20,12 +20,14 @@ const DRAWN: [(MetricId, &str, Base); 3] = [
     (MetricId::Switches, "switches per task", Base::Ten),
 ];
 /// What the table adds.
-const LISTED: [MetricId; 7] = [
+const LISTED: [MetricId; 9] = [
     MetricId::CpuPerThousand,
     MetricId::CpuUser,
     MetricId::CpuSystem,
     MetricId::Switches,
     MetricId::MemoryPerSlot,
+    MetricId::ExecutorMemory,
+    MetricId::HarnessMemory,
     MetricId::PeakMemory,
     MetricId::Threads,
 ];

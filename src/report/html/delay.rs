@@ -7,7 +7,6 @@ use crate::{
     analysis::{CellResult, Group, MetricId},
     measure::{Delay, Histo},
     report::{
-        format::ns,
         sentence,
         view::{delays, group_name, group_title},
     },
@@ -61,7 +60,7 @@ fn of_group(group: &Group) -> Option<Markup> {
 }
 
 fn values(delays: &Histo) -> Vec<Value> {
-    let quantile = |(_, q)| Value::number(delays.quantile(q).map(|value| value as f64), ns);
-    let most = Value::number(Some(delays.0.max() as f64), ns);
+    let quantile = |(_, q)| Value::time(delays.bound(q));
+    let most = Value::time(delays.greatest_bound());
     QUANTILES.map(quantile).into_iter().chain([most]).collect()
 }

@@ -113,7 +113,11 @@ fn finding(group: &Group, of: fn(&CellResult) -> &Histo) -> String {
 
 /// A quantile of which enough samples lie below as well as above.
 fn lower(histo: &Histo, q: f64) -> Option<u64> {
-    (histo.count() as f64 * q >= 10.0 - 1e-9).then(|| histo.quantile(q))?
+    has_below(histo, q).then(|| histo.quantile(q))?
+}
+
+fn has_below(histo: &Histo, q: f64) -> bool {
+    histo.count() as f64 * q >= 10.0 - 1e-9
 }
 
 fn steps(cell: &CellResult, kind: &Kind) -> Steps {
@@ -127,7 +131,8 @@ fn points(histo: &Histo) -> Vec<(f64, f64)> {
     let step = count.div_ceil(POINTS).max(1);
     let (mut below, mut shown) = (0, 0);
     let mut points = Vec::new();
-    for bucket in histo.0.iter_recorded() {
+    let clipped = histo.0.clipped_from().unwrap_or(u64::MAX);
+    for bucket in histo.0.iter_recorded().take_while(|bucket| bucket.value_iterated_to() < clipped) {
         below += bucket.count_at_value();
         if below >= shown + step || below == count || shown == 0 {
             points.push((bucket.value_iterated_to() as f64, below as f64 / count as f64));
@@ -145,9 +150,9 @@ fn share_table(group: &Group, kind: &Kind) -> Markup {
         .filter(|cell| (kind.of)(cell).count() > 0)
         .map(|cell| {
             let histo = (kind.of)(cell);
-            let quantile = |(_, q)| Value::number(lower(histo, q).map(|v| v as f64), ns);
+            let quantile = |(_, q)| Value::time(has_below(histo, q).then(|| histo.bound(q)).flatten());
             let mut values: Vec<Value> = LISTED.map(quantile).into_iter().collect();
-            values.push(Value::number(Some(histo.0.max() as f64), ns));
+            values.push(Value::time(histo.greatest_bound()));
             values.push(Value::number(Some(histo.count() as f64), |v| format!("{v:.0}")));
             (Some(cell), values)
         })

@@ -128,7 +128,9 @@ fn grid(histo: &Histo) -> Vec<(f64, u64)> {
     let mut wanted = probabilities(count).into_iter().peekable();
     let mut points = Vec::new();
     let mut below = 0;
-    for bucket in histo.0.iter_recorded() {
+    // Where times are only known to be high, a line would be a figure: it ends there.
+    let clipped = histo.0.clipped_from().unwrap_or(u64::MAX);
+    for bucket in histo.0.iter_recorded().take_while(|bucket| bucket.value_iterated_to() < clipped) {
         below += bucket.count_at_value();
         while let Some(&p) = wanted.peek() {
             // The least value with a share of p at or below it; the slack is for rounding in p × count.
@@ -159,10 +161,8 @@ fn quantile_table(group: &Group) -> Markup {
         .iter()
         .map(|cell| {
             let quantiles = cell.latency.quantiles();
-            let mut values: Vec<Value> =
-                quantiles.iter().map(|q| Value::number(q.value_ns.map(|v| v as f64), ns)).collect();
-            let max = (cell.latency.count() > 0).then(|| cell.latency.0.max() as f64);
-            values.push(Value::number(max, ns));
+            let mut values: Vec<Value> = quantiles.iter().map(|q| Value::time(q.value)).collect();
+            values.push(Value::time(cell.latency.greatest_bound()));
             values.push(Value::number(Some(cell.latency.count() as f64), |v| format!("{v:.0}")));
             (Some(cell), values)
         })

@@ -217,7 +217,7 @@ fn rate_table(facet: &Facet<'_>) -> Markup {
 fn values(group: &Group, cell: &CellResult) -> Vec<Value> {
     let arrivals = cell.arrivals.as_ref();
     let count = |value: Option<u64>| Value::number(value.map(|v| v as f64), |v| format!("{v:.0}"));
-    let time = |histo: Option<&Histo>, q| Value::number(histo.and_then(|h| h.quantile(q)).map(|v| v as f64), ns);
+    let time = |histo: Option<&Histo>, q| Value::time(histo.and_then(|h| h.bound(q)));
     vec![
         Value::number(cell.offered(), digits),
         Value::number(cell.achieved(), digits),

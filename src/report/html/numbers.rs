@@ -8,7 +8,7 @@ use crate::{
     analysis::{CellResult, Group, MetricId, ScenarioResult},
     report::{
         csv::csv,
-        format::{NOTHING, bound, digits, label, metric, ns, plural, shown},
+        format::{NOTHING, bound, digits, label, metric, plural, shown},
         json,
         view::{group_name, rounds_interval},
     },
@@ -77,7 +77,7 @@ fn values(group: &Group, cell: &CellResult, name: &str, primary: &[MetricId], ot
         Value::number(ratio.and_then(|r| r.interval).map(|i| i.0), bound),
         Value::number(ratio.and_then(|r| r.interval).map(|i| i.1), bound),
     ]);
-    values.extend(QUANTILES.map(|(_, q)| Value::number(cell.latency.quantile(q).map(|v| v as f64), ns)));
+    values.extend(QUANTILES.map(|(_, q)| Value::time(cell.latency.bound(q))));
     values.extend(BY_ROUND.map(|(_, id)| by_round(cell, id)));
     values.extend(others.iter().map(of));
     values.extend([whole(cell.counts.completed), whole(cell.counts.errors), whole(cell.counts.timeouts), limit(cell)]);

@@ -4,12 +4,13 @@ use maud::{Markup, html};
 
 use crate::{
     analysis::{Analysis, CellResult, CellStatus, Group, LimitingFactor, Ratio, RatioVerdict, ScenarioResult},
+    measure::Bound,
     report::{
         chart::{BarRow, Caption, icon, ident},
         format::NOTHING,
         sentence,
         validity::{self, HATCHED, validity_words},
-        view::{Mark, Tone, group_name, group_title, ratio_mark, status_mark, status_words},
+        view::{Mark, Tone, bound_words, group_name, group_title, ratio_mark, status_mark, status_words},
     },
     store::Header,
 };
@@ -91,7 +92,9 @@ pub fn not_ranked(group: &Group) -> Markup {
 pub fn withheld(group: &Group) -> Markup {
     html! {
         @for cell in &group.cells {
-            @if let Some(why) = &cell.judgement.withheld { p.unranked { "– " (cell.label) ": " (why) } }
+            @for why in [&cell.judgement.withheld, &cell.judgement.clipped].into_iter().flatten() {
+                p.unranked { "– " (cell.label) ": " (why) }
+            }
         }
     }
 }
@@ -203,6 +206,11 @@ impl Value {
     /// A number, or a dash.
     pub fn number(value: Option<f64>, format: impl Fn(f64) -> String) -> Self {
         Self::Number(value.map_or_else(|| NOTHING.into(), format), value)
+    }
+
+    /// A time in ns, behind `≥` where that is all that is known of it, or a dash.
+    pub fn time(value: Option<Bound>) -> Self {
+        Self::Number(bound_words(value), value.map(|value| value.ns() as f64))
     }
 
     /// The field; the number behind it is only written where it is needed to sort.

@@ -73,8 +73,8 @@ fn step_table(group: &Group) -> Markup {
     let mut rows = Vec::new();
     for cell in &group.cells {
         for step in &cell.steps {
-            let quantile = |q| Value::number(step.latency.quantile(q).map(|v| v as f64), ns);
-            let mean = (step.latency.count() > 0).then(|| step.latency.0.mean());
+            let quantile = |q| Value::time(step.latency.bound(q));
+            let mean = step.latency.mean();
             rows.push((
                 Some(cell),
                 vec![

@@ -12,7 +12,7 @@ use crate::{
         format::plural,
         sentence,
         validity::{self, HATCHED, validity_mark},
-        view::{self, slo_mark, slo_value, stored},
+        view::{self, slo_mark, slo_measured, stored},
     },
 };
 
@@ -90,7 +90,7 @@ fn slos(page: &Page<'_>, scenario: &ScenarioResult) -> Markup {
                 @if !broken.is_empty() {
                     details {
                         summary { (plural(broken.len(), "cell")) " outside the limit" }
-                        ul { @for r in broken { li { (r.cell) ": " (r.measured.map(|v| slo_value(&r.slo, v)).unwrap_or_default()) } } }
+                        ul { @for r in broken { li { (r.cell) ": " (slo_measured(r).unwrap_or_default()) } } }
                     }
                 }
             }

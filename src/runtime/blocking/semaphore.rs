@@ -45,6 +45,7 @@ impl BlockingSemaphore {
 }
 
 impl Semaphore for BlockingSemaphore {
+    const NAME: &'static str = "a mutex with a condition variable of std";
     const TURNS: &'static str =
         "who asks first when one is free; for each one that is given back the kernel wakes a thread";
 

@@ -184,6 +184,9 @@ impl File {
     }
 
     fn action(&self, folder: &Arc<Folder>, path: &Template) -> Action {
+        if self.fsync {
+            folder.will_sync();
+        }
         match self.op {
             Op::Write => Action::Write { contents: folder.contents(self.length()), fsync: self.fsync },
             Op::Append => Action::Append {

@@ -148,7 +148,11 @@ async fn recorded_wait<N: Native, T: Send + 'static>(
     let lease = pool.acquire().await;
     if let Some((recorder, stream)) = waits {
         let ending = if lease.is_ok() { Ending::Done } else { Ending::TimedOut };
-        recorder.record(*stream, asked_ns, asked_ns, clock::now_ns(), ending);
+        let now_ns = clock::now_ns();
+        recorder.record(*stream, asked_ns, asked_ns, now_ns, ending);
+        if lease.as_ref().is_ok_and(Lease::was_passed_over) {
+            recorder.passed_over(*stream, asked_ns, now_ns);
+        }
     }
     lease
 }

@@ -41,6 +41,7 @@ pub struct Folder {
     /// How long files must be, by name; only where something is appended.
     growths: Mutex<BTreeMap<String, Arc<Growth>>>,
     grows: AtomicBool,
+    synced: AtomicBool,
 }
 
 /// What steps write.
@@ -99,7 +100,18 @@ impl Folder {
             matches: Mutex::default(),
             growths: Mutex::default(),
             grows: AtomicBool::new(false),
+            synced: AtomicBool::new(false),
         })
+    }
+
+    /// Notes that a step waits until the disk has what it writes.
+    pub fn will_sync(&self) {
+        self.synced.store(true, SeqCst);
+    }
+
+    /// Whether some step does.
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced.load(SeqCst)
     }
 
     /// The bytes that steps write into a file of this length: the same for all of them.

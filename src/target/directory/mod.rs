@@ -4,6 +4,7 @@
 //! be compared with what must be there. All of it has just been written when a trial starts, and so comes from the
 //! page cache: what is measured is the way to the file system, not the disk, unless a step asks for `fsync`.
 
+mod file_system;
 mod folder;
 mod seeded;
 
@@ -24,7 +25,7 @@ pub use self::{
 use super::{Endpoint, Start, Started, TargetError, TargetKind};
 use crate::{
     config::Fields,
-    measure::{ProofLine, TargetReport},
+    measure::{FILE_SYSTEM, ProofLine, TargetReport},
     units::{Size, format_size},
 };
 
@@ -109,6 +110,12 @@ struct Ready {
 impl Started for Ready {
     fn endpoint(&self) -> Endpoint {
         self.folder.clone()
+    }
+
+    fn facts(&self) -> Vec<(String, String)> {
+        let system = file_system::of(&self.folder.path).map(|system| system.words(self.folder.is_synced()));
+        let words = system.unwrap_or_else(|| "cannot be read here".to_owned());
+        vec![(format!("{}{FILE_SYSTEM}", self.name), words)]
     }
 
     fn report(&mut self) -> Result<TargetReport, TargetError> {
