@@ -28,6 +28,7 @@ pub mod run;
 pub mod runtime;
 pub mod scenario;
 pub mod search;
+pub mod secret;
 #[cfg(test)]
 mod simulation;
 pub mod step;

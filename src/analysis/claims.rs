@@ -55,7 +55,7 @@ fn replaced(params: &[Param], by: &[Param]) -> Vec<Param> {
 
 /// What a claim compares with: `threads`, `blocking=inline`, `threads tasks=1000`.
 fn against(claim: &Claim) -> String {
-    let values = claim.against_only.iter().map(|param| format!("{}={}", param.name, param.value));
+    let values = claim.against_only.iter().map(ToString::to_string);
     claim.against.iter().cloned().chain(values).collect::<Vec<_>>().join(" ")
 }
 

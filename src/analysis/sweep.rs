@@ -103,7 +103,7 @@ mod tests {
         let fixture = params.iter().fold(Fixture::closed("threads", 1), |f, params| f.cell("threads", params, &[9.0]));
         let analysis = analyse(&fixture.build());
         let words = |sweep: &super::Sweep| {
-            let at: Vec<String> = sweep.at.iter().map(|param| format!(" {}={}", param.name, param.value)).collect();
+            let at: Vec<String> = sweep.at.iter().map(|param| format!(" {param}")).collect();
             format!("{} {:?}{}", sweep.param, sweep.values, at.concat())
         };
         analysis.scenarios[0].sweeps.iter().map(words).collect()

@@ -50,7 +50,7 @@ impl Doctor {
         let selection = Selection { paths: self.paths.clone(), cpus: self.cpus.clone(), ..Selection::default() };
         let scenarios = selection.scenarios(terminal)?;
         let (mut plan, _) = selection.plan(&scenarios)?;
-        plan.refuse_unready();
+        plan.refuse_unready(&scenarios);
         Ok(Need::of(&plan))
     }
 }

@@ -249,7 +249,7 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
         original.set_limits(scenario)?;
     }
     let (mut plan, _) = original.selection.plan(&scenarios)?;
-    plan.refuse_unready();
+    plan.refuse_unready(&scenarios);
     plan.calibrate(&mut Calibration(run.header.calibration.clone()));
     let cells = original.searches(&plan.cells, &scenarios)?;
     let now: Vec<StoredCell> = cells.iter().map(|cell| cell.stored().cell).collect();

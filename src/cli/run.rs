@@ -164,7 +164,7 @@ pub(super) fn open(
     terminal: &Terminal,
 ) -> Result<(Plan, Header), CliError> {
     let (mut plan, seed) = selection.plan(scenarios)?;
-    plan.refuse_unready();
+    plan.refuse_unready(scenarios);
     let mut calibration = Calibration::default();
     plan.calibrate(&mut calibration);
     let started_ms = clock::unix_ms();
@@ -241,7 +241,7 @@ fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result
     };
     let scenarios = scenarios_of(&stored.header, &original.selection)?;
     let (mut plan, _) = original.selection.plan(&scenarios)?;
-    plan.refuse_unready();
+    plan.refuse_unready(&scenarios);
     plan.calibrate(&mut Calibration(stored.header.calibration.clone()));
 
     let now = plan.stored();

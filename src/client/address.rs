@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::{tls::Authorities, transport::CONNECT_LIMIT};
-use crate::config::{Diagnostics, Field, Node};
+use crate::{
+    config::{Diagnostics, Field, Node},
+    secret::{self, Secret},
+};
 
 /// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,28 +49,6 @@ impl Scheme {
             Self::Mysql => 3306,
             Self::Mongo => 27017,
         }
-    }
-}
-
-/// A password: it has no words, so that no message can contain it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A password.
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(password.into())
-    }
-
-    /// The password itself, for the client that logs in.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("***")
     }
 }
 
@@ -152,7 +133,7 @@ impl Address {
         Ok(Self {
             scheme,
             user: decoded(user)?,
-            password: password.map(decoded).transpose()?.filter(|word| !word.is_empty()).map(Secret),
+            password: password.map(decoded).transpose()?.filter(|word| !word.is_empty()).map(Secret::new),
             host,
             port,
             socket,
@@ -332,9 +313,8 @@ impl Reference {
     /// Reads what a scenario says; the error is the message and the remedy.
     pub fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
         if text.contains("${") {
-            let name = text.strip_prefix("${env:").and_then(|rest| rest.strip_suffix('}'));
-            let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            return match name.filter(|name| !name.is_empty() && name.bytes().all(fine)) {
+            let key = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+            return match key.and_then(secret::variable) {
                 Some(_) => Ok(Self(text.into())),
                 None => Err((
                     "a url is taken from the environment as a whole".into(),

@@ -23,7 +23,7 @@ mod transport;
 mod turns;
 pub mod wire;
 
-pub use address::{Address, Reference, Scheme, Secret, TlsMode};
+pub use address::{Address, Reference, Scheme, TlsMode};
 pub use buffered::Buffered;
 pub use cancel::{Key, cancel};
 pub use fault::{Fault, FaultKind};

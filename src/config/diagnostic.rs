@@ -22,9 +22,33 @@ pub struct Diagnostics {
     found: Vec<Diagnostic>,
     seen: HashSet<Diagnostic>,
     recovering: bool,
+    homes: Option<Homes>,
 }
 
+/// Says of a key where it belongs, if it is one of another table.
+pub type Homes = fn(&str) -> Option<String>;
+
 impl Diagnostics {
+    /// An empty collection that knows in which tables keys belong.
+    pub fn with_homes(homes: Homes) -> Self {
+        Self { homes: Some(homes), ..Self::default() }
+    }
+
+    /// Where a key belongs that a table does not know, if that is known.
+    pub(super) fn home(&self, key: &str) -> Option<String> {
+        self.homes.and_then(|homes| homes(key))
+    }
+
+    /// Adds a remedy to the latest error, if it is about this place and has none.
+    pub(super) fn advise(&mut self, span: &Span, help: impl FnOnce() -> Option<String>) {
+        let latest = self.found.last_mut().filter(|latest| latest.span == *span && latest.help.is_none());
+        if let Some((latest, help)) = latest.and_then(|latest| Some((latest, help()?))) {
+            self.seen.remove(latest);
+            latest.help = Some(clip(&help, 600));
+            self.seen.insert(latest.clone());
+        }
+    }
+
     /// Adds an error.
     pub fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         let message = clip(&message.into(), 400);
@@ -55,7 +79,7 @@ impl Diagnostics {
     /// An empty collection about the same file, for a reader that works beside this one.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { recovering: self.recovering, ..Self::default() }
+        Self { recovering: self.recovering, homes: self.homes, ..Self::default() }
     }
 
     /// Whether nothing is wrong so far.

@@ -8,8 +8,12 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use super::{Diagnostics, Name, Node, Value, parameter_schema, quote, suggest};
-use crate::units::{Distribution, Rate, Size, UnitError, parse_duration, parse_rate, parse_size};
+use super::{
+    Diagnostics, Name, Node, Value, parameter_schema, quote, render::without_passwords, shape::shape_hint, suggest,
+};
+use crate::units::{
+    Distribution, Rate, Size, UnitError, duration_hint, parse_duration, parse_rate, parse_size, rate_hint, size_hint,
+};
 
 /// A type that a key's value can have.
 pub trait Field: Sized {
@@ -21,12 +25,17 @@ pub trait Field: Sized {
 
 /// Reports a value of the wrong type: "expected a duration such as `20ms`, found an integer".
 pub fn mismatch(node: &Node, expected: &str, diagnostics: &mut Diagnostics) {
+    mismatch_with(node, expected, None, diagnostics);
+}
+
+/// The same, with what to write instead.
+pub fn mismatch_with(node: &Node, expected: &str, help: Option<String>, diagnostics: &mut Diagnostics) {
     let found = match &node.value {
         Value::Invalid => return,
-        Value::Text(text) => format!("the string {}", quote(text)),
+        Value::Text(text) => format!("the string {}", quote(&without_passwords(text))),
         other => other.kind().to_owned(),
     };
-    diagnostics.error(node.span.clone(), format!("expected {expected}, found {found}"), None);
+    diagnostics.error(node.span.clone(), format!("expected {expected}, found {found}"), help);
 }
 
 /// Whether a task, target, load or step can have this name: it becomes part of cell and metric names.
@@ -163,17 +172,20 @@ fn read_unit<T>(
     node: &Node,
     expected: &str,
     parse: impl Fn(&str) -> Result<T, UnitError>,
+    hint: fn(&str) -> Option<String>,
     diagnostics: &mut Diagnostics,
 ) -> Option<T> {
     let parsed = match &node.value {
-        Value::Text(text) if text.len() <= 100 => parse(text),
-        Value::Integer(0) => parse("0"),
-        _ => {
-            mismatch(node, expected, diagnostics);
+        Value::Text(text) if text.len() <= 100 => parse(text).map_err(|error| (error, hint(text))),
+        Value::Integer(0) => parse("0").map_err(|error| (error, None)),
+        other => {
+            let is_number = matches!(other, Value::Integer(_) | Value::Float(_));
+            let help = if is_number { hint(&other.to_string()) } else { None };
+            mismatch_with(node, expected, help, diagnostics);
             return None;
         }
     };
-    parsed.map_err(|error| diagnostics.error(node.span.clone(), error.0, None)).ok()
+    parsed.map_err(|(error, help)| diagnostics.error(node.span.clone(), error.0, help)).ok()
 }
 
 /// The schema of text with a unit: `pattern` is as strict as an editor needs, the reader is stricter.
@@ -192,7 +204,7 @@ impl Field for Duration {
         schema
     }
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_unit(node, "a duration such as `20ms`", parse_duration, diagnostics)
+        read_unit(node, "a duration such as `20ms`", parse_duration, duration_hint, diagnostics)
     }
 }
 
@@ -208,7 +220,7 @@ impl Field for Size {
         {
             return Some(Self(bytes));
         }
-        read_unit(node, "a size such as `16KiB`", |text| parse_size(text).map(Self), diagnostics)
+        read_unit(node, "a size such as `16KiB`", |text| parse_size(text).map(Self), size_hint, diagnostics)
     }
 }
 
@@ -217,11 +229,8 @@ impl Field for Rate {
         json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?[kM]?/s$", "examples": ["250/s", "4k/s", "1.5M/s"] })
     }
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        let Value::Text(text) = &node.value else {
-            mismatch(node, "a rate such as `250/s` or `4k/s`", diagnostics);
-            return None;
-        };
-        parse_rate(text).map(Self).map_err(|error| diagnostics.error(node.span.clone(), error.0, None)).ok()
+        let parse = |text: &str| parse_rate(text).map(Self);
+        read_unit(node, "a rate such as `250/s` or `4k/s`", parse, rate_hint, diagnostics)
     }
 }
 
@@ -235,7 +244,8 @@ impl Field for Distribution {
         schema
     }
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_unit(node, "a duration such as `20ms` or a distribution such as `exp(1ms)`", str::parse, diagnostics)
+        let expected = "a duration such as `20ms` or a distribution such as `exp(1ms)`";
+        read_unit(node, expected, str::parse, duration_hint, diagnostics)
     }
 }
 
@@ -254,6 +264,15 @@ impl<T: Field> Field for Vec<T> {
     }
 }
 
+/// Reads the value of a key of the scenario's own choosing; one of the wrong shape is reported with what to write.
+pub fn read_named<T: Field>(name: &Name, node: &Node, diagnostics: &mut Diagnostics) -> Option<T> {
+    let value = T::read(node, diagnostics);
+    if value.is_none() {
+        diagnostics.advise(&node.span, || shape_hint(&name.text, &T::schema(), node));
+    }
+    value
+}
+
 /// A table whose keys are names of the scenario's own choosing, in file order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named<T>(pub Vec<(Name, T)>);
@@ -268,7 +287,7 @@ impl<T: Field> Field for Named<T> {
             return None;
         };
         let read: Vec<Option<(Name, T)>> =
-            entries.iter().map(|(name, value)| Some((name.clone(), T::read(value, diagnostics)?))).collect();
+            entries.iter().map(|(name, value)| Some((name.clone(), read_named(name, value, diagnostics)?))).collect();
         read.into_iter().collect::<Option<_>>().map(Self)
     }
 }

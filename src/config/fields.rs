@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Diagnostics, Field, Name, Node, Span, Value, mismatch, nearest, quote, suggest};
+use super::{Diagnostics, Field, Name, Node, Span, Value, mismatch_with, nearest, quote, shape::shape_hint, suggest};
 
 /// A table with fixed keys. Implementing it makes the type a [`Field`] whose value is that table.
 pub trait Section: Sized {
@@ -56,12 +56,29 @@ impl<'a> Fields<'a> {
     /// The keys of a table that is to be read; any other value is reported.
     pub fn of(node: &'a Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let Value::Table(entries) = &node.value else {
-            mismatch(node, "a table", diagnostics);
+            let is_list =
+                matches!(&node.value, Value::Array(items) if items.iter().any(|item| !item.entries().is_empty()));
+            let help = is_list.then(|| "it is one table: write [ and ] in place of [[ and ]]".to_owned());
+            mismatch_with(node, "a table", help, diagnostics);
             return None;
         };
         let (span, found) = (node.span.clone(), diagnostics.fork());
         let (asked, missing) = (Vec::new(), Vec::new());
         Some(Self { mode: Mode::Reading(Reading { entries, span, asked, missing, abandoned: false, found }) })
+    }
+
+    /// The keys of the table under `key`; any other value is reported with the table to write. `schema` is asked then only.
+    pub fn under(
+        key: &str,
+        node: &'a Node,
+        schema: impl FnOnce() -> Json,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        if matches!(node.value, Value::Table(_) | Value::Invalid) {
+            return Self::of(node, diagnostics);
+        }
+        mismatch_with(node, "a table", shape_hint(key, &schema(), node), diagnostics);
+        None
     }
 
     /// No table: every key that is asked for becomes a property of a schema.
@@ -189,7 +206,11 @@ impl<'a> Fields<'a> {
             Mode::Reading(reading) => {
                 reading.asked.push(key);
                 let (_, node) = reading.entry(key)?;
-                T::read(node, &mut reading.found)
+                let value = T::read(node, &mut reading.found);
+                if value.is_none() {
+                    reading.found.advise(&node.span, || shape_hint(key, &T::schema(), node));
+                }
+                value
             }
         }
     }
@@ -216,7 +237,9 @@ impl<'a> Reading<'a> {
         let meant = strangers.max_by_key(|(_, node)| matches!(node.value, Value::Table(_)));
         let keys = table.iter().map(|(key, _)| *key);
         if let Some((name, _)) = meant {
-            let help = suggest(&name.text, plural, keys);
+            let is_near = nearest(&name.text, keys.clone()).is_some();
+            let home = if is_near { None } else { self.found.home(&name.text) };
+            let help = home.unwrap_or_else(|| suggest(&name.text, plural, keys));
             self.found.error(name.span.clone(), format!("unknown {what} {}", quote(&name.text)), Some(help));
         } else if !self.found.is_recovering() {
             let help = format!("{plural}: {}", keys.collect::<Vec<_>>().join(", "));
@@ -227,10 +250,12 @@ impl<'a> Reading<'a> {
     /// A misspelt key is not missing too.
     fn complain_about_unknown(&mut self) {
         for (name, _) in self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str())) {
-            let help = suggest(&name.text, "valid keys", self.asked.iter().copied());
-            self.found.error(name.span.clone(), format!("unknown key {}", quote(&name.text)), Some(help));
             let meant = nearest(&name.text, self.asked.iter().copied());
-            self.missing.retain(|(key, _)| Some(*key) != meant);
+            let home = if meant.is_none() { self.found.home(&name.text) } else { None };
+            // Who writes the key here does not know yet what else is to be written.
+            self.missing.retain(|(key, _)| Some(*key) != meant && home.is_none());
+            let help = home.unwrap_or_else(|| suggest(&name.text, "valid keys", self.asked.iter().copied()));
+            self.found.error(name.span.clone(), format!("unknown key {}", quote(&name.text)), Some(help));
         }
     }
 }

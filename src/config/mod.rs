@@ -11,10 +11,14 @@ mod fields;
 mod node;
 mod parse;
 mod render;
+mod shape;
 
-pub use diagnostic::{Diagnostic, Diagnostics, nearest, position, quote, suggest};
-pub use field::{Field, NAME_HELP, Named, choice_schema, is_name, mismatch, read_choice, read_name};
+pub use diagnostic::{Diagnostic, Diagnostics, Homes, nearest, position, quote, suggest};
+pub use field::{
+    Field, NAME_HELP, Named, choice_schema, is_name, mismatch, mismatch_with, read_choice, read_name, read_named,
+};
 pub use fields::{Fields, Section, parameter_schema};
 pub use node::{Name, Node, Span, Value};
 pub use parse::{MOST_BYTES, parse};
 pub use render::render;
+pub use shape::table_with;

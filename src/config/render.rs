@@ -5,6 +5,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 
 use super::{Diagnostic, diagnostic::floor_char_boundary};
+use crate::secret;
 
 /// More errors than this are counted, not printed.
 const MOST: usize = 20;
@@ -17,7 +18,7 @@ pub fn render(path: &Path, text: &str, diagnostics: &[Diagnostic], color: bool) 
     let style = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = style.decor_style(DecorStyle::Ascii).term_width(4 * AROUND);
     let path = path.display().to_string();
-    let text = &without_passwords(text);
+    let text = &without_tokens(&without_passwords(text));
     let mut blocks: Vec<String> =
         diagnostics.iter().take(MOST).map(|diagnostic| render_one(&renderer, &path, text, diagnostic)).collect();
     let more = diagnostics.len().saturating_sub(MOST);
@@ -28,7 +29,7 @@ pub fn render(path: &Path, text: &str, diagnostics: &[Diagnostic], color: bool) 
 }
 
 /// The same text, as long as it was, with stars for the passwords of urls: what is printed may end up in a log.
-fn without_passwords(text: &str) -> String {
+pub(super) fn without_passwords(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
@@ -49,6 +50,42 @@ fn without_passwords(text: &str) -> String {
         rest = &after[url.len()..];
     }
     shown + rest
+}
+
+/// The same text, as long as it was, with stars for what headers and queries hold that say who one is.
+fn without_tokens(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('=') {
+        let (before, after) = rest.split_at(at + 1);
+        let length = token_length(&before[..at], after);
+        let lead = after.len() - after.trim_start_matches([' ', '\t', '"', '\'']).len();
+        let start = if length > 0 { lead } else { 0 };
+        shown += before;
+        shown += &after[..start];
+        shown += &"*".repeat(length);
+        rest = &after[start + length..];
+    }
+    shown + rest
+}
+
+/// The bytes of a literal that follows `key=`, quotes apart; none where the key is an ordinary one.
+fn token_length(before: &str, after: &str) -> usize {
+    let key = before.trim_end().trim_end_matches(['"', '\'']);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let start =
+        key.rfind(|c: char| !is_name(c)).map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8));
+    let (lead, name) = key.split_at(start);
+    let is_query = lead.ends_with(['?', '&']);
+    let value = after.trim_start_matches([' ', '\t']);
+    let end = match value.chars().next() {
+        _ if is_query && secret::is_secret_parameter(name) => value.find(['&', '"', '\'', ' ', '\n', '$']),
+        Some(quote @ ('"' | '\'')) if !is_query && secret::is_secret_header(name) => {
+            value[1..].find([quote, '\n']).filter(|&end| !value[1..=end].contains("${"))
+        }
+        _ => Some(0),
+    };
+    end.unwrap_or(0)
 }
 
 fn render_one(renderer: &Renderer, path: &str, text: &str, diagnostic: &Diagnostic) -> String {
@@ -121,6 +158,27 @@ mod tests {
         let text = "url = \"postgres://me:topsecret@h\"\n";
         let printed = render(Path::new("a.toml"), text, &[diagnostic(6..33)], false);
         assert!(printed.contains("postgres://me:*********@h") && !printed.contains("topsecret"), "{printed}");
+    }
+
+    #[test]
+    fn tokens_are_not_shown() {
+        for (text, shown) in [
+            (
+                "headers = { Authorization = \"Bearer a=b\", accept = 'x' }",
+                "headers = { Authorization = \"**********\", accept = 'x' }",
+            ),
+            ("{ \"X-Api-Key\" = 'abc', cookie='\u{e4}' }", "{ \"X-Api-Key\" = '***', cookie='**' }"),
+            ("headers.authorization = \"abc", "headers.authorization = \"abc"),
+            ("authorization = \"Bearer ${env:T}\"", "authorization = \"Bearer ${env:T}\""),
+            (
+                "path = '/a?x=1&api_key=abc&y=token=2' # cookie = 5",
+                "path = '/a?x=1&api_key=***&y=token=2' # cookie = 5",
+            ),
+            ("path = '/a?token=${env:T}'", "path = '/a?token=${env:T}'"),
+            ("=", "="),
+        ] {
+            assert_eq!(without_tokens(text), shown);
+        }
     }
 
     #[test]

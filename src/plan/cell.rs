@@ -132,9 +132,9 @@ fn lane(variant: &Variant) -> Lane {
     if reached.iter().any(is_idiomatic) { Lane::Idiomatic } else { Lane::SameCode }
 }
 
-/// `scenario::executor::k=v,k=v`, without the last part where nothing is swept.
+/// `scenario::executor::k=v,k=v`, without the last part where nothing is swept. Different cells have different names.
 pub(super) fn cell_name(scenario: &str, executor: &str, params: &[Param]) -> String {
-    let params: Vec<String> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
+    let params: Vec<String> = params.iter().map(ToString::to_string).collect();
     let values = if params.is_empty() { String::new() } else { format!("::{}", params.join(",")) };
     format!("{scenario}::{executor}{values}")
 }
@@ -260,6 +260,51 @@ mod tests {
 
     use super::*;
     use crate::{scenario, scenario::Overrides};
+
+    fn all_cells(scenario: &Scenario) -> Vec<StoredCell> {
+        let limits = Limits::default();
+        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+        cells(scenario, &machine).map(|cell| cell.stored).collect()
+    }
+
+    /// What nothing had to be quoted for is called as ever: stored runs and filters go by the names.
+    #[test]
+    fn the_cells_of_our_scenarios_have_plain_names() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let folders =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+        let mut swept = 0;
+        for file in files.filter(|file| file.extension().is_some_and(|end| end == "toml")) {
+            for cell in all_cells(&scenario::read(&file, &Overrides::default()).unwrap()) {
+                let values: Vec<_> =
+                    cell.params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
+                let values = if values.is_empty() { String::new() } else { format!("::{}", values.join(",")) };
+                assert_eq!(cell.name, format!("{}::{}{values}", cell.scenario, cell.executor));
+                swept += cell.params.len();
+            }
+        }
+        assert!(swept > 100, "{swept}");
+    }
+
+    #[test]
+    fn values_that_hold_separators_make_cells_of_their_own() {
+        let text = "schema = 1\nname = 'x'\n[sweep]\na = ['/x', '/x,b=/y']\nb = ['/y,b=/z', '/z']\n\
+            [executors]\nuse = ['tokio']\n[targets.api]\nhttp = {}\n[tasks.t]\nsteps = [\
+            { http = { target = 'api', path = '${a}' } }, { http = { target = 'api', path = '${b}' } }]\n\
+            [load.l]\ntask = 't'\nclosed = { concurrency = 1 }\n";
+        let scenario = scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
+        let names: Vec<String> = all_cells(&scenario).into_iter().map(|cell| cell.name).collect();
+        assert_eq!(
+            names,
+            [
+                "x::tokio::a=/x,b=\"/y,b=/z\"",
+                "x::tokio::a=/x,b=/z",
+                "x::tokio::a=\"/x,b=/y\",b=\"/y,b=/z\"",
+                "x::tokio::a=\"/x,b=/y\",b=/z",
+            ]
+        );
+    }
 
     #[test]
     fn servers_and_pacers_have_the_last_cpu_where_there_is_another() {

@@ -12,7 +12,8 @@ pub use order::{Planned, order};
 pub use rate::{NotSearchable, Searchable, searches};
 
 use crate::{
-    scenario::Scenario,
+    scenario::{Scenario, StepPlan, Task},
+    secret::Lack,
     step::Calibration,
     store::{Absent, StoredCell},
     target::NamedTarget,
@@ -74,11 +75,23 @@ impl Plan {
         steps.for_each(|step| step.spec.calibrate(calibration));
     }
 
-    /// Refuses the cells whose targets lack what only a run needs, such as the environment variable that holds a url.
-    pub fn refuse_unready(&mut self) {
+    /// Refuses the cells whose targets or steps lack what only a run needs, such as the environment variable that holds a
+    /// url or a token.
+    pub fn refuse_unready(&mut self, scenarios: &[Scenario]) {
         for cell in self.cells.iter_mut().filter(|cell| cell.stored.absent.is_none()) {
-            let why = |target: &NamedTarget| Some(format!("target `{}`: {}", target.name, target.spec.unready()?));
-            cell.stored.absent = cell.trial.targets.iter().find_map(why).map(Absent::Refused);
+            let scenario = scenarios.iter().find(|scenario| scenario.name == cell.stored.scenario);
+            let place = |lack: &Lack| scenario.zip(lack.variable.as_deref()).and_then(|(s, name)| place(s, name));
+            let words = |what: &str, name: &str, lack: &Lack| {
+                format!("{}{what} `{name}`: {}", place(lack).unwrap_or_default(), lack.reason)
+            };
+            let target = |target: &NamedTarget| Some(words("target", &target.name, &target.spec.unready()?));
+            let steps = |task: &Task| {
+                let step = |step: &StepPlan| Some(words("task", &task.name, &step.spec.unready()?));
+                task.steps.iter().find_map(step)
+            };
+            let trial = &cell.trial;
+            let why = trial.targets.iter().find_map(target).or_else(|| trial.tasks.iter().find_map(steps));
+            cell.stored.absent = why.map(Absent::Refused);
         }
         self.trials.retain(|trial| self.cells[trial.cell].stored.absent.is_none());
     }
@@ -87,4 +100,12 @@ impl Plan {
     pub fn has_refusals(&self) -> bool {
         self.cells.iter().any(|cell| matches!(cell.stored.absent, Some(Absent::Refused(_))))
     }
+}
+
+/// Where a scenario names a variable of the environment first, as `FILE:LINE: `; nothing where the command line does.
+fn place(scenario: &Scenario, variable: &str) -> Option<String> {
+    let named = format!("${{env:{variable}}}");
+    let is_named = |line: &str| !line.trim_start().starts_with('#') && line.contains(&named);
+    let line = scenario.text.lines().position(is_named)? + 1;
+    Some(format!("{}:{line}: ", scenario.path.display()))
 }

@@ -260,7 +260,7 @@ impl Seed<'_> {
     }
 
     fn cell(&self, executor: &str, primary: MetricId, value: f64) -> CellResult {
-        let words: Vec<String> = self.params.iter().map(|p| format!("::{}={}", p.name, p.value)).collect();
+        let words: Vec<String> = self.params.iter().map(|p| format!("::{p}")).collect();
         let label = if executor == "thread-pool" { "thread-pool(64)" } else { executor };
         let typical = if primary == MetricId::Makespan { 100e6 } else { self.salt as f64 / value * 1e9 };
         let latency = self.histogram(typical, 20_000);

@@ -202,7 +202,7 @@ pub fn failures(failures: &[(String, usize)]) -> Vec<String> {
 
 /// `concurrency=64 fanout=16`.
 pub fn params(params: &[Param]) -> String {
-    let words: Vec<String> = params.iter().map(|p| format!("{}={}", p.name, p.value)).collect();
+    let words: Vec<String> = params.iter().map(ToString::to_string).collect();
     words.join(" ")
 }
 

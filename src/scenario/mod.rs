@@ -1,13 +1,14 @@
 //! Scenario files: from TOML text to a validated [`Scenario`], with every error of a file at once.
 //!
 //! The `wire` files hold what stands in a file, table by table; `sweep` multiplies it; `check` looks at names, cycles and
-//! rules between tables; `read` ties them together. `tree` answers questions about a validated scenario.
+//! rules between tables; `place` moves what stands in the wrong one; `read` ties them together. `tree` answers questions about a validated scenario.
 
 mod check;
 mod check_tasks;
 mod limit;
 mod model;
 mod overrides;
+mod place;
 mod quick;
 mod read;
 mod schema;

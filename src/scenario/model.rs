@@ -1,6 +1,6 @@
 //! What a scenario means once it is validated. Nothing here knows about TOML.
 
-use std::{path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,44 @@ pub struct Param {
     pub name: String,
     /// The value as a user would write it.
     pub value: String,
+}
+
+/// `name=value`, as cells' names and reports have it. A value with what separates such pairs is quoted, so that no two
+/// lists of parameters read the same.
+impl std::fmt::Display for Param {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}={}", self.name, self.shown())
+    }
+}
+
+impl Param {
+    /// The value, in quotes where it could be misread beside others.
+    pub fn shown(&self) -> Cow<'_, str> {
+        if is_plain(&self.value) { Cow::Borrowed(&self.value) } else { format!("\"{}\"", escaped(&self.value)).into() }
+    }
+}
+
+/// Whether a value can stand beside others without quotes, whether commas or spaces are between them.
+fn is_plain(value: &str) -> bool {
+    let separates = |c: char| [',', '=', '"'].contains(&c) || c.is_whitespace() || c.is_control();
+    !value.contains(separates) && !value.contains("::")
+}
+
+/// A text as TOML has it between quotes.
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '\n' => text.push_str("\\n"),
+            '\t' => text.push_str("\\t"),
+            c if c.is_control() || (c.is_whitespace() && c != ' ') => {
+                text.extend(format!("\\u{:04X}", c as u32).chars());
+            }
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// The `[run]` table.
@@ -255,4 +293,50 @@ pub enum Comparison {
     /// `>=`
     #[serde(rename = ">=")]
     AtLeast,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(value: &str) -> String {
+        Param { name: "k".into(), value: value.into() }.to_string()
+    }
+
+    #[test]
+    fn only_what_could_be_misread_is_quoted() {
+        for plain in ["", "8", "-0.5", "true", "exp(2ms)", "250/s", "/a/b?c:d", "fan-out", "\u{e4}", "C:\\x", "'x'"] {
+            assert_eq!(shown(plain), format!("k={plain}"));
+        }
+        for (value, quoted) in [
+            ("uniform(1ms,3ms)", r#""uniform(1ms,3ms)""#),
+            ("/x,b=/y", r#""/x,b=/y""#),
+            ("a b", r#""a b""#),
+            ("a::b", r#""a::b""#),
+            ("\"8\"", r#""\"8\"""#),
+            ("a\\,", r#""a\\,""#),
+            ("a\nb\u{2028}", r#""a\nb\u2028""#),
+        ] {
+            assert_eq!(shown(value), format!("k={quoted}"));
+        }
+    }
+
+    proptest! {
+        /// Whatever the values, and whatever stands between the pairs, different values read differently.
+        #[test]
+        fn different_values_have_different_names(
+            a in proptest::array::uniform2("([,=\"\\\\: \nxy/]|, |y=|::){0,6}"),
+            b in proptest::array::uniform2("([,=\"\\\\: \nxy/]|, |y=|::){0,6}"),
+        ) {
+            for between in [",", " "] {
+                let joined = |values: &[String; 2]| {
+                    let param = |name: &str, value: &String| Param { name: name.into(), value: value.clone() }.to_string();
+                    format!("{}{between}{}", param("x", &values[0]), param("y", &values[1]))
+                };
+                prop_assert_eq!(a == b, joined(&a) == joined(&b));
+            }
+        }
+    }
 }

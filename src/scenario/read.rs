@@ -9,6 +9,7 @@ use std::{
 use super::{
     ExecutorSettings, Load, NamedTarget, Overrides, Param, Scenario, Task, Variant, check,
     overrides::{default_baseline, watchdog_problem},
+    place::{home, settle},
     sweep::{Combination, Matrix},
     wire::{File, Head},
     wire_executors::ExecutorsTable,
@@ -100,7 +101,7 @@ pub fn from_bytes(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Sc
 
 /// Reads a scenario from the text of a file.
 pub fn from_text(path: &Path, text: &str, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
-    let mut diagnostics = Diagnostics::default();
+    let mut diagnostics = Diagnostics::with_homes(home);
     let scenario = Reader { path, text, overrides }.scenario(&mut diagnostics)?;
     let diagnostics = diagnostics.into_sorted();
     match scenario {
@@ -117,7 +118,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn scenario(&self, diagnostics: &mut Diagnostics) -> Result<Option<Scenario>, ScenarioError> {
-        let root = parse(self.text, diagnostics);
+        let root = settle(parse(self.text, diagnostics), diagnostics);
         let Some(head) = read_head(&root, diagnostics) else { return Ok(None) };
         let mut matrix = Matrix::new(&head, diagnostics);
         let axes = matrix.axes.clone();
@@ -268,7 +269,7 @@ impl Tally {
             *nth += 1;
             let known = self.exact.get(&diagnostic).or_else(|| self.alike.get(&(alike.clone(), *nth))).copied();
             let at = known.unwrap_or_else(|| {
-                let values: Vec<_> = params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
+                let values: Vec<_> = params.iter().map(ToString::to_string).collect();
                 let (diagnostic, values) = (diagnostic.clone(), values.join(", "));
                 self.found.push(Found { diagnostic, count: 0, values, varies: false });
                 self.found.len() - 1

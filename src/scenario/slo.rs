@@ -1,7 +1,7 @@
 //! Reading an SLO: `request.latency.p99 < 25ms`, `request.throughput > 4k/s`, `request.error_rate < 0.1%`.
 
 use super::{Comparison, SloMetric};
-use crate::units::{parse_duration, parse_rate};
+use crate::units::{duration_hint, parse_duration, parse_rate, rate_hint};
 
 /// An SLO's parts, before its subject is looked up.
 #[derive(Debug, PartialEq)]
@@ -56,9 +56,9 @@ fn parse_limit(metric: SloMetric, text: &str) -> Result<f64, Problem> {
     let wrong = |message: String| (message, None);
     match metric {
         SloMetric::Latency(_) | SloMetric::MeanLatency => {
-            parse_duration(text).map(|limit| limit.as_nanos() as f64).map_err(|error| wrong(error.0))
+            parse_duration(text).map(|limit| limit.as_nanos() as f64).map_err(|error| (error.0, duration_hint(text)))
         }
-        SloMetric::Throughput => parse_rate(text).map_err(|error| wrong(error.0)),
+        SloMetric::Throughput => parse_rate(text).map_err(|error| (error.0, rate_hint(text))),
         SloMetric::ErrorRate => {
             let share = match text.strip_suffix('%') {
                 Some(percent) => plain_number(percent.trim_end()).map(|percent| percent / 100.0),

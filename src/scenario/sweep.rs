@@ -74,6 +74,10 @@ impl Matrix {
     }
 
     fn set(&mut self, name: &str, values: Vec<Value>, swept: bool) -> Result<(), String> {
+        let is_axis = swept || self.axes.iter().any(|axis| axis.name.text == name);
+        if is_axis && values.iter().any(names_variable) {
+            return Err(format!("{}: {SWEPT_VARIABLE}; {SWEPT_HELP}", quote(name)));
+        }
         if let Some(axis) = self.axes.iter_mut().find(|axis| axis.name.text == name) {
             axis.values = values;
             return Ok(());
@@ -140,6 +144,17 @@ fn first_twice(values: &[Value]) -> Option<&Value> {
     values.iter().find(|value| !seen.insert(value.to_string()))
 }
 
+/// Why two values that read the same cannot stand in one sweep.
+const TWICE: &str = "a cell is called by the value as text, so that 1, 1.0 and \"1\" are the same; keep one of them";
+
+/// What no cell can be called after.
+const SWEPT_VARIABLE: &str = "a swept value cannot be taken from the environment";
+const SWEPT_HELP: &str = "a cell is called by it; write `${env:NAME}` in the url, path, header or body itself";
+
+fn names_variable(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.contains("${env:"))
+}
+
 /// The values of a sweep: at least one, and none twice, for it would give two cells the same name.
 fn axis_values(name: &Name, nodes: &[&Node], diagnostics: &mut Diagnostics) -> Vec<Value> {
     if nodes.is_empty() {
@@ -149,8 +164,12 @@ fn axis_values(name: &Name, nodes: &[&Node], diagnostics: &mut Diagnostics) -> V
     }
     let mut seen = BTreeSet::new();
     for node in nodes {
+        if names_variable(&node.value) {
+            diagnostics.error(node.span.clone(), SWEPT_VARIABLE, Some(SWEPT_HELP.to_owned()));
+        }
         if !seen.insert(node.value.to_string()) {
-            diagnostics.error(node.span.clone(), format!("{} stands twice in this sweep", node.value), None);
+            let message = format!("{} stands twice in this sweep", node.value);
+            diagnostics.error(node.span.clone(), message, Some(TWICE.to_owned()));
         }
     }
     nodes.iter().map(|node| node.value.clone()).collect()

@@ -50,7 +50,12 @@ impl Field for LoadTable {
         let chosen = load.one_of(KINDS, "kind of load", "kinds of load");
         load.finish(diagnostics);
         let (key, value) = chosen?;
-        let mut fields = Fields::of(value, diagnostics)?;
+        let schema = || {
+            let mut kind = Fields::describing();
+            let _ = read_load_kind(key, &mut kind);
+            kind.into_schema("")
+        };
+        let mut fields = Fields::under(key, value, schema, diagnostics)?;
         let kind = read_load_kind(key, &mut fields);
         fields.finish(diagnostics);
         Some(Self { task: task?, kind: kind? })

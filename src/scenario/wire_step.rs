@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     config::{
-        Diagnostics, Field, Fields, NAME_HELP, Name, Node, Section, Span, choice_schema, is_name, quote, read_choice,
+        Diagnostics, Field, Fields, NAME_HELP, Name, Node, Section, Span, Value, choice_schema, is_name, mismatch_with,
+        quote, read_choice, table_with,
     },
     step::StepSpec,
     target::TargetSpec,
@@ -84,6 +85,21 @@ impl Common {
     }
 }
 
+/// The schema of the table under an operation's key.
+fn operation_schema(key: &str) -> Json {
+    let mut op = Fields::describing();
+    let _ = StepSpec::read(key, &mut op, &mut Fields::describing());
+    op.into_schema("")
+}
+
+/// The table that was meant by words such as `sleep 10ms`.
+fn step_hint(text: &str) -> Option<String> {
+    let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let (key, _) = StepSpec::TABLE.iter().find(|(key, _)| *key == word)?;
+    let value = if rest.is_empty() { Value::Invalid } else { Value::Text(rest.trim().to_owned()) };
+    Some(format!("write {{ {key} = {} }}", table_with(&operation_schema(key), &value)?))
+}
+
 impl Field for WireStep {
     fn schema() -> Json {
         one_of_schema("A step: exactly one operation, and what every step has.", StepSpec::TABLE, |key, doc, step| {
@@ -95,11 +111,15 @@ impl Field for WireStep {
     }
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if let Value::Text(text) = &node.value {
+            mismatch_with(node, "a table", step_hint(text), diagnostics);
+            return None;
+        }
         let mut step = Fields::of(node, diagnostics)?;
         let common = Common::read(&mut step);
         // Keys such as `expect` belong to an operation, so without one nothing is known about them.
         let spec = step.one_of(StepSpec::TABLE, "operation", "operations").and_then(|(key, value)| {
-            let mut op = Fields::of(value, diagnostics)?;
+            let mut op = Fields::under(key, value, || operation_schema(key), diagnostics)?;
             let spec = StepSpec::read(key, &mut op, &mut step);
             op.finish(diagnostics);
             spec
@@ -123,11 +143,22 @@ impl Field for TargetSpec {
     }
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if let Value::Text(text) = &node.value {
+            let kind = if text.contains("://") && !text.starts_with("http") { "sql" } else { "http" };
+            let value = if text.contains("://") { "{ url = \"…\" }" } else { "{}" };
+            mismatch_with(node, "a table", Some(format!("write {{ {kind} = {value} }}")), diagnostics);
+            return None;
+        }
         let mut target = Fields::of(node, diagnostics)?;
         let chosen = target.one_of(TargetSpec::TABLE, "kind of target", "kinds of target");
         target.finish(diagnostics);
         let (key, value) = chosen?;
-        let mut kind = Fields::of(value, diagnostics)?;
+        let schema = || {
+            let mut kind = Fields::describing();
+            let _ = TargetSpec::read(key, &mut kind);
+            kind.into_schema("")
+        };
+        let mut kind = Fields::under(key, value, schema, diagnostics)?;
         let spec = TargetSpec::read(key, &mut kind);
         kind.finish(diagnostics);
         spec

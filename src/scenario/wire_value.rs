@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::config::{Diagnostics, Field, Fields, Name, Named, Node, Value, mismatch, read_name};
+use crate::config::{
+    Diagnostics, Field, Fields, Name, Named, Node, Value, mismatch, mismatch_with, read_name, read_named,
+};
 
 /// A table of declared things, in file order; one that could not be read is still declared.
 #[derive(Debug, Clone)]
@@ -46,7 +48,7 @@ impl<T: Field> Field for Declared<T> {
         let mut declared = Vec::with_capacity(entries.len());
         for (name, value) in entries {
             let named = read_name(name, diagnostics);
-            declared.push((name.clone(), T::read(value, diagnostics).filter(|_| named.is_some())));
+            declared.push((name.clone(), read_named(name, value, diagnostics).filter(|_| named.is_some())));
         }
         Some(Self(declared))
     }
@@ -87,7 +89,9 @@ impl Field for Scalar {
         if node.value.is_scalar() {
             return Some(Self(node.clone()));
         }
-        mismatch(node, "a single value: a string, a number or a boolean", diagnostics);
+        let is_list = matches!(node.value, Value::Array(_));
+        let help = is_list.then(|| "several values, each for cells of its own, stand under [sweep]".to_owned());
+        mismatch_with(node, "a single value: a string, a number or a boolean", help, diagnostics);
         None
     }
 }

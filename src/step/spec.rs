@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::{Fields, Name},
     runtime::Runtime,
+    secret::Lack,
     target::TargetSpec,
 };
 
@@ -38,6 +39,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
     /// Whether each call opens a connection of its own and closes it.
     fn connects_per_call(&self) -> bool {
         false
+    }
+
+    /// What a run needs and this process lacks, with the remedy.
+    fn unready(&self) -> Option<Lack> {
+        None
     }
 
     /// Whether it is done as users of some library would do it, and not by the same code under every executor.
@@ -166,6 +172,11 @@ macro_rules! steps {
             /// See [`StepKind::prepares`].
             pub fn prepares(&self) -> bool {
                 match self { $(Self::$variant(step) => step.prepares(),)* }
+            }
+
+            /// See [`StepKind::unready`].
+            pub fn unready(&self) -> Option<$crate::secret::Lack> {
+                match self { $(Self::$variant(step) => step.unready(),)* }
             }
 
             /// See [`StepKind::children`].

@@ -3,7 +3,7 @@
 //! Every value is a pure function of the seed, the call's key and the place in the template, so that all executors
 //! do the same work in whatever order they do it.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use rand_distr::{Distribution, Zipf};
 use rand_xoshiro::{SplitMix64, rand_core::SeedableRng};
@@ -14,12 +14,16 @@ use super::Call;
 use crate::{
     config::{Diagnostics, Field, Node, quote},
     draw,
+    secret::{self, Lack, Secret},
 };
 
 /// What can stand in a template; the remedy of every error.
 const KNOWN: &str = "known are `${i}` (the task's index), `${j}` (the child's index in `parallel` or `repeat`), \
     `${uniform(1,100)}` (whole numbers, both bounds included) and `${zipf(1000,1.1)}` (ranks from 1, the first the most \
     frequent), as in `/item/${uniform(1,100)}`; a parameter replaces a whole value only, as in `\"${name}\"`";
+
+/// Where `${env:NAME}` can stand in a template; the remedy where it cannot.
+const ENV_PLACES: &str = "`${env:NAME}` is filled in in urls, and in the path, the headers and the body of `http`";
 
 /// Most ranks of a Zipf distribution: up to here every whole number is exact as a float.
 const MOST_RANKS: u64 = 1 << 53;
@@ -36,6 +40,10 @@ pub struct Template {
 enum Part {
     Text(String),
     Key(Key),
+    /// `${env:NAME}`, which a plan has.
+    Variable(String),
+    /// What the environment says, in the process that sends it.
+    Secret(Secret),
 }
 
 #[derive(Debug, Clone)]
@@ -61,17 +69,43 @@ impl Template {
         &self.text
     }
 
-    /// The text, if it is the same for every call.
-    pub fn constant(&self) -> Option<&str> {
-        let has_keys = self.parts.iter().any(|part| matches!(part, Part::Key(_)));
-        (!has_keys).then_some(self.text.as_str())
+    /// The text, if it is the same for every call and no variable has to be read for it.
+    pub fn constant(&self) -> Option<Cow<'_, str>> {
+        match self.parts.as_slice() {
+            [] => Some(Cow::Borrowed("")),
+            [Part::Text(text)] => Some(Cow::Borrowed(text)),
+            parts => {
+                parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Secret(_))).then(|| self.sample().into())
+            }
+        }
     }
 
-    /// The text with a digit in place of each key: what the text itself contributes to every call.
+    /// Whether the text is the same for every call, whatever the environment says.
+    pub fn is_constant(&self) -> bool {
+        !self.parts.iter().any(|part| matches!(part, Part::Key(_)))
+    }
+
+    /// The variables of the environment that it names.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| if let Part::Variable(name) = part { Some(name.as_str()) } else { None })
+    }
+
+    /// The same template with what the environment says in place of variables. Its text stays as it is written.
+    pub fn resolved(&self) -> Result<Self, Lack> {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Variable(name) => secret::read(name).map(Part::Secret),
+            other => Ok(other.clone()),
+        });
+        Ok(Self { text: self.text.clone(), parts: parts.collect::<Result<_, _>>()? })
+    }
+
+    /// The text with a digit in place of each key and of each variable that was not read: what the text itself
+    /// contributes to every call.
     pub fn sample(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
             Part::Text(text) => text.as_str(),
-            Part::Key(_) => "0",
+            Part::Secret(secret) => secret.reveal(),
+            Part::Key(_) | Part::Variable(_) => "0",
         });
         parts.collect()
     }
@@ -85,6 +119,9 @@ impl Template {
             // Writing to a string cannot fail.
             let _ = match part {
                 Part::Text(text) => out.write_str(text),
+                Part::Secret(secret) => out.write_str(secret.reveal()),
+                // What is sent is resolved beforehand.
+                Part::Variable(_) => Ok(()),
                 Part::Key(Key::Task) => write!(out, "{}", call.task),
                 Part::Key(Key::Child) => write!(out, "{}", call.child),
                 Part::Key(key) => write!(out, "{}", key.value(call, seed, place)),
@@ -128,7 +165,10 @@ fn parts(text: &str) -> Result<Vec<Part>, String> {
         if !before.is_empty() {
             parts.push(Part::Text(before.to_owned()));
         }
-        parts.push(Part::Key(parse_key(key.trim())?));
+        parts.push(match secret::variable(key.trim()) {
+            Some(name) => Part::Variable(name.to_owned()),
+            None => Part::Key(parse_key(key.trim())?),
+        });
         rest = after;
     }
     if !rest.is_empty() {
@@ -154,6 +194,7 @@ fn parse_key(key: &str) -> Result<Key, String> {
         ("zipf", [ranks, exponent]) => parse_zipf(ranks, exponent).map_err(|why| format!("{}: {why}", shown())),
         ("i" | "j", _) => Err(format!("{}: `{name}` takes no arguments", shown())),
         ("uniform" | "zipf", _) => Err(format!("{}: `{name}` takes two arguments", shown())),
+        _ if key.starts_with("env:") => Err(format!("{}: the name of a variable is letters, digits and `_`", shown())),
         _ => Err(format!("unknown name in {}", shown())),
     }
 }
@@ -194,20 +235,47 @@ impl From<Template> for String {
     }
 }
 
+/// Reads a template in which variables of the environment may stand, too.
+fn read_any(node: &Node, diagnostics: &mut Diagnostics) -> Option<Template> {
+    let text = <String as Field>::read(node, diagnostics)?;
+    match parts(&text) {
+        Ok(parts) => Some(Template { text, parts }),
+        Err(error) => {
+            diagnostics.error(node.span.clone(), error, Some(KNOWN.to_owned()));
+            None
+        }
+    }
+}
+
 impl Field for Template {
     fn schema() -> Json {
         <String as Field>::schema()
     }
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        let text = <String as Field>::read(node, diagnostics)?;
-        match parts(&text) {
-            Ok(parts) => Some(Self { text, parts }),
-            Err(error) => {
-                diagnostics.error(node.span.clone(), error, Some(KNOWN.to_owned()));
-                None
-            }
+        let template = read_any(node, diagnostics)?;
+        let variable = template.variables().next().map(|name| quote(&format!("${{env:{name}}}")));
+        if let Some(shown) = variable {
+            diagnostics.error(node.span.clone(), format!("{shown} is not filled in here"), Some(ENV_PLACES.to_owned()));
+            return None;
         }
+        Some(template)
+    }
+}
+
+/// A template that may name variables of the environment. Whoever uses it [resolves](Template::resolved) it first, in the
+/// process that sends it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EnvTemplate(pub Template);
+
+impl Field for EnvTemplate {
+    fn schema() -> Json {
+        <String as Field>::schema()
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_any(node, diagnostics).map(Self)
     }
 }
 
@@ -297,7 +365,7 @@ mod tests {
         }
         assert_eq!(template("x${i}").value(&Call::default(), 2), None);
         assert_eq!(template("7").value(&Call::default(), 2), None);
-        assert_eq!((template("7").constant(), template("${i}").constant()), (Some("7"), None));
+        assert_eq!((template("7").constant().as_deref(), template("${i}").constant()), (Some("7"), None));
         assert_eq!(template("/a b/${i}?x=${uniform(1,9)}").sample(), "/a b/0?x=0");
     }
 
@@ -305,6 +373,7 @@ mod tests {
     fn errors_name_what_is_known() {
         for (text, wrong) in [
             ("a${k}", "unknown name in `${k}`"),
+            ("${env:a b}", "the name of a variable is"),
             ("a${i", "`${i` lacks its `}`"),
             ("${}", "unknown name in `${}`"),
             ("${i()}", "`i` takes no arguments"),
@@ -328,6 +397,38 @@ mod tests {
         let found = diagnostics.into_sorted();
         assert_eq!((found[0].span.clone(), found[0].message.as_str()), (7..14, "unknown name in `${k}`"));
         assert_eq!(found[0].help.as_deref(), Some(KNOWN));
+    }
+
+    #[test]
+    fn variables_are_filled_in_once_and_their_values_are_no_templates() {
+        let path = std::env::var("PATH").unwrap();
+        let written = "/${i}/${env:PATH}";
+        let resolved = template(written).resolved().unwrap();
+        let mut out = String::new();
+        resolved.render(&Call { task: 5, ..Call::default() }, 0, &mut out);
+        assert_eq!((out.as_str(), resolved.text()), (format!("/5/{path}").as_str(), written));
+        assert!(!format!("{resolved:?}").contains(&path));
+        assert_eq!(serde_json::to_string(&resolved).unwrap(), format!("\"{written}\""));
+        assert_eq!(
+            template("a${env:PATH}").resolved().unwrap().constant().as_deref(),
+            Some(format!("a{path}").as_str())
+        );
+        assert_eq!((template("a${env:PATH}").constant(), template("a${env:PATH}").is_constant()), (None, true));
+        let value = Template { parts: vec![Part::Secret(Secret::new("${i}"))], ..template("${env:X}") };
+        assert_eq!(value.constant().as_deref(), Some("${i}"));
+        let lack = template("${env:REGATTA_NO_SUCH}").resolved().unwrap_err();
+        assert_eq!(lack.variable.as_deref(), Some("REGATTA_NO_SUCH"));
+    }
+
+    #[test]
+    fn variables_stand_only_where_they_are_filled_in() {
+        let mut diagnostics = Diagnostics::default();
+        let node = parse("path = 'a${env:TOKEN}'", &mut diagnostics);
+        let node = node.get("path").unwrap();
+        assert_eq!(EnvTemplate::read(node, &mut diagnostics).unwrap().0.variables().collect::<Vec<_>>(), ["TOKEN"]);
+        assert_eq!(<Template as Field>::read(node, &mut diagnostics), None);
+        let found = diagnostics.into_sorted();
+        assert_eq!(found[0].message, "`${env:TOKEN}` is not filled in here");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     config::Fields,
     measure::{POOL_WAIT, TargetReport, Watched},
+    secret::Lack,
 };
 
 /// One kind of target.
@@ -28,7 +29,7 @@ pub trait TargetKind: Sized + Clone + Serialize + DeserializeOwned {
     }
 
     /// What a run needs and this process lacks, with the remedy.
-    fn unready(&self) -> Option<String> {
+    fn unready(&self) -> Option<Lack> {
         None
     }
 
@@ -204,7 +205,7 @@ macro_rules! targets {
             }
 
             /// See [`TargetKind::unready`].
-            pub fn unready(&self) -> Option<String> {
+            pub fn unready(&self) -> Option<$crate::secret::Lack> {
                 match self { $(Self::$variant(target) => target.unready(),)* }
             }
 

@@ -21,6 +21,7 @@ use crate::{
     load::LoadError,
     measure::Measurements,
     runtime::{self, Runtime, Visitor},
+    secret,
     step::{BuildError, Failure, StepPlan},
     store::{FailureKind, TrialFailure},
     target::{Start, Started, TargetError},
@@ -126,9 +127,10 @@ pub fn run_on<R: Runtime>(plan: &TrialPlan, program: &Path) -> Ended {
 fn ended(outcome: Result<Measurements, TrialError>, left_behind: Vec<String>) -> Ended {
     let answer = match outcome {
         Ok(measurements) => Answer::Measured(Box::new(measurements)),
-        Err(error) => Answer::Failed(TrialFailure { kind: error.kind(), reason: error.to_string() }),
+        // What a server has answered may be in it.
+        Err(error) => Answer::Failed(TrialFailure { kind: error.kind(), reason: secret::blanked(&error.to_string()) }),
     };
-    Ended { answer, left_behind }
+    Ended { answer, left_behind: left_behind.iter().map(|left| secret::blanked(left)).collect() }
 }
 
 /// Starts the plan's targets, races, and removes what the targets have made, whatever came of it.

@@ -18,7 +18,7 @@ use super::{
     wire::{Answer, Ended, TrialPlan},
 };
 use crate::{
-    clock,
+    clock, secret,
     store::{FailureKind, Outcome, TrialFailure, TrialRecord},
 };
 
@@ -285,7 +285,8 @@ fn failed(kind: FailureKind, reason: String) -> Outcome {
 fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> (Outcome, Vec<String>) {
     let Ok(Ended { answer, left_behind }) = serde_json::from_str(answer) else {
         let separator = if errors.is_empty() { "" } else { ": " };
-        let reason = format!("{}{separator}{errors}", how_it_ended(status));
+        // A panic may have words of a server's answer; what this process has read before the run is known here, too.
+        let reason = format!("{}{separator}{}", how_it_ended(status), secret::blanked(errors));
         return (failed(FailureKind::Crashed, reason), Vec::new());
     };
     let outcome = match answer {

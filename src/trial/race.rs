@@ -20,6 +20,7 @@ use crate::{
     measure::{self, Clients, Delay, Measurements, POOL_FACTS, ProofLine, Recorders, TargetReport, Watched},
     runtime::{Native, Runtime, Semaphore as _, Visitor},
     scenario::LoadKind,
+    secret,
     step::{BuildError, Commons, Ledger, Tally, Task, Trial},
     target::{Started, TargetError, pool_stream},
     units::{format_duration, format_ns},
@@ -68,7 +69,9 @@ impl Visitor for Race<'_> {
         facts.extend(common_facts(plan, &outcome, slots.len()));
         facts.extend(turns::<R::Native>(plan));
         facts.extend(witness::facts(&runtime));
-        facts.extend(self.targets.iter().flat_map(|target| target.facts()));
+        // A server may say what it was told.
+        let told = self.targets.iter().flat_map(|target| target.facts());
+        facts.extend(told.map(|(what, value)| (what, secret::blanked(&value))));
         facts.extend(apart::facts(plan, self.targets));
         let accounts = Accounts::of(&outcome, &slots);
         // What is open is closed before the targets report, so that they can see that it was.

@@ -7,12 +7,14 @@ mod decimal;
 mod distribution;
 mod duration;
 mod file_name;
+mod hint;
 mod rate;
 mod size;
 
 pub use distribution::Distribution;
 pub use duration::{format_duration, format_ns, parse_duration, serde_duration, short_duration};
 pub use file_name::file_name;
+pub use hint::{duration_hint, rate_hint, size_hint};
 pub use rate::{Rate, parse_rate};
 pub use size::{Size, format_size, parse_size};
 

@@ -140,6 +140,18 @@ const BROKEN: &[(&str, &[Expected])] = &[
     ("schema-99", &[(1, 10, "schema 99 is not known; this regatta reads schema 1")]),
     ("schema-missing", &[(1, 1, "missing key `schema`")]),
     (
+        "secrets",
+        &[
+            (4, 15, "a swept value cannot be taken from the environment"),
+            (6, 16, "a user or a password here would end up in every run file"),
+            (9, 58, "the value of `authorization` would end up in every run file"),
+            (10, 37, "the value of `api_key` would end up in every run file"),
+            (10, 74, "the value of `X-Api-Key` would end up in every run file"),
+            (10, 74, "the value of `cookie` would end up in every run file"),
+            (11, 68, "the name of a variable is letters, digits and `_`"),
+        ],
+    ),
+    (
         "several",
         &[
             (2, 8, "`Upper Case` is no valid name"),
@@ -152,6 +164,23 @@ const BROKEN: &[(&str, &[Expected])] = &[
             (11, 8, "unknown task `b`"),
             (12, 22, "unknown key `concurrency`"),
             (14, 10, "unknown metric `p99`"),
+        ],
+    ),
+    (
+        "slips",
+        &[
+            (3, 1, "`rounds` does not belong here"),
+            (4, 1, "`executors` is a table"),
+            (6, 12, "expected a duration such as `20ms`, found an integer"),
+            (7, 10, "found `1 s`"),
+            (8, 9, "expected `true` or `false`, found the string `true`"),
+            (9, 2, "unknown table `target`"),
+            (10, 8, "expected a table, found the string `http://127.0.0.1:3000`"),
+            (13, 13, "expected a table, found the string `10ms`"),
+            (14, 42, "unknown key `expect`"),
+            (15, 64, "expected a status such as 200, or a list of them"),
+            (17, 2, "a load has a name"),
+            (19, 17, "expected a rate such as `250/s` or `4k/s`, found an integer"),
         ],
     ),
     (

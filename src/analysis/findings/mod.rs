@@ -68,14 +68,12 @@ fn list(items: &[String]) -> String {
 
 /// Where it is, by the swept parameters of some groups: ` at concurrency=1, 8 and 64`; nothing without a sweep.
 fn places(groups: &[&[Param]]) -> String {
-    let place = |params: &&[Param]| {
-        params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>().join(",")
-    };
+    let place = |params: &&[Param]| params.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let places: Vec<String> = groups.iter().map(place).filter(|place| !place.is_empty()).collect();
     match groups {
         _ if places.is_empty() => String::new(),
         [[single], ..] if groups.iter().all(|params| params.len() == 1) => {
-            let values: Vec<String> = groups.iter().map(|params| params[0].value.clone()).collect();
+            let values: Vec<String> = groups.iter().map(|params| params[0].shown().into_owned()).collect();
             format!(" at {}={}", single.name, list(&values))
         }
         _ => format!(" at {}", list(&places)),

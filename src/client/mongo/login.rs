@@ -11,7 +11,7 @@ use super::{
     reply,
     scram::{self, Challenge, Salted},
 };
-use crate::client::Secret;
+use crate::secret::Secret;
 
 /// Bytes of randomness in a nonce, as in MongoDB's own drivers.
 const NONCE: usize = 24;

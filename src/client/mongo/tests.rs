@@ -9,7 +9,7 @@ use futures_lite::future::block_on;
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::{Secret, testing::Scripted};
+use crate::{client::testing::Scripted, secret::Secret};
 
 /// `insert`, `ordered: true`, with `documents = [{_id: 1, name: "item 1", price: 2.5, tags: ["a", True, None]},
 /// {_id: 2, deep: {x: -7}}]` as a section of kind 1.

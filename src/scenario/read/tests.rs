@@ -42,9 +42,10 @@ fn every_table_is_read() {
 #[test]
 fn variants_come_in_file_order_with_their_values_filled_in() {
     let scenario = read_with(FULL, &Overrides::default());
-    let shown = scenario.variants.iter().map(|variant| {
-        variant.params.iter().map(|param| format!("{}={}", param.name, param.value)).collect::<Vec<_>>().join(",")
-    });
+    let shown = scenario
+        .variants
+        .iter()
+        .map(|variant| variant.params.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
     let expected = [
         "concurrency=1,wait=1ms",
         "concurrency=1,wait=exp(2ms)",

@@ -49,7 +49,7 @@ struct Draws<'a> {
 impl Pattern {
     fn is_constant(&self) -> bool {
         match self {
-            Self::Text(template) => template.constant().is_some(),
+            Self::Text(template) => template.is_constant(),
             Self::List(list) => list.iter().all(Self::is_constant),
             Self::Table(shape) => shape.is_constant(),
             Self::Bool(_) | Self::Integer(_) | Self::Real(_) => true,

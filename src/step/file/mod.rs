@@ -192,7 +192,7 @@ impl File {
             Op::Append => Action::Append {
                 contents: folder.contents(self.length()),
                 fsync: self.fsync,
-                growth: path.constant().map(|name| folder.growth(name)),
+                growth: path.constant().map(|name| folder.growth(&name)),
             },
             Op::Read => Action::Read { made: self.bytes.map(|bytes| folder.contents(bytes.0)) },
             Op::Scan => Action::Scan { pattern: self.pattern.clone().unwrap_or_else(|| "ERROR".to_owned()) },

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{excerpt::excerpt, exchange::Answer};
 use crate::{
-    config::{Diagnostics, Field, Fields, Node, Section, Value},
+    config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch_with},
     target::http::{self as target, Endpoint},
     units::Size,
 };
@@ -34,6 +34,17 @@ pub struct Allow {
 #[serde(transparent)]
 struct Statuses(Vec<u16>);
 
+/// Reads one status; text such as `2xx` is reported with what to write.
+fn read_status(node: &Node, diagnostics: &mut Diagnostics) -> Option<u16> {
+    let Value::Text(text) = &node.value else { return u16::read(node, diagnostics) };
+    let help = match text.parse::<u16>() {
+        Ok(status) => format!("write {status}, without quotes"),
+        Err(_) => "write a list, such as [200, 204]; `expect` without `status` takes any from 200 to 299".to_owned(),
+    };
+    mismatch_with(node, "a status such as 200, or a list of them", Some(help), diagnostics);
+    None
+}
+
 impl Field for Statuses {
     fn schema() -> serde_json::Value {
         let one = serde_json::json!({ "type": "integer", "minimum": 100, "maximum": 599 });
@@ -42,8 +53,11 @@ impl Field for Statuses {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let several: Vec<u16> = match &node.value {
-            Value::Array(_) => Vec::read(node, diagnostics)?,
-            _ => vec![u16::read(node, diagnostics)?],
+            Value::Array(items) => {
+                let read: Vec<_> = items.iter().map(|item| read_status(item, diagnostics)).collect();
+                read.into_iter().collect::<Option<_>>()?
+            }
+            _ => vec![read_status(node, diagnostics)?],
         };
         if let Some(wrong) = several.iter().find(|status| !(100..600).contains(*status)) {
             let message = format!("{wrong} is no status");

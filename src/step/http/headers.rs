@@ -9,7 +9,7 @@ use hyper::{Uri, header::HeaderName};
 
 use crate::{
     config::{Fields, quote},
-    step::Template,
+    step::{Template, template::EnvTemplate},
     target::http as target,
 };
 
@@ -32,7 +32,7 @@ const FRAMING: [&str; 10] = [
 ];
 
 /// Reports a path that does not begin with a slash or has what no path can have, and headers that are none.
-pub(super) fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String, Template>) {
+pub(super) fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String, EnvTemplate>) {
     if let Some(path) = path {
         check_path(op, path);
     }
@@ -47,7 +47,7 @@ pub(super) fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTre
             op.reject("headers", message, Some("keep one of the two".into()));
         }
         // A tab is the only control character that a value can have.
-        if let Some(wrong) = value.text().chars().find(|&found| found != '\t' && !(' '..='~').contains(&found)) {
+        if let Some(wrong) = value.0.text().chars().find(|&found| found != '\t' && !(' '..='~').contains(&found)) {
             let message = format!("the value of `{name}` has {}, which a header cannot have", shown(wrong));
             op.reject("headers", message, Some("a value has printable ASCII characters only".into()));
         }
@@ -77,7 +77,8 @@ fn flaw(name: &str, lower: &str) -> Option<(String, Option<String>)> {
 
 /// Looks at the text of a path; what templates put into it are numbers, which can stand anywhere.
 fn check_path(op: &mut Fields<'_>, path: &Template) {
-    if !path.text().starts_with('/') {
+    // The environment may say how it begins; that is looked at when the variable is read.
+    if !path.text().starts_with('/') && !path.text().starts_with("${env:") {
         op.reject("path", "a path begins with `/`", Some("the host is the target's".into()));
         return;
     }
@@ -113,7 +114,7 @@ fn shown(character: char) -> String {
 }
 
 /// The first character that cannot stand in a path, or after its `?` not in a query: what hyper makes of it decides.
-fn stray(path: &str) -> Option<char> {
+pub(super) fn stray(path: &str) -> Option<char> {
     let mut before = "/";
     path.chars().find(|&character| {
         if character == '?' {

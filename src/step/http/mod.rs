@@ -10,6 +10,7 @@ mod exchange;
 mod expect;
 mod headers;
 mod lost;
+mod secrets;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,12 +25,17 @@ use serde::{Deserialize, Serialize};
 use self::{
     client::Client,
     expect::{Allow, Expect, Expected},
+    secrets::Filled,
 };
-use super::{BuildError, Call, Cost, Lookup, Site, Step, StepKind, TargetUse, template::Template};
+use super::{
+    BuildError, Call, Cost, Lookup, Site, Step, StepKind, TargetUse,
+    template::{EnvTemplate, Template},
+};
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
     draw,
     runtime::Runtime,
+    secret::Lack,
     target::{TargetSpec, http as target},
     units::Size,
 };
@@ -39,9 +45,9 @@ use crate::{
 pub struct Http {
     target: Name,
     method: Verb,
-    path: Template,
-    headers: BTreeMap<String, Template>,
-    body: Option<Template>,
+    path: EnvTemplate,
+    headers: BTreeMap<String, EnvTemplate>,
+    body: Option<EnvTemplate>,
     body_size: Option<Size>,
     connection: Keep,
     expect: Expect,
@@ -121,7 +127,10 @@ impl StepKind for Http {
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The HTTP target.");
         let method = op.or("method", Verb::Get, "The method.");
-        let path = op.required("path", "The path and query; `${i}` is the task's index.");
+        let path = op.required(
+            "path",
+            "The path and query; `${i}` is the task's index, `${env:NAME}` what the environment says.",
+        );
         let headers = op.or("headers", BTreeMap::new(), "More headers: name and value.");
         let body = op.optional("body", "The request's body as text.");
         let body_size = op.optional("body_size", "Or: a body of this many bytes.");
@@ -135,10 +144,11 @@ impl StepKind for Http {
         if body.is_some() && body_size.is_some() {
             op.reject("body_size", "`body` says what is sent already", Some("keep one of the two".into()));
         }
-        if expect.has_sha256() && path.as_ref().is_some_and(|path: &Template| path.constant().is_none()) {
+        if expect.has_sha256() && path.as_ref().is_some_and(|path: &EnvTemplate| !path.0.is_constant()) {
             step.reject("expect", "`sha256` needs a path that is the same for every call", None);
         }
-        headers::check(op, path.as_ref(), &headers);
+        headers::check(op, path.as_ref().map(|path| &path.0), &headers);
+        secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
         Some(Self { target: target?, method, path: path?, headers, body, body_size, connection, expect, allow })
     }
 
@@ -148,6 +158,10 @@ impl StepKind for Http {
 
     fn connects_per_call(&self) -> bool {
         self.connection == Keep::PerCall
+    }
+
+    fn unready(&self) -> Option<Lack> {
+        Filled::new(self).err()
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -176,12 +190,13 @@ const NOMINAL: std::time::Duration = std::time::Duration::from_micros(30);
 /// What all slots share of a step: everything that does not change from call to call, made once.
 struct Shared {
     spec: Http,
+    /// The templates with what the environment says.
+    filled: Filled,
     endpoint: Arc<target::Endpoint>,
     seed: u64,
     host: HeaderValue,
     /// The path, where it is the same for every call.
     uri: Option<Uri>,
-    headers: Vec<(HeaderName, Template)>,
     body: Option<Bytes>,
     expected: Expected,
 }
@@ -189,22 +204,21 @@ struct Shared {
 impl Shared {
     fn new(spec: &Http, endpoint: Arc<target::Endpoint>, seed: u64) -> Result<Self, BuildError> {
         let bad = |what: &str| BuildError(format!("{what} of a request to target `{}`", spec.target.text));
-        let constant = spec.path.constant().map(|path| format!("{}{path}", endpoint.base));
+        let filled = Filled::new(spec).map_err(|lack| BuildError(lack.reason))?;
+        let constant = filled.path.constant().map(|path| format!("{}{path}", endpoint.base));
         if let Some(why) = constant.as_ref().and_then(|path| headers::too_long(path.len())) {
             return Err(bad(&why));
         }
         let constant = constant.map(|path| path.parse::<Uri>());
-        let headers: Result<Vec<_>, _> =
-            spec.headers.iter().map(|(name, value)| Ok((name.parse()?, value.clone()))).collect();
         let generated = spec.body_size.map(|Size(bytes)| Bytes::from(target::body(bytes)));
-        let written = spec.body.as_ref().and_then(Template::constant).map(|text| Bytes::from(text.to_owned()));
+        let written = filled.body.as_ref().and_then(Template::constant).map(|text| Bytes::from(text.into_owned()));
         Ok(Self {
             host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
             uri: constant.transpose().map_err(|_| bad("the path"))?,
-            headers: headers.map_err(|_: hyper::header::InvalidHeaderName| bad("a header"))?,
             body: generated.or(written),
             expected: Expected::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint),
             spec: spec.clone(),
+            filled,
             endpoint,
             seed,
         })
@@ -225,10 +239,10 @@ impl Shared {
         let uri = if let Some(uri) = &self.uri {
             uri.clone()
         } else {
-            let path = format!("{}{}", self.endpoint.base, render(&self.spec.path, 0));
+            let path = format!("{}{}", self.endpoint.base, render(&self.filled.path, 0));
             path.parse().map_err(|_| headers::too_long(path.len()).unwrap_or_else(|| format!("`{path}` is no path")))?
         };
-        let body = match (&self.body, &self.spec.body) {
+        let body = match (&self.body, &self.filled.body) {
             (Some(body), _) => body.clone(),
             (None, Some(template)) => render(template, 1).into(),
             (None, None) => Bytes::new(),
@@ -242,7 +256,7 @@ impl Shared {
         if self.endpoint.embedded.is_some() {
             headers.insert(HeaderName::from_static(target::ID_HEADER), HeaderValue::from(self.id(call)));
         }
-        for (place, (name, value)) in self.headers.iter().enumerate() {
+        for (place, (name, value)) in self.filled.headers.iter().enumerate() {
             let value = render(value, place as u64 + 2);
             // One's own `Host` takes the place of the url's.
             headers.insert(name, HeaderValue::from_str(&value).map_err(|_| format!("`{value}` is no header"))?);
@@ -251,13 +265,7 @@ impl Shared {
     }
 
     fn words(&self) -> String {
-        format!(
-            "{} http://{}{}{}",
-            self.spec.method.method(),
-            self.endpoint.host,
-            self.endpoint.base,
-            self.spec.path.text()
-        )
+        format!("{} {}{}", self.spec.method.method(), self.endpoint.words, self.spec.path.0.text())
     }
 }
 

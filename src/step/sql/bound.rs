@@ -51,14 +51,14 @@ impl Bound {
         match arg {
             Arg::Integer(value) => Self::Integer(*value),
             Arg::Real(value) => Self::Real(*value),
-            Arg::Text(template) => Self::Text(template.constant().unwrap_or_default().to_owned()),
+            Arg::Text(template) => Self::Text(template.constant().unwrap_or_default().into_owned()),
         }
     }
 
     /// The argument's value in a call.
     pub fn fill(&mut self, arg: &Arg, call: &Call, seed: u64) {
         let Arg::Text(template) = arg else { return };
-        if template.constant().is_some() {
+        if template.is_constant() {
             return;
         }
         match (template.value(call, seed), &mut *self) {

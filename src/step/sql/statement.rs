@@ -140,7 +140,7 @@ impl Section for Statement {
 
 impl Arg {
     fn is_constant(&self) -> bool {
-        if let Self::Text(template) = self { template.constant().is_some() } else { true }
+        if let Self::Text(template) = self { template.is_constant() } else { true }
     }
 }
 

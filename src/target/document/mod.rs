@@ -9,6 +9,7 @@ use super::{Start, Started, TargetError, TargetKind};
 use crate::{
     client::{Reference, Scheme, mongo::Site},
     config::Fields,
+    secret::Lack,
 };
 
 mod account;
@@ -68,7 +69,7 @@ impl TargetKind for Document {
         }
         let document = Self { url: url?, documents, collection };
         if let Some(why) = document.url.is_literal().then(|| document.unready()).flatten() {
-            fields.reject("url", why, None);
+            fields.reject("url", why.reason, None);
         }
         Some(document)
     }
@@ -77,8 +78,9 @@ impl TargetKind for Document {
         false
     }
 
-    fn unready(&self) -> Option<String> {
-        self.site().err()
+    fn unready(&self) -> Option<Lack> {
+        let variable = self.url.variable().map(str::to_owned);
+        self.site().err().map(|reason| Lack { variable, reason })
     }
 
     fn address(&self) -> Option<String> {

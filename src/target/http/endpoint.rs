@@ -12,6 +12,7 @@ use super::{Answer, Http};
 use crate::{
     client::{Fault, FaultKind, Tried, unresolved},
     measure::{TargetReport, Watched},
+    secret::{self, EnvText},
     target::{self, Server, Start, Started, TargetError, TargetSpec, connections::Connections, own_server::OwnServer},
 };
 
@@ -25,6 +26,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// The `host` header.
     pub host: String,
+    /// Its url as messages have it: `http://host:port/base`, or as the scenario has it where the environment says it.
+    pub words: String,
     /// The part of the url's path that goes before every path, without a slash at its end.
     pub base: String,
     /// For the embedded server: its description and seed, from which every answer is known beforehand.
@@ -36,7 +39,8 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint of which nothing was counted so far.
     pub fn new(address: SocketAddr, host: String, base: String, embedded: Option<(Http, u64)>) -> Self {
-        Self { address, host, base, embedded, account: Connections::default() }
+        let words = format!("http://{host}{base}");
+        Self { address, host, words, base, embedded, account: Connections::default() }
     }
 
     /// Counts a call that got no answer, as the scenario allows.
@@ -70,7 +74,8 @@ struct Foreign {
 pub(super) fn start(spec: &Http, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
     match &spec.url {
         Some(url) => {
-            let endpoint = Arc::new(foreign(url, start)?);
+            let text = spec.resolved().map_err(|lack| error(start.name, lack.reason))?;
+            let endpoint = Arc::new(foreign(url, &text, start)?);
             let own = OwnServer::at(endpoint.address);
             Ok(Box::new(Foreign { name: start.name.into(), endpoint, own }))
         }
@@ -88,15 +93,27 @@ fn embedded(spec: &Http, start: &Start<'_>) -> Result<Embedded, TargetError> {
     Ok(Embedded { name: start.name.into(), server, endpoint: Arc::new(endpoint) })
 }
 
-fn foreign(url: &str, start: &Start<'_>) -> Result<Endpoint, TargetError> {
-    let uri: hyper::Uri = url.parse().map_err(|why| error(start.name, format!("`{url}` is no url: {why}")))?;
+/// The server at the url that is `text` in full, and is shown as the scenario has it.
+fn foreign(url: &EnvText, text: &str, start: &Start<'_>) -> Result<Endpoint, TargetError> {
+    let shown = url.text();
+    let uri: hyper::Uri = text.parse().map_err(|why| error(start.name, format!("`{shown}` is no url: {why}")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = uri.port_u16().unwrap_or(80);
+    if let Some(variable) = url.variable() {
+        for part in [uri.authority().map_or("", |authority| authority.as_str()), host, uri.path().trim_matches('/')] {
+            secret::remember(variable, part);
+        }
+    }
     let found = (host, port).to_socket_addrs().map_err(|why| unresolved(&why)).and_then(|found| answering(host, found));
-    let address = found.map_err(|fault| error(start.name, format!("{url}: {fault}")))?;
+    let address = found.map_err(|fault| error(start.name, format!("{shown}: {fault}")))?;
     let base = uri.path().trim_end_matches('/').to_owned();
-    let host = uri.authority().map_or_else(|| address.to_string(), ToString::to_string);
-    Ok(Endpoint::new(address, host, base, None))
+    let authority = uri.authority().map_or_else(|| address.to_string(), ToString::to_string);
+    let mut endpoint = Endpoint::new(address, authority, base, None);
+    if let Some(variable) = url.variable() {
+        secret::remember(variable, &address.to_string());
+        shown.clone_into(&mut endpoint.words);
+    }
+    Ok(endpoint)
 }
 
 /// The first address of a name that takes a connection, in the order in which the system gives them. All connections of

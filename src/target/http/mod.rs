@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Start, Started, TargetError, TargetKind};
 use crate::{
     config::{Fields, Section},
+    secret::{EnvText, Lack},
     units::{Distribution, Size, format_size},
 };
 
@@ -52,7 +53,7 @@ const MOST_STATUSES: usize = 64;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Http {
     /// The user's own server; none: the embedded one is started.
-    pub url: Option<String>,
+    pub url: Option<EnvText>,
     /// How long the embedded server waits before it answers.
     pub delay: Distribution,
     /// Length of the body that the embedded server answers with, in bytes.
@@ -86,9 +87,9 @@ impl TargetKind for Http {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let usual = Self::default();
-        let url = fields.optional(
+        let url: Option<String> = fields.optional(
             "url",
-            "Your own server, such as `http://127.0.0.1:3000`; without it the embedded one is started.",
+            "Your own server, such as `http://127.0.0.1:3000` or `${env:API_URL}`; without it the embedded one is started.",
         );
         let delay = fields.or("delay", usual.delay, "How long the embedded server waits before it answers.");
         let Size(body) = fields.or("body", Size(usual.body), "Length of the embedded server's response bodies.");
@@ -99,6 +100,8 @@ impl TargetKind for Http {
         );
         let doc = "How often and for how long the embedded server stands still, as if it were frozen; default: never.";
         let stall = fields.optional("stall", doc);
+        let url = url.map(|url| EnvText::parse(&url)).transpose();
+        let url = url.map_err(|why| fields.reject("url", why, Some("write url = \"${env:API_URL}\"".into()))).ok()?;
         let http = Self { url, delay, body, status, stall };
         http.check(fields);
         Some(http)
@@ -109,7 +112,13 @@ impl TargetKind for Http {
     }
 
     fn address(&self) -> Option<String> {
-        self.url.clone()
+        // What the environment says is never written.
+        self.url.as_ref().map(|url| url.text().to_owned())
+    }
+
+    fn unready(&self) -> Option<Lack> {
+        self.url.as_ref()?.variable()?;
+        self.resolved().err()
     }
 
     fn serve(&self, seed: u64) -> io::Result<()> {
@@ -134,7 +143,10 @@ fn flaw(url: &str) -> Option<(String, Option<&'static str>)> {
     let help = "write `http://HOST:PORT`, and a path if all calls have it in common";
     let message = match uri {
         _ if authority.is_empty() => "the url names no host".to_owned(),
-        _ if authority.contains('@') => "a user or a password here would end up in every run file".to_owned(),
+        _ if authority.contains('@') => {
+            let help = "send it as a header: headers = { authorization = \"${env:NAME}\" }, with `Basic …` in NAME";
+            return Some(("a user or a password here would end up in every run file".to_owned(), Some(help)));
+        }
         Err(why) => format!("this is no url: {why}"),
         Ok(_) if port.is_some_and(|port| port.parse::<u16>().is_err()) => {
             "what follows the host's `:` is no port".into()
@@ -148,16 +160,33 @@ fn flaw(url: &str) -> Option<(String, Option<&'static str>)> {
 }
 
 impl Http {
+    /// The url of the user's own server with what the environment says; an error does not show it.
+    fn resolved(&self) -> Result<String, Lack> {
+        let Some(url) = &self.url else { return Ok(String::new()) };
+        let text = url.resolve()?;
+        let Some(variable) = url.variable() else { return Ok(text) };
+        let authority = text.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+        if authority.contains('@') {
+            let what = "holds a user or a password, which no url sends; put `Basic …` into a variable, and write \
+                headers = { authorization = \"${env:NAME}\" } in the step";
+            return Err(Lack::of(variable, what));
+        }
+        let Some((message, _)) = flaw(&text) else { return Ok(text) };
+        Err(Lack::of(variable, &format!("gives no url for this target: {message}; write `http://HOST:PORT`")))
+    }
+
     /// Whether it is the user's own server on another host, as far as its url tells.
     pub fn is_remote(&self) -> bool {
-        let Some(host) = self.url.as_deref().and_then(|url| url.strip_prefix("http://")) else { return false };
+        let url = self.resolved().unwrap_or_default();
+        let Some(host) = url.strip_prefix("http://") else { return false };
         !["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
     }
 
     /// Reports what each key alone cannot see.
     fn check(&self, fields: &mut Fields<'_>) {
         if let Some(url) = &self.url {
-            if let Some((message, help)) = flaw(url) {
+            // What the environment says is looked at before a run.
+            if let Some((message, help)) = flaw(url.text()).filter(|_| url.variable().is_none()) {
                 fields.reject("url", message, help.map(str::to_owned));
             }
             for key in

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Start, Started, TargetError, TargetKind};
-use crate::{client::Reference, config::Fields, units::Distribution};
+use crate::{client::Reference, config::Fields, secret::Lack, units::Distribution};
 
 mod account;
 mod admin;
@@ -109,8 +109,10 @@ impl TargetKind for Sql {
         self.url.is_none()
     }
 
-    fn unready(&self) -> Option<String> {
-        declared::address(self.url.as_ref()?).err()
+    fn unready(&self) -> Option<Lack> {
+        let url = self.url.as_ref()?;
+        let variable = url.variable().map(str::to_owned);
+        declared::address(url).err().map(|reason| Lack { variable, reason })
     }
 
     fn address(&self) -> Option<String> {
@@ -171,7 +173,7 @@ impl Sql {
                 }
             }
             Some(url) if url.is_literal() && self.unready().is_some() => {
-                fields.reject("url", self.unready().unwrap_or_default(), None);
+                fields.reject("url", self.unready().map_or_else(String::new, |lack| lack.reason), None);
             }
             Some(_) if fields.has("delay") => {
                 let help = "remove `delay` or `url`".to_owned();

@@ -14,9 +14,10 @@ use mysql_common::proto::codec::error::PacketCodecError;
 use super::Client;
 use crate::{
     client::{
-        Fault, FaultKind, Secret, cannot_open,
+        Fault, FaultKind, cannot_open,
         mysql::{Error as Ours, OPTIONS},
     },
+    secret::Secret,
     step::sql::{
         bound::Bound,
         effects::Answer,
