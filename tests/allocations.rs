@@ -106,6 +106,7 @@ impl Visitor for Race {
         let recorders = Recorders::new(2, vec![("named".into(), true)]);
         let trial = std::sync::Arc::new(Trial {
             runtime: runtime.clone(),
+            at_once: "`concurrency`",
             seed: 1,
             tasks: plan.tasks.clone(),
             endpoints: HashMap::default(),
@@ -120,7 +121,7 @@ impl Visitor for Race {
                 Slot::new(slot, steps, &recorders, shared.clone(), 1)
             })
             .collect();
-        load::prepare(&runtime, &mut slots).expect("nothing to prepare");
+        load::prepare(&runtime, &mut slots, None).expect("nothing to prepare");
         let is_open = self.1;
         let mut run = |tasks: u64| {
             let before = ALLOCATIONS.load(Relaxed);

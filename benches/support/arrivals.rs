@@ -41,6 +41,7 @@ impl Visitor for Arrived<'_> {
         let recorders = Recorders::new(2, Vec::new());
         let trial = Arc::new(Trial {
             runtime: runtime.clone(),
+            at_once: "`concurrency`",
             seed: 1,
             tasks: plan.tasks.clone(),
             endpoints: HashMap::default(),
@@ -52,7 +53,7 @@ impl Visitor for Arrived<'_> {
         let steps = |number| trial.sequence("nothing", number).unwrap();
         let slot = |number| Slot::new(number, steps(number), &recorders, shared.clone(), 1);
         let mut slots: Vec<Slot> = (0..runtime.slots(AT_ONCE) as usize).map(slot).collect();
-        load::prepare(&runtime, &mut slots).unwrap();
+        load::prepare(&runtime, &mut slots, None).unwrap();
         let mut sample = Sample::default();
         while sample.completed < operations {
             sample.window_ns += pass(&runtime, &mut slots, &recorders);

@@ -43,6 +43,7 @@ impl Visitor for Quiet<'_> {
         let recorders = Recorders::new(1, Vec::new());
         let trial = Arc::new(Trial {
             runtime: runtime.clone(),
+            at_once: "`concurrency`",
             seed: plan.seed,
             tasks: plan.tasks.clone(),
             endpoints: HashMap::from([("api".to_owned(), self.endpoint)]),
@@ -56,7 +57,7 @@ impl Visitor for Quiet<'_> {
             Slot::recording_in(Silent, steps, shared.clone(), plan.seed)
         };
         let mut slots: Vec<Slot<Silent>> = (0..runtime.slots(clients) as usize).map(slot).collect();
-        load::prepare(&runtime, &mut slots).unwrap();
+        load::prepare(&runtime, &mut slots, None).unwrap();
         let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
         let load = Closed { clients, think_ns: 0, end, warmup_ns: plan.warmup.as_nanos() as u64 };
         let used = || (clock::process_cpu_ns(), self.target.times().unwrap().cpu_ns);

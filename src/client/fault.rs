@@ -69,13 +69,18 @@ impl Fault {
     /// A fault that the server has told of in its own words, with the remedy where one is known.
     pub fn of_server(kind: FaultKind, said: impl std::fmt::Display) -> Self {
         let remedy = match kind {
-            FaultKind::TooManyConnections => {
-                "; lower the concurrency or the `max` of a pool, or raise the limit: the server's (`max_connections`) or \
-                 the user's"
-            }
+            FaultKind::TooManyConnections => "; raise the limit: the server's (`max_connections`) or the user's",
             _ => "",
         };
         Self::new(kind, format!("{said}{remedy}"))
+    }
+
+    /// What can be lowered so that fewer connections are needed, to be said after a fault that calls for it.
+    pub fn lower(&self, at_once: &str) -> String {
+        match self.kind {
+            FaultKind::TooManyConnections => format!(", or lower {at_once}"),
+            _ => String::new(),
+        }
     }
 
     /// The same fault, its words said after where it happened.
@@ -172,6 +177,8 @@ mod tests {
         let nonsense = Fault::new(FaultKind::Protocol, "");
         assert!(!nonsense.leaves_nothing() && nonsense.ends_connection());
         assert!(Fault::new(FaultKind::Deadlock, "").leaves_nothing());
+        assert_eq!(Fault::new(FaultKind::TooManyConnections, "").lower("`x`"), ", or lower `x`");
+        assert_eq!(lost.lower("`x`"), "");
         assert!(!Fault::new(FaultKind::Deadlock, "").ends_connection() && lost.ends_connection());
     }
 

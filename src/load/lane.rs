@@ -8,14 +8,16 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
+
+use crossbeam_utils::atomic::AtomicCell;
 
 use crate::{
     clock, draw,
     measure::{Record, Recorder, Recorders},
     runtime::Runtime,
-    step::{self, Call, Failure, Sequence},
+    step::{self, Call, Failure, Opening, Sequence},
 };
 
 /// After this long without a pause a client lets others run, in ns: four clients that never wait on one worker
@@ -23,10 +25,12 @@ use crate::{
 const LONGEST_TURN_NS: u64 = 1_000_000;
 
 /// What all slots of a trial share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Shared {
     stop: AtomicBool,
     failure: OnceLock<Failure>,
+    /// Steps whose connections were opened in preparation, for the slot that is used first.
+    ready: AtomicCell<Option<Box<Sequence>>>,
 }
 
 impl Shared {
@@ -39,6 +43,11 @@ impl Shared {
         // Only the first reason counts; the others follow from it as often as not.
         let _ = self.failure.set(failure);
         self.stop.store(true, Relaxed);
+    }
+
+    /// Closes what was opened for a slot and never used.
+    pub fn close(&self) {
+        drop(self.ready.take());
     }
 
     /// Whether no further task should start.
@@ -120,12 +129,38 @@ impl<Rec: Record> Slot<Rec> {
         }
     }
 
-    /// Runs one task and records it; returns when it completed.
-    pub(super) async fn run(&mut self, task: u64, intended_ns: u64, actual_ns: u64) -> u64 {
-        self.start(task, intended_ns);
-        let (completed_ns, outcome) = poll_fn(|context| self.poll(context)).await;
+    /// Runs one task and records it; returns when it completed. A slot that is used for the first time opens its
+    /// connections before: the task is late by that, and no slower.
+    pub(super) async fn run(&mut self, task: u64, intended_ns: u64, mut actual_ns: u64) -> u64 {
+        let mut opened = Ok(());
+        if !self.is_open() {
+            opened = poll_fn(|context| self.poll_open(context)).await;
+            actual_ns = clock::now_ns();
+        }
+        let (completed_ns, outcome) = match opened {
+            Ok(()) => {
+                self.start(task, intended_ns);
+                poll_fn(|context| self.poll(context)).await
+            }
+            Err(failure) => (actual_ns, Err(failure)),
+        };
         self.settle(task, (intended_ns, actual_ns, completed_ns), outcome);
         completed_ns
+    }
+
+    /// Whether the steps have opened the connections that they keep.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.steps.is_open()
+    }
+
+    /// Goes on with opening what the steps keep, unless they have; the first slot of all takes what preparation has
+    /// opened.
+    pub(super) fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if let Some(ready) = self.shared.ready.take() {
+            self.steps = *ready;
+        }
+        Poll::Ready(ready!(self.steps.poll_open(Opening::FirstUse, context)).map(drop))
     }
 
     /// Begins a task.
@@ -258,8 +293,14 @@ where
     })
 }
 
-/// Gets all slots ready, at most 256 at once, on the executor itself: connections belong to its reactor.
-pub fn prepare<R: Runtime, Rec: Record>(runtime: &R, slots: &mut Vec<Slot<Rec>>) -> Result<(), LoadError> {
+/// Gets all slots ready, at most 256 at once, as far as that needs no connection. `first` are the same steps once
+/// more: they open what they keep, so that what cannot be opened is found before anything is measured. The slot that is
+/// used first takes them over, so that no connection is held in vain: a server may serve one at a time.
+pub fn prepare<R: Runtime, Rec: Record>(
+    runtime: &R,
+    slots: &mut Vec<Slot<Rec>>,
+    first: Option<Sequence>,
+) -> Result<(), LoadError> {
     const AT_ONCE: usize = 256;
     let mut ready = Vec::with_capacity(slots.len());
     let mut rest = std::mem::take(slots).into_iter();
@@ -280,5 +321,95 @@ pub fn prepare<R: Runtime, Rec: Record>(runtime: &R, slots: &mut Vec<Slot<Rec>>)
         ready.append(&mut some);
     }
     *slots = ready;
+    let (Some(first), Some(slot)) = (first, slots.first()) else { return Ok(()) };
+    let opened = open_first(runtime, first)?;
+    slot.shared.ready.store(Some(Box::new(opened)));
     Ok(())
+}
+
+/// Opens what the steps of a slot keep, on the executor itself: connections belong to its reactor.
+fn open_first<R: Runtime>(runtime: &R, mut steps: Sequence) -> Result<Sequence, LoadError> {
+    let refused = |source| LoadError::Thread { started: 0, wanted: 1, source };
+    let opening = async move {
+        let opened = steps.prepare().await;
+        let opened = if opened.is_ok() { steps.open(Opening::Preparation).await } else { opened };
+        (steps, opened)
+    };
+    let (steps, opened) = runtime.block_on(async { Ok(runtime.spawn(opening).map_err(refused)?.await) })?;
+    match opened {
+        Err(failure) => Err(LoadError::Prepare(failure)),
+        Ok(_) => Ok(steps),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        load::{Closed, End},
+        runtime::{self, Setup, Visitor},
+        step::{Done, Operation, Outcome, Repeated},
+    };
+
+    const OPENING: Duration = Duration::from_millis(30);
+
+    /// Takes its time to open, and does nothing.
+    struct Slow {
+        opened: Arc<AtomicU64>,
+    }
+
+    impl Operation for Slow {
+        async fn open(&mut self, _: Opening) -> Outcome {
+            std::thread::sleep(OPENING);
+            self.opened.fetch_add(1, Relaxed);
+            Ok(Done::default())
+        }
+
+        async fn call(&mut self, _: Call) -> Outcome {
+            Ok(Done::default())
+        }
+    }
+
+    fn steps(opened: &Arc<AtomicU64>) -> Sequence {
+        let opened = opened.clone();
+        Sequence::new(vec![Box::new(Repeated::new(None, move || Slow { opened: opened.clone() }))])
+    }
+
+    /// Three clients of one task each; preparation opens for the first of them.
+    struct ThreeClients;
+
+    impl Visitor for ThreeClients {
+        type Output = (u64, u64, crate::measure::Stream);
+
+        fn visit<R: Runtime>(self) -> Self::Output {
+            let runtime = R::start(&Setup { workers: 1, pool_size: 3, stack_size: None }).unwrap();
+            let (recorders, shared, opened) = (Recorders::new(1, Vec::new()), Arc::default(), Arc::default());
+            let slot = |number| Slot::new(number, steps(&opened), &recorders, Arc::clone(&shared), 1);
+            let mut slots: Vec<Slot> = (0..runtime.slots(3) as usize).map(slot).collect();
+            let wanted = slots.len() as u64;
+            prepare(&runtime, &mut slots, Some(steps(&opened))).unwrap();
+            assert_eq!(opened.load(Relaxed), 1, "preparation opens one");
+            let load = Closed { clients: 3, think_ns: 0, end: End::Tasks(3), warmup_ns: 0 };
+            load.run(&runtime, &mut slots, &recorders, || ()).unwrap();
+            runtime.stop();
+            (wanted, opened.load(Relaxed), recorders.task())
+        }
+    }
+
+    #[test]
+    fn a_slot_opens_before_the_clock_of_its_first_task() {
+        for executor in runtime::EXECUTORS {
+            let (slots, opened, task) = runtime::dispatch(executor.name, ThreeClients).unwrap();
+            // The worker of a pool that came too late for a task opens nothing.
+            assert!((1..=slots).contains(&opened), "{}: {opened} of {slots}", executor.name);
+            assert_eq!(task.latency.count(), 3, "{}", executor.name);
+            if opened > 1 {
+                // Whoever opens is late by that; nobody is slow, for opening is no part of the service.
+                assert!(task.lateness.0.max() >= OPENING.as_nanos() as u64, "{}", executor.name);
+            }
+            assert!(task.service.0.min() < OPENING.as_nanos() as u64, "{}", executor.name);
+        }
+    }
 }

@@ -106,7 +106,8 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// Each step that acts on a server keeps a connection of its own per slot; a customary client may have more open.
+    /// Each step that acts on a server keeps a connection of its own per slot; a customary client may have more open. An
+    /// open load uses as many slots as it has tasks in flight, and opens no more: that is not known beforehand.
     fn files(&self) -> u64 {
         let targets = &self.variant.targets;
         let is_server = |name: &str| match targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
@@ -117,7 +118,8 @@ impl<'a> Demand<'a> {
         let connects = |at: &&Reach| self.step(at).targets().iter().any(|target| is_server(&target.name.text));
         let files = |at: &Reach| if self.step(at).is_idiomatic() { FILES_OF_A_CLIENT } else { 1.0 };
         let sockets: f64 = self.reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
-        ((self.slots as f64 * sockets) as u64).saturating_add(OTHER_FILES)
+        let slots = if let LoadKind::Open { .. } = self.variant.load.kind { 1 } else { self.slots };
+        ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES)
     }
 
     /// Memory that is needed at least, in bytes.
@@ -457,6 +459,23 @@ mod tests {
         // Such a client may have a runtime inside.
         assert_eq!(planned("customary", OTHER_FILES + 50), (Lane::Idiomatic, false));
         assert_eq!(planned("customary", OTHER_FILES + 49), (Lane::Idiomatic, true));
+    }
+
+    #[test]
+    fn an_open_load_is_not_refused_for_connections_that_it_may_never_need() {
+        let refused = |load: &str| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{}}\n[tasks.get]\nsteps = [{{ http = {{ target = 'api', \
+                 path = '/' }} }}]\n[load.b]\ntask = 'get'\n{load}\n[executors]\nuse = ['tokio']\n"
+            );
+            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let files = vec![Limit { left: 500, name: "few", remedy: "raise it" }];
+            let limits = Limits { files, ..Limits::default() };
+            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+            cells(&scenario, &machine).any(|cell| cell.stored.absent.is_some())
+        };
+        assert!(refused("closed = { concurrency = 1024, tasks = 2000 }"));
+        assert!(!refused("open = { rate = '20/s', max_in_flight = 1024 }"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -84,6 +85,12 @@ pub trait Native: Send + Sync + 'static {
             // Reading, writing and waiting are the same for both kinds of socket, so that one type serves for them.
             Self::adopt(TcpStream::from(OwnedFd::from(stream)))
         }
+    }
+
+    /// Polls what reads a stream, so that it sees whether the peer has closed it; the stream does not wait. Only streams that
+    /// block need that: the others see it by themselves whenever they are polled, and nothing is done.
+    fn look<T>(_poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        Poll::Pending
     }
 
     /// Waits with the native timer.

@@ -54,7 +54,7 @@ fn run(
     simulate(|runtime| {
         let recorders = Recorders::up_to(LONGEST_NS, 2, Vec::new());
         let mut slots = slots(runtime.slots(concurrency), server, &recorders);
-        prepare(runtime, &mut slots).expect("nothing to get ready");
+        prepare(runtime, &mut slots, None).expect("nothing to get ready");
         let outcome = load(runtime, &mut slots, &recorders).expect("virtual tasks can always be started");
         Ran { outcome, task: recorders.task(), served: server.served() }
     })

@@ -50,7 +50,7 @@ fn measured(clients: u64, connections: usize) -> Measurements {
             Slot::new(number, Sequence::new(vec![Box::new(call)]), &recorders, shared.clone(), 42)
         };
         let mut slots: Vec<Slot> = (0..clients as usize).map(slot).collect();
-        prepare(runtime, &mut slots).expect("nothing to get ready");
+        prepare(runtime, &mut slots, None).expect("nothing to get ready");
         let load = Closed { clients, think_ns: 0, end: End::After(WINDOW_NS), warmup_ns: 100 * MS };
         let outcome = load.run(runtime, &mut slots, &recorders, || ()).expect("virtual tasks can always be started");
         let facts = POOL_FACTS.into_iter().zip([Places::NAME, Places::TURNS]);

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Child, Cost, Done, Lookup, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
+use super::{
+    BuildError, Call, Child, Cost, Done, Lookup, Opening, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
+    site::ChildTask,
+};
 use crate::{
     config::{Fields, Name, Section},
     draw,
@@ -67,7 +70,8 @@ impl StepKind for Choice {
         let children: Result<Vec<_>, _> = self.of.iter().map(|branch| site.child(&branch.task.text)).collect();
         let (children, seed, spec) = (children?, site.seed(), self.clone());
         Ok(site.operation(move || Chosen {
-            branches: children.iter().map(super::site::ChildTask::build).collect(),
+            branches: children.iter().map(ChildTask::build).collect(),
+            rebuild: children.clone(),
             spec: spec.clone(),
             seed,
         }))
@@ -93,6 +97,7 @@ impl Choice {
 
 struct Chosen {
     branches: Vec<Sequence>,
+    rebuild: Vec<ChildTask>,
     spec: Choice,
     seed: u64,
 }
@@ -101,6 +106,17 @@ impl Operation for Chosen {
     async fn prepare(&mut self) -> Outcome {
         for branch in &mut self.branches {
             branch.prepare().await?;
+        }
+        Ok(Done::default())
+    }
+
+    /// Looks in preparation whether each branch can be opened. One that is kept opens when it is first chosen: before
+    /// that it would hold a connection that others wait for.
+    async fn open(&mut self, when: Opening) -> Outcome {
+        if when == Opening::Preparation {
+            for branch in &self.rebuild {
+                branch.try_out().await?;
+            }
         }
         Ok(Done::default())
     }

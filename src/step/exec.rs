@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use crate::{
@@ -129,10 +129,23 @@ pub type Outcome = Result<Done, Failure>;
 /// What a step is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Get ready: open what is kept open, compute what is expected. Not measured.
+    /// Get ready without a connection: compute what is expected. Not measured.
     Prepare,
+    /// Open what is kept from call to call. Not a part of any call.
+    Open(Opening),
     /// Do it.
     Run(Call),
+}
+
+/// When a step opens what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// In preparation, by the instance that looks for all whether everything can be opened: nothing may go wrong, and
+    /// what is to be learned is learned.
+    Preparation,
+    /// By any other instance, just before its first call. Where the scenario allows errors, what cannot be opened is
+    /// left to the call, which counts it.
+    FirstUse,
 }
 
 /// How often one instance of a step was executed, over the whole life of the process; the proof is made of these.
@@ -219,8 +232,13 @@ pub trait Step: Send {
 
 /// An operation or a combinator, written as an `async fn` on its own state.
 pub trait Operation: Send + Sized + 'static {
-    /// Gets ready; not measured.
+    /// Gets ready, as far as that needs no connection; not measured.
     fn prepare(&mut self) -> impl Future<Output = Outcome> + Send {
+        std::future::ready(Ok(Done::default()))
+    }
+    /// Opens what is kept from call to call, before the clock of the first one is read. What a lost connection needs
+    /// afterwards is opened by the call.
+    fn open(&mut self, _when: Opening) -> impl Future<Output = Outcome> + Send {
         std::future::ready(Ok(Done::default()))
     }
     /// Does it once.
@@ -252,9 +270,16 @@ impl Port {
     const RUN: u8 = 2;
     const DONE: u8 = 3;
     const FAILED: u8 = 4;
+    const OPEN_TO_LOOK: u8 = 5;
+    const OPEN_TO_USE: u8 = 6;
 
     fn ask(&self, work: Work) {
-        let Work::Run(call) = work else { return self.state.store(Self::PREPARE, Relaxed) };
+        let call = match work {
+            Work::Prepare => return self.state.store(Self::PREPARE, Relaxed),
+            Work::Open(Opening::Preparation) => return self.state.store(Self::OPEN_TO_LOOK, Relaxed),
+            Work::Open(Opening::FirstUse) => return self.state.store(Self::OPEN_TO_USE, Relaxed),
+            Work::Run(call) => call,
+        };
         self.task.store(call.task, Relaxed);
         self.child.store(call.child, Relaxed);
         self.key.store(call.key, Relaxed);
@@ -266,6 +291,8 @@ impl Port {
     fn asked(&self) -> Poll<Work> {
         match self.state.load(Relaxed) {
             Self::PREPARE => Poll::Ready(Work::Prepare),
+            Self::OPEN_TO_LOOK => Poll::Ready(Work::Open(Opening::Preparation)),
+            Self::OPEN_TO_USE => Poll::Ready(Work::Open(Opening::FirstUse)),
             Self::RUN => Poll::Ready(Work::Run(Call {
                 task: self.task.load(Relaxed),
                 child: self.child.load(Relaxed),
@@ -318,6 +345,7 @@ async fn serve<O: Operation>(mut operation: O, port: Arc<Port>) {
     loop {
         let outcome = match poll_fn(|_| port.asked()).await {
             Work::Prepare => operation.prepare().await,
+            Work::Open(when) => operation.open(when).await,
             Work::Run(call) => operation.call(call).await,
         };
         port.answer(outcome);
@@ -354,7 +382,7 @@ impl<O: Operation, F: Fn() -> O + Send> Repeated<O, F> {
 
 impl<O: Operation, F: Fn() -> O + Send> Step for Repeated<O, F> {
     fn start(&mut self, work: Work) {
-        self.calling = work != Work::Prepare;
+        self.calling = matches!(work, Work::Run(_));
         if let Some(tally) = self.tally.as_ref().filter(|_| self.calling) {
             bump(&tally.started, 1);
         }
@@ -384,85 +412,5 @@ impl<O: Operation, F: Fn() -> O + Send> Drop for Repeated<O, F> {
     /// A task that is given up takes its steps with it, without having cancelled them.
     fn drop(&mut self) {
         self.count_cancelled();
-    }
-}
-
-/// Waits for a started step.
-pub struct Ended<'a>(pub &'a mut dyn Step);
-
-impl Future for Ended<'_> {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        self.0.poll(context)
-    }
-}
-
-/// The steps of a task, built for one slot, and how far the task has come.
-///
-/// Written out as a state machine, so that a task's state stays where its slot is: a future that an executor starts for
-/// each arrival would carry it there and back.
-pub struct Sequence {
-    steps: Vec<Box<dyn Step>>,
-    /// The step that was begun.
-    at: usize,
-    call: Call,
-    done: Done,
-}
-
-impl Sequence {
-    /// In this order.
-    pub fn new(steps: Vec<Box<dyn Step>>) -> Self {
-        Self { steps, at: 0, call: Call::default(), done: Done::default() }
-    }
-
-    /// Gets every step ready.
-    pub async fn prepare(&mut self) -> Outcome {
-        for step in &mut self.steps {
-            step.start(Work::Prepare);
-            Ended(step.as_mut()).await?;
-        }
-        Ok(Done::default())
-    }
-
-    /// Does the steps one after another.
-    pub async fn run(&mut self, call: Call) -> Outcome {
-        self.start(call);
-        poll_fn(|context| self.poll(context)).await
-    }
-
-    /// Begins; the task before must have ended or been cancelled.
-    pub fn start(&mut self, call: Call) {
-        (self.at, self.call, self.done) = (0, call, Done::default());
-        self.begin();
-    }
-
-    /// Begins the next step, if there is one.
-    fn begin(&mut self) {
-        if let Some(step) = self.steps.get_mut(self.at) {
-            step.start(Work::Run(self.call));
-        }
-    }
-
-    /// Goes on with the task that was begun.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
-        while let Some(step) = self.steps.get_mut(self.at) {
-            match ready!(step.poll(context)) {
-                Ok(more) => self.done.add(more),
-                Err(failure) => return Poll::Ready(Err(failure.after(self.done))),
-            }
-            self.at += 1;
-            // Only the first step was issued by the parent; the next one is issued by the end of this one.
-            self.call.issued_ns = 0;
-            self.begin();
-        }
-        Poll::Ready(Ok(self.done))
-    }
-
-    /// Gives up whatever was begun.
-    pub fn cancel(&mut self) {
-        for step in &mut self.steps {
-            step.cancel();
-        }
     }
 }

@@ -4,7 +4,8 @@ use std::{marker::PhantomData, time::Duration};
 
 use super::{
     OnTimeout,
-    exec::{Call, Done, Ended, Failure, Operation, Outcome, Repeated, Step, Work},
+    exec::{Call, Done, Failure, Opening, Operation, Outcome, Repeated, Step, Work},
+    sequence::Ended,
     site::{Broken, BuildError},
 };
 use crate::{clock, runtime::Native};
@@ -46,6 +47,19 @@ impl<N: Native> Operation for Limited<N> {
     async fn prepare(&mut self) -> Outcome {
         self.inner.start(Work::Prepare);
         Ended(self.inner.as_mut()).await
+    }
+
+    /// What takes longer than a call may is left to the call, whose time-out the scenario speaks of.
+    async fn open(&mut self, when: Opening) -> Outcome {
+        self.inner.start(Work::Open(when));
+        if when == Opening::Preparation {
+            return Ended(self.inner.as_mut()).await;
+        }
+        let in_time = N::timeout(self.limit, Ended(self.inner.as_mut())).await;
+        in_time.unwrap_or_else(|_| {
+            self.inner.cancel();
+            Ok(Done::default())
+        })
     }
 
     async fn call(&mut self, mut call: Call) -> Outcome {

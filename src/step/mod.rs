@@ -15,6 +15,7 @@ mod noop;
 mod parallel;
 mod recorded;
 mod repeat;
+mod sequence;
 mod site;
 mod sleep;
 mod spec;
@@ -28,8 +29,9 @@ mod yield_now;
 pub use blocking::Blocking;
 #[cfg(test)]
 pub(crate) use exec::Repeated;
-pub use exec::{Call, Done, Failure, Operation, Outcome, Sequence, Step, Tally, TallyCell};
+pub use exec::{Call, Done, Failure, Opening, Operation, Outcome, Step, Tally, TallyCell};
 pub use recorded::ending;
+pub use sequence::Sequence;
 pub use site::{BuildError, Commons, Ledger, Site, Trial};
 pub use spec::{Calibration, Child, Cost, Lookup, StepKind, TargetUse, Times};
 pub use task::{OnTimeout, StepPlan, Task};

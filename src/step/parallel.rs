@@ -8,8 +8,8 @@ use std::{future::poll_fn, num::NonZeroU64, pin::Pin, task::Poll, time::Duration
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Done, Failure, Lookup, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
-    site::ChildTask,
+    BuildError, Call, Child, Cost, Done, Failure, Lookup, Opening, Operation, Outcome, Sequence, Site, Step, StepKind,
+    Times, site::ChildTask,
 };
 use crate::{
     clock,
@@ -108,6 +108,15 @@ impl<R: Runtime> Operation for FanOut<R> {
             child.prepare().await?;
         }
         Ok(Done::default())
+    }
+
+    /// Looks in preparation whether a child can be opened. Those that are kept open when they first run: before that
+    /// they would hold connections that others wait for.
+    async fn open(&mut self, when: Opening) -> Outcome {
+        match when {
+            Opening::Preparation => self.rebuild.try_out().await,
+            Opening::FirstUse => Ok(Done::default()),
+        }
     }
 
     async fn call(&mut self, call: Call) -> Outcome {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Child, Cost, Done, Lookup, Operation, Outcome, Sequence, Site, Step, StepKind, Times};
+use super::{
+    BuildError, Call, Child, Cost, Done, Lookup, Opening, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
+};
 use crate::{
     config::{Fields, Name},
     runtime::Runtime,
@@ -52,6 +54,10 @@ struct Loop {
 impl Operation for Loop {
     async fn prepare(&mut self) -> Outcome {
         self.body.prepare().await
+    }
+
+    async fn open(&mut self, when: Opening) -> Outcome {
+        self.body.open(when).await
     }
 
     async fn call(&mut self, call: Call) -> Outcome {

@@ -3,15 +3,18 @@
 use std::{
     any::Any,
     collections::HashMap,
+    future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use super::{
     OnTimeout, StepPlan, StepSpec, Task,
-    exec::{Failure, Operation, Outcome, Repeated, Sequence, Step, Tally, TallyCell, Work},
+    exec::{Failure, Opening, Operation, Outcome, Repeated, Step, Tally, TallyCell, Work},
     limited::Limited,
     recorded::Recorded,
+    sequence::Sequence,
 };
 use crate::{measure::Recorders, runtime::Runtime, target::Endpoint};
 
@@ -19,6 +22,8 @@ use crate::{measure::Recorders, runtime::Runtime, target::Endpoint};
 pub struct Trial<R> {
     /// The executor.
     pub runtime: R,
+    /// What the load calls the number of tasks at once, for messages.
+    pub at_once: &'static str,
     /// The seed of every draw.
     pub seed: u64,
     /// The plan's tasks.
@@ -195,6 +200,16 @@ impl ChildTask {
         // The same plan was built before, and nothing that building depends on changes; were it wrong, the sequence's
         // first call would say so.
         (self.0)().unwrap_or_else(|error| Sequence::new(vec![Box::new(Broken(error))]))
+    }
+
+    /// Looks whether another instance can be opened, and closes it again. In a box of its own: a call's future has no
+    /// room for what is done once.
+    pub fn try_out(&self) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
+        Box::pin(async {
+            let mut instance = self.build();
+            instance.prepare().await?;
+            instance.open(Opening::Preparation).await
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use super::{Call, Commons, Ledger, OnTimeout, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
+use super::{Call, Commons, Ledger, OnTimeout, Opening, Outcome, StepPlan, StepSpec, Tally, Task, Trial};
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
     draw,
@@ -125,6 +125,7 @@ impl Rig {
     fn trial<R: Runtime>(&self, runtime: &R) -> Arc<Trial<R>> {
         Arc::new(Trial {
             runtime: runtime.clone(),
+            at_once: "`concurrency`",
             seed: 42,
             tasks: self.tasks.clone(),
             endpoints: self.endpoints.clone(),
@@ -152,7 +153,9 @@ impl Visitor for Running<'_> {
                 let mut steps = trial.sequence(&rig.tasks[0].name, slot).unwrap();
                 let first = slot as u64 * times;
                 let tasks = async move {
-                    if let Err(failure) = steps.prepare().await {
+                    let prepared = steps.prepare().await;
+                    let opened = steps.open(Opening::Preparation).await;
+                    if let Err(failure) = prepared.and(opened) {
                         return vec![Err(failure)];
                     }
                     let mut outcomes = Vec::new();

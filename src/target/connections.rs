@@ -14,14 +14,23 @@ use crate::{
     measure::Unanswered,
 };
 
+/// What a target's counts call the requests that were sent again and may have been served before.
+pub const REPEATED: &str = "requests sent again";
+
 /// What is counted. Clones count into the same account.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Connections(Arc<Counters>);
+pub struct Connections(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
     opened: AtomicU64,
     closed: AtomicU64,
+    /// Of those that were opened: by a call, in place of one that had ended.
+    reopened: AtomicU64,
+    /// Requests that were sent again, of which something was sent before.
+    repeated: AtomicU64,
+    /// Attempts to connect that were given up: the server may have seen them.
+    abandoned: AtomicU64,
     faults: [AtomicU64; FaultKind::ALL.len()],
 }
 
@@ -35,7 +44,66 @@ impl Drop for Opened {
     }
 }
 
+/// An attempt to connect. One that is dropped was given up.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    connections: &'a Connections,
+    settled: bool,
+}
+
+impl Attempt<'_> {
+    /// It is open.
+    pub fn succeeded(mut self) -> Opened {
+        self.settled = true;
+        self.connections.open()
+    }
+
+    /// There is no connection.
+    pub fn failed(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.connections.0.abandoned.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 impl Connections {
+    /// An attempt begins.
+    pub fn attempt(&self) -> Attempt<'_> {
+        Attempt { connections: self, settled: false }
+    }
+
+    /// Counts that a call opens a connection which should have been there: the one before it has ended.
+    pub fn reopen(&self) {
+        self.0.reopened.fetch_add(1, Relaxed);
+    }
+
+    /// Counts that a request is sent again of which something was sent before, and which may have been served.
+    pub fn repeat(&self) {
+        self.0.repeated.fetch_add(1, Relaxed);
+    }
+
+    /// How many were opened so far.
+    pub fn opened(&self) -> u64 {
+        self.0.opened.load(Relaxed)
+    }
+
+    /// Of those that were opened, how many took the place of one that had ended.
+    pub fn reopened(&self) -> u64 {
+        self.0.reopened.load(Relaxed)
+    }
+
+    /// How many a server may have seen, at least and at most.
+    pub(super) fn seen_by_server(&self) -> (u64, u64) {
+        let opened = self.opened();
+        (opened, opened + self.0.abandoned.load(Relaxed))
+    }
+
     /// Counts a connection that is opened.
     pub fn open(&self) -> Opened {
         self.0.opened.fetch_add(1, Relaxed);
@@ -77,7 +145,9 @@ impl Connections {
     /// All of it, for a report.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         let mut counts = self.faults();
-        counts.insert("connections opened".into(), self.0.opened.load(Relaxed));
+        counts.insert("connections opened".into(), self.opened());
+        counts.insert("connections reopened".into(), self.reopened());
+        counts.extend(Some(self.0.repeated.load(Relaxed)).filter(|&again| again > 0).map(|n| (REPEATED.into(), n)));
         counts.insert("connections closed".into(), self.0.closed.load(Relaxed));
         counts
     }
@@ -88,6 +158,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_attempt_that_is_given_up_may_have_been_seen() {
+        let connections = Connections::default();
+        drop(connections.attempt().succeeded());
+        connections.attempt().failed();
+        drop(connections.attempt());
+        assert_eq!(connections.seen_by_server(), (1, 2));
+    }
+
+    #[test]
     fn what_is_opened_is_open_until_it_is_dropped() {
         let connections = Connections::default();
         let (first, second) = (connections.open(), connections.clone().open());
@@ -95,7 +174,15 @@ mod tests {
         assert_eq!(connections.still_open(), 1);
         drop(second);
         connections.count(&Fault::new(FaultKind::Deadlock, ""));
-        let expected = [("connections closed", 2), ("connections opened", 2), ("errors: deadlock", 1)];
+        connections.reopen();
+        connections.repeat();
+        let expected = [
+            ("connections closed", 2),
+            ("connections opened", 2),
+            ("connections reopened", 1),
+            ("errors: deadlock", 1),
+            (REPEATED, 1),
+        ];
         assert_eq!(connections.counts(), expected.map(|(name, count)| (name.to_owned(), count)).into());
     }
 }

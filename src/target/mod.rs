@@ -11,6 +11,7 @@ mod own_server;
 mod spec;
 pub mod sql;
 
+pub use connections::{Connections, Opened, REPEATED};
 pub use spec::{Endpoint, Launcher, NamedTarget, Server, Start, Started, TargetError, TargetKind, pool_stream};
 
 spec::targets! {

@@ -115,6 +115,10 @@ pub trait Started: Send {
     fn facts(&self) -> Vec<(String, String)> {
         Vec::new()
     }
+    /// The account of the steps' connections to it, where it has one.
+    fn connections(&self) -> Option<super::Connections> {
+        None
+    }
     /// Whether it still answers, after a trial has failed: connections may be open, and calls under way.
     fn answers(&mut self) -> Result<(), TargetError> {
         self.report().map(drop)

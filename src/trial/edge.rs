@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{place, wire::TrialPlan};
+use super::{connected::Connected, place, wire::TrialPlan};
 use crate::{
     clock,
     measure::{
@@ -27,16 +27,19 @@ pub(super) struct Edge {
     parent_ns: u64,
     /// Threads of pools for blocking work.
     pool_threads: u64,
+    /// Connections opened so far, by target.
+    pub(super) opened: Vec<u64>,
 }
 
 impl Edge {
     /// Reads all counters; `watched` are the targets' processes, `parent` is the process that started the trial.
-    pub(super) fn now(watched: &[Option<Watched>], parent: Option<u32>) -> Self {
+    pub(super) fn now(watched: &[Option<Watched>], parent: Option<u32>, connected: &Connected) -> Self {
         Self {
             at_ns: clock::now_ns(),
             begun: ProcessSample::take(),
             host: HostSample::take(),
             targets: watched.iter().map(|watched| watched.as_ref().and_then(Watched::times)).collect(),
+            opened: connected.opened(),
             parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
             pool_threads: pool_threads(),
             process: ProcessSample::take(),

@@ -7,6 +7,7 @@
 mod apart;
 mod charging;
 pub mod child;
+mod connected;
 mod edge;
 mod last_words;
 pub mod parent;

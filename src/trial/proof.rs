@@ -6,6 +6,7 @@ use crate::{
     measure::{ProofLine, Stream, TargetReport, Unanswered},
     scenario::LoadKind,
     step::{StepPlan, Tally},
+    target::REPEATED,
 };
 
 /// Everything that was counted, by the slots, the recorders, the steps and the targets.
@@ -23,6 +24,18 @@ pub(super) struct Evidence<'a, S> {
     pub tallies: &'a [Tally],
     /// By the targets.
     pub reports: &'a [TargetReport],
+}
+
+impl<S> Evidence<'_, S> {
+    /// Tasks that were given up in flight.
+    fn given_up(&self) -> u64 {
+        self.outcome.open.as_ref().map_or(0, |open| open.given_up)
+    }
+
+    /// Whether tasks may not have done all their steps, for a time-out or the end of the load has cut them short.
+    fn is_cut_short(&self) -> bool {
+        self.given_up() > 0 || self.timeouts > 0 || self.tallies.iter().any(|tally| tally.cancelled > 0)
+    }
 }
 
 /// Compares all accounts; the error names the first difference.
@@ -100,10 +113,7 @@ impl Proof {
 
     /// Every step was executed as often as its task demands.
     fn steps<S>(&mut self, evidence: &Evidence<'_, S>) {
-        // A task that was cut short by a time-out has not done all its steps.
-        let given_up = evidence.outcome.open.as_ref().map_or(0, |open| open.given_up);
-        let cut_short =
-            given_up > 0 || evidence.timeouts > 0 || evidence.tallies.iter().any(|tally| tally.cancelled > 0);
+        let (given_up, cut_short) = (evidence.given_up(), evidence.is_cut_short());
         for ((name, _), (per_task, tally)) in
             numbered_steps(evidence.plan).zip(evidence.plan.per_task.iter().zip(evidence.tallies))
         {
@@ -123,6 +133,18 @@ impl Proof {
         for report in evidence.reports {
             self.lines.extend(report.proof.iter().map(|line| (line.clone(), line.expected == line.found)));
             self.served(evidence.plan, evidence.tallies, report);
+            if report.served.is_none() {
+                self.connections(evidence, report);
+            }
+        }
+    }
+
+    /// Every connection that was opened is closed again. What was given up may hold one until the process ends.
+    fn connections<S>(&mut self, evidence: &Evidence<'_, S>, report: &TargetReport) {
+        let count = |name: &str| report.counts.get(name).copied();
+        if let (Some(opened), Some(closed)) = (count("connections opened"), count("connections closed")) {
+            let least = if evidence.is_cut_short() { 0 } else { opened };
+            self.within(format!("connections to target {} that were closed", report.name), (least, opened), closed);
         }
     }
 
@@ -138,7 +160,9 @@ impl Proof {
             }
         }
         let Unanswered { unconnected, lost } = report.unanswered;
-        let bounds = (ended.saturating_sub(unconnected + lost), started.saturating_sub(unconnected));
+        // A request that was sent again was perhaps served before.
+        let again = report.counts.get(REPEATED).copied().unwrap_or(0);
+        let bounds = (ended.saturating_sub(unconnected + lost), started.saturating_sub(unconnected) + again);
         self.within(format!("operations that target {} served", report.name), bounds, served);
     }
 

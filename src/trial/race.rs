@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     apart, charging,
     child::TrialError,
+    connected::Connected,
     edge::{self, Edge},
     last_words, place,
     proof::{self, Evidence},
@@ -48,14 +49,17 @@ impl Visitor for Race<'_> {
         let trial = Arc::new(self.trial(&runtime, &recorders));
         let running = last_words::watch(plan, &trial);
         let mut slots = slots(plan, &trial, &shared)?;
-        load::prepare(&runtime, &mut slots).map_err(|why| blame(self.targets, why.into()))?;
+        let first = trial.sequence(&plan.load.task.text, 0)?;
+        load::prepare(&runtime, &mut slots, Some(first)).map_err(|why| blame(self.targets, why.into()))?;
 
         let prepared_memory_bytes = measure::resident_memory_bytes();
         let watched: Vec<Option<Watched>> = self.targets.iter().map(|target| target.watched()).collect();
         let (servers, charged) = (edge::cpus(&watched), charging::to_processes());
+        let connected = Connected::of(plan, self.targets);
         let watcher = Watcher::start(plan.target_cpus.clone());
         let probe = probe(plan, &runtime, &recorders, slots.len() as u64)?;
-        let outcome = run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent))?;
+        let outcome =
+            run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent, &connected))?;
         drop(running);
         let hangs = outcome.open.as_ref().is_some_and(|landed| landed.given_up > 0);
         let delay = probe.map(|probe| delay(probe, &runtime, &recorders, hangs));
@@ -73,9 +77,11 @@ impl Visitor for Race<'_> {
         let told = self.targets.iter().flat_map(|target| target.facts());
         facts.extend(told.map(|(what, value)| (what, secret::blanked(&value))));
         facts.extend(apart::facts(plan, self.targets));
+        facts.extend(connected.facts(&outcome.edges.0.opened, &outcome.edges.1.opened));
         let accounts = Accounts::of(&outcome, &slots);
         // What is open is closed before the targets report, so that they can see that it was.
         drop(slots);
+        shared.close();
         trial.commons.clear();
         let reports = edge::reports(self.targets, &outcome.edges, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
@@ -204,6 +210,7 @@ impl Race<'_> {
         let named = self.plan.targets.iter().map(|target| target.name.clone());
         Trial {
             runtime: runtime.clone(),
+            at_once: at_once(&self.plan.load.kind),
             seed: self.plan.seed,
             tasks: self.plan.tasks.clone(),
             endpoints: named.zip(self.targets.iter().map(|target| target.endpoint())).collect(),
@@ -274,6 +281,15 @@ fn turns<N: Native>(plan: &TrialPlan) -> Vec<(String, String)> {
     let values = [N::Semaphore::NAME, N::Semaphore::TURNS];
     let facts = POOL_FACTS.into_iter().zip(values).filter(|_| has_pool);
     facts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// What a load calls the number of tasks at once.
+fn at_once(load: &LoadKind) -> &'static str {
+    match load {
+        LoadKind::Batch { .. } => "`tasks` of the batch",
+        LoadKind::Closed { .. } => "`concurrency`",
+        LoadKind::Open { .. } => "`max_in_flight`",
+    }
 }
 
 fn has_process(plan: &TrialPlan) -> bool {

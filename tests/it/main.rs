@@ -5,6 +5,7 @@
 mod bench_dir;
 mod broken;
 mod command_line;
+mod connections;
 mod doctor;
 mod documents;
 mod exit_codes;
@@ -22,6 +23,7 @@ mod lossy;
 mod mongo;
 mod mysql;
 mod mysql_faults;
+mod odd_server;
 mod open;
 mod own_cpu;
 mod own_mariadb;

@@ -186,6 +186,7 @@ impl Visitor for Stalled {
         let recorders = Recorders::new(2, Vec::new());
         let trial = Arc::new(Trial {
             runtime: runtime.clone(),
+            at_once: "`max_in_flight`",
             seed: 1,
             tasks: plan.tasks,
             endpoints: HashMap::default(),
@@ -197,7 +198,7 @@ impl Visitor for Stalled {
         let slot =
             |number| Slot::new(number, trial.sequence("nothing", number).unwrap(), &recorders, shared.clone(), 1);
         let mut slots: Vec<Slot> = (0..runtime.slots(256) as usize).map(slot).collect();
-        load::prepare(&runtime, &mut slots).unwrap();
+        load::prepare(&runtime, &mut slots, None).unwrap();
         let open = Open {
             rate: 1_000.0,
             stages: vec![Stage { from: 1_000.0, to: 1_000.0, length_ns: 200_000_000 }],

@@ -124,7 +124,7 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
     let bench = BenchDir::new();
     run(&bench, &server.url(""), &scenario("", THREADS, ONE, load))
         .exits(5)
-        .says(&["too many connections", "lower the concurrency or the `max` of a pool"]);
+        .says(&["too many connections", "or lower `concurrency`"]);
     server.wait_until_left();
     // The gate keeps the first four calls waiting, each on a connection of its own.
     let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \

@@ -140,7 +140,7 @@ mod tests {
         // A cancelled statement, as PostgreSQL's (57014).
         assert_eq!(kind(1317), FaultKind::Timeout);
         let full = Fault::from(Error::from_packet(b"\xff\x10\x04Too many connections"));
-        assert!(full.message.contains("lower the concurrency or the `max` of a pool"), "{full}");
+        assert!(full.message.contains("raise the limit: the server's (`max_connections`) or the user's"), "{full}");
         let stream = |kind: io::ErrorKind| Error::from(io::Error::from(kind)).kind();
         assert_eq!(stream(io::ErrorKind::ConnectionRefused), FaultKind::Refused);
         assert_eq!(stream(io::ErrorKind::UnexpectedEof), FaultKind::Lost);

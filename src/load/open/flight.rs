@@ -14,7 +14,13 @@ use super::{
     Door, Pacer,
     free::{Free, Held},
 };
-use crate::{clock, load::Slot, measure::Recorders, runtime::Ticket, step::Failure};
+use crate::{
+    clock,
+    load::Slot,
+    measure::Recorders,
+    runtime::Ticket,
+    step::{self, Failure},
+};
 
 /// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
 /// load when it ends. A task is settled by whoever takes it out of `state`: its slot, or the load that gives it up.
@@ -59,20 +65,32 @@ impl Berth {
         self.log.state.store(ticket.due_ns + RUNNING, Release);
     }
 
-    /// Goes on with the task of the ticket, and settles it in the end unless the load has given it up meanwhile.
+    /// Goes on with the task of the ticket, and settles it in the end. Connections that the slot opens, when it is used
+    /// for the first time, are opened before the task's clock is read.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Ticket { number, due_ns } = self.ticket;
         if self.actual_ns == 0 {
+            let opened = if self.slot.is_open() { Ok(()) } else { ready!(self.slot.poll_open(context)) };
             self.actual_ns = clock::now_ns();
             self.log.actual_ns.store(self.actual_ns, Relaxed);
+            if let Err(failure) = opened {
+                self.end(self.actual_ns, Err(failure));
+                return Poll::Ready(());
+            }
             self.slot.start(number, due_ns);
         }
         let (completed_ns, outcome) = ready!(self.slot.poll(context));
+        self.end(completed_ns, outcome);
+        Poll::Ready(())
+    }
+
+    /// Settles the task of the ticket unless the load has given it up meanwhile.
+    fn end(&mut self, completed_ns: u64, outcome: step::Outcome) {
+        let Ticket { number, due_ns } = self.ticket;
         if self.log.state.compare_exchange(due_ns + RUNNING, SETTLING, AcqRel, Relaxed).is_ok() {
             self.slot.settle(number, (due_ns, self.actual_ns, completed_ns), outcome);
             self.publish(self.ticket);
         }
-        Poll::Ready(())
     }
 
     fn publish(&self, ticket: Ticket) {

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpStream},
+    task::Poll,
     time::Duration,
 };
 
@@ -27,6 +28,10 @@ impl Native for Blocking {
 
     fn adopt(stream: TcpStream) -> io::Result<BlockingStream> {
         Ok(BlockingStream::adopt(stream))
+    }
+
+    fn look<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        task::look(poll)
     }
 
     async fn sleep(time: Duration) {

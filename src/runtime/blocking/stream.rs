@@ -10,6 +10,10 @@ use std::{
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
 
 use super::{
     super::fill::fill,
@@ -71,6 +75,18 @@ impl BlockingStream {
         Ok(())
     }
 
+    /// Reads, as its turn has it.
+    fn take_turn(&mut self, turn: &Turn, free: &mut [u8]) -> Poll<io::Result<usize>> {
+        match turn {
+            Turn::Block(deadline) => self.until(*deadline, Self::limit_reads, |socket| socket.read(free)),
+            Turn::Look => match recv(&self.socket, free, RecvFlags::DONTWAIT) {
+                Err(Errno::WOULDBLOCK | Errno::INTR) => Poll::Pending,
+                read => Poll::Ready(read.map(|(read, _)| read).map_err(io::Error::from)),
+            },
+            Turn::Wait => Poll::Pending,
+        }
+    }
+
     /// One blocking call, repeated if the socket's coarser clock gave up before the deadline.
     fn until(
         &mut self,
@@ -117,9 +133,12 @@ impl Read for BlockingStream {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Turn::Block(deadline) = may_block(context) else { return Poll::Pending };
+        let turn = may_block(context);
+        if matches!(turn, Turn::Wait) {
+            return Poll::Pending;
+        }
         let mut pending = false;
-        let filled = fill(buffer, |free| match self.until(deadline, Self::limit_reads, |socket| socket.read(free)) {
+        let filled = fill(buffer, |free| match self.take_turn(&turn, free) {
             Poll::Ready(result) => result,
             Poll::Pending => {
                 pending = true;

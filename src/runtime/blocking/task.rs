@@ -23,6 +23,8 @@ struct Task {
     wants_to_block: Option<Waker>,
     /// Set by the driver: the next poll of a stream may block once.
     may_block: bool,
+    /// Set while somebody only looks: streams read what is there, and do not ask to block.
+    looks: bool,
     /// The innermost deadline.
     deadline_ns: Option<u64>,
     /// A deadline that has passed and whose time-out has not yet taken notice.
@@ -107,11 +109,16 @@ pub(super) enum Turn {
     Block(Option<u64>),
     /// Return `Pending`: the driver will come back when nothing else can be done.
     Wait,
+    /// Read what is there, without blocking.
+    Look,
 }
 
 /// Asked by a stream before it reads.
 pub(super) fn may_block(context: &mut Context<'_>) -> Turn {
     with_task(|task| {
+        if task.looks {
+            return Turn::Look;
+        }
         if std::mem::take(&mut task.may_block) {
             return Turn::Block(task.deadline_ns);
         }
@@ -121,6 +128,14 @@ pub(super) fn may_block(context: &mut Context<'_>) -> Turn {
         }
         Turn::Wait
     })
+}
+
+/// Polls with streams that read what is there and do not block.
+pub(super) fn look<T>(poll: impl FnOnce() -> T) -> T {
+    with_task(|task| task.looks = true);
+    let seen = poll();
+    with_task(|task| task.looks = false);
+    seen
 }
 
 /// The innermost deadline, for calls that are made at once.

@@ -21,7 +21,7 @@ use crate::{
     },
     draw,
     runtime::Native,
-    step::{self, Call, Done, Failure, Outcome, Site},
+    step::{self, Call, Done, Failure, Opening, Outcome, Site},
     target::document::{Account, Opened, Store},
 };
 
@@ -46,8 +46,10 @@ pub(super) struct Work {
     store: Arc<Store>,
     keeps: bool,
     allow_errors: bool,
+    /// What asks for fewer connections.
+    at_once: &'static str,
     /// Documents that must come of each call, as soon as that is known; none if it never is.
-    expected: Option<OnceLock<u64>>,
+    expected: Option<Arc<OnceLock<u64>>>,
     verb: &'static str,
     writes: bool,
     deed: Deed,
@@ -74,13 +76,15 @@ impl Work {
             Operation::Find(find) => find.filter.is_constant() && step.is_read_only(site),
             Operation::Insert(_) | Operation::Update(_) => false,
         };
-        let known = step.expected().map(OnceLock::from);
+        let known = step.expected().map(|documents| Arc::new(OnceLock::from(documents)));
+        let name = format!("documents of step {}", site.number);
         Self {
             words: step.words(site),
             store,
             keeps: step.connection == Keep::Keep,
             allow_errors: step.allow.errors,
-            expected: known.or_else(|| is_learned.then(OnceLock::new)),
+            at_once: site.trial.at_once,
+            expected: known.or_else(|| is_learned.then(|| site.trial.commons.shared(&name, OnceLock::new))),
             verb: step.operation.verb(),
             writes: step.operation.writes(),
             deed: Deed::new(&step.operation, site.seed()),
@@ -102,9 +106,15 @@ impl Work {
         Err(format!("{}: documents {}: expected {expected}, found {found}", self.words, self.verb))
     }
 
+    /// Whether a fault is counted and does not fail the trial: a command that the server does not understand is a mistake
+    /// in the scenario.
+    fn allows(&self, fault: &Fault) -> bool {
+        self.allow_errors && fault.kind != FaultKind::Statement
+    }
+
     /// A fault with its name, where it happened, and the remedy.
     fn told(&self, fault: &Fault) -> String {
-        let told = format!("{}: {}: {fault}", self.words, fault.kind.name());
+        let told = format!("{}: {}: {fault}{}", self.words, fault.kind.name(), fault.lower(self.at_once));
         match fault.kind {
             FaultKind::Statement => told,
             _ => format!("{told}; if that may happen: `allow = {{ errors = true }}`"),
@@ -216,11 +226,14 @@ impl<N: Native> Calls<N> {
         Self { work, shelf, account, room: Documents::default(), native: PhantomData }
     }
 
-    /// The connection of this sequence, or a new one.
-    async fn take(&self) -> Result<Box<Seat<N>>, Fault> {
+    /// The connection of this sequence, or a new one. A call should find the one that is kept.
+    async fn take(&self, in_call: bool) -> Result<Box<Seat<N>>, Fault> {
         let kept = if self.work.keeps { self.shelf.0.take() } else { None };
         if let Some(seat) = kept {
             return Ok(seat);
+        }
+        if in_call && self.work.keeps {
+            self.work.store.reopen();
         }
         let connection = self.work.store.site.open::<N>().await?;
         Ok(Box::new(Seat { connection, _counted: self.work.store.open() }))
@@ -234,8 +247,8 @@ impl<N: Native> Calls<N> {
     }
 
     /// One call, whose documents were filled in.
-    async fn once(&self, call: &Call) -> Result<Done, Trouble> {
-        let mut seat = self.take().await?;
+    async fn once(&self, call: &Call, in_call: bool) -> Result<Done, Trouble> {
+        let mut seat = self.take(in_call).await?;
         let documents = self.room.len() as u64;
         if self.work.writes {
             // If this future is dropped in the middle, the documents stay in doubt.
@@ -256,8 +269,7 @@ impl<N: Native> Calls<N> {
         match done {
             Ok(done) => Ok(done),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
-            // A command that the server does not understand is a mistake in the scenario.
-            Err(Trouble::Fault(fault)) if self.work.allow_errors && fault.kind != FaultKind::Statement => {
+            Err(Trouble::Fault(fault)) if self.work.allows(&fault) => {
                 self.work.store.count(&fault);
                 Ok(Done { errors: 1, ..Done::default() })
             }
@@ -267,18 +279,20 @@ impl<N: Native> Calls<N> {
 }
 
 impl<N: Native> step::Operation for Calls<N> {
-    /// Connects, and learns what is to be learned. Faults are not allowed here: nothing is measured yet.
-    async fn prepare(&mut self) -> Outcome {
+    /// Connects, and learns what is to be learned. In preparation no faults are allowed: nothing is measured yet.
+    async fn open(&mut self, when: Opening) -> Outcome {
         let prepared = async {
             if self.work.is_open() {
-                self.once(&Call::default()).await?;
+                self.once(&Call::default(), false).await?;
             } else if self.work.keeps {
-                let seat = self.take().await?;
+                let seat = self.take(false).await?;
                 self.put_back(seat);
             }
             Ok(Done::default())
         };
         match prepared.await {
+            // The call tries again, and counts it.
+            Err(Trouble::Fault(fault)) if when == Opening::FirstUse && self.work.allows(&fault) => Ok(Done::default()),
             Err(Trouble::Fault(fault)) => Err(Failure::of_fault(&fault, self.work.told(&fault))),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
             Ok(done) => Ok(done),
@@ -287,7 +301,7 @@ impl<N: Native> step::Operation for Calls<N> {
 
     async fn call(&mut self, call: Call) -> Outcome {
         self.work.deed.fill(&call, &mut self.room);
-        let done = self.once(&call).await;
+        let done = self.once(&call, true).await;
         self.outcome(done)
     }
 }

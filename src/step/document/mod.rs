@@ -44,7 +44,7 @@ pub struct Document {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Keep {
-    /// Opened in preparation; kept, and shared with the other such steps of the task, by the slot.
+    /// Opened when the slot is first used; kept, and shared with the other such steps of the task, by the slot.
     Keep,
     /// Opened and closed by every call.
     PerCall,
@@ -106,7 +106,7 @@ impl StepKind for Document {
         let connection = op.or(
             "connection",
             Keep::Keep,
-            "`keep`: opened in preparation and kept by the slot; `per-call`: opened and closed by every call.",
+            "`keep`: opened when the slot is first used, and kept by it; `per-call`: opened and closed by every call.",
         );
         let expect: Option<Expect> = step
             .optional("expect", "What must come of it: `{ documents = 1 }`, the number returned, inserted or changed.");

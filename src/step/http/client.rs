@@ -2,10 +2,15 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use super::{Keep, Shared, exchange::Connection, lost::Lost};
+use super::{
+    Keep, Shared,
+    exchange::{Answer, Connection, Failed},
+    lost::Lost,
+};
 use crate::{
+    client::FaultKind,
     runtime::Native,
-    step::{Call, Done, Failure, Operation, Outcome},
+    step::{Call, Done, Failure, Opening, Operation, Outcome},
 };
 
 /// A slot's client.
@@ -13,8 +18,6 @@ pub(super) struct Client<N: Native> {
     shared: Arc<Shared>,
     /// None while the connection is per call, or after it was lost.
     connection: Option<Box<Connection<N>>>,
-    /// Digest of a body whose SHA-256 was checked in preparation.
-    learned: Option<u64>,
     text: String,
     native: PhantomData<fn() -> N>,
 }
@@ -22,70 +25,131 @@ pub(super) struct Client<N: Native> {
 impl<N: Native> Client<N> {
     /// A client that has no connection yet.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, connection: None, learned: None, text: String::new(), native: PhantomData }
+        Self { shared, connection: None, text: String::new(), native: PhantomData }
+    }
+}
+
+impl<N: Native> Client<N> {
+    /// Checks the SHA-256 of the body; its cheaper digest then serves for all slots.
+    async fn learn(&mut self) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let wrong = |why: String| shared.wrong(&why);
+        let opened = Connection::<N>::open(&shared.endpoint).await;
+        let mut connection = opened.map_err(|why| shared.lost(&why, b""))?;
+        let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(wrong)?;
+        let answer = connection.exchange(request, true).await.map_err(|why| shared.unanswered(&why))?;
+        let learned = shared.expected.learn(&answer).map_err(wrong)?;
+        // Preparation is done once; were it done again, it has checked the same.
+        let _ = shared.learned.set(learned);
+        if shared.spec.connection == Keep::Keep && connection.is_open() {
+            self.connection = Some(connection);
+        }
+        Ok(())
     }
 }
 
 impl<N: Native> Operation for Client<N> {
     async fn prepare(&mut self) -> Outcome {
-        if let Some(reason) = self.shared.expected.contradiction() {
-            return Err(Failure::Wrong(reason));
+        self.shared.expected.contradiction().map_or(Ok(Done::default()), |reason| Err(Failure::Wrong(reason)))
+    }
+
+    async fn open(&mut self, when: Opening) -> Outcome {
+        let shared = &self.shared;
+        if when == Opening::Preparation && shared.expected.wants_sha256() {
+            Box::pin(self.learn()).await?;
         }
-        let shared = self.shared.clone();
-        let lost = |why: Lost| shared.lost(&why, b"");
-        if shared.expected.wants_sha256() {
-            let mut connection = Connection::<N>::open(&shared.endpoint).await.map_err(lost)?;
-            let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(Failure::Wrong)?;
-            let answer = match connection.exchange(request, true).await {
-                Ok(answer) => answer,
-                Err(why) => return Err(shared.lost(&why, &connection.unread())),
-            };
-            let learned = shared.expected.learn(&answer);
-            self.learned = Some(learned.map_err(|why| Failure::Wrong(format!("{}: {why}", shared.words())))?);
+        if self.shared.spec.connection == Keep::PerCall || self.connection.is_some() {
+            return Ok(Done::default());
         }
-        if shared.spec.connection == Keep::Keep {
-            let opened = Connection::open(&shared.endpoint).await;
-            self.connection = Some(opened.map_err(lost)?);
+        match Connection::open(&self.shared.endpoint).await {
+            Ok(connection) => self.connection = Some(connection),
+            // The call tries again, and counts it.
+            Err(_) if when == Opening::FirstUse && self.shared.spec.allow.errors => {}
+            Err(why) => return Err(self.shared.lost(&why, b"")),
         }
         Ok(Done::default())
     }
 
     async fn call(&mut self, call: Call) -> Outcome {
-        let Self { shared, connection: kept, learned, text, .. } = self;
-        let wrong = |reason: String| Failure::Wrong(format!("{}: {reason}", shared.words()));
-        let (request, sent) = shared.request(&call, text).map_err(wrong)?;
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
-            None => match Connection::open(&shared.endpoint).await {
-                Ok(connection) => connection,
-                Err(why) => return shared.failed(&why, b""),
-            },
-        };
-        let answer = match connection.exchange(request, false).await {
-            Ok(answer) => answer,
-            Err(why) => return shared.failed(&why, &connection.unread()),
-        };
-        if shared.spec.connection == Keep::Keep && connection.is_open() {
-            *kept = Some(connection);
+        let mut next = self.shared.request(&call, &mut self.text).map_err(|why| self.shared.wrong(&why))?;
+        loop {
+            let (request, sent) = next;
+            let (mut connection, was_kept) = match self.take().await {
+                Ok(taken) => taken,
+                Err(why) => return self.shared.failed(why.kind(b""), || self.shared.lost(&why, b"")),
+            };
+            match connection.exchange(request, false).await {
+                Ok(answer) => return self.end(connection, &answer, &call, sent),
+                // Once more at most, for this happens on a kept connection only, and then there is none.
+                Err(why) if was_kept && why.may_go_again(self.shared.is_idempotent) => {
+                    if why.is_unanswered() {
+                        self.shared.endpoint.connections.repeat();
+                    }
+                    next = self.shared.request(&call, &mut self.text).map_err(|why| self.shared.wrong(&why))?;
+                }
+                Err(why) => return self.shared.failed(why.why.kind(&why.unread), || self.shared.unanswered(&why)),
+            }
         }
-        let errors = shared.expected.judge(&answer, shared.id(&call), *learned).map_err(wrong)?;
+    }
+}
+
+impl<N: Native> Client<N> {
+    /// The connection that was kept, unless the peer has closed it, or a new one; and whether it was kept.
+    async fn take(&mut self) -> Result<(Box<Connection<N>>, bool), Lost> {
+        let shared = &self.shared;
+        if let Some(mut kept) = self.connection.take() {
+            // What changes something is not sent twice, so that it is looked before; the others just try.
+            if shared.is_idempotent || !kept.has_ended() {
+                return Ok((kept, true));
+            }
+        }
+        let opened = Connection::open(&shared.endpoint).await?;
+        if shared.spec.connection == Keep::Keep {
+            shared.endpoint.connections.reopen();
+        }
+        Ok((opened, false))
+    }
+
+    /// Keeps the connection and checks the answer.
+    fn end(&mut self, connection: Box<Connection<N>>, answer: &Answer, call: &Call, sent: u64) -> Outcome {
+        let shared = &self.shared;
+        if shared.spec.connection == Keep::Keep && connection.is_open() {
+            self.connection = Some(connection);
+        }
+        let judged = shared.expected.judge(answer, shared.id(call), shared.learned.get().copied());
+        let errors = judged.map_err(|why| shared.wrong(&why))?;
         Ok(Done { received: answer.bytes, sent, errors: u64::from(errors), timeouts: 0 })
     }
 }
 
 impl Shared {
+    fn wrong(&self, why: &str) -> Failure {
+        Failure::Wrong(format!("{}: {why}", self.words()))
+    }
+
     /// The failure of a call that got no answer; `unread` is what was received and not understood.
     fn lost(&self, why: &Lost, unread: &[u8]) -> Failure {
-        let words = format!("{}: {}", self.words(), why.words(self.endpoint.address, unread));
+        self.lost_and(why, unread, "")
+    }
+
+    fn lost_and(&self, why: &Lost, unread: &[u8], more: &str) -> Failure {
+        let words = format!("{}: {}{more}", self.words(), why.words(self.endpoint.address, unread));
         Failure::of_kind(why.kind(unread), words)
     }
 
+    /// The same of one whose request was sent, or a part of it.
+    fn unanswered(&self, failed: &Failed) -> Failure {
+        let may_be_done = !self.is_idempotent && failed.is_unanswered();
+        let more = if may_be_done { "; it was not sent again, for the server may have done it" } else { "" };
+        self.lost_and(&failed.why, &failed.unread, more)
+    }
+
     /// A call that got no answer: counted where the scenario allows it.
-    fn failed(&self, why: &Lost, unread: &[u8]) -> Outcome {
+    fn failed(&self, kind: FaultKind, failure: impl FnOnce() -> Failure) -> Outcome {
         if self.spec.allow.errors {
-            self.endpoint.count(why.kind(unread));
+            self.endpoint.count(kind);
             return Ok(Done { errors: 1, ..Done::default() });
         }
-        Err(self.lost(why, unread))
+        Err(failure())
     }
 }

@@ -5,8 +5,9 @@
 
 use std::{
     future::{Future, poll_fn},
+    io,
     pin::{Pin, pin},
-    task::Poll,
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -20,7 +21,10 @@ use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::lost::{Lost, MOST_FIELDS};
-use crate::{runtime::Native, target::http::Endpoint};
+use crate::{
+    runtime::Native,
+    target::{Opened, http::Endpoint},
+};
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +43,42 @@ pub(super) struct Answer {
     pub location: Option<HeaderValue>,
 }
 
+/// Whether a peer that has closed the connection is what is behind an error.
+fn is_closed(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        if let Some(io) = next.downcast_ref::<io::Error>() {
+            return matches!(
+                io.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+            );
+        }
+        cause = next.source();
+    }
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed()
+}
+
 /// An HTTP/1.1 connection.
 pub(super) struct Connection<N: Native> {
     sender: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<N::Conn, Full<Bytes>>,
-    open: bool,
+    /// None when it has ended: nobody must wait for it any more.
+    driver: Option<http1::Connection<N::Conn, Full<Bytes>>>,
+    _counted: Opened,
 }
 
 impl<N: Native> Connection<N> {
     /// Connects. Boxed, because a connection is moved into each call and back: a kilobyte that would be copied twice.
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<Self>, Lost> {
-        let stream = N::connect(endpoint.address).await?;
+        let attempt = endpoint.connections.attempt();
+        let connected = N::connect(endpoint.address).await;
+        let (stream, counted) = match connected {
+            Ok(stream) => (stream, attempt.succeeded()),
+            Err(why) => {
+                attempt.failed();
+                return Err(Lost::Connect(why));
+            }
+        };
         let mut builder = http1::Builder::new();
         if endpoint.embedded.is_none() {
             // A server of the user's own may send more fields than the 100 that hyper has room for without asking for
@@ -57,57 +86,151 @@ impl<N: Native> Connection<N> {
             builder.max_headers(MOST_FIELDS).allow_obsolete_multiline_headers_in_responses(true);
         }
         let (sender, driver) = builder.handshake(stream).await?;
-        Ok(Box::new(Self { sender, driver, open: true }))
+        Ok(Box::new(Self { sender, driver: Some(driver), _counted: counted }))
     }
 
-    /// Whether another exchange can be made on it.
+    /// Whether another exchange can be made on it, as far as is known.
     pub(super) fn is_open(&self) -> bool {
-        self.open && !self.sender.is_closed()
+        self.driver.is_some() && !self.sender.is_closed()
     }
 
-    /// What was received and not understood, after an exchange has failed.
-    pub(super) fn unread(self) -> Bytes {
-        self.driver.into_parts().read_buf
+    /// Looks whether the peer has closed it, without waiting. Only where streams do not see that by themselves before they
+    /// write: otherwise an exchange does ([`Native::look`]).
+    pub(super) fn has_ended(&mut self) -> bool {
+        if let Some(driver) = &mut self.driver {
+            let look = || Pin::new(driver).poll(&mut Context::from_waker(Waker::noop()));
+            if N::look(look).is_ready() {
+                self.driver = None;
+            }
+        }
+        self.driver.is_none()
     }
 
     /// Sends a request and reads its answer to the end. `sha256` is for preparation: it costs more than the request.
-    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>, sha256: bool) -> Result<Answer, Lost> {
-        let Self { sender, driver, open } = self;
+    ///
+    /// The answer is looked at first: one that has arrived counts, whatever becomes of the connection afterwards. A driver
+    /// that has ended is dropped, which fails whatever still waits for it.
+    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>, sha256: bool) -> Result<Answer, Failed> {
+        let Self { sender, driver, .. } = self;
         let mut answer = pin!(ask(sender, request, sha256));
-        poll_fn(|context| {
+        let mut end = End::default();
+        let answered = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
             }
-            if *open && let Poll::Ready(ended) = Pin::new(&mut *driver).poll(context) {
-                // A connection that has ended must not be polled again.
-                *open = false;
-                // An answer, and the reason why there is none, is used before the reason why the connection could not be
-                // closed in order.
-                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                    return Poll::Ready(answer);
-                }
-                if let Err(why) = ended {
-                    return Poll::Ready(Err(why.into()));
-                }
+            if let Some(running) = driver
+                && let Poll::Ready(ended) = Pin::new(running).poll(context)
+            {
+                end.why = ended.err();
+                end.unread = unread(driver);
             }
-            answer.as_mut().poll(context)
+            match answer.as_mut().poll(context) {
+                Poll::Pending if driver.is_none() => Poll::Ready(Err(Broken::Silent)),
+                polled => polled,
+            }
         })
-        .await
+        .await;
+        answered.map_err(|broken| {
+            if driver.is_some() {
+                end.unread = unread(driver);
+            }
+            end.failed(broken)
+        })
     }
+}
+
+/// Ends a driver, and says what it has received and not understood.
+fn unread<C: hyper::rt::Read + hyper::rt::Write + Unpin>(
+    driver: &mut Option<http1::Connection<C, Full<Bytes>>>,
+) -> Bytes {
+    driver.take().map(|driver| driver.into_parts().read_buf).unwrap_or_default()
+}
+
+/// An exchange without a whole answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// Why.
+    pub why: Lost,
+    /// What was received and not understood.
+    pub unread: Bytes,
+    reached: Reached,
+}
+
+/// How far a request had come when its connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// Nothing of it was sent.
+    Nowhere,
+    /// Something of it was sent, and the peer has closed the connection before any byte of an answer.
+    Unanswered,
+    /// There are bytes of an answer, or something else went wrong.
+    Answered,
+}
+
+impl Failed {
+    /// Whether the request may be sent once more: a server cannot have done what it was never sent, and doing twice what
+    /// is idempotent (RFC 9110, section 9.2.2) is the same as doing it once.
+    pub(super) fn may_go_again(&self, is_idempotent: bool) -> bool {
+        self.reached == Reached::Nowhere || (is_idempotent && self.is_unanswered())
+    }
+
+    /// Whether something of the request was sent, and the peer has closed the connection before any byte of an answer.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.reached == Reached::Unanswered
+    }
+}
+
+/// What is known of a driver that has ended.
+#[derive(Default)]
+struct End {
+    why: Option<hyper::Error>,
+    /// What was read of an answer, and was no whole head.
+    unread: Bytes,
+}
+
+impl End {
+    /// Why an exchange did not end well, and how far it had come.
+    fn failed(self, broken: Broken) -> Failed {
+        let Self { why: ended, unread } = self;
+        let (why, reached) = match broken {
+            // What the driver says is the cause; that a request was given back follows from it.
+            Broken::Unsent(why) => (Lost::Head(ended.unwrap_or(why)), Reached::Nowhere),
+            Broken::Sent(why) if unread.is_empty() && is_closed(&why) => (Lost::Head(why), Reached::Unanswered),
+            Broken::Sent(why) => (Lost::Head(why), Reached::Answered),
+            Broken::Body(why, received) => (Lost::Body(why, received), Reached::Answered),
+            Broken::Silent => (ended.map_or(Lost::Silent, Lost::Head), Reached::Answered),
+        };
+        Failed { why, unread, reached }
+    }
+}
+
+/// Where an exchange has broken.
+enum Broken {
+    /// The request was not sent.
+    Unsent(hyper::Error),
+    /// It was, or a part of it.
+    Sent(hyper::Error),
+    /// The answer's body did not come whole: so many bytes of it.
+    Body(hyper::Error, u64),
+    /// The connection has ended without a word.
+    Silent,
 }
 
 async fn ask(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     sha256: bool,
-) -> Result<Answer, Lost> {
-    sender.ready().await?;
-    let response = sender.send_request(request).await?;
+) -> Result<Answer, Broken> {
+    sender.ready().await.map_err(Broken::Unsent)?;
+    let response = sender.try_send_request(request).await.map_err(|failed| match failed.message() {
+        Some(_) => Broken::Unsent(failed.into_error()),
+        None => Broken::Sent(failed.into_error()),
+    })?;
     let (head, mut body) = response.into_parts();
     let location = if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
     let mut digest = Digest { sha256: sha256.then(Box::default), ..Digest::default() };
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|why| Lost::Body(why, digest.bytes))?;
+        let frame = frame.map_err(|why| Broken::Body(why, digest.bytes))?;
         if let Ok(data) = frame.into_data() {
             digest.add(data);
         }

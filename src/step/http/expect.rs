@@ -108,7 +108,7 @@ pub(super) struct Expected {
     digest: Option<u64>,
     /// The embedded server, whose status for each request is known.
     embedded: Option<(target::Http, u64)>,
-    /// SHA-256 of the body of the user's own server, checked once per slot in preparation.
+    /// SHA-256 of the body of the user's own server, checked once in preparation.
     sha256: Option<String>,
     /// The server's host and the path of its url, for messages.
     place: (String, String),

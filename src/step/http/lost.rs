@@ -25,6 +25,8 @@ pub(super) enum Lost {
     Head(hyper::Error),
     /// The same of the body, of which so many bytes had come.
     Body(hyper::Error, u64),
+    /// It ended, and nobody says why.
+    Silent,
 }
 
 impl From<io::Error> for Lost {
@@ -50,6 +52,8 @@ impl Lost {
         use io::ErrorKind as E;
         let why = match self {
             Self::Connect(why) => return unopened(why),
+            Self::Silent if unread.is_empty() => return FaultKind::Closed,
+            Self::Silent => return FaultKind::CutOff,
             Self::Head(why) if why.is_parse() && why.to_string().contains("too large") => return FaultKind::Oversized,
             Self::Head(why) if why.is_parse() => return FaultKind::Protocol,
             Self::Head(why) | Self::Body(why, _) => why,
@@ -72,6 +76,7 @@ impl Lost {
             Self::Connect(why) => cannot_open(why, &format_args!("{address}: {why}")).message,
             Self::Head(why) => head(self.kind(unread), why, unread),
             Self::Body(why, received) => body(self.kind(unread), why, *received),
+            Self::Silent => format!("the connection ended before the answer did; {ALLOW}"),
         }
     }
 }

@@ -12,7 +12,10 @@ mod headers;
 mod lost;
 mod secrets;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -79,7 +82,7 @@ const VERBS: &[(&str, Verb)] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Keep {
-    /// Opened in preparation, kept by the slot.
+    /// Opened when the slot is first used, kept by the slot.
     Keep,
     /// Opened and closed by every call.
     PerCall,
@@ -137,7 +140,7 @@ impl StepKind for Http {
         let connection = op.or(
             "connection",
             Keep::Keep,
-            "`keep`: opened in preparation and kept by the slot; `per-call`: opened and closed by every call.",
+            "`keep`: opened when the slot is first used, and kept by it; `per-call`: opened and closed by every call.",
         );
         let expect = step.or("expect", Expect::default(), "What the answer must be; otherwise the trial fails.");
         let allow = step.or("allow", Allow::default(), "What is counted as an error and does not fail the trial.");
@@ -179,7 +182,8 @@ impl StepKind for Http {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let endpoint = site.endpoint::<target::Endpoint>(&self.target.text)?;
-        let shared = Arc::new(Shared::new(self, endpoint, site.seed())?);
+        let learned = site.trial.commons.shared(&format!("body of step {}", site.number), OnceLock::new);
+        let shared = Arc::new(Shared::new(self, endpoint, site.seed(), learned)?);
         Ok(site.operation(move || Client::<R::Native>::new(shared.clone())))
     }
 }
@@ -197,12 +201,21 @@ struct Shared {
     host: HeaderValue,
     /// The path, where it is the same for every call.
     uri: Option<Uri>,
+    /// Whether sending a request twice is the same as sending it once.
+    is_idempotent: bool,
     body: Option<Bytes>,
     expected: Expected,
+    /// Digest of the body whose SHA-256 was checked in preparation; all slots share it.
+    learned: Arc<OnceLock<u64>>,
 }
 
 impl Shared {
-    fn new(spec: &Http, endpoint: Arc<target::Endpoint>, seed: u64) -> Result<Self, BuildError> {
+    fn new(
+        spec: &Http,
+        endpoint: Arc<target::Endpoint>,
+        seed: u64,
+        learned: Arc<OnceLock<u64>>,
+    ) -> Result<Self, BuildError> {
         let bad = |what: &str| BuildError(format!("{what} of a request to target `{}`", spec.target.text));
         let filled = Filled::new(spec).map_err(|lack| BuildError(lack.reason))?;
         let constant = filled.path.constant().map(|path| format!("{}{path}", endpoint.base));
@@ -214,6 +227,7 @@ impl Shared {
         let written = filled.body.as_ref().and_then(Template::constant).map(|text| Bytes::from(text.into_owned()));
         Ok(Self {
             host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
+            is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
             body: generated.or(written),
             expected: Expected::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint),
@@ -221,6 +235,7 @@ impl Shared {
             filled,
             endpoint,
             seed,
+            learned,
         })
     }
 

@@ -169,7 +169,7 @@ fn a_host_of_one_s_own_is_sent_once() {
         let text =
             format!("{{ http = {{ target = \"api\", path = \"/\", headers = {{ {name} = \"shop.example\" }} }} }}");
         let crate::step::StepSpec::Http(spec) = crate::step::testing::read_step(&text).unwrap() else { panic!() };
-        let shared = super::Shared::new(&spec, Arc::new(endpoint), 1).unwrap();
+        let shared = super::Shared::new(&spec, Arc::new(endpoint), 1, Arc::default()).unwrap();
         let (request, _) = shared.request(&crate::step::Call::default(), &mut String::new()).unwrap();
         let hosts: Vec<_> = request.headers().get_all(hyper::header::HOST).iter().collect();
         assert_eq!(hosts, ["shop.example"], "{name}");
@@ -182,7 +182,7 @@ fn a_path_that_grows_too_long_says_so() {
     let endpoint = crate::target::http::Endpoint::new(([127, 0, 0, 1], 1).into(), "own:1".into(), String::new(), None);
     let text = format!("{{ http = {{ target = \"api\", path = \"/{base}${{i}}\" }} }}");
     let crate::step::StepSpec::Http(spec) = crate::step::testing::read_step(&text).unwrap() else { panic!() };
-    let shared = super::Shared::new(&spec, Arc::new(endpoint), 1).unwrap();
+    let shared = super::Shared::new(&spec, Arc::new(endpoint), 1, Arc::default()).unwrap();
     let of = |task| shared.request(&crate::step::Call { task, ..Default::default() }, &mut String::new()).map(drop);
     assert_eq!(of(1_234_567), Ok(()));
     let wrong = of(12_345_678).unwrap_err();

@@ -6,7 +6,7 @@ use super::{sqlite::Session, work::Work};
 use crate::{
     draw,
     runtime::Native,
-    step::{Blocking, Call, Done, Failure, Operation, Outcome},
+    step::{Blocking, Call, Done, Failure, Opening, Operation, Outcome},
     target::sql::Database,
 };
 
@@ -15,7 +15,7 @@ const ROUND_TRIP: u64 = 1 << 32;
 
 /// A step in one slot, with its own connection.
 pub(super) struct Calls<N> {
-    /// None before preparation, and while a call owns it.
+    /// None before the first use, and while a call owns it.
     session: Option<Box<Session>>,
     way: Way<N>,
 }
@@ -74,8 +74,10 @@ impl<N: Native> Way<N> {
 }
 
 impl<N: Native> Operation for Calls<N> {
-    async fn prepare(&mut self) -> Outcome {
-        self.session = Some(self.way.open().await?);
+    async fn open(&mut self, _: Opening) -> Outcome {
+        if self.session.is_none() {
+            self.session = Some(self.way.open().await?);
+        }
         Ok(Done::default())
     }
 

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Policy {
-    /// Opened in preparation and kept by the slot; the steps of a task share it.
+    /// Opened when the slot is first used, and kept by it; the steps of a task share it.
     Keep,
     /// Opened and closed by every call.
     PerCall,
@@ -92,34 +92,32 @@ pub(super) struct Taken<N: Native, S: Session<N>> {
     lease: Option<Lease<N, Box<Seated<N, S>>>>,
 }
 
-/// What a connection is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
-    /// To prepare a slot: as all slots do so at once, it waits for its turn, and nobody measures that.
-    Preparation,
-    /// A call: it waits for as long as the scenario allows, which is recorded.
-    Call,
-}
-
 impl<N: Native, S: Session<N>> Source<N, S> {
-    /// A connection: one that is there, or a new one.
-    pub async fn take(&self, server: &Arc<Server>, want: Want) -> Result<Taken<N, S>, Fault> {
+    /// Whether the slot keeps its connection from task to task.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept(_))
+    }
+
+    /// A connection: one that is there, or a new one. For one of a pool it waits for as long as the scenario allows, which
+    /// is recorded. A call should find the one that the slot keeps.
+    pub async fn take(&self, server: &Arc<Server>, in_call: bool) -> Result<Taken<N, S>, Fault> {
         let (found, lease) = match self {
             Self::Fresh => (None, None),
             Self::Kept(shelf) => (shelf.0.take(), None),
             Self::Task { shelf, first, .. } => (shelf.0.take().filter(|_| !first), None),
             Self::Pooled { pool, waits } => {
-                let mut lease = match want {
-                    Want::Preparation => pool.acquire_patiently().await,
-                    Want::Call => recorded_wait(pool, waits.as_ref()).await?,
-                };
+                let mut lease = recorded_wait(pool, waits.as_ref()).await?;
                 (lease.take(), Some(lease))
             }
         };
-        match found.filter(|seat| seat.session.is_open()) {
-            Some(seat) => Ok(Taken { seat, lease }),
-            None => Ok(Taken { seat: open(server).await?, lease }),
+        match found {
+            Some(seat) if seat.session.is_open() => return Ok(Taken { seat, lease }),
+            // Of a pool, one that was lost is not given back, and the place is free for another one.
+            Some(_) => server.reopen(),
+            None if in_call && self.is_kept() => server.reopen(),
+            None => {}
         }
+        Ok(Taken { seat: open(server).await?, lease })
     }
 
     /// After a call that left the connection fit for another one.

@@ -11,7 +11,11 @@
 //! proven that they ran without an error, and that all rows were read. Over the whole process the target's tables
 //! must have as many rows in the end as were inserted and not deleted, by the count of every connection.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,7 +115,7 @@ impl StepKind for Sql {
         );
         let connection = op.optional(
             "connection",
-            "Servers only: `keep` opens it in preparation for the slot, `per-call` in every call, `per-task` in every \
+            "Servers only: `keep` opens it when a slot is first used, `per-call` in every call, `per-task` in every \
              task, `pool` takes one of the target's pool; default: `pool` if the target has one, else `keep`.",
         );
         let protocol = op.optional(
@@ -279,9 +283,15 @@ impl Sql {
             seed: site.seed(),
             protocol: self.protocol.unwrap_or(Protocol::Prepared),
             allow_errors: self.allow.errors,
+            at_once: if self.policy(server) == Policy::Pool { "the `max` of the pool" } else { site.trial.at_once },
         });
         let source = Arc::new(self.source::<R, S>(site, server));
         Ok(site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), source.clone())))
+    }
+
+    /// When connections are opened and closed.
+    fn policy(&self, server: &Server) -> Policy {
+        self.connection.unwrap_or(if server.pool.is_some() { Policy::Pool } else { Policy::Keep })
     }
 
     /// Where the connections come from.
@@ -289,8 +299,7 @@ impl Sql {
         // A connection is of one driver: steps with different ones share none.
         let place = if self.is_idiomatic() { " customary" } else { "" };
         let place = format!("{}{place}", self.target.text);
-        let keep = self.connection.unwrap_or(if server.pool.is_some() { Policy::Pool } else { Policy::Keep });
-        match keep {
+        match self.policy(server) {
             Policy::PerCall => Source::Fresh,
             Policy::Keep => Source::Kept(site.commons.shared(&place, Default::default)),
             Policy::PerTask => {
@@ -390,9 +399,13 @@ impl Sql {
     fn work<R: Runtime>(&self, site: &Site<R>) -> Work {
         let read_only =
             !site.trial.tasks.iter().flat_map(|task| &task.steps).any(|step| self.is_written_by(&step.spec));
-        let expected = self.statements.iter().zip(&self.expect).map(|(statement, rows)| match rows {
+        let found = |at: usize| {
+            let name = format!("rows of step {}, statement {at}", site.number);
+            site.trial.commons.shared(&name, OnceLock::new)
+        };
+        let expected = self.statements.iter().zip(&self.expect).enumerate().map(|(at, (statement, rows))| match rows {
             Some(rows) => Expected::known(*rows),
-            None if read_only && statement.is_constant() => Expected::learned(),
+            None if read_only && statement.is_constant() => Expected::learned(found(at)),
             None => Expected::Unknown,
         });
         Work {

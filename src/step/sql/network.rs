@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     bound::{Bindings, Bound},
-    connection::{Seat, Source, Taken, Want},
+    connection::{Seat, Source, Taken},
     copy::Copy,
     effects::{Answer, Effects},
     work::Work,
@@ -19,7 +19,7 @@ use crate::{
     client::{Fault, FaultKind},
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
     runtime::Native,
-    step::{Call, Done, Failure, Operation, Outcome},
+    step::{Call, Done, Failure, Opening, Operation, Outcome},
     target::sql::{Account, Database, Server},
 };
 
@@ -148,6 +148,8 @@ pub(super) struct Route {
     pub protocol: Protocol,
     /// Whether faults of the server are counted and do not fail the trial.
     pub allow_errors: bool,
+    /// What asks for fewer connections: the pool's key, or the load's.
+    pub at_once: &'static str,
 }
 
 /// A step in one slot.
@@ -190,8 +192,8 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     }
 
     /// A connection with this step's statements prepared, and their place in it.
-    async fn take(&self, want: Want) -> Result<Ready<N, S>, Trouble> {
-        let mut taken = self.source.take(&self.route.server, want).await?;
+    async fn take(&self, in_call: bool) -> Result<Ready<N, S>, Trouble> {
+        let mut taken = self.source.take(&self.route.server, in_call).await?;
         let seat = &mut taken.seat;
         if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
             return Ok((taken, place));
@@ -220,6 +222,14 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
             return Ok(statement);
         }
         Err(Trouble::Wrong(work.failed(at, format!("it has {wanted} `?`, and `args` has {given} values"))))
+    }
+
+    /// Takes a connection with everything prepared, learns what is to be learned, and gives it back.
+    async fn opened(&self) -> Result<(), Trouble> {
+        let (mut taken, place) = self.take(false).await?;
+        self.learn(&mut taken.seat, place).await?;
+        self.source.give_back(taken).await;
+        Ok(())
     }
 
     /// Runs the statements whose number of rows is to be learned.
@@ -294,7 +304,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 
     /// One call on a connection of its own or of the sequence.
     async fn once(&self) -> Result<Effects, Trouble> {
-        let (mut taken, place) = self.take(Want::Call).await?;
+        let (mut taken, place) = self.take(true).await?;
         let seat = &mut taken.seat;
         let done = match &*self.route.work {
             Work { copy: Some(copy), .. } => Box::pin(self.copied(seat, copy)).await,
@@ -322,8 +332,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
                 if !fault.leaves_nothing() && self.route.work.writes() {
                     self.account.lose_track();
                 }
-                // A statement that the server does not understand is a mistake in the scenario.
-                if self.route.allow_errors && fault.kind != FaultKind::Statement {
+                if self.route.allows(&fault) {
                     self.route.server.count(&fault);
                     return Ok(Done { errors: 1, ..Done::default() });
                 }
@@ -334,9 +343,15 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 }
 
 impl Route {
-    /// A fault with its name, and where it happened.
+    /// Whether a fault is counted and does not fail the trial: a statement that the server does not understand is a
+    /// mistake in the scenario.
+    fn allows(&self, fault: &Fault) -> bool {
+        self.allow_errors && fault.kind != FaultKind::Statement
+    }
+
+    /// A fault with its name, where it happened, and what asks for less.
     fn named(&self, fault: &Fault, at: Option<usize>) -> String {
-        let named = format!("{}: {fault}", fault.kind.name());
+        let named = format!("{}: {fault}{}", fault.kind.name(), fault.lower(self.at_once));
         match at {
             Some(at) => self.work.failed(at, named),
             None => format!("{}: {named}", self.work.words),
@@ -371,17 +386,18 @@ impl Drop for UnderWay<'_> {
 }
 
 impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
-    async fn prepare(&mut self) -> Outcome {
-        let prepared = async {
-            let (mut taken, place) = self.take(Want::Preparation).await?;
-            self.learn(&mut taken.seat, place).await?;
-            self.source.give_back(taken).await;
-            Ok(())
-        };
-        match prepared.await {
+    /// What is not kept by the slot is opened in preparation only, to see that it can be.
+    async fn open(&mut self, when: Opening) -> Outcome {
+        if when == Opening::FirstUse && !self.source.is_kept() {
+            return Ok(Done::default());
+        }
+        match Box::pin(self.opened()).await {
             Ok(()) => Ok(Done::default()),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
-            // In preparation nothing is allowed to go wrong.
+            // The call tries again, and counts it.
+            Err(Trouble::Fault(fault, _)) if when == Opening::FirstUse && self.route.allows(&fault) => {
+                Ok(Done::default())
+            }
             Err(Trouble::Fault(fault, at)) => Err(Failure::of_fault(&fault, self.route.named(&fault, at))),
         }
     }

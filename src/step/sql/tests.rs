@@ -251,7 +251,7 @@ fn session(bench: &Bench, query: &str, expected: Expected) -> Result<Box<Session
 #[test]
 fn a_constant_query_must_go_on_as_it_began() {
     let bench = Bench::new();
-    let mut reader = session(&bench, "SELECT id FROM items WHERE id < 11", Expected::learned()).unwrap();
+    let mut reader = session(&bench, "SELECT id FROM items WHERE id < 11", Expected::learned(Arc::default())).unwrap();
     reader.learn().unwrap();
     assert_eq!(reader.run().unwrap().received, 80);
     session(&bench, "DELETE FROM items WHERE id = 3", Expected::Unknown).unwrap().run().unwrap();

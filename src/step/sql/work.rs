@@ -1,6 +1,9 @@
 //! What a step does in every call, shared by all its connections in one slot; and the words for what went wrong.
 
-use std::{fmt::Display, sync::OnceLock};
+use std::{
+    fmt::Display,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     copy::Copy,
@@ -30,8 +33,8 @@ pub(super) struct Work {
 /// How many rows a statement must return or change.
 #[derive(Debug)]
 pub(super) enum Expected {
-    /// So many: as the scenario says, or as it was in preparation.
-    Rows(OnceLock<u64>),
+    /// So many: as the scenario says, or as it was in preparation, for all slots.
+    Rows(Arc<OnceLock<u64>>),
     /// Nobody can say.
     Unknown,
 }
@@ -39,12 +42,12 @@ pub(super) enum Expected {
 impl Expected {
     /// As the scenario says.
     pub fn known(rows: u64) -> Self {
-        Self::Rows(OnceLock::from(rows))
+        Self::Rows(Arc::new(OnceLock::from(rows)))
     }
 
-    /// As it will be in preparation.
-    pub fn learned() -> Self {
-        Self::Rows(OnceLock::new())
+    /// As it will be in preparation, where all slots find it.
+    pub fn learned(found: Arc<OnceLock<u64>>) -> Self {
+        Self::Rows(found)
     }
 
     /// Whether it is still to be learned.

@@ -20,8 +20,7 @@ use crate::{
     measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, Native, block_on},
     target::{
-        self, Start, Started, TargetError,
-        connections::{Connections, Opened},
+        self, Connections, Opened, Start, Started, TargetError,
         own_server::{self, OwnServer},
     },
 };
@@ -56,6 +55,11 @@ impl Store {
     /// Counts a connection that was opened.
     pub fn open(&self) -> Opened {
         self.connections.open()
+    }
+
+    /// Counts that a call opens a connection in place of one that has ended.
+    pub fn reopen(&self) {
+        self.connections.reopen();
     }
 
     /// Counts a fault that the scenario allows.
@@ -256,6 +260,10 @@ impl Started for Kept {
 
     fn watched(&self) -> Option<Watched> {
         self.own.watched()
+    }
+
+    fn connections(&self) -> Option<Connections> {
+        Some(self.store.connections.clone())
     }
 
     fn facts(&self) -> Vec<(String, String)> {

@@ -11,7 +11,8 @@ use std::{
 use super::{Answer, Http};
 use crate::{
     client::{Fault, FaultKind, Tried, unresolved},
-    measure::{TargetReport, Watched},
+    clock,
+    measure::{ProofLine, TargetReport, Watched},
     secret::{self, EnvText},
     target::{self, Server, Start, Started, TargetError, TargetSpec, connections::Connections, own_server::OwnServer},
 };
@@ -32,26 +33,29 @@ pub struct Endpoint {
     pub base: String,
     /// For the embedded server: its description and seed, from which every answer is known beforehand.
     pub embedded: Option<(Http, u64)>,
-    /// Calls that the scenario allows to fail.
-    account: Connections,
+    /// The account of the steps' connections, and of the calls that the scenario allows to fail.
+    pub connections: Connections,
 }
 
 impl Endpoint {
     /// An endpoint of which nothing was counted so far.
     pub fn new(address: SocketAddr, host: String, base: String, embedded: Option<(Http, u64)>) -> Self {
         let words = format!("http://{host}{base}");
-        Self { address, host, words, base, embedded, account: Connections::default() }
+        Self { address, host, words, base, embedded, connections: Connections::default() }
     }
 
     /// Counts a call that got no answer, as the scenario allows.
     pub fn count(&self, kind: FaultKind) {
-        self.account.count_kind(kind);
+        self.connections.count_kind(kind);
     }
 
     /// What was counted, beside what the server says by itself.
     fn report(&self, name: &str, served: Option<u64>, mut counts: BTreeMap<String, u64>) -> TargetReport {
-        counts.extend(self.account.faults());
-        let unanswered = self.account.unanswered();
+        for (what, count) in self.connections.counts() {
+            // The server's own account of what has the same name stands beside ours in the proof.
+            counts.entry(what).or_insert(count);
+        }
+        let unanswered = self.connections.unanswered();
         TargetReport { name: name.into(), served, counts, unanswered, ..TargetReport::default() }
     }
 }
@@ -142,13 +146,14 @@ impl Started for Embedded {
         Some(Watched::Process(self.server.pid()))
     }
 
+    fn connections(&self) -> Option<Connections> {
+        Some(self.endpoint.connections.clone())
+    }
+
     fn report(&mut self) -> Result<TargetReport, TargetError> {
-        let answer = self.server.ask("counts").map_err(|why| error(&self.name, why.reason))?;
-        let Ok(Answer::Counts(counts)) = serde_json::from_str(&answer) else {
-            return Err(error(&self.name, format!("did not say its counts but: {answer}")));
-        };
+        let (counts, proof) = self.settled()?;
         let served = counts.get("requests").copied();
-        Ok(self.endpoint.report(&self.name, served, counts))
+        Ok(TargetReport { proof, ..self.endpoint.report(&self.name, served, counts) })
     }
 }
 
@@ -178,8 +183,56 @@ impl Started for Foreign {
         }
     }
 
+    fn connections(&self) -> Option<Connections> {
+        Some(self.endpoint.connections.clone())
+    }
+
     fn report(&mut self) -> Result<TargetReport, TargetError> {
         Ok(self.endpoint.report(&self.name, None, BTreeMap::new()))
+    }
+}
+
+/// Longest wait for the embedded server to see what was opened and closed, and how often it is asked, in ns.
+const PATIENCE_NS: u64 = 10_000_000_000;
+const GLANCE_NS: u64 = 1_000_000;
+
+/// A target's counts by name.
+type Counted = BTreeMap<String, u64>;
+
+impl Embedded {
+    fn counts(&mut self) -> Result<Counted, TargetError> {
+        let answer = self.server.ask("counts").map_err(|why| error(&self.name, why.reason))?;
+        match serde_json::from_str(&answer) {
+            Ok(Answer::Counts(counts)) => Ok(counts),
+            _ => Err(error(&self.name, format!("did not say its counts but: {answer}"))),
+        }
+    }
+
+    /// The server's counts when it has seen all that was opened and closed here, and the two accounts side by side.
+    fn settled(&mut self) -> Result<(Counted, Vec<ProofLine>), TargetError> {
+        let until_ns = clock::now_ns() + PATIENCE_NS;
+        loop {
+            let counts = self.counts()?;
+            let proof = self.proof(&counts);
+            if proof.iter().all(|line| line.expected == line.found) || clock::now_ns() > until_ns {
+                return Ok((counts, proof));
+            }
+            clock::sleep_until(clock::now_ns() + GLANCE_NS);
+        }
+    }
+
+    /// The server has accepted what the steps have opened, and has open what they have.
+    fn proof(&self, counts: &Counted) -> Vec<ProofLine> {
+        let found = |name: &str| counts.get(name).copied().unwrap_or(0);
+        let (accepted, (least, most)) = (found("connections"), self.endpoint.connections.seen_by_server());
+        let line = |what: &str, expected: u64, found: u64| ProofLine {
+            what: format!("connections {what} target {}, by its own count", self.name),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        };
+        // Attempts that were given up may or may not have come through.
+        let opened = line("opened to", accepted.clamp(least, most), accepted);
+        vec![opened, line("still open to", self.endpoint.connections.still_open(), found("connections open"))]
     }
 }
 
@@ -218,7 +271,15 @@ mod tests {
         let counts: Vec<_> = report.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         assert_eq!(
             counts,
-            [("errors: no local port", 1), ("errors: refused", 1), ("errors: reset", 1), ("requests", 5)]
+            [
+                ("connections closed", 0),
+                ("connections opened", 0),
+                ("connections reopened", 0),
+                ("errors: no local port", 1),
+                ("errors: refused", 1),
+                ("errors: reset", 1),
+                ("requests", 5)
+            ]
         );
     }
 }

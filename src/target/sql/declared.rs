@@ -16,7 +16,7 @@ use crate::{
     measure::{ProofLine, TargetReport, Watched},
     runtime::{Blocking, block_on},
     target::{
-        self, Start, Started, TargetError,
+        self, Connections, Start, Started, TargetError,
         own_server::{self, OwnServer},
     },
 };
@@ -247,6 +247,10 @@ impl Started for Declared {
 
     fn watched(&self) -> Option<Watched> {
         self.own.watched()
+    }
+
+    fn connections(&self) -> Option<Connections> {
+        Some(self.server.connections.clone())
     }
 
     fn facts(&self) -> Vec<(String, String)> {

@@ -133,6 +133,11 @@ impl Server {
         self.connections.open()
     }
 
+    /// Counts that a call opens a connection in place of one that has ended.
+    pub fn reopen(&self) {
+        self.connections.reopen();
+    }
+
     /// Counts a fault that the scenario allows.
     pub fn count(&self, fault: &Fault) {
         self.connections.count(fault);
