@@ -9,6 +9,7 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
 };
 
 use regatta::{
@@ -20,6 +21,7 @@ use regatta::{
     scenario::{Overrides, from_text},
     step::{Commons, Ledger, Trial},
     trial::TrialPlan,
+    units::Distribution,
 };
 
 /// The system's allocator, with a count of what it was asked for.
@@ -132,7 +134,8 @@ impl Visitor for Race {
                 assert!(outcome.completed > 0);
                 return ALLOCATIONS.load(Relaxed) - before;
             }
-            let closed = Closed { clients: 4, think_ns: 0, end: End::Tasks(tasks), warmup_ns: 0 };
+            let (think, end) = (Distribution::Const(Duration::ZERO), End::Tasks(tasks));
+            let closed = Closed { clients: 4, think, end, warmup_ns: 0, drain_ns: 0, seed: 1 };
             let outcome = closed.run(&runtime, &mut slots, &recorders, || ()).expect("runs");
             assert_eq!(outcome.completed, tasks);
             ALLOCATIONS.load(Relaxed) - before

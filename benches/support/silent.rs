@@ -1,7 +1,7 @@
 //! A trial that records nothing: Regatta's slots, steps and load with a recorder that does nothing, and neither the
 //! counters of process and host nor the watcher. What is left out is what recording costs.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use regatta::{
     clock,
@@ -12,6 +12,7 @@ use regatta::{
     step::{Commons, Ledger, Trial},
     target::{Endpoint, Start},
     trial::{TrialPlan, server::ProcessLauncher},
+    units::Distribution,
 };
 
 use crate::support::{Sample, pin};
@@ -59,7 +60,8 @@ impl Visitor for Quiet<'_> {
         let mut slots: Vec<Slot<Silent>> = (0..runtime.slots(clients) as usize).map(slot).collect();
         load::prepare(&runtime, &mut slots, None).unwrap();
         let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
-        let load = Closed { clients, think_ns: 0, end, warmup_ns: plan.warmup.as_nanos() as u64 };
+        let (think, warmup_ns) = (Distribution::Const(Duration::ZERO), plan.warmup.as_nanos() as u64);
+        let load = Closed { clients, think, end, warmup_ns, drain_ns: 5_000_000_000, seed: plan.seed };
         let used = || (clock::process_cpu_ns(), self.target.times().unwrap().cpu_ns);
         let outcome = load.run(&runtime, &mut slots, &recorders, used).unwrap();
         assert_eq!(shared.failure(), None);

@@ -173,7 +173,7 @@ fn counts(trials: &Trials<'_>) -> Counts {
 }
 
 fn stream_counts(stream: &Stream) -> Counts {
-    Counts { completed: stream.count, errors: stream.errors, timeouts: stream.timeouts }
+    Counts { completed: stream.count, errors: stream.errors, timeouts: stream.timeouts, censored: stream.censored }
 }
 
 impl Counts {
@@ -182,6 +182,7 @@ impl Counts {
             completed: self.completed + other.completed,
             errors: self.errors + other.errors,
             timeouts: self.timeouts + other.timeouts,
+            censored: self.censored + other.censored,
         }
     }
 }
@@ -294,8 +295,8 @@ mod tests {
                 measured.steps[0].stream.errors = 7;
             },
         ));
-        assert_eq!(cell.counts, Counts { completed: 204, errors: 3, timeouts: 20 });
-        assert_eq!(cell.steps[0].counts, Counts { completed: 200, errors: 14, timeouts: 0 });
+        assert_eq!(cell.counts, Counts { completed: 204, errors: 3, timeouts: 20, censored: 0 });
+        assert_eq!(cell.steps[0].counts, Counts { completed: 200, errors: 14, timeouts: 0, censored: 0 });
     }
 
     #[test]

@@ -236,6 +236,8 @@ pub struct Judgement {
     /// What is to be said of times that are only known to be as high as the range that was told apart; none where all are
     /// known.
     pub clipped: Option<String>,
+    /// What was still in flight when a closed load was given up, where something was: upper quantiles are lower bounds.
+    pub unfinished: Option<String>,
 }
 
 /// What speaks against some of a cell's rounds.
@@ -430,6 +432,8 @@ pub struct Counts {
     pub errors: u64,
     /// Time-outs.
     pub timeouts: u64,
+    /// Tasks that were given up in flight: not completed, and in the latencies as if they had ended then.
+    pub censored: u64,
 }
 
 /// One named step's figures.

@@ -226,11 +226,11 @@ impl Field for Size {
 
 impl Field for Rate {
     fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?[kM]?/s$", "examples": ["250/s", "4k/s", "1.5M/s"] })
+        json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?[kM]?/(s|m|min|h)$", "examples": ["250/s", "4k/s", "30/m"] })
     }
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let parse = |text: &str| parse_rate(text).map(Self);
-        read_unit(node, "a rate such as `250/s` or `4k/s`", parse, rate_hint, diagnostics)
+        read_unit(node, "a rate such as `250/s`, `4k/s` or `30/m`", parse, rate_hint, diagnostics)
     }
 }
 

@@ -47,7 +47,16 @@ impl Batch {
         let edges = (before, sample());
         let window_ns = makespans_ns.iter().sum();
         let completed = (makespans_ns.len() as u64).saturating_mul(self.tasks);
-        Ok(Outcome { makespans_ns, window_ns, completed, total_tasks, per_client: None, open: None, edges })
+        Ok(Outcome {
+            makespans_ns,
+            window_ns,
+            completed,
+            total_tasks,
+            per_client: None,
+            closed: None,
+            open: None,
+            edges,
+        })
     }
 
     fn goes_on(&self, makespans_ns: &[u64]) -> bool {
@@ -92,6 +101,7 @@ async fn in_order(mut slot: Slot, mut next: u64, end: u64, stride: u64, start_ns
     while next < end && !slot.stopped() {
         let actual_ns = clock::now_ns();
         slot.run(next, start_ns, actual_ns).await;
+        slot.rests();
         next = next.saturating_add(stride);
     }
     slot
@@ -103,6 +113,7 @@ async fn from_queue(mut slot: Slot, queue: Arc<Queue>, start_ns: u64) -> Slot {
         if !slot.stopped() {
             let actual_ns = clock::now_ns();
             slot.run(ticket.number, start_ns, actual_ns).await;
+            slot.rests();
         }
         queue.retire();
     }

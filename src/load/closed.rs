@@ -1,25 +1,38 @@
 //! `closed`: a fixed number of clients, each starting its next task when its last one has ended.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use super::{LoadError, Outcome, Shared, Slot, WARMUP_TASKS, lane::run_lanes};
-use crate::{
-    clock,
-    measure::{Clients, Record, Recorders},
-    runtime::{Native, Queue, Runtime, Ticket},
+use super::{
+    LoadError, Outcome, Slot, WARMUP_TASKS,
+    executor::{self, Executor},
+    giving_up::{Client, Left, Watch},
+    lane::start_lanes,
 };
+use crate::{
+    clock, draw,
+    measure::{Clients, Record, Recorder, Recorders},
+    runtime::{Native, Queue, Runtime, Ticket},
+    units::Distribution,
+};
+
+/// The draws of think times are this far from those of any step.
+const THINK: u64 = u64::MAX - 1;
 
 /// A closed load.
 #[derive(Debug, Clone, Copy)]
 pub struct Closed {
     /// How many clients.
     pub clients: u64,
-    /// Pause between a task's end and the next one's intended start, in ns.
-    pub think_ns: u64,
+    /// Pause between a task's end and the next one's intended start, drawn afresh each time.
+    pub think: Distribution,
     /// When it ends.
     pub end: End,
     /// Run before measuring, in ns.
     pub warmup_ns: u64,
+    /// How long tasks may still take after the end of the window, in ns.
+    pub drain_ns: u64,
+    /// The seed of the think times.
+    pub seed: u64,
 }
 
 /// When a closed load ends.
@@ -35,7 +48,7 @@ pub enum End {
 #[derive(Debug, Clone, Copy)]
 struct Pass {
     clients: u64,
-    think_ns: u64,
+    think: Think,
     first_task: u64,
     start_ns: u64,
     /// No task is started whose intended start is not before this.
@@ -44,14 +57,32 @@ struct Pass {
     tasks_end: u64,
 }
 
+/// A load that was set up, but for who drives it.
+pub struct Launched<Rec = Recorder> {
+    /// For the executor.
+    pub lanes: Lanes<Rec>,
+    /// For who waits for it.
+    pub watch: Arc<Watch<Rec>>,
+    /// What is measured, in ns of the clock.
+    pub window: (u64, u64),
+}
+
+/// The lanes of a load, before they run.
+pub struct Lanes<Rec = Recorder> {
+    pass: Pass,
+    slots: Vec<Slot<Rec>>,
+    watch: Arc<Watch<Rec>>,
+}
+
 impl Closed {
-    /// Runs the load. `sample` reads the counters at the edges of the window.
-    pub fn run<R: Runtime, Rec: Record, S: Send>(
+    /// Runs the load. `sample` reads the counters at the edges of the window. A load that ends by time ends even if tasks
+    /// hang: slots that have not come back are missing afterwards.
+    pub fn run<R: Runtime, Rec: Record, S>(
         self,
         runtime: &R,
         slots: &mut Vec<Slot<Rec>>,
         recorders: &Recorders,
-        sample: impl Fn() -> S + Sync,
+        sample: impl Fn() -> S,
     ) -> Result<Outcome<S>, LoadError> {
         match self.end {
             End::After(duration_ns) => self.for_duration(duration_ns, runtime, slots, recorders, sample),
@@ -62,7 +93,7 @@ impl Closed {
     fn pass(&self, first_task: u64) -> Pass {
         Pass {
             clients: self.clients,
-            think_ns: self.think_ns,
+            think: Think::new(self.think, self.seed),
             first_task,
             start_ns: clock::now_ns(),
             until_ns: u64::MAX,
@@ -70,48 +101,76 @@ impl Closed {
         }
     }
 
-    /// Warm-up and window in one pass; the edges are sampled by a thread of their own.
-    fn for_duration<R: Runtime, Rec: Record, S: Send>(
-        self,
+    /// Sets up a load that ends by time: warm-up and window in one pass. Takes all slots.
+    pub fn launch<R: Runtime, Rec: Record>(
+        &self,
         duration_ns: u64,
         runtime: &R,
         slots: &mut Vec<Slot<Rec>>,
         recorders: &Recorders,
-        sample: impl Fn() -> S + Sync,
-    ) -> Result<Outcome<S>, LoadError> {
+    ) -> Launched<Rec> {
         let mut pass = self.pass(0);
-        let window = (pass.start_ns + self.warmup_ns, pass.start_ns + self.warmup_ns + duration_ns);
+        let from_ns = pass.start_ns + self.warmup_ns;
+        let window = (from_ns, from_ns + duration_ns);
         pass.until_ns = window.1;
         for slot in slots.iter_mut() {
             slot.window = window;
         }
         recorders.set_window(window.0, window.1);
         recorders.slice(pass.start_ns, window.0, window.1);
+        let lanes = pass.lanes(runtime, slots);
+        Launched { watch: lanes.watch.clone(), lanes, window }
+    }
+
+    /// The executor has a thread of its own, which is left behind if it does not come back.
+    fn for_duration<R: Runtime, Rec: Record, S>(
+        self,
+        duration_ns: u64,
+        runtime: &R,
+        slots: &mut Vec<Slot<Rec>>,
+        recorders: &Recorders,
+        sample: impl Fn() -> S,
+    ) -> Result<Outcome<S>, LoadError> {
         let shared = slots.first().map(Slot::shared).unwrap_or_default();
-        let edges = thread::scope(|scope| {
-            let sampler = scope.spawn(|| {
-                clock::sleep_until(window.0);
-                let before = sample();
-                sleep_unless_stopped(window.1, &shared);
-                (before, sample())
-            });
-            pass.run(runtime, slots)?;
-            match sampler.join() {
-                Ok(edges) => Ok(edges),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })?;
-        Ok(outcome(slots, duration_ns, edges))
+        let Launched { lanes, watch, window } = self.launch(duration_ns, runtime, slots, recorders);
+        let executor = {
+            let runtime = runtime.clone();
+            Executor::start(move || runtime.block_on(lanes.run(&runtime)))?
+        };
+        executor::sleep_until(window.0, &shared);
+        let before = sample();
+        executor::sleep_until(window.1, &shared);
+        let edges = (before, sample());
+        // A trial that must fail need not wait for the end of the window either.
+        let end_ns = if shared.stopped() { clock::now_ns() } else { window.1 };
+        let limit_ns = end_ns.saturating_add(self.drain_ns);
+        let drained = if executor.ends_before(limit_ns) {
+            executor.join()?;
+            watch.drained(Left::default(), 0)
+        } else {
+            let now_ns = clock::now_ns();
+            let left = watch.give_up(recorders, now_ns).ok_or_else(|| lost(self.clients))?;
+            recorders.set_window(u64::MAX, 0);
+            executor::grace(|| watch.ended() + left.running as usize >= watch.lanes());
+            watch.drained(left, now_ns.saturating_sub(window.1))
+        };
+        *slots = watch.slots();
+        Ok(Outcome {
+            completed: drained.completed,
+            total_tasks: drained.ended,
+            closed: Some(drained),
+            ..outcome(slots, duration_ns, edges)
+        })
     }
 
     /// Equal work: a pass that only warms up, and a pass of `tasks` tasks.
-    fn for_tasks<R: Runtime, Rec: Record, S: Send>(
+    fn for_tasks<R: Runtime, Rec: Record, S>(
         self,
         tasks: u64,
         runtime: &R,
         slots: &mut Vec<Slot<Rec>>,
         recorders: &Recorders,
-        sample: impl Fn() -> S + Sync,
+        sample: impl Fn() -> S,
     ) -> Result<Outcome<S>, LoadError> {
         let mut expected_ns = None;
         if self.warmup_ns > 0 {
@@ -143,104 +202,200 @@ impl Closed {
     }
 }
 
-/// Sleeps until the window ends, or until a trial that must fail has stopped its clients.
-fn sleep_unless_stopped(until_ns: u64, shared: &Shared) {
-    const GLANCE_NS: u64 = 50_000_000;
-    while clock::now_ns() < until_ns && !shared.stopped() {
-        clock::sleep_until(until_ns.min(clock::now_ns() + GLANCE_NS));
-    }
+fn lost(clients: u64) -> LoadError {
+    LoadError::Lost(format!("the executor has lost clients: not all {clients} have ended, run a task or wait for one"))
+}
+
+/// How the work was spread over the clients of these slots.
+pub fn per_client<Rec: Record>(slots: &[Slot<Rec>]) -> Option<Clients> {
+    let each = slots.iter().flat_map(|slot| slot.per_client.0.iter().chain(&slot.per_client.1));
+    let clients: Vec<u64> = each.copied().collect();
+    Clients::of(&clients, slots.iter().map(|slot| slot.longest_ns).max().unwrap_or(0))
 }
 
 fn outcome<Rec: Record, S>(slots: &[Slot<Rec>], window_ns: u64, edges: (S, S)) -> Outcome<S> {
-    let clients: Vec<u64> =
-        slots.iter().flat_map(|slot| slot.per_client.0.iter().chain(&slot.per_client.1).copied()).collect();
-    let longest_ns = slots.iter().map(|slot| slot.longest_ns).max().unwrap_or(0);
     Outcome {
         makespans_ns: Vec::new(),
         window_ns,
         completed: slots.iter().map(|slot| slot.completed).sum(),
         total_tasks: slots.iter().map(|slot| slot.ran).sum(),
-        per_client: Clients::of(&clients, longest_ns),
+        per_client: per_client(slots),
+        closed: None,
         open: None,
         edges,
     }
 }
 
-impl Pass {
-    fn run<R: Runtime, Rec: Record>(self, runtime: &R, slots: &mut Vec<Slot<Rec>>) -> Result<(), LoadError> {
-        let lanes = slots.len() as u64;
-        if let Some(queue) = runtime.queue() {
-            let first = (0..self.clients).map(|client| Ticket { number: client, due_ns: self.start_ns });
-            queue.admit(first);
-            run_lanes(runtime, slots, |_, slot| from_queue(slot, self, queue.clone()))
-        } else {
-            run_lanes(runtime, slots, |lane, slot| round_robin::<R, Rec>(slot, self, lane as u64, lanes))
+/// How long clients pause: equal under all executors, whichever slot a client is in.
+#[derive(Debug, Clone, Copy)]
+enum Think {
+    /// Always so long, in ns.
+    Fixed(u64),
+    /// Drawn, with this seed.
+    Drawn(Distribution, u64),
+}
+
+impl Think {
+    fn new(think: Distribution, seed: u64) -> Self {
+        match think {
+            Distribution::Const(_) => Self::Fixed(nanoseconds(think.mean())),
+            drawn => Self::Drawn(drawn, seed),
         }
     }
 
-    /// The task of a client's turn, unless the pass is over for this client. `number` counts turns over all clients.
-    fn task<Rec: Record>(&self, number: u64, due_ns: u64, slot: &Slot<Rec>) -> Option<u64> {
-        let goes_on = due_ns < self.until_ns && number < self.tasks_end && !slot.stopped();
-        goes_on.then_some(self.first_task + number)
+    /// The pause after a task, in ns.
+    #[inline]
+    fn after(&self, task: u64) -> u64 {
+        match self {
+            Self::Fixed(ns) => *ns,
+            Self::Drawn(think, seed) => nanoseconds(think.sample(draw::draw(*seed, task, THINK))),
+        }
     }
 }
 
-/// A client in a lane.
-struct Client {
-    /// Its own number, and then one more round of all clients with each task.
-    number: u64,
-    due_ns: u64,
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Pass {
+    /// Sets the lanes up. A pool's take their clients from its queue; others have some of their own, one where clients have
+    /// a slot each, and all under `sequential`.
+    fn lanes<R: Runtime, Rec: Record>(self, runtime: &R, slots: &mut Vec<Slot<Rec>>) -> Lanes<Rec> {
+        let slots = std::mem::take(slots);
+        let shared = slots.first().map(Slot::shared).unwrap_or_default();
+        let queue = runtime.queue().cloned();
+        let own = |lane: usize| -> Arc<[Client]> {
+            let numbers = (lane as u64..self.clients).step_by(slots.len());
+            let numbers = numbers.take(if queue.is_some() { 1 } else { usize::MAX });
+            numbers.map(|number| Client::new(Ticket { number, due_ns: self.start_ns })).collect()
+        };
+        let each = slots.iter().enumerate().map(|(lane, slot)| (slot, own(lane)));
+        let watch = Arc::new(Watch::over(each, queue.clone(), shared, self.clients, self.until_ns));
+        Lanes { pass: self, slots, watch }
+    }
+
+    fn run<R: Runtime, Rec: Record>(self, runtime: &R, slots: &mut Vec<Slot<Rec>>) -> Result<(), LoadError> {
+        let lanes = self.lanes(runtime, slots);
+        let watch = lanes.watch.clone();
+        let ran = runtime.block_on(lanes.run(runtime));
+        *slots = watch.slots();
+        ran
+    }
+
+    /// The task of a client's turn, unless the pass is over for this client. `number` counts turns over all clients.
+    fn task<Rec: Record>(&self, turn: Ticket, slot: &Slot<Rec>) -> Option<u64> {
+        let goes_on = turn.due_ns < self.until_ns && turn.number < self.tasks_end && slot.goes_on();
+        goes_on.then_some(self.first_task + turn.number)
+    }
+
+    /// A client's turn after the one in which it ran a task until `completed_ns`.
+    #[inline]
+    fn next(&self, turn: Ticket, completed_ns: u64) -> Ticket {
+        let pause_ns = self.think.after(self.first_task + turn.number);
+        // The last nanosecond of the clock is for clients that have ended.
+        let due_ns = completed_ns.saturating_add(pause_ns).min(u64::MAX - 1);
+        Ticket { number: turn.number + self.clients, due_ns }
+    }
+}
+
+impl<Rec: Record> Lanes<Rec> {
+    /// Runs the lanes to their end, each as a task of its own.
+    pub async fn run<R: Runtime>(self, runtime: &R) -> Result<(), LoadError> {
+        let Self { pass, slots, watch } = self;
+        let Some(queue) = runtime.queue() else {
+            let lane = |lane, slot| round_robin::<R, Rec>(slot, pass, lane, watch.clone());
+            return start_lanes(runtime, slots, lane, drop).await;
+        };
+        queue.admit((0..pass.clients).map(|number| Ticket { number, due_ns: pass.start_ns }));
+        let lane = |lane, slot| from_queue(slot, pass, queue.clone(), lane, watch.clone());
+        start_lanes(runtime, slots, lane, drop).await
+    }
 }
 
 /// What a client takes in the lane that serves it, in bytes.
 pub const CLIENT_BYTES: u64 = size_of::<Client>() as u64;
 
-/// A lane with clients of its own, in turn: one, where clients have a slot each, and all under `sequential`.
-async fn round_robin<R: Runtime, Rec: Record>(mut slot: Slot<Rec>, pass: Pass, lane: u64, lanes: u64) -> Slot<Rec> {
-    let numbers = (lane..pass.clients).step_by(lanes as usize);
-    let mut clients: Vec<Client> = numbers.map(|number| Client { number, due_ns: pass.start_ns }).collect();
+/// A lane with clients of its own, in turn.
+async fn round_robin<R: Runtime, Rec: Record>(mut slot: Slot<Rec>, pass: Pass, lane: usize, watch: Arc<Watch<Rec>>) {
+    let clients = watch.clients_of(lane);
+    let mut left = clients.len();
     let mut turn = slot.turn();
     let mut now_ns = clock::now_ns();
     let mut at = 0;
-    while !clients.is_empty() {
-        at = if at < clients.len() { at } else { 0 };
-        let client = &mut clients[at];
-        let Some(task) = pass.task(client.number, client.due_ns, &slot) else {
-            slot.client_ended(client.number / pass.clients);
-            clients.swap_remove(at);
+    while left > 0 {
+        let client = &clients[at];
+        slot.client = at as u64;
+        at = if at + 1 < clients.len() { at + 1 } else { 0 };
+        let Some(its) = client.turn() else { continue };
+        let Some(task) = pass.task(its, &slot) else {
+            if !slot.client_ended(its.number / pass.clients, || client.end()) {
+                break;
+            }
+            left -= 1;
             continue;
         };
-        if client.due_ns > now_ns {
-            R::Native::sleep(Duration::from_nanos(client.due_ns - now_ns)).await;
+        if its.due_ns > now_ns {
+            R::Native::sleep(Duration::from_nanos(its.due_ns - now_ns)).await;
             now_ns = clock::now_ns();
         }
-        now_ns = slot.run(task, client.due_ns, now_ns).await;
-        client.due_ns = now_ns + pass.think_ns;
-        client.number += pass.clients;
-        at += 1;
-        if turn.is_over(now_ns) {
+        let Some(completed_ns) = slot.run(task, its.due_ns, now_ns).await else { break };
+        now_ns = completed_ns;
+        client.has(pass.next(its, now_ns));
+        slot.rests();
+        // A thread is preempted by the kernel, and steps back for nobody.
+        if R::INFO.style.shares_threads() && turn.is_over(now_ns) {
             R::Native::yield_now().await;
             now_ns = clock::now_ns();
             turn.begins(now_ns);
         }
     }
-    slot
+    watch.give_back(lane, slot);
 }
 
 /// A lane that takes clients from the pool's queue and puts them back.
-async fn from_queue<Rec: Record>(mut slot: Slot<Rec>, pass: Pass, queue: Arc<Queue>) -> Slot<Rec> {
+async fn from_queue<Rec: Record>(
+    mut slot: Slot<Rec>,
+    pass: Pass,
+    queue: Arc<Queue>,
+    lane: usize,
+    watch: Arc<Watch<Rec>>,
+) {
+    let clients = watch.clients_of(lane);
     let next = || queue.next_ticket().map(|ticket| (ticket, clock::now_ns()));
     let mut held = next();
-    while let Some((ticket, actual_ns)) = held {
-        let Some(task) = pass.task(ticket.number, ticket.due_ns, &slot) else {
-            slot.client_ended(ticket.number / pass.clients);
+    while let Some((ticket, actual_ns)) = held
+        && let Some(client) = clients.first()
+    {
+        client.has(ticket);
+        let Some(task) = pass.task(ticket, &slot) else {
+            // A ticket that was given up was retired by the load.
+            if !slot.client_ended(ticket.number / pass.clients, || ()) {
+                break;
+            }
             queue.retire();
             held = next();
             continue;
         };
-        let completed_ns = slot.run(task, ticket.due_ns, actual_ns).await;
-        let turn = Ticket { number: ticket.number + pass.clients, due_ns: completed_ns + pass.think_ns };
-        held = queue.exchange(turn, completed_ns);
+        let Some(completed_ns) = slot.run(task, ticket.due_ns, actual_ns).await else { break };
+        slot.rests();
+        held = queue.exchange(pass.next(ticket, completed_ns), completed_ns);
     }
-    slot
+    watch.give_back(lane, slot);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn think_times_follow_from_seed_and_task_alone() {
+        let think = |seed| Think::new(Distribution::Exp(Duration::from_millis(2)), seed);
+        let drawn = |seed| (0..10_000).map(|task| think(seed).after(task)).collect::<Vec<u64>>();
+        assert_eq!(drawn(7), drawn(7));
+        assert_ne!(drawn(7), drawn(8));
+        let mean = drawn(7).iter().sum::<u64>() as f64 / 1e4;
+        assert!((mean / 2e6 - 1.0).abs() < 0.05, "{mean}");
+        let fixed = Think::new(Distribution::Const(Duration::from_millis(2)), 7);
+        assert_eq!((fixed.after(0), fixed.after(1)), (2_000_000, 2_000_000));
+    }
 }

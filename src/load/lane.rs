@@ -6,13 +6,14 @@ use std::{
     pin::pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
 };
 
 use crossbeam_utils::atomic::AtomicCell;
 
+use super::log::{Account, GivenUp, Log, Seen};
 use crate::{
     clock, draw,
     measure::{Record, Recorder, Recorders},
@@ -20,14 +21,15 @@ use crate::{
     step::{self, Call, Failure, Opening, Sequence},
 };
 
-/// After this long without a pause a client lets others run, in ns: four clients that never wait on one worker
-/// would otherwise be one client.
+/// Where clients share threads, one lets others run after this long without a pause, in ns: four clients that never wait
+/// on one worker would otherwise be one client. A thread need not: the kernel takes turns for it.
 const LONGEST_TURN_NS: u64 = 1_000_000;
 
 /// What all slots of a trial share.
 #[derive(Default)]
 pub struct Shared {
     stop: AtomicBool,
+    pub(super) given_up: GivenUp,
     failure: OnceLock<Failure>,
     /// Steps whose connections were opened in preparation, for the slot that is used first.
     ready: AtomicCell<Option<Box<Sequence>>>,
@@ -63,7 +65,13 @@ pub struct Slot<Rec = Recorder> {
     recorder: Rec,
     shared: Arc<Shared>,
     seed: u64,
-    polls: Arc<AtomicU64>,
+    log: Arc<Log>,
+    /// Which of its lane's clients runs the next task, by its place.
+    pub(super) client: u64,
+    /// Tasks run that were meant to start in the window.
+    measured: u64,
+    /// Clients that have run their last task here.
+    clients: u64,
     /// Tasks run.
     pub(super) ran: u64,
     /// Time-outs that the scenario allows.
@@ -118,7 +126,10 @@ impl<Rec: Record> Slot<Rec> {
             recorder,
             shared,
             seed,
-            polls: Arc::default(),
+            log: Arc::default(),
+            client: 0,
+            measured: 0,
+            clients: 0,
             ran: 0,
             timeouts: 0,
             completed: 0,
@@ -129,9 +140,11 @@ impl<Rec: Record> Slot<Rec> {
         }
     }
 
-    /// Runs one task and records it; returns when it completed. A slot that is used for the first time opens its
-    /// connections before: the task is late by that, and no slower.
-    pub(super) async fn run(&mut self, task: u64, intended_ns: u64, mut actual_ns: u64) -> u64 {
+    /// Runs one task and records it; returns when it completed, or nothing if the load has given it up meanwhile: then
+    /// the slot must not be used any more. The caller goes on with [`Slot::rests`]. A slot that is used for the first time
+    /// opens its connections before: the task is late by that, and no slower.
+    pub(super) async fn run(&mut self, task: u64, intended_ns: u64, mut actual_ns: u64) -> Option<u64> {
+        self.log.begin(self.client, actual_ns);
         let mut opened = Ok(());
         if !self.is_open() {
             opened = poll_fn(|context| self.poll_open(context)).await;
@@ -144,8 +157,19 @@ impl<Rec: Record> Slot<Rec> {
             }
             Err(failure) => (actual_ns, Err(failure)),
         };
+        if !self.log.settles(&self.shared.given_up) {
+            return None;
+        }
         self.settle(task, (intended_ns, actual_ns, completed_ns), outcome);
-        completed_ns
+        self.measured += u64::from(intended_ns >= self.window.0 && intended_ns < self.window.1);
+        Some(completed_ns)
+    }
+
+    /// Says that all is settled of the task that was run, its client's next turn included.
+    #[inline]
+    pub(super) fn rests(&self) {
+        let Self { ran: ended, measured, completed, timeouts, clients, .. } = *self;
+        self.log.done(&Account { ended, measured, completed, timeouts, clients });
     }
 
     /// Whether the steps have opened the connections that they keep.
@@ -210,23 +234,41 @@ impl<Rec: Record> Slot<Rec> {
         self.timeouts
     }
 
-    /// Notes how many tasks a client has completed that ends here.
-    pub(super) fn client_ended(&mut self, tasks: u64) {
+    /// Notes how many tasks a client has completed that ends here, and lets `end` say so; false if the load has given up
+    /// meanwhile.
+    pub(super) fn client_ended(&mut self, tasks: u64, end: impl FnOnce()) -> bool {
+        if !self.log.settles(&self.shared.given_up) {
+            return false;
+        }
+        end();
         // Most slots have one client, for which nothing is allocated: memory by client would be the harness's.
         match self.per_client.0 {
             None => self.per_client.0 = Some(tasks),
             Some(_) => self.per_client.1.push(tasks),
         }
+        self.clients += 1;
+        self.rests();
+        true
+    }
+
+    /// Whether its clients may begin tasks: the trial need not fail, and the load has not given up.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        !self.shared.stopped() && !self.shared.given_up.is_said()
+    }
+
+    pub(super) fn log(&self) -> Arc<Log> {
+        self.log.clone()
     }
 
     pub(super) fn turn(&self) -> Turn {
-        Turn { polls: self.polls.clone(), seen: 0, since_ns: 0 }
+        Turn { log: self.log.clone(), seen: 0, since_ns: 0 }
     }
 }
 
 /// How long a lane has run without a pause: found by counting polls, not by reading clocks.
 pub(super) struct Turn {
-    polls: Arc<AtomicU64>,
+    log: Arc<Log>,
     seen: u64,
     since_ns: u64,
 }
@@ -235,7 +277,7 @@ impl Turn {
     /// Whether the lane has run for too long at `now_ns`, without having been suspended since.
     #[inline]
     pub(super) fn is_over(&mut self, now_ns: u64) -> bool {
-        let polls = self.polls.load(Relaxed);
+        let polls = self.log.polls.load(Relaxed);
         if polls != self.seen {
             self.seen = polls;
             self.since_ns = now_ns;
@@ -243,18 +285,17 @@ impl Turn {
         now_ns - self.since_ns > LONGEST_TURN_NS
     }
 
-    /// The lane has stepped back until `now_ns`. A blocking executor has nobody to step back for: without this it
-    /// would do so after every task.
+    /// The lane has stepped back until `now_ns`.
     pub(super) fn begins(&mut self, now_ns: u64) {
         self.since_ns = now_ns;
     }
 }
 
 /// Counts the polls of a lane, which tell its [`Turn`] that it was suspended.
-async fn counted<F: Future>(polls: Arc<AtomicU64>, future: F) -> F::Output {
+async fn counted<F: Future>(log: Arc<Log>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|context| {
-        polls.store(polls.load(Relaxed) + 1, Relaxed);
+        log.polls.store(log.polls.load(Relaxed) + 1, Relaxed);
         future.as_mut().poll(context)
     })
     .await
@@ -271,26 +312,58 @@ where
     Rec: Record,
     F: Future<Output = Slot<Rec>> + Send + 'static,
 {
+    let given = std::mem::take(slots);
+    runtime.block_on(start_lanes(runtime, given, lane, |slot| slots.push(slot)))
+}
+
+/// Starts one lane per slot, waits for all of them, and hands on what they give back.
+pub(super) async fn start_lanes<R, Rec, F>(
+    runtime: &R,
+    slots: Vec<Slot<Rec>>,
+    lane: impl Fn(usize, Slot<Rec>) -> F,
+    mut ended: impl FnMut(F::Output),
+) -> Result<(), LoadError>
+where
+    R: Runtime,
+    Rec: Record,
+    F: Future<Output: Send> + Send + 'static,
+{
     let wanted = slots.len();
     let mut lanes = Vec::with_capacity(wanted);
-    let given = std::mem::take(slots);
-    runtime.block_on(async {
-        let mut refused = None;
-        for (number, slot) in given.into_iter().enumerate() {
-            let polls = slot.polls.clone();
-            match runtime.spawn(counted(polls, lane(number, slot))) {
-                Ok(started) => lanes.push(started),
-                Err(source) => {
-                    refused = Some(LoadError::Thread { started: number, wanted, source });
-                    break;
-                }
+    let mut refused = None;
+    for (number, slot) in slots.into_iter().enumerate() {
+        let log = slot.log();
+        match runtime.spawn(counted(log, lane(number, slot))) {
+            Ok(started) => lanes.push(started),
+            Err(source) => {
+                refused = Some(LoadError::Thread { started: number, wanted, source });
+                break;
             }
         }
-        for lane in lanes {
-            slots.push(lane.await);
-        }
-        refused.map_or(Ok(()), Err)
-    })
+    }
+    for lane in lanes {
+        ended(lane.await);
+    }
+    refused.map_or(Ok(()), Err)
+}
+
+/// What is under way in the slots, for whoever looks on from outside.
+pub struct Lookout(Vec<Arc<Log>>);
+
+impl Lookout {
+    /// Over these slots, wherever they go.
+    pub fn over<Rec: Record>(slots: &[Slot<Rec>]) -> Self {
+        Self(slots.iter().map(Slot::log).collect())
+    }
+
+    /// Tasks that run, and when the first of them has started, in ns.
+    pub fn running(&self) -> (u64, Option<u64>) {
+        let running = self.0.iter().filter_map(|log| match log.look() {
+            Seen::Running(_, since_ns) => Some(since_ns),
+            Seen::Idle | Seen::Settling => None,
+        });
+        running.fold((0, None), |(tasks, first), since_ns| (tasks + 1, Some(first.unwrap_or(since_ns).min(since_ns))))
+    }
 }
 
 /// Gets all slots ready, at most 256 at once, as far as that needs no connection. `first` are the same steps once
@@ -344,13 +417,14 @@ fn open_first<R: Runtime>(runtime: &R, mut steps: Sequence) -> Result<Sequence, 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::atomic::AtomicU64, time::Duration};
 
     use super::*;
     use crate::{
         load::{Closed, End},
         runtime::{self, Setup, Visitor},
         step::{Done, Operation, Outcome, Repeated},
+        units::Distribution,
     };
 
     const OPENING: Duration = Duration::from_millis(30);
@@ -391,7 +465,8 @@ mod tests {
             let wanted = slots.len() as u64;
             prepare(&runtime, &mut slots, Some(steps(&opened))).unwrap();
             assert_eq!(opened.load(Relaxed), 1, "preparation opens one");
-            let load = Closed { clients: 3, think_ns: 0, end: End::Tasks(3), warmup_ns: 0 };
+            let think = Distribution::Const(Duration::ZERO);
+            let load = Closed { clients: 3, think, end: End::Tasks(3), warmup_ns: 0, drain_ns: 0, seed: 1 };
             load.run(&runtime, &mut slots, &recorders, || ()).unwrap();
             runtime.stop();
             (wanted, opened.load(Relaxed), recorders.task())

@@ -112,6 +112,9 @@ pub struct Measurements {
     /// The load's task over time, warm-up included, in order; empty where nothing was sliced (batches).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slices: Vec<Slice>,
+    /// Closed loads: what was still in flight when the load was given up, in words; none where all tasks have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<String>,
     /// The host over the window.
     pub host: HostDelta,
     /// Each target's own account.

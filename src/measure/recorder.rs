@@ -223,10 +223,10 @@ impl Recorders {
     }
 
     /// Records a task of the load that was still in flight when the load was given up, as if it had ended there.
-    /// One that had not been started (no `actual_ns`) has no service time.
-    pub fn censor(&self, intended_ns: u64, actual_ns: Option<u64>, given_up_ns: u64) {
+    /// One that had not been started (no `actual_ns`) has no service time. Says whether it was meant to start in the window.
+    pub fn censor(&self, intended_ns: u64, actual_ns: Option<u64>, given_up_ns: u64) -> bool {
         if !self.0.window.holds(intended_ns) {
-            return;
+            return false;
         }
         // The task's stream of a shard that nobody has for himself: what is given up may go on.
         let counters = &self.0.streams[self.0.exclusive * self.0.per_shard()];
@@ -238,6 +238,7 @@ impl Recorders {
         }
         counters.clipped.fetch_add(u64::from(latency > self.0.highest_ns), Relaxed);
         counters.censored.fetch_add(1, Relaxed);
+        true
     }
 
     /// Records that a probe which was due in the window ran so late.

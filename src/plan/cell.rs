@@ -12,7 +12,7 @@ use crate::{
     step::Cost,
     store::{Absent, Lane, StoredCell},
     trial::{TrialPlan, wire},
-    units::{self, Rate},
+    units::Rate,
 };
 
 /// What planning needs to know of this host.
@@ -95,6 +95,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         per_task: per_task(variant),
         parent: None,
     };
+    let [think_ns, think_spread_ns] = think_ns(&variant.load.kind);
     let stored = StoredCell {
         name,
         scenario: scenario.name.clone(),
@@ -111,7 +112,8 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         load_words,
         tasks,
         clients: clients(&variant.load.kind),
-        think_ns: think_ns(&variant.load.kind),
+        think_ns,
+        think_spread_ns,
         slots,
         workers: setup.workers,
         working_cpus: at_work,
@@ -195,11 +197,13 @@ fn clients(load: &LoadKind) -> u64 {
     }
 }
 
-/// Think time of a closed load, in ns.
-fn think_ns(load: &LoadKind) -> u64 {
-    match *load {
-        LoadKind::Closed { think, .. } => u64::try_from(think.as_nanos()).unwrap_or(u64::MAX),
-        LoadKind::Batch { .. } | LoadKind::Open { .. } => 0,
+/// Mean and standard deviation of the think time of a closed load, in ns.
+fn think_ns(load: &LoadKind) -> [u64; 2] {
+    match load {
+        LoadKind::Closed { think, .. } => {
+            [think.mean(), think.spread()].map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+        }
+        LoadKind::Batch { .. } | LoadKind::Open { .. } => [0; 2],
     }
 }
 
@@ -208,13 +212,9 @@ fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
     match *load {
         LoadKind::Batch { tasks, .. } => ("batch", format!("batch of {tasks}"), Some(tasks)),
         LoadKind::Open { .. } => ("open", open_words(load), None),
-        LoadKind::Closed { concurrency, think, tasks } => {
+        LoadKind::Closed { concurrency, think, tasks, .. } => {
             let clients = if concurrency == 1 { "1 client".into() } else { format!("{concurrency} clients") };
-            let pause = if think == Duration::ZERO {
-                String::new()
-            } else {
-                format!(", think time {}", units::format_duration(think))
-            };
+            let pause = if think.mean().is_zero() { String::new() } else { format!(", think time {think}") };
             let end = tasks.map(|tasks| format!(", {tasks} tasks")).unwrap_or_default();
             ("closed", format!("closed, {clients}{pause}{end}"), tasks)
         }

@@ -69,8 +69,8 @@ impl Estimate {
                 let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
                 Self::exactly(once, total([OVERHEAD, warming, measured]))
             }
-            LoadKind::Closed { concurrency, think, tasks } => {
-                let once = task.mean.saturating_add(think);
+            LoadKind::Closed { concurrency, think, tasks, .. } => {
+                let once = task.mean.saturating_add(think.mean());
                 let measured = match tasks {
                     Some(tasks) => time_of(tasks, Cost { mean: once, ..task }, slots.min(concurrency), cpus),
                     None => duration,
@@ -128,6 +128,7 @@ pub fn total(times: impl IntoIterator<Item = Duration>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Distribution;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -177,7 +178,8 @@ mod tests {
             assert_eq!(Time::of([one].iter()).words().starts_with("at least "), one.is_least);
             one.is_least
         };
-        let closed = |tasks| LoadKind::Closed { concurrency: 1, think: MS(0), tasks };
+        let think = Distribution::Const(MS(0));
+        let closed = |tasks| LoadKind::Closed { concurrency: 1, think, tasks, drain: MS(0) };
         assert!(is_least(LoadKind::Batch { tasks: 1, repeat: None }) && is_least(closed(Some(9))));
         assert!(!is_least(closed(None)));
     }
@@ -189,7 +191,8 @@ mod tests {
             let load = LoadKind::Batch { tasks: u64::MAX, repeat };
             assert_eq!(Estimate::new(&load, cost, 1, 1, Duration::MAX, MS(0)).trial, Duration::MAX);
         }
-        let load = LoadKind::Closed { concurrency: u64::MAX, think: Duration::MAX, tasks: Some(u64::MAX) };
+        let think = Distribution::Const(Duration::MAX);
+        let load = LoadKind::Closed { concurrency: u64::MAX, think, tasks: Some(u64::MAX), drain: Duration::MAX };
         assert_eq!(Estimate::new(&load, cost, u64::MAX, 1, MS(0), Duration::MAX).trial, Duration::MAX);
         assert_eq!(total([Duration::MAX, MS(1)]), Duration::MAX);
     }

@@ -9,7 +9,7 @@ use crate::{
     scenario::{LoadKind, Reach, Variant, fan_out, reach},
     step::{StepSpec, Times},
     target::TargetSpec,
-    units,
+    units::{self, Distribution},
 };
 
 /// Open files that a process has besides its sockets.
@@ -222,7 +222,6 @@ impl<'a> Demand<'a> {
         let (whole, timeout) = (self.least_time(least), self.variant.run.timeout);
         let lower = match self.variant.load.kind {
             LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. } => ", or lower `tasks`",
-            LoadKind::Closed { concurrency, .. } if concurrency > self.slots => ", or lower `concurrency`",
             LoadKind::Closed { .. } | LoadKind::Open { .. } => "",
         };
         (whole >= timeout).then(|| {
@@ -231,8 +230,8 @@ impl<'a> Demand<'a> {
         })
     }
 
-    /// What a trial takes at least, by the delays of its tasks and by think times. An open load ends with its `drain`,
-    /// whatever its tasks do; a closed one's `duration` is the scenario's own affair.
+    /// What a trial takes at least, by the delays of its tasks and by think times. A load that ends by time ends with its
+    /// `drain`, whatever its tasks do.
     fn least_time(&self, least: Duration) -> Duration {
         let in_turn = |tasks: u64| multiple(least, tasks.div_ceil(self.slots.max(1)));
         let warmup = self.variant.run.warmup;
@@ -242,18 +241,20 @@ impl<'a> Demand<'a> {
                 let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
                 warming.saturating_add(once.saturating_mul(repeat.unwrap_or(1)))
             }
-            // Every client runs its first task, however late it comes to it.
-            LoadKind::Closed { concurrency, tasks: None, .. } => in_turn(concurrency),
-            LoadKind::Closed { concurrency, think, tasks: Some(tasks) } => {
+            LoadKind::Closed { concurrency, think, tasks: Some(tasks), .. } => {
                 // A client whose next task would begin after the warm-up does not wait for it.
-                let until = warmup.saturating_sub(think);
+                let until = match think {
+                    Distribution::Const(think) => warmup.saturating_sub(think),
+                    _ => Duration::ZERO,
+                };
+                let think = think.least();
                 let warming = if warmup.is_zero() { Duration::ZERO } else { until.max(in_turn(concurrency)) };
                 let busiest = tasks.div_ceil(concurrency.max(1));
                 let thinking = multiple(think, busiest.saturating_sub(1));
                 let measured = in_turn(tasks).max(multiple(least, busiest).saturating_add(thinking));
                 warming.saturating_add(measured)
             }
-            LoadKind::Open { .. } => Duration::ZERO,
+            LoadKind::Closed { tasks: None, .. } | LoadKind::Open { .. } => Duration::ZERO,
         }
     }
 }
@@ -326,13 +327,10 @@ mod tests {
         assert_eq!(least("tokio", "closed = { concurrency = 1000, tasks = 1000 }", ""), None);
         let thinking = "closed = { concurrency = 4, tasks = 12, think = '40s' }";
         assert_eq!(least("tokio", thinking, "warmup = 0"), said("1 min 23 s", ", or lower `tasks`"));
-        let timed = |clients| format!("closed = {{ concurrency = {clients} }}");
+        // A load that ends by time gives up what is in flight, and what has not begun.
         let run = "duration = '100ms'\nwarmup = 0\ntimeout = '1s'";
-        let reason = least("tokio", &timed(9), run);
-        assert_eq!(reason.as_deref(), Some("1.0 s, and is killed after 1s; raise `timeout` under [run]"));
-        assert_eq!(least("tokio", &timed(9), ""), None);
-        assert_eq!(least("sequential", &timed(90), ""), said("1 min 30 s", ", or lower `concurrency`"));
-        // An open load gives up what is in flight.
+        assert_eq!(least("tokio", "closed = { concurrency = 9 }", run), None);
+        assert_eq!(least("sequential", "closed = { concurrency = 90 }", ""), None);
         assert_eq!(least("tokio", "open = { rate = '1/s', drain = '100ms' }", run), None);
     }
 

@@ -111,9 +111,12 @@ fn validity(cell: &CellResult) -> [String; 6] {
     ]
 }
 
-/// What arrived in an open load; nothing in others.
+/// What arrived in an open load; of others only what was given up, if something was.
 fn arrivals(cell: &CellResult) -> [String; ARRIVALS.len()] {
-    let Some(arrivals) = &cell.arrivals else { return Default::default() };
+    let Some(arrivals) = &cell.arrivals else {
+        let given_up = ARRIVALS.map(|name| if name == "censored" { cell.counts.censored } else { 0 });
+        return given_up.map(|count| if count > 0 { count.to_string() } else { String::new() });
+    };
     let counts = [arrivals.scheduled, arrivals.dropped, arrivals.delayed, arrivals.censored, arrivals.most_in_flight];
     let [scheduled, dropped, delayed, censored, most] = counts.map(|count| count.to_string());
     let pacer = arrivals.pacer.quantile(0.99).map(|ns| ns.to_string()).unwrap_or_default();

@@ -106,6 +106,7 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         working_cpus: 1,
         clients: 0,
         think_ns: 0,
+        think_spread_ns: 0,
         executor_cpus: vec![0],
         target_cpus: vec![1],
         least_task_ns: 2_000_000,
@@ -298,7 +299,7 @@ impl Seed<'_> {
             slices: Vec::new(),
             arrivals: None,
             window_ns: 35_000_000_000,
-            counts: Counts { completed: 140_000, errors: 12, timeouts: 3 },
+            counts: Counts { completed: 140_000, errors: 12, timeouts: 3, censored: 0 },
             errors: errors(executor),
             steps: self.steps(typical),
             failures: vec![],
@@ -354,7 +355,7 @@ impl Seed<'_> {
         let step = |(name, top_level, share): (&str, bool, f64)| StepResult {
             name: name.into(),
             top_level,
-            counts: Counts { completed: 2000, errors: 0, timeouts: 0 },
+            counts: Counts { completed: 2000, errors: 0, timeouts: 0, censored: 0 },
             latency: self.histogram(typical * share, 2000),
         };
         steps.map(step).to_vec()

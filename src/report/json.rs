@@ -12,11 +12,11 @@
 //!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
 //!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
 //!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, unseen, withheld,
-//!                           clipped, pool_past } | null,
+//!                           clipped, pool_past, unfinished } | null,
 //!               steadiness, latency_ns: { p50.. },
 //!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. },
 //!               clipped: [{ what, values, at_least_ns }],
-//!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts },
+//!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts, censored },
 //!               errors: { tasks, failed_tasks, steps: [{ name, calls, failed }], by_name: {..} },
 //!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
 //!               least_makespan_ns, target_busy, facts: {..} }] }],
@@ -166,6 +166,7 @@ fn validity(cell: &CellResult) -> Option<Value> {
             "withheld": judgement.withheld,
             "clipped": judgement.clipped,
             "pool_past": judgement.pool_past,
+            "unfinished": judgement.unfinished,
         })
     })
 }

@@ -105,6 +105,7 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     words.extend(unsteady.map(|class| steadiness_words(class).to_owned()));
     words.extend(judgement.clipped.clone());
     words.extend(judgement.pool_past.clone());
+    words.extend(judgement.unfinished.clone());
     words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
     words
 }

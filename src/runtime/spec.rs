@@ -42,6 +42,14 @@ pub enum Style {
     OneWorker,
 }
 
+impl Style {
+    /// Whether tasks take turns on a thread by their own good will. Otherwise a thread is one task's at a time, and the
+    /// kernel takes the CPU from it.
+    pub const fn shares_threads(self) -> bool {
+        matches!(self, Self::Workers | Self::OneWorker)
+    }
+}
+
 /// How an executor is set up: the same for all of them, as far as it applies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {

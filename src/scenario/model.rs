@@ -10,7 +10,7 @@ use crate::{
     measure::MetricId,
     step::Task,
     target::NamedTarget,
-    units::serde_duration,
+    units::{Distribution, serde_duration},
 };
 
 /// One scenario file, validated.
@@ -157,10 +157,12 @@ pub enum LoadKind {
         /// How many clients.
         concurrency: u64,
         /// Pause between the end of a task and the next one's intended start.
-        #[serde(with = "serde_duration")]
-        think: Duration,
+        think: Distribution,
         /// Ends after this many tasks over all clients; none: after the run's `duration`.
         tasks: Option<u64>,
+        /// How long tasks may still take after that.
+        #[serde(with = "serde_duration")]
+        drain: Duration,
     },
     /// At a rate, whatever has become of those before.
     Open {
@@ -192,7 +194,7 @@ impl LoadKind {
         }
     }
 
-    /// What it may take after that, at most.
+    /// What it takes after that, at most, and may need: a closed load makes do with what the watchdog leaves it.
     pub fn drain(&self) -> Duration {
         if let Self::Open { drain, .. } = self { *drain } else { Duration::ZERO }
     }

@@ -71,7 +71,7 @@ impl Pace {
         let serial = is_used(Style::Serial);
         let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, !serial);
         let has_server = variant.targets.iter().any(|target| target.spec.is_own_server());
-        let think = if let LoadKind::Closed { think, .. } = variant.load.kind { think } else { Duration::ZERO };
+        let think = if let LoadKind::Closed { think, .. } = &variant.load.kind { think.mean() } else { Duration::ZERO };
         let mean = if has_server { cost.mean.max(OWN_SERVER) } else { cost.mean };
         Self { slots: slots.max(1), task: Cost { mean: mean.saturating_add(think), ..cost } }
     }

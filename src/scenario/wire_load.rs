@@ -16,7 +16,7 @@ use crate::{
     config::{Diagnostics, Field, Fields, Name, Named, Node, Section, choice_schema, read_choice},
     load::{Arrival, Overflow, Stage},
     measure::MetricId,
-    units::Rate,
+    units::{Distribution, Rate},
 };
 
 /// The `[load.x]` table.
@@ -73,8 +73,9 @@ fn read_load_kind(key: &str, fields: &mut Fields<'_>) -> Option<LoadKind> {
         return read_open(fields);
     }
     let concurrency: Option<NonZeroU64> = fields.required("concurrency", "How many clients.");
-    let doc = "Pause between the end of a task and the intended start of the client's next one.";
-    let think = fields.or("think", Duration::ZERO, doc);
+    let doc =
+        "Pause between the end of a task and the intended start of the client's next one; drawn afresh each time.";
+    let think = fields.or("think", Distribution::Const(Duration::ZERO), doc);
     let doc = "Ends after this many tasks over all clients; default: after the run's `duration`.";
     let tasks: Option<NonZeroU64> = fields.optional("tasks", doc);
     if let (Some(concurrency), Some(tasks)) = (concurrency, tasks)
@@ -83,13 +84,20 @@ fn read_load_kind(key: &str, fields: &mut Fields<'_>) -> Option<LoadKind> {
         let help = "every client must complete at least one task".to_owned();
         fields.reject("tasks", format!("{tasks} tasks cannot keep {concurrency} clients busy"), Some(help));
     }
-    Some(LoadKind::Closed { concurrency: concurrency?.get(), think, tasks: tasks.map(NonZeroU64::get) })
+    let doc =
+        "How long tasks may still take after the end of the window; those that take longer are counted as censored.";
+    let drain = fields.or("drain", DRAIN, doc);
+    if tasks.is_some() && fields.has("drain") {
+        let help = "remove `drain`: the `timeout` under [run] is the limit".to_owned();
+        fields.reject("drain", "`drain` has no meaning here: the load ends when its `tasks` have ended", Some(help));
+    }
+    Some(LoadKind::Closed { concurrency: concurrency?.get(), think, tasks: tasks.map(NonZeroU64::get), drain })
 }
 
 /// Tasks in flight at most, where the scenario does not say: enough for 10 000 arrivals a second that take 100 ms, and
 /// no more sockets or threads than an ordinary host allows.
 const MAX_IN_FLIGHT: u64 = 1024;
-/// How long tasks may still take after the last arrival, where the scenario does not say.
+/// How long tasks may still take after the last arrival, or the end of the window, where the scenario does not say.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// No rate is above this: an arrival each nanosecond is more than any pacer hands over.
@@ -98,16 +106,14 @@ pub const MOST_RATE: f64 = 1e9;
 /// Rejects rates that no load can have.
 fn check_rate(fields: &mut Fields<'_>, key: &'static str, rate: Option<Rate>) {
     let Some(Rate(rate)) = rate else { return };
-    if rate <= 0.0 {
-        fields.reject(key, "a rate must be above zero", Some("such as `250/s` or `4k/s`".to_owned()));
-    } else if rate > MOST_RATE {
+    if rate > MOST_RATE {
         let help = "`1000M/s` is the most; `regatta find-rate` says what this host can do".to_owned();
         fields.reject(key, "no pacer hands over as many arrivals", Some(help));
     }
 }
 
 fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
-    let doc = "Arrivals per second; with `stages`: in the warm-up, and where a ramp begins that comes first.";
+    let doc = "Arrivals per second; with `stages`: in the warm-up, and where a ramp begins that comes first (0: nothing warms up).";
     let rate: Option<Rate> = fields.required("rate", doc);
     let doc = "The gaps between arrivals: all equal, or drawn from the exponential distribution.";
     let arrival = fields.or("arrival", Arrival::Constant, doc);
@@ -130,8 +136,20 @@ fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
     }
     let rate = rate?.0;
     let stages = stages.map_or(Vec::new(), |tables| stages_of(rate, &tables));
+    check_arrivals(fields, rate, &stages);
     let max_in_flight = max_in_flight.get();
     Some(LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, drain })
+}
+
+/// Rejects loads in which nothing ever arrives. A rate of zero is where a ramp begins or ends, or a pause between stages.
+fn check_arrivals(fields: &mut Fields<'_>, rate: f64, stages: &[Stage]) {
+    if stages.is_empty() && !fields.has("stages") && rate <= 0.0 {
+        let help = "write a rate such as `250/s`, or add `stages`: a ramp may begin with 0".to_owned();
+        fields.reject("rate", "nothing arrives at a rate of zero", Some(help));
+    } else if !stages.is_empty() && stages.iter().all(|stage| stage.mass() <= 0.0) {
+        let help = "give one stage a rate above zero, such as `{ to = \"100/s\", for = \"5s\" }`".to_owned();
+        fields.reject("stages", "nothing arrives: every stage has a rate of zero", Some(help));
+    }
 }
 
 /// Each ramp begins where the stage before it ended.
@@ -158,8 +176,10 @@ impl Section for StageTable {
     const DOC: &'static str = "A stretch of time with a rate: `rate` holds it, `to` ramps to it from the rate before.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let hold: Option<Rate> = fields.optional("rate", "Arrivals per second, from its start to its end.");
-        let ramp: Option<Rate> = fields.optional("to", "Arrivals per second at its end; the rate changes linearly.");
+        let hold: Option<Rate> =
+            fields.optional("rate", "Arrivals per second, from its start to its end; 0 is a pause.");
+        let ramp: Option<Rate> =
+            fields.optional("to", "Arrivals per second at its end, which may be 0; the rate changes linearly.");
         let length: Option<Duration> = fields.required("for", "Its length.");
         if length.is_some_and(|length| length.is_zero()) {
             fields.reject("for", "a stage must be longer than zero", None);

@@ -1,23 +1,35 @@
 //! Oracles of the closed load.
 
+use std::time::Duration;
+
 use super::{
     laws::Loop,
     oracle::Oracle,
-    rig::{Ran, run_closed},
+    rig::{Ran, run_closed, run_drained},
     server::{Freeze, Server, Service},
 };
-use crate::load::{Closed, End};
+use crate::{
+    load::{Closed, Drained, End},
+    units::Distribution,
+};
 
 const MS: u64 = 1_000_000;
 const SERVICE_NS: u64 = MS;
+const DRAIN_NS: u64 = 5_000 * MS;
 pub(super) const WINDOW_NS: u64 = 1_000 * MS;
+
+/// A load of clients that always think as long.
+fn load(clients: u64, think_ns: u64, end: End, warmup_ns: u64) -> Closed {
+    let think = Distribution::Const(Duration::from_nanos(think_ns));
+    Closed { clients, think, end, warmup_ns, drain_ns: DRAIN_NS, seed: 42 }
+}
 
 /// A loop of constant service, measured for a second of virtual time after it has found its rhythm.
 pub(super) fn constant_loop(clients: u64, think_ns: u64, workers: usize) -> (Loop, Ran) {
     let law =
         Loop { clients: clients as u32, think: think_ns as f64, service: SERVICE_NS as f64, workers: workers as u32 };
     let server = Server::new(workers, Service::Constant(SERVICE_NS), None, 1);
-    let load = Closed { clients, think_ns, end: End::After(WINDOW_NS), warmup_ns: 100 * MS };
+    let load = load(clients, think_ns, End::After(WINDOW_NS), 100 * MS);
     (law, run_closed(load, &server))
 }
 
@@ -67,12 +79,7 @@ fn exponential_loops_are_those_of_mean_value_analysis() {
     for (clients, think_ms) in [(1, 0), (3, 0), (4, 3), (12, 8)] {
         let law = Loop { clients, think: (think_ms * MS) as f64, service: SERVICE_NS as f64, workers: 1 };
         let server = Server::new(1, Service::Exponential(SERVICE_NS), None, 5);
-        let load = Closed {
-            clients: u64::from(clients),
-            think_ns: think_ms * MS,
-            end: End::Tasks(30_000),
-            warmup_ns: 100 * MS,
-        };
+        let load = load(u64::from(clients), think_ms * MS, End::Tasks(30_000), 100 * MS);
         let ran = run_closed(load, &server);
         let throughput = ran.outcome.completed as f64 / ran.outcome.window_ns as f64;
         let expected = law.exponential_throughput();
@@ -91,7 +98,7 @@ fn a_closed_load_hides_a_stall() {
     let service_ns = MS / 10;
     let freeze = Freeze { every_ns: 1_000 * MS, length_ns: 100 * MS };
     let server = Server::new(1, Service::Constant(service_ns), Some(freeze), 1);
-    let load = Closed { clients: 1, think_ns: MS - service_ns, end: End::Tasks(54_000), warmup_ns: 0 };
+    let load = load(1, MS - service_ns, End::Tasks(54_000), 0);
     let ran = run_closed(load, &server);
     let window_s = ran.outcome.window_ns as f64 / 1e9;
     assert!((window_s - 60.0).abs() < 0.2, "{window_s} s for 54 000 tasks");
@@ -103,4 +110,70 @@ fn a_closed_load_hides_a_stall() {
     assert!(latency.0.equivalent(latency.0.max(), service_ns + 100 * MS));
     let stalled = latency.0.count_between(MS, u64::MAX);
     assert_eq!(stalled, 60);
+}
+
+/// Think times that are drawn: mean-value analysis asks for their mean only, whatever their distribution.
+#[test]
+fn drawn_think_times_make_the_loop_of_their_mean() {
+    let lognormal = "lognormal(2ms, p99=12ms)".parse().expect("a distribution");
+    for (clients, think) in [(4, Distribution::Exp(Duration::from_millis(3))), (12, lognormal)] {
+        let think_ns = Distribution::mean(&think).as_nanos() as f64;
+        let law = Loop { clients, think: think_ns, service: SERVICE_NS as f64, workers: 1 };
+        let server = Server::new(1, Service::Exponential(SERVICE_NS), None, 5);
+        let load = Closed { think, ..load(u64::from(clients), 0, End::Tasks(60_000), 100 * MS) };
+        let ran = run_closed(load, &server);
+        let throughput = ran.outcome.completed as f64 / ran.outcome.window_ns as f64;
+        let expected = law.exponential_throughput();
+        assert!((throughput / expected - 1.0).abs() < 0.02, "{law:?}: {throughput} instead of {expected}");
+    }
+}
+
+/// A load of two clients, one of whose calls is never answered, in so many slots.
+fn hanging(clients: u64, slots: u64, call: u64) -> (Ran, Drained) {
+    let server = Server::new(8, Service::OneHangs(SERVICE_NS, call), None, 1);
+    let (ran, drained) = run_drained(load(clients, 0, End::After(WINDOW_NS), 100 * MS), WINDOW_NS, slots, &server);
+    // What ended by itself, and what was given up, is what was recorded; every client is one of the two.
+    assert_eq!(drained.measured + drained.left.measured, ran.task.count);
+    assert_eq!(drained.left.measured, ran.task.censored);
+    assert_eq!(drained.clients + drained.left.tasks(), clients);
+    assert_eq!((ran.served, ran.outcome.completed), (drained.ended, drained.completed));
+    (ran, drained)
+}
+
+#[test]
+fn a_call_that_hangs_is_given_up_and_the_others_are_measured() {
+    // Two clients make a call each millisecond: the 1000th is in the 500th millisecond, and 400 into the window.
+    let (ran, drained) = hanging(2, 2, 1_000);
+    assert_eq!((drained.left.running, drained.left.waiting, ran.task.censored), (1, 0, 1));
+    assert_eq!(drained.measured, 400 + 1_000);
+    let latency = &ran.task.latency.0;
+    assert!(latency.equivalent(latency.max(), 600 * MS + DRAIN_NS), "{}", latency.max());
+    assert_eq!(latency.count_between(2 * MS, u64::MAX), 1);
+}
+
+#[test]
+fn a_call_that_hangs_since_the_warm_up_is_no_part_of_the_window() {
+    let (ran, drained) = hanging(2, 2, 10);
+    assert_eq!((drained.left.running, drained.left.measured, ran.task.censored), (1, 0, 0));
+    assert_eq!(drained.measured, 1_000);
+}
+
+#[test]
+fn clients_that_wait_for_a_slot_that_hangs_are_given_up_with_it() {
+    // Three clients take turns in one slot: the other two were due when their last call ended.
+    let (ran, drained) = hanging(3, 1, 1_000);
+    assert_eq!((drained.left.running, drained.left.waiting, ran.task.censored), (1, 2, 3));
+    // Each is later than the one before by the service, until the limit.
+    let hung_ns = WINDOW_NS + DRAIN_NS - 900 * MS;
+    for at_least in [hung_ns, hung_ns + MS, hung_ns + 2 * MS] {
+        assert!(ran.task.latency.0.count_between(at_least - MS / 2, u64::MAX) >= 1);
+    }
+    // Those that were never started have no service time.
+    assert_eq!(ran.task.service.count(), ran.task.count - 2);
+}
+
+#[test]
+fn nothing_is_given_up_where_all_calls_end() {
+    let (ran, drained) = hanging(4, 4, u64::MAX);
+    assert_eq!((drained.left.tasks(), drained.clients, ran.task.censored), (0, 4, 0));
 }

@@ -6,7 +6,7 @@ use super::{Simulated, SimulatedNative, server::Server, simulate};
 use crate::{
     clock,
     load::{
-        Batch, Closed, LoadError, Open, Outcome, Shared, Slot,
+        Batch, Closed, Drained, End, Launched, LoadError, Open, Outcome, Shared, Slot,
         open::{Account, Censored, Course, Door, Launch, Totals, Wait, take_in},
         prepare,
     },
@@ -60,10 +60,44 @@ fn run(
     })
 }
 
-/// A closed load. With `End::After`, its edges are sampled by a thread in real time, for which the window of virtual
-/// time has long passed: a machine that has just started would wait for it.
+/// A closed load.
 pub(super) fn run_closed(load: Closed, server: &Arc<Server>) -> Ran {
-    run(server, load.clients, |runtime, slots, recorders| load.run(runtime, slots, recorders, || ()))
+    match load.end {
+        End::Tasks(_) => {
+            run(server, load.clients, |runtime, slots, recorders| load.run(runtime, slots, recorders, || ()))
+        }
+        End::After(window_ns) => run_drained(load, window_ns, load.clients, server).0,
+    }
+}
+
+/// A closed load that ends by time, in so many slots: everything that [`Closed::run`] starts, with a task in place of the
+/// thread that waits. It waits for all of `drain_ns`, and gives up whatever is then in flight.
+pub(super) fn run_drained(load: Closed, window_ns: u64, slots: u64, server: &Arc<Server>) -> (Ran, Drained) {
+    let mut drained = Drained::default();
+    let ran = run(server, slots, |runtime, slots, recorders| {
+        let Launched { lanes, watch, window } = load.launch(window_ns, runtime, slots, recorders);
+        let executor = *runtime;
+        drained = runtime.block_on(async {
+            let running = runtime.spawn(async move { lanes.run(&executor).await });
+            let running = running.expect("virtual tasks can always be started");
+            let limit_ns = window.1 + load.drain_ns;
+            SimulatedNative::sleep(Duration::from_nanos(limit_ns - clock::now_ns())).await;
+            let left = watch.give_up(recorders, clock::now_ns()).expect("every client is somewhere");
+            drop(running);
+            watch.drained(left, load.drain_ns)
+        });
+        Ok(Outcome {
+            makespans_ns: Vec::new(),
+            window_ns,
+            completed: drained.completed,
+            total_tasks: drained.ended,
+            per_client: None,
+            closed: Some(drained),
+            open: None,
+            edges: ((), ()),
+        })
+    });
+    (ran, drained)
 }
 
 /// A batch.

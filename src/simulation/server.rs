@@ -22,7 +22,12 @@ pub(super) enum Service {
     Constant(u64),
     /// Exponentially distributed about this mean; a function of the seed and the call.
     Exponential(u64),
+    /// Always as long (first), but for one call, the so many-th from 0 (second), which is never answered.
+    OneHangs(u64, u64),
 }
+
+/// Later than any simulation lasts, in ns.
+const NEVER_NS: u64 = 1 << 62;
 
 /// When no worker makes progress: in `[k·every, k·every + length)` of virtual time for every k, in ns.
 #[derive(Debug, Clone, Copy)]
@@ -74,14 +79,19 @@ impl Server {
     fn admit(&self, now_ns: u64, key: u64) -> u64 {
         let mut free_at = self.free_at.lock().expect("not poisoned");
         let first = free_at.iter_mut().min().expect("a server has workers");
-        *first = self.done_at(now_ns.max(*first), self.service_ns(key));
-        self.taken.fetch_add(1, Relaxed);
+        let number = self.taken.fetch_add(1, Relaxed);
+        if matches!(self.service, Service::OneHangs(_, hangs) if hangs == number) {
+            // The worker is lost for good.
+            *first = NEVER_NS;
+        } else {
+            *first = self.done_at(now_ns.max(*first), self.service_ns(key));
+        }
         *first
     }
 
     fn service_ns(&self, key: u64) -> u64 {
         match self.service {
-            Service::Constant(ns) => ns,
+            Service::Constant(ns) | Service::OneHangs(ns, _) => ns,
             Service::Exponential(mean_ns) => {
                 let unit = draw::unit(draw::mix(self.seed, key));
                 (-(1.0 - unit).ln() * mean_ns as f64).round() as u64

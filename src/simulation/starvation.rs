@@ -7,10 +7,11 @@ use crate::{
     analysis::{Judgement, Validity},
     client::Pool,
     clock,
-    load::{Closed, End, Shared, Slot, prepare},
+    load::{Closed, End, Launched, Left, Shared, Slot, per_client, prepare},
     measure::{Ending, Measurements, POOL_FACTS, Recorder, Recorders},
-    runtime::{Native, Semaphore},
+    runtime::{Native, Runtime, Semaphore},
     step::{Call, Done, Operation, Outcome, Repeated, Sequence},
+    units::Distribution,
 };
 
 const MS: u64 = 1_000_000;
@@ -51,13 +52,16 @@ fn measured(clients: u64, connections: usize) -> Measurements {
         };
         let mut slots: Vec<Slot> = (0..clients as usize).map(slot).collect();
         prepare(runtime, &mut slots, None).expect("nothing to get ready");
-        let load = Closed { clients, think_ns: 0, end: End::After(WINDOW_NS), warmup_ns: 100 * MS };
-        let outcome = load.run(runtime, &mut slots, &recorders, || ()).expect("virtual tasks can always be started");
+        let think = Distribution::Const(Duration::ZERO);
+        let (end, warmup_ns) = (End::After(WINDOW_NS), 100 * MS);
+        let load = Closed { clients, think, end, warmup_ns, drain_ns: WINDOW_NS, seed: 42 };
+        let Launched { lanes, watch, .. } = load.launch(WINDOW_NS, runtime, &mut slots, &recorders);
+        runtime.block_on(lanes.run(runtime)).expect("virtual tasks can always be started");
         let facts = POOL_FACTS.into_iter().zip([Places::NAME, Places::TURNS]);
         Measurements {
             window_ns: WINDOW_NS,
-            completed: outcome.completed,
-            clients: outcome.per_client,
+            completed: watch.drained(Left::default(), 0).completed,
+            clients: per_client(&watch.slots()),
             task: recorders.task(),
             steps: recorders.steps(),
             facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

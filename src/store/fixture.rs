@@ -200,6 +200,7 @@ fn cell(load: &str, executor: &str, params: &[(&str, &str)], rounds: u32, absent
         tasks: (load == "batch").then_some(TASKS),
         clients: if load == "closed" { CLIENTS } else { 0 },
         think_ns: 0,
+        think_spread_ns: 0,
         least_task_ns: 1_000_000,
         rounds,
         absent,
@@ -222,6 +223,7 @@ fn measurements(completed: u64, window_ns: u64, latency_ns: u64) -> Measurements
     let task = stream(completed, latency_ns);
     let call = NamedStream { name: "call".into(), top_level: true, stream: stream(completed, latency_ns / 2) };
     Measurements {
+        unfinished: None,
         makespans_ns: Vec::new(),
         window_ns,
         completed,

@@ -200,9 +200,12 @@ pub struct StoredCell {
     /// Clients of a closed load; zero: another load, or not known.
     #[serde(default)]
     pub clients: u64,
-    /// Think time of a closed load's clients, in ns.
+    /// Think time of a closed load's clients, in ns: its mean.
     #[serde(default)]
     pub think_ns: u64,
+    /// Its standard deviation, in ns; zero where it is always the same.
+    #[serde(default)]
+    pub think_spread_ns: u64,
     /// Least possible time of one task, in ns: the sum of its constant delays.
     pub least_task_ns: u64,
     /// Rounds planned for this cell.

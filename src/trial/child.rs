@@ -17,7 +17,7 @@ use super::{
     wire::{Answer, Ended, TrialPlan},
 };
 use crate::{
-    draw,
+    clock, draw,
     load::LoadError,
     measure::Measurements,
     runtime::{self, Runtime, Visitor},
@@ -45,6 +45,9 @@ pub(super) enum TrialError {
         "no task completed in the measured window of {window}{took}; raise `duration` to several times what a task takes"
     )]
     TooShort { window: String, took: String },
+    /// Nothing has ended, and will not.
+    #[error("{0}")]
+    Hangs(String),
     #[error("{what}: {source}")]
     System { what: &'static str, source: io::Error },
 }
@@ -57,6 +60,7 @@ impl TrialError {
             Self::Load(LoadError::Prepare(failure)) | Self::Step(failure) => kind(failure),
             Self::Load(LoadError::Lost(_)) | Self::Wrong(_) => FailureKind::WrongResult,
             Self::TooShort { .. } => FailureKind::TooShort,
+            Self::Hangs(_) => FailureKind::TimedOut,
             Self::Build(_) => FailureKind::Crashed,
         }
     }
@@ -135,14 +139,15 @@ fn ended(outcome: Result<Measurements, TrialError>, left_behind: Vec<String>) ->
 
 /// Starts the plan's targets, races, and removes what the targets have made, whatever came of it.
 fn measure(plan: &TrialPlan, program: &Path, race: impl FnOnce(Race<'_>) -> Result<Measurements, TrialError>) -> Ended {
+    let begun_ns = clock::now_ns();
     place::raise_file_limit();
     let scratch = match Scratch::new() {
         Ok(scratch) => scratch,
         Err(source) => return ended(Err(TrialError::System { what: "no scratch folder", source }), Vec::new()),
     };
     let mut targets = Vec::new();
-    let outcome =
-        start(plan, program, &scratch, &mut targets).and_then(|()| race(Race { plan, targets: &mut targets }));
+    let outcome = start(plan, program, &scratch, &mut targets)
+        .and_then(|()| race(Race { plan, targets: &mut targets, begun_ns }));
     let left = targets.iter_mut().filter_map(|target| target.remove().err());
     let left_behind = left.map(|left| left.to_string()).collect();
     ended(outcome, left_behind)

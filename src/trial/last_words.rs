@@ -1,12 +1,16 @@
-//! What a trial says when its watchdog is about to end it: whether a target has answered at all.
+//! What a trial says when its watchdog is about to end it: whether a target has answered at all, and where tasks wait.
 //!
 //! The parent asks with a line on the child's standard input, for which a thread waits that is there anyway. So nothing
 //! is counted that the proof does not count, and nothing runs beside the load.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use super::wire::{Answer, Ended, TrialPlan};
+use super::{
+    waits,
+    wire::{Answer, Ended, TrialPlan},
+};
 use crate::{
+    load::Lookout,
     step::{StepPlan, Tally, Trial},
     store::{FailureKind, TrialFailure},
     units::format_duration,
@@ -19,7 +23,15 @@ type Told = Box<dyn Fn() -> Option<TrialFailure> + Send>;
 static RUNNING: Mutex<Option<Told>> = Mutex::new(None);
 
 /// The load runs until this is dropped.
-pub(super) struct Running(());
+pub(super) struct Running(Arc<OnceLock<Lookout>>);
+
+impl Running {
+    /// From now on the tasks in these slots can be seen.
+    pub(super) fn look_over(&self, slots: Lookout) {
+        // A load is begun once.
+        let _ = self.0.set(slots);
+    }
+}
 
 impl Drop for Running {
     /// Waits while the last words are said: after them nothing else may be.
@@ -31,12 +43,18 @@ impl Drop for Running {
 /// From now on the trial can tell how far it has come.
 pub(super) fn watch<R: Send + Sync + 'static>(plan: &TrialPlan, trial: &Arc<Trial<R>>) -> Running {
     let (plan, trial): (_, Weak<Trial<R>>) = (plan.clone(), Arc::downgrade(trial));
+    let running = Running(Arc::default());
+    let lookout = running.0.clone();
     let told = move || {
-        let tallies = trial.upgrade()?.ledger.read(plan.per_task.len());
-        failure(&plan, &tallies)
+        let trial = trial.upgrade()?;
+        let tallies = trial.ledger.read(plan.per_task.len());
+        failure(&plan, &tallies).or_else(|| {
+            let reason = waits::of_tasks(&plan, lookout.get()?, &trial.ledger)?;
+            Some(TrialFailure { kind: FailureKind::TimedOut, reason })
+        })
     };
     *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(told));
-    Running(())
+    running
 }
 
 /// Says the last words, if there are any, and ends the process.

@@ -17,6 +17,7 @@ mod race;
 mod scratch;
 pub mod server;
 mod servers;
+mod waits;
 mod watcher;
 pub mod wire;
 mod witness;

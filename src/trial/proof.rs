@@ -29,7 +29,7 @@ pub(super) struct Evidence<'a, S> {
 impl<S> Evidence<'_, S> {
     /// Tasks that were given up in flight.
     fn given_up(&self) -> u64 {
-        self.outcome.open.as_ref().map_or(0, |open| open.given_up)
+        self.outcome.given_up()
     }
 
     /// Whether tasks may not have done all their steps, for a time-out or the end of the load has cut them short.
@@ -88,14 +88,25 @@ impl Proof {
                 self.equal("tasks completed", tasks, evidence.outcome.completed);
                 self.equal("tasks recorded", tasks, recorded);
             }
-            LoadKind::Closed { concurrency, .. } => {
-                // A client's task can begin before an edge of the window and end behind it.
-                let completed = evidence.outcome.completed;
-                let bounds = (completed.saturating_sub(concurrency), completed.saturating_add(concurrency));
-                self.within("tasks recorded", bounds, recorded);
-            }
+            LoadKind::Closed { concurrency, .. } => self.clients(evidence, concurrency),
             LoadKind::Open { max_in_flight, .. } => self.arrivals(evidence, max_in_flight),
         }
+    }
+
+    /// Every client ended or was given up, and every task that was meant to start in the window is recorded, by the
+    /// accounts of the slots and of the recorders.
+    fn clients<S>(&mut self, evidence: &Evidence<'_, S>, concurrency: u64) {
+        let Some(drained) = &evidence.outcome.closed else {
+            return self.equal("accounts of the closed load", 1, 0);
+        };
+        let (left, recorded) = (&drained.left, &evidence.recorded);
+        self.equal("clients that ended and were given up", concurrency, drained.clients + left.tasks());
+        self.equal("tasks recorded", drained.measured + left.measured, recorded.latency.count());
+        self.equal("tasks recorded as censored", left.measured, recorded.censored);
+        // A client's task can begin before an edge of the window and end behind it.
+        let completed = drained.completed;
+        let bounds = (completed.saturating_sub(concurrency), completed.saturating_add(concurrency));
+        self.within("tasks completed in the window", bounds, drained.measured);
     }
 
     /// Every arrival became of something, by three accounts: the pacer's, the slots' and the recorders'.
@@ -188,14 +199,38 @@ impl Proof {
     }
 }
 
-/// All steps of the plan in the order of their numbers, with a name for messages.
-fn numbered_steps(plan: &TrialPlan) -> impl Iterator<Item = (String, &StepPlan)> {
+/// All steps of the plan in the order of their numbers, each with where it is.
+pub(super) fn numbered_steps(plan: &TrialPlan) -> impl Iterator<Item = (Place<'_>, &StepPlan)> {
     plan.tasks.iter().flat_map(|task| {
-        task.steps.iter().enumerate().map(move |(at, step)| {
-            let own = step.name.clone().unwrap_or_else(|| format!("{} (step {})", step.spec.key(), at + 1));
-            (format!("task {}, {own}", task.name), step)
-        })
+        task.steps.iter().enumerate().map(move |(at, step)| (Place { task: &task.name, step, at: at + 1 }, step))
     })
+}
+
+/// Where a step is, for messages.
+pub(super) struct Place<'a> {
+    task: &'a str,
+    step: &'a StepPlan,
+    /// Its number in the task, from 1.
+    at: usize,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.step.name {
+            Some(name) => write!(out, "task {}, {name}", self.task),
+            None => write!(out, "task {}, {} (step {})", self.task, self.step.spec.key(), self.at),
+        }
+    }
+}
+
+impl Place<'_> {
+    /// Such as `get` (task request).
+    pub(super) fn words(&self) -> String {
+        match &self.step.name {
+            Some(name) => format!("`{name}` (task {})", self.task),
+            None => format!("`{}` (step {} of task {})", self.step.spec.key(), self.at, self.task),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +274,7 @@ pub(super) mod tests {
             completed: 1,
             total_tasks: 1,
             per_client: None,
+            closed: None,
             open: None,
             edges: ((), ()),
         };

@@ -9,13 +9,15 @@ use super::{
     edge::{self, Edge},
     last_words, place,
     proof::{self, Evidence},
+    waits,
     watcher::Watcher,
     wire::TrialPlan,
     witness,
 };
 use crate::{
+    clock,
     load::{
-        self, Batch, Closed, End, LoadError, Open, Probe, Shared, Slot, Stage,
+        self, Batch, Closed, End, LoadError, Lookout, Open, Probe, Shared, Slot, Stage,
         open::{Account, Censored, Course, RealTime},
     },
     measure::{self, Clients, Delay, Measurements, POOL_FACTS, ProofLine, Recorders, TargetReport, Watched},
@@ -34,6 +36,8 @@ const SHARDS_PER_CPU: usize = 2;
 pub(super) struct Race<'a> {
     pub(super) plan: &'a TrialPlan,
     pub(super) targets: &'a mut [Box<dyn Started>],
+    /// When this process began, in ns of the clock.
+    pub(super) begun_ns: u64,
 }
 
 impl Visitor for Race<'_> {
@@ -58,10 +62,12 @@ impl Visitor for Race<'_> {
         let connected = Connected::of(plan, self.targets);
         let watcher = Watcher::start(plan.target_cpus.clone());
         let probe = probe(plan, &runtime, &recorders, slots.len() as u64)?;
-        let outcome =
-            run_load(plan, &runtime, &mut slots, &recorders, || Edge::now(&watched, plan.parent, &connected))?;
+        let sample = || Edge::now(&watched, plan.parent, &connected);
+        running.look_over(Lookout::over(&slots));
+        let outcome = run_load(plan, self.begun_ns, &runtime, &mut slots, &recorders, sample)?;
         drop(running);
-        let hangs = outcome.open.as_ref().is_some_and(|landed| landed.given_up > 0);
+        let hangs = outcome.given_up() > 0;
+        let unfinished = waits::of_clients(plan, &outcome, &trial.ledger);
         let delay = probe.map(|probe| delay(probe, &runtime, &recorders, hangs));
         let peak_threads = watcher.stop();
         if let Some(failure) = shared.failure() {
@@ -72,6 +78,7 @@ impl Visitor for Race<'_> {
         let mut facts = runtime.facts();
         facts.extend(common_facts(plan, &outcome, slots.len()));
         facts.extend(turns::<R::Native>(plan));
+        facts.extend(steps_back::<R>(plan));
         facts.extend(witness::facts(&runtime));
         // A server may say what it was told.
         let told = self.targets.iter().flat_map(|target| target.facts());
@@ -87,7 +94,7 @@ impl Visitor for Race<'_> {
         let tallies = trial.ledger.read(plan.per_task.len());
         facts.insert("pool threads before the window".to_owned(), outcome.edges.0.pool_threads().to_string());
         let proof = proven(plan, &outcome, &accounts, &recorders, &tallies, &reports)?;
-        some_completed(plan, outcome.completed, &recorders)?;
+        some_completed(plan, outcome.completed, &recorders, unfinished.as_deref())?;
         let measurements = Measurements {
             makespans_ns: outcome.makespans_ns.clone(),
             window_ns: outcome.window_ns,
@@ -106,6 +113,7 @@ impl Visitor for Race<'_> {
             targets: reports,
             proof,
             facts,
+            unfinished,
             ..edge::used(plan, charged, &servers, &outcome.edges)
         };
         drop(trial);
@@ -162,11 +170,12 @@ struct Accounts {
 }
 
 impl Accounts {
-    /// Slots of an open load need not have come back; their account is outside of them.
+    /// Slots of a load that ends by time need not have come back; their account is outside of them.
     fn of(outcome: &load::Outcome<Edge>, slots: &[Slot]) -> Self {
-        let (tasks_run, timeouts) = match &outcome.open {
-            Some(open) => (open.totals.ended, open.totals.timeouts),
-            None => (slots.iter().map(Slot::tasks_run).sum(), slots.iter().map(Slot::timeouts).sum()),
+        let (tasks_run, timeouts) = match (&outcome.open, &outcome.closed) {
+            (Some(open), _) => (open.totals.ended, open.totals.timeouts),
+            (_, Some(closed)) => (closed.ended, closed.timeouts),
+            _ => (slots.iter().map(Slot::tasks_run).sum(), slots.iter().map(Slot::timeouts).sum()),
         };
         Self { slots: slots.len() as u64, tasks_run, timeouts }
     }
@@ -195,10 +204,18 @@ fn proven(
 }
 
 /// Work that is right is no figure yet: where a load ends by time, some task must have ended before.
-fn some_completed(plan: &TrialPlan, completed: u64, recorders: &Recorders) -> Result<(), TrialError> {
+fn some_completed(
+    plan: &TrialPlan,
+    completed: u64,
+    recorders: &Recorders,
+    unfinished: Option<&str>,
+) -> Result<(), TrialError> {
     let by_time = matches!(plan.load.kind, LoadKind::Closed { tasks: None, .. });
     if !by_time || completed > 0 {
         return Ok(());
+    }
+    if let Some(unfinished) = unfinished {
+        return Err(TrialError::Hangs(format!("no task completed in the measured window: {unfinished}")));
     }
     let least = recorders.task().latency.least();
     let took = least.map_or_else(String::new, |ns| format!(": those that began in it took {} or more", format_ns(ns)));
@@ -232,18 +249,24 @@ fn slots<R: Runtime>(plan: &TrialPlan, trial: &Arc<Trial<R>>, shared: &Arc<Share
 
 fn run_load<R: Runtime>(
     plan: &TrialPlan,
+    begun_ns: u64,
     runtime: &R,
     slots: &mut Vec<Slot>,
     recorders: &Recorders,
-    sample: impl Fn() -> Edge + Sync,
+    sample: impl Fn() -> Edge,
 ) -> Result<load::Outcome<Edge>, LoadError> {
     let warmup_ns = plan.warmup.as_nanos() as u64;
     match plan.load.kind.clone() {
         LoadKind::Batch { tasks, repeat } => Batch { tasks, repeat, warmup_ns }.run(runtime, slots, recorders, sample),
-        LoadKind::Closed { concurrency, think, tasks } => {
+        LoadKind::Closed { concurrency: clients, think, tasks, drain } => {
             let end = tasks.map_or(End::After(plan.duration.as_nanos() as u64), End::Tasks);
-            let think_ns = think.as_nanos() as u64;
-            Closed { clients: concurrency, think_ns, end, warmup_ns }.run(runtime, slots, recorders, sample)
+            let left_ns = waits::deadline_ns(plan, begun_ns)
+                .saturating_sub(clock::now_ns())
+                .saturating_sub(warmup_ns)
+                .saturating_sub(plan.duration.as_nanos() as u64);
+            let drain_ns = u64::try_from(drain.as_nanos()).unwrap_or(u64::MAX).min(left_ns);
+            let load = Closed { clients, think, end, warmup_ns, drain_ns, seed: plan.seed };
+            load.run(runtime, slots, recorders, sample)
         }
         LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, drain } => {
             let hold = || vec![Stage { from: rate, to: rate, length_ns: plan.duration.as_nanos() as u64 }];
@@ -273,6 +296,12 @@ fn may_spin(plan: &TrialPlan) -> bool {
     let cpus = &plan.target_cpus;
     let apart = !cpus.is_empty() && !cpus.iter().any(|cpu| plan.executor_cpus.contains(cpu));
     apart && (cpus.len() > 1 || plan.targets.iter().all(|target| target.spec.is_embedded()))
+}
+
+/// Who lets others run where clients of a closed load share threads and never wait: of blocking executors it is the kernel.
+fn steps_back<R: Runtime>(plan: &TrialPlan) -> Option<(String, String)> {
+    let way = if R::INFO.style.shares_threads() { "after 1ms without a pause" } else { "never: the kernel preempts" };
+    matches!(plan.load.kind, LoadKind::Closed { .. }).then(|| ("a client steps back".to_owned(), way.to_owned()))
 }
 
 /// Who is next where tasks wait for a connection of a pool: that is the semaphore's affair, and no two worlds agree.

@@ -44,12 +44,24 @@ impl Distribution {
         }
     }
 
-    /// The mean of the distribution, for estimates of running time.
+    /// The mean of the distribution.
     pub fn mean(&self) -> Duration {
         match *self {
             Self::Const(value) | Self::Exp(value) => value,
             Self::Uniform(low, high) => low + high.saturating_sub(low) / 2,
             Self::LogNormal { median, p99 } => nanoseconds(ns(median) * (sigma(median, p99).powi(2) / 2.0).exp()),
+        }
+    }
+
+    /// The standard deviation of the distribution.
+    pub fn spread(&self) -> Duration {
+        match *self {
+            Self::Const(_) => Duration::ZERO,
+            Self::Exp(mean) => mean,
+            Self::Uniform(low, high) => nanoseconds(ns(high.saturating_sub(low)) / 12_f64.sqrt()),
+            Self::LogNormal { median, p99 } => {
+                nanoseconds(ns(self.mean()) * sigma(median, p99).powi(2).exp_m1().sqrt())
+            }
         }
     }
 
@@ -166,13 +178,15 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Quantile `q` and mean over many draws, in milliseconds.
-    fn quantile_and_mean(text: &str, q: f64) -> (f64, f64) {
+    /// Quantile `q`, mean and standard deviation over many draws, in milliseconds.
+    fn quantile_and_moments(text: &str, q: f64) -> (f64, f64, f64) {
         let distribution = read(text);
         let mut drawn: Vec<f64> =
             (0..100_000).map(|task| distribution.sample(crate::draw::draw(3, task, 5)).as_secs_f64() * 1e3).collect();
         drawn.sort_by(f64::total_cmp);
-        (drawn[(q * 1e5) as usize], drawn.iter().sum::<f64>() / 1e5)
+        let mean = drawn.iter().sum::<f64>() / 1e5;
+        let variance = drawn.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / 1e5;
+        (drawn[(q * 1e5) as usize], mean, variance.sqrt())
     }
 
     fn near(measured: f64, expected: f64) {
@@ -180,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_have_the_promised_quantiles_and_means() {
+    fn draws_have_the_promised_quantiles_means_and_spreads() {
         for (text, q, value) in [
             ("lognormal(2ms, p99=12ms)", 0.5, 2.0),
             ("lognormal(2ms, p99=12ms)", 0.99, 12.0),
@@ -190,9 +204,12 @@ mod tests {
             ("uniform(1ms,3ms)", 0.99, 2.98),
             ("5ms", 0.99, 5.0),
         ] {
-            let (quantile, mean) = quantile_and_mean(text, q);
+            let (quantile, mean, spread) = quantile_and_moments(text, q);
             near(quantile, value);
             near(mean, read(text).mean().as_secs_f64() * 1e3);
+            let expected = read(text).spread().as_secs_f64() * 1e3;
+            // The spread of a heavy tail converges slowly.
+            assert!((spread - expected).abs() <= 0.05 * expected, "{text}: {spread} against {expected}");
         }
     }
 

@@ -113,21 +113,22 @@ const BROKEN: &[(&str, &[Expected])] = &[
     (
         "open",
         &[
-            (11, 8, "a rate must be above zero"),
             (12, 11, "unknown choice `uniform`"),
             (13, 17, "expected a whole number of at least 1, found 0"),
             (14, 12, "unknown choice `queue`"),
             (16, 3, "missing key `for`"),
             (17, 25, "a stage has either `rate` or `to`"),
             (18, 3, "a stage has either `rate` or `to`"),
-            (19, 10, "expected a rate such as `250/s` or `4k/s`, found an integer"),
+            (19, 10, "expected a rate such as `250/s`, `4k/s` or `30/m`, found an integer"),
             (19, 22, "a stage must be longer than zero"),
             (20, 12, "no pacer hands over as many arrivals"),
         ],
     ),
     ("open-duration", &[(4, 12, "`duration` has no meaning here: the load ends with its last stage")]),
     ("open-empty", &[(7, 34, "an open load with `stages` needs at least one")]),
+    ("open-nothing", &[(7, 33, "nothing arrives: every stage has a rate of zero")]),
     ("open-timeout", &[(4, 11, "every trial would be killed before it ends")]),
+    ("open-zero", &[(7, 17, "nothing arrives at a rate of zero")]),
     (
         "paths",
         &[

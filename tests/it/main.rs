@@ -8,6 +8,7 @@ mod command_line;
 mod connections;
 mod doctor;
 mod documents;
+mod drain;
 mod exit_codes;
 mod file_systems;
 mod find_rate;

@@ -58,6 +58,9 @@ fn no_client_of_work_that_never_waits_starves() {
     assert_eq!(all.len(), EXECUTORS.len());
     for (cell, measured) in all {
         assert!(per_client(measured).0 > 0, "{cell}: {:?}", per_client(measured));
+        // Who sees to it: the executor's tasks by themselves, or the kernel.
+        let preempted = ["::sequential", "::threads", "::thread-pool"].iter().any(|name| cell.contains(name));
+        assert_eq!(measured.facts["a client steps back"].starts_with("never"), preempted, "{cell}");
     }
 }
 
@@ -191,15 +194,53 @@ fn a_get_under_threads_is_one_write_and_one_read() {
     assert!(calls(&trace, client, &["setsockopt"]) <= 3, "{}", calls(&trace, client, &["setsockopt"]));
 }
 
+/// A thread of a programmer's own does not ask the kernel to run another: it is preempted.
+#[test]
+fn threads_never_step_back() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        crate::skip::skipped("no strace on this machine");
+        return;
+    }
+    for executor in ["threads", "thread-pool", "sequential"] {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan_of(
+            folder.path(),
+            &format!(
+                "[run]\nrounds = 1\nwarmup = 0\nduration = \"300ms\"\n[executors]\nuse = [\"{executor}\"]\n\
+                 [tasks.think]\nsteps = [{{ cpu = {{ kernel = \"sum-squares\", iterations = 1000 }} }}]\n\
+                 [load.l]\ntask = \"think\"\nclosed = {{ concurrency = 3 }}\n"
+            ),
+        );
+        let trace = folder.path().join("trace");
+        let traced = Command::new("strace")
+            .args(["-f", "-e", "trace=sched_yield,exit_group", "-o"])
+            .arg(&trace)
+            .arg(env!("CARGO_BIN_EXE_regatta"))
+            .args(["trial", "--plan"])
+            .arg(plan)
+            .output()
+            .unwrap();
+        assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stdout));
+        let trace = std::fs::read_to_string(trace).unwrap();
+        assert!(trace.contains("exit_group("), "{executor}: nothing was traced");
+        assert_eq!(trace.matches("sched_yield(").count(), 0, "{executor}");
+    }
+}
+
 /// A plan of 1000 GETs by one client under `threads`.
 fn plan_of_gets(folder: &Path) -> std::path::PathBuf {
-    let file = folder.join("gets.toml");
     let scenario = format!(
-        "schema = 1\nname = \"gets\"\n{ONCE}[executors]\nuse = [\"threads\"]\n[targets.api]\nhttp = {{}}\n\
+        "{ONCE}[executors]\nuse = [\"threads\"]\n[targets.api]\nhttp = {{}}\n\
          [tasks.call]\nsteps = [{{ http = {{ target = \"api\", path = \"/\" }}, timeout = \"30s\" }}]\n\
          [load.l]\ntask = \"call\"\nclosed = {{ concurrency = 1, tasks = 1000 }}\n"
     );
-    std::fs::write(&file, scenario).unwrap();
+    plan_of(folder, &scenario)
+}
+
+/// The plan of a scenario's only trial.
+fn plan_of(folder: &Path, scenario: &str) -> std::path::PathBuf {
+    let file = folder.join("traced.toml");
+    std::fs::write(&file, format!("schema = 1\nname = \"traced\"\n{scenario}")).unwrap();
     let out = folder.join("out");
     let run =
         Command::new(env!("CARGO_BIN_EXE_regatta")).args(["run", "-v", "--out"]).arg(&out).arg(&file).output().unwrap();

@@ -10,6 +10,8 @@ use crate::{
 
 /// Little's law may be off by this much beside what hangs over the edges of the window.
 const LAW: f64 = 0.01;
+/// Think times that are drawn may add up to so many standard deviations more or less than their mean says.
+const SIGMAS: f64 = 4.0;
 /// A pacer may be this late at its p99, in ns: what the timers of an idle machine do.
 const PACER_NS: u64 = 200_000;
 /// … or later, up to this share of the p99 latency: then it is not what the latencies show.
@@ -40,7 +42,9 @@ fn little(cell: &StoredCell, measured: &Measurements) -> Option<Cause> {
     } else {
         longest_mean(latency, cell.clients).max(longest_of_slices(measured, cell.clients))
     };
-    let tolerance = LAW + (hanging + cell.think_ns as f64) / window;
+    // The mean think time is that of all draws, and a window has only so many of them.
+    let drawn = SIGMAS * cell.think_spread_ns as f64 * (latency.count() as f64).sqrt() / (clients * window);
+    let tolerance = LAW + (hanging + cell.think_ns as f64) / window + drawn;
     let off = found / clients - 1.0;
     let counts = measured.completed.abs_diff(latency.count() - measured.task.censored.min(latency.count()));
     (off.abs() > tolerance || counts > cell.clients).then(|| Cause {
@@ -174,6 +178,24 @@ mod tests {
         assert!(judged(&right).is_some());
         right.header.cells[0].clients *= 2;
         assert_eq!(judged(&right), None);
+    }
+
+    #[test]
+    fn think_times_that_are_drawn_need_not_add_up_to_their_mean() {
+        // One client that thinks for 1 s on average: of a window of 20 s it has thought 10 times, and more than 1 s each time.
+        let thinking = |spread_ns: u64| {
+            let mut run = run(|_, measured| {
+                let mut stream = Stream { count: 10, ..Stream::default() };
+                stream.latency.0.saturating_record_n(1_000_000, 10);
+                measured.task = stream;
+                measured.completed = 10;
+            });
+            let cell = &mut run.header.cells[0];
+            (cell.clients, cell.think_ns, cell.think_spread_ns) = (1, 1_000_000_000, spread_ns);
+            judged(&run)
+        };
+        assert!(thinking(0).is_some());
+        assert_eq!(thinking(1_000_000_000), None);
     }
 
     #[test]

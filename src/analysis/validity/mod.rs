@@ -96,7 +96,18 @@ pub(super) fn judge(cell: &StoredCell, rounds: &[Round<'_>], clock_ns: f64) -> J
         withheld: too_short(&latency, clock_ns),
         clipped: None,
         pool_past: pool::past(&measured),
+        unfinished: unfinished(&measured),
     }
+}
+
+/// What was given up in a round, and in how many.
+fn unfinished(rounds: &[&Measurements]) -> Option<String> {
+    let mut given_up = rounds.iter().filter_map(|measured| measured.unfinished.as_deref());
+    let first = given_up.next()?;
+    let more = given_up.count() + 1;
+    let often =
+        if rounds.len() > 1 { format!("in {more} of {} rounds; such as: ", rounds.len()) } else { String::new() };
+    Some(format!("{often}{first}; high quantiles are what the latency is at least"))
 }
 
 fn verdict(cell: &StoredCell, measured: Option<&Measurements>) -> Option<Cause> {

@@ -230,6 +230,7 @@ impl Open {
             completed: landed.totals.completed,
             total_tasks: landed.totals.ended,
             per_client: None,
+            closed: None,
             open: Some(landed),
             edges,
         }

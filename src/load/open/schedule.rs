@@ -146,6 +146,47 @@ mod tests {
     }
 
     #[test]
+    fn a_ramp_may_end_at_nothing() {
+        // 100/s to 0 in 2 s: 100 arrivals; after x seconds 100x − 25x² of them.
+        let arrivals = all(&[stage(100.0, 0.0, 2)], Arrival::Constant, 1);
+        assert_eq!((arrivals.len(), arrivals[0], arrivals[75]), (100, 0, SECOND));
+        for (number, &at) in arrivals.iter().enumerate() {
+            let seconds = at as f64 / 1e9;
+            let mass = 100.0 * seconds - 25.0 * seconds * seconds;
+            assert!((mass - number as f64).abs() < 1e-5, "arrival {number} at {seconds} s");
+        }
+    }
+
+    #[test]
+    fn nothing_arrives_in_a_pause() {
+        let pause = [stage(0.0, 100.0, 1), stage(100.0, 0.0, 1), stage(0.0, 0.0, 3), stage(0.0, 50.0, 2)];
+        let arrivals = all(&pause, Arrival::Constant, 1);
+        let between = |from: u64, to: u64| arrivals.iter().filter(|&&at| at >= from && at < to).count();
+        assert_eq!([between(0, SECOND), between(SECOND, 2 * SECOND), between(5 * SECOND, 7 * SECOND)], [50; 3]);
+        assert_eq!((arrivals.len(), between(2 * SECOND, 5 * SECOND)), (150, 0));
+        // The first after the pause is due when its ramp begins.
+        assert_eq!(arrivals[100], 5 * SECOND);
+        for kind in [Arrival::Constant, Arrival::Poisson] {
+            assert!(all(&[stage(0.0, 0.0, 5)], kind, 1).is_empty());
+        }
+    }
+
+    #[test]
+    fn poisson_arrivals_follow_ramps_to_and_from_nothing() {
+        let stages = [stage(20_000.0, 0.0, 10), stage(0.0, 0.0, 5), stage(0.0, 20_000.0, 10)];
+        let arrivals = all(&stages, Arrival::Poisson, 3);
+        // 200 000 within 4 standard deviations, fixed seed.
+        assert!(arrivals.len().abs_diff(200_000) < 1_790, "{}", arrivals.len());
+        let share = |from: u64, to: u64| {
+            arrivals.iter().filter(|&&at| at >= from * SECOND && at < to * SECOND).count() as f64
+                / arrivals.len() as f64
+        };
+        assert!((share(0, 5) - 0.375).abs() < 0.01 && (share(20, 25) - 0.375).abs() < 0.01);
+        assert_eq!(arrivals.iter().filter(|&&at| (10 * SECOND..15 * SECOND).contains(&at)).count(), 0);
+        assert!(arrivals.is_sorted());
+    }
+
+    #[test]
     fn poisson_gaps_have_the_mean_and_spread_of_the_exponential_distribution() {
         let arrivals = all(&[stage(10_000.0, 10_000.0, 10)], Arrival::Poisson, 7);
         // A Poisson count of 100 000 is within 4 standard deviations, fixed seed.

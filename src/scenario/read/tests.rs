@@ -27,8 +27,9 @@ fn every_table_is_read() {
     let step = &variant.tasks[0].steps[0];
     assert_eq!((step.name.as_deref(), step.timeout), (Some("pause"), Some(Duration::from_millis(50))));
     assert_eq!((step.on_timeout, step.spec.key()), (OnTimeout::Ignore, "sleep"));
-    let think = Duration::from_millis(3);
-    assert_eq!(variant.load.kind, LoadKind::Closed { concurrency: 1, think, tasks: None });
+    let think = Distribution::Const(Duration::from_millis(3));
+    let drain = Duration::from_secs(5);
+    assert_eq!(variant.load.kind, LoadKind::Closed { concurrency: 1, think, tasks: None, drain });
     assert_eq!(scenario.claims[0].direction, Direction::AtLeast);
     let slo = &scenario.slos[0];
     assert_eq!(
