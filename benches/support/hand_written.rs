@@ -32,7 +32,7 @@ use crate::support::{Sample, pin as pin_to};
 pub fn run(plan: &TrialPlan) -> Sample {
     let scratch = tempfile::tempdir().unwrap();
     let launcher = ProcessLauncher { program: Path::new(env!("CARGO_BIN_EXE_regatta")), cpus: &plan.target_cpus };
-    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher, prepares: true };
+    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher, cpus: &[], prepares: true };
     let target = plan.targets[0].spec.start(&start).unwrap();
     let endpoint = target.endpoint().downcast::<http::Endpoint>().unwrap();
     pin_to(&plan.executor_cpus);

@@ -37,7 +37,7 @@ pub fn is_by_hand() -> bool {
 pub fn run(plan: &TrialPlan) -> Sample {
     let scratch = tempfile::tempdir().unwrap();
     let launcher = ProcessLauncher { program: env!("CARGO_BIN_EXE_regatta").as_ref(), cpus: &plan.target_cpus };
-    let start = Start { name: "db", seed: 1, scratch: scratch.path(), launcher: &launcher, prepares: true };
+    let start = Start { name: "db", seed: 1, scratch: scratch.path(), launcher: &launcher, cpus: &[], prepares: true };
     let target = plan.targets[0].spec.start(&start).unwrap();
     let database = target.endpoint().downcast::<Database>().unwrap();
     let Engine::Postgres(server) = &database.engine else { panic!("pgbench knows PostgreSQL only") };

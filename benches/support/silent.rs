@@ -21,7 +21,7 @@ use crate::support::{Sample, pin};
 pub fn run(plan: &TrialPlan) -> Sample {
     let scratch = tempfile::tempdir().unwrap();
     let launcher = ProcessLauncher { program: Path::new(env!("CARGO_BIN_EXE_regatta")), cpus: &plan.target_cpus };
-    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher, prepares: true };
+    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher, cpus: &[], prepares: true };
     let target = plan.targets[0].spec.start(&start).unwrap();
     pin(&plan.executor_cpus);
     let quiet = Quiet { plan, endpoint: target.endpoint(), target: target.watched().unwrap() };

@@ -57,7 +57,7 @@ pub fn start_target(text: &str, scratch: &Path) -> Result<Box<dyn Started>, Targ
         }
     }
     let spec = read_target(text).unwrap();
-    spec.start(&Start { name: "scratch", seed: 11, scratch, launcher: &Refusing, prepares: true })
+    spec.start(&Start { name: "scratch", seed: 11, scratch, launcher: &Refusing, cpus: &[], prepares: true })
 }
 
 /// Tasks and endpoints from which trials are made. The first task is the one that is run.

@@ -82,6 +82,8 @@ pub struct Start<'a> {
     pub scratch: &'a Path,
     /// Starts processes; only the trial layer may.
     pub launcher: &'a dyn Launcher,
+    /// Where the harness has its own threads; none: anywhere.
+    pub cpus: &'a [usize],
     /// Whether a step has the server keep something in a session from one statement to the next, such as a prepared
     /// statement.
     pub prepares: bool,

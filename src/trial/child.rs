@@ -169,7 +169,8 @@ fn start(
         let mut steps = plan.tasks.iter().flat_map(|task| &task.steps);
         let uses = |step: &StepPlan| step.spec.targets().iter().any(|user| user.name.text == target.name);
         let prepares = steps.any(|step| step.spec.prepares() && uses(step));
-        let start = Start { name: &target.name, seed, scratch: &folder, launcher: &launcher, prepares };
+        let (name, cpus) = (&target.name, &plan.target_cpus);
+        let start = Start { name, seed, scratch: &folder, launcher: &launcher, cpus, prepares };
         targets.push(target.spec.start(&start)?);
     }
     place::pin(&plan.executor_cpus).map_err(system("placement"))

@@ -12,6 +12,7 @@ mod drain;
 mod exit_codes;
 mod file_systems;
 mod find_rate;
+mod given_up;
 mod hlog;
 mod idiomatic;
 mod interruptions;

@@ -5,14 +5,17 @@ use std::{sync::Arc, time::Duration};
 use crossbeam_utils::atomic::AtomicCell;
 use serde::{Deserialize, Serialize};
 
-use super::network::Session;
+use super::{
+    gate::{Bar, Gate},
+    network::Session,
+};
 use crate::{
     client::{Fault, Lease, Pool},
     clock,
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
     measure::{Ending, Recorder},
     runtime::Native,
-    target::sql::{Opened, Server},
+    target::sql::{GivenUp, Opened, Server},
 };
 
 /// `connection`: when connections are opened and closed.
@@ -48,6 +51,9 @@ pub(super) struct Seat<S, P> {
     /// The statements of each step, by its number.
     pub prepared: Vec<(usize, Vec<P>)>,
     counted: Opened,
+    server: Arc<Server>,
+    /// Of the slot that keeps it; none where it has a place in a pool.
+    gate: Option<Arc<dyn Bar>>,
 }
 
 impl<S, P> Seat<S, P> {
@@ -56,18 +62,21 @@ impl<S, P> Seat<S, P> {
     where
         S: Session<N>,
     {
-        let Self { session, prepared, counted } = self;
+        let Self { session, prepared, counted, .. } = self;
         session.close().await;
         drop((prepared, counted));
     }
 }
 
 /// Where the steps of one sequence find the connection that they share: they run one after another.
-pub(super) struct Shelf<T>(AtomicCell<Option<Box<T>>>);
+pub(super) struct Shelf<N: Native, T> {
+    kept: AtomicCell<Option<Box<T>>>,
+    gate: Arc<Gate<N>>,
+}
 
-impl<T> Default for Shelf<T> {
+impl<N: Native, T> Default for Shelf<N, T> {
     fn default() -> Self {
-        Self(AtomicCell::new(None))
+        Self { kept: AtomicCell::new(None), gate: Arc::default() }
     }
 }
 
@@ -77,19 +86,59 @@ type Seated<N, S> = Seat<S, <S as Session<N>>::Statement>;
 /// Where a step gets its connection from.
 pub(super) enum Source<N: Native, S: Session<N>> {
     /// See [`Policy::Keep`].
-    Kept(Arc<Shelf<Seated<N, S>>>),
+    Kept(Arc<Shelf<N, Seated<N, S>>>),
     /// See [`Policy::PerCall`].
-    Fresh,
+    Fresh(Arc<Gate<N>>),
     /// See [`Policy::PerTask`]: whether the step is the first of its task, and the last, to use it.
-    Task { shelf: Arc<Shelf<Seated<N, S>>>, first: bool, last: bool },
+    Task { shelf: Arc<Shelf<N, Seated<N, S>>>, first: bool, last: bool },
     /// See [`Policy::Pool`]: with the histogram of waits.
     Pooled { pool: Arc<Pool<N, Box<Seated<N, S>>>>, waits: Option<(Recorder, usize)> },
 }
 
-/// A connection while a call uses it. One that is dropped is closed, and its place in a pool is free again.
+/// A place in a pool.
+type Place<N, S> = Option<Lease<N, Box<Seated<N, S>>>>;
+
+/// A connection, and its place in the pool that it is of.
+type Held<N, S> = (Box<Seated<N, S>>, Place<N, S>);
+
+/// A connection while a call uses it. One that is dropped is closed, and its place is free again; while work is under way,
+/// only when the server has ended that.
 pub(super) struct Taken<N: Native, S: Session<N>> {
-    pub seat: Box<Seated<N, S>>,
-    lease: Option<Lease<N, Box<Seated<N, S>>>>,
+    held: Option<Held<N, S>>,
+    under_way: bool,
+}
+
+impl<N: Native, S: Session<N>> Taken<N, S> {
+    fn new(seat: Box<Seated<N, S>>, lease: Place<N, S>) -> Self {
+        Self { held: Some((seat, lease)), under_way: false }
+    }
+
+    /// The connection.
+    #[expect(clippy::expect_used, reason = "only `give_back` and `drop` take it out, and nobody has this after them")]
+    pub fn seat(&mut self) -> &mut Seated<N, S> {
+        &mut self.held.as_mut().expect("it is held until it is given back").0
+    }
+
+    /// The connection, on which work begins.
+    pub fn begin(&mut self) -> &mut Seated<N, S> {
+        self.under_way = true;
+        self.seat()
+    }
+
+    /// The work has ended, well or not.
+    pub fn has_ended(&mut self) {
+        self.under_way = false;
+    }
+}
+
+impl<N: Native, S: Session<N>> Drop for Taken<N, S> {
+    fn drop(&mut self) {
+        let Some((seat, lease)) = self.held.take().filter(|_| self.under_way) else { return };
+        let Some(session) = seat.session.number() else { return };
+        let owed = seat.gate.clone().map(Bar::owe);
+        let server = seat.server.clone();
+        server.end(GivenUp { session, connection: seat, place: Box::new((lease, owed)) });
+    }
 }
 
 impl<N: Native, S: Session<N>> Source<N, S> {
@@ -102,39 +151,49 @@ impl<N: Native, S: Session<N>> Source<N, S> {
     /// is recorded. A call should find the one that the slot keeps.
     pub async fn take(&self, server: &Arc<Server>, in_call: bool) -> Result<Taken<N, S>, Fault> {
         let (found, lease) = match self {
-            Self::Fresh => (None, None),
-            Self::Kept(shelf) => (shelf.0.take(), None),
-            Self::Task { shelf, first, .. } => (shelf.0.take().filter(|_| !first), None),
+            Self::Fresh(_) => (None, None),
+            Self::Kept(shelf) => (shelf.kept.take(), None),
+            Self::Task { shelf, first, .. } => (shelf.kept.take().filter(|_| !first), None),
             Self::Pooled { pool, waits } => {
                 let mut lease = recorded_wait(pool, waits.as_ref()).await?;
                 (lease.take(), Some(lease))
             }
         };
         match found {
-            Some(seat) if seat.session.is_open() => return Ok(Taken { seat, lease }),
+            Some(seat) if seat.session.is_open() => return Ok(Taken::new(seat, lease)),
             // Of a pool, one that was lost is not given back, and the place is free for another one.
             Some(_) => server.reopen(),
             None if in_call && self.is_kept() => server.reopen(),
             None => {}
         }
-        Ok(Taken { seat: open(server).await?, lease })
+        Ok(Taken::new(self.open(server).await?, lease))
+    }
+
+    /// A new connection, once the server has ended those that this slot has given up.
+    async fn open(&self, server: &Arc<Server>) -> Result<Box<Seated<N, S>>, Fault> {
+        let gate = match self {
+            Self::Fresh(gate) => Some(gate),
+            Self::Kept(shelf) | Self::Task { shelf, .. } => Some(&shelf.gate),
+            Self::Pooled { .. } => None,
+        };
+        if let Some(gate) = gate {
+            gate.passed().await;
+        }
+        // In a box of its own: a call's future is moved into its place in every call, and must not have room for a login.
+        let session = Box::pin(S::open(server)).await?;
+        let gate = gate.map(|gate| gate.clone() as Arc<dyn Bar>);
+        Ok(Box::new(Seat { session, prepared: Vec::new(), counted: server.open(), server: server.clone(), gate }))
     }
 
     /// After a call that left the connection fit for another one.
-    pub async fn give_back(&self, taken: Taken<N, S>) {
-        let Taken { seat, lease } = taken;
+    pub async fn give_back(&self, mut taken: Taken<N, S>) {
+        let Some((seat, lease)) = taken.held.take() else { return };
         match (self, lease) {
             (Self::Pooled { .. }, Some(lease)) => lease.give_back(seat),
-            (Self::Kept(shelf) | Self::Task { shelf, last: false, .. }, _) => shelf.0.store(Some(seat)),
+            (Self::Kept(shelf) | Self::Task { shelf, last: false, .. }, _) => shelf.kept.store(Some(seat)),
             _ => Box::pin(seat.close()).await,
         }
     }
-}
-
-async fn open<N: Native, S: Session<N>>(server: &Arc<Server>) -> Result<Box<Seated<N, S>>, Fault> {
-    // In a box of its own: a call's future is moved into its place in every call, and must not have room for a login.
-    let session = Box::pin(S::open(server)).await?;
-    Ok(Box::new(Seat { session, prepared: Vec::new(), counted: server.open() }))
 }
 
 /// Waits for a connection of the pool, and records how long that took.

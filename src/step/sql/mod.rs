@@ -48,6 +48,7 @@ mod copy;
 mod customary;
 mod effects;
 mod expect;
+mod gate;
 mod mysql;
 mod network;
 mod placeholders;
@@ -300,7 +301,7 @@ impl Sql {
         let place = if self.is_idiomatic() { " customary" } else { "" };
         let place = format!("{}{place}", self.target.text);
         match self.policy(server) {
-            Policy::PerCall => Source::Fresh,
+            Policy::PerCall => Source::Fresh(Arc::default()),
             Policy::Keep => Source::Kept(site.commons.shared(&place, Default::default)),
             Policy::PerTask => {
                 let users = self.users_of_the_task(site);

@@ -15,7 +15,7 @@ use crate::{
         mysql::{self, Cell, Mysql, Param, Statement, Summary},
     },
     runtime::Native,
-    target::sql::Server,
+    target::sql::{Server, Session as Number},
 };
 
 impl<N: Native> Session<N> for Mysql<N> {
@@ -62,6 +62,10 @@ impl<N: Native> Session<N> for Mysql<N> {
 
     fn is_open(&self) -> bool {
         Mysql::<N>::is_open(self)
+    }
+
+    fn number(&self) -> Option<Number> {
+        Some(Number::Number(self.connection_id().into()))
     }
 
     async fn close(self) {

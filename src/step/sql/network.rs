@@ -20,7 +20,10 @@ use crate::{
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
     runtime::Native,
     step::{Call, Done, Failure, Opening, Operation, Outcome},
-    target::sql::{Account, Database, Server},
+    target::{
+        self,
+        sql::{Account, Database, Server},
+    },
 };
 
 /// A connection of an engine, used by one task at a time.
@@ -78,6 +81,11 @@ pub(super) trait Session<N: Native>: Send + Sized + 'static {
 
     /// Whether it can be used for another call.
     fn is_open(&self) -> bool;
+
+    /// How the server is told to end what it does; none where it runs to its end.
+    fn number(&self) -> Option<target::sql::Session> {
+        None
+    }
 
     /// Says good-bye, and closes the connection.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -194,12 +202,14 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// A connection with this step's statements prepared, and their place in it.
     async fn take(&self, in_call: bool) -> Result<Ready<N, S>, Trouble> {
         let mut taken = self.source.take(&self.route.server, in_call).await?;
-        let seat = &mut taken.seat;
+        let seat = taken.seat();
         if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
             return Ok((taken, place));
         }
-        let prepared = Box::pin(self.all_prepared(&mut seat.session)).await?;
-        seat.prepared.push((self.route.number, prepared));
+        let prepared = Box::pin(self.all_prepared(&mut taken.begin().session)).await;
+        taken.has_ended();
+        let seat = taken.seat();
+        seat.prepared.push((self.route.number, prepared?));
         let place = seat.prepared.len() - 1;
         Ok((taken, place))
     }
@@ -227,7 +237,9 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// Takes a connection with everything prepared, learns what is to be learned, and gives it back.
     async fn opened(&self) -> Result<(), Trouble> {
         let (mut taken, place) = self.take(false).await?;
-        self.learn(&mut taken.seat, place).await?;
+        let learned = self.learn(taken.begin(), place).await;
+        taken.has_ended();
+        learned?;
         self.source.give_back(taken).await;
         Ok(())
     }
@@ -305,7 +317,7 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// One call on a connection of its own or of the sequence.
     async fn once(&self) -> Result<Effects, Trouble> {
         let (mut taken, place) = self.take(true).await?;
-        let seat = &mut taken.seat;
+        let seat = taken.begin();
         let done = match &*self.route.work {
             Work { copy: Some(copy), .. } => Box::pin(self.copied(seat, copy)).await,
             work if work.transaction && (work.pipeline || S::IN_ONE_GO == OneGo::Always) => {
@@ -314,8 +326,9 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
             Work { transaction: true, .. } => self.transaction(seat, place).await,
             _ => self.statements(seat, place).await,
         };
+        taken.has_ended();
         let ended = matches!(&done, Err(Trouble::Fault(fault, _)) if fault.ends_connection());
-        if !ended && taken.seat.session.is_open() {
+        if !ended && taken.seat().session.is_open() {
             self.source.give_back(taken).await;
         }
         done

@@ -25,7 +25,7 @@ use crate::{
         postgres::{Postgres, fault},
     },
     runtime::Native,
-    target::sql::{Road, Server},
+    target::sql::{Road, Server, Session as Number},
 };
 
 impl<N: Native> Session<N> for Postgres<N> {
@@ -102,6 +102,10 @@ impl<N: Native> Session<N> for Postgres<N> {
 
     fn is_open(&self) -> bool {
         Postgres::is_open(self)
+    }
+
+    fn number(&self) -> Option<Number> {
+        Some(Number::Key(self.key().clone()))
     }
 
     async fn close(self) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Engine, Server, mysql, postgres};
+use super::{Engine, Server, Session, mysql, postgres};
 use crate::{
     client::{Fault, FaultKind, Scheme},
     clock,
@@ -37,6 +37,10 @@ pub(super) trait Admin: Send {
     fn fill(&mut self, rows: u64, seed: u64) -> Result<(), Fault>;
     /// A whole number out of the schema; none where it is none.
     fn number(&mut self, query: &str) -> Result<Option<i64>, Fault>;
+    /// Asks the server to cancel what a session of a step does.
+    fn cancel(&mut self, session: &Session) -> Result<(), Fault>;
+    /// Whether a session of a step is still there. Behind a pooler that was asked to cancel nobody can say: it counts as gone.
+    fn is_there(&mut self, session: &Session) -> Result<bool, Fault>;
     /// How many sessions of this trial's steps the server has; behind a pooler, whose sessions stay for others: in how many
     /// a statement of theirs runs.
     fn sessions(&mut self) -> Result<u64, Fault>;

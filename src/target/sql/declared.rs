@@ -53,7 +53,7 @@ pub(super) struct Declared {
 /// Connects, and creates and fills the schema.
 pub(super) fn start(spec: &Sql, url: &Reference, start: &Start<'_>) -> Result<Declared, TargetError> {
     let address = settled(url).map_err(|why| error(start.name, &why))?;
-    let server = Arc::new(Server::new(address, spec, std::process::id()));
+    let server = Arc::new(Server::new(address, spec, std::process::id(), start.cpus));
     let told = |fault: Fault| error(start.name, &format!("{}: {fault}", fault.kind.name()));
     let (engine, mut admin) = engine(&server).map_err(told)?;
     let (version, own) = (admin.version(), OwnServer::named(&server.address));
@@ -86,7 +86,7 @@ fn keeps_nothing(server: &Server) -> String {
 
 /// What the server says that it is, if it answers.
 pub(super) fn version(spec: &Sql, url: &Reference) -> Option<String> {
-    let server = Arc::new(Server::new(settled(url).ok()?, spec, std::process::id()));
+    let server = Arc::new(Server::new(settled(url).ok()?, spec, std::process::id(), &[]));
     engine(&server).ok().map(|(_, mut admin)| version_words(admin.version()))
 }
 
@@ -97,7 +97,7 @@ fn version_words(version: Option<String>) -> String {
 /// Drops the schema of a trial that was killed, and ends its sessions; `name` is the target's.
 pub(super) fn sweep(spec: &Sql, url: &Reference, name: &str, pid: u32) -> Result<(), TargetError> {
     let address = settled(url).map_err(|why| error(name, &why))?;
-    let server = Arc::new(Server::new(address, spec, pid));
+    let server = Arc::new(Server::new(address, spec, pid, &[]));
     let removed = engine(&server).and_then(|(_, mut admin)| {
         // Who has the name by now is another run, and has seen to it.
         let is_left = locked(admin.as_mut())? && admin.owner()? == Owner::Regatta;
@@ -232,6 +232,7 @@ impl Declared {
 
     fn counts(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
         let mut counts = self.server.connections.counts();
+        counts.extend(self.server.undertaker.counts());
         for (name, query) in counting(&self.server.quoted()) {
             let value = self.admin.number(&query)?.and_then(|value| u64::try_from(value).ok());
             counts.extend(value.map(|value| (name.to_owned(), value)));
@@ -275,6 +276,7 @@ impl Started for Declared {
         if !self.database.settle() {
             return Err(error(&self.name, "a statement still runs long after the load has ended"));
         }
+        self.server.undertaker.settle().map_err(|why| error(&self.name, &why))?;
         let (open, found) = self.ask(Self::settle).map_err(|fault| self.told(&fault))?;
         let counts = self.counts().map_err(|fault| self.told(&fault))?;
         let mut proof = self.database.proof(&self.name, &counts);

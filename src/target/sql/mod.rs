@@ -23,6 +23,7 @@ mod pooler;
 mod postgres;
 mod seed;
 mod server;
+mod undertaker;
 
 pub use account::Account;
 pub use database::{Database, Engine};
@@ -30,6 +31,7 @@ pub use embedded::open_sqlite;
 pub use pool::PoolSpec;
 pub use seed::CATEGORIES;
 pub use server::{Road, Server};
+pub use undertaker::{GivenUp, Session};
 
 pub use super::connections::Opened;
 

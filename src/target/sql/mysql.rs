@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Server,
+    Server, Session,
     admin::{Admin, Owner},
     seed,
 };
@@ -216,6 +216,24 @@ impl Admin for Keeper {
 
     fn sessions(&mut self) -> Result<u64, Fault> {
         Ok(self.own_users()?.len() as u64)
+    }
+
+    fn cancel(&mut self, session: &Session) -> Result<(), Fault> {
+        // A proxy may have numbers of its own, and this one be somebody else's.
+        let Session::Number(id) = session else { return Ok(()) };
+        if !self.is_there(session)? {
+            return Ok(());
+        }
+        match self.run(&format!("KILL QUERY {id}")) {
+            // It has gone meanwhile.
+            Err(fault) if !fault.ends_connection() => Ok(()),
+            asked => asked,
+        }
+    }
+
+    fn is_there(&mut self, session: &Session) -> Result<bool, Fault> {
+        let Session::Number(id) = session else { return Ok(false) };
+        Ok(!self.users(&format!("id = {id}"))?.is_empty())
     }
 
     fn version(&mut self) -> Option<String> {

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 
 use super::{
-    Road, Server,
+    Road, Server, Session,
     admin::{Admin, Owner},
     pooler::{self, Found, Holder},
     seed,
 };
 use crate::{
-    client::{Fault, FaultKind, postgres::Postgres},
+    client::{Fault, FaultKind, cancel, postgres::Postgres},
     runtime::{Blocking, block_on},
 };
 
@@ -201,6 +201,23 @@ impl Admin for Keeper {
         let query =
             format!("SELECT count(*) FROM pg_stat_activity WHERE {OURS} AND application_name = {steps} {at_work}");
         Ok(self.number(&query)?.unwrap_or(0).cast_unsigned())
+    }
+
+    fn cancel(&mut self, session: &Session) -> Result<(), Fault> {
+        let Session::Key(key) = session else { return Ok(()) };
+        block_on(cancel::<Blocking>(&self.server.address, key))
+    }
+
+    fn is_there(&mut self, session: &Session) -> Result<bool, Fault> {
+        let Session::Key(key) = session else { return Ok(false) };
+        if self.pooled {
+            return Ok(false);
+        }
+        let (process, steps) = (key.process(), self.steps());
+        let query = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE {OURS} AND pid = {process} AND application_name = {steps}"
+        );
+        Ok(self.number(&query)? != Some(0))
     }
 
     fn pooler(&self) -> Option<&'static str> {

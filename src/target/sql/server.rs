@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use concurrent_queue::ConcurrentQueue;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{PoolSpec, Sql};
+use super::{GivenUp, PoolSpec, Sql, undertaker::Undertaker};
 use crate::{
     client::{Address, Fault, FaultKind, Scheme},
     target::connections::{Connections, Opened},
@@ -43,24 +43,26 @@ pub struct Server {
     sessions: ConcurrentQueue<u64>,
     road: OnceLock<Road>,
     pub(super) connections: Connections,
+    pub(super) undertaker: Undertaker,
 }
 
 impl Server {
-    /// `pid` is the process of the trial.
-    pub(super) fn new(address: Address, spec: &Sql, pid: u32) -> Self {
+    /// `pid` is the process of the trial, and `cpus` are those of the harness; none: any.
+    pub(super) fn new(address: Address, spec: &Sql, pid: u32, cpus: &[usize]) -> Self {
         // Processes in containers of their own may have the same number; those with the same schema wait for each other.
         let ours = format!("regatta steps {pid} {:08x}", xxh3_64(spec.schema.as_bytes()) as u32);
         let application = with_own(ours, address.options.get("application_name"));
         let (schema, pool) = (spec.schema.clone(), spec.pool);
         let (drivers, road, connections) = Default::default();
         let sessions = ConcurrentQueue::unbounded();
-        Self { address, schema, pool, application, drivers, sessions, road, connections }
+        let undertaker = Undertaker::new(cpus);
+        Self { address, schema, pool, application, drivers, sessions, road, connections, undertaker }
     }
 
     /// One of a test of steps.
     #[cfg(test)]
     pub(crate) fn of_test(address: Address) -> Self {
-        Self::new(address, &Sql::default(), 1)
+        Self::new(address, &Sql::default(), 1, &[])
     }
 
     /// How sessions find the tables.
@@ -126,6 +128,11 @@ impl Server {
     pub(super) fn drivers(&self) -> String {
         let drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
         drivers.iter().copied().collect::<Vec<_>>().join("; ")
+    }
+
+    /// Has the server end a session whose call was given up.
+    pub fn end(self: &Arc<Self>, given_up: GivenUp) {
+        self.undertaker.take(self, given_up);
     }
 
     /// Counts a connection that is about to be opened.
