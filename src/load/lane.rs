@@ -149,6 +149,7 @@ impl<Rec: Record> Slot<Rec> {
         if !self.is_open() {
             opened = poll_fn(|context| self.poll_open(context)).await;
             actual_ns = clock::now_ns();
+            self.log.begin(self.client, actual_ns);
         }
         let (completed_ns, outcome) = match opened {
             Ok(()) => {

@@ -74,6 +74,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     let demand = Demand::new(variant, executor, slots);
     let refused = demand.refusal(&machine.limits).or_else(|| demand.too_long(cost.least));
     let (load, load_words, tasks) = load_words(&variant.load.kind);
+    let [think_ns, think_spread_ns] = think_ns(&variant.load.kind);
     let trial = TrialPlan {
         regatta_trial: wire::VERSION,
         cell: name.clone(),
@@ -91,11 +92,10 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         timeout: variant.run.timeout,
         probe: variant.run.probe,
         least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
-        delays_vary: cost.mean.saturating_sub(cost.cpu) > cost.least,
+        delays_vary: cost.mean.saturating_sub(cost.cpu) > cost.least || think_spread_ns > 0,
         per_task: per_task(variant),
         parent: None,
     };
-    let [think_ns, think_spread_ns] = think_ns(&variant.load.kind);
     let stored = StoredCell {
         name,
         scenario: scenario.name.clone(),

@@ -46,6 +46,12 @@ const PER_SECOND: &[&str] = &[
     "/1s",
 ];
 
+/// … and "per minute" and "per hour".
+const PER_LONGER: &[(&str, &[&str])] = &[
+    ("/m", &["/m", "/min", "/minute", "rpm", "perminute", "requestsperminute", "req/m", "req/min", "requests/min"]),
+    ("/h", &["/h", "/hr", "/hour", "perhour", "requestsperhour", "req/h", "requests/h"]),
+];
+
 /// What to write for a duration, if it can be guessed.
 pub fn duration_hint(text: &str) -> Option<String> {
     let plain = squeezed(text)?;
@@ -90,8 +96,10 @@ pub fn rate_hint(text: &str) -> Option<String> {
         Some(b'm') if PER_SECOND.contains(&&word[1..]) => ("M", &word[1..]),
         _ => ("", word),
     };
-    let rate = format!("{number}{scale}/s");
-    (PER_SECOND.contains(&word) && parse_rate(&rate).is_ok()).then(|| format!("write \"{rate}\""))
+    let longer = PER_LONGER.iter().find(|(_, words)| words.contains(&word)).map(|(unit, _)| *unit);
+    let unit = longer.or_else(|| PER_SECOND.contains(&word).then_some("/s"))?;
+    let rate = format!("{number}{scale}{unit}");
+    parse_rate(&rate).is_ok().then(|| format!("write \"{rate}\""))
 }
 
 /// The text without what people put between figures, in small letters; nothing of what is too long to be a slip.
@@ -153,6 +161,9 @@ mod tests {
             ("100 requests per second", "100/s"),
             ("1.5 M/sec", "1.5M/s"),
             ("50Hz", "50/s"),
+            ("30 / min", "30/m"),
+            ("6 rpm", "6/m"),
+            ("2 requests per hour", "2/h"),
         ] {
             assert_eq!(rate_hint(text), Some(format!("write \"{written}\"")), "{text}");
         }

@@ -181,7 +181,7 @@ const BROKEN: &[(&str, &[Expected])] = &[
             (14, 42, "unknown key `expect`"),
             (15, 64, "expected a status such as 200, or a list of them"),
             (17, 2, "a load has a name"),
-            (19, 17, "expected a rate such as `250/s` or `4k/s`, found an integer"),
+            (19, 17, "expected a rate such as `250/s`, `4k/s` or `30/m`, found an integer"),
         ],
     ),
     (

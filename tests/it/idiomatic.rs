@@ -68,9 +68,11 @@ fn every_policy_does_the_same_work_on_every_executor() {
             assert_eq!((counts["rows log"], counts["sum log.value"], counts["rows items"]), (30, 60, 100), "{cell}");
             assert_eq!(counts["connections opened"], counts["connections closed"], "{cell}");
             let slots: u64 = measured.facts["slots"].parse().unwrap();
-            // Those of preparation, one in each call, one in each task, and at most two in the pool.
-            let fixed = slots * 3 + 30 * 2;
-            assert!((fixed + 1..=fixed + 2).contains(&counts["connections opened"]), "{cell}: {counts:?}");
+            // One in each call, one in each task, both once more in preparation; one of each slot that was used, and at most
+            // two in the pool.
+            let fixed = 30 * 2 + 2;
+            let bounds = fixed + 1 + 1..=fixed + slots + 2;
+            assert!(bounds.contains(&counts["connections opened"]), "{cell}: {counts:?}");
             let pool = measured.steps.iter().find(|step| step.name == "db.pool-wait").unwrap();
             assert_eq!(pool.stream.count, 30, "{cell}");
             let open = measured.proof.iter().find(|line| line.what.contains("that are open")).unwrap();
@@ -97,8 +99,10 @@ fn steps_with_different_drivers_share_no_connection() {
         for (cell, measured) in measured(&stored(&url, &text)) {
             let counts = &measured.targets[0].counts;
             let slots: u64 = measured.facts["slots"].parse().unwrap();
-            // Two in each slot, two in each task and, in preparation, in each slot once more, and one in each pool.
-            assert_eq!(counts["connections opened"], slots * 4 + 30 * 2 + 2, "{cell}: {counts:?}");
+            // Two in each task and once more in preparation, one in each pool, and two in each slot that was used.
+            let fixed = 2 * (30 + 1) + 2;
+            let bounds = fixed + 2..=fixed + slots * 2;
+            assert!(bounds.contains(&counts["connections opened"]), "{cell}: {counts:?}");
             assert_eq!(counts["connections closed"], counts["connections opened"], "{cell}");
             assert!(measured.facts["db: driver"].contains("; "), "{:?}", measured.facts);
         }
@@ -359,7 +363,8 @@ fn a_mariadb_that_is_killed_hangs_nobody() {
             let mut open = None;
             let mut client = block_on(mysql::open::<Blocking>(&address, None)).ok()?;
             block_on(client.query(sessions, |_, cell| open = cell.number())).ok()?;
-            (open? == 5).then_some(())
+            // The target's own session names its tables in full, and need not be in the database.
+            (open? >= 4).then_some(())
         });
     };
     let run = killed(&url, (INSERT, ""), load, || server.kill());

@@ -282,7 +282,7 @@ fn a_server_that_is_not_there_is_given_up_and_the_run_goes_on_when_it_is() {
 /// What has failed in one trial may be mended in the next one, and a run that has it can be completed.
 #[test]
 fn a_server_that_dies_in_mid_trial_costs_that_trial_until_the_run_is_resumed() {
-    let own = OwnServer::start(|request| if request == INTO_THE_SECOND_TRIAL { Reply::Close } else { Reply::Fine });
+    let own = OwnServer::start(|request| if request == INTO_THE_SECOND_TRIAL { Reply::CutOff } else { Reply::Fine });
     let bench = BenchDir::with(&scenario(&own));
     bench.run("run s.toml --out run").exits(5).says(&["FAILED", "trial 4/4"]);
     assert_eq!(only_failure(&bench.stored("run")).0, FailureKind::Target);

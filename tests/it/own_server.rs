@@ -23,6 +23,8 @@ pub enum Reply {
     Hold,
     /// The connection is closed.
     Close,
+    /// The connection is closed in the middle of the answer, so that nothing is sent again.
+    CutOff,
     /// Something that is no HTTP.
     Nonsense,
 }
@@ -95,6 +97,11 @@ fn talk(stream: &TcpStream, state: &State, reply: &dyn Fn(u64) -> Reply) {
             Reply::Status(status) => answer(status),
             Reply::Nonsense => "SSH-2.0-nonsense\r\n\r\n".into(),
             Reply::Close => return,
+            Reply::CutOff => {
+                // Whether or not somebody reads it, that is all.
+                let _ = { stream }.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 5\r\n\r\nhe");
+                return;
+            }
             Reply::Hold => {
                 state.held.fetch_add(1, SeqCst);
                 let open = state.open.lock().unwrap();
