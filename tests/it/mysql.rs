@@ -264,8 +264,10 @@ fn every_executor_does_the_same_work_on_the_server() {
         let counts = &measured.targets[0].counts;
         assert_eq!((counts["rows items"], counts["rows log"], counts["sum log.value"]), (500, 100, 200), "{cell}");
         assert_eq!(counts["sum items.price"], all[0].1.targets[0].counts["sum items.price"], "{cell}");
-        let connections = if cell.contains("sequential") { 1 } else { 4 };
-        assert_eq!(counts["connections opened"], connections, "{cell}");
+        // One for each slot that was used; a worker of the pool may have come too late for a task.
+        let slots: u64 = measured.facts["slots"].parse().unwrap();
+        let least = if cell.contains("thread-pool") { 1 } else { slots };
+        assert!((least..=slots).contains(&counts["connections opened"]), "{cell}: {counts:?}");
     }
     let mut client = server.open();
     let left = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'regatta_work'";

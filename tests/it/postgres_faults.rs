@@ -126,6 +126,14 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
         .exits(5)
         .says(&["too many connections", "or lower `concurrency`"]);
     server.wait_until_left();
+    // As many tasks at once as do not end meanwhile: far more than twenty.
+    let slow = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(2)\" } }";
+    let load = "open = { rate = \"400/s\", stages = [{ rate = \"400/s\", for = \"500ms\" }] }";
+    let bench = BenchDir::new();
+    run(&bench, &server.url(""), &scenario("", THREADS, slow, load))
+        .exits(5)
+        .says(&["too many connections", "or lower `max_in_flight`"]);
+    server.wait_until_left();
     // The gate keeps the first four calls waiting, each on a connection of its own.
     let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7) WHERE ?::int >= 0\", \
         args = [\"${i}\"], connection = \"per-call\" }, expect = { rows = 1 }, allow = { errors = true }, name = \"gated\" }";
