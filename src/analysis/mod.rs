@@ -13,6 +13,7 @@ mod crossover;
 mod errors;
 mod findings;
 mod group;
+mod judgement;
 mod law;
 mod leader;
 mod manifest;
@@ -34,6 +35,7 @@ pub use change::{BAND, ChangeVerdict, MeanChange};
 pub use compare::{CellChange, Comparison, compare};
 pub use errors::{Errors, StepErrors};
 pub use findings::{findings, shared_cpus};
+pub use judgement::*;
 pub use leader::Leader;
 pub use manifest::{Agreement, Fact, Manifest, manifest, unequal};
 #[cfg(test)]
