@@ -196,3 +196,14 @@ fn overload_is_counted_and_not_hidden() {
     let latency = &ran.task.latency.0;
     assert!(latency.min() >= 99 * MS && latency.max() <= 101 * MS, "{} to {}", latency.min(), latency.max());
 }
+
+/// Slots are used again as soon as they are free: no more of them, with their connections, than tasks at once.
+#[test]
+fn an_open_load_uses_as_many_slots_as_it_has_tasks_at_once() {
+    for (rate, service_ns, at_once) in [(20.0, MS, 1), (1_000.0, 10 * MS - MS / 2, 10)] {
+        let server = Server::new(512, Service::Constant(service_ns), None, 1);
+        let ran = run_open(&open(rate, Arrival::Constant, 10), &server, punctual);
+        assert_eq!(ran.account.arrivals.most_in_flight, at_once, "{rate}/s");
+        assert_eq!(server.opened(), at_once, "{rate}/s: one opening for each slot that is used");
+    }
+}

@@ -12,7 +12,7 @@ use super::SimulatedNative;
 use crate::{
     clock, draw,
     runtime::Native,
-    step::{Call, Done, Operation, Outcome, Repeated, Sequence},
+    step::{Call, Done, Opening, Operation, Outcome, Repeated, Sequence},
 };
 
 /// How long a worker needs for a call, in ns.
@@ -45,13 +45,22 @@ pub(super) struct Server {
     free_at: Mutex<Vec<u64>>,
     taken: AtomicU64,
     served: AtomicU64,
+    opened: AtomicU64,
 }
 
 impl Server {
     /// A server that is idle.
     pub(super) fn new(workers: usize, service: Service, freeze: Option<Freeze>, seed: u64) -> Arc<Self> {
         let free_at = Mutex::new(vec![0; workers]);
-        Arc::new(Self { service, freeze, seed, free_at, taken: AtomicU64::new(0), served: AtomicU64::new(0) })
+        Arc::new(Self {
+            service,
+            freeze,
+            seed,
+            free_at,
+            taken: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+        })
     }
 
     /// Calls that it has taken.
@@ -62,6 +71,11 @@ impl Server {
     /// Calls that it has completed, by its own count.
     pub(super) fn served(&self) -> u64 {
         self.served.load(Relaxed)
+    }
+
+    /// Slots that were used.
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.load(Relaxed)
     }
 
     /// When a worker is free, by the calls that have come so far.
@@ -120,6 +134,11 @@ impl Server {
 struct Visit(Arc<Server>);
 
 impl Operation for Visit {
+    async fn open(&mut self, _: Opening) -> Outcome {
+        self.0.opened.fetch_add(1, Relaxed);
+        Ok(Done::default())
+    }
+
     async fn call(&mut self, call: Call) -> Outcome {
         let now_ns = clock::now_ns();
         let done_ns = self.0.admit(now_ns, call.key);

@@ -9,7 +9,8 @@ use std::sync::atomic::{
 use crossbeam_utils::atomic::AtomicCell;
 
 /// A stack without a lock, of things that each have a place of their own. Whoever takes from it takes all that is there,
-/// so that no place is put back under the eyes of somebody who has just read what lies below it.
+/// so that no place is put back under the eyes of somebody who has just read what lies below it; and lays it on what
+/// was held already, so that what was given back since comes first.
 pub(super) struct Free<T> {
     /// The topmost place, from 1; 0 where nothing is free.
     top: AtomicU32,
@@ -33,14 +34,27 @@ impl<T> Free<T> {
         Self { top: AtomicU32::new(0), places: (0..places).map(|_| empty()).collect() }
     }
 
-    /// The topmost item of what is held; where nothing is, of all that is free, which is held from then on.
+    /// The topmost item of all that is free, which is held from then on, and of what was held before.
     pub(super) fn take(&self, held: &mut Held) -> Option<Box<T>> {
-        if held.0 == 0 {
-            held.0 = self.top.swap(0, AcqRel);
+        if self.top.load(Relaxed) != 0 {
+            let freed = self.top.swap(0, AcqRel);
+            self.lay_on(freed, held);
         }
         let place = self.places.get((held.0 as usize).checked_sub(1)?)?;
         held.0 = place.below.load(Relaxed);
         place.item.take()
+    }
+
+    /// Lays what was free on what is held: each place is passed once for each time that it was given back.
+    fn lay_on(&self, freed: u32, held: &mut Held) {
+        let mut next = freed;
+        while let Some(place) = (next as usize).checked_sub(1).and_then(|at| self.places.get(at)) {
+            next = place.below.load(Relaxed);
+            if next == 0 {
+                place.below.store(held.0, Relaxed);
+                held.0 = freed;
+            }
+        }
     }
 
     /// Puts the item of a place (from 0) there. A place that there is not loses its item.
@@ -78,9 +92,10 @@ mod tests {
             free.put(place, Box::new(place));
         }
         assert_eq!((take(), take()), (Some(2), Some(1)));
-        // What is held comes before what was put back since.
+        // What was put back since comes before what is held.
+        free.put(1, Box::new(1));
         free.put(2, Box::new(2));
-        assert_eq!((take(), take(), take()), (Some(0), Some(2), None));
+        assert_eq!((take(), take(), take(), take()), (Some(2), Some(1), Some(0), None));
         free.put(1, Box::new(1));
         assert_eq!(free.drain().collect::<Vec<_>>(), [Box::new(1)]);
     }
@@ -97,10 +112,15 @@ mod tests {
                 let free = free.clone();
                 thread::spawn(move || {
                     let (mut turns, mut held) = (0, Held::default());
-                    while turns < 20_000 || held.0 != 0 {
+                    while turns < 20_000 {
                         let Some(mut item) = free.take(&mut held) else { continue };
                         item.1 += 1;
                         turns += 1;
+                        free.put(item.0, item);
+                    }
+                    // What is still held is there for the others again.
+                    let held: Vec<_> = std::iter::from_fn(|| free.take(&mut held)).collect();
+                    for item in held {
                         free.put(item.0, item);
                     }
                     turns
