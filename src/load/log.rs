@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// Tasks that take no time are given up at a moment of chance, thousands of times: whoever settles, each is counted
-    /// once. With a mere compiler's barrier on both sides this fails within some hundreds.
+    /// once.
     #[test]
     fn each_task_is_settled_by_one_side_whenever_the_load_gives_up() {
         for trial in 0..1_000_u64 {

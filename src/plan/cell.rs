@@ -100,11 +100,7 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         name,
         scenario: scenario.name.clone(),
         executor: executor.name.into(),
-        label: if executor.style == Style::Pool {
-            format!("{}({})", executor.name, setup.pool_size)
-        } else {
-            executor.name.into()
-        },
+        label: label(executor, &setup),
         params: variant.params.clone(),
         lane: lane(variant),
         task: variant.load.task.text.clone(),
@@ -125,6 +121,12 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
     };
     let (memory, remote_connections) = (demand.memory(), demand.opens_remote_connections());
     Cell { stored, trial, estimate, memory, remote_connections }
+}
+
+/// The executor's name, with its size where that is a part of what it is.
+fn label(executor: &ExecutorInfo, setup: &Setup) -> String {
+    let size = if executor.style == Style::Pool { format!("({})", setup.pool_size) } else { String::new() };
+    format!("{}{size}", executor.name)
 }
 
 /// One step that is done as a library's users do it makes the whole cell so.

@@ -21,7 +21,7 @@ use crate::{
         open::{Account, Censored, Course, RealTime},
     },
     measure::{self, Clients, Delay, Measurements, POOL_FACTS, ProofLine, Recorders, TargetReport, Watched},
-    runtime::{Native, Runtime, Semaphore as _, Visitor},
+    runtime::{Facts, Native, Runtime, Semaphore as _, Visitor},
     scenario::LoadKind,
     secret,
     step::{BuildError, Commons, Ledger, Tally, Task, Trial},
@@ -75,16 +75,7 @@ impl Visitor for Race<'_> {
         }
 
         let (peak_memory_bytes, recorder_memory_bytes) = (measure::peak_memory_bytes(), recorders.touched_bytes());
-        let mut facts = runtime.facts();
-        facts.extend(common_facts(plan, &outcome, slots.len()));
-        facts.extend(turns::<R::Native>(plan));
-        facts.extend(steps_back::<R>(plan));
-        facts.extend(witness::facts(&runtime));
-        // A server may say what it was told.
-        let told = self.targets.iter().flat_map(|target| target.facts());
-        facts.extend(told.map(|(what, value)| (what, secret::blanked(&value))));
-        facts.extend(apart::facts(plan, self.targets));
-        facts.extend(connected.facts(&outcome.edges.0.opened, &outcome.edges.1.opened));
+        let facts = self.facts(&runtime, &outcome, slots.len(), &connected);
         let accounts = Accounts::of(&outcome, &slots);
         // What is open is closed before the targets report, so that they can see that it was.
         drop(slots);
@@ -92,7 +83,6 @@ impl Visitor for Race<'_> {
         trial.commons.clear();
         let reports = edge::reports(self.targets, &outcome.edges, plan)?;
         let tallies = trial.ledger.read(plan.per_task.len());
-        facts.insert("pool threads before the window".to_owned(), outcome.edges.0.pool_threads().to_string());
         let proof = proven(plan, &outcome, &accounts, &recorders, &tallies, &reports)?;
         some_completed(plan, outcome.completed, &recorders, unfinished.as_deref())?;
         let measurements = Measurements {
@@ -117,13 +107,17 @@ impl Visitor for Race<'_> {
             ..edge::used(plan, charged, &servers, &outcome.edges)
         };
         drop(trial);
-        if hangs {
-            // Tasks that hang would be waited for; they end with the process.
-            std::mem::forget(runtime);
-        } else {
-            runtime.stop();
-        }
+        end(runtime, hangs);
         Ok(measurements)
+    }
+}
+
+/// Stops the executor. Tasks that hang would be waited for: they end with the process.
+fn end<R: Runtime>(runtime: R, hangs: bool) {
+    if hangs {
+        std::mem::forget(runtime);
+    } else {
+        runtime.stop();
     }
 }
 
@@ -223,6 +217,29 @@ fn some_completed(
 }
 
 impl Race<'_> {
+    /// The fairness manifest, while threads and connections are still there.
+    fn facts<R: Runtime>(
+        &self,
+        runtime: &R,
+        outcome: &load::Outcome<Edge>,
+        slots: usize,
+        connected: &Connected,
+    ) -> Facts {
+        let (plan, (before, after)) = (self.plan, &outcome.edges);
+        let mut facts = runtime.facts();
+        facts.extend(common_facts(plan, outcome, slots));
+        facts.extend(turns::<R::Native>(plan));
+        facts.extend(steps_back::<R>(plan));
+        facts.extend(witness::facts(runtime));
+        // A server may say what it was told.
+        let told = self.targets.iter().flat_map(|target| target.facts());
+        facts.extend(told.map(|(what, value)| (what, secret::blanked(&value))));
+        facts.extend(apart::facts(plan, self.targets));
+        facts.extend(connected.facts(&before.opened, &after.opened));
+        facts.insert("pool threads before the window".to_owned(), before.pool_threads().to_string());
+        facts
+    }
+
     fn trial<R: Runtime>(&self, runtime: &R, recorders: &Recorders) -> Trial<R> {
         let named = self.plan.targets.iter().map(|target| target.name.clone());
         Trial {
