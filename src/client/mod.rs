@@ -26,7 +26,7 @@ pub mod wire;
 pub use address::{Address, Reference, Scheme, TlsMode};
 pub use buffered::Buffered;
 pub use cancel::{Key, cancel};
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, causes};
 pub use offer::settled;
 pub use pair::Pair;
 pub use pool::{Lease, Pool};

@@ -17,7 +17,7 @@ use tokio_postgres::{
     Client, Config, Error, NoTls, SimpleQueryMessage, config::SslMode, error::SqlState, tls::NoTlsStream,
 };
 
-use super::{Address, Buffered, Fault, FaultKind, Key, Pair, TlsMode, Transport, transport};
+use super::{Address, Buffered, Fault, FaultKind, Key, Pair, TlsMode, Transport, causes, transport};
 use crate::runtime::Native;
 
 /// The protocol's side of a connection.
@@ -232,17 +232,6 @@ fn kind(code: &SqlState) -> FaultKind {
             _ => FaultKind::Statement,
         },
     }
-}
-
-/// An error's words, and what lies under them.
-fn causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

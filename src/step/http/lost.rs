@@ -6,7 +6,7 @@
 use std::{error::Error as _, io, net::SocketAddr};
 
 use super::excerpt::excerpt;
-use crate::client::{FaultKind, cannot_open, unopened};
+use crate::client::{FaultKind, cannot_open, causes, unopened};
 
 /// Most fields of an answer's head, where a server of the user's own may send many.
 pub(super) const MOST_FIELDS: usize = 1000;
@@ -174,17 +174,6 @@ fn suspicious(head: &[u8]) -> Option<&[u8]> {
         let value = |at: usize| line[at + 1..].iter().any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f);
         colon.is_none_or(|at| at == 0 || !line[..at].iter().all(is_name) || value(at))
     })
-}
-
-/// hyper's words, and what lies under them.
-fn causes(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 #[cfg(test)]
