@@ -26,9 +26,15 @@ const RACERS: [&str; 12] = [
 
 fn main() {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let version = Command::new(rustc).arg("--version").output().ok().and_then(|out| String::from_utf8(out.stdout).ok());
+    let version = Command::new(rustc)
+        .arg("--version")
+        .output()
+        .ok()
+        .and_then(|out| String::from_utf8(out.stdout).ok());
     println!("cargo:rustc-env=REGATTA_RUSTC={}", version.as_deref().unwrap_or("unknown").trim());
-    for (name, from) in [("REGATTA_PROFILE", "PROFILE"), ("REGATTA_TARGET", "TARGET"), ("REGATTA_OPT", "OPT_LEVEL")] {
+    for (name, from) in
+        [("REGATTA_PROFILE", "PROFILE"), ("REGATTA_TARGET", "TARGET"), ("REGATTA_OPT", "OPT_LEVEL")]
+    {
         println!("cargo:rustc-env={name}={}", env::var(from).unwrap_or_default());
     }
     println!("cargo:rustc-env=REGATTA_CRATES={}", crates());
@@ -36,7 +42,8 @@ fn main() {
     println!("cargo:rerun-if-changed=Cargo.lock");
 }
 
-/// The versions that Cargo.lock holds, such as `tokio 1.54.0, mio 1.1.1`; nothing without that file.
+/// The versions that Cargo.lock holds, such as `tokio 1.54.0, mio 1.1.1`; nothing without that
+/// file.
 fn crates() -> String {
     let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     let lock = fs::read_to_string(Path::new(&folder).join("Cargo.lock")).unwrap_or_default();
@@ -46,8 +53,12 @@ fn crates() -> String {
     };
     let mut found = Vec::new();
     for racer in RACERS {
-        let of_racer = lock.split("[[package]]").filter(|block| value(block, "name").as_deref() == Some(racer));
-        found.extend(of_racer.filter_map(|block| Some(format!("{racer} {}", value(block, "version")?))));
+        let of_racer = lock
+            .split("[[package]]")
+            .filter(|block| value(block, "name").as_deref() == Some(racer));
+        found.extend(
+            of_racer.filter_map(|block| Some(format!("{racer} {}", value(block, "version")?))),
+        );
     }
     found.join(", ")
 }

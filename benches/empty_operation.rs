@@ -1,12 +1,14 @@
-//! What Regatta costs an operation that does nothing: a closed loop with one client, through Regatta and without it,
-//! on every executor.
+//! What Regatta costs an operation that does nothing: a closed loop with one client, through
+//! Regatta and without it, on every executor.
 //!
-//! "Without it" is a loop that reads the clock and hides the result from the optimiser, on the same executor's
-//! thread or task. Both arms are on one CPU, each sample in a fresh process. Requirement: Regatta costs at most two
-//! clock readings and 40 ns more per operation; the table at the end says by how much.
+//! "Without it" is a loop that reads the clock and hides the result from the optimiser, on the same
+//! executor's thread or task. Both arms are on one CPU, each sample in a fresh process.
+//! Requirement: Regatta costs at most two clock readings and 40 ns more per operation; the table at
+//! the end says by how much.
 //!
-//! The same for an operation of an open load, beside a loop that starts as many tasks on the same executor without
-//! Regatta: at most two clock readings and 90 ns more. The pacer is not in it: it has a thread of its own.
+//! The same for an operation of an open load, beside a loop that starts as many tasks on the same
+//! executor without Regatta: at most two clock readings and 90 ns more. The pacer is not in it: it
+//! has a thread of its own.
 //!
 //! `cargo bench --bench empty_operation`
 
@@ -50,8 +52,8 @@ const ALLOWED_NS: f64 = 40.0;
 const ALLOWED_OPEN_NS: f64 = 90.0;
 /// A sample of an open load has at least so many; a thread for each takes its time.
 const LEAST_ARRIVALS: u64 = 1 << 14;
-/// A sample has at least so many operations, however few criterion asks for, or it would be mostly starting and
-/// stopping.
+/// A sample has at least so many operations, however few criterion asks for, or it would be mostly
+/// starting and stopping.
 const LEAST_OPERATIONS: u64 = 2_000_000;
 
 fn main() {
@@ -84,7 +86,13 @@ enum Work {
 }
 
 /// Both arms on every executor, and a table.
-fn race(criterion: &mut Criterion, name: &str, words: &str, arms: [(&str, Work); 2], allowed_ns: f64) {
+fn race(
+    criterion: &mut Criterion,
+    name: &str,
+    words: &str,
+    arms: [(&str, Work); 2],
+    allowed_ns: f64,
+) {
     let mut lines = Vec::new();
     for executor in EXECUTORS {
         let mut group = criterion.benchmark_group(format!("{name}/{}", executor.name));
@@ -109,7 +117,9 @@ fn race(criterion: &mut Criterion, name: &str, words: &str, arms: [(&str, Work);
     }
     if !lines.is_empty() {
         let clock_ns = clock::cost_ns();
-        println!("Empty operation, {words}, least of all samples in ns (one clock reading: {clock_ns:.1})");
+        println!(
+            "Empty operation, {words}, least of all samples in ns (one clock reading: {clock_ns:.1})"
+        );
         println!("{:22}{:>9}{:>9}{:>9}{:>9}", "executor", arms[0].0, arms[1].0, "above", "allowed");
         for line in &lines {
             println!("{line}");
@@ -123,7 +133,8 @@ fn line(executor: &str, bare: f64, regatta: f64, allowed_ns: f64) -> String {
     format!("{executor:22}{bare:9.1}{regatta:9.1}{above:9.1}{allowed:9.1}  {verdict}")
 }
 
-/// At least as many operations as criterion asks for, on one CPU. A child knows its work by the name of the load.
+/// At least as many operations as criterion asks for, on one CPU. A child knows its work by the
+/// name of the load.
 fn job(executor: &str, work: Work, asked: u64) -> Job {
     let open = matches!(work, Work::Spawned | Work::Arrived);
     let operations = asked.max(if open { LEAST_ARRIVALS } else { LEAST_OPERATIONS });
@@ -133,18 +144,19 @@ fn job(executor: &str, work: Work, asked: u64) -> Job {
     // The trial's own helper threads.
     plan.target_cpus = vec![last];
     end_after(&mut plan, operations);
-    plan.load.name = format!("{work:?}");
+    plan.loads[0].name = format!("{work:?}");
     Job { arm: if work == Work::Trial { Arm::Regatta } else { Arm::Bare }, plan }
 }
 
 /// What is not a whole trial: the loops without Regatta, and the executor's side of an open load.
 fn bare(plan: &TrialPlan) -> Sample {
     pin(&plan.executor_cpus);
-    let regatta::scenario::LoadKind::Closed { tasks: Some(operations), .. } = plan.load.kind else {
+    let regatta::scenario::LoadKind::Closed { tasks: Some(operations), .. } = plan.loads[0].kind
+    else {
         panic!("the load ends by tasks")
     };
     let name = &plan.executor;
-    let sample = match plan.load.name.as_str() {
+    let sample = match plan.loads[0].name.as_str() {
         "Spawned" => runtime::dispatch(name, Spawned(plan, operations)),
         "Arrived" => runtime::dispatch(name, Arrived(plan, operations)),
         _ => runtime::dispatch(name, Loop { plan, operations }),

@@ -1,17 +1,21 @@
-//! HTTP GET through Regatta and through a hand-written loop with the same client (hyper), on the same runtime: 16
-//! connections in a closed loop against the embedded server, which has the last CPU; the clients have the others.
+//! HTTP GET through Regatta and through a hand-written loop with the same client (hyper), on the
+//! same runtime: 16 connections in a closed loop against the embedded server, which has the last
+//! CPU; the clients have the others.
 //!
-//! The hand-written loop is what a competent user of hyper writes: the connection polled by the task that waits for
-//! the answer, the same headers, the same checks of status, length and xxh3, one clock reading per request. It uses
-//! the executor's stream and spawn, and none of Regatta's steps, slots, recording and proof.
+//! The hand-written loop is what a competent user of hyper writes: the connection polled by the
+//! task that waits for the answer, the same headers, the same checks of status, length and xxh3,
+//! one clock reading per request. It uses the executor's stream and spawn, and none of Regatta's
+//! steps, slots, recording and proof.
 //!
-//! `cargo bench --bench http` shows times per request. `REGATTA_PAIRS=24 cargo bench --bench http` measures adjacent
-//! pairs of about a second per arm, in random order inside the pair, each arm in a fresh process, and prints ratios
-//! with exact intervals (Hodges and Lehmann). The comparison needs a target that is busy for at most 70 %, in both
-//! arms, so that it has a delay by default, which `REGATTA_DELAY=0ms` takes away. It is drawn for each request: after
-//! a constant one answers come in groups, how large depends on how the clients have begun, and what a request costs
-//! depends on how many an executor is woken for at once. `REGATTA_BODY=8KiB` gives the clients more to read and to
-//! check. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording, counters and watcher.
+//! `cargo bench --bench http` shows times per request. `REGATTA_PAIRS=24 cargo bench --bench http`
+//! measures adjacent pairs of about a second per arm, in random order inside the pair, each arm in
+//! a fresh process, and prints ratios with exact intervals (Hodges and Lehmann). The comparison
+//! needs a target that is busy for at most 70 %, in both arms, so that it has a delay by default,
+//! which `REGATTA_DELAY=0ms` takes away. It is drawn for each request: after a constant one answers
+//! come in groups, how large depends on how the clients have begun, and what a request costs
+//! depends on how many an executor is woken for at once. `REGATTA_BODY=8KiB` gives the clients more
+//! to read and to check. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording,
+//! counters and watcher.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, reason = "benchmarks print")]
@@ -52,15 +56,22 @@ closed = { concurrency = 16 }
 "#;
 
 fn main() {
-    if was_child(|arm, plan| if arm == Arm::Silent { silent::run(plan) } else { hand_written::run(plan) }) {
+    if was_child(
+        |arm, plan| if arm == Arm::Silent { silent::run(plan) } else { hand_written::run(plan) },
+    ) {
         return;
     }
     if let Some(count) = std::env::var("REGATTA_PAIRS").ok().and_then(|count| count.parse().ok()) {
         let is_silent = std::env::var_os("REGATTA_SILENT").is_some();
-        let other =
-            if is_silent { (Arm::Silent, "itself without recording") } else { (Arm::Bare, "the hand-written loop") };
-        let rest =
-            pairs::race(&EXECUTORS, other, count, |executor, arm| Job { arm, plan: trial_of(&scenario(), executor) });
+        let other = if is_silent {
+            (Arm::Silent, "itself without recording")
+        } else {
+            (Arm::Bare, "the hand-written loop")
+        };
+        let rest = pairs::race(&EXECUTORS, other, count, |executor, arm| Job {
+            arm,
+            plan: trial_of(&scenario(), executor),
+        });
         println!("{rest}");
         return;
     }
@@ -84,8 +95,11 @@ fn main() {
 
 fn scenario() -> String {
     let set = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.into());
-    let delay = if std::env::var_os("REGATTA_PAIRS").is_some() { "uniform(200us,600us)" } else { "0ms" };
-    SCENARIO.replace("DELAY", &set("REGATTA_DELAY", delay)).replace("BODY", &set("REGATTA_BODY", "1KiB"))
+    let delay =
+        if std::env::var_os("REGATTA_PAIRS").is_some() { "uniform(200us,600us)" } else { "0ms" };
+    SCENARIO
+        .replace("DELAY", &set("REGATTA_DELAY", delay))
+        .replace("BODY", &set("REGATTA_BODY", "1KiB"))
 }
 
 /// A number of requests in place of a duration.

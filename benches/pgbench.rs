@@ -1,18 +1,25 @@
-//! Point reads through Regatta and through PostgreSQL's own `pgbench`: the same query, the same table on the same server,
-//! eight connections that each ask again as soon as they have their answer.
+//! Point reads through Regatta and through PostgreSQL's own `pgbench`: the same query, the same
+//! table on the same server, eight connections that each ask again as soon as they have their
+//! answer.
 //!
-//! Under `threads` there are eight threads in both, under `tokio` as many as tokio has workers. pgbench waits for all
-//! connections of a thread at once, as a reactor does, and writes each query into a buffer of libpq; it draws the key,
-//! measures each transaction's time, and does not look at the rows. Nobody is kept on CPUs of its own: server and clients
-//! share all of them, so that the throughput says what both cost together, and the CPU per query what the client does.
+//! Under `threads` there are eight threads in both, under `tokio` as many as tokio has workers.
+//! pgbench waits for all connections of a thread at once, as a reactor does, and writes each query
+//! into a buffer of libpq; it draws the key, measures each transaction's time, and does not look at
+//! the rows. Nobody is kept on CPUs of its own: server and clients share all of them, so that the
+//! throughput says what both cost together, and the CPU per query what the client does.
 //!
-//! `DATABASE_URL=… cargo bench --bench pgbench` shows times per query (skipped without a server or without pgbench).
-//! `REGATTA_PAIRS=24` measures adjacent pairs as `cargo bench --bench http` does; `REGATTA_WORKERS=1` is the number of
-//! tokio's workers and of pgbench's threads beside them, `REGATTA_PGBENCH_THREADS=1` of pgbench's threads in any case;
-//! `REGATTA_AGAINST=hand-written` has tokio-postgres in pgbench's place, in a loop written by hand on tokio.
+//! `DATABASE_URL=… cargo bench --bench pgbench` shows times per query (skipped without a server or
+//! without pgbench). `REGATTA_PAIRS=24` measures adjacent pairs as `cargo bench --bench http` does;
+//! `REGATTA_WORKERS=1` is the number of tokio's workers and of pgbench's threads beside them,
+//! `REGATTA_PGBENCH_THREADS=1` of pgbench's threads in any case; `REGATTA_AGAINST=hand-written` has
+//! tokio-postgres in pgbench's place, in a loop written by hand on tokio.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
-#![allow(clippy::disallowed_macros, clippy::disallowed_methods, reason = "benchmarks print, and start processes")]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "benchmarks print, and start processes"
+)]
 
 #[path = "support/by_hand.rs"]
 mod by_hand;
@@ -66,7 +73,10 @@ fn main() {
         println!("{}", pairs::race(executors, (Arm::Bare, other), count, job));
         return;
     }
-    assert!(!pgbench::is_by_hand(), "the hand-written loop has no number of queries: set REGATTA_PAIRS");
+    assert!(
+        !pgbench::is_by_hand(),
+        "the hand-written loop has no number of queries: set REGATTA_PAIRS"
+    );
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(500))

@@ -1,8 +1,10 @@
-//! Everything that happens before and after measuring, at a size that no one should wait for: a scenario of 500
-//! variants × 7 executors is read and planned; a run of 70 cells × 7 rounds is stored, read, analysed and
-//! reported, each stage by itself, so that the figures say where the time goes.
+//! Everything that happens before and after measuring, at a size that no one should wait for: a
+//! scenario of 500 variants × 7 executors is read and planned; a run of 70 cells × 7 rounds is
+//! stored, read, analysed and reported, each stage by itself, so that the figures say where the
+//! time goes.
 //!
-//! `cargo bench --bench plan`; `SWEEP=500 cargo bench --bench plan -- report` does the second half with 3500 cells.
+//! `cargo bench --bench plan`; `SWEEP=500 cargo bench --bench plan -- report` does the second half
+//! with 3500 cells.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
 #![allow(clippy::disallowed_macros, reason = "benchmarks print")]
@@ -39,8 +41,10 @@ fn main() {
 
 /// Two sweeps, 25 × 20 values.
 fn large_scenario() -> String {
-    let list = |count: u64| (1..=count).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
-    let mut text = String::from("schema = 1\nname = \"large\"\nquestion = \"How long does planning take?\"\n");
+    let list =
+        |count: u64| (1..=count).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+    let mut text =
+        String::from("schema = 1\nname = \"large\"\nquestion = \"How long does planning take?\"\n");
     // Writing to a String cannot fail.
     let _ = writeln!(text, "[sweep]\nconcurrency = [{}]\nfanout = [{}]", list(25), list(20));
     text.push_str(
@@ -69,7 +73,12 @@ fn before(criterion: &mut Criterion) {
     let text = large_scenario();
     let read = || from_text(Path::new("large.toml"), &text, &Overrides::default());
     let scenarios = [read().unwrap_or_else(|error| panic!("{}", error.render(false)))];
-    let machine = Machine { cpus: vec![0, 1], executor_cpus: None, target_cpus: None, limits: Limits::default() };
+    let machine = Machine {
+        cpus: vec![0, 1],
+        executor_cpus: None,
+        target_cpus: None,
+        limits: Limits::default(),
+    };
     let plan = || Plan::new(&scenarios, &machine, 42, |_| true);
     assert_eq!(plan().cells.len(), 500 * EXECUTORS.len());
     let mut group = criterion.benchmark_group("plan/500 variants");
@@ -114,10 +123,14 @@ fn after(criterion: &mut Criterion, sweep: u64) {
     let mut group = criterion.benchmark_group(format!("report/{cells} cells"));
     group.sampling_mode(SamplingMode::Flat);
     group.bench_function("store", |bencher| bencher.iter(&mut write));
-    group.bench_function("read", |bencher| bencher.iter(|| store::read(&path).unwrap().trials.len()));
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| store::read(&path).unwrap().trials.len());
+    });
     group.bench_function("analyse", |bencher| bencher.iter(|| analyse(&run)));
     for output in OUTPUTS {
-        group.bench_function(output.name, |bencher| bencher.iter(|| output.render(&run, &analysis).len()));
+        group.bench_function(output.name, |bencher| {
+            bencher.iter(|| output.render(&run, &analysis).len());
+        });
     }
     group.finish();
 }

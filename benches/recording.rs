@@ -1,4 +1,5 @@
-//! What the measured path is made of: one clock reading, one recorded measurement, one draw from a distribution.
+//! What the measured path is made of: one clock reading, one recorded measurement, one draw from a
+//! distribution.
 //!
 //! `cargo bench --bench recording`
 
@@ -18,14 +19,16 @@ fn clock_reading(criterion: &mut Criterion) {
     criterion.bench_function("clock/now_ns", |bencher| bencher.iter(clock::now_ns));
 }
 
-/// One operation into its histograms. The latencies spread over four decades, as those of a service do: a single
-/// value would keep its counter in a register's reach.
+/// One operation into its histograms. The latencies spread over four decades, as those of a service
+/// do: a single value would keep its counter in a register's reach.
 fn record(criterion: &mut Criterion) {
     let latencies: Vec<u64> = (0..4096).map(|at| 1_000 << (draw::mix(7, at) % 14)).collect();
     let recorders = Recorders::new(4, vec![("call".into(), true)]);
     let recorder = recorders.of_slot(0);
     let mut group = criterion.benchmark_group("record");
-    for (name, window) in [("inside the window", (0, u64::MAX)), ("outside the window", (u64::MAX, 0))] {
+    for (name, window) in
+        [("inside the window", (0, u64::MAX)), ("outside the window", (u64::MAX, 0))]
+    {
         recorders.set_window(window.0, window.1);
         let mut at = 0;
         group.bench_function(name, |bencher| {

@@ -1,13 +1,19 @@
-//! Scenario files as criterion benchmarks: each cell is one (`scenario::executor::k=v`), and each sample is one trial
-//! in a fresh process that does as many tasks as criterion asks for and returns its own measured time.
+//! Scenario files as criterion benchmarks: each cell is one (`scenario::executor::k=v`), and each
+//! sample is one trial in a fresh process that does as many tasks as criterion asks for and returns
+//! its own measured time.
 //!
-//! `cargo bench --bench scenarios -- tokio` runs the cells whose name contains `tokio`, of `benches/scenarios.toml`
-//! or of the files that `REGATTA_SCENARIOS` names (separated by colons). A closed load ends after so many tasks and
-//! the figure is the time per task; a batch is repeated so many times and the figure is its makespan; an open load lasts
-//! until so many tasks have arrived, and its time per task is what its rate says.
+//! `cargo bench --bench scenarios -- tokio` runs the cells whose name contains `tokio`, of
+//! `benches/scenarios.toml` or of the files that `REGATTA_SCENARIOS` names (separated by colons). A
+//! closed load ends after so many tasks and the figure is the time per task; a batch is repeated so
+//! many times and the figure is its makespan; an open load lasts until so many tasks have arrived,
+//! and its time per task is what its rate says.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "benchmarks start processes and print")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "benchmarks start processes and print"
+)]
 
 use std::{
     io::Write as _,
@@ -27,8 +33,8 @@ use regatta::{
     trial::{self, Answer, TrialPlan},
 };
 
-/// Criterion's warm-up warms nothing here, since each sample is a process of its own: it only finds out how many
-/// tasks a sample has. The trials have the scenario's warm-up, at most this long.
+/// Criterion's warm-up warms nothing here, since each sample is a process of its own: it only finds
+/// out how many tasks a sample has. The trials have the scenario's warm-up, at most this long.
 const LONGEST_WARMUP: Duration = Duration::from_millis(200);
 
 fn main() {
@@ -56,15 +62,24 @@ fn files() -> Vec<PathBuf> {
 
 fn plan(files: &[PathBuf]) -> Plan {
     let read = |file: &PathBuf| {
-        scenario::read(file, &Overrides::default()).unwrap_or_else(|error| panic!("{}", error.render(false)))
+        scenario::read(file, &Overrides::default())
+            .unwrap_or_else(|error| panic!("{}", error.render(false)))
     };
     let scenarios: Vec<_> = files.iter().map(read).collect();
-    let machine =
-        Machine { cpus: trial::allowed_cpus(), executor_cpus: None, target_cpus: None, limits: Limits::read() };
+    let machine = Machine {
+        cpus: trial::allowed_cpus(),
+        executor_cpus: None,
+        target_cpus: None,
+        limits: Limits::read(),
+    };
     Plan::new(&scenarios, &machine, 42, |_| true)
 }
 
-fn bench(group: &mut criterion::BenchmarkGroup<'_, WallTime>, mut cell: Cell, calibration: &mut Calibration) {
+fn bench(
+    group: &mut criterion::BenchmarkGroup<'_, WallTime>,
+    mut cell: Cell,
+    calibration: &mut Calibration,
+) {
     if let Some(absent) = &cell.stored.absent {
         println!("{}: {absent:?}", cell.stored.name);
         return;
@@ -83,11 +98,15 @@ fn bench(group: &mut criterion::BenchmarkGroup<'_, WallTime>, mut cell: Cell, ca
 /// The trial with `count` tasks, or repeats of its batch.
 fn of_size(trial: &TrialPlan, count: u64) -> TrialPlan {
     let mut plan = TrialPlan { round: 1, ..trial.clone() };
-    match &mut plan.load.kind {
+    match &mut plan.loads[0].kind {
         LoadKind::Closed { tasks, .. } => *tasks = Some(count),
         LoadKind::Batch { repeat, .. } => *repeat = Some(u32::try_from(count).unwrap()),
         LoadKind::Open { rate, stages, .. } => {
-            *stages = vec![Stage { from: *rate, to: *rate, length_ns: (count as f64 / *rate * 1e9) as u64 }];
+            *stages = vec![Stage {
+                from: *rate,
+                to: *rate,
+                length_ns: (count as f64 / *rate * 1e9) as u64,
+            }];
         }
     }
     // A sample of a few tasks only tells criterion how many the next one can have.
@@ -110,8 +129,12 @@ fn window_ns(plan: &TrialPlan) -> u64 {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     match text.lines().last().map(serde_json::from_str) {
-        Some(Ok(Answer::Measured(measured))) => measured.window_ns,
+        Some(Ok(Answer::Measured(measured))) => measured.loads[0].window_ns,
         Some(Ok(Answer::Failed(failure))) => panic!("{}: {}", plan.cell, failure.reason),
-        _ => panic!("{}: no answer after {} ms: {text}", plan.cell, (clock::now_ns() - started_ns) / 1_000_000),
+        _ => panic!(
+            "{}: no answer after {} ms: {text}",
+            plan.cell,
+            (clock::now_ns() - started_ns) / 1_000_000
+        ),
     }
 }

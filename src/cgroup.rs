@@ -1,4 +1,5 @@
-//! Control groups, version 1 and 2: those of this process, and those of a service or a container that is watched.
+//! Control groups, version 1 and 2: those of this process, and those of a service or a container
+//! that is watched.
 
 use std::{
     fs,
@@ -26,7 +27,8 @@ impl GroupFile {
     }
 }
 
-/// The file called `name` in each group that this process is in, the innermost first. A limit of any of them binds.
+/// The file called `name` in each group that this process is in, the innermost first. A limit of
+/// any of them binds.
 pub fn files(name: &str) -> Vec<GroupFile> {
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let found = folders(&own).into_iter().filter_map(|folder| {
@@ -45,8 +47,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// That of a process whose CPU time can be read. None where it is only a login's or a terminal's, or where this
-    /// process is in it, too: then it holds more than the server.
+    /// That of a process whose CPU time can be read. None where it is only a login's or a
+    /// terminal's, or where this process is in it, too: then it holds more than the server.
     pub fn of(pid: u32) -> Option<Self> {
         let groups = |who: &str| fs::read_to_string(format!("/proc/{who}/cgroup")).ok();
         let service = service(&groups(&pid.to_string())?, &groups("self")?)?;
@@ -67,7 +69,12 @@ impl Service {
             let (quota, period) = text.split_once(' ')?;
             Some(number(quota)? / number(period)?)
         };
-        let old = || Some(number(&self.read("cpu.cfs_quota_us")?)? / number(&self.read("cpu.cfs_period_us")?)?);
+        let old = || {
+            Some(
+                number(&self.read("cpu.cfs_quota_us")?)?
+                    / number(&self.read("cpu.cfs_period_us")?)?,
+            )
+        };
         // Version 1 says -1 where there is none.
         new().or_else(old).filter(|cpus| *cpus > 0.0)
     }
@@ -83,19 +90,24 @@ impl Service {
     }
 }
 
-/// The group in the text of `/proc/PID/cgroup` that is a service's or a container's, unless `ours` is in it, too.
+/// The group in the text of `/proc/PID/cgroup` that is a service's or a container's, unless `ours`
+/// is in it, too.
 fn service(theirs: &str, ours: &str) -> Option<Service> {
     let of = |text| str::lines(text).filter_map(accounting).collect::<Vec<_>>();
     let (theirs, ours) = (of(theirs), of(ours));
     let mut found = Service { name: String::new(), folders: Vec::new() };
     for (controllers, path) in &theirs {
         let Some(name) = one_server(path) else { continue };
-        let inside = |own: &str| own.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let inside = |own: &str| {
+            own.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         if ours.iter().any(|(own_controllers, own)| own_controllers == controllers && inside(own)) {
             return None;
         }
         name.clone_into(&mut found.name);
-        found.folders.extend(roots(controllers).into_iter().map(|root| root.join(name.trim_start_matches('/'))));
+        found.folders.extend(
+            roots(controllers).into_iter().map(|root| root.join(name.trim_start_matches('/'))),
+        );
     }
     (!found.folders.is_empty()).then_some(found)
 }
@@ -104,7 +116,8 @@ fn service(theirs: &str, ours: &str) -> Option<Service> {
 fn accounting(line: &str) -> Option<(&str, &str)> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
-    (controllers.is_empty() || controllers.split(',').any(|name| name == "cpuacct")).then_some((controllers, path))
+    (controllers.is_empty() || controllers.split(',').any(|name| name == "cpuacct"))
+        .then_some((controllers, path))
 }
 
 /// The part of a group's path that is one service or one container.
@@ -131,8 +144,9 @@ pub fn entry(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Where the groups named in `/proc/self/cgroup` can be: each with all that contain it. Inside a container the path
-/// may be the host's, and only its root is mounted; folders that do not exist are for the caller to skip.
+/// Where the groups named in `/proc/self/cgroup` can be: each with all that contain it. Inside a
+/// container the path may be the host's, and only its root is mounted; folders that do not exist
+/// are for the caller to skip.
 fn folders(own: &str) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for line in own.lines() {
@@ -181,11 +195,16 @@ mod tests {
 
     #[test]
     fn a_group_that_holds_this_process_too_is_not_the_server_s() {
-        let theirs = "4:cpu,cpuacct:/docker/a\n3:memory:/docker/a\n0::/system.slice/app.service/x\n";
+        let theirs =
+            "4:cpu,cpuacct:/docker/a\n3:memory:/docker/a\n0::/system.slice/app.service/x\n";
         let found = service(theirs, "4:cpu,cpuacct:/\n0::/user.slice\n").expect("it is apart");
         assert_eq!(found.name, "/system.slice/app.service");
-        let folders: Vec<String> = found.folders.iter().map(|folder| folder.display().to_string()).collect();
-        let new = ["/sys/fs/cgroup/system.slice/app.service", "/sys/fs/cgroup/unified/system.slice/app.service"];
+        let folders: Vec<String> =
+            found.folders.iter().map(|folder| folder.display().to_string()).collect();
+        let new = [
+            "/sys/fs/cgroup/system.slice/app.service",
+            "/sys/fs/cgroup/unified/system.slice/app.service",
+        ];
         assert_eq!(folders[0], "/sys/fs/cgroup/cpu,cpuacct/docker/a");
         assert_eq!(folders[1..], new);
         assert_eq!(service(theirs, "0::/system.slice/app.service/y\n"), None);
@@ -197,7 +216,8 @@ mod tests {
     fn time_and_quota_of_a_group_are_read_of_either_version() {
         let folder = tempfile::tempdir().expect("scratch");
         let group = Service { name: "x".into(), folders: vec![folder.path().to_owned()] };
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("writes");
+        let write =
+            |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("writes");
         assert_eq!((group.cpu_ns(), group.quota()), (None, None));
         write("cpuacct.usage", "77\n");
         write("cpu.cfs_quota_us", "-1\n");
@@ -208,7 +228,10 @@ mod tests {
         write("cpu.stat", "usage_usec 5\nuser_usec 3\n");
         write("cpu.max", "max 100000\n");
         write("cgroup.procs", "3\n7\n");
-        assert_eq!((group.cpu_ns(), group.quota(), group.processes()), (Some(5_000), Some(0.5), vec![3, 7]));
+        assert_eq!(
+            (group.cpu_ns(), group.quota(), group.processes()),
+            (Some(5_000), Some(0.5), vec![3, 7])
+        );
         write("cpu.max", "150000 100000\n");
         assert_eq!(group.quota(), Some(1.5));
     }
@@ -216,10 +239,16 @@ mod tests {
     #[test]
     fn groups_are_those_of_the_process_and_all_above() {
         let names = |own: &str| -> Vec<String> {
-            folders(own).iter().map(|folder| folder.display().to_string().trim_end_matches('/').to_owned()).collect()
+            folders(own)
+                .iter()
+                .map(|folder| folder.display().to_string().trim_end_matches('/').to_owned())
+                .collect()
         };
         let new = names("0::/user.slice/app\n");
-        assert_eq!(new[..3], ["/sys/fs/cgroup/user.slice/app", "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup"]);
+        assert_eq!(
+            new[..3],
+            ["/sys/fs/cgroup/user.slice/app", "/sys/fs/cgroup/user.slice", "/sys/fs/cgroup"]
+        );
         let old = names("4:cpu,cpuacct:/docker/x\n1:name=systemd:/\n");
         assert_eq!(old[0], "/sys/fs/cgroup/cpu,cpuacct/docker/x");
         assert_eq!(old[2..], ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd"]);

@@ -1,7 +1,8 @@
-//! The only place that reads clocks. Intervals use the monotonic clock; the calendar only labels runs.
+//! The only place that reads clocks. Intervals use the monotonic clock; the calendar only labels
+//! runs.
 //!
-//! In tests a thread can have a virtual clock instead, which moves only when it is told to (`Virtual`). A program
-//! that is not a test has no trace of it.
+//! In tests a thread can have a virtual clock instead, which moves only when it is told to
+//! (`Virtual`). A program that is not a test has no trace of it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,10 +45,16 @@ pub fn label(unix_ms: u64) -> String {
     let seconds = unix_ms / 1000;
     let (year, month, day) = civil(seconds / 86_400);
     let of_day = seconds % 86_400;
-    format!("{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}-{:02}-{:02}Z",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
 }
 
-/// Year, month and day of a number of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+/// Year, month and day of a number of days since 1970 (Hinnant, "chrono-compatible low-level date
+/// algorithms").
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
@@ -92,8 +99,8 @@ thread_local! {
     static VIRTUAL_NS: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
 }
 
-/// A virtual clock for the thread that installed it, until this is dropped. It starts at 0 and stands still while
-/// code runs, so that what is measured on it is exact.
+/// A virtual clock for the thread that installed it, until this is dropped. It starts at 0 and
+/// stands still while code runs, so that what is measured on it is exact.
 #[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct Virtual {

@@ -1,7 +1,8 @@
-//! Random draws that are pure functions of their keys, so that every executor does the same work in any order.
+//! Random draws that are pure functions of their keys, so that every executor does the same work in
+//! any order.
 
-/// Mixes two words into 64 well-spread bits: the finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)
-/// over their combination.
+/// Mixes two words into 64 well-spread bits: the finaliser of SplitMix64 (Steele, Lea, Flood,
+/// OOPSLA 2014) over their combination.
 #[inline]
 pub fn mix(a: u64, b: u64) -> u64 {
     let mut z = a ^ b.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -5,11 +5,13 @@
 pub enum Exit {
     /// Everything ran, every limit holds. A structural `not applicable` is fine.
     Fine,
-    /// Measured, and bad: an SLO is violated, no rate meets its limits, or the harness failed its self-test.
+    /// Measured, and bad: an SLO is violated, no rate meets its limits, or the harness failed its
+    /// self-test.
     Bad,
     /// The command line is wrong.
     Usage,
-    /// The figures do not decide: a limit could not be judged, or what was asked for could not be told.
+    /// The figures do not decide: a limit could not be judged, or what was asked for could not be
+    /// told.
     Inconclusive,
     /// Nothing matched the filter.
     NothingMatched,

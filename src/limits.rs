@@ -1,4 +1,5 @@
-//! The limits of this host that a plan can run into: threads, open files, ports and memory. Whatever binds is named.
+//! The limits of this host that a plan can run into: threads, open files, ports and memory.
+//! Whatever binds is named.
 
 use std::fs;
 
@@ -28,37 +29,50 @@ pub struct Limits {
     pub threads: Vec<Limit>,
     /// Limits on open files of one process.
     pub files: Vec<Limit>,
-    /// Limits on connections to one remote address that are opened and closed within a minute; none where the kernel
-    /// uses their ports again at once.
+    /// Limits on connections to one remote address that are opened and closed within a minute; none
+    /// where the kernel uses their ports again at once.
     pub ports: Vec<Limit>,
     /// Limits on memory, in bytes: of the host, without swapping, and of its control groups.
     pub memory: Vec<Limit>,
-    /// Limits on memory that is set aside, in bytes, whether it is touched or not: stacks of threads.
+    /// Limits on memory that is set aside, in bytes, whether it is touched or not: stacks of
+    /// threads.
     pub set_aside: Vec<Limit>,
 }
 
 impl Limits {
     /// Reads the limits; one that cannot be read does not bind.
     pub fn read() -> Self {
-        let used = fs::read_to_string("/proc/loadavg").ok().and_then(|text| threads_in_loadavg(&text)).unwrap_or(0);
-        let number = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
-        let kernel = |path: &str, name, remedy| {
-            number(path).map(|limit| Limit { left: limit.saturating_sub(used + OTHER_THREADS), name, remedy })
+        let used = fs::read_to_string("/proc/loadavg")
+            .ok()
+            .and_then(|text| threads_in_loadavg(&text))
+            .unwrap_or(0);
+        let number = |path: &str| {
+            fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok())
         };
-        let mapped = fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count() as u64);
+        let kernel = |path: &str, name, remedy| {
+            number(path).map(|limit| Limit {
+                left: limit.saturating_sub(used + OTHER_THREADS),
+                name,
+                remedy,
+            })
+        };
+        let mapped =
+            fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count() as u64);
         let maps = number("/proc/sys/vm/max_map_count").map(|count| Limit {
             left: threads_mapped(count, mapped),
             name: "vm.max_map_count, at four mappings a thread,",
             remedy: "sysctl vm.max_map_count=…",
         });
-        let group = cgroup::files("pids.max").iter().filter_map(pids_left).min().map(|left| Limit {
-            left,
-            name: "cgroup pids.max",
-            remedy: "raise the container's pids limit",
+        let group = cgroup::files("pids.max").iter().filter_map(pids_left).min().map(|left| {
+            Limit { left, name: "cgroup pids.max", remedy: "raise the container's pids limit" }
         });
         let threads = [
             kernel("/proc/sys/kernel/pid_max", "kernel.pid_max", "sysctl kernel.pid_max=…"),
-            kernel("/proc/sys/kernel/threads-max", "kernel.threads-max", "sysctl kernel.threads-max=…"),
+            kernel(
+                "/proc/sys/kernel/threads-max",
+                "kernel.threads-max",
+                "sysctl kernel.threads-max=…",
+            ),
             maps,
             user_threads(),
             group,
@@ -82,7 +96,8 @@ impl Limits {
         limits.iter().min_by_key(|limit| limit.left)
     }
 
-    /// Why `wanted` threads cannot run here, naming the limit that binds first; `lower` says what asks for less.
+    /// Why `wanted` threads cannot run here, naming the limit that binds first; `lower` says what
+    /// asks for less.
     pub fn refuse_threads(&self, wanted: u64, lower: &str) -> Option<String> {
         refuse(&self.threads, wanted, "threads", lower)
     }
@@ -94,19 +109,29 @@ impl Limits {
 
     /// Why a process cannot have `wanted` bytes of memory here; `lower` says what asks for less.
     pub fn refuse_memory(&self, wanted: u64, lower: &str) -> Option<String> {
-        let Limit { left, name, .. } = Self::binding(&self.memory).filter(|limit| limit.left < wanted)?;
+        let Limit { left, name, .. } =
+            Self::binding(&self.memory).filter(|limit| limit.left < wanted)?;
         let mib = |bytes: u64| bytes >> 20;
-        Some(format!("needs at least {} MiB of memory, and {name} leaves {} MiB; {lower}", mib(wanted), mib(*left)))
+        Some(format!(
+            "needs at least {} MiB of memory, and {name} leaves {} MiB; {lower}",
+            mib(wanted),
+            mib(*left)
+        ))
     }
 
-    /// Why threads that set `wanted` bytes aside for their stacks cannot run here; `lower` says what asks for less.
+    /// Why threads that set `wanted` bytes aside for their stacks cannot run here; `lower` says
+    /// what asks for less.
     pub fn refuse_stacks(&self, wanted: u64, threads: u64, lower: &str) -> Option<String> {
-        let Limit { left, name, remedy } = Self::binding(&self.set_aside).filter(|limit| limit.left < wanted)?;
+        let Limit { left, name, remedy } =
+            Self::binding(&self.set_aside).filter(|limit| limit.left < wanted)?;
         let room = left / (wanted / threads.max(1)).max(1);
-        Some(format!("needs stacks for {threads} threads, and {name} leaves room for {room}; {lower}, or `{remedy}`"))
+        Some(format!(
+            "needs stacks for {threads} threads, and {name} leaves room for {room}; {lower}, or `{remedy}`"
+        ))
     }
 
-    /// Why `wanted` connections to one remote address cannot be opened within a minute; `lower` says what asks for less.
+    /// Why `wanted` connections to one remote address cannot be opened within a minute; `lower`
+    /// says what asks for less.
     pub fn refuse_ports(&self, wanted: u64, lower: &str) -> Option<String> {
         refuse(&self.ports, wanted, "ports within a minute", lower)
     }
@@ -115,38 +140,52 @@ impl Limits {
 fn refuse(limits: &[Limit], wanted: u64, things: &str, lower: &str) -> Option<String> {
     let binding = Limits::binding(limits).filter(|limit| limit.left < wanted)?;
     let Limit { left, name, remedy } = binding;
-    Some(format!("needs {wanted} {things}, and {name} leaves room for {left}; {lower}, or `{remedy}`"))
+    Some(format!(
+        "needs {wanted} {things}, and {name} leaves room for {left}; {lower}, or `{remedy}`"
+    ))
 }
 
-/// Threads that there are beside those of the executor: of the trial's process, its targets and the program that waits.
+/// Threads that there are beside those of the executor: of the trial's process, its targets and the
+/// program that waits.
 const OTHER_THREADS: u64 = 16;
 
-/// Mappings of a thread of Rust's std: its stack and a guard page, and the same for the stack on which signals are
-/// handled. Without room for the last of them the process is aborted.
+/// Mappings of a thread of Rust's std: its stack and a guard page, and the same for the stack on
+/// which signals are handled. Without room for the last of them the process is aborted.
 const MAPPINGS_OF_A_THREAD: u64 = 4;
 
-/// Mappings that a trial has beside its threads and what this process has already: heaps of the allocator, recorders,
-/// what targets map.
+/// Mappings that a trial has beside its threads and what this process has already: heaps of the
+/// allocator, recorders, what targets map.
 const OTHER_MAPPINGS: u64 = 1_024;
 
-/// For how many threads the kernel's limit on mappings has room in a process that has so many already.
+/// For how many threads the kernel's limit on mappings has room in a process that has so many
+/// already.
 fn threads_mapped(most: u64, mapped: u64) -> u64 {
     most.saturating_sub(mapped + OTHER_MAPPINGS) / MAPPINGS_OF_A_THREAD
 }
 
-/// What the kernel lets a process set aside: where it never promises more than there is, and by the process's own limit.
+/// What the kernel lets a process set aside: where it never promises more than there is, and by the
+/// process's own limit.
 fn set_aside() -> Vec<Limit> {
-    let is_strict = fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2");
+    let is_strict =
+        fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2");
     let promised = Meminfo::current().ok().filter(|_| is_strict).and_then(|info| {
         let left = info.commit_limit?.saturating_sub(info.committed_as);
-        Some(Limit { left, name: "CommitLimit in /proc/meminfo", remedy: "sysctl vm.overcommit_memory=0" })
+        Some(Limit {
+            left,
+            name: "CommitLimit in /proc/meminfo",
+            remedy: "sysctl vm.overcommit_memory=0",
+        })
     });
-    let own =
-        getrlimit(Resource::As).current.map(|left| Limit { left, name: "RLIMIT_AS", remedy: "ulimit -v unlimited" });
+    let own = getrlimit(Resource::As).current.map(|left| Limit {
+        left,
+        name: "RLIMIT_AS",
+        remedy: "ulimit -v unlimited",
+    });
     promised.into_iter().chain(own).collect()
 }
 
-/// What `RLIMIT_NPROC` leaves. It counts the threads of this user, of whom nobody else's processes are.
+/// What `RLIMIT_NPROC` leaves. It counts the threads of this user, of whom nobody else's processes
+/// are.
 fn user_threads() -> Option<Limit> {
     let limit = getrlimit(Resource::Nproc).current?;
     let own = Process::myself().and_then(|process| process.status()).ok()?;
@@ -157,11 +196,16 @@ fn user_threads() -> Option<Limit> {
     // A process that ends meanwhile has no status any more.
     let all = all_processes().ok()?.filter_map(|process| process.ok()?.status().ok());
     let used = threads_of(own.ruid, all.map(|status| (status.ruid, status.threads)));
-    Some(Limit { left: limit.saturating_sub(used + OTHER_THREADS), name: "RLIMIT_NPROC", remedy: "ulimit -u …" })
+    Some(Limit {
+        left: limit.saturating_sub(used + OTHER_THREADS),
+        name: "RLIMIT_NPROC",
+        remedy: "ulimit -u …",
+    })
 }
 
-/// Whether the kernel holds `RLIMIT_NPROC` against nobody of this kind: root, or who has `CAP_SYS_ADMIN` or
-/// `CAP_SYS_RESOURCE`. In a user namespace of a container, whose map is not the whole one, they count for nothing.
+/// Whether the kernel holds `RLIMIT_NPROC` against nobody of this kind: root, or who has
+/// `CAP_SYS_ADMIN` or `CAP_SYS_RESOURCE`. In a user namespace of a container, whose map is not the
+/// whole one, they count for nothing.
 fn may_exceed(real_uid: u32, capabilities: u64, uid_map: &str) -> bool {
     const SYS_ADMIN: u64 = 1 << 21;
     const SYS_RESOURCE: u64 = 1 << 24;
@@ -188,25 +232,35 @@ fn pids_left(group: &GroupFile) -> Option<u64> {
 /// What a closed connection's port is kept from, for 60 s: the range of ephemeral ports.
 fn ports() -> Option<Limit> {
     let read = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
-    let left = ports_left(&read("ip_local_port_range")?, &read("tcp_tw_reuse").unwrap_or_default())?;
-    Some(Limit { left, name: "net.ipv4.ip_local_port_range", remedy: "sysctl net.ipv4.tcp_tw_reuse=1" })
+    let left =
+        ports_left(&read("ip_local_port_range")?, &read("tcp_tw_reuse").unwrap_or_default())?;
+    Some(Limit {
+        left,
+        name: "net.ipv4.ip_local_port_range",
+        remedy: "sysctl net.ipv4.tcp_tw_reuse=1",
+    })
 }
 
-/// How many ports the range has; none where `tcp_tw_reuse` gives them back after a second, wherever they led.
+/// How many ports the range has; none where `tcp_tw_reuse` gives them back after a second, wherever
+/// they led.
 fn ports_left(range: &str, reuse: &str) -> Option<u64> {
     let mut ends = range.split_whitespace().map(str::parse::<u64>);
     let (Some(Ok(first)), Some(Ok(last))) = (ends.next(), ends.next()) else { return None };
     (reuse.trim() != "1").then(|| (last + 1).saturating_sub(first))
 }
 
-/// Memory of the host and of each control group. What a group uses for files that nobody needs is given back.
+/// Memory of the host and of each control group. What a group uses for files that nobody needs is
+/// given back.
 fn memory() -> Vec<Limit> {
     let host = Meminfo::current().ok().and_then(|info| info.mem_available).map(|left| Limit {
         left,
         name: "MemAvailable in /proc/meminfo",
         remedy: "end what uses the memory",
     });
-    let of_groups = |file: &str, used: &'static str, reclaimable: &'static str, name: &'static str| {
+    let of_groups = |file: &str,
+                     used: &'static str,
+                     reclaimable: &'static str,
+                     name: &'static str| {
         let left = cgroup::files(file).into_iter().filter_map(move |group| {
             let kept = group.entry("memory.stat", reclaimable).unwrap_or(0);
             group_memory(&group.text, group.beside(used)?, kept)
@@ -223,7 +277,8 @@ fn memory() -> Vec<Limit> {
     host.into_iter().chain(new).chain(old).collect()
 }
 
-/// What a group's limit on memory leaves; none where there is no limit (`max`, or version 1's largest number).
+/// What a group's limit on memory leaves; none where there is no limit (`max`, or version 1's
+/// largest number).
 fn group_memory(limit: &str, used: u64, reclaimable: u64) -> Option<u64> {
     let limit: u64 = limit.trim().parse().ok()?;
     (limit < 1 << 60).then(|| limit.saturating_sub(used.saturating_sub(reclaimable)))
@@ -248,16 +303,22 @@ mod tests {
         assert_eq!(limits.refuse_threads(20_000, "lower it"), None);
         let refusal = limits.refuse_threads(100_000, "lower `size`").expect("refused");
         assert!(
-            refusal.contains("b leaves room for 20000") && refusal.contains("lower `size`, or `raise it`"),
+            refusal.contains("b leaves room for 20000")
+                && refusal.contains("lower `size`, or `raise it`"),
             "{refusal}"
         );
         assert_eq!(limits.refuse_files(u64::MAX, "lower it"), None);
         assert_eq!(limits.refuse_memory(5 << 20, "lower it"), None);
         let refusal = limits.refuse_memory(6 << 20, "lower it").expect("refused");
-        assert!(refusal.contains("6 MiB") && refusal.contains("MemAvailable leaves 5 MiB; lower it"), "{refusal}");
+        assert!(
+            refusal.contains("6 MiB") && refusal.contains("MemAvailable leaves 5 MiB; lower it"),
+            "{refusal}"
+        );
         assert_eq!(Limits::default().refuse_memory(u64::MAX, "lower it"), None);
         assert_eq!(limits.refuse_ports(28_232, "lower it"), None);
-        assert!(limits.refuse_ports(28_233, "lower it").is_some_and(|why| why.contains("28233 ports")));
+        assert!(
+            limits.refuse_ports(28_233, "lower it").is_some_and(|why| why.contains("28233 ports"))
+        );
     }
 
     #[test]
@@ -285,9 +346,13 @@ mod tests {
         for thread in threads {
             thread.join().expect("it ends");
         }
-        // Other tests run beside this one, and heaps of the allocator come on top: half a mapping a thread either way.
+        // Other tests run beside this one, and heaps of the allocator come on top: half a mapping a
+        // thread either way.
         let each = with_them.saturating_sub(before) as f64 / THREADS as f64;
-        assert!((3.0..=MAPPINGS_OF_A_THREAD as f64 + 0.5).contains(&each), "{each} mappings a thread");
+        assert!(
+            (3.0..=MAPPINGS_OF_A_THREAD as f64 + 0.5).contains(&each),
+            "{each} mappings a thread"
+        );
     }
 
     #[test]
@@ -295,7 +360,10 @@ mod tests {
         // Linux's default, in a process that has 200 mappings: 64 306 are left.
         assert_eq!(threads_mapped(65_530, 200), 16_076);
         assert_eq!(threads_mapped(1_000, 200), 0);
-        let maps = vec![limit(threads_mapped(65_530, 200), "vm.max_map_count, at four mappings a thread,")];
+        let maps = vec![limit(
+            threads_mapped(65_530, 200),
+            "vm.max_map_count, at four mappings a thread,",
+        )];
         let limits = Limits { threads: maps, ..Limits::default() };
         let why = limits.refuse_threads(17_000, "lower `tasks`").expect("too many");
         assert!(
@@ -310,7 +378,10 @@ mod tests {
         let limits = Limits { set_aside: vec![limit(10 << 20, "RLIMIT_AS")], ..Limits::default() };
         assert_eq!(limits.refuse_stacks(10 << 20, 5, "lower `tasks`"), None);
         let why = limits.refuse_stacks(12 << 20, 6, "lower `tasks`").expect("too much");
-        assert!(why.contains("stacks for 6 threads, and RLIMIT_AS leaves room for 5; lower `tasks`"), "{why}");
+        assert!(
+            why.contains("stacks for 6 threads, and RLIMIT_AS leaves room for 5; lower `tasks`"),
+            "{why}"
+        );
     }
 
     #[test]
@@ -337,8 +408,13 @@ mod tests {
 
     #[test]
     fn root_and_two_capabilities_exceed_the_user_s_limit_unless_they_are_a_container_s_own() {
-        let (whole, container) = ("         0          0 4294967295\n", "         0     100000      65536\n");
-        assert!(may_exceed(0, 0, whole) && may_exceed(7, 1 << 21, whole) && may_exceed(7, 1 << 24, whole));
+        let (whole, container) =
+            ("         0          0 4294967295\n", "         0     100000      65536\n");
+        assert!(
+            may_exceed(0, 0, whole)
+                && may_exceed(7, 1 << 21, whole)
+                && may_exceed(7, 1 << 24, whole)
+        );
         assert!(!may_exceed(7, 1 << 23, whole));
         assert!(!may_exceed(0, u64::MAX, container) && !may_exceed(0, u64::MAX, ""));
     }

@@ -1,5 +1,5 @@
-//! The executor's side of an open load, and the same loop without Regatta: tasks that do nothing, all of which have
-//! arrived already, so that neither waits for a pacer.
+//! The executor's side of an open load, and the same loop without Regatta: tasks that do nothing,
+//! all of which have arrived already, so that neither waits for a pacer.
 
 use std::{
     collections::HashMap,
@@ -13,12 +13,12 @@ use std::{
 use regatta::{
     clock,
     load::{
-        self, Arrival, Open, Overflow, Shared, Slot, Stage,
+        self, Arrival, LoadShared, Open, Overflow, Slot, Stage,
         open::{RealTime, attend},
     },
     measure::Recorders,
-    runtime::{Native, Runtime, Visitor},
-    step::{Commons, Ledger, Trial},
+    runtime::{NativeWork as _, Runtime, Visitor},
+    step::Trial,
     trial::TrialPlan,
 };
 
@@ -43,16 +43,20 @@ impl Visitor for Arrived<'_> {
             runtime: runtime.clone(),
             at_once: "`concurrency`",
             seed: 1,
-            tasks: plan.tasks.clone(),
+            tasks: Box::new(plan.tasks.clone()),
             endpoints: HashMap::default(),
             recorders: recorders.clone(),
-            ledger: Ledger::default(),
-            commons: Commons::default(),
+            ledger: Arc::default(),
+            shared: Arc::default(),
+            commons: Arc::default(),
         });
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(LoadShared::default());
         let steps = |number| trial.sequence("nothing", number).unwrap();
         let slot = |number| Slot::new(number, steps(number), &recorders, shared.clone(), 1);
-        let mut slots: Vec<Slot> = (0..runtime.slots(AT_ONCE) as usize).map(slot).collect();
+        let mut slots: Vec<Slot> = (0..R::INFO.style.slots(AT_ONCE, plan.setup.pool_size as u64)
+            as usize)
+            .map(slot)
+            .collect();
         load::prepare(&runtime, &mut slots, None).unwrap();
         let mut sample = Sample::default();
         while sample.completed < operations {
@@ -77,12 +81,13 @@ fn pass<R: Runtime>(runtime: &R, slots: &mut Vec<Slot>, recorders: &Recorders) -
         drain_ns: 0,
         seed: 1,
     };
-    let launch = open.launch(runtime, slots, recorders, clock::now_ns() - open.window_ns());
-    let (account, _) = futures_lite::future::block_on(launch.course.run(RealTime { spin: false }));
+    let launch = open.launch(runtime, slots, recorders, clock::now_ns() - open.window_ns(), &());
+    let (account, _) =
+        futures_lite::future::block_on(launch.pacer_loop.run(RealTime { spin: false }));
     assert_eq!(account.emitted, AT_ONCE);
-    launch.door.close();
+    launch.hand_off.close();
     let start_ns = clock::now_ns();
-    attend(runtime, launch.door, launch.flight).unwrap();
+    attend(runtime, launch.hand_off, launch.flight).unwrap();
     while launch.flight.in_flight() > 0 {
         give_way(runtime);
     }

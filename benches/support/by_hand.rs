@@ -1,12 +1,12 @@
-//! The queries of a plan as one would write them by hand with tokio-postgres: a task per client, a connection and a
-//! prepared statement each, and no harness.
+//! The queries of a plan as one would write them by hand with tokio-postgres: a task per client, a
+//! connection and a prepared statement each, and no harness.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
-use regatta::{client::postgres, draw, target::sql::Server};
+use regatta::{client::postgres, draw, targets::sql::Server};
 use tokio::{net::TcpStream, runtime::Builder};
 use tokio_postgres::{Client, NoTls};
 
@@ -14,17 +14,23 @@ use crate::support::Sample;
 
 /// When to end, and what was done.
 #[derive(Default)]
-struct Shared {
+struct LoadShared {
     over: AtomicBool,
     completed: AtomicU64,
 }
 
-/// Runs `clients` clients on tokio with `workers` workers as long as `window` lasts, which may read how many queries
-/// are completed.
-pub fn run(server: &Server, workers: usize, clients: u64, window: impl FnOnce(&dyn Fn() -> u64) -> Sample) -> Sample {
+/// Runs `clients` clients on tokio with `workers` workers as long as `window` lasts, which may read
+/// how many queries are completed.
+pub fn run(
+    server: &Server,
+    workers: usize,
+    clients: u64,
+    window: impl FnOnce(&dyn Fn() -> u64) -> Sample,
+) -> Sample {
     let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
-    let shared: Arc<Shared> = Arc::default();
-    let config = postgres::config(&server.address, "by hand", &[("search_path", &server.schema)]).unwrap();
+    let shared: Arc<LoadShared> = Arc::default();
+    let config =
+        postgres::config(&server.address, "by hand", &[("search_path", &server.schema)]).unwrap();
     let place = (server.address.host.clone(), server.address.port);
     let client = |number| {
         let (config, place, shared) = (config.clone(), place.clone(), shared.clone());
@@ -46,7 +52,7 @@ pub fn run(server: &Server, workers: usize, clients: u64, window: impl FnOnce(&d
     sample
 }
 
-async fn ask(client: &Client, number: u64, shared: &Shared) {
+async fn ask(client: &Client, number: u64, shared: &LoadShared) {
     let statement = client.prepare("SELECT price FROM items WHERE id = $1").await.unwrap();
     for turn in 0.. {
         if shared.over.load(Relaxed) {

@@ -1,4 +1,5 @@
-//! The hand-written HTTP loop: hyper on the executor's own stream and tasks, and nothing of Regatta around it.
+//! The hand-written HTTP loop: hyper on the executor's own stream and tasks, and nothing of Regatta
+//! around it.
 
 use std::{
     future::{Future, poll_fn},
@@ -19,9 +20,9 @@ use hyper::{
 use regatta::{
     clock, draw,
     measure::{ProcessSample, Watched},
-    runtime::{self, Native, Runtime, Visitor},
+    runtime::{self, Io, Runtime, Visitor},
     scenario::LoadKind,
-    target::{Start, http},
+    targets::{Start, http},
     trial::{TrialPlan, server::ProcessLauncher},
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -31,13 +32,26 @@ use crate::support::{Sample, pin as pin_to};
 /// Runs the plan's requests in this process.
 pub fn run(plan: &TrialPlan) -> Sample {
     let scratch = tempfile::tempdir().unwrap();
-    let launcher = ProcessLauncher { program: Path::new(env!("CARGO_BIN_EXE_regatta")), cpus: &plan.target_cpus };
-    let start = Start { name: "api", seed: 1, scratch: scratch.path(), launcher: &launcher, cpus: &[], prepares: true };
+    let launcher = ProcessLauncher {
+        program: Path::new(env!("CARGO_BIN_EXE_regatta")),
+        cpus: &plan.target_cpus,
+        target: &plan.targets[0].spec,
+        seed: 1,
+    };
+    let start = Start {
+        name: "api",
+        seed: 1,
+        scratch: scratch.path(),
+        launcher: &launcher,
+        cpus: &[],
+        prepares: true,
+    };
     let target = plan.targets[0].spec.start(&start).unwrap();
-    let endpoint = target.endpoint().downcast::<http::Endpoint>().unwrap();
+    let endpoint = target.endpoint().downcast::<http::HttpEndpoint>().unwrap();
     pin_to(&plan.executor_cpus);
     let work = Work::new(plan, &endpoint);
-    runtime::dispatch(&plan.executor, Loop { plan, work, target: target.watched().unwrap() }).unwrap()
+    runtime::dispatch(&plan.executor, Loop { plan, work, target: target.watched().unwrap() })
+        .unwrap()
 }
 
 /// What all clients share.
@@ -54,8 +68,9 @@ struct Work {
 }
 
 impl Work {
-    fn new(plan: &TrialPlan, endpoint: &http::Endpoint) -> Arc<Self> {
-        let LoadKind::Closed { concurrency: clients, tasks: requests, .. } = plan.load.kind else {
+    fn new(plan: &TrialPlan, endpoint: &http::HttpEndpoint) -> Arc<Self> {
+        let LoadKind::Closed { concurrency: clients, tasks: requests, .. } = plan.loads[0].kind
+        else {
             panic!("a closed load")
         };
         let body = http::body(endpoint.embedded.as_ref().unwrap().0.body);
@@ -75,7 +90,9 @@ impl Work {
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.uri_mut() = hyper::Uri::from_static("/item");
         request.headers_mut().insert(HOST, self.host.clone());
-        request.headers_mut().insert(HeaderName::from_static(http::ID_HEADER), HeaderValue::from(id));
+        request
+            .headers_mut()
+            .insert(HeaderName::from_static(http::ID_HEADER), HeaderValue::from(id));
         request
     }
 }
@@ -123,7 +140,10 @@ impl<S: hyper::rt::Read + hyper::rt::Write + Unpin> Client<S> {
             if exchange.as_mut().poll(context).is_ready() {
                 return Poll::Ready(());
             }
-            assert!(Pin::new(&mut *driver).poll(context).is_pending(), "the server has closed the connection");
+            assert!(
+                Pin::new(&mut *driver).poll(context).is_pending(),
+                "the server has closed the connection"
+            );
             exchange.as_mut().poll(context)
         })
         .await;
@@ -147,7 +167,8 @@ impl Visitor for Loop<'_> {
 
     fn visit<R: Runtime>(self) -> Sample {
         let runtime = R::start(&self.plan.setup).unwrap();
-        let mut clients: Vec<_> = (0..self.work.clients).map(|_| connect::<R>(&runtime, &self.work)).collect();
+        let mut clients: Vec<_> =
+            (0..self.work.clients).map(|_| connect::<R>(&runtime, &self.work)).collect();
         let work = &self.work;
         let warmed_ns = clock::now_ns() + work.warmup_ns;
         let endless = Part { window: (0, warmed_ns), first_id: 1 << 40, requests: u64::MAX };
@@ -157,7 +178,11 @@ impl Visitor for Loop<'_> {
             let start_ns = clock::now_ns();
             let completed = all::<R>(&runtime, &mut clients, |at| {
                 let extra = u64::from(at < requests % work.clients);
-                Part { window: (0, u64::MAX), first_id: at << 32, requests: requests / work.clients + extra }
+                Part {
+                    window: (0, u64::MAX),
+                    first_id: at << 32,
+                    requests: requests / work.clients + extra,
+                }
             });
             sample(completed, clock::now_ns() - start_ns, before, cpu_ns(&self.target))
         } else {
@@ -187,7 +212,7 @@ fn sample(completed: u64, window_ns: u64, before: (u64, u64), after: (u64, u64))
     Sample { window_ns, completed, cpu_ns: after.0 - before.0, target_busy }
 }
 
-fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Native>::Conn> {
+fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Io>::Conn> {
     let work = work.clone();
     let opened = runtime.spawn(async move {
         let stream = R::Native::connect(work.address).await.unwrap();
@@ -200,11 +225,14 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Na
 /// Runs all clients at once; returns how many requests completed.
 fn all<R: Runtime>(
     runtime: &R,
-    clients: &mut Vec<Client<<R::Native as Native>::Conn>>,
+    clients: &mut Vec<Client<<R::Native as Io>::Conn>>,
     part: impl Fn(u64) -> Part,
 ) -> u64 {
-    let running: Vec<_> =
-        clients.drain(..).enumerate().map(|(at, client)| runtime.spawn(client.run(part(at as u64))).unwrap()).collect();
+    let running: Vec<_> = clients
+        .drain(..)
+        .enumerate()
+        .map(|(at, client)| runtime.spawn(client.run(part(at as u64))).unwrap())
+        .collect();
     runtime.block_on(async {
         let mut total = 0;
         for ended in running {

@@ -1,7 +1,9 @@
-//! What the benchmarks share: plans made from scenario text, and arms that are run in fresh child processes.
+//! What the benchmarks share: plans made from scenario text, and arms that are run in fresh child
+//! processes.
 //!
-//! A benchmark that compares arms starts itself again for each measurement: `child` as first argument runs an arm
-//! that is read from standard input, `target` is the embedded server's process (as in the `regatta` binary).
+//! A benchmark that compares arms starts itself again for each measurement: `child` as first
+//! argument runs an arm that is read from standard input, `target` is the embedded server's process
+//! (as in the `regatta` binary).
 
 #![allow(clippy::disallowed_methods, reason = "benchmarks start processes of their own")]
 
@@ -58,7 +60,8 @@ pub fn plan_of(scenario: &str) -> Plan {
     let scenario = from_text(Path::new("bench.toml"), scenario, &Overrides::default());
     let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
     let cpus = trial::allowed_cpus();
-    let machine = Machine { cpus, executor_cpus: None, target_cpus: None, limits: Limits::default() };
+    let machine =
+        Machine { cpus, executor_cpus: None, target_cpus: None, limits: Limits::default() };
     Plan::new(&[scenario], &machine, 42, |_| true)
 }
 
@@ -71,7 +74,7 @@ pub fn trial_of(scenario: &str, executor: &str) -> TrialPlan {
 
 /// Ends the trial's closed load after this many tasks.
 pub fn end_after(plan: &mut TrialPlan, count: u64) {
-    match &mut plan.load.kind {
+    match &mut plan.loads[0].kind {
         LoadKind::Closed { tasks, .. } => *tasks = Some(count),
         LoadKind::Batch { .. } | LoadKind::Open { .. } => panic!("a closed load was expected"),
     }
@@ -104,7 +107,8 @@ impl Job {
         writeln!(child.stdin.take().unwrap(), "{order}").unwrap();
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{}, {:?}: {text}", self.plan.cell, self.arm))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|_| panic!("{}, {:?}: {text}", self.plan.cell, self.arm))
     }
 
     fn run(&self, other: impl Fn(Arm, &TrialPlan) -> Sample) -> Sample {
@@ -119,16 +123,17 @@ impl Job {
 pub fn regatta(answer: Answer) -> Sample {
     match answer {
         Answer::Measured(measured) => Sample {
-            window_ns: measured.window_ns,
-            completed: measured.completed,
-            cpu_ns: measured.cpu_user_ns + measured.cpu_system_ns,
-            target_busy: measured.targets.first().and_then(|target| target.busy),
+            window_ns: measured.loads[0].window_ns,
+            completed: measured.loads[0].completed,
+            cpu_ns: measured.trial.cpu_user_ns + measured.trial.cpu_system_ns,
+            target_busy: measured.trial.targets.first().and_then(|target| target.busy),
         },
         Answer::Failed(failure) => panic!("the trial failed: {}", failure.reason),
     }
 }
 
-/// Does a child's work, if this process is a child; `other` does that of the arms that are not a whole trial.
+/// Does a child's work, if this process is a child; `other` does that of the arms that are not a
+/// whole trial.
 pub fn was_child(other: impl Fn(Arm, &TrialPlan) -> Sample) -> bool {
     match std::env::args().nth(1).as_deref() {
         Some("target") => trial::server::serve().unwrap(),

@@ -31,8 +31,14 @@ impl Pairs {
     }
 }
 
-/// Runs `count` pairs of Regatta and `other`, which has a name, per executor, round by round, and says what they show.
-pub fn race(executors: &[&str], other: (Arm, &str), count: u64, job: impl Fn(&str, Arm) -> Job) -> String {
+/// Runs `count` pairs of Regatta and `other`, which has a name, per executor, round by round, and
+/// says what they show.
+pub fn race(
+    executors: &[&str],
+    other: (Arm, &str),
+    count: u64,
+    job: impl Fn(&str, Arm) -> Job,
+) -> String {
     let (other, what) = other;
     let mut all: Vec<Pairs> = executors.iter().map(|_| Pairs::default()).collect();
     for pair in 0..count {

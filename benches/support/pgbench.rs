@@ -1,5 +1,5 @@
-//! pgbench in place of an executor, or a hand-written loop: on the plan's target, with as many connections as its load
-//! has clients.
+//! pgbench in place of an executor, or a hand-written loop: on the plan's target, with as many
+//! connections as its load has clients.
 
 use std::{
     io::Write as _,
@@ -9,9 +9,9 @@ use std::{
 };
 
 use regatta::{
-    measure::{Times, Watched},
+    measure::{ProcessTimes, Watched},
     scenario::LoadKind,
-    target::{
+    targets::{
         Start,
         sql::{Database, Engine, Server},
     },
@@ -36,12 +36,28 @@ pub fn is_by_hand() -> bool {
 /// Runs the plan's queries with pgbench, or by hand.
 pub fn run(plan: &TrialPlan) -> Sample {
     let scratch = tempfile::tempdir().unwrap();
-    let launcher = ProcessLauncher { program: env!("CARGO_BIN_EXE_regatta").as_ref(), cpus: &plan.target_cpus };
-    let start = Start { name: "db", seed: 1, scratch: scratch.path(), launcher: &launcher, cpus: &[], prepares: true };
+    let launcher = ProcessLauncher {
+        program: env!("CARGO_BIN_EXE_regatta").as_ref(),
+        cpus: &plan.target_cpus,
+        target: &plan.targets[0].spec,
+        seed: 1,
+    };
+    let start = Start {
+        name: "db",
+        seed: 1,
+        scratch: scratch.path(),
+        launcher: &launcher,
+        cpus: &[],
+        prepares: true,
+    };
     let target = plan.targets[0].spec.start(&start).unwrap();
     let database = target.endpoint().downcast::<Database>().unwrap();
-    let Engine::Postgres(server) = &database.engine else { panic!("pgbench knows PostgreSQL only") };
-    let LoadKind::Closed { concurrency, tasks, .. } = plan.load.kind else { panic!("a closed load") };
+    let Engine::Postgres(server) = &database.engine else {
+        panic!("pgbench knows PostgreSQL only")
+    };
+    let LoadKind::Closed { concurrency, tasks, .. } = plan.loads[0].kind else {
+        panic!("a closed load")
+    };
     // What it starts stays there, too.
     pin(&plan.executor_cpus);
     if is_by_hand() {
@@ -90,7 +106,11 @@ fn pgbench(server: &Server) -> Command {
 /// A run that ends by queries: only its time is asked for.
 fn whole(child: Child) -> Sample {
     let (completed, per_second) = said(child);
-    Sample { window_ns: (completed as f64 / per_second * 1e9) as u64, completed, ..Sample::default() }
+    Sample {
+        window_ns: (completed as f64 / per_second * 1e9) as u64,
+        completed,
+        ..Sample::default()
+    }
 }
 
 /// A run that ends by time.
@@ -101,14 +121,21 @@ fn in_window(child: Child, server: Option<Watched>, duration: Duration) -> Sampl
     Sample { completed: (per_second * length.as_secs_f64()) as u64, ..sample }
 }
 
-/// What a process and the server use, and how many queries `completed` counts, where nothing but queries is done.
-fn window(pid: u32, server: Option<Watched>, length: Duration, completed: impl Fn() -> u64) -> Sample {
-    let now = || (Watched::Process(pid).times(), server.as_ref().and_then(Watched::times), completed());
+/// What a process and the server use, and how many queries `completed` counts, where nothing but
+/// queries is done.
+fn window(
+    pid: u32,
+    server: Option<Watched>,
+    length: Duration,
+    completed: impl Fn() -> u64,
+) -> Sample {
+    let now =
+        || (Watched::Process(pid).times(), server.as_ref().and_then(Watched::times), completed());
     thread::sleep(EDGE);
     let before = now();
     thread::sleep(length);
     let after = now();
-    let used = |before: Option<Times>, after: Option<Times>| {
+    let used = |before: Option<ProcessTimes>, after: Option<ProcessTimes>| {
         before.zip(after).map(|(before, after)| after.cpu_ns - before.cpu_ns)
     };
     let window_ns = length.as_nanos() as u64;
@@ -127,7 +154,10 @@ fn said(child: Child) -> (u64, f64) {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let after = |words: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(words)).unwrap_or_else(|| panic!("{text}"));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(words))
+            .unwrap_or_else(|| panic!("{text}"));
         line.split(['/', ' ']).next().unwrap().to_owned()
     };
     let completed = after("number of transactions actually processed: ").parse().unwrap();

@@ -2,10 +2,14 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{CellResult, CellStatus, Counts, Errors, Judgement, METRICS, MetricId, MetricValue, StepResult, validity};
+use super::{
+    CellResult, CellStatus, Counts, Errors, Judgement, METRICS, MetricId, MetricValue, StepResult,
+    stats, validity,
+};
 use crate::{
     measure::{Arrivals, Delay, FILE_SYSTEM, Histo, Measurements, SYNC_IN_MEMORY, Stream},
-    store::{Absent, Outcome, Rounds, StoredCell, TrialFailure},
+    scenario::LoadKind,
+    store::{Absent, Outcome, Rounds, Row, StoredCell, StoredLoad, TrialFailure},
     units::format_ns,
 };
 
@@ -16,18 +20,20 @@ struct Trials<'a> {
 }
 
 /// Puts a cell's trials together. Its ratio is left out: it needs the baseline's cell.
-pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
-    let all = Trials::of(rounds, cell);
-    let judgement = validity::judge(cell, &all.rounds(), rounds.run.header.clock_ns);
+pub(super) fn cell(rounds: &Rounds<'_>, row: Row<'_>) -> CellResult {
+    let (all, cell) = (Trials::of(rounds, row), row.cell);
+    let judgement = validity::judge(row, &all.rounds(), rounds.run.header.clock_ns);
     let trials = all.counted(&judgement);
-    let measured: Vec<&Measurements> = trials.measured.iter().map(|(_, measured)| *measured).collect();
+    let measured: Vec<&Measurements> =
+        trials.measured.iter().map(|(_, measured)| *measured).collect();
     let mut result = CellResult {
-        name: cell.name.clone(),
+        name: row.name(),
+        cell: cell.name.clone(),
         executor: cell.executor.clone(),
         label: cell.label.clone(),
         status: status(cell, &all),
-        slots: cell.slots,
-        metrics: metrics(cell, &trials),
+        slots: row.load.slots,
+        metrics: metrics(row.load, &trials),
         ratio: None,
         latency: merged(trials.streams().map(|stream| &stream.latency)),
         service: merged(trials.streams().map(|stream| &stream.service)),
@@ -41,8 +47,13 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
         errors: Errors::of(&all.measured.iter().map(|(_, measured)| *measured).collect::<Vec<_>>()),
         steps: steps(&trials),
         failures: failures(rounds.failures_of(&cell.name)),
-        least_makespan_ns: least_makespan_ns(cell),
-        facts: trials.measured.first().map(|(_, first)| first.facts.clone()).unwrap_or_default(),
+        least_makespan_ns: least_makespan_ns(row.load),
+        facts: trials
+            .measured
+            .first()
+            .map(|(_, first)| first.trial.facts.clone())
+            .unwrap_or_default(),
+        shared_cpu_ns: shared_cpu_ns(&trials),
         target_busy: target_busy(&trials),
         judgement,
     };
@@ -52,10 +63,12 @@ pub(super) fn cell(rounds: &Rounds<'_>, cell: &StoredCell) -> CellResult {
 }
 
 impl CellResult {
-    /// Folders in which its steps wait for a disk, and that are on none, each with what to do about it.
+    /// Folders in which its steps wait for a disk, and that are on none, each with what to do about
+    /// it.
     pub fn not_on_a_disk(&self) -> impl Iterator<Item = String> {
         self.facts.iter().filter_map(|(name, value)| {
-            let (target, kind) = (name.strip_suffix(FILE_SYSTEM)?, value.strip_suffix(SYNC_IN_MEMORY)?);
+            let (target, kind) =
+                (name.strip_suffix(FILE_SYSTEM)?, value.strip_suffix(SYNC_IN_MEMORY)?);
             Some(format!("`{target}` is on {kind}{SYNC_IN_MEMORY}; give `path` on a disk"))
         })
     }
@@ -66,8 +79,11 @@ impl CellResult {
             Some(Delay::Measured(delays)) => Some(("scheduling delays", delays)),
             _ => None,
         };
-        let own =
-            [("latencies", &self.latency), ("service times", &self.service), ("times of lateness", &self.lateness)];
+        let own = [
+            ("latencies", &self.latency),
+            ("service times", &self.service),
+            ("times of lateness", &self.lateness),
+        ];
         let steps = self.steps.iter().map(|step| ("latencies of steps", &step.latency));
         let all: Vec<(&str, &Histo)> = own.into_iter().chain(delays).chain(steps).collect();
         let (what, times, (values, from_ns)) =
@@ -80,8 +96,9 @@ impl CellResult {
         ))
     }
 
-    /// Leaves out times that are so short that they would be those of the clock. Work may be, and the wait for it not:
-    /// then latencies are told, and the time that the work took by itself is not.
+    /// Leaves out times that are so short that they would be those of the clock. Work may be, and
+    /// the wait for it not: then latencies are told, and the time that the work took by itself is
+    /// not.
     fn withhold(&mut self, clock_ns: f64) {
         if self.judgement.withheld.is_some() {
             (self.latency, self.lateness) = (Histo::new(), Histo::new());
@@ -91,18 +108,24 @@ impl CellResult {
             self.service = Histo::new();
             self.metrics.retain(|id, _| !id.is_service());
         }
-        for step in self.steps.iter_mut().filter(|step| validity::too_short(&step.latency, clock_ns).is_some()) {
+        for step in self
+            .steps
+            .iter_mut()
+            .filter(|step| validity::too_short(&step.latency, clock_ns).is_some())
+        {
             step.latency = Histo::new();
         }
     }
 }
 
 impl<'a> Trials<'a> {
-    fn of(rounds: &Rounds<'a>, cell: &StoredCell) -> Self {
+    fn of(rounds: &Rounds<'a>, row: Row<'_>) -> Self {
         let mut trials = Self { measured: Vec::new(), failed: Vec::new() };
-        for (round, trial) in rounds.of(&cell.name) {
+        for (round, trial) in rounds.of(&row.cell.name) {
             match &trial.outcome {
-                Outcome::Measured(measured) => trials.measured.push((round, measured.as_ref())),
+                Outcome::Measured(measured) => {
+                    trials.measured.extend(row.of(measured).map(|load| (round, load)));
+                }
                 Outcome::Failed(failure) => trials.failed.push((round, failure)),
             }
         }
@@ -112,7 +135,8 @@ impl<'a> Trials<'a> {
     /// All rounds in order.
     fn rounds(&self) -> Vec<(u32, Option<&'a Measurements>)> {
         let measured = self.measured.iter().map(|&(round, measured)| (round, Some(measured)));
-        let mut rounds: Vec<_> = measured.chain(self.failed.iter().map(|&(round, _)| (round, None))).collect();
+        let mut rounds: Vec<_> =
+            measured.chain(self.failed.iter().map(|&(round, _)| (round, None))).collect();
         rounds.sort_by_key(|(round, _)| *round);
         rounds
     }
@@ -136,7 +160,9 @@ fn status(cell: &StoredCell, trials: &Trials<'_>) -> CellStatus {
     if measured > 0 {
         return CellStatus::Partial(format!("{measured} of {planned} rounds"));
     }
-    if let Some((reason, _)) = failures(trials.failed.iter().map(|(_, failure)| *failure)).into_iter().next() {
+    if let Some((reason, _)) =
+        failures(trials.failed.iter().map(|(_, failure)| *failure)).into_iter().next()
+    {
         return CellStatus::Failed(reason);
     }
     match &cell.absent {
@@ -146,13 +172,17 @@ fn status(cell: &StoredCell, trials: &Trials<'_>) -> CellStatus {
     }
 }
 
-fn metrics(cell: &StoredCell, trials: &Trials<'_>) -> BTreeMap<MetricId, MetricValue> {
+fn metrics(load: &StoredLoad, trials: &Trials<'_>) -> BTreeMap<MetricId, MetricValue> {
     let over_rounds = |metric: &super::MetricInfo| {
-        // Without the rounds in which it is only known to be high a cell would look better than it is.
+        // Without the rounds in which it is only known to be high a cell would look better than it
+        // is.
         if trials.measured.iter().any(|(_, measured)| metric.id.is_clipped(measured)) {
             return None;
         }
-        let values = trials.measured.iter().filter_map(|&(round, m)| Some((round, metric.value(m, cell.slots)?)));
+        let values = trials
+            .measured
+            .iter()
+            .filter_map(|&(round, m)| Some((round, metric.value(m, load.slots)?)));
         Some((metric.id, MetricValue::of(values.collect())?))
     };
     METRICS.iter().filter_map(over_rounds).collect()
@@ -169,11 +199,19 @@ fn merged<'a>(histograms: impl Iterator<Item = &'a Histo>) -> Histo {
 fn counts(trials: &Trials<'_>) -> Counts {
     let streams = trials.streams().map(stream_counts);
     let sum = streams.fold(Counts::default(), Counts::plus);
-    Counts { completed: trials.measured.iter().map(|(_, measured)| measured.completed).sum(), ..sum }
+    Counts {
+        completed: trials.measured.iter().map(|(_, measured)| measured.completed).sum(),
+        ..sum
+    }
 }
 
 fn stream_counts(stream: &Stream) -> Counts {
-    Counts { completed: stream.count, errors: stream.errors, timeouts: stream.timeouts, censored: stream.censored }
+    Counts {
+        completed: stream.count,
+        errors: stream.errors,
+        timeouts: stream.timeouts,
+        censored: stream.censored,
+    }
 }
 
 impl Counts {
@@ -197,7 +235,12 @@ fn steps(trials: &Trials<'_>) -> Vec<StepResult> {
             step.latency.merge(&named.stream.latency);
         } else {
             let latency = named.stream.latency.clone();
-            steps.push(StepResult { name: named.name.clone(), top_level: named.top_level, counts, latency });
+            steps.push(StepResult {
+                name: named.name.clone(),
+                top_level: named.top_level,
+                counts,
+                latency,
+            });
         }
     }
     steps
@@ -219,12 +262,16 @@ fn arrivals(rounds: &[&Measurements]) -> Option<Arrivals> {
 
 /// The delays of all rounds together, or why no probe could run.
 fn delay(rounds: &[&Measurements]) -> Option<Delay> {
-    let mut all = rounds.iter().filter_map(|measured| measured.delay.as_ref());
+    let mut all = rounds.iter().filter_map(|measured| measured.trial.delay.as_ref());
     let histograms = all.clone().filter_map(|delay| match delay {
         Delay::Measured(delays) => Some(delays),
         Delay::NotApplicable(_) => None,
     });
-    if histograms.clone().next().is_some() { Some(Delay::Measured(merged(histograms))) } else { all.next().cloned() }
+    if histograms.clone().next().is_some() {
+        Some(Delay::Measured(merged(histograms)))
+    } else {
+        all.next().cloned()
+    }
 }
 
 /// Reasons with how many trials failed for them, the commonest first.
@@ -233,19 +280,30 @@ fn failures<'a>(failed: impl Iterator<Item = &'a TrialFailure>) -> Vec<(String, 
     for failure in failed {
         *by_reason.entry(&failure.reason).or_default() += 1;
     }
-    let mut reasons: Vec<(String, usize)> = by_reason.into_iter().map(|(reason, n)| (reason.into(), n)).collect();
+    let mut reasons: Vec<(String, usize)> =
+        by_reason.into_iter().map(|(reason, n)| (reason.into(), n)).collect();
     reasons.sort_by_key(|(_, count)| Reverse(*count));
     reasons
 }
 
-/// The bound that no noise can break: with `slots` tasks at once, a batch takes ceil(tasks / slots) turns at least.
-fn least_makespan_ns(cell: &StoredCell) -> Option<u64> {
-    let tasks = cell.tasks.filter(|_| cell.load == "batch" && cell.slots > 0 && cell.least_task_ns > 0)?;
-    Some(tasks.div_ceil(cell.slots).saturating_mul(cell.least_task_ns))
+/// The bound that no noise can break: with `slots` tasks at once, a batch takes ceil(tasks / slots)
+/// turns at least.
+fn least_makespan_ns(load: &StoredLoad) -> Option<u64> {
+    let LoadKind::Batch { tasks, .. } = load.kind else { return None };
+    let is_bounded = load.slots > 0 && load.least_task_ns > 0;
+    is_bounded.then(|| tasks.div_ceil(load.slots).saturating_mul(load.least_task_ns))
+}
+
+/// The CPU time of trials whose loads share it.
+fn shared_cpu_ns(trials: &Trials<'_>) -> Option<f64> {
+    let shared = trials.measured.iter().filter(|(_, measured)| measured.beside > 0);
+    let used = shared
+        .map(|(_, measured)| (measured.trial.cpu_user_ns + measured.trial.cpu_system_ns) as f64);
+    stats::median(&used.collect::<Vec<_>>())
 }
 
 fn target_busy(trials: &Trials<'_>) -> Option<f64> {
-    let targets = trials.measured.iter().flat_map(|(_, measured)| &measured.targets);
+    let targets = trials.measured.iter().flat_map(|(_, measured)| &measured.trial.targets);
     targets.filter_map(|target| target.busy).max_by(f64::total_cmp)
 }
 
@@ -259,7 +317,7 @@ mod tests {
 
     fn first(fixture: Fixture) -> CellResult {
         let run = fixture.build();
-        cell(&run.rounds(), &run.header.cells[0])
+        cell(&run.rounds(), run.header.cells[0].rows().next().expect("it has a load"))
     }
 
     #[test]
@@ -274,7 +332,8 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_merged_histograms() {
-        // Rounds of 100 have no p99; three of them, with 0.5, 5 and 50 ms, have a p90 near the slowest round's.
+        // Rounds of 100 have no p99; three of them, with 0.5, 5 and 50 ms, have a p90 near the
+        // slowest round's.
         let cell = first(Fixture::batch("threads", 3).cell("threads", &[], &[1e6, 1e7, 1e8]));
         assert_eq!((cell.latency.count(), cell.service.count()), (300, 300));
         let p90 = cell.latency.quantile(0.9).expect("thirty lie above") as f64;
@@ -296,7 +355,10 @@ mod tests {
             },
         ));
         assert_eq!(cell.counts, Counts { completed: 204, errors: 3, timeouts: 20, censored: 0 });
-        assert_eq!(cell.steps[0].counts, Counts { completed: 200, errors: 14, timeouts: 0, censored: 0 });
+        assert_eq!(
+            cell.steps[0].counts,
+            Counts { completed: 200, errors: 14, timeouts: 0, censored: 0 }
+        );
     }
 
     #[test]
@@ -324,7 +386,10 @@ mod tests {
         assert_eq!(cell.failures, [("no end after 60s".to_owned(), 2), ("SIGSEGV".to_owned(), 1)]);
         assert!(cell.metrics.is_empty());
 
-        assert_eq!(first(Fixture::batch("threads", 3).cell("threads", &[], &[])).status, CellStatus::Pending);
+        assert_eq!(
+            first(Fixture::batch("threads", 3).cell("threads", &[], &[])).status,
+            CellStatus::Pending
+        );
         let refused = Absent::Refused("10 000 threads, 4 096 allowed".into());
         let cell = first(Fixture::batch("threads", 3).absent("threads", &[], refused));
         assert_eq!(cell.status, CellStatus::Refused("10 000 threads, 4 096 allowed".into()));
@@ -343,7 +408,10 @@ mod tests {
         }
         assert_eq!(least(Fixture::closed("threads", 1).cell("threads", &[], &[])), None);
         let undelayed = Fixture::batch("threads", 1).cell("threads", &[], &[]);
-        assert_eq!(least(undelayed.with(|run| run.header.cells[0].least_task_ns = 0)), None);
+        assert_eq!(
+            least(undelayed.with(|run| run.header.cells[0].loads[0].least_task_ns = 0)),
+            None
+        );
     }
 
     #[test]
@@ -352,7 +420,7 @@ mod tests {
         let cell = first(Fixture::batch("threads", 2).cell("threads", &[], &[1e6, 1e6]).measured(
             "demo::threads",
             |round, measured| {
-                measured.targets = vec![busy(Some(0.4 * f64::from(round))), busy(None)];
+                measured.trial_mut().targets = vec![busy(Some(0.4 * f64::from(round))), busy(None)];
             },
         ));
         assert_eq!(cell.target_busy, Some(0.8));
@@ -361,7 +429,8 @@ mod tests {
 
     /// Rounds of 2000 tasks, half of which were cut off at 60 s in the second.
     fn clipped(rounds: u32) -> Fixture {
-        let fixture = Fixture::closed("threads", rounds).cell("threads", &[], &vec![100.0; rounds as usize]);
+        let fixture =
+            Fixture::closed("threads", rounds).cell("threads", &[], &vec![100.0; rounds as usize]);
         fixture.measured("demo::threads", |round, measured| {
             for times in [&mut measured.task.latency, &mut measured.task.service] {
                 *times = Histo::new();
@@ -386,10 +455,17 @@ mod tests {
         for id in [MetricId::LatencyP99, MetricId::ServiceP99] {
             assert!(!cell.metrics.contains_key(&id), "{id:?}");
         }
-        assert!(cell.metrics.contains_key(&MetricId::LatencyP50) && cell.metrics.contains_key(&MetricId::Throughput));
+        assert!(
+            cell.metrics.contains_key(&MetricId::LatencyP50)
+                && cell.metrics.contains_key(&MetricId::Throughput)
+        );
         assert_eq!((cell.latency.quantile(0.99), cell.latency.mean()), (None, None));
         assert!(cell.latency.quantile(0.5).is_some());
         // Little's law needs a mean: without one it accuses nobody.
-        assert!(cell.judgement.rounds.contains(&(2, crate::analysis::Validity::Valid)), "{:?}", cell.judgement);
+        assert!(
+            cell.judgement.rounds.contains(&(2, crate::analysis::Validity::Valid)),
+            "{:?}",
+            cell.judgement
+        );
     }
 }

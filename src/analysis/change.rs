@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::stats;
 use crate::store::Lane;
 
-/// Ratios in this band around 1 rarely matter, and two runs of the same program differ by as much: ±5 %.
+/// Ratios in this band around 1 rarely matter, and two runs of the same program differ by as much:
+/// ±5 %.
 pub const BAND: (f64, f64) = (1.0 / 1.05, 1.05);
 
 /// What the interval of a change says.
@@ -50,7 +51,8 @@ impl ChangeVerdict {
     }
 }
 
-/// The change of all cells of a lane together: the geometric mean of each round's values, run against run.
+/// The change of all cells of a lane together: the geometric mean of each round's values, run
+/// against run.
 #[derive(Debug, Clone, Serialize)]
 pub struct MeanChange {
     /// The lane.
@@ -66,23 +68,31 @@ pub struct MeanChange {
 }
 
 /// A cell's logarithms of goodness, by round.
-pub(super) type Rounds = BTreeMap<u32, f64>;
+pub(super) type RoundLogs = BTreeMap<u32, f64>;
 
-/// The mean change of several cells, each with its rounds in both runs; none of fewer than two cells, or where no round has
-/// all of them.
-pub(super) fn mean(lane: Lane, cells: &[(Rounds, Rounds)]) -> Option<MeanChange> {
+/// The mean change of several cells, each with its rounds in both runs; none of fewer than two
+/// cells, or where no round has all of them.
+pub(super) fn mean(lane: Lane, cells: &[(RoundLogs, RoundLogs)]) -> Option<MeanChange> {
     if cells.len() < 2 {
         return None;
     }
-    let (before, after): (Vec<&Rounds>, Vec<&Rounds>) = cells.iter().map(|(before, after)| (before, after)).unzip();
+    let (before, after): (Vec<&RoundLogs>, Vec<&RoundLogs>) =
+        cells.iter().map(|(before, after)| (before, after)).unzip();
     let (before, after) = (of_rounds(&before), of_rounds(&after));
     let ratio = stats::shift(&before, &after)?.exp();
-    let interval = stats::shift_interval(&before, &after).map(|(low, high)| (low.exp(), high.exp()));
-    Some(MeanChange { lane, cells: cells.len(), ratio, interval, verdict: ChangeVerdict::of(interval) })
+    let interval =
+        stats::shift_interval(&before, &after).map(|(low, high)| (low.exp(), high.exp()));
+    Some(MeanChange {
+        lane,
+        cells: cells.len(),
+        ratio,
+        interval,
+        verdict: ChangeVerdict::of(interval),
+    })
 }
 
 /// The mean over the cells in each round that all of them have.
-fn of_rounds(cells: &[&Rounds]) -> Vec<f64> {
+fn of_rounds(cells: &[&RoundLogs]) -> Vec<f64> {
     let rounds = cells.first().into_iter().flat_map(|cell| cell.keys());
     let mean = |round: &u32| {
         let logs: Option<Vec<f64>> = cells.iter().map(|cell| cell.get(round).copied()).collect();
@@ -110,7 +120,9 @@ mod tests {
 
     #[test]
     fn the_mean_has_an_interval_over_the_rounds_that_all_cells_have() {
-        let rounds = |ratio: f64, count: u32| (1..=count).map(|round| (round, ratio.ln())).collect::<Rounds>();
+        let rounds = |ratio: f64, count: u32| {
+            (1..=count).map(|round| (round, ratio.ln())).collect::<RoundLogs>()
+        };
         let cell = |before, after| (rounds(before, 6), rounds(after, 6));
         let two = mean(Lane::SameCode, &[cell(1.0, 4.0), cell(3.0, 3.0)]).expect("two cells");
         assert!((two.ratio - 2.0).abs() < 1e-12, "√(4·1), and not 2.5: {two:?}");
@@ -118,7 +130,8 @@ mod tests {
         assert!((low - 2.0).abs() < 1e-12 && (high - 2.0).abs() < 1e-12, "{two:?}");
         assert_eq!((two.cells, two.verdict), (2, ChangeVerdict::Better));
         assert!(mean(Lane::SameCode, &[cell(1.0, 4.0)]).is_none());
-        let few = mean(Lane::SameCode, &[cell(1.0, 4.0), (rounds(1.0, 6), rounds(4.0, 2))]).expect("two cells");
+        let few = mean(Lane::SameCode, &[cell(1.0, 4.0), (rounds(1.0, 6), rounds(4.0, 2))])
+            .expect("two cells");
         assert_eq!((few.interval, few.verdict), (None, ChangeVerdict::NoInterval));
     }
 }

@@ -1,32 +1,49 @@
 //! Claims: what somebody says about an executor, beside what was measured.
 //!
-//! A claim describes a region of factors: "about" is from f/(1 + tolerance) to f·(1 + tolerance), "at least" is from the
-//! lower end up, "at most" is from the upper end down. The claim agrees where the whole 95 % interval of the measured
-//! factor lies in that region, disagrees where all of it lies outside, and is inconclusive otherwise, also where there
-//! is no interval because of too few rounds.
+//! A claim describes a region of factors: "about" is from f/(1 + tolerance) to f·(1 + tolerance),
+//! "at least" is from the lower end up, "at most" is from the upper end down. The claim agrees
+//! where the whole 95 % interval of the measured factor lies in that region, disagrees where all of
+//! it lies outside, and is inconclusive otherwise, also where there is no interval because of too
+//! few rounds.
 
-use super::{CellResult, ClaimResult, ClaimVerdict, Group, MetricId, Ratio, stats::LEAST_ROUNDS};
+use super::{
+    CellGroup, CellResult, ClaimResult, ClaimVerdict, MetricId, Ratio, stats::LEAST_ROUNDS,
+};
 use crate::scenario::{Claim, Direction, Param};
 
-/// Every claim in every group of `groups` that it is about, in the claims' order. What it compares with is looked for
-/// among `all`: a claim may set one lane against the other, which is no ranking.
-pub(super) fn claims(claims: &[Claim], groups: &[Group], all: &[&Group], primary: MetricId) -> Vec<ClaimResult> {
+/// Every claim in every group of `groups` that it is about, in the claims' order. What it compares
+/// with is looked for among `all`: a claim may set one lane against the other, which is no ranking.
+pub(super) fn claims(
+    claims: &[Claim],
+    groups: &[CellGroup],
+    all: &[&CellGroup],
+    primary: MetricId,
+) -> Vec<ClaimResult> {
     let everywhere = |claim: &Claim| {
-        let about = groups.iter().filter(|group| claim.only.iter().all(|value| group.params.contains(value)));
+        let about = groups
+            .iter()
+            .filter(|group| claim.only.iter().all(|value| group.params.contains(value)));
         about.flat_map(|group| in_group(claim, group, all, primary)).collect::<Vec<_>>()
     };
     claims.iter().flat_map(everywhere).collect()
 }
 
-/// One result for the claimed executor, or one for each cell of the group that is not compared with itself.
-fn in_group(claim: &Claim, group: &Group, all: &[&Group], primary: MetricId) -> Vec<ClaimResult> {
+/// One result for the claimed executor, or one for each cell of the group that is not compared with
+/// itself.
+fn in_group(
+    claim: &Claim,
+    group: &CellGroup,
+    all: &[&CellGroup],
+    primary: MetricId,
+) -> Vec<ClaimResult> {
     let metric = claim.metric.unwrap_or(primary).claimed();
     let params = replaced(&group.params, &claim.against_only);
     let other = all.iter().find(|group| group.params == params);
     let reference = |executor: &str| other?.cell(claim.against.as_deref().unwrap_or(executor));
     let result = |executor: &str, cell: Option<&CellResult>| {
         let reference = reference(executor);
-        let measured = cell.zip(reference).and_then(|(cell, reference)| cell.ratio_to(reference, metric));
+        let measured =
+            cell.zip(reference).and_then(|(cell, reference)| cell.ratio_to(reference, metric));
         let against = against(claim);
         let sides = [(against.as_str(), reference), (executor, cell)];
         ClaimResult {
@@ -43,13 +60,21 @@ fn in_group(claim: &Claim, group: &Group, all: &[&Group], primary: MetricId) -> 
     if let Some(executor) = &claim.executor {
         return vec![result(executor, group.cell(executor))];
     }
-    let is_itself = |cell: &CellResult| reference(&cell.executor).is_some_and(|reference| reference.name == cell.name);
-    group.cells.iter().filter(|cell| !is_itself(cell)).map(|cell| result(&cell.executor, Some(cell))).collect()
+    let is_itself = |cell: &CellResult| {
+        reference(&cell.executor).is_some_and(|reference| reference.name == cell.name)
+    };
+    group
+        .cells
+        .iter()
+        .filter(|cell| !is_itself(cell))
+        .map(|cell| result(&cell.executor, Some(cell)))
+        .collect()
 }
 
 /// The values with those of the same name replaced.
 fn replaced(params: &[Param], by: &[Param]) -> Vec<Param> {
-    let new = |param: &Param| by.iter().find(|other| other.name == param.name).unwrap_or(param).clone();
+    let new =
+        |param: &Param| by.iter().find(|other| other.name == param.name).unwrap_or(param).clone();
     params.iter().map(new).collect()
 }
 
@@ -60,14 +85,27 @@ fn against(claim: &Claim) -> String {
 }
 
 /// Why there is no factor, or no interval of it, and what helps; nothing where there are both.
-fn lacking(sides: &[(&str, Option<&CellResult>)], metric: MetricId, measured: Option<&Ratio>) -> Option<String> {
+fn lacking(
+    sides: &[(&str, Option<&CellResult>)],
+    metric: MetricId,
+    measured: Option<&Ratio>,
+) -> Option<String> {
     let Some(ratio) = measured else {
         let mut reasons = sides.iter().filter_map(|(name, cell)| lacks(name, *cell, metric));
-        return Some(reasons.next().unwrap_or_else(|| "no round has figures of both: measure more rounds".into()));
+        return Some(
+            reasons
+                .next()
+                .unwrap_or_else(|| "no round has figures of both: measure more rounds".into()),
+        );
     };
     let least = LEAST_ROUNDS;
     let short = ratio.interval.is_none();
-    short.then(|| format!("{} of the {least} rounds that an interval needs: measure more rounds", ratio.rounds))
+    short.then(|| {
+        format!(
+            "{} of the {least} rounds that an interval needs: measure more rounds",
+            ratio.rounds
+        )
+    })
 }
 
 /// What a cell lacks for its figure of a metric to be compared.
@@ -87,12 +125,16 @@ fn lacks(name: &str, cell: Option<&CellResult>, metric: MetricId) -> Option<Stri
         return Some(format!("{label} of {name} is not known: {why}"));
     }
     Some(match &cell.judgement.withheld {
-        Some(why) if metric.is_latency() => format!("operations of {name} are too short to be timed: {why}"),
+        Some(why) if metric.is_latency() => {
+            format!("operations of {name} are too short to be timed: {why}")
+        }
         _ if metric.is_service() && cell.service.count() == 0 => {
             format!("the work of {name} is too short to be timed by itself")
         }
         _ if metric.is_latency() || metric.is_service() => {
-            format!("{name} has too few samples in each round for its {label}: measure longer, or more tasks")
+            format!(
+                "{name} has too few samples in each round for its {label}: measure longer, or more tasks"
+            )
         }
         _ => format!("{label} of {name} was not measured"),
     })
@@ -140,7 +182,11 @@ mod tests {
 
     fn verdicts(fixture: Fixture) -> Vec<(String, ClaimVerdict)> {
         let analysis = analyse(&fixture.build());
-        analysis.scenarios[0].claims.iter().map(|result| (result.executor.clone(), result.verdict)).collect()
+        analysis.scenarios[0]
+            .claims
+            .iter()
+            .map(|result| (result.executor.clone(), result.verdict))
+            .collect()
     }
 
     fn claimed(factor: f64, direction: Direction) -> ClaimVerdict {
@@ -150,7 +196,8 @@ mod tests {
     #[test]
     fn the_interval_decides_in_each_direction() {
         use ClaimVerdict::{Agrees, Disagrees, Inconclusive};
-        // Regions at a tolerance of 0.25: 4 is [3.2, 5]; 5.2 is [4.16, 6.5]; 50 is [40, 62.5]; 2 is [1.6, 2.5].
+        // Regions at a tolerance of 0.25: 4 is [3.2, 5]; 5.2 is [4.16, 6.5]; 50 is [40, 62.5]; 2 is
+        // [1.6, 2.5].
         let expected = [
             (4.0, [Agrees, Agrees, Agrees]),
             (5.2, [Inconclusive, Inconclusive, Agrees]),
@@ -191,8 +238,9 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_named_with_what_helps() {
-        let about =
-            |rounds, executor, against| lacking(fixture(rounds).claim(Some(executor), against, 4.0, Direction::About));
+        let about = |rounds, executor, against| {
+            lacking(fixture(rounds).claim(Some(executor), against, 4.0, Direction::About))
+        };
         assert_eq!(about(6, "tokio", "threads"), None);
         let five = "5 of the 6 rounds that an interval needs: measure more rounds";
         assert_eq!(about(5, "tokio", "threads").as_deref(), Some(five));
@@ -209,7 +257,10 @@ mod tests {
         run.header.scenarios[0].claims[0].metric = Some(MetricId::LatenessP99);
         let found = analyse(&run).scenarios.remove(0).claims.remove(0);
         let why = "threads has too few samples in each round for its p99 lateness: measure longer, or more tasks";
-        assert_eq!((found.verdict, found.lacking.as_deref()), (ClaimVerdict::NotMeasured, Some(why)));
+        assert_eq!(
+            (found.verdict, found.lacking.as_deref()),
+            (ClaimVerdict::NotMeasured, Some(why))
+        );
     }
 
     /// Tokio takes 2 ms with a small value and 6 ms with a large one, threads 4 ms and 8 ms.
@@ -226,8 +277,12 @@ mod tests {
         vec![Param { name: name.into(), value: value.into() }]
     }
 
-    /// Executor, what it is compared with, and the factor, for the results of a claim that `change` has made.
-    fn factors(fixture: Fixture, change: impl FnOnce(&mut Claim)) -> Vec<(String, String, Option<f64>)> {
+    /// Executor, what it is compared with, and the factor, for the results of a claim that `change`
+    /// has made.
+    fn factors(
+        fixture: Fixture,
+        change: impl FnOnce(&mut Claim),
+    ) -> Vec<(String, String, Option<f64>)> {
         let mut run = fixture.claim(None, "threads", 1.0, Direction::About).build();
         change(&mut run.header.scenarios[0].claims[0]);
         let results = analyse(&run).scenarios.remove(0).claims;
@@ -236,15 +291,21 @@ mod tests {
     }
 
     fn expected(rows: &[(&str, &str, Option<f64>)]) -> Vec<(String, String, Option<f64>)> {
-        rows.iter().map(|&(executor, against, factor)| (executor.into(), against.into(), factor)).collect()
+        rows.iter()
+            .map(|&(executor, against, factor)| (executor.into(), against.into(), factor))
+            .collect()
     }
 
     #[test]
     fn a_claim_about_values_compares_an_executor_with_itself() {
         let found = factors(swept(), |claim| {
-            (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "large"));
+            (claim.against, claim.only, claim.against_only) =
+                (None, param("size", "small"), param("size", "large"));
         });
-        assert_eq!(found, expected(&[("threads", "size=large", Some(2.0)), ("tokio", "size=large", Some(3.0))]));
+        assert_eq!(
+            found,
+            expected(&[("threads", "size=large", Some(2.0)), ("tokio", "size=large", Some(3.0))])
+        );
     }
 
     #[test]
@@ -261,12 +322,17 @@ mod tests {
         let found = factors(swept(), |claim| {
             (claim.against, claim.against_only) = (None, param("size", "large"));
         });
-        assert_eq!(found, expected(&[("threads", "size=large", Some(2.0)), ("tokio", "size=large", Some(3.0))]));
+        assert_eq!(
+            found,
+            expected(&[("threads", "size=large", Some(2.0)), ("tokio", "size=large", Some(3.0))])
+        );
     }
 
     #[test]
     fn a_claim_may_be_about_any_metric() {
-        let fixture = swept().measured("demo::tokio::size=small", |_, measured| measured.switches_voluntary = 0);
+        let fixture = swept().measured("demo::tokio::size=small", |_, measured| {
+            measured.trial_mut().switches_voluntary = 0;
+        });
         let found = factors(fixture, |claim| {
             claim.metric = Some(MetricId::Switches);
             claim.only = param("size", "small");
@@ -279,7 +345,8 @@ mod tests {
     fn values_that_were_not_measured_are_missing() {
         let found = factors(swept(), |claim| {
             claim.executor = Some("tokio".into());
-            (claim.against, claim.only, claim.against_only) = (None, param("size", "small"), param("size", "huge"));
+            (claim.against, claim.only, claim.against_only) =
+                (None, param("size", "small"), param("size", "huge"));
         });
         assert_eq!(found, expected(&[("tokio", "size=huge", None)]));
     }
@@ -288,10 +355,16 @@ mod tests {
     fn a_claim_on_memory_is_about_the_executor_s_part() {
         let of = |metric| {
             let fixture = fixture(6).claim(Some("tokio"), "threads", 4.0, Direction::About);
-            // 8 MiB and 1 MiB of recorders are the harness's; of the rest threads take four times as much.
-            let fixture = fixture.measured("demo::threads", |_, measured| measured.peak_memory_bytes = 17 << 20);
-            let fixture = fixture.measured("demo::tokio", |_, measured| measured.peak_memory_bytes = 11 << 20);
-            let run = fixture.with(|run| run.header.scenarios[0].claims[0].metric = Some(metric)).build();
+            // 8 MiB and 1 MiB of recorders are the harness's; of the rest threads take four times
+            // as much.
+            let fixture = fixture.measured("demo::threads", |_, measured| {
+                measured.trial_mut().peak_memory_bytes = 17 << 20;
+            });
+            let fixture = fixture.measured("demo::tokio", |_, measured| {
+                measured.trial_mut().peak_memory_bytes = 11 << 20;
+            });
+            let run =
+                fixture.with(|run| run.header.scenarios[0].claims[0].metric = Some(metric)).build();
             let result = analyse(&run).scenarios[0].claims[0].clone();
             (result.metric, result.verdict)
         };

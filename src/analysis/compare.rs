@@ -1,9 +1,10 @@
 //! Two stored runs side by side.
 //!
-//! The runs are of different sessions: their rounds are not paired, and what differs between sessions (load of the
-//! host, frequency, memory layout) is in the difference. An interval from the rounds of two sessions knows only the
-//! spread within each, so it is too narrow: a stored list of numbers gives 22–45 % false alarms whatever the test. The
-//! comparison therefore shows and warns; it never decides. For a decision both binaries must be run in one session.
+//! The runs are of different sessions: their rounds are not paired, and what differs between
+//! sessions (load of the host, frequency, memory layout) is in the difference. An interval from the
+//! rounds of two sessions knows only the spread within each, so it is too narrow: a stored list of
+//! numbers gives 22–45 % false alarms whatever the test. The comparison therefore shows and warns;
+//! it never decides. For a decision both binaries must be run in one session.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     Analysis, Better, CellResult, ChangeVerdict, MeanChange, MetricId, MetricValue, analyse,
-    change::{self, Rounds},
+    change::{self, RoundLogs},
     stats,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 
 /// Two runs, compared cell by cell.
 #[derive(Debug, Clone, Serialize)]
-pub struct Comparison {
+pub struct RunComparison {
     /// Name of the first run.
     pub a: String,
     /// Name of the second run.
@@ -38,7 +39,8 @@ pub struct Comparison {
     pub only_b: Vec<String>,
     /// Cells of both runs that cannot be compared, and why.
     pub not_compared: Vec<(String, String)>,
-    /// Why the runs may differ for other reasons than the code: host, seed, scenario, quick or unfinished runs.
+    /// Why the runs may differ for other reasons than the code: host, seed, scenario, quick or
+    /// unfinished runs.
     pub warnings: Vec<String>,
 }
 
@@ -57,10 +59,11 @@ pub struct CellChange {
     pub a: MetricValue,
     /// The second run's value.
     pub b: MetricValue,
-    /// How many times as good the second run is: the Hodges–Lehmann shift of the logarithms, two samples. Above 1 is
-    /// better in either direction of the metric.
+    /// How many times as good the second run is: the Hodges–Lehmann shift of the logarithms, two
+    /// samples. Above 1 is better in either direction of the metric.
     pub ratio: f64,
-    /// 95 % interval of the ratio from the Mann–Whitney distribution, within sessions only. None of too few rounds.
+    /// 95 % interval of the ratio from the Mann–Whitney distribution, within sessions only. None of
+    /// too few rounds.
     pub interval: Option<(f64, f64)>,
     /// What the interval says, as a hint: see the caveat.
     pub verdict: ChangeVerdict,
@@ -70,10 +73,10 @@ const CAVEAT: &str = "different sessions: not paired; intervals leave out what d
                       so this can warn and never decide";
 
 /// Compares two stored runs.
-pub fn compare(a: &Run, b: &Run) -> Comparison {
+pub fn compare(a: &Run, b: &Run) -> RunComparison {
     let (before, after) = (analyse(a), analyse(b));
     let (before, after) = (by_name(&before), by_name(&after));
-    let mut comparison = Comparison {
+    let mut comparison = RunComparison {
         a: a.header.run.clone(),
         b: b.header.run.clone(),
         caveat: CAVEAT,
@@ -93,13 +96,15 @@ pub fn compare(a: &Run, b: &Run) -> Comparison {
         }
     }
     let both = |cell: &CellChange| (goodness(cell.metric, &cell.a), goodness(cell.metric, &cell.b));
-    let of = |lane: Lane| comparison.cells.iter().filter(move |cell| cell.lane == lane).map(both).collect::<Vec<_>>();
+    let of = |lane: Lane| {
+        comparison.cells.iter().filter(move |cell| cell.lane == lane).map(both).collect::<Vec<_>>()
+    };
     let means = [Lane::SameCode, Lane::Idiomatic].map(|lane| change::mean(lane, &of(lane)));
     comparison.means = means.into_iter().flatten().collect();
     comparison
 }
 
-impl Comparison {
+impl RunComparison {
     /// Whether there is no cell that both runs have, comparable or not.
     pub fn has_nothing_in_common(&self) -> bool {
         self.cells.is_empty() && self.not_compared.is_empty()
@@ -121,7 +126,9 @@ fn by_name(analysis: &Analysis) -> Cells<'_> {
         .iter()
         .flat_map(|scenario| scenario.groups.iter().map(move |group| (scenario.primary, group)))
         .flat_map(|(primary, group)| {
-            group.cells.iter().map(move |cell| (cell.name.as_str(), (cell, primary, group.lane.unwrap_or_default())))
+            group.cells.iter().map(move |cell| {
+                (cell.name.as_str(), (cell, primary, group.lane.unwrap_or_default()))
+            })
         })
         .collect()
 }
@@ -132,11 +139,18 @@ fn change(before: &Placed<'_>, after: &Placed<'_>) -> Result<CellChange, String>
         return Err(format!("{} in one run, {} in the other", lane.words(), other_lane.words()));
     }
     if metric != other {
-        return Err(format!("{} in one run, {} in the other", metric.info().label, other.info().label));
+        return Err(format!(
+            "{} in one run, {} in the other",
+            metric.info().label,
+            other.info().label
+        ));
     }
     let value = |cell: &CellResult, which: &str| {
         if cell.has_figures() && !cell.is_ranked() {
-            return Err(format!("the {which} run's figures are {}", cell.judgement.validity.word()));
+            return Err(format!(
+                "the {which} run's figures are {}",
+                cell.judgement.validity.word()
+            ));
         }
         cell.metrics.get(&metric).cloned().ok_or_else(|| format!("no figures in the {which} run"))
     };
@@ -144,7 +158,8 @@ fn change(before: &Placed<'_>, after: &Placed<'_>) -> Result<CellChange, String>
     let logs = |value| goodness(metric, value).into_values().collect::<Vec<f64>>();
     let (logs_a, logs_b) = (logs(&a), logs(&b));
     let ratio = stats::shift(&logs_a, &logs_b).ok_or("a value is not positive")?.exp();
-    let interval = stats::shift_interval(&logs_a, &logs_b).map(|(low, high)| (low.exp(), high.exp()));
+    let interval =
+        stats::shift_interval(&logs_a, &logs_b).map(|(low, high)| (low.exp(), high.exp()));
     let verdict = ChangeVerdict::of(interval);
     Ok(CellChange {
         cell: before.name.clone(),
@@ -160,9 +175,14 @@ fn change(before: &Placed<'_>, after: &Placed<'_>) -> Result<CellChange, String>
 }
 
 /// Logarithms of the values of the rounds, turned so that more is better.
-fn goodness(metric: MetricId, value: &MetricValue) -> Rounds {
+fn goodness(metric: MetricId, value: &MetricValue) -> RoundLogs {
     let sign = if metric.info().better == Better::Lower { -1.0 } else { 1.0 };
-    value.rounds.iter().filter(|(_, value)| *value > 0.0).map(|(round, value)| (*round, sign * value.ln())).collect()
+    value
+        .rounds
+        .iter()
+        .filter(|(_, value)| *value > 0.0)
+        .map(|(round, value)| (*round, sign * value.ln()))
+        .collect()
 }
 
 fn warnings(a: &Run, b: &Run) -> Vec<String> {
@@ -185,26 +205,31 @@ fn warnings(a: &Run, b: &Run) -> Vec<String> {
     warnings
 }
 
-/// What a scenario's servers are known by in a run, by scenario and fact: one value, unless the scenario sweeps over servers.
-type Known<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>;
+/// What a scenario's servers are known by in a run, by scenario and fact: one value, unless the
+/// scenario sweeps over servers.
+type KnownFacts<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<&'a str>>;
 
-fn known_by(run: &Run) -> Known<'_> {
+fn known_by(run: &Run) -> KnownFacts<'_> {
     let scenarios: BTreeMap<&str, &str> =
         run.header.cells.iter().map(|cell| (cell.name.as_str(), cell.scenario.as_str())).collect();
-    let mut known = Known::new();
+    let mut known = KnownFacts::new();
     for trial in &run.trials {
-        let (Outcome::Measured(measured), Some(scenario)) = (&trial.outcome, scenarios.get(trial.cell.as_str())) else {
+        let (Outcome::Measured(measured), Some(scenario)) =
+            (&trial.outcome, scenarios.get(trial.cell.as_str()))
+        else {
             continue;
         };
-        let is_known_by = |label: &str| SERVER_FACTS.iter().any(|what| label.ends_with(&format!(": {what}")));
-        for (label, value) in measured.facts.iter().filter(|(label, _)| is_known_by(label)) {
+        let is_known_by =
+            |label: &str| SERVER_FACTS.iter().any(|what| label.ends_with(&format!(": {what}")));
+        for (label, value) in measured.trial.facts.iter().filter(|(label, _)| is_known_by(label)) {
             known.entry((scenario, label)).or_default().insert(value);
         }
     }
     known
 }
 
-/// Servers of the user's own that are not the same in both runs: the url may stand in the environment, and no text differs.
+/// Servers of the user's own that are not the same in both runs: the url may stand in the
+/// environment, and no text differs.
 fn servers(a: &Run, b: &Run) -> Vec<String> {
     let (before, after) = (known_by(a), known_by(b));
     let both = before.iter().filter_map(|(key, before)| Some((key, before, after.get(key)?)));
@@ -219,7 +244,12 @@ fn servers(a: &Run, b: &Run) -> Vec<String> {
 /// Facts of the host that differ or that one run does not have.
 fn environment(first: &Header, second: &Header) -> Vec<String> {
     let value = |header: &Header, label: &str| {
-        header.environment.iter().find(|(known, _)| known == label).map_or("unknown", |(_, value)| value).to_owned()
+        header
+            .environment
+            .iter()
+            .find(|(known, _)| known == label)
+            .map_or("unknown", |(_, value)| value)
+            .to_owned()
     };
     let mut labels: Vec<&str> = Vec::new();
     for (label, _) in first.environment.iter().chain(&second.environment) {
@@ -228,7 +258,10 @@ fn environment(first: &Header, second: &Header) -> Vec<String> {
         }
     }
     let pairs = labels.into_iter().map(|label| (label, value(first, label), value(second, label)));
-    pairs.filter(|(_, a, b)| a != b).map(|(label, a, b)| format!("{label} differs: {a} and {b}")).collect()
+    pairs
+        .filter(|(_, a, b)| a != b)
+        .map(|(label, a, b)| format!("{label} differs: {a} and {b}"))
+        .collect()
 }
 
 fn of_one(run: &Run) -> Vec<String> {
@@ -274,9 +307,15 @@ mod tests {
         let [change] = &comparison.cells[..] else { panic!("{comparison:?}") };
         assert!((change.ratio - 1.0 / 1.077_669_902_9).abs() < 1e-9, "{}", change.ratio);
         let (low, high) = change.interval.expect("seven and seven");
-        assert!((low - 0.9).abs() < 1e-8 && (high - 1.0 / 1.038_834_951).abs() < 1e-8, "{low} to {high}");
+        assert!(
+            (low - 0.9).abs() < 1e-8 && (high - 1.0 / 1.038_834_951).abs() < 1e-8,
+            "{low} to {high}"
+        );
         // It ends above 1/1.05: that it is slower by more than what rarely matters is not shown.
-        assert_eq!((change.verdict, change.metric), (ChangeVerdict::NoDifference, MetricId::Makespan));
+        assert_eq!(
+            (change.verdict, change.metric),
+            (ChangeVerdict::NoDifference, MetricId::Makespan)
+        );
         assert_eq!((change.a.median, change.b.median), (10.1e6, 10.9e6));
         assert!(comparison.means.is_empty(), "one cell is its own mean");
         assert_eq!(comparison.warnings, Vec::<String>::new());
@@ -289,9 +328,14 @@ mod tests {
             let mut fixture = Fixture::closed("threads", 7);
             for n in ["1", "2"] {
                 fixture = fixture.cell("threads", &[("driver", "same"), ("n", n)], &[same; 7]);
-                fixture = fixture.cell("threads", &[("driver", "customary"), ("n", n)], &[customary; 7]);
+                fixture =
+                    fixture.cell("threads", &[("driver", "customary"), ("n", n)], &[customary; 7]);
             }
-            fixture.with(|run| [1, 3].into_iter().for_each(|at| run.header.cells[at].lane = Lane::Idiomatic))
+            fixture.with(|run| {
+                for at in [1, 3] {
+                    run.header.cells[at].lane = Lane::Idiomatic;
+                }
+            })
         };
         let before = both(100.0, 100.0).build();
         let comparison = compare(&before, &second(both(200.0, 50.0)));
@@ -302,7 +346,10 @@ mod tests {
         let changed = both(100.0, 100.0).with(|run| run.header.cells[1].lane = Lane::SameCode);
         let comparison = compare(&before, &second(changed));
         let why = "idiomatic lane in one run, same-code lane in the other";
-        assert_eq!(comparison.not_compared, [("demo::threads::driver=customary,n=1".to_owned(), why.to_owned())]);
+        assert_eq!(
+            comparison.not_compared,
+            [("demo::threads::driver=customary,n=1".to_owned(), why.to_owned())]
+        );
         assert!(!comparison.has_nothing_in_common());
     }
 
@@ -323,7 +370,8 @@ mod tests {
 
     #[test]
     fn a_cell_that_is_not_valid_is_not_compared() {
-        let disturbed = batch(&NEW).measured("demo::threads", |_, measured| measured.host.throttled_ns = 1);
+        let disturbed = batch(&NEW)
+            .measured("demo::threads", |_, measured| measured.trial_mut().host.throttled_ns = 1);
         let comparison = compare(&batch(&OLD).build(), &second(disturbed));
         let why = "the second run's figures are DISTURBED";
         assert_eq!(comparison.not_compared, [("demo::threads".to_owned(), why.to_owned())]);
@@ -338,7 +386,10 @@ mod tests {
         assert_eq!(comparison.cells.len(), 1);
         assert_eq!(comparison.only_a, ["demo::smol"]);
         assert_eq!(comparison.only_b, ["demo::async-std"]);
-        assert_eq!(comparison.not_compared, [("demo::tokio".into(), "no figures in the second run".into())]);
+        assert_eq!(
+            comparison.not_compared,
+            [("demo::tokio".into(), "no figures in the second run".into())]
+        );
         let closed = Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]);
         let other_load = compare(&batch(&OLD).build(), &second(closed));
         assert_eq!(other_load.not_compared[0].1, "makespan in one run, throughput in the other");
@@ -348,14 +399,19 @@ mod tests {
     fn another_server_is_warned_of() {
         let on = |address: &'static str| {
             batch(&OLD).measured("demo::threads", move |_, measured| {
-                measured.facts.insert("db: address".into(), address.into());
-                measured.facts.insert("db: processes".into(), address.into());
+                measured.trial_mut().facts.insert("db: address".into(), address.into());
+                measured.trial_mut().facts.insert("db: processes".into(), address.into());
             })
         };
         let here = on("postgres://here:5432").build();
-        let expected = ["db: address of scenario demo differs: postgres://here:5432 and postgres://there:5432"];
+        let expected = [
+            "db: address of scenario demo differs: postgres://here:5432 and postgres://there:5432",
+        ];
         assert_eq!(compare(&here, &second(on("postgres://there:5432"))).warnings, expected);
-        assert_eq!(compare(&here, &second(on("postgres://here:5432"))).warnings, Vec::<String>::new());
+        assert_eq!(
+            compare(&here, &second(on("postgres://here:5432"))).warnings,
+            Vec::<String>::new()
+        );
         // A run without that fact, as older ones are, gives no reason to warn.
         assert_eq!(compare(&here, &second(batch(&OLD))).warnings, Vec::<String>::new());
     }

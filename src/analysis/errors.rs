@@ -1,7 +1,9 @@
-//! Calls that ended in errors which the scenario allows: how many of which step, and by what names targets counted them.
+//! Calls that ended in errors which the scenario allows: how many of which step, and by what names
+//! targets counted them.
 //!
-//! A call that fails at once is a short call. A dead server makes throughput higher and latencies lower, so errors are said
-//! of every cell that has some, however few, and where they are many the cell is not ranked (`validity::errors`).
+//! A call that fails at once is a short call. A dead server makes throughput higher and latencies
+//! lower, so errors are said of every cell that has some, however few, and where they are many the
+//! cell is not ranked (`validity::errors`).
 
 use std::collections::BTreeMap;
 
@@ -13,8 +15,8 @@ use crate::measure::{Measurements, Stream};
 /// How a target's count of faults of one name begins.
 const NAMED: &str = "errors: ";
 
-/// The errors of a cell's measured trials, of those rounds too whose figures do not count. Time-outs that the scenario
-/// asked for are none.
+/// The errors of a cell's measured trials, of those rounds too whose figures do not count.
+/// Time-outs that the scenario asked for are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Errors {
     /// Tasks in the windows.
@@ -23,7 +25,8 @@ pub struct Errors {
     pub failed_tasks: u64,
     /// The named steps that have errors.
     pub steps: Vec<StepErrors>,
-    /// How many there were of each name, by the targets' own counts: over whole trials, warm-up included.
+    /// How many there were of each name, by the targets' own counts: over whole trials, warm-up
+    /// included.
     pub by_name: BTreeMap<String, u64>,
 }
 
@@ -46,7 +49,7 @@ impl Errors {
             all.tasks += calls(&trial.task);
             all.failed_tasks += trial.task.errors;
             trial.steps.iter().for_each(|step| all.add_step(&step.name, &step.stream));
-            for (name, count) in trial.targets.iter().flat_map(|target| &target.counts) {
+            for (name, count) in trial.trial.targets.iter().flat_map(|target| &target.counts) {
                 if let Some(name) = name.strip_prefix(NAMED).filter(|_| *count > 0) {
                     *all.by_name.entry(name.to_owned()).or_default() += count;
                 }
@@ -61,7 +64,11 @@ impl Errors {
             step.calls += calls(stream);
             step.failed += stream.errors;
         } else {
-            self.steps.push(StepErrors { name: name.to_owned(), calls: calls(stream), failed: stream.errors });
+            self.steps.push(StepErrors {
+                name: name.to_owned(),
+                calls: calls(stream),
+                failed: stream.errors,
+            });
         }
     }
 
@@ -75,22 +82,30 @@ impl Errors {
         share(self.failed_tasks, self.tasks)
     }
 
-    /// ``2.30 % of the tasks and 2.30 % of the calls of `insert` ended in errors (over whole trials: constraint 123, lost
-    /// 4)``; nothing without errors.
+    /// ``2.30 % of the tasks and 2.30 % of the calls of `insert` ended in errors (over whole
+    /// trials: constraint 123, lost 4)``; nothing without errors.
     pub fn words(&self) -> Option<String> {
-        let tasks = (self.failed_tasks > 0).then(|| format!("{} of the tasks", percent(self.share())));
-        let step =
-            |step: &StepErrors| format!("{} of the calls of `{}`", percent(share(step.failed, step.calls)), step.name);
+        let tasks =
+            (self.failed_tasks > 0).then(|| format!("{} of the tasks", percent(self.share())));
+        let step = |step: &StepErrors| {
+            format!("{} of the calls of `{}`", percent(share(step.failed, step.calls)), step.name)
+        };
         let parts: Vec<String> = tasks.into_iter().chain(self.steps.iter().map(step)).collect();
-        (!parts.is_empty()).then(|| format!("{} ended in errors{}", parts.join(" and "), self.names()))
+        (!parts.is_empty())
+            .then(|| format!("{} ended in errors{}", parts.join(" and "), self.names()))
     }
 
     /// The names, the commonest first; nothing where no target gave any.
     fn names(&self) -> String {
         let mut names: Vec<(&String, &u64)> = self.by_name.iter().collect();
         names.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let names: Vec<String> = names.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
-        if names.is_empty() { String::new() } else { format!(" (over whole trials: {})", names.join(", ")) }
+        let names: Vec<String> =
+            names.into_iter().map(|(name, count)| format!("{name} {count}")).collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" (over whole trials: {})", names.join(", "))
+        }
     }
 }
 
@@ -119,7 +134,9 @@ mod tests {
 
     /// Three rounds of 100 tasks with one step each.
     fn cell(change: impl FnMut(u32, &mut Measurements)) -> CellResult {
-        let fixture = Fixture::batch("threads", 3).cell("threads", &[], &[1e6; 3]).measured("demo::threads", change);
+        let fixture = Fixture::batch("threads", 3)
+            .cell("threads", &[], &[1e6; 3])
+            .measured("demo::threads", change);
         analyse(&fixture.build()).scenarios[0].groups[0].cells[0].clone()
     }
 
@@ -132,11 +149,14 @@ mod tests {
     fn they_are_counted_over_all_rounds_and_by_name() {
         let cell = cell(|round, measured| {
             // The last round is disturbed, so that its figures do not count.
-            measured.host.throttled_ns = u64::from(round == 3);
+            measured.trial_mut().host.throttled_ns = u64::from(round == 3);
             let failed = if round == 3 { 4 } else { 1 };
             (measured.task.errors, measured.steps[0].stream.errors) = (failed, failed);
-            measured.targets =
-                vec![report(&[("connections opened", 9), ("errors: lost", 1), ("errors: constraint", 2)])];
+            measured.trial_mut().targets = vec![report(&[
+                ("connections opened", 9),
+                ("errors: lost", 1),
+                ("errors: constraint", 2),
+            ])];
         });
         assert_eq!((cell.errors.tasks, cell.errors.failed_tasks), (300, 6));
         assert_eq!(cell.counts.errors, 2, "the figures are those of the rounds that count");
@@ -148,7 +168,7 @@ mod tests {
     fn time_outs_are_none() {
         let cell = cell(|_, measured| {
             (measured.task.timeouts, measured.steps[0].stream.timeouts) = (90, 90);
-            measured.targets = vec![report(&[("connections opened", 9)])];
+            measured.trial_mut().targets = vec![report(&[("connections opened", 9)])];
         });
         assert!(cell.errors.is_empty() && cell.is_ranked());
         assert_eq!(cell.errors.words(), None);

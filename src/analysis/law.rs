@@ -1,11 +1,14 @@
-//! The Universal Scalability Law of each executor in a closed load that is swept over its number of clients.
+//! The Universal Scalability Law of each executor in a closed load that is swept over its number of
+//! clients.
 //!
-//! The law is fitted to the medians over the rounds of at least six numbers of clients, and shown where it describes
-//! them: it must explain 95 % of the variance of the logarithms, and no median may be more than a fifth away from it.
-//! Where it does not, the reason is given in place of the parameters. The peak's interval is that of order statistics
-//! over the rounds, each with its own fit.
+//! The law is fitted to the medians over the rounds of at least six numbers of clients, and shown
+//! where it describes them: it must explain 95 % of the variance of the logarithms, and no median
+//! may be more than a fifth away from it. Where it does not, the reason is given in place of the
+//! parameters. The peak's interval is that of order statistics over the rounds, each with its own
+//! fit.
 
-use super::{CellResult, Fit, Law, MetricId, stats, stats::Scalability, sweep::Line};
+use super::{CellResult, Fit, Law, MetricId, line::SweepLine, stats, stats::Scalability};
+use crate::scenario::LoadKind;
 
 /// Fewer numbers of clients than this do not test a law with three parameters.
 const FEWEST: usize = 6;
@@ -15,23 +18,27 @@ const LEAST_R_SQUARED: f64 = 0.95;
 const FARTHEST: f64 = 0.2;
 
 /// Each executor's law, where the sweep is over a closed load's clients; none below six values.
-pub(super) fn laws(line: &Line<'_>, primary: MetricId) -> Vec<Law> {
-    if primary != MetricId::Throughput || !line.groups.iter().all(|(value, group)| has_clients(&group.load, *value)) {
+pub(super) fn laws(line: &SweepLine<'_>, primary: MetricId) -> Vec<Law> {
+    if primary != MetricId::Throughput
+        || !line.groups.iter().all(|(value, group)| has_clients(group.load.as_ref(), *value))
+    {
         return Vec::new();
     }
     line.executors().into_iter().filter_map(|cell| law(line, cell)).collect()
 }
 
-/// Whether a load in words is closed and has so many clients. Stored words say it in run files of every age.
-fn has_clients(words: &str, clients: f64) -> bool {
-    let count = words.strip_prefix("closed, ").and_then(|rest| rest.split_once(" client"));
-    count.and_then(|(count, _)| count.parse::<f64>().ok()).is_some_and(|count| count.total_cmp(&clients).is_eq())
+/// Whether a load is closed and has so many clients, all the time and until its time is over.
+fn has_clients(load: Option<&LoadKind>, clients: f64) -> bool {
+    let Some(LoadKind::Closed { concurrency, stages, .. }) = load else { return false };
+    stages.is_empty() && (*concurrency as f64).total_cmp(&clients).is_eq()
 }
 
-fn law(line: &Line<'_>, cell: &CellResult) -> Option<Law> {
+fn law(line: &SweepLine<'_>, cell: &CellResult) -> Option<Law> {
     let cells = line.cells(&cell.executor, MetricId::Throughput);
-    let medians: Vec<(f64, f64)> =
-        cells.iter().filter_map(|(n, _, cell)| Some((*n, cell.metrics.get(&MetricId::Throughput)?.median))).collect();
+    let medians: Vec<(f64, f64)> = cells
+        .iter()
+        .filter_map(|(n, _, cell)| Some((*n, cell.metrics.get(&MetricId::Throughput)?.median)))
+        .collect();
     if medians.len() < FEWEST {
         return None;
     }
@@ -50,12 +57,14 @@ fn objection(law: &Scalability, points: &[(f64, f64)]) -> Option<String> {
     if residual.abs() > FARTHEST {
         return Some(format!("{:.0} % away from it at {n}", 100.0 * residual.abs()));
     }
-    (r_squared < LEAST_R_SQUARED).then(|| format!("it explains {:.0} % of the variance", 100.0 * r_squared.max(0.0)))
+    (r_squared < LEAST_R_SQUARED)
+        .then(|| format!("it explains {:.0} % of the variance", 100.0 * r_squared.max(0.0)))
 }
 
 fn fit(law: &Scalability, medians: &[(f64, f64)], rounds: &[Vec<(f64, f64)>]) -> Fit {
     // A round whose throughput never falls has its peak beyond every number.
-    let peak = |points: &Vec<(f64, f64)>| Some(Scalability::fit(points)?.peak().unwrap_or(f64::INFINITY));
+    let peak =
+        |points: &Vec<(f64, f64)>| Some(Scalability::fit(points)?.peak().unwrap_or(f64::INFINITY));
     let peaks: Vec<f64> = rounds.iter().filter_map(peak).collect();
     let interval = stats::median_interval(&peaks).filter(|_| peaks.len() == rounds.len());
     Fit {
@@ -70,13 +79,17 @@ fn fit(law: &Scalability, medians: &[(f64, f64)], rounds: &[Vec<(f64, f64)>]) ->
 }
 
 /// Throughput over clients in each round that has all of them.
-fn by_round(cells: &[(f64, &super::Group, &CellResult)]) -> Vec<Vec<(f64, f64)>> {
-    let values = |cell: &CellResult| cell.metrics.get(&MetricId::Throughput).map(|value| value.rounds.clone());
+fn by_round(cells: &[(f64, &super::CellGroup, &CellResult)]) -> Vec<Vec<(f64, f64)>> {
+    let values = |cell: &CellResult| {
+        cell.metrics.get(&MetricId::Throughput).map(|value| value.rounds.clone())
+    };
     let columns: Vec<(f64, Vec<(u32, f64)>)> =
         cells.iter().filter_map(|(n, _, cell)| Some((*n, values(cell)?))).collect();
     let first = columns.first().map(|(_, rounds)| rounds.as_slice()).unwrap_or_default();
     let in_round = |round: u32| {
-        let value = |(n, rounds): &(f64, Vec<(u32, f64)>)| Some((*n, rounds.iter().find(|(r, _)| *r == round)?.1));
+        let value = |(n, rounds): &(f64, Vec<(u32, f64)>)| {
+            Some((*n, rounds.iter().find(|(r, _)| *r == round)?.1))
+        };
         columns.iter().map(value).collect::<Option<Vec<_>>>()
     };
     first.iter().filter_map(|&(round, _)| in_round(round)).collect()
@@ -91,7 +104,8 @@ impl Fit {
     /// Points of the law over the measured range, evenly spaced by the logarithm of N.
     pub fn curve(&self) -> Vec<(f64, f64)> {
         const STEPS: u32 = 24;
-        let (Some((least, _)), Some((most, _))) = (self.residuals.first(), self.residuals.last()) else {
+        let (Some((least, _)), Some((most, _))) = (self.residuals.first(), self.residuals.last())
+        else {
             return Vec::new();
         };
         let at = |step| least * (most / least).powf(f64::from(step) / f64::from(STEPS));
@@ -104,27 +118,28 @@ mod tests {
     use super::*;
     use crate::{
         analysis::analyse,
-        store::fixture::{Fixture, noisy},
+        scenario::ClientStage,
+        store::fixture::{Fixture, clients, kind, noisy},
     };
 
     const SWEEP: [u32; 7] = [1, 4, 16, 64, 256, 1024, 4096];
 
     /// The laws of tokio in a load swept over `clients`, at the rates that are given, within 2 %.
-    fn laws_of(clients: &[u32], rate: impl Fn(f64) -> f64, words: impl Fn(u32) -> String) -> Vec<Law> {
+    fn laws_of(
+        clients: &[u32],
+        rate: impl Fn(f64) -> f64,
+        load: impl Fn(u32) -> LoadKind,
+    ) -> Vec<Law> {
         let fixture = clients.iter().fold(Fixture::closed("tokio", 7), |fixture, &n| {
             let rates = noisy(rate(f64::from(n)), 0.02, 7, u64::from(n));
             fixture.cell("tokio", &[("concurrency", n.to_string().as_str())], &rates)
         });
-        let named = fixture.with(|run| {
-            for (cell, &n) in run.header.cells.iter_mut().zip(clients) {
-                cell.load_words = words(n);
-            }
-        });
+        let named = fixture.loads(|cell| load(cell.params[0].value.parse().expect("a number")));
         analyse(&named.build()).scenarios.remove(0).sweeps.remove(0).laws
     }
 
-    fn closed(n: u32) -> String {
-        if n == 1 { "closed, 1 client".into() } else { format!("closed, {n} clients, 5ms think") }
+    fn closed(n: u32) -> LoadKind {
+        clients(u64::from(n))
     }
 
     fn rate(n: f64) -> f64 {
@@ -134,9 +149,14 @@ mod tests {
     #[test]
     fn a_swept_closed_load_has_its_law_and_peak() {
         let laws = laws_of(&SWEEP, rate, closed);
-        let [Law { label, fit: Some(fit), hidden: None, .. }] = laws.as_slice() else { panic!("{laws:?}") };
+        let [Law { label, fit: Some(fit), hidden: None, .. }] = laws.as_slice() else {
+            panic!("{laws:?}")
+        };
         assert_eq!(label, "tokio");
-        assert!((fit.lambda / 400.0 - 1.0).abs() < 0.05 && (fit.sigma / 0.015 - 1.0).abs() < 0.1, "{fit:?}");
+        assert!(
+            (fit.lambda / 400.0 - 1.0).abs() < 0.05 && (fit.sigma / 0.015 - 1.0).abs() < 0.1,
+            "{fit:?}"
+        );
         assert!(fit.r_squared > 0.99 && fit.residuals.len() == 7, "{fit:?}");
         let (low, high) = fit.peak_interval.expect("seven rounds");
         // √((1 − 0.015) / 2e-6) = 702.
@@ -147,7 +167,11 @@ mod tests {
     #[test]
     fn what_the_law_does_not_describe_is_hidden_with_the_reason() {
         let knee = laws_of(&SWEEP, |n| 400.0 * n.min(64.0), closed);
-        assert!(knee[0].fit.is_none() && knee[0].hidden.as_ref().is_some_and(|why| why.contains("away")), "{knee:?}");
+        assert!(
+            knee[0].fit.is_none()
+                && knee[0].hidden.as_ref().is_some_and(|why| why.contains("away")),
+            "{knee:?}"
+        );
         let cliff = laws_of(&SWEEP, |n| if n > 500.0 { 20.0 } else { 400.0 * n }, closed);
         assert!(cliff[0].fit.is_none(), "{cliff:?}");
         let constant = laws_of(&SWEEP, |_| 400.0, closed);
@@ -163,7 +187,16 @@ mod tests {
 
     #[test]
     fn other_sweeps_have_no_law() {
-        assert!(laws_of(&SWEEP, rate, |_| "closed, 64 clients".into()).is_empty());
-        assert!(laws_of(&SWEEP, rate, |n| format!("open, {n}/s")).is_empty());
+        assert!(laws_of(&SWEEP, rate, |_| closed(64)).is_empty());
+        assert!(laws_of(&SWEEP, rate, |_| kind("open")).is_empty());
+        // Some of the clients take part for a while only.
+        let stages = |n| match closed(n) {
+            LoadKind::Closed { concurrency, think, tasks, drain, .. } => {
+                let stages = vec![ClientStage { from: 1, to: concurrency, length_ns: 1 }];
+                LoadKind::Closed { concurrency, stages, think, tasks, drain }
+            }
+            other => other,
+        };
+        assert!(laws_of(&SWEEP, rate, stages).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{CellResult, Group, ScenarioResult};
+use super::{CellGroup, CellResult, ScenarioResult};
 use crate::scenario::Param;
 
 /// Facts in which executors of one scenario must not differ, as far as they have them at all.
@@ -18,14 +18,16 @@ pub const EQUAL: [&str; 7] = [
     "allocator",
 ];
 
-/// What the executors of one scenario reported, at the parameters for which most of them have facts.
+/// What the executors of one scenario reported, at the parameters for which most of them have
+/// facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     /// The swept parameters' values.
     pub params: Vec<Param>,
     /// The executors as shown, in the order of each fact's values.
     pub executors: Vec<String>,
-    /// Facts that differ and must not, then the others that differ, then those that are the same for all.
+    /// Facts that differ and must not, then the others that differ, then those that are the same
+    /// for all.
     pub facts: Vec<Fact>,
 }
 
@@ -61,7 +63,9 @@ impl Manifest {
     /// The facts that are the same for all, as one sentence; none if there are none.
     pub fn same(&self) -> Option<String> {
         let same = self.facts.iter().filter(|fact| fact.agreement == Agreement::Same);
-        let words = same.filter_map(|fact| Some(format!("{}: {}", fact.name, fact.values.iter().flatten().next()?)));
+        let words = same.filter_map(|fact| {
+            Some(format!("{}: {}", fact.name, fact.values.iter().flatten().next()?))
+        });
         let words: Vec<String> = words.collect();
         (!words.is_empty()).then(|| format!("The same for all: {}.", words.join("; ")))
     }
@@ -69,12 +73,15 @@ impl Manifest {
 
 /// What a scenario's executors reported; none before any trial was measured.
 pub fn manifest(scenario: &ScenarioResult) -> Option<Manifest> {
-    let telling = |group: &Group| group.cells.iter().filter(|cell| !cell.facts.is_empty()).count();
+    let telling =
+        |group: &CellGroup| group.cells.iter().filter(|cell| !cell.facts.is_empty()).count();
     let most = scenario.groups.iter().map(telling).max().filter(|most| *most > 0)?;
     // The last of several: where load is swept upwards, the most has been started there.
     let group = scenario.groups.iter().rev().find(|group| telling(group) == most)?;
-    let cells: Vec<&CellResult> = group.cells.iter().filter(|cell| !cell.facts.is_empty()).collect();
-    let names: BTreeSet<&str> = cells.iter().flat_map(|cell| cell.facts.keys().map(String::as_str)).collect();
+    let cells: Vec<&CellResult> =
+        group.cells.iter().filter(|cell| !cell.facts.is_empty()).collect();
+    let names: BTreeSet<&str> =
+        cells.iter().flat_map(|cell| cell.facts.keys().map(String::as_str)).collect();
     let mut facts: Vec<Fact> = names.into_iter().map(|name| fact(name, &cells)).collect();
     facts.sort_by_key(|fact| fact.agreement);
     let executors = cells.iter().map(|cell| cell.label.clone()).collect();
@@ -82,7 +89,8 @@ pub fn manifest(scenario: &ScenarioResult) -> Option<Manifest> {
 }
 
 fn fact(name: &str, cells: &[&CellResult]) -> Fact {
-    let values: Vec<Option<String>> = cells.iter().map(|cell| cell.facts.get(name).cloned()).collect();
+    let values: Vec<Option<String>> =
+        cells.iter().map(|cell| cell.facts.get(name).cloned()).collect();
     let present: BTreeSet<&String> = values.iter().flatten().collect();
     let agreement = if present.len() > 1 && EQUAL.contains(&name) {
         Agreement::Unequal
@@ -118,7 +126,11 @@ fn sentence(fact: &Fact, cells: &[&CellResult]) -> String {
         .zip(&fact.values)
         .filter_map(|(cell, value)| Some(format!("{} ({})", value.as_ref()?, cell.label)));
     let each: Vec<String> = each.collect();
-    format!("Warning: the executors did not have equal conditions: {}: {}.", fact.name, each.join(", "))
+    format!(
+        "Warning: the executors did not have equal conditions: {}: {}.",
+        fact.name,
+        each.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -135,11 +147,16 @@ mod tests {
         for (executor, _) in facts {
             fixture = fixture.cell(executor, &[], &[1e6]);
         }
-        let own = |cell: &str| facts.iter().find(|(executor, _)| cell == format!("demo::{executor}"));
+        let own =
+            |cell: &str| facts.iter().find(|(executor, _)| cell == format!("demo::{executor}"));
         let mut run = fixture.build();
         for trial in &mut run.trials {
-            if let (Outcome::Measured(measured), Some((_, facts))) = (&mut trial.outcome, own(&trial.cell)) {
-                measured.facts = facts.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+            if let (Outcome::Measured(measured), Some((_, facts))) =
+                (&mut trial.outcome, own(&trial.cell))
+            {
+                let facts = facts.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+                **measured =
+                    measured.as_ref().clone().with_trial(|trial| trial.facts = facts.collect());
             }
         }
         run
@@ -149,7 +166,15 @@ mod tests {
     fn facts_that_differ_come_first_and_equal_ones_are_one_sentence() {
         let run = run(&[
             ("threads", &[("allocator", "system"), ("timer", "kernel"), ("TCP_NODELAY", "on")]),
-            ("tokio", &[("allocator", "system"), ("timer", "wheel"), ("TCP_NODELAY", "off"), ("extra", "1")]),
+            (
+                "tokio",
+                &[
+                    ("allocator", "system"),
+                    ("timer", "wheel"),
+                    ("TCP_NODELAY", "off"),
+                    ("extra", "1"),
+                ],
+            ),
         ]);
         let manifest = manifest(&analyse(&run).scenarios[0]).unwrap();
         assert_eq!(manifest.executors, ["threads", "tokio"]);
@@ -175,7 +200,10 @@ mod tests {
                 ("smol", &[("scheduler threads", "2"), ("stack of that thread", "2MiB")]),
                 ("tokio", &[("scheduler threads", of_tokio), ("stack of that thread", "8MiB")]),
             ]));
-            findings(&analysis).into_iter().filter(|said| said.starts_with("Warning")).collect::<Vec<_>>()
+            findings(&analysis)
+                .into_iter()
+                .filter(|said| said.starts_with("Warning"))
+                .collect::<Vec<_>>()
         };
         assert!(workers("2").is_empty());
         let said = "Warning: the executors did not have equal conditions: scheduler threads: 2 (smol), 3 (tokio).";

@@ -1,8 +1,9 @@
-//! The metrics of a cell, each declared once. Labels, units, directions, axes, values and ratios follow from the table.
+//! The metrics of a cell, each declared once. Labels, units, directions, axes, values and ratios
+//! follow from the table.
 
 use super::{MetricId, significant};
 use crate::{
-    measure::{Delay, Histo, Measurements},
+    measure::{Delay, Histo, Measurements, TrialMeasured},
     units::{format_ns, format_size},
 };
 
@@ -20,7 +21,7 @@ pub struct MetricInfo {
     /// Which values are better.
     pub better: Better,
     /// The axis on which it is drawn.
-    pub axis: Axis,
+    pub axis: AxisKind,
     /// Prints a value for people, with its unit.
     pub format: fn(f64) -> String,
     extract: fn(&Measurements, u64) -> Option<f64>,
@@ -37,7 +38,7 @@ pub enum Better {
 
 /// How a metric is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Axis {
+pub enum AxisKind {
     /// Linear, and from zero.
     Linear,
     /// Logarithmic.
@@ -45,13 +46,14 @@ pub enum Axis {
 }
 
 impl MetricInfo {
-    /// The value of one trial; none where the metric does not apply to it. `slots` are the tasks that run at once.
+    /// The value of one trial; none where the metric does not apply to it. `slots` are the tasks
+    /// that run at once.
     pub fn value(&self, measured: &Measurements, slots: u64) -> Option<f64> {
         (self.extract)(measured, slots).filter(|value| value.is_finite())
     }
 
-    /// How many times as good `value` is as `reference`: above 1 is better, whatever the direction. None where one
-    /// of them is not positive.
+    /// How many times as good `value` is as `reference`: above 1 is better, whatever the direction.
+    /// None where one of them is not positive.
     pub fn times_as_good(&self, value: f64, reference: f64) -> Option<f64> {
         let (above, below) = match self.better {
             Better::Lower => (reference, value),
@@ -70,7 +72,7 @@ fn quantile(id: MetricId, measured: &Measurements) -> Option<f64> {
 impl MetricId {
     /// Of a metric that is a quantile of each round's own times: the times, and which quantile.
     fn quantile_of(self, measured: &Measurements) -> Option<(&Histo, f64)> {
-        let delays = || match measured.delay.as_ref()? {
+        let delays = || match measured.trial.delay.as_ref()? {
             Delay::Measured(delays) => Some(delays),
             Delay::NotApplicable(_) => None,
         };
@@ -85,7 +87,8 @@ impl MetricId {
         }
     }
 
-    /// Whether all that is known of its value in a round is that it is high: times were clipped there.
+    /// Whether all that is known of its value in a round is that it is high: times were clipped
+    /// there.
     pub(super) fn is_clipped(self, measured: &Measurements) -> bool {
         let bound = self.quantile_of(measured).and_then(|(times, q)| times.bound(q));
         bound.is_some_and(|bound| bound.exact().is_none())
@@ -121,10 +124,12 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "completes the batch fastest",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| {
-            super::stats::median(&measured.makespans_ns.iter().map(|&ns| ns as f64).collect::<Vec<_>>())
+            super::stats::median(
+                &measured.makespans_ns.iter().map(|&ns| ns as f64).collect::<Vec<_>>(),
+            )
         },
     },
     MetricInfo {
@@ -133,7 +138,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the highest throughput",
         unit: "tasks/s",
         better: Better::Higher,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: |value| format!("{}/s", significant(value)),
         extract: |measured, _| share(measured.completed as f64 * 1e9, measured.window_ns),
     },
@@ -143,7 +148,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the lowest p50 latency",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| quantile(MetricId::LatencyP50, measured),
     },
@@ -153,7 +158,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the lowest p99 latency",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| quantile(MetricId::LatencyP99, measured),
     },
@@ -163,7 +168,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the lowest p50 service time",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| quantile(MetricId::ServiceP50, measured),
     },
@@ -173,7 +178,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the lowest p99 service time",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| quantile(MetricId::ServiceP99, measured),
     },
@@ -183,7 +188,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "starts tasks most punctually",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| quantile(MetricId::LatenessP99, measured),
     },
@@ -193,7 +198,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "keeps its other tasks waiting least",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Log,
+        axis: AxisKind::Log,
         format: nanoseconds,
         extract: |measured, _| quantile(MetricId::DelayP99, measured),
     },
@@ -203,9 +208,11 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "uses the least CPU time",
         unit: "s",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: |value| nanoseconds(value * 1e9),
-        extract: |measured, _| share((measured.cpu_user_ns + measured.cpu_system_ns) as f64 / 1e6, measured.completed),
+        extract: |measured, _| {
+            of_task(measured, |trial| (trial.cpu_user_ns + trial.cpu_system_ns) as f64 / 1e6)
+        },
     },
     MetricInfo {
         id: MetricId::CpuUser,
@@ -213,9 +220,9 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "uses the least user CPU time",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: nanoseconds,
-        extract: |measured, _| share(measured.cpu_user_ns as f64, measured.completed),
+        extract: |measured, _| of_task(measured, |trial| trial.cpu_user_ns as f64),
     },
     MetricInfo {
         id: MetricId::CpuSystem,
@@ -223,9 +230,9 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "uses the least system CPU time",
         unit: "ns",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: nanoseconds,
-        extract: |measured, _| share(measured.cpu_system_ns as f64, measured.completed),
+        extract: |measured, _| of_task(measured, |trial| trial.cpu_system_ns as f64),
     },
     MetricInfo {
         id: MetricId::Switches,
@@ -233,10 +240,12 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the fewest context switches",
         unit: "1",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: significant,
         extract: |measured, _| {
-            share((measured.switches_voluntary + measured.switches_involuntary) as f64, measured.completed)
+            of_task(measured, |trial| {
+                (trial.switches_voluntary + trial.switches_involuntary) as f64
+            })
         },
     },
     MetricInfo {
@@ -245,9 +254,9 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the lowest peak memory",
         unit: "bytes",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: bytes,
-        extract: |measured, _| positive(measured.peak_memory_bytes),
+        extract: |measured, _| positive(measured.trial.peak_memory_bytes),
     },
     MetricInfo {
         id: MetricId::HarnessMemory,
@@ -255,7 +264,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the least memory of the harness",
         unit: "bytes",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: bytes,
         extract: |measured, _| harness_memory(measured),
     },
@@ -265,7 +274,7 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "needs the least memory",
         unit: "bytes",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: bytes,
         extract: |measured, _| executor_memory(measured),
     },
@@ -275,9 +284,12 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the least memory per slot",
         unit: "bytes",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: bytes,
-        extract: |measured, slots| executor_memory(measured).and_then(|bytes| share(bytes, slots)),
+        extract: |measured, slots| {
+            let bytes = executor_memory(measured).filter(|_| measured.beside == 0)?;
+            share(bytes, slots)
+        },
     },
     MetricInfo {
         id: MetricId::Threads,
@@ -285,20 +297,27 @@ pub const METRICS: &[MetricInfo] = &[
         lead: "has the fewest threads",
         unit: "1",
         better: Better::Lower,
-        axis: Axis::Linear,
+        axis: AxisKind::Linear,
         format: significant,
-        extract: |measured, _| positive(measured.peak_threads),
+        extract: |measured, _| positive(measured.trial.peak_threads),
     },
 ];
 
+/// What the trial used for each task of a load that it has for itself. Where there are others,
+/// nobody knows whose it was.
+fn of_task(measured: &Measurements, used: impl Fn(&TrialMeasured) -> f64) -> Option<f64> {
+    share(used(&measured.trial), measured.completed).filter(|_| measured.beside == 0)
+}
+
 /// What was resident before any task, and what the recorders took since.
 fn harness_memory(measured: &Measurements) -> Option<f64> {
-    positive(measured.prepared_memory_bytes).map(|prepared| prepared + measured.recorder_memory_bytes as f64)
+    positive(measured.trial.prepared_memory_bytes)
+        .map(|prepared| prepared + measured.trial.recorder_memory_bytes as f64)
 }
 
 /// What came on top of the harness's own while the load ran.
 fn executor_memory(measured: &Measurements) -> Option<f64> {
-    let peak = positive(measured.peak_memory_bytes)?;
+    let peak = positive(measured.trial.peak_memory_bytes)?;
     Some((peak - harness_memory(measured).unwrap_or(0.0)).max(0.0))
 }
 
@@ -328,7 +347,7 @@ mod tests {
     fn measured() -> Measurements {
         let run = Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build();
         match run.trials[0].outcome.clone() {
-            Outcome::Measured(measured) => *measured,
+            Outcome::Measured(measured) => measured.loads[0].clone(),
             Outcome::Failed(failure) => panic!("{failure:?}"),
         }
     }
@@ -341,7 +360,12 @@ mod tests {
     fn the_table_is_in_the_order_of_the_enum_and_labels_are_unique() {
         for (row, index) in METRICS.iter().zip(0..) {
             assert_eq!(row.id as usize, index, "{}", row.label);
-            assert_eq!(METRICS.iter().filter(|other| other.label == row.label).count(), 1, "{}", row.label);
+            assert_eq!(
+                METRICS.iter().filter(|other| other.label == row.label).count(),
+                1,
+                "{}",
+                row.label
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Errors, Judgement, RateSearch, Steadiness, Unit, Unjudged};
 use crate::{
     measure::{Arrivals, Delay, Histo, MetricId, Slice},
-    scenario::{Claim, Param, Slo},
+    scenario::{Claim, LoadKind, Param, Slo},
     store::Lane,
 };
 
@@ -55,14 +55,16 @@ pub struct ScenarioResult {
     pub question: String,
     /// The executor that ratios are against, as shown.
     pub baseline: String,
-    /// The metric that ratios are of: [`MetricId::Makespan`] for batches, [`MetricId::Throughput`] for closed loads,
-    /// for open ones the latency: [`MetricId::LatencyP99`] where there are samples enough, else [`MetricId::LatencyP50`].
+    /// The metric that ratios are of: [`MetricId::Makespan`] for batches, [`MetricId::Throughput`]
+    /// for closed loads, for open ones the latency: [`MetricId::LatencyP99`] where there are
+    /// samples enough, else [`MetricId::LatencyP50`].
     pub primary: MetricId,
     /// One per combination of swept parameters.
-    pub groups: Vec<Group>,
+    pub groups: Vec<CellGroup>,
     /// What sweeps over numbers show.
     pub sweeps: Vec<Sweep>,
-    /// Geometric means of the ratios to the baseline over all groups, one per other executor; empty with one group.
+    /// Geometric means of the ratios to the baseline over all groups, one per other executor; empty
+    /// with one group.
     pub means: Vec<MeanRatio>,
     /// Claims and what was measured.
     pub claims: Vec<ClaimResult>,
@@ -76,24 +78,37 @@ impl ScenarioResult {
         self.groups.first().and_then(|group| group.lane)
     }
 
-    /// Its name, and its lane where there is something to say of that: `drivers (idiomatic lane)`.
+    /// The name of the load that its figures are of; none where the scenario has but one.
+    pub fn load(&self) -> Option<&str> {
+        self.groups.first().and_then(|group| group.load_name.as_deref())
+    }
+
+    /// Whether there is more to say of what its figures are than its name.
+    pub fn is_part(&self) -> bool {
+        self.lane().is_some() || self.load().is_some()
+    }
+
+    /// Its name, and its load and lane where there is something to say of them: `drivers (idiomatic
+    /// lane)`, `noisy-neighbour: readers`.
     pub fn title(&self) -> String {
-        match self.lane() {
-            Some(lane) => format!("{} ({})", self.name, lane.words()),
-            None => self.name.clone(),
-        }
+        let load = self.load().map_or_else(String::new, |load| format!(": {load}"));
+        let lane = self.lane().map_or_else(String::new, |lane| format!(" ({})", lane.words()));
+        format!("{}{load}{lane}", self.name)
     }
 }
 
 /// The cells that are compared with each other: same scenario, same parameters, same lane.
 #[derive(Debug, Clone, Serialize)]
-pub struct Group {
+pub struct CellGroup {
     /// The swept parameters' values; empty without a sweep.
     pub params: Vec<Param>,
     /// Its lane; none where the whole run is of the same-code lane.
     pub lane: Option<Lane>,
-    /// The load in words: `batch of 100`, `closed, 64 clients`.
-    pub load: String,
+    /// The load's name, where a cell has several: they make a group each.
+    pub load_name: Option<String>,
+    /// How its tasks arrive; none of a run without cells.
+    #[serde(skip)]
+    pub load: Option<LoadKind>,
     /// CPUs that the executors had.
     pub executor_cpus: usize,
     /// One per executor, in scenario order.
@@ -103,8 +118,10 @@ pub struct Group {
 /// One cell's figures.
 #[derive(Debug, Clone, Serialize)]
 pub struct CellResult {
-    /// `scenario::executor::k=v`.
+    /// `scenario::executor::k=v`, and behind it `::load` where there are several.
     pub name: String,
+    /// The name of the cell whose load it is.
+    pub cell: String,
     /// The executor's name, such as `thread-pool`.
     pub executor: String,
     /// The executor as shown, such as `thread-pool(64)`.
@@ -115,7 +132,8 @@ pub struct CellResult {
     pub slots: u64,
     /// Figures of every metric that applies, by metric.
     pub metrics: BTreeMap<MetricId, MetricValue>,
-    /// Ratio of the primary metric to the baseline's, oriented so that more is better ("times as fast").
+    /// Ratio of the primary metric to the baseline's, oriented so that more is better ("times as
+    /// fast").
     pub ratio: Option<Ratio>,
     /// Task latencies of all rounds, merged.
     pub latency: Histo,
@@ -143,10 +161,14 @@ pub struct CellResult {
     pub steps: Vec<StepResult>,
     /// Why trials failed, with how many.
     pub failures: Vec<(String, usize)>,
-    /// The least makespan that the delays allow, in ns (batches): ceil(tasks / slots) × least task time.
+    /// The least makespan that the delays allow, in ns (batches): ceil(tasks / slots) × least task
+    /// time.
     pub least_makespan_ns: Option<u64>,
     /// What the trials reported of themselves, from the first measured one.
     pub facts: BTreeMap<String, String>,
+    /// Where a trial has several loads: its CPU time in the window, which is theirs together, in
+    /// ns; the median over the rounds.
+    pub shared_cpu_ns: Option<f64>,
     /// Highest share of its CPUs that a target used, in [0, 1].
     pub target_busy: Option<f64>,
 }
@@ -207,7 +229,8 @@ pub struct Ratio {
     pub rounds: usize,
     /// What the interval says.
     pub verdict: RatioVerdict,
-    /// The least ratio above 1 that this many rounds with this spread would show, in percent, with a power of 80 %.
+    /// The least ratio above 1 that this many rounds with this spread would show, in percent, with
+    /// a power of 80 %.
     pub detectable_percent: Option<f64>,
 }
 
@@ -238,11 +261,11 @@ pub struct Sweep {
     pub unit: Unit,
     /// Its values in that unit, ascending.
     pub values: Vec<f64>,
-    /// Every pair of executors that can be compared at two values or more: first in the primary metric, then in p99
-    /// where that is another.
+    /// Every pair of executors that can be compared at two values or more: first in the primary
+    /// metric, then in p99 where that is another.
     pub pairs: Vec<PairResult>,
-    /// The Universal Scalability Law of each executor, where the sweep is over at least six numbers of clients of a
-    /// closed load.
+    /// The Universal Scalability Law of each executor, where the sweep is over at least six numbers
+    /// of clients of a closed load.
     pub laws: Vec<Law>,
 }
 
@@ -272,7 +295,8 @@ pub struct Crossing {
     pub from: f64,
     /// The first value at which the other is shown to be better.
     pub to: f64,
-    /// Median of the rounds' places, as a value of the parameter; none where no round has both ends.
+    /// Median of the rounds' places, as a value of the parameter; none where no round has both
+    /// ends.
     pub estimate: Option<f64>,
     /// Exact 95 % interval of that median from order statistics; none below six rounds.
     pub interval: Option<(f64, f64)>,
@@ -306,9 +330,11 @@ pub struct Fit {
     pub r_squared: f64,
     /// Clients, and the measured median divided by the law's throughput, less 1.
     pub residuals: Vec<(f64, f64)>,
-    /// Clients with the highest throughput, √((1 − σ)/κ), which may be more than were measured; none where κ is 0.
+    /// Clients with the highest throughput, √((1 − σ)/κ), which may be more than were measured;
+    /// none where κ is 0.
     pub peak: Option<f64>,
-    /// Exact 95 % interval of the median of the rounds' own peaks; none below six rounds, and where it has no end.
+    /// Exact 95 % interval of the median of the rounds' own peaks; none below six rounds, and where
+    /// it has no end.
     pub peak_interval: Option<(f64, f64)>,
 }
 
@@ -336,7 +362,8 @@ pub struct Counts {
     pub errors: u64,
     /// Time-outs.
     pub timeouts: u64,
-    /// Tasks that were given up in flight: not completed, and in the latencies as if they had ended then.
+    /// Tasks that were given up in flight: not completed, and in the latencies as if they had ended
+    /// then.
     pub censored: u64,
 }
 
@@ -364,7 +391,8 @@ pub struct ClaimResult {
     pub executor: String,
     /// The parameters of the cell that the claim is about.
     pub params: Vec<Param>,
-    /// What it is compared with: the executor as shown, or parameters, or both. Such as `threads`, `blocking=inline`.
+    /// What it is compared with: the executor as shown, or parameters, or both. Such as `threads`,
+    /// `blocking=inline`.
     pub against: String,
     /// What there is no factor or no interval for want of, and what helps.
     pub lacking: Option<String>,

@@ -1,10 +1,12 @@
 //! Numbers for people.
 
-/// Prints a number that is not negative with three significant digits and k, M or G: `0.0123`, `4.10`, `12.3k`.
+/// Prints a number that is not negative with three significant digits and k, M or G: `0.0123`,
+/// `4.10`, `12.3k`.
 pub fn significant(value: f64) -> String {
     const STEPS: [(f64, &str); 4] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
     // 999.6 is printed as 1.00k, so a step is taken up from half a digit below it.
-    let (scale, suffix) = STEPS.into_iter().rev().find(|(scale, _)| value >= 0.9995 * scale).unwrap_or(STEPS[0]);
+    let (scale, suffix) =
+        STEPS.into_iter().rev().find(|(scale, _)| value >= 0.9995 * scale).unwrap_or(STEPS[0]);
     let scaled = value / scale;
     let digits = match scaled {
         0.0 => 0,
@@ -19,8 +21,8 @@ pub fn significant(value: f64) -> String {
     format!("{scaled:.digits$}{suffix}")
 }
 
-/// Prints the bound of a ratio's interval as [`significant`] does, but with as many digits as show on which side of 1
-/// it is: 1.003 is not printed as 1.00, which would belie "faster".
+/// Prints the bound of a ratio's interval as [`significant`] does, but with as many digits as show
+/// on which side of 1 it is: 1.003 is not printed as 1.00, which would belie "faster".
 pub fn bound(value: f64) -> String {
     let text = significant(value);
     // The two printings are compared; the numbers differ by less than they show.
@@ -37,8 +39,14 @@ mod tests {
 
     #[test]
     fn bounds_beside_one_show_their_side() {
-        let cases =
-            [(1.0, "1.00"), (1.003, "1.003"), (0.9996, "0.9996"), (1.000_2, "1.0002"), (1.02, "1.02"), (0.9, "0.900")];
+        let cases = [
+            (1.0, "1.00"),
+            (1.003, "1.003"),
+            (0.9996, "0.9996"),
+            (1.000_2, "1.0002"),
+            (1.02, "1.02"),
+            (0.9, "0.900"),
+        ];
         for (value, expected) in cases {
             assert_eq!(bound(value), expected);
         }

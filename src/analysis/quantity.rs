@@ -41,7 +41,8 @@ impl Unit {
         value.filter(|value| *value > 0.0 && value.is_finite())
     }
 
-    /// A value for people, with its unit, three significant digits and no idle zeros: `64`, `1.5k`, `2ms`, `16KiB`, `4k/s`.
+    /// A value for people, with its unit, three significant digits and no idle zeros: `64`, `1.5k`,
+    /// `2ms`, `16KiB`, `4k/s`.
     pub fn format(self, value: f64) -> String {
         match self {
             Self::Number => trimmed(&significant(value)),
@@ -56,7 +57,11 @@ impl Unit {
 fn trimmed(text: &str) -> String {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    let number = if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    };
     format!("{number}{unit}")
 }
 
@@ -71,7 +76,13 @@ mod tests {
         assert_eq!(of(&["500us", "2ms", "1s"]), Some(Unit::Duration));
         assert_eq!(of(&["1024", "16KiB"]), Some(Unit::Size));
         assert_eq!(of(&["250/s", "4k/s"]), Some(Unit::Rate));
-        for other in [&["json", "sha256"][..], &["0", "1"], &["0s", "1s"], &["1ms", "1KiB"], &["exp(2ms)", "2ms"]] {
+        for other in [
+            &["json", "sha256"][..],
+            &["0", "1"],
+            &["0s", "1s"],
+            &["1ms", "1KiB"],
+            &["exp(2ms)", "2ms"],
+        ] {
             assert_eq!(of(other), None, "{other:?}");
         }
     }

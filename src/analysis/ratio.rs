@@ -16,11 +16,18 @@ impl MetricValue {
 }
 
 impl Ratio {
-    /// How many times as good `value` is as `reference`, over the rounds that both have; none where they share none.
+    /// How many times as good `value` is as `reference`, over the rounds that both have; none where
+    /// they share none.
     ///
-    /// Rounds are compared with themselves only: what disturbs a round disturbs both, and the ratio cancels it.
-    pub fn between(metric: &MetricInfo, value: &MetricValue, reference: &MetricValue) -> Option<Self> {
-        let logs: Vec<f64> = log_ratios(metric, value, reference).into_iter().map(|(_, log)| log).collect();
+    /// Rounds are compared with themselves only: what disturbs a round disturbs both, and the ratio
+    /// cancels it.
+    pub fn between(
+        metric: &MetricInfo,
+        value: &MetricValue,
+        reference: &MetricValue,
+    ) -> Option<Self> {
+        let logs: Vec<f64> =
+            log_ratios(metric, value, reference).into_iter().map(|(_, log)| log).collect();
         Self::of_logs(&logs)
     }
 
@@ -38,12 +45,23 @@ impl Ratio {
 
     /// The ratio of the baseline to itself.
     pub(super) fn baseline(rounds: usize) -> Self {
-        Self { estimate: 1.0, interval: None, rounds, verdict: RatioVerdict::Baseline, detectable_percent: None }
+        Self {
+            estimate: 1.0,
+            interval: None,
+            rounds,
+            verdict: RatioVerdict::Baseline,
+            detectable_percent: None,
+        }
     }
 }
 
-/// By round, the logarithm of how many times as good `value` is as `reference`; rounds that one lacks are left out.
-pub(super) fn log_ratios(metric: &MetricInfo, value: &MetricValue, reference: &MetricValue) -> Vec<(u32, f64)> {
+/// By round, the logarithm of how many times as good `value` is as `reference`; rounds that one
+/// lacks are left out.
+pub(super) fn log_ratios(
+    metric: &MetricInfo,
+    value: &MetricValue,
+    reference: &MetricValue,
+) -> Vec<(u32, f64)> {
     let log = |&(round, value): &(u32, f64)| {
         let ratio = metric.times_as_good(value, reference.in_round(round)?)?;
         Some((round, ratio.ln()))
@@ -76,7 +94,8 @@ mod tests {
         MetricValue::of((1..).zip(values).collect()).expect("some rounds")
     }
 
-    /// `np.exp(hl(np.log(np.array(slow) / np.array(fast))))`, interval: third Walsh average from each end.
+    /// `np.exp(hl(np.log(np.array(slow) / np.array(fast))))`, interval: third Walsh average from
+    /// each end.
     #[test]
     fn the_estimate_is_of_log_ratios_per_round() {
         // The host slows down eightfold over the rounds; the ratio stays near 2.
@@ -97,9 +116,13 @@ mod tests {
     fn only_rounds_that_both_have_count() {
         let one = value(&[(1, 10.0), (2, 1.0), (4, 1.0)]);
         let other = value(&[(2, 3.0), (3, 99.0), (4, 3.0)]);
-        let ratio = Ratio::between(MetricId::Throughput.info(), &other, &one).expect("shared rounds");
+        let ratio =
+            Ratio::between(MetricId::Throughput.info(), &other, &one).expect("shared rounds");
         assert!((ratio.estimate - 3.0).abs() < 1e-12);
-        assert_eq!((ratio.rounds, ratio.verdict, ratio.interval), (2, RatioVerdict::NoInterval, None));
+        assert_eq!(
+            (ratio.rounds, ratio.verdict, ratio.interval),
+            (2, RatioVerdict::NoInterval, None)
+        );
         assert_eq!(Ratio::between(MetricId::Throughput.info(), &value(&[(9, 1.0)]), &one), None);
     }
 

@@ -1,16 +1,20 @@
-//! The harness measured by itself: a run whose scenarios have three arms each, told apart by a swept parameter. The first
-//! two are the same work, so that every difference found between them is a false alarm. The third is the same work with
-//! a tenth more of what it waits for or computes, which must be found. Pure.
+//! The harness measured by itself: a run whose scenarios have three arms each, told apart by a
+//! swept parameter. The first two are the same work, so that every difference found between them is
+//! a false alarm. The third is the same work with a tenth more of what it waits for or computes,
+//! which must be found. Pure.
 
 use serde::Serialize;
 
-use super::{Analysis, CellResult, Group, METRICS, MetricId, Ratio, RatioVerdict, ScenarioResult, stats};
+use super::{
+    Analysis, CellGroup, CellResult, METRICS, MetricId, Ratio, RatioVerdict, ScenarioResult, stats,
+};
 
 /// What an interval of 95 % misses by chance.
 const NOMINAL: f64 = 0.05;
 /// The harness has failed where so many false alarms or more are less probable than this.
 const IMPROBABLE: f64 = 0.002;
-/// The injected tenth must be found where the stated minimum detectable effect is below this, in percent.
+/// The injected tenth must be found where the stated minimum detectable effect is below this, in
+/// percent.
 pub const SURELY_SEEN_PERCENT: f64 = 6.0;
 /// In this share of those cells.
 pub const LEAST_FOUND: f64 = 0.95;
@@ -71,7 +75,8 @@ pub struct MetricNoise {
     pub compared: usize,
     /// Of them, those whose interval does not contain 1.
     pub false_alarms: usize,
-    /// Standard deviation of a round's ratio between equal arms, in percent: the median over the pairs that were compared.
+    /// Standard deviation of a round's ratio between equal arms, in percent: the median over the
+    /// pairs that were compared.
     pub noise_percent: Option<f64>,
     /// The minimum detectable effect of these rounds, in percent: the median over the pairs.
     pub detectable_percent: Option<f64>,
@@ -81,7 +86,8 @@ pub struct MetricNoise {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelftestVerdict {
-    /// No more false alarms than chance explains, and the injected tenth was found where it had to be.
+    /// No more false alarms than chance explains, and the injected tenth was found where it had to
+    /// be.
     Pass,
     /// Too many false alarms, or the injected tenth was overlooked where it had to be found.
     Fail,
@@ -101,7 +107,7 @@ fn cells(scenario: &ScenarioResult) -> Vec<SelftestCell> {
     let [first, second, third] = scenario.groups.as_slice() else { return Vec::new() };
     let metric = scenario.primary;
     let cell = |cell: &CellResult| {
-        let against_first = |arm: &Group| arm.cell(&cell.executor)?.ratio_to(cell, metric);
+        let against_first = |arm: &CellGroup| arm.cell(&cell.executor)?.ratio_to(cell, metric);
         SelftestCell {
             scenario: scenario.name.clone(),
             executor: cell.label.clone(),
@@ -122,7 +128,8 @@ fn noise(analysis: &Analysis, metric: MetricId) -> Option<MetricNoise> {
         for cell in &first.cells {
             let Some(twin) = second.cell(&cell.executor) else { continue };
             let Some(ratio) = twin.ratio_to(cell, metric) else { continue };
-            // The noise of fewer rounds than an interval needs would stand beside what other pairs' rounds can show.
+            // The noise of fewer rounds than an interval needs would stand beside what other pairs'
+            // rounds can show.
             spreads.extend(spread_percent(cell, twin, metric).filter(|_| ratio.interval.is_some()));
             ratios.push(ratio);
         }
@@ -157,8 +164,12 @@ fn judge(cells: &[SelftestCell]) -> (SelftestVerdict, Vec<String>) {
         );
         return (SelftestVerdict::Inconclusive, reasons);
     }
-    let chance = if too_many { "more than chance explains" } else { "no more than chance explains" };
-    reasons.push(format!("{count} of {} comparisons of equal work show a difference, {chance}", alarms.len()));
+    let chance =
+        if too_many { "more than chance explains" } else { "no more than chance explains" };
+    reasons.push(format!(
+        "{count} of {} comparisons of equal work show a difference, {chance}",
+        alarms.len()
+    ));
     reasons.push(format!(
         "an injected +10 % was found in {found} of the {} whose minimum detectable effect is below 6 %",
         promised.len()
@@ -193,7 +204,8 @@ fn at_least(trials: usize, count: usize) -> f64 {
     let mut below = 0.0;
     for k in 0..count {
         below += probability;
-        probability *= (trials.saturating_sub(k)) as f64 / (k + 1) as f64 * NOMINAL / (1.0 - NOMINAL);
+        probability *=
+            (trials.saturating_sub(k)) as f64 / (k + 1) as f64 * NOMINAL / (1.0 - NOMINAL);
     }
     1.0 - below
 }
@@ -208,15 +220,21 @@ mod tests {
 
     const EXECUTORS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
-    /// Eight executors with three arms of batches: `second` and `third` are their makespans against the first's, and
-    /// each round is off by up to `spread`.
+    /// Eight executors with three arms of batches: `second` and `third` are their makespans against
+    /// the first's, and each round is off by up to `spread`.
     fn run(rounds: u32, spread: f64, second: f64, third: f64) -> Selftest {
         let mut fixture = Fixture::batch("a", rounds);
         for (arm, factor) in [("1", 1.0), ("2", second), ("3", third)] {
             for (executor, seed) in EXECUTORS.iter().zip(0..) {
-                let values = noisy(1e7 * factor, spread, rounds, 100 * seed + arm.len() as u64 + (factor * 1e6) as u64);
+                let values = noisy(
+                    1e7 * factor,
+                    spread,
+                    rounds,
+                    100 * seed + arm.len() as u64 + (factor * 1e6) as u64,
+                );
                 // Of the first two arms, too, each has noise of its own.
-                let values: Vec<f64> = if arm == "2" { values.into_iter().rev().collect() } else { values };
+                let values: Vec<f64> =
+                    if arm == "2" { values.into_iter().rev().collect() } else { values };
                 fixture = fixture.cell(executor, &[("work", arm)], &values);
             }
         }
@@ -228,10 +246,15 @@ mod tests {
         let found = run(10, 0.02, 1.0, 1.1);
         assert_eq!(found.verdict, SelftestVerdict::Pass, "{:?}", found.reasons);
         assert_eq!(found.cells.len(), EXECUTORS.len());
-        assert!(found.cells.iter().all(|cell| cell.must_be_found() && cell.found() == Some(true)), "{found:?}");
-        let makespan = found.metrics.iter().find(|noise| noise.metric == MetricId::Makespan).unwrap();
+        assert!(
+            found.cells.iter().all(|cell| cell.must_be_found() && cell.found() == Some(true)),
+            "{found:?}"
+        );
+        let makespan =
+            found.metrics.iter().find(|noise| noise.metric == MetricId::Makespan).unwrap();
         assert_eq!(makespan.compared, EXECUTORS.len());
-        // Two values that are off by up to 2 %, evenly: each has a deviation of 2 %/√3, their ratio of √2 times that.
+        // Two values that are off by up to 2 %, evenly: each has a deviation of 2 %/√3, their ratio
+        // of √2 times that.
         let noise = makespan.noise_percent.unwrap();
         assert!((1.2..2.1).contains(&noise), "{noise}");
         assert!(found.reasons[1].contains("8 of the 8"), "{:?}", found.reasons);
@@ -241,7 +264,10 @@ mod tests {
     fn differences_between_equal_work_fail() {
         let found = run(10, 0.02, 1.2, 1.1);
         assert_eq!(found.verdict, SelftestVerdict::Fail);
-        assert!(found.reasons[0].starts_with("8 of 8") && found.reasons[0].ends_with("more than chance explains"));
+        assert!(
+            found.reasons[0].starts_with("8 of 8")
+                && found.reasons[0].ends_with("more than chance explains")
+        );
     }
 
     #[test]
@@ -258,7 +284,9 @@ mod tests {
         let five = run(5, 0.02, 1.0, 1.1);
         assert_eq!(five.verdict, SelftestVerdict::Inconclusive);
         assert!(five.reasons[0].contains("six valid rounds"), "{:?}", five.reasons);
-        assert!(five.cells.iter().all(|cell| cell.found().is_none() && cell.false_alarm().is_none()));
+        assert!(
+            five.cells.iter().all(|cell| cell.found().is_none() && cell.false_alarm().is_none())
+        );
     }
 
     #[test]
@@ -270,7 +298,8 @@ mod tests {
             fixture = fixture.cell("b", &[("work", arm)], &noisy(1e7, 0.9, 3, 10 * seed));
         }
         let found = selftest(&analyse(&fixture.build()));
-        let makespan = found.metrics.iter().find(|noise| noise.metric == MetricId::Makespan).unwrap();
+        let makespan =
+            found.metrics.iter().find(|noise| noise.metric == MetricId::Makespan).unwrap();
         assert_eq!(makespan.compared, 1);
         assert!(makespan.noise_percent.unwrap() < 1.5, "{makespan:?}");
     }
@@ -288,7 +317,11 @@ mod tests {
 
     #[test]
     fn other_scenarios_take_no_part() {
-        let fixture = Fixture::batch("threads", 6).cell("threads", &[], &[1e6; 6]).cell("tokio", &[], &[1e6; 6]);
+        let fixture = Fixture::batch("threads", 6).cell("threads", &[], &[1e6; 6]).cell(
+            "tokio",
+            &[],
+            &[1e6; 6],
+        );
         let found = selftest(&analyse(&fixture.build()));
         assert!(found.cells.is_empty() && found.metrics.is_empty());
         assert_eq!(found.verdict, SelftestVerdict::Inconclusive);

@@ -1,20 +1,24 @@
 //! SLOs: assertions of a scenario, checked in every cell that they are about.
 
-use super::{CellResult, CellStatus, Group, MetricId, SloResult, Unjudged, Validity, significant, stats};
+use super::{
+    CellGroup, CellResult, CellStatus, MetricId, SloResult, Unjudged, Validity, significant, stats,
+};
 use crate::{
     measure::{Bound, Histo, Measurements, Stream},
     scenario::{Comparison, Slo, SloMetric},
-    store::{Outcome, Rounds},
+    store::{Outcome, Rounds, Row},
     units::format_ns,
 };
 
-/// Every SLO in every cell that it is about, in the SLOs' order. Cells that make no sense are left out.
-pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<SloResult> {
+/// Every SLO in every cell that it is about, in the SLOs' order. Cells that make no sense are left
+/// out.
+pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[CellGroup]) -> Vec<SloResult> {
     let mut results = Vec::new();
     for slo in slos {
-        let about = groups.iter().filter(|group| slo.only.iter().all(|param| group.params.contains(param)));
+        let about =
+            groups.iter().filter(|group| slo.only.iter().all(|param| group.params.contains(param)));
         for cell in about.flat_map(|group| &group.cells) {
-            if !matches!(cell.status, CellStatus::NotApplicable(_)) {
+            if !matches!(cell.status, CellStatus::NotApplicable(_)) && concerns(slo, rounds, cell) {
                 results.push(evaluate(rounds, slo, cell));
             }
         }
@@ -22,9 +26,33 @@ pub(super) fn slos(rounds: &Rounds<'_>, slos: &[Slo], groups: &[Group]) -> Vec<S
     results
 }
 
-/// What an overloaded cell or a busy target shows is so, and is judged. An invalid cell shows nothing. What holds on a
-/// disturbed host holds on a quiet one; what does not is not judged. Errors make what is measured
-/// better, so that there it is the other way round; only their own rate is judged as it is.
+/// The load whose figures a result holds.
+fn row_of<'a>(rounds: &Rounds<'a>, result: &CellResult) -> Option<Row<'a>> {
+    let cell = rounds.run.header.cells.iter().find(|cell| cell.name == result.cell)?;
+    cell.rows().find(|row| row.name() == result.name)
+}
+
+/// Whether an SLO is about this load of its cell. A name that means another load does not; one of a
+/// step means every load that has it.
+fn concerns(slo: &Slo, rounds: &Rounds<'_>, result: &CellResult) -> bool {
+    let Some(row) = row_of(rounds, result) else { return true };
+    if is_load(row, &slo.subject) {
+        return true;
+    }
+    let another = row.cell.rows().any(|other| is_load(other, &slo.subject));
+    let has_step = || result.steps.iter().any(|step| step.name == slo.subject);
+    !another && (row.load_name().is_none() || has_step())
+}
+
+/// Whether a name means the load's task: by the task's own name, or by that of one load of several.
+fn is_load(row: Row<'_>, subject: &str) -> bool {
+    row.load.task == subject || row.load_name() == Some(subject)
+}
+
+/// What an overloaded cell or a busy target shows is so, and is judged. An invalid cell shows
+/// nothing. What holds on a disturbed host holds on a quiet one; what does not is not judged.
+/// Errors make what is measured better, so that there it is the other way round; only their own
+/// rate is judged as it is.
 fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
     let subject = Subject::find(rounds, &slo.subject, cell);
     let measured = subject.as_ref().and_then(|subject| subject.measure(slo.metric));
@@ -32,16 +60,21 @@ fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
     let holds = match cell.judgement.validity {
         Validity::Invalid => None,
         // A call that fails at once is a fast one: what is too slow even so is too slow.
-        Validity::Errors if slo.metric != SloMetric::ErrorRate => holds.filter(|holds| *holds != is_demanding(slo)),
+        Validity::Errors if slo.metric != SloMetric::ErrorRate => {
+            holds.filter(|holds| *holds != is_demanding(slo))
+        }
         // The latencies are those of the clients that were served.
-        Validity::Starved if matches!(slo.metric, SloMetric::Latency(_) | SloMetric::MeanLatency) => {
+        Validity::Starved
+            if matches!(slo.metric, SloMetric::Latency(_) | SloMetric::MeanLatency) =>
+        {
             holds.filter(|holds| *holds != is_demanding(slo))
         }
         Validity::Disturbed => holds.filter(|holds| *holds && is_demanding(slo)),
         _ => holds,
     };
-    let (executions, has_times) =
-        subject.map_or((0, false), |subject| (subject.executions.max(subject.bad), subject.latency.count() > 0));
+    let (executions, has_times) = subject.map_or((0, false), |subject| {
+        (subject.executions.max(subject.bad), subject.latency.count() > 0)
+    });
     let is_bound = measured.is_some_and(|measured| measured.is_bound);
     let unjudged = holds.is_none().then(|| match Unjudged::of(slo, cell, executions, has_times) {
         Unjudged::Samples if is_bound => Unjudged::Clipped,
@@ -53,14 +86,14 @@ fn evaluate(rounds: &Rounds<'_>, slo: &Slo, cell: &CellResult) -> SloResult {
 
 /// What was measured of an SLO.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Measured {
+pub(super) struct MeasuredTerm {
     /// In the metric's unit.
     value: f64,
     /// Whether that is only what it is at least.
     is_bound: bool,
 }
 
-impl Measured {
+impl MeasuredTerm {
     fn exact(value: f64) -> Self {
         Self { value, is_bound: false }
     }
@@ -80,7 +113,8 @@ impl Measured {
         (!self.is_bound).then_some(self.value)
     }
 
-    /// Whether an SLO holds; none where the value is only known to be high, and that does not decide it.
+    /// Whether an SLO holds; none where the value is only known to be high, and that does not
+    /// decide it.
     fn holds(self, slo: &Slo) -> Option<bool> {
         let holds = holds(slo.comparison, self.value, slo.limit);
         let is_upper = matches!(slo.comparison, Comparison::Below | Comparison::AtMost);
@@ -94,10 +128,13 @@ fn is_demanding(slo: &Slo) -> bool {
     more == (slo.metric == SloMetric::Throughput)
 }
 
-/// What one trial measured of an SLO, and whether it holds there; none of too few samples. `task` is the name of the
-/// load's task.
-pub(super) fn in_trial(slo: &Slo, task: &str, measured: &Measurements) -> Option<(Measured, bool)> {
-    let measured = Subject::in_trial(task, &slo.subject, measured)?.measure(slo.metric)?;
+/// What one trial measured of an SLO, and whether it holds there; none of too few samples.
+pub(super) fn in_trial(
+    slo: &Slo,
+    row: Row<'_>,
+    measured: &Measurements,
+) -> Option<(MeasuredTerm, bool)> {
+    let measured = Subject::in_trial(row, &slo.subject, measured)?.measure(slo.metric)?;
     Some((measured, measured.holds(slo)?))
 }
 
@@ -129,15 +166,16 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// The load's task where the name is its name, else the named step. None without a measured round.
+    /// The load's task where the name is its name, else the named step. None without a measured
+    /// round.
     fn find(run: &Rounds<'a>, name: &str, cell: &'a CellResult) -> Option<Self> {
-        let planned = run.run.header.cells.iter().find(|planned| planned.name == cell.name)?;
-        if planned.task == name { Self::task(run, cell) } else { Self::step(run, name, cell) }
+        let row = row_of(run, cell)?;
+        if is_load(row, name) { Self::task(run, cell) } else { Self::step(run, name, cell) }
     }
 
-    /// The same of one trial; `task` is the name of the load's task.
-    fn in_trial(task: &str, name: &str, measured: &'a Measurements) -> Option<Self> {
-        let (stream, completed) = if task == name {
+    /// The same of one trial.
+    fn in_trial(row: Row<'_>, name: &str, measured: &'a Measurements) -> Option<Self> {
+        let (stream, completed) = if is_load(row, name) {
             (&measured.task, measured.completed)
         } else {
             let stream = stream(measured, name)?;
@@ -153,13 +191,21 @@ impl<'a> Subject<'a> {
 
     fn task(run: &Rounds<'a>, cell: &'a CellResult) -> Option<Self> {
         let executions = measured(run, cell).map(|measured| measured.task.count).sum();
-        let rates = cell.metrics.get(&MetricId::Throughput)?.rounds.iter().map(|&(_, rate)| rate).collect();
-        Some(Self { latency: &cell.latency, rates, executions, bad: cell.counts.errors + cell.counts.timeouts })
+        let rates =
+            cell.metrics.get(&MetricId::Throughput)?.rounds.iter().map(|&(_, rate)| rate).collect();
+        Some(Self {
+            latency: &cell.latency,
+            rates,
+            executions,
+            bad: cell.counts.errors + cell.counts.timeouts,
+        })
     }
 
     fn step(run: &Rounds<'a>, name: &str, cell: &'a CellResult) -> Option<Self> {
         let step = cell.steps.iter().find(|step| step.name == name)?;
-        let rate = |measured: &Measurements| Some(per_second(stream(measured, name)?.count, measured.window_ns));
+        let rate = |measured: &Measurements| {
+            Some(per_second(stream(measured, name)?.count, measured.window_ns))
+        };
         Some(Self {
             latency: &step.latency,
             rates: measured(run, cell).filter_map(rate).collect(),
@@ -169,18 +215,21 @@ impl<'a> Subject<'a> {
     }
 
     /// The value in the metric's unit; none of too few samples.
-    fn measure(&self, metric: SloMetric) -> Option<Measured> {
-        let mean = |(value, is_exact): (f64, bool)| Measured { value, is_bound: !is_exact };
+    fn measure(&self, metric: SloMetric) -> Option<MeasuredTerm> {
+        let mean = |(value, is_exact): (f64, bool)| MeasuredTerm { value, is_bound: !is_exact };
         match metric {
-            SloMetric::Latency(q) if q >= 1.0 => self.latency.greatest_bound().map(Measured::of),
-            SloMetric::Latency(q) => self.latency.bound(q).map(Measured::of),
+            SloMetric::Latency(q) if q >= 1.0 => {
+                self.latency.greatest_bound().map(MeasuredTerm::of)
+            }
+            SloMetric::Latency(q) => self.latency.bound(q).map(MeasuredTerm::of),
             SloMetric::MeanLatency => self.latency.mean_bound().map(mean),
-            SloMetric::Throughput => stats::median(&self.rates).map(Measured::exact),
-            SloMetric::ErrorRate => self.error_rate().map(Measured::exact),
+            SloMetric::Throughput => stats::median(&self.rates).map(MeasuredTerm::exact),
+            SloMetric::ErrorRate => self.error_rate().map(MeasuredTerm::exact),
         }
     }
 
-    /// Errors and time-outs that the scenario allows, as a share of the executions that ended in any allowed way.
+    /// Errors and time-outs that the scenario allows, as a share of the executions that ended in
+    /// any allowed way.
     fn error_rate(&self) -> Option<f64> {
         let all = self.executions.max(self.bad);
         (all > 0).then(|| self.bad as f64 / all as f64)
@@ -189,9 +238,10 @@ impl<'a> Subject<'a> {
 
 /// What the rounds measured whose figures are the cell's.
 fn measured<'a>(rounds: &Rounds<'a>, cell: &CellResult) -> impl Iterator<Item = &'a Measurements> {
-    let counted = rounds.of(&cell.name).filter(|(round, _)| cell.judgement.counts(*round));
-    counted.filter_map(|(_, trial)| match &trial.outcome {
-        Outcome::Measured(measured) => Some(measured.as_ref()),
+    let row = row_of(rounds, cell);
+    let counted = rounds.of(&cell.cell).filter(|(round, _)| cell.judgement.counts(*round));
+    counted.filter_map(move |(_, trial)| match &trial.outcome {
+        Outcome::Measured(measured) => row?.of(measured),
         Outcome::Failed(_) => None,
     })
 }
@@ -225,13 +275,18 @@ mod tests {
         }
     }
 
-    /// 2000 tasks a round: nine tenths of the latencies are 1 s, the rest 2 s; those of the step are half of it.
+    /// 2000 tasks a round: nine tenths of the latencies are 1 s, the rest 2 s; those of the step
+    /// are half of it.
     fn fixture() -> Fixture {
         Fixture::closed("threads", 2).cell("threads", &[], &[100.0, 100.0])
     }
 
     fn found(fixture: Fixture) -> Vec<(Option<f64>, Option<bool>)> {
-        analyse(&fixture.build()).scenarios[0].slos.iter().map(|result| (result.measured, result.holds)).collect()
+        analyse(&fixture.build()).scenarios[0]
+            .slos
+            .iter()
+            .map(|result| (result.measured, result.holds))
+            .collect()
     }
 
     #[track_caller]
@@ -256,10 +311,13 @@ mod tests {
     #[test]
     fn error_rates_count_errors_and_timeouts_of_all_rounds() {
         let limit = |subject| slo(subject, SloMetric::ErrorRate, Comparison::AtMost, 0.01);
-        let failing = fixture().slo(limit("request")).slo(limit("call")).measured("demo::threads", |_, measured| {
-            measured.task.errors = 30;
-            measured.task.timeouts = 10;
-        });
+        let failing = fixture().slo(limit("request")).slo(limit("call")).measured(
+            "demo::threads",
+            |_, measured| {
+                measured.task.errors = 30;
+                measured.task.timeouts = 10;
+            },
+        );
         assert_eq!(found(failing), [(Some(0.02), Some(false)), (Some(0.0), Some(true))]);
     }
 
@@ -282,7 +340,8 @@ mod tests {
             .absent("sequential", &many, Absent::NotApplicable("one at a time".into()))
             .slo(at_64);
         let analysis = analyse(&fixture.build());
-        let cells: Vec<&str> = analysis.scenarios[0].slos.iter().map(|result| result.cell.as_str()).collect();
+        let cells: Vec<&str> =
+            analysis.scenarios[0].slos.iter().map(|result| result.cell.as_str()).collect();
         assert_eq!(cells, ["demo::threads::concurrency=64"]);
         assert!(!analysis.has_failed_slo());
     }
@@ -299,27 +358,35 @@ mod tests {
             .slo(request(SloMetric::ErrorRate, Comparison::Below, 0.1))
             .measured("demo::threads", |_, measured| measured.task.errors = measured.task.count);
         let analysis = analyse(&failing.build());
-        let holds: Vec<Option<bool>> = analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
+        let holds: Vec<Option<bool>> =
+            analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
         assert_eq!(holds, [None, Some(false), None, Some(true), Some(true), Some(false)]);
         let among = |holds: Option<bool>| holds.is_none().then_some(Unjudged::Errors);
-        let why: Vec<Option<Unjudged>> = analysis.scenarios[0].slos.iter().map(|result| result.unjudged).collect();
+        let why: Vec<Option<Unjudged>> =
+            analysis.scenarios[0].slos.iter().map(|result| result.unjudged).collect();
         assert_eq!(why, holds.into_iter().map(among).collect::<Vec<_>>());
     }
 
     #[test]
     fn what_does_not_hold_on_a_disturbed_host_is_not_judged() {
-        let throughput = |comparison, limit| slo("request", SloMetric::Throughput, comparison, limit);
+        let throughput =
+            |comparison, limit| slo("request", SloMetric::Throughput, comparison, limit);
         let disturbed = fixture()
             .slo(throughput(Comparison::Above, 50.0))
             .slo(throughput(Comparison::Above, 150.0))
             .slo(throughput(Comparison::Below, 150.0))
-            .measured("demo::threads", |_, measured| measured.host.throttled_ns = 1);
-        let holds: Vec<Option<bool>> = found(disturbed).into_iter().map(|(_, holds)| holds).collect();
+            .measured("demo::threads", |_, measured| measured.trial_mut().host.throttled_ns = 1);
+        let holds: Vec<Option<bool>> =
+            found(disturbed).into_iter().map(|(_, holds)| holds).collect();
         assert_eq!(holds, [Some(true), None, None]);
         let late = slo("request", SloMetric::Latency(0.9999), Comparison::Below, 1.0);
-        let disturbed = |_, measured: &mut Measurements| measured.host.throttled_ns = 1;
+        let disturbed = |_, measured: &mut Measurements| measured.trial_mut().host.throttled_ns = 1;
         let analysis = analyse(&fixture().slo(late).measured("demo::threads", disturbed).build());
-        assert_eq!(analysis.scenarios[0].slos[0].unjudged, Some(Unjudged::Disturbed), "more samples would not help");
+        assert_eq!(
+            analysis.scenarios[0].slos[0].unjudged,
+            Some(Unjudged::Disturbed),
+            "more samples would not help"
+        );
         let invalid = fixture().slo(throughput(Comparison::Above, 50.0));
         let invalid = invalid.measured("demo::threads", |_, measured| measured.completed *= 2);
         assert_eq!(found(invalid), [(Some(200.0), None)]);
@@ -335,7 +402,8 @@ mod tests {
             .slo(slo("request", SloMetric::ErrorRate, Comparison::AtMost, 0.0))
             .slo(slo("unheard-of", SloMetric::ErrorRate, Comparison::AtMost, 0.0));
         let analysis: Analysis = analyse(&asked.build());
-        let holds: Vec<Option<bool>> = analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
+        let holds: Vec<Option<bool>> =
+            analysis.scenarios[0].slos.iter().map(|result| result.holds).collect();
         assert_eq!(holds, [Some(true), None, None, None]);
         assert!(!analysis.has_failed_slo());
     }
@@ -353,11 +421,22 @@ mod tests {
             (result.is_bound, result.holds)
         };
         for metric in [SloMetric::Latency(0.99), SloMetric::Latency(1.0)] {
-            for (comparison, holds) in
-                [(Below, Some(false)), (AtMost, Some(false)), (Above, Some(true)), (AtLeast, Some(true))]
-            {
-                assert_eq!(of(metric, comparison, 5e7), (true, holds), "{metric:?} {comparison:?} 50ms");
-                assert_eq!(of(metric, comparison, 120e9), (true, None), "{metric:?} {comparison:?} 120s");
+            for (comparison, holds) in [
+                (Below, Some(false)),
+                (AtMost, Some(false)),
+                (Above, Some(true)),
+                (AtLeast, Some(true)),
+            ] {
+                assert_eq!(
+                    of(metric, comparison, 5e7),
+                    (true, holds),
+                    "{metric:?} {comparison:?} 50ms"
+                );
+                assert_eq!(
+                    of(metric, comparison, 120e9),
+                    (true, None),
+                    "{metric:?} {comparison:?} 120s"
+                );
             }
         }
         // Half of the values are a minute or more, so that the mean is half of that at least.

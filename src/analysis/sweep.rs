@@ -1,24 +1,13 @@
 //! Sweeps over a quantity: the groups that differ in nothing else, in the number's order.
 
-use super::{CellResult, Group, MetricId, ScenarioResult, Sweep, Unit, crossover, law};
+use super::{CellGroup, MetricId, ScenarioResult, Sweep, Unit, crossover, law, line::SweepLine};
 use crate::scenario::Param;
 
-/// The groups of a sweep by the swept value, ascending, with the parameters that they share.
-pub(super) struct Line<'a> {
-    /// The swept parameter.
-    pub param: &'a str,
-    /// What its values count.
-    pub unit: Unit,
-    /// The other parameters.
-    pub at: Vec<Param>,
-    /// Values with their groups.
-    pub groups: Vec<(f64, &'a Group)>,
-}
-
-/// What every sweep of a scenario shows: one for each parameter that is a positive quantity in all groups (a number, a
-/// duration, a size or a rate) and differs between all of a line, and for each combination of the other parameters.
-pub(crate) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
-    let result = |line: &Line<'_>| Sweep {
+/// What every sweep of a scenario shows: one for each parameter that is a positive quantity in all
+/// groups (a number, a duration, a size or a rate) and differs between all of a line, and for each
+/// combination of the other parameters.
+pub(crate) fn sweeps(groups: &[CellGroup], primary: MetricId) -> Vec<Sweep> {
+    let result = |line: &SweepLine<'_>| Sweep {
         param: line.param.to_owned(),
         at: line.at.clone(),
         unit: line.unit,
@@ -29,62 +18,42 @@ pub(crate) fn sweeps(groups: &[Group], primary: MetricId) -> Vec<Sweep> {
     lines(groups).iter().map(result).collect()
 }
 
-fn lines(groups: &[Group]) -> Vec<Line<'_>> {
+fn lines(groups: &[CellGroup]) -> Vec<SweepLine<'_>> {
     let params = groups.first().map(|group| group.params.as_slice()).unwrap_or_default();
-    let quantities = params.iter().filter_map(|param| Some((param.name.as_str(), unit(groups, &param.name)?)));
+    let quantities =
+        params.iter().filter_map(|param| Some((param.name.as_str(), unit(groups, &param.name)?)));
     // The same quantity twice, in other words, is no sweep over it.
-    let ascends = |line: &Line<'_>| line.groups.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let ascends = |line: &SweepLine<'_>| line.groups.windows(2).all(|pair| pair[0].0 < pair[1].0);
     let all = quantities.flat_map(|(param, unit)| along(groups, param, unit));
     all.filter(|line| line.groups.len() > 1 && ascends(line)).collect()
 }
 
 /// What a parameter counts, if it is a positive quantity in every group.
-fn unit(groups: &[Group], param: &str) -> Option<Unit> {
+fn unit(groups: &[CellGroup], param: &str) -> Option<Unit> {
     let values: Option<Vec<&str>> = groups.iter().map(|group| text(group, param)).collect();
     Unit::of(values?.into_iter())
 }
 
-fn text<'a>(group: &'a Group, param: &str) -> Option<&'a str> {
+fn text<'a>(group: &'a CellGroup, param: &str) -> Option<&'a str> {
     group.params.iter().find(|other| other.name == param).map(|param| param.value.as_str())
 }
 
 /// A line for each combination of the other parameters, in planned order.
-fn along<'a>(groups: &'a [Group], param: &'a str, unit: Unit) -> Vec<Line<'a>> {
-    let mut lines: Vec<Line<'_>> = Vec::new();
+fn along<'a>(groups: &'a [CellGroup], param: &'a str, unit: Unit) -> Vec<SweepLine<'a>> {
+    let mut lines: Vec<SweepLine<'_>> = Vec::new();
     for group in groups {
         let Some(value) = text(group, param).and_then(|text| unit.value(text)) else { continue };
-        let at: Vec<Param> = group.params.iter().filter(|other| other.name != param).cloned().collect();
+        let at: Vec<Param> =
+            group.params.iter().filter(|other| other.name != param).cloned().collect();
         match lines.iter_mut().find(|line| line.at == at) {
             Some(line) => line.groups.push((value, group)),
-            None => lines.push(Line { param, unit, at, groups: vec![(value, group)] }),
+            None => lines.push(SweepLine { param, unit, at, groups: vec![(value, group)] }),
         }
     }
     for line in &mut lines {
         line.groups.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     lines
-}
-
-impl<'a> Line<'a> {
-    /// Every executor that has a cell, in the order of the first group that has it.
-    pub fn executors(&self) -> Vec<&'a CellResult> {
-        let mut found: Vec<&CellResult> = Vec::new();
-        for cell in self.groups.iter().flat_map(|(_, group)| &group.cells) {
-            if !found.iter().any(|other| other.executor == cell.executor) {
-                found.push(cell);
-            }
-        }
-        found
-    }
-
-    /// The values at which an executor takes part in comparisons of a metric, with its cells there.
-    pub fn cells(&self, executor: &str, metric: MetricId) -> Vec<(f64, &'a Group, &'a CellResult)> {
-        let cell = |&(value, group): &(f64, &'a Group)| {
-            let cell = group.runners(metric).into_iter().find(|cell| cell.executor == executor)?;
-            Some((value, group, cell))
-        };
-        self.groups.iter().filter_map(cell).collect()
-    }
 }
 
 impl ScenarioResult {
@@ -100,7 +69,9 @@ mod tests {
 
     /// Every sweep of cells with these parameters: its parameter, the others, its values.
     fn sweeps(params: &[&[(&str, &str)]]) -> Vec<String> {
-        let fixture = params.iter().fold(Fixture::closed("threads", 1), |f, params| f.cell("threads", params, &[9.0]));
+        let fixture = params
+            .iter()
+            .fold(Fixture::closed("threads", 1), |f, params| f.cell("threads", params, &[9.0]));
         let analysis = analyse(&fixture.build());
         let words = |sweep: &super::Sweep| {
             let at: Vec<String> = sweep.at.iter().map(|param| format!(" {param}")).collect();
@@ -125,15 +96,23 @@ mod tests {
             &[("n", "1"), ("k", "3")],
             &[("n", "8"), ("k", "3")],
         ]);
-        assert_eq!(both, ["n [1.0, 8.0] k=2", "n [1.0, 8.0] k=3", "k [2.0, 3.0] n=1", "k [2.0, 3.0] n=8"]);
+        assert_eq!(
+            both,
+            ["n [1.0, 8.0] k=2", "n [1.0, 8.0] k=3", "k [2.0, 3.0] n=1", "k [2.0, 3.0] n=8"]
+        );
     }
 
     #[test]
     fn quantities_are_swept_in_their_unit() {
-        assert_eq!(sweeps(&[&[("wait", "1s")], &[("wait", "50ms")]]), ["wait [50000000.0, 1000000000.0]"]);
+        assert_eq!(
+            sweeps(&[&[("wait", "1s")], &[("wait", "50ms")]]),
+            ["wait [50000000.0, 1000000000.0]"]
+        );
         assert_eq!(sweeps(&[&[("body", "4KiB")], &[("body", "1024")]]), ["body [1024.0, 4096.0]"]);
         assert_eq!(sweeps(&[&[("rate", "4k/s")], &[("rate", "250/s")]]), ["rate [250.0, 4000.0]"]);
-        assert!(sweeps(&[&[("wait", "1ms")], &[("wait", "1000us")], &[("wait", "1100us")]]).is_empty());
+        assert!(
+            sweeps(&[&[("wait", "1ms")], &[("wait", "1000us")], &[("wait", "1100us")]]).is_empty()
+        );
     }
 
     #[test]

@@ -1,9 +1,7 @@
-//! Limits that nobody could judge: which, where, why, and what to do about it. A limit that was not judged must not be
-//! taken for one that holds.
+//! Limits that nobody could judge: which, where, why, and what to do about it. A limit that was not
+//! judged must not be taken for one that holds.
 
-use serde::Serialize;
-
-use super::{Analysis, CellResult, CellStatus, SloResult, Validity};
+use super::{Analysis, CellResult, CellStatus, SloResult, Unjudged, Validity};
 use crate::{
     scenario::{Slo, SloMetric},
     store::{Header, StoredScenario},
@@ -12,41 +10,9 @@ use crate::{
 /// Samples that must lie above a quantile.
 const ABOVE: f64 = 10.0;
 
-/// Why a limit could not be judged in a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unjudged {
-    /// The run has no cell that it is about.
-    NoCell,
-    /// No executor of the run can run what it is about.
-    NotApplicable,
-    /// A limit of the host forbids the cell.
-    Refused,
-    /// No trial of the cell was measured: all have failed.
-    Failed,
-    /// The cell was not run yet.
-    Pending,
-    /// What it is about was never executed.
-    NeverRan,
-    /// Too few samples.
-    Samples,
-    /// What it is about takes no longer than the clock can tell.
-    Clock,
-    /// The harness does not believe the figures.
-    Invalid,
-    /// Other work on the host disturbed the cell.
-    Disturbed,
-    /// Too many calls ended in errors.
-    Errors,
-    /// Clients starved, and the times are those of the others.
-    Starved,
-    /// The times are only known to be high, and the limit is higher.
-    Clipped,
-}
-
 impl Unjudged {
-    /// Why a limit has no verdict in a cell. `executions` are those of what it is about, and `has_times` says whether any
-    /// of them has a latency.
+    /// Why a limit has no verdict in a cell. `executions` are those of what it is about, and
+    /// `has_times` says whether any of them has a latency.
     pub(super) fn of(slo: &Slo, cell: &CellResult, executions: u64, has_times: bool) -> Self {
         match (&cell.status, cell.judgement.validity) {
             (CellStatus::NotApplicable(_), _) => Self::NotApplicable,
@@ -58,7 +24,11 @@ impl Unjudged {
             (_, Validity::Errors) => Self::Errors,
             (_, Validity::Starved) => Self::Starved,
             _ if executions == 0 => Self::NeverRan,
-            _ if !has_times && matches!(slo.metric, SloMetric::Latency(_) | SloMetric::MeanLatency) => Self::Clock,
+            _ if !has_times
+                && matches!(slo.metric, SloMetric::Latency(_) | SloMetric::MeanLatency) =>
+            {
+                Self::Clock
+            }
             _ => Self::Samples,
         }
     }
@@ -75,10 +45,19 @@ impl Unjudged {
             Self::Samples => too_few(slo.metric),
             Self::Clock => format!("`{}` takes no longer than the clock can tell", slo.subject),
             Self::Invalid => "its figures are INVALID".into(),
-            Self::Disturbed => "it is DISTURBED, and what does not hold then may hold on a quiet host".into(),
-            Self::Errors => "too many calls ended in errors, among which a limit that holds shows nothing".into(),
-            Self::Starved => "it is STARVED, and the times are those of the clients that were served".into(),
-            Self::Clipped => "the times are longer than what was told apart, and the limit is longer, too".into(),
+            Self::Disturbed => {
+                "it is DISTURBED, and what does not hold then may hold on a quiet host".into()
+            }
+            Self::Errors => {
+                "too many calls ended in errors, among which a limit that holds shows nothing"
+                    .into()
+            }
+            Self::Starved => {
+                "it is STARVED, and the times are those of the clients that were served".into()
+            }
+            Self::Clipped => {
+                "the times are longer than what was told apart, and the limit is longer, too".into()
+            }
         }
     }
 
@@ -105,7 +84,8 @@ impl Unjudged {
 fn too_few(metric: SloMetric) -> String {
     match metric {
         SloMetric::Latency(q) if q < 1.0 => {
-            // Six decimals tell every quantile that anybody writes, and hide what binary fractions add.
+            // Six decimals tell every quantile that anybody writes, and hide what binary fractions
+            // add.
             let percent = (q * 1e8).round() / 1e6;
             format!("too few samples: a p{percent} needs {} of them", (ABOVE / (1.0 - q)).round())
         }
@@ -128,24 +108,37 @@ pub struct UnjudgedLimit<'a> {
     pub judged: usize,
 }
 
-/// The limits that were not judged, by scenario, limit and reason. Cells that make no sense have nothing to judge. A
-/// scenario of which the run has no cell at all is no part of it.
+/// The limits that were not judged, by scenario, limit and reason. Cells that make no sense have
+/// nothing to judge. A scenario of which the run has no cell at all is no part of it.
 pub fn unjudged<'a>(header: &'a Header, analysis: &'a Analysis) -> Vec<UnjudgedLimit<'a>> {
-    let is_run = |stored: &&StoredScenario| header.cells.iter().any(|cell| cell.scenario == stored.name);
+    let is_run =
+        |stored: &&StoredScenario| header.cells.iter().any(|cell| cell.scenario == stored.name);
     let run = header.scenarios.iter().filter(is_run);
-    run.flat_map(|stored| stored.slos.iter().flat_map(|slo| of_limit(stored, slo, analysis))).collect()
+    run.flat_map(|stored| stored.slos.iter().flat_map(|slo| of_limit(stored, slo, analysis)))
+        .collect()
 }
 
-fn of_limit<'a>(stored: &'a StoredScenario, slo: &'a Slo, analysis: &'a Analysis) -> Vec<UnjudgedLimit<'a>> {
+fn of_limit<'a>(
+    stored: &'a StoredScenario,
+    slo: &'a Slo,
+    analysis: &'a Analysis,
+) -> Vec<UnjudgedLimit<'a>> {
     let lanes = analysis.scenarios.iter().filter(|scenario| scenario.name == stored.name);
-    let results: Vec<&SloResult> =
-        lanes.clone().flat_map(|scenario| &scenario.slos).filter(|result| result.slo == *slo).collect();
+    let results: Vec<&SloResult> = lanes
+        .clone()
+        .flat_map(|scenario| &scenario.slos)
+        .filter(|result| result.slo == *slo)
+        .collect();
     let judged = results.iter().filter(|result| result.holds.is_some()).count();
     let limit = |why, cells| UnjudgedLimit { slo, scenario: &stored.name, why, cells, judged };
     if results.is_empty() {
-        let about = |group: &&super::Group| slo.only.iter().all(|param| group.params.contains(param));
+        let about =
+            |group: &&super::CellGroup| slo.only.iter().all(|param| group.params.contains(param));
         let has_cells = lanes.flat_map(|scenario| &scenario.groups).any(|group| about(&group));
-        return vec![limit(if has_cells { Unjudged::NotApplicable } else { Unjudged::NoCell }, Vec::new())];
+        return vec![limit(
+            if has_cells { Unjudged::NotApplicable } else { Unjudged::NoCell },
+            Vec::new(),
+        )];
     }
     let mut found: Vec<UnjudgedLimit<'a>> = Vec::new();
     for (result, why) in results.iter().filter_map(|result| Some((result, result.unjudged?))) {
@@ -174,7 +167,10 @@ mod tests {
             metric,
             comparison: Comparison::Below,
             limit: 1e18,
-            only: only.iter().map(|(name, value)| Param { name: (*name).into(), value: (*value).into() }).collect(),
+            only: only
+                .iter()
+                .map(|(name, value)| Param { name: (*name).into(), value: (*value).into() })
+                .collect(),
             line: 7,
         }
     }
@@ -184,7 +180,11 @@ mod tests {
         let run = fixture.build();
         let analysis = analyse(&run);
         let all = unjudged(&run.header, &analysis);
-        all.iter().map(|one| (one.why, one.cells.iter().map(|&cell| cell.to_owned()).collect(), one.judged)).collect()
+        all.iter()
+            .map(|one| {
+                (one.why, one.cells.iter().map(|&cell| cell.to_owned()).collect(), one.judged)
+            })
+            .collect()
     }
 
     const MOST: SloMetric = SloMetric::Latency(1.0);
@@ -201,7 +201,10 @@ mod tests {
 
     #[test]
     fn a_limit_without_a_cell_was_not_judged() {
-        assert_eq!(found(closed().slo(slo("request", MOST, &[("n", "64")]))), [(Unjudged::NoCell, vec![], 0)]);
+        assert_eq!(
+            found(closed().slo(slo("request", MOST, &[("n", "64")]))),
+            [(Unjudged::NoCell, vec![], 0)]
+        );
         // A scenario that was left out as a whole was not asked for.
         let left_out = |run: &mut crate::store::Run| {
             let mut other = run.header.scenarios[0].clone();
@@ -216,7 +219,11 @@ mod tests {
         let absent = || Absent::NotApplicable("one at a time".into());
         let both = closed().absent("sequential", &[], absent()).slo(slo("request", MOST, &[]));
         assert_eq!(found(both), []);
-        let alone = Fixture::closed("threads", 1).absent("threads", &[], absent()).slo(slo("request", MOST, &[]));
+        let alone = Fixture::closed("threads", 1).absent("threads", &[], absent()).slo(slo(
+            "request",
+            MOST,
+            &[],
+        ));
         assert_eq!(found(alone), [(Unjudged::NotApplicable, vec![], 0)]);
     }
 
@@ -239,19 +246,29 @@ mod tests {
     #[test]
     fn figures_that_do_not_decide_say_why() {
         let one = |limit: Slo, change: fn(&mut Measurements)| {
-            let changed = closed().slo(limit).measured("demo::threads", |_, measured| change(measured));
+            let changed =
+                closed().slo(limit).measured("demo::threads", |_, measured| change(measured));
             let all = found(changed);
             assert_eq!(all.len(), 1, "{all:?}");
             (all[0].0, all[0].2)
         };
         let p9999 = || slo("request", SloMetric::Latency(0.9999), &[]);
         assert_eq!(one(p9999(), |_| {}), (Unjudged::Samples, 0));
-        assert_eq!(one(slo("request", MOST, &[]), |measured| measured.completed *= 2), (Unjudged::Invalid, 0));
+        assert_eq!(
+            one(slo("request", MOST, &[]), |measured| measured.completed *= 2),
+            (Unjudged::Invalid, 0)
+        );
         let errors = |measured: &mut Measurements| measured.task.errors = measured.task.count;
         assert_eq!(one(slo("request", MOST, &[]), errors), (Unjudged::Errors, 0));
         let never = |measured: &mut Measurements| measured.steps.clear();
         assert_eq!(one(slo("call", MOST, &[]), never), (Unjudged::NeverRan, 0));
-        assert_eq!(one(p9999(), |measured| measured.host.throttled_ns = 1), (Unjudged::Disturbed, 0));
-        assert_eq!(Unjudged::Samples.words(&p9999()), "too few samples: a p99.99 needs 100000 of them");
+        assert_eq!(
+            one(p9999(), |measured| measured.trial_mut().host.throttled_ns = 1),
+            (Unjudged::Disturbed, 0)
+        );
+        assert_eq!(
+            Unjudged::Samples.words(&p9999()),
+            "too few samples: a p99.99 needs 100000 of them"
+        );
     }
 }

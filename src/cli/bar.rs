@@ -9,7 +9,7 @@ const ROOMY: usize = 70;
 
 /// What the line says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct State<'a> {
+pub(super) struct BarState<'a> {
     /// Trials that have ended; one that is run again counts once.
     pub done: usize,
     /// Trials in all.
@@ -24,13 +24,14 @@ pub(super) struct State<'a> {
     pub left: &'a str,
 }
 
-/// The line, in at most so many columns. The cell's name is cut in its middle where there is no room for it: its beginning says
-/// which scenario it is, its end which parameters it has.
-pub(super) fn line(state: &State<'_>, columns: usize) -> String {
-    let State { done, of, cell, round, again, left } = *state;
+/// The line, in at most so many columns. The cell's name is cut in its middle where there is no
+/// room for it: its beginning says which scenario it is, its end which parameters it has.
+pub(super) fn line(state: &BarState<'_>, columns: usize) -> String {
+    let BarState { done, of, cell, round, again, left } = *state;
     let bar = bar(done, of, if columns < ROOMY { SHORT_BAR } else { BAR });
     let again = again.map_or_else(String::new, |(number, all)| format!(" again {number}/{all}"));
-    let (before, after) = (format!("{bar} {done}/{of}  "), format!(" #{round}{again}  about {left} left"));
+    let (before, after) =
+        (format!("{bar} {done}/{of}  "), format!(" #{round}{again}  about {left} left"));
     let room = columns.saturating_sub(width(&before) + width(&after));
     let text = match room {
         0..=3 => format!("{before}{}", after.trim_start()),
@@ -67,12 +68,15 @@ mod tests {
     const LONG: &str = "http-fan-out::tokio-current-thread::concurrency=1024,body=16KiB";
 
     fn shown(cell: &str, again: Option<(usize, usize)>, columns: usize) -> String {
-        line(&State { done: 12, of: 49, cell, round: 2, again, left: "2 min 25 s" }, columns)
+        line(&BarState { done: 12, of: 49, cell, round: 2, again, left: "2 min 25 s" }, columns)
     }
 
     #[test]
     fn it_fits_the_terminal() {
-        assert_eq!(shown("a::tokio", None, 80), "[=====>                  ] 12/49  a::tokio #2  about 2 min 25 s left");
+        assert_eq!(
+            shown("a::tokio", None, 80),
+            "[=====>                  ] 12/49  a::tokio #2  about 2 min 25 s left"
+        );
         assert_eq!(
             shown(LONG, None, 40),
             "[=>      ] 12/49  #2  about 2 min 25 s left".chars().take(40).collect::<String>()
@@ -87,7 +91,10 @@ mod tests {
                 for cell in ["a::tokio", LONG, &LONG.replace("body", "größe")] {
                     let text = shown(cell, again, columns);
                     assert!(width(&text) <= columns, "{columns}: {text}");
-                    assert!(columns < 70 || text.ends_with("about 2 min 25 s left"), "{columns}: {text}");
+                    assert!(
+                        columns < 70 || text.ends_with("about 2 min 25 s left"),
+                        "{columns}: {text}"
+                    );
                 }
             }
         }
@@ -95,12 +102,17 @@ mod tests {
 
     #[test]
     fn a_trial_that_is_run_again_says_so() {
-        assert!(shown("a::tokio", Some((2, 3)), 80).contains("12/49  a::tokio #2 again 2/3  about"));
+        assert!(
+            shown("a::tokio", Some((2, 3)), 80).contains("12/49  a::tokio #2 again 2/3  about")
+        );
     }
 
     #[test]
     fn the_bar_is_empty_at_first_and_full_at_last() {
-        assert_eq!([bar(0, 4, 4), bar(2, 4, 4), bar(4, 4, 4), bar(0, 0, 4)], ["[>   ]", "[==> ]", "[====]", "[====]"]);
+        assert_eq!(
+            [bar(0, 4, 4), bar(2, 4, 4), bar(4, 4, 4), bar(0, 0, 4)],
+            ["[>   ]", "[==> ]", "[====]", "[====]"]
+        );
     }
 
     #[test]

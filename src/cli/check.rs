@@ -7,12 +7,12 @@ use crate::{exit::Exit, report::plural};
 
 /// Checks scenario files.
 #[derive(Debug, clap::Args)]
-pub(super) struct Check {
+pub(super) struct CheckFlags {
     #[command(flatten)]
     selection: Selection,
 }
 
-impl Check {
+impl CheckFlags {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let scenarios = self.selection.scenarios(terminal)?;
         for scenario in &scenarios {
@@ -21,8 +21,13 @@ impl Check {
                 1 => String::new(),
                 several => format!(", {several} combinations of parameters"),
             };
-            let executors = scenario.variants.first().map_or(0, |variant| variant.executors.names.len());
-            terminal.result(&format!("{}: fine ({}{variants})", path.display(), plural(executors, "executor")))?;
+            let executors =
+                scenario.variants.first().map_or(0, |variant| variant.executors.names.len());
+            terminal.result(&format!(
+                "{}: fine ({}{variants})",
+                path.display(),
+                plural(executors, "executor")
+            ))?;
         }
         Ok(Exit::Fine)
     }

@@ -2,7 +2,7 @@
 
 use clap_complete::Shell;
 
-use super::{CliError, Terminal, help};
+use super::{CliError, Terminal};
 use crate::exit::Exit;
 
 /// Prints completions.
@@ -13,9 +13,14 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
+    /// Prints those of `command`, the whole command line.
+    pub(super) fn run(
+        &self,
+        mut command: clap::Command,
+        terminal: &Terminal,
+    ) -> Result<Exit, CliError> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut help::command(), "regatta", &mut script);
+        clap_complete::generate(self.shell, &mut command, "regatta", &mut script);
         terminal.result(&String::from_utf8_lossy(&script))?;
         Ok(Exit::Fine)
     }

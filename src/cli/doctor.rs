@@ -7,7 +7,7 @@ use super::{
     input::{Selection, Who, cpus},
 };
 use crate::{
-    doctor::{self, Host, Need},
+    doctor::{self, Need},
     exit::Exit,
     store::{Fitness, HostCheck},
 };
@@ -21,8 +21,8 @@ const VERSION: u32 = 1;
 /// Checks this host.
 #[derive(Debug, clap::Args)]
 pub(super) struct Doctor {
-    /// Scenario files, folders of them, or `-` for standard input, whose needs are held against the limits of this host.
-    /// Default: none.
+    /// Scenario files, folders of them, or `-` for standard input, whose needs are held against the
+    /// limits of this host. Default: none.
     #[arg(value_name = "SCENARIO|DIR")]
     paths: Vec<PathBuf>,
     /// CPUs as for `run`: `--cpus executor=0,1 --cpus target=2`. Default: as for `run`.
@@ -36,9 +36,13 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let need = self.need(terminal)?;
-        let checks = doctor::examine(&Host::read(LOOK), &need);
+        let checks = doctor::examine(&doctor::look(LOOK), &need);
         let record = doctor::describe();
-        let text = if self.format == "json" { json(&checks, &record) } else { table(&checks, &record, terminal.color) };
+        let text = if self.format == "json" {
+            json(&checks, &record)
+        } else {
+            table(&checks, &record, terminal.color)
+        };
         terminal.result(&text)?;
         Ok(if doctor::is_fit(&checks) { Exit::Fine } else { Exit::Unfit })
     }
@@ -47,7 +51,11 @@ impl Doctor {
         if self.paths.is_empty() {
             return Ok(Need::default());
         }
-        let selection = Selection { paths: self.paths.clone(), cpus: self.cpus.clone(), ..Selection::default() };
+        let selection = Selection {
+            paths: self.paths.clone(),
+            cpus: self.cpus.clone(),
+            ..Selection::default()
+        };
         let scenarios = selection.scenarios(terminal)?;
         let (mut plan, _) = selection.plan(&scenarios)?;
         plan.refuse_unready(&scenarios);
@@ -124,6 +132,9 @@ mod tests {
         assert_eq!(text, expected);
         assert!(table(&checks, &[], true).contains("\x1b[31;1m✗ refused\x1b[0m"));
         let value: serde_json::Value = serde_json::from_str(&json(&checks, &[])).unwrap();
-        assert_eq!((&value["fit"], &value["checks"][1]["fitness"]), (&false.into(), &"refuse".into()));
+        assert_eq!(
+            (&value["fit"], &value["checks"][1]["fitness"]),
+            (&false.into(), &"refuse".into())
+        );
     }
 }

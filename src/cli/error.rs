@@ -69,9 +69,8 @@ impl CliError {
             Self::Scenario(ScenarioError::Override { .. })
             | Self::Usage(_)
             | Self::Store(StoreError::Exists { .. } | StoreError::Locked { .. }) => Exit::Usage,
-            Self::Store(StoreError::Create { .. } | StoreError::Write { .. }) | Self::Output { .. } => {
-                Exit::CannotWrite
-            }
+            Self::Store(StoreError::Create { .. } | StoreError::Write { .. })
+            | Self::Output { .. } => Exit::CannotWrite,
             Self::Scenario(_)
             | Self::Scenarios(..)
             | Self::Store(_)

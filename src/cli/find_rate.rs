@@ -1,30 +1,29 @@
-//! `regatta find-rate`: the highest rate of an open load at which its limits hold, for each executor.
+//! `regatta find-rate`: the highest rate of an open load at which its limits hold, for each
+//! executor.
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, Command, Terminal,
-    folder::Folder,
+    CliError, Terminal,
+    folder::RunFolder,
+    header,
     input::Selection,
-    list::short,
+    lock::Leave,
+    page, plan,
     progress::gave_up,
-    report::write_page,
-    resume, run,
-    verdict::{signal, when},
+    replay::Plans,
+    take_up,
+    verdict::{self, signal, when},
 };
 use crate::{
     analysis::{self, RateSearch, Vote},
-    clock,
     exit::Exit,
-    plan::{self, Searchable},
+    plan::{Cell, Searchable, searches},
     report,
-    run::End,
+    run::{self, RunEnd, RunEvent, SearchAgenda, TrialRunner},
     scenario::{self, Comparison, MOST_RATE, Scenario, Slo},
-    search::{self, Event},
-    step::Calibration,
-    store::{Line, Run, Search, StoredCell, TrialRecord, Writer},
-    trial::parent::Runner,
-    units::parse_rate,
+    store::{Run, Search, StoredCell, TrialRecord, Writer},
+    units::{parse_rate, short_duration},
 };
 
 /// What an interrupted search has settled already.
@@ -56,10 +55,12 @@ const FIXED: [&str; 18] = [
 pub(super) struct FindRate {
     #[command(flatten)]
     selection: Selection,
-    /// What must hold, such as `request.latency.p99 < 25ms`; may be repeated. Default: the scenario's [[slo]].
+    /// What must hold, such as `request.latency.p99 < 25ms`; may be repeated. Default: the
+    /// scenario's [[slo]].
     #[arg(long, value_name = "LIMIT")]
     limit: Vec<String>,
-    /// The first rate that is tried, such as `1k/s`. Default: the scenario's own, the least of several.
+    /// The first rate that is tried, such as `1k/s`. Default: the scenario's own, the least of
+    /// several.
     #[arg(long, value_name = "RATE", value_parser = rate)]
     start: Option<f64>,
     /// The highest rate that is tried, such as `50k/s`.
@@ -92,7 +93,9 @@ fn rate(text: &str) -> Result<f64, String> {
     let rate = parse_rate(text).map_err(|error| error.to_string())?;
     match rate {
         ..=0.0 => Err("a rate must be above zero".into()),
-        rate if rate > MOST_RATE => Err("no pacer hands over as many arrivals: 1000M/s is the most".into()),
+        rate if rate > MOST_RATE => {
+            Err("no pacer hands over as many arrivals: 1000M/s is the most".into())
+        }
         rate => Ok(rate),
     }
 }
@@ -104,11 +107,13 @@ fn share(text: &str) -> Result<f64, String> {
         Some(percent) => number(percent).map(|percent| percent / 100.0),
         None => number(text),
     };
-    share.filter(|share| (0.01..=0.5).contains(share)).ok_or_else(|| "expected a share from 1% to 50%".to_owned())
+    share
+        .filter(|share| (0.01..=0.5).contains(share))
+        .ok_or_else(|| "expected a share from 1% to 50%".to_owned())
 }
 
 /// A search that is ready to go on.
-struct Prepared {
+struct PreparedSearch {
     folder: PathBuf,
     cells: Vec<Searchable>,
     run: Run,
@@ -117,21 +122,21 @@ struct Prepared {
 
 impl FindRate {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
-        let (runner, events) =
-            Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
-        // Before anything is written, so that no signal finds a search that nobody ends in good order.
-        run::forward_signals(events)?;
-        let _only_run = run::only_run(self.allow_other_runs)?;
+        let leave = Leave::take(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
             Some(folder) => take_up(folder, self.allow_other_runs, terminal)?,
             None => self.begin(terminal)?,
         };
-        let end = if prepared.run.finished { End::Finished } else { measure(&mut prepared, &runner, terminal)? };
+        let end = if prepared.run.finished {
+            RunEnd::Finished
+        } else {
+            measure(&mut prepared, &leave.runner, terminal)?
+        };
         self.show(&prepared, end, terminal)
     }
 
     /// Plans a search and writes its header into its folder.
-    fn begin(&self, terminal: &Terminal) -> Result<Prepared, CliError> {
+    fn begin(&self, terminal: &Terminal) -> Result<PreparedSearch, CliError> {
         if self.selection.rounds.is_some() {
             let reason = "a search runs as many trials as a rate needs: limit them with `--trials`";
             return Err(CliError::Usage(reason.into()));
@@ -147,17 +152,20 @@ impl FindRate {
                 ));
             }
         }
-        let (plan, mut header) = run::open(&self.selection, &scenarios, self.allow_other_runs, terminal)?;
+        let (plan, mut header) =
+            header::open(&self.selection, &scenarios, self.allow_other_runs, terminal)?;
         let cells = self.searches(&plan.cells, &scenarios)?;
-        header.cells = cells.iter().filter(|cell| cell.is_refused()).map(|cell| cell.stored().cell).collect();
+        header.cells =
+            cells.iter().filter(|cell| cell.is_refused()).map(|cell| cell.stored().cell).collect();
         header.search = Some(Search {
             cells: cells.iter().map(Searchable::stored).collect(),
             precision: self.precision,
             most_trials: self.trials,
             highest: self.most,
         });
-        let (folder, writer) = Folder::of_scenarios(self.out.as_deref(), &scenarios).create(&mut header)?;
-        Ok(Prepared { folder, cells, run: Run::new(header), writer })
+        let (folder, writer) =
+            RunFolder::of_scenarios(self.out.as_deref(), &scenarios).create(&mut header)?;
+        Ok(PreparedSearch { folder, cells, run: Run::new(header), writer })
     }
 
     /// The limits of the command line take the place of the scenario's own.
@@ -172,17 +180,28 @@ impl FindRate {
         demand.map_or(Ok(()), |slo| Err(CliError::Usage(no_limit(slo, &scenario.path))))
     }
 
-    fn searches(&self, cells: &[plan::Cell], scenarios: &[Scenario]) -> Result<Vec<Searchable>, CliError> {
+    fn searches(
+        &self,
+        cells: &[Cell],
+        scenarios: &[Scenario],
+    ) -> Result<Vec<Searchable>, CliError> {
         let of = |name: &str| scenarios.iter().find(|scenario| scenario.name == name);
         let limits = |name: &str| of(name).map_or(&[][..], |scenario| &scenario.slos);
-        plan::searches(cells, self.start, self.precision, limits).map_err(|why| {
-            let path = of(&why.scenario).map(|scenario| scenario.path.display().to_string()).unwrap_or_default();
+        searches(cells, self.start, self.precision, limits).map_err(|why| {
+            let path = of(&why.scenario)
+                .map(|scenario| scenario.path.display().to_string())
+                .unwrap_or_default();
             CliError::Usage(format!("{path}: {}", why.reason))
         })
     }
 
     /// Prints what the search has found; says how the program ends.
-    fn show(&self, prepared: &Prepared, end: End, terminal: &Terminal) -> Result<Exit, CliError> {
+    fn show(
+        &self,
+        prepared: &PreparedSearch,
+        end: RunEnd,
+        terminal: &Terminal,
+    ) -> Result<Exit, CliError> {
         let Some(found) = analysis::rate_search(&prepared.run) else { return Ok(Exit::Fine) };
         let header = &prepared.run.header;
         let text = match self.format.as_str() {
@@ -193,24 +212,23 @@ impl FindRate {
         terminal.result(&text)?;
         let folder = prepared.folder.display();
         terminal.note(&format!("wrote {}", prepared.writer.path().display()));
-        if prepared.run.trials.is_empty() {
-            terminal.note("no trial has ended, so there is no page");
-        } else {
-            let page = prepared.folder.join("index.html");
-            write_page(&page, &report::html(header, &analysis::analyse(&prepared.run)))?;
-            terminal.note(&format!("wrote {}, with every rate that was tried", page.display()));
-        }
+        let analysis = analysis::analyse(&prepared.run);
+        let more = ", with every rate that was tried";
+        page::write_new(&prepared.folder, &prepared.run, &analysis, more, terminal)?;
         let go_on = format!("go on with `regatta find-rate --resume {folder}`");
         match end {
-            End::Interrupted(signal) => terminal.note(&format!("{signal}: what was measured is kept; {go_on}")),
-            End::GaveUp => terminal.note(&format!("when the cause is mended, {go_on}")),
-            End::Finished => {}
+            RunEnd::Interrupted(signal) => {
+                terminal.note(&format!("{signal}: what was measured is kept; {go_on}"));
+            }
+            RunEnd::GaveUp => terminal.note(&format!("when the cause is mended, {go_on}")),
+            RunEnd::Finished => {}
         }
         Ok(signal(end).or(exit(&found, self.skip_refused)))
     }
 }
 
-/// Whether it holds at high rates rather than at low ones: then no rate is the highest that meets it.
+/// Whether it holds at high rates rather than at low ones: then no rate is the highest that meets
+/// it.
 fn fails_at_low_rates(slo: &Slo) -> bool {
     matches!(slo.comparison, Comparison::Above | Comparison::AtLeast)
 }
@@ -227,78 +245,68 @@ fn no_limit(slo: &Slo, scenario: &Path) -> String {
 
 fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
     let incomplete = found.has_failures() || (found.has_refusals() && !skip_refused);
-    when(incomplete, Exit::Incomplete).or(verdict(found))
-}
-
-/// What a search's answers come to, whatever became of its trials.
-pub(super) fn verdict(found: &RateSearch) -> Exit {
-    when(found.has_nothing(), Exit::Bad).or(when(found.is_inconclusive(), Exit::Inconclusive))
+    when(incomplete, Exit::Incomplete).or(verdict::search(found))
 }
 
 /// Takes up a stored search: all that it has found follows from its run file.
-fn take_up(folder: &Path, allow_other_runs: bool, terminal: &Terminal) -> Result<Prepared, CliError> {
-    let (mut writer, mut run) = Writer::open_append(folder)?;
-    let bad = |reason: &str| CliError::BadData { path: writer.path().to_owned(), reason: reason.to_owned() };
-    let command = super::parse(&run.header.command)
-        .map_err(|_| bad("was made by a command line that this program does not understand"))?;
-    let Command::FindRate(original) = command.command else {
-        return Err(bad("is no search; take it up with `regatta run --resume`"));
-    };
-    let mut scenarios = run::scenarios_of(&run.header, &original.selection)?;
+fn take_up(
+    folder: &Path,
+    allow_other_runs: bool,
+    terminal: &Terminal,
+) -> Result<PreparedSearch, CliError> {
+    let mut taken: take_up::TakenUp<FindRate> = take_up::open(
+        folder,
+        "find-rate",
+        |_| "is no search; take it up with `regatta run --resume`",
+    )?;
+    let (header, original) = (&taken.run.header, &taken.original);
+    let mut scenarios = plan::scenarios_of(header, &original.selection)?;
     for scenario in &mut scenarios {
         original.set_limits(scenario)?;
     }
-    let (mut plan, _) = original.selection.plan(&scenarios)?;
-    plan.refuse_unready(&scenarios);
-    plan.calibrate(&mut Calibration(run.header.calibration.clone()));
+    let plan = plan::again(header, &original.selection, &scenarios)?;
     let cells = original.searches(&plan.cells, &scenarios)?;
-    let now: Vec<StoredCell> = cells.iter().map(|cell| cell.stored().cell).collect();
-    let searched = run.header.search.iter().flat_map(|search| &search.cells);
-    let before: Vec<StoredCell> = searched.map(|searched| searched.cell.clone()).collect();
-    let change = || {
-        resume::change(&run.header, &before, &now)
-            .or_else(|| resume::other_server(&run, cells.iter().map(Searchable::cell)))
-    };
-    if !run.finished
-        && let Some(why) = change()
-    {
-        return Err(bad(&why));
-    }
-    if run.finished {
+    if taken.run.finished {
         terminal.note("the search is finished");
     } else {
-        terminal.note(&format!("{} are there; the search goes on", report::plural(run.trials.len(), "trial")));
-        let warnings = run::warnings(&run::check(&plan, allow_other_runs), terminal);
-        let line = Line::Resumed { at_ms: clock::unix_ms(), cells: Vec::new(), warnings };
-        writer.append(&line)?;
-        run.take(line);
+        let now: Vec<StoredCell> = cells.iter().map(|cell| cell.stored().cell).collect();
+        let searched = header.search.iter().flat_map(|search| &search.cells);
+        let before: Vec<StoredCell> = searched.map(|searched| searched.cell.clone()).collect();
+        taken.ensure_unchanged(&before, &now, cells.iter().map(Searchable::cell))?;
+        let trials = report::plural(taken.run.trials.len(), "trial");
+        terminal.note(&format!("{trials} are there; the search goes on"));
+        taken.goes_on(&plan, Vec::new(), allow_other_runs, terminal)?;
     }
-    let folder = writer.path().parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).to_owned();
-    Ok(Prepared { folder, cells, run, writer })
+    Ok(PreparedSearch { folder: taken.folder(), cells, run: taken.run, writer: taken.writer })
 }
 
-fn measure(prepared: &mut Prepared, runner: &Runner, terminal: &Terminal) -> Result<End, CliError> {
-    let Prepared { folder, cells, run, writer } = prepared;
-    let plans = terminal.verbose.then(|| folder.join("plans"));
-    let mut written = Ok(());
-    let end = search::execute(cells, run, runner, writer, |event| match event {
-        Event::Begins { sequence, plan } => {
-            if let Some(folder) = plans.as_deref().filter(|_| written.is_ok()) {
-                written = run::write_plan(folder, sequence, plan, terminal);
+fn measure(
+    prepared: &mut PreparedSearch,
+    trials: &impl TrialRunner,
+    terminal: &Terminal,
+) -> Result<RunEnd, CliError> {
+    let PreparedSearch { folder, cells, run, writer } = prepared;
+    let mut plans = Plans::new(folder, terminal);
+    let agenda = SearchAgenda::new(cells, run);
+    let end = run::execute(&agenda, run, trials, writer, |event| match event {
+        RunEvent::Begins { sequence, plan } => plans.begins(sequence, plan),
+        RunEvent::Ended { record, run } => {
+            if let Some(vote) = analysis::vote_of(run, record) {
+                terminal.note(&line(record, &vote));
             }
         }
-        Event::Ended { record, vote } => terminal.note(&line(record, vote)),
-        Event::GaveUp(given_up) => terminal.warn(&gave_up(given_up, None)),
-        Event::LeftBehind(left) => terminal.alert(left),
+        RunEvent::GaveUp { given_up, saved } => terminal.warn(&gave_up(given_up, saved)),
+        RunEvent::LeftBehind(left) => terminal.alert(left),
+        // A search speaks of each disturbed trial itself.
+        RunEvent::Noticed(_) => {}
     })?;
-    written?;
+    plans.end()?;
     Ok(end)
 }
 
 /// One line for each trial: how long a search takes is known only when it has ended.
 fn line(record: &TrialRecord, vote: &Vote) -> String {
-    let wall = short(std::time::Duration::from_nanos(record.wall_ns));
+    let wall = short_duration(std::time::Duration::from_nanos(record.wall_ns));
     let words = match vote {
         Vote::Meets => "passes".to_owned(),
         Vote::Misses(why) => format!("does not pass: {why}"),
@@ -320,7 +328,16 @@ mod tests {
     fn a_search_is_taken_up_with_the_flags_it_began_with() {
         let command = help::command();
         let find_rate = command.find_subcommand("find-rate").unwrap();
-        let free = ["resume", "format", "skip_refused", "allow_other_runs", "color", "quiet", "verbose", "help"];
+        let free = [
+            "resume",
+            "format",
+            "skip_refused",
+            "allow_other_runs",
+            "color",
+            "quiet",
+            "verbose",
+            "help",
+        ];
         let all = find_rate.get_arguments().map(|argument| argument.get_id().as_str());
         let settled: BTreeSet<&str> = all.filter(|id| !free.contains(id)).collect();
         assert_eq!(settled, FIXED.into_iter().collect());
@@ -328,7 +345,11 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_not_offered() {
-        let help = help::command().find_subcommand_mut("find-rate").unwrap().render_long_help().to_string();
+        let help = help::command()
+            .find_subcommand_mut("find-rate")
+            .unwrap()
+            .render_long_help()
+            .to_string();
         assert!(help.contains("--trials") && !help.contains("--rounds"), "{help}");
     }
 
@@ -336,6 +357,11 @@ mod tests {
     fn shares_and_rates_are_read() {
         assert_eq!((share("5%"), share("0.25"), rate("4k/s")), (Ok(0.05), Ok(0.25), Ok(4_000.0)));
         assert!(rate("1000M/s").is_ok() && rate("1001M/s").is_err());
-        assert!(share("0").is_err() && share("60%").is_err() && share("x").is_err() && rate("0/s").is_err());
+        assert!(
+            share("0").is_err()
+                && share("60%").is_err()
+                && share("x").is_err()
+                && rate("0/s").is_err()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The folder of a run: the one that was asked for, or a new one under `reports/` that nobody else has.
+//! The folder of a run: the one that was asked for, or a new one under `reports/` that nobody else
+//! has.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +15,14 @@ const MOST: u32 = 1000;
 
 /// Where a run is to be stored.
 #[derive(Debug, Clone)]
-pub(super) enum Folder {
+pub(super) enum RunFolder {
     /// In this folder, which must not have a run.
     Given(PathBuf),
     /// In a new one in this folder, with this at the end of its name.
     New(PathBuf, String),
 }
 
-impl Folder {
+impl RunFolder {
     /// `--out`, or `reports/2026-11-21T10-02-11Z-NAME`.
     pub(super) fn of(out: Option<&Path>, name: &str) -> Self {
         match out {
@@ -38,15 +39,19 @@ impl Folder {
         }
     }
 
-    /// Makes the folder and its run file, whose header tells the folder's name. Of runs that begin within a second, the
-    /// second and all after it have a number behind their name.
+    /// Makes the folder and its run file, whose header tells the folder's name. Of runs that begin
+    /// within a second, the second and all after it have a number behind their name.
     pub(super) fn create(&self, header: &mut Header) -> Result<(PathBuf, Writer), StoreError> {
         let mut number = 1;
         loop {
             let folder = self.path(header.started_ms, number);
-            header.run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            header.run = folder
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             let created = Writer::create(&folder, header);
-            let is_taken = matches!(created, Err(StoreError::Exists { .. } | StoreError::Locked { .. }));
+            let is_taken =
+                matches!(created, Err(StoreError::Exists { .. } | StoreError::Locked { .. }));
             if !is_taken || !self.is_new() || number == MOST {
                 return created.map(|writer| (folder, writer));
             }
@@ -80,7 +85,7 @@ mod tests {
     fn runs_that_begin_at_once_have_folders_of_their_own() {
         let scratch = tempfile::tempdir().unwrap();
         let header = Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build().header;
-        let folder = Folder::New(scratch.path().to_owned(), "demo".into());
+        let folder = RunFolder::New(scratch.path().to_owned(), "demo".into());
         let begin = || {
             let mut header = header.clone();
             let (path, writer) = folder.create(&mut header).unwrap();
@@ -94,14 +99,14 @@ mod tests {
         assert_eq!(names.len(), 8);
         let first = names.first().unwrap();
         assert!(first.ends_with("-demo") && names.contains(&format!("{first}-8")), "{names:?}");
-        let given = Folder::Given(scratch.path().join(first));
+        let given = RunFolder::Given(scratch.path().join(first));
         assert!(matches!(given.create(&mut header.clone()), Err(StoreError::Exists { .. })));
     }
 
     #[test]
     fn a_long_name_makes_a_short_folder() {
-        let Folder::New(_, name) = Folder::of(None, &"x".repeat(250)) else { panic!("new") };
+        let RunFolder::New(_, name) = RunFolder::of(None, &"x".repeat(250)) else { panic!("new") };
         assert!(name.len() < 150, "{name}");
-        assert!(matches!(Folder::of(Some(Path::new("here")), "x"), Folder::Given(_)));
+        assert!(matches!(RunFolder::of(Some(Path::new("here")), "x"), RunFolder::Given(_)));
     }
 }

@@ -1,4 +1,5 @@
-//! How long what is left of a run will take: first what the plan says, then what trials have taken. Pure.
+//! How long what is left of a run will take: first what the plan says, then what trials have taken.
+//! Pure.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -7,12 +8,12 @@ use std::{
 
 use crate::{
     plan::{Plan, total},
-    run::Left,
+    run::Remaining,
 };
 
 /// What is known of a cell's trials.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct CellForecast {
     estimate: Duration,
     /// Their time so far, and how many they were.
     taken: Duration,
@@ -22,7 +23,7 @@ struct Known {
 /// How long what is left takes, learned from what has ended.
 #[derive(Debug)]
 pub(super) struct Forecast {
-    cells: HashMap<String, Known>,
+    cells: HashMap<String, CellForecast>,
     /// What was not run yet: cell and round.
     waiting: BTreeSet<(String, u32)>,
     /// Time of trials that were run for the first time, and what the plan said of them.
@@ -34,7 +35,7 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// Of what is left of a plan.
-    pub(super) fn new(plan: &Plan, left: &Left) -> Self {
+    pub(super) fn new(plan: &Plan, left: &Remaining) -> Self {
         let cells = plan.cells.iter().map(|cell| (cell.stored.name.clone(), cell.estimate.trial));
         let planned = plan.trials.iter().map(|trial| plan.name_of(trial));
         Self::of(cells, planned.filter(|name| left.contains_key(name)))
@@ -44,7 +45,7 @@ impl Forecast {
         cells: impl IntoIterator<Item = (String, Duration)>,
         waiting: impl IntoIterator<Item = (String, u32)>,
     ) -> Self {
-        let known = |estimate| Known { estimate, taken: Duration::ZERO, trials: 0 };
+        let known = |estimate| CellForecast { estimate, taken: Duration::ZERO, trials: 0 };
         let (first, expected, again) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let cells = cells.into_iter().map(|(name, estimate)| (name, known(estimate))).collect();
         Self { cells, waiting: waiting.into_iter().collect(), first, expected, again }
@@ -74,14 +75,17 @@ impl Forecast {
         self.waiting.len()
     }
 
-    /// How long what is left takes, about: a cell's trials as long as before, those of others by as much longer than the plan
-    /// says as all were so far; and as many of them again as were run again so far.
+    /// How long what is left takes, about: a cell's trials as long as before, those of others by as
+    /// much longer than the plan says as all were so far; and as many of them again as were run
+    /// again so far.
     pub(super) fn left(&self) -> Duration {
-        let once = total(self.waiting.iter().filter_map(|(cell, _)| Some(self.of_cell(self.cells.get(cell)?))));
+        let once = total(
+            self.waiting.iter().filter_map(|(cell, _)| Some(self.of_cell(self.cells.get(cell)?))),
+        );
         times(once, 1.0 + share(self.again, self.first))
     }
 
-    fn of_cell(&self, known: &Known) -> Duration {
+    fn of_cell(&self, known: &CellForecast) -> Duration {
         match known.trials {
             0 if self.expected.is_zero() => known.estimate,
             0 => times(known.estimate, share(self.first, self.expected)),
@@ -141,7 +145,11 @@ mod tests {
         // Half of the round's time once more, and so it may be in the others.
         all.saw("a", 1, S(1));
         all.saw("a", 1, S(1));
-        assert!((all.left().as_secs_f64() - 6.0 * (1.0 + 2.0 / 3.0)).abs() < 1e-6, "{:?}", all.left());
+        assert!(
+            (all.left().as_secs_f64() - 6.0 * (1.0 + 2.0 / 3.0)).abs() < 1e-6,
+            "{:?}",
+            all.left()
+        );
     }
 
     #[test]

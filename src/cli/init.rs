@@ -30,9 +30,10 @@ impl Init {
             return Ok(Exit::Fine);
         }
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => {
-                CliError::Usage(format!("{} exists already; name another file", self.file.display()))
-            }
+            io::ErrorKind::AlreadyExists => CliError::Usage(format!(
+                "{} exists already; name another file",
+                self.file.display()
+            )),
             _ => CliError::Output { path: self.file.clone(), source },
         };
         let mut file = File::create_new(&self.file).map_err(failed)?;
@@ -53,7 +54,9 @@ fn base(url: &str) -> Result<String, CliError> {
     if fine {
         Ok(url.trim_end_matches('/').to_owned())
     } else {
-        Err(CliError::Usage(format!("`{url}` does not start with `http://`; TLS is not available yet")))
+        Err(CliError::Usage(format!(
+            "`{url}` does not start with `http://`; TLS is not available yet"
+        )))
     }
 }
 

@@ -3,8 +3,13 @@
 use std::fmt::Write as _;
 
 use super::{CliError, Terminal, input::Selection};
-pub(super) use crate::units::short_duration as short;
-use crate::{exit::Exit, plan::Plan, report::plural, store::Absent};
+use crate::{
+    exit::Exit,
+    plan::Plan,
+    report::{load_words, plural},
+    store::{Absent, StoredCell, StoredLoad},
+    units::short_duration,
+};
 
 /// Lists the cells of a run.
 #[derive(Debug, clap::Args)]
@@ -29,16 +34,19 @@ fn table(plan: &Plan) -> String {
         let stored = &cell.stored;
         // Writing to a String cannot fail.
         let _ = match &stored.absent {
-            Some(Absent::NotApplicable(reason)) => writeln!(text, "{:width$}  not applicable: {reason}", stored.name),
-            Some(Absent::Refused(reason)) => writeln!(text, "{:width$}  refused: {reason}", stored.name),
+            Some(Absent::NotApplicable(reason)) => {
+                writeln!(text, "{:width$}  not applicable: {reason}", stored.name)
+            }
+            Some(Absent::Refused(reason)) => {
+                writeln!(text, "{:width$}  refused: {reason}", stored.name)
+            }
             None => writeln!(
                 text,
-                "{:width$}  {:>9} × {:>7}  {}, {}",
+                "{:width$}  {:>9} × {:>7}  {}",
                 stored.name,
                 plural(stored.rounds as usize, "round"),
-                short(cell.estimate.trial),
-                stored.load_words,
-                plural(usize::try_from(stored.slots).unwrap_or(usize::MAX), "slot")
+                short_duration(cell.estimate.trial),
+                loads(stored)
             ),
         };
     }
@@ -46,4 +54,17 @@ fn table(plan: &Plan) -> String {
     let (cells, trials) = (plural(cells, "cell"), plural(plan.trials.len(), "trial"));
     let _ = write!(text, "\n{cells}, {trials}: {}", plan.time().words());
     text
+}
+
+/// Each load in words, with its slots.
+fn loads(cell: &StoredCell) -> String {
+    let of = |load: &StoredLoad| {
+        let slots = plural(usize::try_from(load.slots).unwrap_or(usize::MAX), "slot");
+        format!("{}, {slots}", load_words(&load.kind))
+    };
+    let named = |load: &StoredLoad| format!("{}: {}", load.name, of(load));
+    match cell.loads.as_slice() {
+        [only] => of(only),
+        several => several.iter().map(named).collect::<Vec<_>>().join("; "),
+    }
 }

@@ -1,15 +1,12 @@
 //! `regatta report`: renders a stored run again.
 
-use std::{
-    fs,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::{io::IsTerminal, path::PathBuf};
 
 use super::{
-    CliError, Terminal, find_rate,
-    input::is_stdin,
-    verdict::{Demand, undecided, when},
+    CliError, Terminal,
+    input::{format, is_stdin},
+    page,
+    verdict::{self, Strictness, undecided, when},
 };
 use crate::{
     analysis::{self, Analysis},
@@ -24,8 +21,8 @@ pub(super) struct Report {
     /// The run's folder, its run.jsonl, or `-` for standard input.
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// What to print: human, html, markdown, json, csv or hlog. Default: nothing, and the page is written into the run's
-    /// folder.
+    /// What to print: human, html, markdown, json, csv or hlog. Default: nothing, and the page is
+    /// written into the run's folder.
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     format: Option<String>,
     /// Exit code 3 where a cell is not valid.
@@ -36,13 +33,8 @@ pub(super) struct Report {
     allow_unjudged: bool,
 }
 
-/// The name of an output, or which ones there are.
-pub(super) fn format(name: &str) -> Result<String, String> {
-    let names: Vec<&str> = report::OUTPUTS.iter().map(|output| output.name).collect();
-    if names.contains(&name) { Ok(name.into()) } else { Err(format!("expected one of {}", names.join(", "))) }
-}
-
-/// What a search for the highest rate has found, above the figures of the rates that it tried; nothing of other runs.
+/// What a search for the highest rate has found, above the figures of the rates that it tried;
+/// nothing of other runs.
 fn searched(run: &Run, output: &str) -> String {
     let Some(found) = analysis::rate_search(run) else { return String::new() };
     match output {
@@ -52,23 +44,13 @@ fn searched(run: &Run, output: &str) -> String {
     }
 }
 
-/// Writes a page so that whoever reads it sees the whole page or the one before it, a full disk or not.
-pub(super) fn write_page(path: &Path, page: &str) -> Result<(), CliError> {
-    let beside = path.with_extension("html.new");
-    let written = fs::write(&beside, page).and_then(|()| fs::rename(&beside, path));
-    written.map_err(|source| {
-        // What is left of it takes room, and is of no use.
-        let _ = fs::remove_file(&beside);
-        CliError::Output { path: path.to_owned(), source }
-    })
-}
-
 impl Report {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let run = store::read(&self.run)?;
         let analysis = analysis::analyse(&run);
         if let Some(output) = self.format.as_deref().and_then(report::output) {
-            // A terminal has a width of its own; what goes into a file or a pipe keeps the one that is documented.
+            // A terminal has a width of its own; what goes into a file or a pipe keeps the one that
+            // is documented.
             let text = match output.name {
                 "human" if std::io::stdout().is_terminal() => {
                     report::text_in(&run.header, &analysis, terminal.color, Terminal::columns())
@@ -82,7 +64,7 @@ impl Report {
         self.has_page(&run)?;
         let folder = if self.run.is_dir() { self.run.clone() } else { self.run.with_file_name("") };
         let path = folder.join("index.html");
-        write_page(&path, &report::html(&run.header, &analysis))?;
+        page::write(&path, &report::html(&run.header, &analysis))?;
         terminal.result(&path.display().to_string())?;
         Ok(self.exit(&run, &analysis, terminal))
     }
@@ -102,15 +84,21 @@ impl Report {
         Ok(())
     }
 
-    /// What the figures come to, as the command that measured them said: a violated SLO is violated in a report, too. Of
-    /// a search only its answer counts, for rates that violate its limits are what it looks for.
+    /// What the figures come to, as the command that measured them said: a violated SLO is violated
+    /// in a report, too. Of a search only its answer counts, for rates that violate its limits are
+    /// what it looks for.
     fn exit(&self, run: &Run, analysis: &Analysis, terminal: &Terminal) -> Exit {
         // A report speaks of figures: what was refused has none, and no exit code of its own.
         let &Self { strict, allow_unjudged, .. } = self;
-        let demand = Demand { strict, allow_unjudged, skip_refused: true };
+        let demand = Strictness { strict, allow_unjudged, skip_refused: true };
         match &analysis.search {
-            Some(found) => find_rate::verdict(found),
-            None => when(analysis.has_failed_slo(), Exit::Bad).or(undecided(&run.header, analysis, demand, terminal)),
+            Some(found) => verdict::search(found),
+            None => when(analysis.has_failed_slo(), Exit::Bad).or(undecided(
+                &run.header,
+                analysis,
+                demand,
+                terminal,
+            )),
         }
     }
 }
@@ -120,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         analysis::analyse,
-        cli::{Global, terminal::Color},
+        cli::terminal::{Color, Global},
         scenario::{Comparison, Slo, SloMetric},
         store::{Search, fixture::Fixture},
     };
@@ -135,8 +123,13 @@ mod tests {
             only: Vec::new(),
             line: 7,
         };
-        let run = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).slo(slo).with(change).build();
-        let report = Report { run: PathBuf::new(), format: None, strict: false, allow_unjudged: false };
+        let run = Fixture::closed("threads", 1)
+            .cell("threads", &[], &[100.0])
+            .slo(slo)
+            .with(change)
+            .build();
+        let report =
+            Report { run: PathBuf::new(), format: None, strict: false, allow_unjudged: false };
         let terminal = Terminal::new(&Global { color: Color::Never, quiet: true, verbose: false });
         report.exit(&run, &analyse(&run), &terminal)
     }
@@ -147,20 +140,5 @@ mod tests {
         assert_eq!(exit(150.0, |_| {}), Exit::Bad);
         let search = Search { cells: Vec::new(), precision: 0.05, most_trials: 5, highest: 1e6 };
         assert_eq!(exit(150.0, |run| run.header.search = Some(search)), Exit::Fine);
-    }
-
-    #[test]
-    fn a_page_is_written_whole_or_not_at_all() {
-        let scratch = tempfile::tempdir().expect("scratch");
-        let path = scratch.path().join("index.html");
-        write_page(&path, "first").expect("writes");
-        // What cannot be written beside it cannot harm it.
-        fs::create_dir(scratch.path().join("index.html.new")).expect("creates");
-        assert!(matches!(write_page(&path, "second"), Err(CliError::Output { path: named, .. }) if named == path));
-        assert_eq!(fs::read_to_string(&path).expect("is there"), "first");
-        fs::remove_dir(scratch.path().join("index.html.new")).expect("is empty");
-        write_page(&path, "third").expect("writes");
-        assert_eq!(fs::read_to_string(&path).expect("is there"), "third");
-        assert_eq!(fs::read_dir(scratch.path()).expect("reads").count(), 1);
     }
 }

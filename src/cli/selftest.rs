@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, Terminal, folder::Folder, input::Selection, run, verdict::exit};
+use super::{
+    CliError, Terminal, folder::RunFolder, input::Selection, lock::Leave, measure, verdict::exit,
+};
 use crate::{
     analysis::{self, Analysis, SelftestVerdict},
     exit::Exit,
     report,
-    run::End,
+    run::RunEnd,
     scenario::{self, Overrides, Scenario, ScenarioError},
     store,
-    trial::parent::Runner,
 };
 
-/// The built-in suite. Each scenario sweeps one parameter over three values: twice the same in other words, and a tenth
-/// more. So the three arms are cells like any others, in the same rounds.
+/// The built-in suite. Each scenario sweeps one parameter over three values: twice the same in
+/// other words, and a tenth more. So the three arms are cells like any others, in the same rounds.
 const SUITE: &[(&str, &str)] = &[
     ("cpu.toml", include_str!("selftest/cpu.toml")),
     ("http.toml", include_str!("selftest/http.toml")),
@@ -29,7 +30,7 @@ const QUICK_EXECUTORS: [&str; 2] = ["threads", "tokio"];
 
 /// Tests the harness on this machine.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Selftest {
+pub(super) struct SelftestFlags {
     /// How often each cell is measured. Default: 10, or 6 with `--quick`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(scenario::MOST_ROUNDS)))]
     rounds: Option<u32>,
@@ -47,21 +48,19 @@ pub(super) struct Selftest {
     allow_other_runs: bool,
 }
 
-impl Selftest {
+impl SelftestFlags {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
-        let (runner, events) =
-            Runner::new().map_err(|source| CliError::System { what: "cannot find this program's file", source })?;
-        run::forward_signals(events)?;
-        let _only_run = run::only_run(self.allow_other_runs)?;
+        let leave = Leave::take(self.allow_other_runs)?;
         let selection = self.selection();
-        let folder = Folder::of(self.out.as_deref(), "selftest");
+        let folder = RunFolder::of(self.out.as_deref(), "selftest");
         // Its arms differ by their tasks, of which none may be cut off.
         let scenarios = suite(&Overrides { longest: None, ..selection.overrides() })?;
-        let mut prepared = run::start(&selection, &scenarios, &folder, self.allow_other_runs, terminal)?;
-        let end = run::measure(&mut prepared, &runner, terminal)?;
+        let mut prepared =
+            measure::start(&selection, &scenarios, &folder, self.allow_other_runs, terminal)?;
+        let end = measure::measure(&mut prepared, &leave.runner, terminal)?;
         let mut stored = store::read(&prepared.folder)?;
         let analysis = analysis::analyse(&stored);
-        if let End::Interrupted(signal) = end {
+        if let RunEnd::Interrupted(signal) = end {
             // What is said of rounds is said of those that there are.
             stored.header.rounds = rounds_measured(&analysis);
             terminal.note(&format!(
@@ -72,7 +71,10 @@ impl Selftest {
         let found = analysis::selftest(&analysis);
         let render = if self.format == "json" { report::selftest_json } else { report::selftest };
         terminal.result(&render(&stored.header, &found))?;
-        terminal.note(&format!("wrote {}; `regatta report` shows every cell", prepared.folder.display()));
+        terminal.note(&format!(
+            "wrote {}; `regatta report` shows every cell",
+            prepared.folder.display()
+        ));
         let verdict = match found.verdict {
             SelftestVerdict::Pass => Exit::Fine,
             SelftestVerdict::Fail => Exit::Bad,
@@ -84,7 +86,8 @@ impl Selftest {
     /// The self-test as a selection of cells on the command line of `run`.
     fn selection(&self) -> Selection {
         let rounds = self.rounds.unwrap_or(if self.quick { QUICK_ROUNDS } else { ROUNDS });
-        let executor = if self.quick { QUICK_EXECUTORS.map(str::to_owned).to_vec() } else { Vec::new() };
+        let executor =
+            if self.quick { QUICK_EXECUTORS.map(str::to_owned).to_vec() } else { Vec::new() };
         Selection { rounds: Some(rounds), quick: self.quick, executor, ..Selection::default() }
     }
 }
@@ -104,29 +107,36 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::{analysis::analyse, cli::Arguments, store::fixture::Fixture};
+    use crate::{analysis::analyse, cli::arguments::Arguments, store::fixture::Fixture};
 
     #[test]
     fn no_rounds_at_all_are_a_wrong_command_line() {
-        let error = Arguments::try_parse_from(["regatta", "selftest", "--rounds", "0"]).unwrap_err().to_string();
+        let error = Arguments::try_parse_from(["regatta", "selftest", "--rounds", "0"])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("--rounds") && !error.contains("toml"), "{error}");
         assert!(Arguments::try_parse_from(["regatta", "selftest", "--rounds", "1"]).is_ok());
     }
 
     #[test]
     fn an_interrupted_self_test_has_the_rounds_that_were_measured() {
-        let begun = Fixture::batch("threads", 10).cell("threads", &[], &[1e6; 3]).cell("tokio", &[], &[1e6; 2]);
+        let begun = Fixture::batch("threads", 10).cell("threads", &[], &[1e6; 3]).cell(
+            "tokio",
+            &[],
+            &[1e6; 2],
+        );
         assert_eq!(rounds_measured(&analyse(&begun.build())), 3);
     }
 
-    /// The analysis takes the arms by their place: a scenario must have three, of which the first two are the same work.
+    /// The analysis takes the arms by their place: a scenario must have three, of which the first
+    /// two are the same work.
     #[test]
     fn every_scenario_has_three_arms_and_the_first_two_are_equal() {
         let scenarios = suite(&Overrides::default()).expect("the suite is right");
         for scenario in &scenarios {
             let work = |arm: usize| {
                 let variant = &scenario.variants[arm];
-                serde_json::to_value((&variant.tasks, &variant.targets, &variant.load)).unwrap()
+                serde_json::to_value((&variant.tasks, &variant.targets, &variant.loads)).unwrap()
             };
             assert_eq!(scenario.variants.len(), 3, "{}", scenario.name);
             assert_eq!(work(0), work(1), "{}", scenario.name);

@@ -9,7 +9,7 @@ use std::{
 
 use clap::ColorChoice;
 
-use super::{Global, error::CliError, wrap::wrap};
+use super::{error::CliError, wrap::wrap};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -23,8 +23,26 @@ pub(super) enum Color {
     Never,
 }
 
+/// Flags of every command.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Global {
+    /// When to print colours. Without it, `NO_COLOR` and then `CLICOLOR_FORCE` in the environment
+    /// decide.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Print only errors and results.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say and write more, such as how each trial can be replayed by hand.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
 /// The two streams and what may be printed on them.
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent switch of the command line"
+)]
 pub(super) struct Terminal {
     /// Whether standard output is coloured.
     pub color: bool,
@@ -45,9 +63,11 @@ const COLUMNS: usize = 100;
 const FEWEST: usize = 40;
 
 impl Terminal {
-    /// The width of standard output in columns: the terminal's, else `COLUMNS`, else 100, which is also the most.
+    /// The width of standard output in columns: the terminal's, else `COLUMNS`, else 100, which is
+    /// also the most.
     pub(super) fn columns() -> usize {
-        let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+        let terminal =
+            rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
         let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
         let known = terminal.filter(|&columns| columns > 0).or_else(variable);
         known.unwrap_or(COLUMNS).clamp(FEWEST, COLUMNS)
@@ -64,18 +84,23 @@ impl Terminal {
     }
 
     /// Prints a result.
-    #[expect(clippy::unused_self, reason = "whoever prints needs the terminal in hand, as with notes and warnings")]
+    #[expect(
+        clippy::unused_self,
+        reason = "whoever prints needs the terminal in hand, as with notes and warnings"
+    )]
     pub(super) fn result(&self, text: &str) -> Result<(), CliError> {
         let text = text.trim_end_matches('\n');
         let mut out = io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
             // Whoever reads has seen enough, as in `regatta list | head`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.map_err(|source| CliError::Output { path: "standard output".into(), source }),
+            written => written
+                .map_err(|source| CliError::Output { path: "standard output".into(), source }),
         }
     }
 
-    /// The width of standard error in columns, where it is a terminal; what goes into a file or a log is not wrapped.
+    /// The width of standard error in columns, where it is a terminal; what goes into a file or a
+    /// log is not wrapped.
     pub(super) fn error_columns() -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
@@ -142,7 +167,8 @@ fn to_stderr(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The same for help and for errors of the command line itself, which are printed before it is understood.
+/// The same for help and for errors of the command line itself, which are printed before it is
+/// understood.
 pub(super) fn color_of_help(words: &[OsString]) -> ColorChoice {
     let after = |at: usize| words.get(at + 1).and_then(|word| word.to_str());
     let wish = words.iter().enumerate().find_map(|(at, word)| match word.to_str()? {

@@ -14,7 +14,7 @@ use crate::{
 
 /// Runs one trial.
 #[derive(Debug, clap::Args)]
-pub(super) struct Trial {
+pub(super) struct TrialFlags {
     /// The plan: a file that `regatta run -v` has written, or `-` for standard input.
     #[arg(long, value_name = "FILE")]
     plan: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Trial {
     die_with_stdin: bool,
 }
 
-impl Trial {
+impl TrialFlags {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let plan = self.read()?;
         if self.die_with_stdin {
@@ -46,7 +46,8 @@ impl Trial {
             }
         }
         let text = serde_json::to_string(&ended).map_err(io::Error::from);
-        let text = text.map_err(|source| CliError::Output { path: "standard output".into(), source })?;
+        let text =
+            text.map_err(|source| CliError::Output { path: "standard output".into(), source })?;
         terminal.result(&text)?;
         Ok(match ended.answer {
             Answer::Measured(_) => Exit::Fine,
@@ -65,17 +66,22 @@ impl Trial {
             text = io::read_to_string(BufReader::new(file)).map_err(unreadable)?;
         }
         let bad = |reason: String| CliError::BadData { path: self.plan.clone(), reason };
-        let plan: TrialPlan = serde_json::from_str(&text)
-            .map_err(|why| bad(format!("no plan of a trial: {why}; `regatta run -v` writes plans")))?;
+        let plan: TrialPlan = serde_json::from_str(&text).map_err(|why| {
+            bad(format!("no plan of a trial: {why}; `regatta run -v` writes plans"))
+        })?;
         if plan.regatta_trial != wire::VERSION {
             let found = plan.regatta_trial;
-            return Err(bad(format!("a plan of version {found}; this program reads version {}", wire::VERSION)));
+            return Err(bad(format!(
+                "a plan of version {found}; this program reads version {}",
+                wire::VERSION
+            )));
         }
         Ok(plan)
     }
 }
 
 pub(super) fn target() -> Result<Exit, CliError> {
-    trial::server::serve().map_err(|source| CliError::System { what: "the embedded server ended", source })?;
+    trial::server::serve()
+        .map_err(|source| CliError::System { what: "the embedded server ended", source })?;
     Ok(Exit::Fine)
 }

@@ -1,7 +1,8 @@
-//! Messages in the width of a terminal: lines end between words, and never inside of what one copies. Pure.
+//! Messages in the width of a terminal: lines end between words, and never inside of what one
+//! copies. Pure.
 
-/// A text in lines of at most so many columns, as far as its words allow. What stands between backticks, as commands do, and
-/// words without a space, as paths are, are never cut.
+/// A text in lines of at most so many columns, as far as its words allow. What stands between
+/// backticks, as commands do, and words without a space, as paths are, are never cut.
 pub(super) fn wrap(text: &str, columns: usize) -> String {
     let lines: Vec<String> = text.split('\n').map(|line| wrap_line(line, columns)).collect();
     lines.join("\n")
@@ -28,8 +29,8 @@ fn wrap_line(line: &str, columns: usize) -> String {
     text
 }
 
-/// The parts between which a line may end: words, and commands with all of theirs. A backtick that is never closed keeps
-/// nothing together.
+/// The parts between which a line may end: words, and commands with all of theirs. A backtick that
+/// is never closed keeps nothing together.
 fn words(line: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = line;
@@ -90,11 +91,16 @@ mod tests {
     fn what_one_copies_stays_whole_at_any_width() {
         for columns in 0..200 {
             let shown = wrap(SAID, columns);
-            for whole in ["`request.latency.p99 < 25ms`", "`regatta run --resume reports/2026-11-21T10-02-11Z-fan-out`"]
-            {
+            for whole in [
+                "`request.latency.p99 < 25ms`",
+                "`regatta run --resume reports/2026-11-21T10-02-11Z-fan-out`",
+            ] {
                 assert!(shown.contains(whole), "{columns}: {shown}");
             }
-            assert_eq!(shown.split_whitespace().collect::<Vec<_>>(), SAID.split_whitespace().collect::<Vec<_>>());
+            assert_eq!(
+                shown.split_whitespace().collect::<Vec<_>>(),
+                SAID.split_whitespace().collect::<Vec<_>>()
+            );
             let long = |line: &&str| width(line) > columns && words(line.trim_start()).len() > 1;
             assert_eq!(shown.lines().find(long), None, "{columns}");
         }

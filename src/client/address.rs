@@ -1,7 +1,8 @@
 //! Where a database server is, and as whom to log in: `postgres://user@host:5432/db`.
 //!
-//! Scenarios, plans and run files hold a [`Reference`], which never contains a password: the name of an environment
-//! variable, or a url without one. Only the process that connects resolves it to an [`Address`].
+//! Scenarios, plans and run files hold a [`Reference`], which never contains a password: the name
+//! of an environment variable, or a url without one. Only the process that connects resolves it to
+//! an [`Address`].
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -10,11 +11,14 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::{tls::Authorities, transport::CONNECT_LIMIT};
+use super::authorities::Authorities;
 use crate::{
     config::{Diagnostics, Field, Node},
     secret::{self, Secret},
 };
+
+/// The longest that opening a connection may take, login included, unless the url says otherwise.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The protocol of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +88,8 @@ pub enum TlsMode {
     Preferred,
     /// It is, with whoever answers.
     Unverified,
-    /// With a server whose certificate one of the authorities in this file has signed, under any name.
+    /// With a server whose certificate one of the authorities in this file has signed, under any
+    /// name.
     Authority(PathBuf),
     /// The certificate must also be for the url's host.
     Full(PathBuf),
@@ -100,8 +105,10 @@ impl Address {
         }
         let text = with_host(text)?;
         let text = text.as_str();
-        // A `/` or `?` in the password would end the host, and what follows be told as a database or an option.
-        let after_host = text.split_once("://").map_or(text, |(_, rest)| rest).split_once(['/', '?']);
+        // A `/` or `?` in the password would end the host, and what follows be told as a database
+        // or an option.
+        let after_host =
+            text.split_once("://").map_or(text, |(_, rest)| rest).split_once(['/', '?']);
         if after_host.is_some_and(|(_, rest)| rest.contains('@')) {
             return Err(format!("there is an `@` after the host; {HINT}"));
         }
@@ -114,17 +121,21 @@ impl Address {
         })?;
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let login = authority.rsplit_once('@').map_or("", |(login, _)| login);
-        let (user, password) = login.split_once(':').map_or((login, None), |(user, word)| (user, Some(word)));
+        let (user, password) =
+            login.split_once(':').map_or((login, None), |(user, word)| (user, Some(word)));
         let host = decoded(uri.host().unwrap_or_default().trim_matches(['[', ']']))?;
         if host.is_empty() {
-            return Err(format!("the url names no host; write `{}://HOST/DATABASE`", scheme.word()));
+            return Err(format!(
+                "the url names no host; write `{}://HOST/DATABASE`",
+                scheme.word()
+            ));
         }
         let after_host = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
         let after_host = after_host.rsplit_once(']').map_or(after_host, |(_, rest)| rest);
         let port = match after_host.rsplit_once(':') {
-            Some((_, digits)) => {
-                digits.parse().map_err(|_| format!("what follows the host's `:` is no port; {HINT}"))?
-            }
+            Some((_, digits)) => digits
+                .parse()
+                .map_err(|_| format!("what follows the host's `:` is no port; {HINT}"))?,
             None => scheme.port(),
         };
         let database = uri.path().trim_matches('/');
@@ -133,7 +144,11 @@ impl Address {
         Ok(Self {
             scheme,
             user: decoded(user)?,
-            password: password.map(decoded).transpose()?.filter(|word| !word.is_empty()).map(Secret::new),
+            password: password
+                .map(decoded)
+                .transpose()?
+                .filter(|word| !word.is_empty())
+                .map(Secret::new),
             host,
             port,
             socket,
@@ -143,14 +158,15 @@ impl Address {
         })
     }
 
-    /// How long opening a connection may take, login included: the url's `connect_timeout` in seconds, or
-    /// [`CONNECT_LIMIT`].
+    /// How long opening a connection may take, login included: the url's `connect_timeout` in
+    /// seconds, or [`CONNECT_LIMIT`].
     pub fn connect_limit(&self) -> Duration {
         let seconds = self.options.get("connect_timeout").and_then(|text| text.parse().ok());
         seconds.filter(|seconds| *seconds > 0).map_or(CONNECT_LIMIT, Duration::from_secs)
     }
 
-    /// Says once and for all of a trial's connections whether they are encrypted, where the url leaves that to the server.
+    /// Says once and for all of a trial's connections whether they are encrypted, where the url
+    /// leaves that to the server.
     pub fn settle(&mut self, encrypted: bool) {
         let settled = if encrypted { "require" } else { "disable" };
         if let Some(mode) = MODE_KEYS.iter().find(|key| self.options.contains_key(**key)) {
@@ -168,25 +184,39 @@ impl Address {
         format!("{self}{encrypted}")
     }
 
-    /// Refuses options that nobody would heed, and values that none has; those of [`Self::tls`] are always known, and so
-    /// are those that are the same in all protocols.
+    /// Refuses options that nobody would heed, and values that none has; those of [`Self::tls`] are
+    /// always known, and so are those that are the same in all protocols.
     pub fn knows_options(&self, known: &[&str]) -> Result<(), String> {
-        let is_known = |key: &str| known.contains(&key) || TLS_KEYS.contains(&key) || key == "connect_timeout";
+        let is_known =
+            |key: &str| known.contains(&key) || TLS_KEYS.contains(&key) || key == "connect_timeout";
         if let Some(key) = self.options.keys().find(|key| !is_known(key)) {
-            let all: Vec<_> =
-                known.iter().chain(&["connect_timeout"]).chain(TLS_KEYS).map(|key| format!("`{key}`")).collect();
-            return Err(format!("the url has the unknown option `{key}`; known are {}", all.join(", ")));
+            let all: Vec<_> = known
+                .iter()
+                .chain(&["connect_timeout"])
+                .chain(TLS_KEYS)
+                .map(|key| format!("`{key}`"))
+                .collect();
+            return Err(format!(
+                "the url has the unknown option `{key}`; known are {}",
+                all.join(", ")
+            ));
         }
         let limit = self.options.get("connect_timeout");
         if let Some(wrong) = limit.filter(|text| text.parse::<u32>().is_err()) {
-            return Err(format!("`connect_timeout` is a number of seconds, and the url has `{wrong}`"));
+            return Err(format!(
+                "`connect_timeout` is a number of seconds, and the url has `{wrong}`"
+            ));
         }
-        let charset = self.options.get("charset").filter(|name| !name.eq_ignore_ascii_case("utf8mb4"));
-        charset.map_or(Ok(()), |name| Err(format!("connections use `charset=utf8mb4`, and the url asks for `{name}`")))
+        let charset =
+            self.options.get("charset").filter(|name| !name.eq_ignore_ascii_case("utf8mb4"));
+        charset.map_or(Ok(()), |name| {
+            Err(format!("connections use `charset=utf8mb4`, and the url asks for `{name}`"))
+        })
     }
 
-    /// Whether and how to encrypt, by the options of any of the protocols: `sslmode=verify-full&sslrootcert=ca.pem`,
-    /// `ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem`, `tls=true`. Without any, a connection is plain.
+    /// Whether and how to encrypt, by the options of any of the protocols:
+    /// `sslmode=verify-full&sslrootcert=ca.pem`, `ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem`,
+    /// `tls=true`. Without any, a connection is plain.
     pub fn tls(&self) -> Result<TlsMode, String> {
         let get = |keys: &[&str]| keys.iter().find_map(|key| self.options.get(*key));
         let file = get(&["sslrootcert", "ssl-ca", "tlsCAFile"]);
@@ -195,7 +225,8 @@ impl Address {
             return Ok(TlsMode::Off);
         }
         let Some(mode) = get(MODE_KEYS) else {
-            let plain = "the url names an authority and does not say to encrypt; add `sslmode=verify-full`";
+            let plain =
+                "the url names an authority and does not say to encrypt; add `sslmode=verify-full`";
             return if file.is_some() { Err(plain.into()) } else { Ok(TlsMode::Off) };
         };
         let authority = || {
@@ -228,10 +259,11 @@ impl Address {
 const MODE_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl"];
 
 /// Options about encryption, of all protocols.
-const TLS_KEYS: &[&str] = &["sslmode", "ssl-mode", "tls", "ssl", "sslrootcert", "ssl-ca", "tlsCAFile"];
+const TLS_KEYS: &[&str] =
+    &["sslmode", "ssl-mode", "tls", "ssl", "sslrootcert", "ssl-ca", "tlsCAFile"];
 
-/// The url with a host: one that names only a socket in the file system, as in `postgres:///db?host=/run/postgresql` or
-/// `postgres://%2Frun%2Fpostgresql/db`, has none.
+/// The url with a host: one that names only a socket in the file system, as in
+/// `postgres:///db?host=/run/postgresql` or `postgres://%2Frun%2Fpostgresql/db`, has none.
 fn with_host(text: &str) -> Result<String, String> {
     let Some((scheme, rest)) = text.split_once("://") else { return Ok(text.to_owned()) };
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -243,7 +275,8 @@ fn with_host(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let query = if is_path { format!("host={name}&{query}") } else { query.to_owned() };
-    let names_socket = |pair: &str| pair.split_once('=').is_some_and(|(key, _)| SOCKET_KEYS.contains(&key));
+    let names_socket =
+        |pair: &str| pair.split_once('=').is_some_and(|(key, _)| SOCKET_KEYS.contains(&key));
     if !query.split('&').any(names_socket) {
         return Err("the url names no host; write `SCHEME://HOST/DATABASE`".into());
     }
@@ -254,8 +287,9 @@ fn with_host(text: &str) -> Result<String, String> {
 /// Options that name a socket in the file system, or, as PostgreSQL's do, another host.
 const SOCKET_KEYS: &[&str] = &["host", "socket", "unix_socket"];
 
-/// The host, and the socket in the file system, if the url names one: as its host (`%2Frun%2Fpostgresql`) or by an option,
-/// which is taken out. PostgreSQL's users name the folder, MySQL's the file.
+/// The host, and the socket in the file system, if the url names one: as its host
+/// (`%2Frun%2Fpostgresql`) or by an option, which is taken out. PostgreSQL's users name the folder,
+/// MySQL's the file.
 fn place(
     scheme: Scheme,
     host: String,
@@ -274,7 +308,9 @@ fn place(
     let socket = match scheme {
         Scheme::Postgres => path.join(format!(".s.PGSQL.{port}")),
         Scheme::Mysql => path,
-        Scheme::Mongo => return Err("MongoDB's protocol is spoken over TCP only; name a host".into()),
+        Scheme::Mongo => {
+            return Err("MongoDB's protocol is spoken over TCP only; name a host".into());
+        }
     };
     Ok(("localhost".into(), Some(socket)))
 }
@@ -297,14 +333,16 @@ fn options(query: &str) -> Result<BTreeMap<String, String>, String> {
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = if self.user.is_empty() { String::new() } else { format!("{}@", self.user) };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         write!(out, "{}://{user}{host}:{}", self.scheme.word(), self.port)?;
         self.database.as_ref().map_or(Ok(()), |database| write!(out, "/{database}"))?;
         self.socket.as_ref().map_or(Ok(()), |socket| write!(out, " by {}", socket.display()))
     }
 }
 
-/// A url as a scenario has it: `${env:NAME}`, or a url without a password. This text is what is stored.
+/// A url as a scenario has it: `${env:NAME}`, or a url without a password. This text is what is
+/// stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reference(String);
@@ -326,7 +364,10 @@ impl Reference {
         if address.password.is_some() || address.options.keys().any(|key| key.contains("pass")) {
             return Err((
                 "a password here would end up in every run file".into(),
-                Some("put the url into the environment, and write url = \"${env:DATABASE_URL}\"".into()),
+                Some(
+                    "put the url into the environment, and write url = \"${env:DATABASE_URL}\""
+                        .into(),
+                ),
             ));
         }
         Ok(Self(text.into()))
@@ -360,7 +401,8 @@ impl Reference {
         if schemes.contains(&address.scheme) {
             return Ok(address);
         }
-        let words: Vec<_> = schemes.iter().map(|scheme| format!("`{}://`", scheme.word())).collect();
+        let words: Vec<_> =
+            schemes.iter().map(|scheme| format!("`{}://`", scheme.word())).collect();
         Err(format!("{place}expected a url that begins with {}", words.join(" or ")))
     }
 }
@@ -372,7 +414,9 @@ impl Field for Reference {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let text = <String as Field>::read(node, diagnostics)?;
-        Self::parse(&text).map_err(|(message, help)| diagnostics.error(node.span.clone(), message, help)).ok()
+        Self::parse(&text)
+            .map_err(|(message, help)| diagnostics.error(node.span.clone(), message, help))
+            .ok()
     }
 }
 
@@ -384,7 +428,10 @@ mod tests {
     fn every_part_of_a_url_is_read() {
         let text = "postgresql://me%40here:p%3Aw%2F@[::1]:6543/my%20db?sslmode=require&options=-c+geqo%3Doff";
         let address = Address::parse(text).unwrap();
-        assert_eq!((address.scheme, address.user.as_str(), address.port), (Scheme::Postgres, "me@here", 6543));
+        assert_eq!(
+            (address.scheme, address.user.as_str(), address.port),
+            (Scheme::Postgres, "me@here", 6543)
+        );
         assert_eq!(address.password.as_ref().map(Secret::reveal), Some("p:w/"));
         assert_eq!((address.host.as_str(), address.database.as_deref()), ("::1", Some("my db")));
         assert_eq!(address.options["options"], "-c geqo=off");
@@ -398,9 +445,12 @@ mod tests {
     fn a_password_has_no_words() {
         let address = Address::parse("postgres://me:topsecret@h/db").unwrap();
         assert!(!format!("{address} {address:?}").contains("topsecret"));
-        for wrong in
-            ["topsecret", "postgres://me:topsecret@/db", "oracle://me:topsecret@h", "postgres://me:topsecret%@h o"]
-        {
+        for wrong in [
+            "topsecret",
+            "postgres://me:topsecret@/db",
+            "oracle://me:topsecret@h",
+            "postgres://me:topsecret%@h o",
+        ] {
             let why = Address::parse(wrong).unwrap_err();
             assert!(!why.contains("topsecret"), "{why}");
         }
@@ -411,7 +461,10 @@ mod tests {
         let tls = |query: &str| Address::parse(&format!("mysql://h/?{query}")).unwrap().tls();
         let file = || PathBuf::from("ca.pem");
         assert_eq!(tls(""), Ok(TlsMode::Off));
-        assert_eq!((tls("sslmode=disable"), tls("tls=true")), (Ok(TlsMode::Off), Ok(TlsMode::Unverified)));
+        assert_eq!(
+            (tls("sslmode=disable"), tls("tls=true")),
+            (Ok(TlsMode::Off), Ok(TlsMode::Unverified))
+        );
         assert_eq!(tls("ssl-mode=REQUIRED"), Ok(TlsMode::Unverified));
         assert_eq!(tls("sslmode=verify-ca&sslrootcert=ca.pem"), Ok(TlsMode::Authority(file())));
         assert_eq!(tls("ssl-mode=VERIFY_IDENTITY&ssl-ca=ca.pem"), Ok(TlsMode::Full(file())));
@@ -430,11 +483,17 @@ mod tests {
 
     #[test]
     fn what_the_server_offers_is_said_once_for_all_connections() {
-        for (url, key) in [("postgres://h/?sslmode=prefer", "sslmode"), ("mysql://h/?ssl-mode=PREFERRED", "ssl-mode")] {
+        for (url, key) in [
+            ("postgres://h/?sslmode=prefer", "sslmode"),
+            ("mysql://h/?ssl-mode=PREFERRED", "ssl-mode"),
+        ] {
             let mut address = Address::parse(url).unwrap();
             assert!(address.words().contains("if the server offers it"));
             address.settle(true);
-            assert_eq!((address.tls(), address.options[key].as_str()), (Ok(TlsMode::Unverified), "require"));
+            assert_eq!(
+                (address.tls(), address.options[key].as_str()),
+                (Ok(TlsMode::Unverified), "require")
+            );
             address.settle(false);
             assert_eq!(address.tls(), Ok(TlsMode::Off));
         }
@@ -444,13 +503,19 @@ mod tests {
     fn a_socket_in_the_file_system_is_named_as_each_protocol_does() {
         for (url, socket) in [
             ("postgres://me@localhost/db?host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
-            ("postgres://me@h:6543/db?host=%2Frun%2Fpostgresql&sslmode=require", "/run/postgresql/.s.PGSQL.6543"),
+            (
+                "postgres://me@h:6543/db?host=%2Frun%2Fpostgresql&sslmode=require",
+                "/run/postgresql/.s.PGSQL.6543",
+            ),
             ("postgres:///db?host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
             ("postgres://me:pw@/db?host=/run/postgresql", "/run/postgresql/.s.PGSQL.5432"),
             ("postgres://me@%2Frun%2Fpostgresql/db", "/run/postgresql/.s.PGSQL.5432"),
             ("postgres://me@:6543/db?host=/tmp", "/tmp/.s.PGSQL.6543"),
             ("mysql://me@localhost/db?socket=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
-            ("mariadb://me@localhost/db?unix_socket=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
+            (
+                "mariadb://me@localhost/db?unix_socket=/run/mysqld/mysqld.sock",
+                "/run/mysqld/mysqld.sock",
+            ),
             ("mysql:///db?host=/run/mysqld/mysqld.sock", "/run/mysqld/mysqld.sock"),
         ] {
             let address = Address::parse(url).unwrap();
@@ -459,7 +524,10 @@ mod tests {
                 (Some(std::path::Path::new(socket)), Ok(TlsMode::Off))
             );
             assert!(address.to_string().ends_with(&format!("/db by {socket}")), "{address}");
-            assert_eq!((address.knows_options(&[]), address.database.as_deref()), (Ok(()), Some("db")));
+            assert_eq!(
+                (address.knows_options(&[]), address.database.as_deref()),
+                (Ok(()), Some("db"))
+            );
         }
         assert_eq!(Address::parse("postgres://a/db?host=b").unwrap().host, "b");
         for (wrong, why) in [
@@ -476,22 +544,46 @@ mod tests {
     #[test]
     fn options_that_every_user_has_are_known() {
         let known = |url: &str, known| Address::parse(url).unwrap().knows_options(known);
-        assert_eq!(known("postgres://h/?connect_timeout=3&application_name=a", &["application_name"]), Ok(()));
-        assert_eq!(Address::parse("mysql://h/?connect_timeout=3").unwrap().connect_limit(), Duration::from_secs(3));
-        assert_eq!(Address::parse("mysql://h/?connect_timeout=0").unwrap().connect_limit(), CONNECT_LIMIT);
-        assert!(known("mysql://h/?connect_timeout=soon", &[]).unwrap_err().contains("number of seconds"));
+        assert_eq!(
+            known("postgres://h/?connect_timeout=3&application_name=a", &["application_name"]),
+            Ok(())
+        );
+        assert_eq!(
+            Address::parse("mysql://h/?connect_timeout=3").unwrap().connect_limit(),
+            Duration::from_secs(3)
+        );
+        assert_eq!(
+            Address::parse("mysql://h/?connect_timeout=0").unwrap().connect_limit(),
+            CONNECT_LIMIT
+        );
+        assert!(
+            known("mysql://h/?connect_timeout=soon", &[])
+                .unwrap_err()
+                .contains("number of seconds")
+        );
         assert!(known("mysql://h/?charset=latin1", &["charset"]).unwrap_err().contains("utf8mb4"));
-        assert!(known("mysql://h/?charsett=utf8mb4", &["charset"]).unwrap_err().contains("`charset`"));
+        assert!(
+            known("mysql://h/?charsett=utf8mb4", &["charset"]).unwrap_err().contains("`charset`")
+        );
     }
 
     #[test]
     fn what_is_no_port_is_not_taken_for_the_usual_one() {
-        for wrong in ["postgres://u:12/topsecret@h:1/d", "mysql://u:12?topsecret@h/d", "mysql://u:a/topsecret@h"] {
+        for wrong in [
+            "postgres://u:12/topsecret@h:1/d",
+            "mysql://u:12?topsecret@h/d",
+            "mysql://u:a/topsecret@h",
+        ] {
             let why = Address::parse(wrong).unwrap_err();
             assert!(!why.contains("topsecret") && why.contains("`%` and two digits"), "{why}");
             assert!(Reference::parse(wrong).is_err());
         }
-        for wrong in ["postgres://u@h:543290/d", "postgres://u@h:abc/d", "mysql://[::1]:/d", "postgres://u:topsecret"] {
+        for wrong in [
+            "postgres://u@h:543290/d",
+            "postgres://u@h:abc/d",
+            "mysql://[::1]:/d",
+            "postgres://u:topsecret",
+        ] {
             let why = Address::parse(wrong).unwrap_err();
             assert!(
                 !why.contains("topsecret") && (why.contains("no port") || why.contains("no url")),
@@ -519,7 +611,10 @@ mod tests {
             assert!(Reference::parse(wrong).unwrap_err().0.contains("every run file"));
         }
         for wrong in ["${env:}", "postgres://me:${env:PW}@h", "${env:a b}", "${DATABASE_URL}"] {
-            assert!(Reference::parse(wrong).unwrap_err().1.unwrap().contains("${env:DATABASE_URL}"), "{wrong}");
+            assert!(
+                Reference::parse(wrong).unwrap_err().1.unwrap().contains("${env:DATABASE_URL}"),
+                "{wrong}"
+            );
         }
     }
 
@@ -528,7 +623,8 @@ mod tests {
         let reference = Reference::parse("${env:REGATTA_NO_SUCH_VARIABLE}").unwrap();
         let why = reference.resolve(&[Scheme::Mysql]).unwrap_err();
         assert!(why.contains("REGATTA_NO_SUCH_VARIABLE") && why.contains("mysql://USER"), "{why}");
-        let other = Reference::parse("mongodb://h").unwrap().resolve(&[Scheme::Postgres, Scheme::Mysql]);
+        let other =
+            Reference::parse("mongodb://h").unwrap().resolve(&[Scheme::Postgres, Scheme::Mysql]);
         assert!(other.unwrap_err().contains("`postgres://` or `mysql://`"));
     }
 }

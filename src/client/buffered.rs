@@ -1,8 +1,8 @@
-//! A stream that reads ahead: an answer that has come in one piece is one read of the system, however small the pieces
-//! are in which a protocol's library asks for it.
+//! A stream that reads ahead: an answer that has come in one piece is one read of the system,
+//! however small the pieces are in which a protocol's library asks for it.
 //!
-//! tokio-postgres reads into whatever is left of a buffer of 8 KiB, so that about one small answer in a hundred would
-//! be cut in two, and cost a second read.
+//! tokio-postgres reads into whatever is left of a buffer of 8 KiB, so that about one small answer
+//! in a hundred would be cut in two, and cost a second read.
 
 use std::{
     io::{self, IoSlice},
@@ -12,14 +12,16 @@ use std::{
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-/// Room for what is read ahead, in bytes. Who asks for so much at once is served by the stream itself.
+/// Room for what is read ahead, in bytes. Who asks for so much at once is served by the stream
+/// itself.
 const ROOM: usize = 16 * 1024;
 
 /// A stream with a buffer before its reading side.
 #[derive(Debug)]
 pub struct Buffered<S> {
     stream: S,
-    /// Always initialised to its end; from `next` up to `end` are bytes that nobody has asked for yet.
+    /// Always initialised to its end; from `next` up to `end` are bytes that nobody has asked for
+    /// yet.
     ahead: Box<[u8]>,
     next: usize,
     end: usize,
@@ -55,7 +57,11 @@ impl<S: Read + Unpin> Read for Buffered<S> {
 }
 
 impl<S: Write + Unpin> Write for Buffered<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -92,7 +98,9 @@ mod tests {
     async fn read(stream: &mut Buffered<Scripted>, room: usize) -> Vec<u8> {
         let mut bytes = vec![0; room];
         let mut buffer = ReadBuf::new(&mut bytes);
-        poll_fn(|context| Pin::new(&mut *stream).poll_read(context, buffer.unfilled())).await.unwrap();
+        poll_fn(|context| Pin::new(&mut *stream).poll_read(context, buffer.unfilled()))
+            .await
+            .unwrap();
         buffer.filled().to_vec()
     }
 
@@ -100,7 +108,10 @@ mod tests {
     fn an_answer_is_read_once_in_whatever_pieces_it_is_asked_for() {
         block_on(async {
             let mut stream = Buffered::new(Scripted::new([b"answer".to_vec(), b"next".to_vec()]));
-            assert_eq!((read(&mut stream, 2).await, read(&mut stream, 100).await), (b"an".to_vec(), b"swer".to_vec()));
+            assert_eq!(
+                (read(&mut stream, 2).await, read(&mut stream, 100).await),
+                (b"an".to_vec(), b"swer".to_vec())
+            );
             assert_eq!(stream.stream.reads, 1);
             assert_eq!(read(&mut stream, 100).await, b"next");
             assert_eq!((read(&mut stream, 100).await, stream.stream.reads), (Vec::new(), 2));

@@ -69,13 +69,16 @@ impl Fault {
     /// A fault that the server has told of in its own words, with the remedy where one is known.
     pub fn of_server(kind: FaultKind, said: impl std::fmt::Display) -> Self {
         let remedy = match kind {
-            FaultKind::TooManyConnections => "; raise the limit: the server's (`max_connections`) or the user's",
+            FaultKind::TooManyConnections => {
+                "; raise the limit: the server's (`max_connections`) or the user's"
+            }
             _ => "",
         };
         Self::new(kind, format!("{said}{remedy}"))
     }
 
-    /// What can be lowered so that fewer connections are needed, to be said after a fault that calls for it.
+    /// What can be lowered so that fewer connections are needed, to be said after a fault that
+    /// calls for it.
     pub fn lower(&self, at_once: &str) -> String {
         match self.kind {
             FaultKind::TooManyConnections => format!(", or lower {at_once}"),
@@ -115,12 +118,13 @@ impl Fault {
 }
 
 impl FaultKind {
-    /// Whether the server, or the way to it, has failed: it cannot be reached, does not let anybody in, has gone away, or
-    /// has run out of something. What a server that works says of a statement is an answer.
+    /// Whether the server, or the way to it, has failed: it cannot be reached, does not let anybody
+    /// in, has gone away, or has run out of something. What a server that works says of a statement
+    /// is an answer.
     pub fn is_the_server_s(self) -> bool {
         use FaultKind::{
-            Closed, ConnectTimeout, CutOff, Database, Login, Lost, Refused, Reset, Resources, Tls, TooManyConnections,
-            Unreachable, Unresolved,
+            Closed, ConnectTimeout, CutOff, Database, Login, Lost, Refused, Reset, Resources, Tls,
+            TooManyConnections, Unreachable, Unresolved,
         };
         matches!(
             self,
@@ -176,7 +180,8 @@ mod tests {
 
     #[test]
     fn kinds_have_names_of_their_own_and_their_number() {
-        let names: std::collections::BTreeSet<_> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
+        let names: std::collections::BTreeSet<_> =
+            FaultKind::ALL.iter().map(|kind| kind.name()).collect();
         assert_eq!(names.len(), FaultKind::ALL.len());
         assert!(FaultKind::ALL.iter().enumerate().all(|(at, kind)| *kind as usize == at));
     }
@@ -184,7 +189,9 @@ mod tests {
     #[test]
     fn only_a_connection_that_is_of_no_use_leaves_a_doubt() {
         let lost = Fault::from(io::Error::from(io::ErrorKind::BrokenPipe)).at("task t");
-        assert!(lost.message.starts_with("task t: the connection was lost") && !lost.leaves_nothing());
+        assert!(
+            lost.message.starts_with("task t: the connection was lost") && !lost.leaves_nothing()
+        );
         let nonsense = Fault::new(FaultKind::Protocol, "");
         assert!(!nonsense.leaves_nothing() && nonsense.ends_connection());
         assert!(Fault::new(FaultKind::Deadlock, "").leaves_nothing());
@@ -195,13 +202,20 @@ mod tests {
 
     #[test]
     fn a_fault_is_the_server_s_the_system_s_or_an_answer() {
-        use FaultKind::{Constraint, Deadlock, LockTimeout, Protocol, Serialization, Statement, Timeout};
+        use FaultKind::{
+            Constraint, Deadlock, LockTimeout, Protocol, Serialization, Statement, Timeout,
+        };
         for kind in FaultKind::ALL {
             assert!(!(kind.is_the_server_s() && kind.is_the_system_s()), "{kind:?}");
             // Who was never connected has got no answer.
-            assert!(!kind.is_unconnected() || kind.is_the_server_s() || kind.is_the_system_s(), "{kind:?}");
+            assert!(
+                !kind.is_unconnected() || kind.is_the_server_s() || kind.is_the_system_s(),
+                "{kind:?}"
+            );
         }
-        for answer in [Deadlock, LockTimeout, Serialization, Constraint, Statement, Timeout, Protocol] {
+        for answer in
+            [Deadlock, LockTimeout, Serialization, Constraint, Statement, Timeout, Protocol]
+        {
             assert!(!answer.is_the_server_s() && !answer.is_the_system_s(), "{answer:?}");
         }
     }

@@ -1,11 +1,14 @@
-//! Clients of database servers, over the executor's own streams, so that no hidden runtime helps anybody.
+//! Clients of database servers, over the executor's own streams, so that no hidden runtime helps
+//! anybody.
 //!
-//! Everything here is generic over [`Native`](crate::runtime::Native). Steps use the clients on the measured path, over
-//! the streams of the executor under test; targets use the same clients over blocking streams, to create, fill, count
-//! and drop what a trial works on. A client knows neither scenarios nor steps: it opens a connection to an [`Address`],
-//! sends statements, and says what went wrong as a [`Fault`] with a name.
+//! Everything here is generic over [`Native`](crate::runtime::Native). Steps use the clients on the
+//! measured path, over the streams of the executor under test; targets use the same clients over
+//! blocking streams, to create, fill, count and drop what a trial works on. A client knows neither
+//! scenarios nor steps: it opens a connection to an [`Address`], sends statements, and says what
+//! went wrong as a [`Fault`] with a name.
 
 mod address;
+mod authorities;
 mod buffered;
 mod cancel;
 mod fault;
@@ -23,12 +26,12 @@ mod transport;
 mod turns;
 pub mod wire;
 
-pub use address::{Address, Reference, Scheme, TlsMode};
+pub use address::{Address, CONNECT_LIMIT, Reference, Scheme, TlsMode};
 pub use buffered::Buffered;
-pub use cancel::{Key, cancel};
+pub use cancel::{CancelKey, cancel};
 pub use fault::{Fault, FaultKind, causes};
 pub use offer::settled;
 pub use pair::Pair;
 pub use pool::{Lease, Pool};
 pub use reach::{Tried, cannot_open, unopened, unresolved};
-pub use transport::{CONNECT_LIMIT, Transport, connect, within_limit};
+pub use transport::{Transport, connect, within_limit};

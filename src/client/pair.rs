@@ -1,8 +1,9 @@
 //! Two futures in one task, each polled only when it was itself woken.
 //!
-//! The two sides of a client library talk to each other: the work puts a request into a channel, the connection sends
-//! it, and puts the answer into another channel. With the task's own waker each of these messages would wake the whole
-//! task once more, although it is running, and the executor would poll it again in vain after each call.
+//! The two sides of a client library talk to each other: the work puts a request into a channel,
+//! the connection sends it, and puts the answer into another channel. With the task's own waker
+//! each of these messages would wake the whole task once more, although it is running, and the
+//! executor would poll it again in vain after each call.
 
 use std::{
     sync::{
@@ -24,27 +25,27 @@ const CONNECTION: u8 = 2;
 /// The task is looking after both: whoever is woken need not wake the task.
 const AWAKE: u8 = 4;
 
-/// So often the two are polled before the executor has its turn again: a side that used up what tokio allows it wakes
-/// itself, and gets nothing until then.
+/// So often the two are polled before the executor has its turn again: a side that used up what
+/// tokio allows it wakes itself, and gets nothing until then.
 const ROUNDS: u32 = 8;
 
 /// The wakers of the two futures.
 #[derive(Debug)]
 pub struct Pair {
-    state: Arc<State>,
+    state: Arc<PairState>,
     work: Waker,
     connection: Waker,
 }
 
 #[derive(Debug)]
-struct State {
+struct PairState {
     woken: AtomicU8,
     task: AtomicWaker,
 }
 
 /// One of the two.
 struct Side {
-    state: Arc<State>,
+    state: Arc<PairState>,
     bit: u8,
 }
 
@@ -64,7 +65,10 @@ impl Wake for Side {
 impl Default for Pair {
     /// Both are to be polled first.
     fn default() -> Self {
-        let state = Arc::new(State { woken: AtomicU8::new(WORK | CONNECTION), task: AtomicWaker::new() });
+        let state = Arc::new(PairState {
+            woken: AtomicU8::new(WORK | CONNECTION),
+            task: AtomicWaker::new(),
+        });
         let side = |bit| Waker::from(Arc::new(Side { state: state.clone(), bit }));
         let (work, connection) = (side(WORK), side(CONNECTION));
         Self { state, work, connection }
@@ -77,14 +81,15 @@ impl Pair {
         self.state.woken.fetch_or(WORK, AcqRel);
     }
 
-    /// Polls the work and the connection as often as they are woken, until either has something or both wait.
+    /// Polls the work and the connection as often as they are woken, until either has something or
+    /// both wait.
     pub fn poll<T>(
         &self,
         context: &Context<'_>,
         mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
         mut connection: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        let State { woken, task } = &*self.state;
+        let PairState { woken, task } = &*self.state;
         task.register(context.waker());
         for _ in 0..ROUNDS {
             let now = woken.swap(AWAKE, AcqRel);
@@ -104,7 +109,8 @@ impl Pair {
                 woken.fetch_and(!AWAKE, AcqRel);
                 return polled;
             }
-            // From here on whoever is woken wakes the task; who was woken before is looked after now.
+            // From here on whoever is woken wakes the task; who was woken before is looked after
+            // now.
             if woken.compare_exchange(AWAKE, 0, AcqRel, Acquire).is_ok() {
                 return Poll::Pending;
             }

@@ -1,13 +1,14 @@
 //! A pool: at most so many connections for all tasks, which wait for one in the executor's own way.
 //!
-//! A connection is opened when a task gets a permit and none is idle. One that was lost is not given back; its permit
-//! is. The one that was idle for longest is taken first, so that all of them are used.
+//! A connection is opened when a task gets a permit and none is idle. One that was lost is not
+//! given back; its permit is. The one that was idle for longest is taken first, so that all of them
+//! are used.
 
 use std::{sync::Arc, time::Duration};
 
 use concurrent_queue::ConcurrentQueue;
 
-use super::{Fault, FaultKind, turns::Turns};
+use super::{Fault, FaultKind, turns::PoolTurns};
 use crate::runtime::{Native, Semaphore as _};
 
 /// Connections of the type `T` that tasks share.
@@ -15,11 +16,12 @@ pub struct Pool<N: Native, T> {
     permits: N::Semaphore,
     idle: ConcurrentQueue<T>,
     limit: Option<Duration>,
-    turns: Turns,
+    turns: PoolTurns,
     places: u64,
 }
 
-/// The right to one connection, and the connection if there was an idle one. Dropping it gives the right back.
+/// The right to one connection, and the connection if there was an idle one. Dropping it gives the
+/// right back.
 pub struct Lease<N: Native, T: Send + 'static> {
     pool: Arc<Pool<N, T>>,
     idle: Option<T>,
@@ -31,7 +33,7 @@ impl<N: Native, T: Send + 'static> Pool<N, T> {
     pub fn new(most: usize, limit: Option<Duration>) -> Self {
         let most = most.max(1);
         let (permits, idle) = (N::Semaphore::new(most), ConcurrentQueue::bounded(most));
-        Self { permits, idle, limit, turns: Turns::default(), places: most as u64 }
+        Self { permits, idle, limit, turns: PoolTurns::default(), places: most as u64 }
     }
 
     /// Waits for the right to a connection.
@@ -42,7 +44,9 @@ impl<N: Native, T: Send + 'static> Pool<N, T> {
             Ok(()) => Ok(self.lease(waiting.served(self.places))),
             Err(_) => Err(Fault::new(
                 FaultKind::PoolTimeout,
-                format!("no connection of the pool became free within {limit:?}; raise `max` or `acquire_timeout`"),
+                format!(
+                    "no connection of the pool became free within {limit:?}; raise `max` or `acquire_timeout`"
+                ),
             )),
         }
     }
@@ -95,7 +99,8 @@ mod tests {
     #[test]
     fn what_is_given_back_is_used_again() {
         let pool: Arc<Pool<Blocking, u32>> = Arc::new(Pool::new(2, None));
-        let (mut first, mut second) = (block_on(pool.acquire()).unwrap(), block_on(pool.acquire()).unwrap());
+        let (mut first, mut second) =
+            (block_on(pool.acquire()).unwrap(), block_on(pool.acquire()).unwrap());
         assert_eq!((first.take(), second.take()), (None, None));
         first.give_back(1);
         second.give_back(2);
@@ -103,12 +108,14 @@ mod tests {
         assert_eq!(block_on(pool.acquire()).unwrap().take(), Some(1));
         // That one was lost; its right is not.
         assert_eq!(block_on(pool.acquire()).unwrap().take(), Some(2));
-        let (_third, _fourth) = (block_on(pool.acquire()).unwrap(), block_on(pool.acquire()).unwrap());
+        let (_third, _fourth) =
+            (block_on(pool.acquire()).unwrap(), block_on(pool.acquire()).unwrap());
     }
 
     #[test]
     fn nobody_waits_for_ever() {
-        let pool: Arc<Pool<Blocking, u32>> = Arc::new(Pool::new(1, Some(Duration::from_millis(20))));
+        let pool: Arc<Pool<Blocking, u32>> =
+            Arc::new(Pool::new(1, Some(Duration::from_millis(20))));
         let held = block_on(pool.acquire()).unwrap();
         let fault = block_on(pool.acquire()).err().unwrap();
         assert_eq!(fault.kind, FaultKind::PoolTimeout);

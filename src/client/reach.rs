@@ -1,4 +1,5 @@
-//! Why a connection could not be opened: one kind, one cause and one remedy for each error of the system.
+//! Why a connection could not be opened: one kind, one cause and one remedy for each error of the
+//! system.
 
 use std::{
     fmt::Write as _,
@@ -22,14 +23,17 @@ pub fn unopened(why: &io::Error) -> FaultKind {
     }
     match why.kind() {
         E::AddrNotAvailable => FaultKind::Ports,
-        E::NetworkUnreachable | E::HostUnreachable | E::NetworkDown | E::PermissionDenied => FaultKind::Unreachable,
+        E::NetworkUnreachable | E::HostUnreachable | E::NetworkDown | E::PermissionDenied => {
+            FaultKind::Unreachable
+        }
         E::TimedOut => FaultKind::ConnectTimeout,
         E::ConnectionReset | E::ConnectionAborted | E::BrokenPipe => FaultKind::Reset,
         _ => FaultKind::Refused,
     }
 }
 
-/// The fault of a connection that could not be opened, for clients that do not say which address they have tried.
+/// The fault of a connection that could not be opened, for clients that do not say which address
+/// they have tried.
 pub fn cannot_open(why: &io::Error, said: &dyn std::fmt::Display) -> Fault {
     let kind = unopened(why);
     Fault::new(kind, format!("{}: {said}; {}", begins(kind), remedy(kind)))
@@ -39,7 +43,8 @@ pub fn cannot_open(why: &io::Error, said: &dyn std::fmt::Display) -> Fault {
 fn remedy(kind: FaultKind) -> String {
     match kind {
         FaultKind::Ports => {
-            let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+            let range =
+                fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
             let mut ends = range.split_whitespace();
             let (from, to) = (ends.next().unwrap_or("?"), ends.next().unwrap_or("?"));
             format!(
@@ -50,12 +55,22 @@ fn remedy(kind: FaultKind) -> String {
         FaultKind::Files => {
             let limit = rustix::process::getrlimit(Resource::Nofile).current;
             let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
-            format!("raise the limit on open files (`ulimit -n`, now {limit}), or lower the concurrency")
+            format!(
+                "raise the limit on open files (`ulimit -n`, now {limit}), or lower the concurrency"
+            )
         }
-        FaultKind::Unreachable => "correct the url, or let this host reach the server (routes, firewall)".into(),
-        FaultKind::ConnectTimeout => "correct the url, or look for a firewall that drops packets without a word".into(),
-        FaultKind::Unresolved => "correct the name, or look into /etc/hosts and the resolver".into(),
-        FaultKind::Reset => "look into the server's log: it accepts connections and gives them up".into(),
+        FaultKind::Unreachable => {
+            "correct the url, or let this host reach the server (routes, firewall)".into()
+        }
+        FaultKind::ConnectTimeout => {
+            "correct the url, or look for a firewall that drops packets without a word".into()
+        }
+        FaultKind::Unresolved => {
+            "correct the name, or look into /etc/hosts and the resolver".into()
+        }
+        FaultKind::Reset => {
+            "look into the server's log: it accepts connections and gives them up".into()
+        }
         _ => NOBODY.into(),
     }
 }
@@ -85,8 +100,8 @@ impl Tried {
         self.0.push((address, why));
     }
 
-    /// The fault. `host` is what the user has written: an address that stands before the message already is not said
-    /// again.
+    /// The fault. `host` is what the user has written: an address that stands before the message
+    /// already is not said again.
     pub fn fault(&self, host: &str) -> Fault {
         // That this host lacks IPv6 is seldom the reason: another address tells more.
         let tells = |kind: &FaultKind| !matches!(kind, FaultKind::Unreachable | FaultKind::Ports);
@@ -121,13 +136,22 @@ mod tests {
 
     #[test]
     fn every_address_is_named_with_its_own_cause_and_one_remedy() {
-        let told = fault("localhost", &[("[::1]:7", Errno::NETUNREACH), ("127.0.0.1:7", Errno::CONNREFUSED)]);
+        let told = fault(
+            "localhost",
+            &[("[::1]:7", Errno::NETUNREACH), ("127.0.0.1:7", Errno::CONNREFUSED)],
+        );
         assert_eq!(told.kind, FaultKind::Refused);
-        assert!(told.message.starts_with("nothing answers at [::1]:7: Network is unreachable"), "{told}");
+        assert!(
+            told.message.starts_with("nothing answers at [::1]:7: Network is unreachable"),
+            "{told}"
+        );
         assert!(told.message.contains(", nor at 127.0.0.1:7: Connection refused"), "{told}");
         assert!(told.message.ends_with("; start the server, or correct the url"), "{told}");
         // In the other order it is the same server that does not run.
-        let told = fault("localhost", &[("127.0.0.1:7", Errno::CONNREFUSED), ("[::1]:7", Errno::ADDRNOTAVAIL)]);
+        let told = fault(
+            "localhost",
+            &[("127.0.0.1:7", Errno::CONNREFUSED), ("[::1]:7", Errno::ADDRNOTAVAIL)],
+        );
         assert_eq!(told.kind, FaultKind::Refused);
     }
 
@@ -148,6 +172,9 @@ mod tests {
             assert!(!told.message.contains("127.0.0.1"), "{told}");
         }
         let ports = fault("h", &[("127.0.0.1:7", Errno::ADDRNOTAVAIL)]).message;
-        assert!(ports.contains("connection = \"keep\"") && !ports.contains("start the server"), "{ports}");
+        assert!(
+            ports.contains("connection = \"keep\"") && !ports.contains("start the server"),
+            "{ports}"
+        );
     }
 }

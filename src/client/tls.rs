@@ -1,12 +1,10 @@
-//! Encryption of a stream: rustls over whatever stream the executor has, with the authorities that the url names.
+//! Encryption of a stream: rustls over whatever stream the executor has, with the authorities that
+//! the url names.
 //!
-//! What a connection costs is its handshake: the authorities are read once per address, and sessions are not resumed.
+//! What a connection costs is its handshake: the authorities are read once per address, and
+//! sessions are not resumed.
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, OnceLock},
-};
+use std::{path::Path, sync::Arc};
 
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
@@ -14,7 +12,8 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+        CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
+        SignatureScheme,
         client::{
             Resumption, WebPkiServerVerifier,
             danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -29,45 +28,17 @@ use super::{Address, Fault, FaultKind, TlsMode};
 /// An encrypted stream, with the traits that hyper's streams have.
 pub type Encrypted<C> = TokioIo<TlsStream<TokioIo<C>>>;
 
-/// What all encrypted connections to an address have in common, made by the first of them. Clones share it.
-#[derive(Clone, Default)]
-pub struct Authorities(Arc<OnceLock<Arc<ClientConfig>>>);
-
-impl Authorities {
-    /// Makes it, or gives what was made. Where that fails, the next connection tries again.
-    fn config(&self, mode: &TlsMode) -> Result<Arc<ClientConfig>, String> {
-        if let Some(made) = self.0.get() {
-            return Ok(made.clone());
-        }
-        let made = Arc::new(config(mode)?);
-        Ok(self.0.get_or_init(|| made).clone())
-    }
-}
-
-/// It follows from the address's other fields.
-impl PartialEq for Authorities {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Authorities {}
-
-impl fmt::Debug for Authorities {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.0.get().is_some() { "read" } else { "not read" })
-    }
-}
-
-/// Encrypts a stream to an address, and checks who answers as far as `mode` says, which is the address's.
+/// Encrypts a stream to an address, and checks who answers as far as `mode` says, which is the
+/// address's.
 pub async fn encrypt<C>(stream: C, mode: &TlsMode, address: &Address) -> Result<Encrypted<C>, Fault>
 where
     C: Read + Write + Unpin,
 {
     let fault = |why: String| Fault::new(FaultKind::Tls, why);
-    let config = address.authorities.config(mode).map_err(fault)?;
+    let config = address.authorities.get_or_make(|| config(mode)).map_err(fault)?;
     let host = &address.host;
-    let name = ServerName::try_from(host.clone()).map_err(|_| fault(format!("`{host}` is no name of a host")))?;
+    let name = ServerName::try_from(host.clone())
+        .map_err(|_| fault(format!("`{host}` is no name of a host")))?;
     let encrypted = TlsConnector::from(config).connect(name, TokioIo::new(stream)).await;
     encrypted.map(TokioIo::new).map_err(|why| fault(format!("no encrypted connection: {why}")))
 }
@@ -77,16 +48,23 @@ fn config(mode: &TlsMode) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions().map_err(|why| why.to_string())?;
     let mut config = match mode {
-        TlsMode::Full(file) => builder.with_root_certificates(authorities(file)?).with_no_client_auth(),
+        TlsMode::Full(file) => {
+            builder.with_root_certificates(authorities(file)?).with_no_client_auth()
+        }
         TlsMode::Authority(file) => {
             let roots = Arc::new(authorities(file)?);
-            let inner = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+            let inner =
+                WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
             let verifier = AnyName(inner.map_err(|why| why.to_string())?);
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth()
         }
-        TlsMode::Off | TlsMode::Preferred | TlsMode::Unverified => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))).with_no_client_auth()
-        }
+        TlsMode::Off | TlsMode::Preferred | TlsMode::Unverified => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            .with_no_client_auth(),
     };
     // Otherwise the first connections would cost more than those after them.
     config.resumption = Resumption::disabled();
@@ -129,7 +107,12 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -138,7 +121,12 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -191,6 +179,7 @@ impl ServerCertVerifier for AnyName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::authorities::Authorities;
 
     #[test]
     fn a_file_without_certificates_is_told_by_its_name() {
@@ -199,7 +188,10 @@ mod tests {
         std::fs::write(&empty, "nothing").unwrap();
         for file in [missing, empty] {
             let why = config(&TlsMode::Full(file.clone())).unwrap_err();
-            assert!(why.starts_with(&file.display().to_string()) && why.contains("no certificates"), "{why}");
+            assert!(
+                why.starts_with(&file.display().to_string()) && why.contains("no certificates"),
+                "{why}"
+            );
         }
         assert!(config(&TlsMode::Unverified).is_ok());
     }
@@ -222,10 +214,13 @@ WgIhAOaSU9FEx3WU0R0byCznsQ6RwRYWntLRuO39M/LQmuDJ
         let file = folder.path().join("ca.pem");
         let mode = TlsMode::Full(file.clone());
         let authorities = Authorities::default();
-        assert!(authorities.config(&mode).is_err(), "and once more after a failure");
+        assert!(
+            authorities.get_or_make(|| config(&mode)).is_err(),
+            "and once more after a failure"
+        );
         std::fs::write(&file, CERTIFICATE).unwrap();
-        let first = authorities.config(&mode).unwrap();
+        let first = authorities.get_or_make(|| config(&mode)).unwrap();
         std::fs::remove_file(&file).unwrap();
-        assert!(Arc::ptr_eq(&first, &authorities.clone().config(&mode).unwrap()));
+        assert!(Arc::ptr_eq(&first, &authorities.clone().get_or_make(|| config(&mode)).unwrap()));
     }
 }

@@ -6,7 +6,6 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -18,9 +17,6 @@ use super::{
 };
 use crate::runtime::Native;
 
-/// The longest that opening a connection may take, login included, unless the url says otherwise.
-pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
 /// A stream to a server.
 pub enum Transport<C> {
     /// As the executor has it.
@@ -30,7 +26,8 @@ pub enum Transport<C> {
 }
 
 impl<C: Read + Write + Unpin> Transport<C> {
-    /// Encrypts a plain stream, once both sides have agreed to; one that is encrypted stays as it is.
+    /// Encrypts a plain stream, once both sides have agreed to; one that is encrypted stays as it
+    /// is.
     pub async fn encrypted(self, mode: &TlsMode, address: &Address) -> Result<Self, Fault> {
         match self {
             Self::Plain(stream) if *mode != TlsMode::Off => {
@@ -41,12 +38,13 @@ impl<C: Read + Write + Unpin> Transport<C> {
     }
 }
 
-/// Opens a stream to a server: to its socket in the file system, or to its host by name, of which all addresses are
-/// tried, in the order in which the system gives them.
+/// Opens a stream to a server: to its socket in the file system, or to its host by name, of which
+/// all addresses are tried, in the order in which the system gives them.
 pub async fn connect<N: Native>(server: &Address) -> Result<Transport<N::Conn>, Fault> {
     if let Some(path) = &server.socket {
-        let words =
-            |why: io::Error| format!("nothing answers: {why}; start the server, or correct the path of its socket");
+        let words = |why: io::Error| {
+            format!("nothing answers: {why}; start the server, or correct the path of its socket")
+        };
         let opened = N::connect_local(path).await.map(Transport::Plain);
         return opened.map_err(|why| Fault::new(FaultKind::Refused, words(why)));
     }
@@ -78,7 +76,10 @@ pub async fn within_limit<N: Native, T: Send>(
     let limit = server.connect_limit();
     let late = || {
         let seconds = limit.as_secs();
-        Fault::new(FaultKind::ConnectTimeout, format!("no connection within {seconds} s; is the server overloaded?"))
+        Fault::new(
+            FaultKind::ConnectTimeout,
+            format!("no connection within {seconds} s; is the server overloaded?"),
+        )
     };
     N::timeout(limit, opening).await.unwrap_or_else(|_| Err(late()))
 }
@@ -97,7 +98,11 @@ impl<C: Read + Write + Unpin> Read for Transport<C> {
 }
 
 impl<C: Read + Write + Unpin> Write for Transport<C> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
@@ -160,6 +165,10 @@ mod tests {
         let told = refused("mysql://no-such-host.invalid");
         assert_eq!(told.matches("no-such-host").count(), 1, "{told}");
         let told = refused("mysql://localhost/?socket=/no/such.sock");
-        assert!(told.contains("/no/such.sock: nothing answers: ") && told.contains("path of its socket"), "{told}");
+        assert!(
+            told.contains("/no/such.sock: nothing answers: ")
+                && told.contains("path of its socket"),
+            "{told}"
+        );
     }
 }

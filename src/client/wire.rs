@@ -1,20 +1,23 @@
-//! Bytes to and from a server: one write for a request, and one read for an answer that comes in one piece.
+//! Bytes to and from a server: one write for a request, and one read for an answer that comes in
+//! one piece.
 //!
-//! Where packets begin and end is the protocol's business: it appends requests to [`Wire::request`], and looks at
-//! what has come in [`Wire::received`]. Both buffers are reused for as long as the connection lives.
+//! Where packets begin and end is the protocol's business: it appends requests to
+//! [`Wire::request`], and looks at what has come in [`Wire::received`]. Both buffers are reused for
+//! as long as the connection lives.
 //!
-//! A call of [`Wire::send`] or [`Wire::fill`] that is dropped before it has ended leaves the connection in the middle
-//! of a packet: close it.
+//! A call of [`Wire::send`] or [`Wire::fill`] that is dropped before it has ended leaves the
+//! connection in the middle of a packet: close it.
 
 use std::{future::poll_fn, io, ops::Range, pin::Pin};
 
 use hyper::rt::{Read, ReadBuf, Write};
 
-/// Room for what comes in, in bytes: most answers fit. It grows for a packet that does not, and only as its bytes
-/// arrive: a length that a server merely claims costs nothing.
+/// Room for what comes in, in bytes: most answers fit. It grows for a packet that does not, and
+/// only as its bytes arrive: a length that a server merely claims costs nothing.
 const ROOM: usize = 16 * 1024;
 
-/// Most memory that an empty buffer keeps, in bytes: one large answer must not stay with its connection for ever.
+/// Most memory that an empty buffer keeps, in bytes: one large answer must not stay with its
+/// connection for ever.
 const KEPT: usize = 1024 * 1024;
 
 /// A stream with a buffer for each direction.
@@ -33,7 +36,8 @@ impl<S> Wire<S> {
         Self { stream, request: Vec::new(), input: vec![0; ROOM], held: 0..0 }
     }
 
-    /// The request that is being written: what is appended here goes out with the next [`Wire::send`].
+    /// The request that is being written: what is appended here goes out with the next
+    /// [`Wire::send`].
     pub fn request(&mut self) -> &mut Vec<u8> {
         &mut self.request
     }
@@ -58,8 +62,8 @@ impl<S> Wire<S> {
         }
     }
 
-    /// The stream, for example to go on with TLS. None if something is buffered: bytes that came before encryption
-    /// was agreed upon must not be taken for encrypted ones.
+    /// The stream, for example to go on with TLS. None if something is buffered: bytes that came
+    /// before encryption was agreed upon must not be taken for encrypted ones.
     pub fn into_stream(self) -> Option<S> {
         (self.held.is_empty() && self.request.is_empty()).then_some(self.stream)
     }
@@ -84,7 +88,9 @@ impl<S: Read + Write + Unpin> Wire<S> {
         let Self { stream, request, .. } = self;
         let mut sent = 0;
         while sent < request.len() {
-            match poll_fn(|context| Pin::new(&mut *stream).poll_write(context, &request[sent..])).await? {
+            match poll_fn(|context| Pin::new(&mut *stream).poll_write(context, &request[sent..]))
+                .await?
+            {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 some => sent += some,
             }
@@ -105,7 +111,12 @@ impl<S: Read + Write + Unpin> Wire<S> {
             let mut free = ReadBuf::new(&mut input[held.end..]);
             poll_fn(|context| Pin::new(&mut *stream).poll_read(context, free.unfilled())).await?;
             match free.filled().len() {
-                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+                0 => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the server closed the connection",
+                    ));
+                }
                 read => held.end += read,
             }
         }
@@ -136,7 +147,10 @@ mod tests {
             wire.fill(4).await.unwrap();
             assert_eq!(wire.received(), b"answer");
             wire.fill(6).await.unwrap();
-            assert_eq!((wire.stream.reads, wire.stream.writes.as_slice()), (1, &[b"head".to_vec()][..]));
+            assert_eq!(
+                (wire.stream.reads, wire.stream.writes.as_slice()),
+                (1, &[b"head".to_vec()][..])
+            );
             wire.consume(2);
             assert_eq!(wire.received(), b"swer");
             wire.fill(8).await.unwrap();
@@ -200,7 +214,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the bytes are cut on their way, and however they are asked for, they are the same.
+        /// However the bytes are cut on their way, and however they are asked for, they are the
+        /// same.
         #[test]
         fn bytes_come_in_order(
             cuts in prop::collection::vec(1_usize..40_000, 1..8),

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::Span;
+/// A byte range in a file's text.
+pub type Span = std::ops::Range<usize>;
 
 /// One thing wrong with a file, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,7 +42,8 @@ impl Diagnostics {
 
     /// Adds a remedy to the latest error, if it is about this place and has none.
     pub(super) fn advise(&mut self, span: &Span, help: impl FnOnce() -> Option<String>) {
-        let latest = self.found.last_mut().filter(|latest| latest.span == *span && latest.help.is_none());
+        let latest =
+            self.found.last_mut().filter(|latest| latest.span == *span && latest.help.is_none());
         if let Some((latest, help)) = latest.and_then(|latest| Some((latest, help()?))) {
             self.seen.remove(latest);
             latest.help = Some(clip(&help, 600));
@@ -66,7 +68,8 @@ impl Diagnostics {
         other.found.into_iter().for_each(|diagnostic| self.add(diagnostic));
     }
 
-    /// Says that the syntax is broken: what is missing or unknown from here on may be there, in the broken part.
+    /// Says that the syntax is broken: what is missing or unknown from here on may be there, in the
+    /// broken part.
     pub fn recover(&mut self) {
         self.recovering = true;
     }
@@ -110,16 +113,21 @@ pub fn position(text: &str, byte: usize) -> (usize, usize) {
     (line, in_line.chars().count() + 1)
 }
 
-/// The name in `valid` that `wrong` was most likely meant to be, if any is near enough: at most a third of its
-/// characters changed, as rustc has it.
+/// The name in `valid` that `wrong` was most likely meant to be, if any is near enough: at most a
+/// third of its characters changed, as rustc has it.
 pub fn nearest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if wrong.len() > 64 {
         return None;
     }
     let wrong = wrong.to_lowercase();
     let limit = wrong.chars().count().max(3) / 3;
-    let distances = valid.into_iter().map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name));
-    distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    let distances = valid
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name));
+    distances
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }
 
 /// The remedy for an unknown name: the nearest valid one, and all of them.
@@ -142,7 +150,11 @@ pub fn quote(text: &str) -> String {
 }
 
 fn shown(character: char) -> Box<dyn Iterator<Item = char>> {
-    if character.is_control() { Box::new(character.escape_default()) } else { Box::new(std::iter::once(character)) }
+    if character.is_control() {
+        Box::new(character.escape_default())
+    } else {
+        Box::new(std::iter::once(character))
+    }
 }
 
 /// At most `limit` characters of `text`.
@@ -180,7 +192,9 @@ mod tests {
     #[test]
     fn columns_are_characters() {
         let text = "\u{feff}a = 1\r\näöü = \"x\"\r\n";
-        let at = |start: usize| Diagnostic { span: start..start, message: String::new(), help: None }.position(text);
+        let at = |start: usize| {
+            Diagnostic { span: start..start, message: String::new(), help: None }.position(text)
+        };
         assert_eq!(at(0), (1, 1));
         assert_eq!(at(3), (1, 1));
         assert_eq!(at(text.find('=').unwrap()), (1, 3));

@@ -9,10 +9,11 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{
-    Diagnostics, Name, Node, Value, parameter_schema, quote, render::without_passwords, shape::shape_hint, suggest,
+    Diagnostics, Name, Node, Value, quote, render::without_passwords, shape::shape_hint, suggest,
 };
 use crate::units::{
-    Distribution, Rate, Size, UnitError, duration_hint, parse_duration, parse_rate, parse_size, rate_hint, size_hint,
+    Distribution, Rate, Size, UnitError, duration_hint, parse_duration, parse_rate, parse_size,
+    rate_hint, size_hint,
 };
 
 /// A type that a key's value can have.
@@ -29,7 +30,12 @@ pub fn mismatch(node: &Node, expected: &str, diagnostics: &mut Diagnostics) {
 }
 
 /// The same, with what to write instead.
-pub fn mismatch_with(node: &Node, expected: &str, help: Option<String>, diagnostics: &mut Diagnostics) {
+pub fn mismatch_with(
+    node: &Node,
+    expected: &str,
+    help: Option<String>,
+    diagnostics: &mut Diagnostics,
+) {
     let found = match &node.value {
         Value::Invalid => return,
         Value::Text(text) => format!("the string {}", quote(&without_passwords(text))),
@@ -38,14 +44,17 @@ pub fn mismatch_with(node: &Node, expected: &str, help: Option<String>, diagnost
     diagnostics.error(node.span.clone(), format!("expected {expected}, found {found}"), help);
 }
 
-/// Whether a task, target, load or step can have this name: it becomes part of cell and metric names.
+/// Whether a task, target, load or step can have this name: it becomes part of cell and metric
+/// names.
 pub fn is_name(text: &str) -> bool {
     let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.bytes().next().is_some_and(fine) && text.bytes().all(|byte| fine(byte) || byte == b'-' || byte == b'_')
+    text.bytes().next().is_some_and(fine)
+        && text.bytes().all(|byte| fine(byte) || byte == b'-' || byte == b'_')
 }
 
 /// What [`is_name`] accepts, in words.
-pub const NAME_HELP: &str = "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit";
+pub const NAME_HELP: &str =
+    "names are lower-case letters, digits, `-` and `_`, and start with a letter or digit";
 
 /// Reads a name of the scenario's own choosing, and reports one that cannot stand in a cell's name.
 pub fn read_name(name: &Name, diagnostics: &mut Diagnostics) -> Option<()> {
@@ -58,7 +67,11 @@ pub fn read_name(name: &Name, diagnostics: &mut Diagnostics) -> Option<()> {
 }
 
 /// Reads one of a few words.
-pub fn read_choice<T: Copy>(node: &Node, choices: &[(&'static str, T)], diagnostics: &mut Diagnostics) -> Option<T> {
+pub fn read_choice<T: Copy>(
+    node: &Node,
+    choices: &[(&'static str, T)],
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
     let words = || choices.iter().map(|(word, _)| *word);
     let Value::Text(text) = &node.value else {
         mismatch(node, &format!("one of {}", words().collect::<Vec<_>>().join(", ")), diagnostics);
@@ -95,7 +108,8 @@ impl Field for Name {
         String::schema()
     }
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        <String as Field>::read(node, diagnostics).map(|text| Self { text, span: node.span.clone() })
+        <String as Field>::read(node, diagnostics)
+            .map(|text| Self { text, span: node.span.clone() })
     }
 }
 
@@ -113,7 +127,11 @@ impl Field for bool {
 }
 
 /// Reads an integer of at least `least` that `T` can hold.
-fn read_integer<T: TryFrom<i64>>(node: &Node, least: i64, diagnostics: &mut Diagnostics) -> Option<T> {
+fn read_integer<T: TryFrom<i64>>(
+    node: &Node,
+    least: i64,
+    diagnostics: &mut Diagnostics,
+) -> Option<T> {
     let expected = format!("a whole number of at least {least}");
     let Value::Integer(value) = node.value else {
         mismatch(node, &expected, diagnostics);
@@ -188,7 +206,8 @@ fn read_unit<T>(
     parsed.map_err(|(error, help)| diagnostics.error(node.span.clone(), error.0, help)).ok()
 }
 
-/// The schema of text with a unit: `pattern` is as strict as an editor needs, the reader is stricter.
+/// The schema of text with a unit: `pattern` is as strict as an editor needs, the reader is
+/// stricter.
 fn unit_schema(pattern: &str, examples: Json) -> Json {
     json!({ "type": ["string", "integer"], "pattern": pattern, "examples": examples })
 }
@@ -198,7 +217,8 @@ const TIME: &str = "(h|m|s|ms|us|µs|μs|ns)";
 
 impl Field for Duration {
     fn schema() -> Json {
-        let mut schema = unit_schema(&format!("^({NUMBER}{TIME}|0)$"), json!(["20us", "2ms", "1.5s", "1m"]));
+        let mut schema =
+            unit_schema(&format!("^({NUMBER}{TIME}|0)$"), json!(["20us", "2ms", "1.5s", "1m"]));
         schema["minimum"] = json!(0);
         schema["maximum"] = json!(0);
         schema
@@ -210,7 +230,10 @@ impl Field for Duration {
 
 impl Field for Size {
     fn schema() -> Json {
-        let mut schema = unit_schema(&format!("^{NUMBER}(|B|[KMGT]iB|[kMGT]B)$"), json!(["256B", "16KiB", "4kB"]));
+        let mut schema = unit_schema(
+            &format!("^{NUMBER}(|B|[KMGT]iB|[kMGT]B)$"),
+            json!(["256B", "16KiB", "4kB"]),
+        );
         schema["minimum"] = json!(0);
         schema
     }
@@ -220,7 +243,13 @@ impl Field for Size {
         {
             return Some(Self(bytes));
         }
-        read_unit(node, "a size such as `16KiB`", |text| parse_size(text).map(Self), size_hint, diagnostics)
+        read_unit(
+            node,
+            "a size such as `16KiB`",
+            |text| parse_size(text).map(Self),
+            size_hint,
+            diagnostics,
+        )
     }
 }
 
@@ -264,7 +293,8 @@ impl<T: Field> Field for Vec<T> {
     }
 }
 
-/// Reads the value of a key of the scenario's own choosing; one of the wrong shape is reported with what to write.
+/// Reads the value of a key of the scenario's own choosing; one of the wrong shape is reported with
+/// what to write.
 pub fn read_named<T: Field>(name: &Name, node: &Node, diagnostics: &mut Diagnostics) -> Option<T> {
     let value = T::read(node, diagnostics);
     if value.is_none() {
@@ -286,8 +316,10 @@ impl<T: Field> Field for Named<T> {
             mismatch(node, "a table", diagnostics);
             return None;
         };
-        let read: Vec<Option<(Name, T)>> =
-            entries.iter().map(|(name, value)| Some((name.clone(), read_named(name, value, diagnostics)?))).collect();
+        let read: Vec<Option<(Name, T)>> = entries
+            .iter()
+            .map(|(name, value)| Some((name.clone(), read_named(name, value, diagnostics)?)))
+            .collect();
         read.into_iter().collect::<Option<_>>().map(Self)
     }
 }
@@ -300,6 +332,17 @@ impl<T: Field> Field for BTreeMap<String, T> {
         let named = <Named<T> as Field>::read(node, diagnostics)?;
         Some(named.0.into_iter().map(|(name, value)| (name.text, value)).collect())
     }
+}
+
+/// `"${name}"` is allowed wherever a single value is. Tables and arrays are spelt out, and free
+/// text takes it anyway.
+pub fn parameter_schema(schema: Json) -> Json {
+    let is_compound = schema["type"] == "object" || schema["type"] == "array";
+    let is_free_text = schema == json!({ "type": "string" });
+    if is_compound || is_free_text {
+        return schema;
+    }
+    json!({ "anyOf": [schema, { "type": "string", "pattern": "^\\$\\{[A-Za-z0-9_-]+\\}$" }] })
 }
 
 #[cfg(test)]

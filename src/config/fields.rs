@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Diagnostics, Field, Name, Node, Span, Value, mismatch_with, nearest, quote, shape::shape_hint, suggest};
+use super::{
+    Diagnostics, Field, Name, Node, Span, Value, mismatch_with, nearest, parameter_schema, quote,
+    shape::shape_hint, suggest,
+};
 
 /// A table with fixed keys. Implementing it makes the type a [`Field`] whose value is that table.
 pub trait Section: Sized {
@@ -30,21 +33,28 @@ impl<T: Section> Field for T {
 
 /// The keys of one table, being read or being described.
 ///
-/// Errors collect in the `Fields` itself, so that two tables can be read side by side, until [`Self::finish`]
-/// hands them over.
+/// Errors collect in the `Fields` itself, so that two tables can be read side by side, until
+/// [`Self::finish`] hands them over.
 pub struct Fields<'a> {
     mode: Mode<'a>,
 }
 
 enum Mode<'a> {
-    Reading(Reading<'a>),
-    Describing { properties: Map<String, Json>, required: Vec<&'static str> },
+    Reading(FieldsReading<'a>),
+    Describing {
+        properties: Map<String, Json>,
+        required: Vec<&'static str>,
+        /// What other keys have; none: there are none.
+        rest: Option<Json>,
+    },
 }
 
-struct Reading<'a> {
+struct FieldsReading<'a> {
     entries: &'a [(Name, Node)],
     span: Span,
     asked: Vec<&'static str>,
+    /// Keys of the scenario's own choosing that were read.
+    named: Vec<String>,
     /// Keys that must be there and are not, with what they are for.
     missing: Vec<(&'static str, &'static str)>,
     /// Whether the table is so wrong that nothing should be said about its other keys.
@@ -56,18 +66,29 @@ impl<'a> Fields<'a> {
     /// The keys of a table that is to be read; any other value is reported.
     pub fn of(node: &'a Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let Value::Table(entries) = &node.value else {
-            let is_list =
-                matches!(&node.value, Value::Array(items) if items.iter().any(|item| !item.entries().is_empty()));
-            let help = is_list.then(|| "it is one table: write [ and ] in place of [[ and ]]".to_owned());
+            let is_list = matches!(&node.value, Value::Array(items) if items.iter().any(|item| !item.entries().is_empty()));
+            let help =
+                is_list.then(|| "it is one table: write [ and ] in place of [[ and ]]".to_owned());
             mismatch_with(node, "a table", help, diagnostics);
             return None;
         };
         let (span, found) = (node.span.clone(), diagnostics.fork());
-        let (asked, missing) = (Vec::new(), Vec::new());
-        Some(Self { mode: Mode::Reading(Reading { entries, span, asked, missing, abandoned: false, found }) })
+        let (asked, named, missing) = (Vec::new(), Vec::new(), Vec::new());
+        Some(Self {
+            mode: Mode::Reading(FieldsReading {
+                entries,
+                span,
+                asked,
+                named,
+                missing,
+                abandoned: false,
+                found,
+            }),
+        })
     }
 
-    /// The keys of the table under `key`; any other value is reported with the table to write. `schema` is asked then only.
+    /// The keys of the table under `key`; any other value is reported with the table to write.
+    /// `schema` is asked then only.
     pub fn under(
         key: &str,
         node: &'a Node,
@@ -83,7 +104,7 @@ impl<'a> Fields<'a> {
 
     /// No table: every key that is asked for becomes a property of a schema.
     pub fn describing() -> Self {
-        Self { mode: Mode::Describing { properties: Map::new(), required: Vec::new() } }
+        Self { mode: Mode::Describing { properties: Map::new(), required: Vec::new(), rest: None } }
     }
 
     /// A key that must be there.
@@ -91,7 +112,9 @@ impl<'a> Fields<'a> {
         let value = self.field(key, doc, None);
         match &mut self.mode {
             Mode::Describing { required, .. } => required.push(key),
-            Mode::Reading(reading) if reading.entry(key).is_none() => reading.missing.push((key, doc)),
+            Mode::Reading(reading) if reading.entry(key).is_none() => {
+                reading.missing.push((key, doc));
+            }
             Mode::Reading(_) => {}
         }
         value
@@ -103,12 +126,18 @@ impl<'a> Fields<'a> {
     }
 
     /// A key with a default, which the documentation names.
-    pub fn or<T: Field + serde::Serialize>(&mut self, key: &'static str, default: T, doc: &'static str) -> T {
+    pub fn or<T: Field + serde::Serialize>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        doc: &'static str,
+    ) -> T {
         let shown = self.is_describing().then(|| default_text(&default));
         self.field(key, doc, shown).unwrap_or(default)
     }
 
-    /// Reports an error about a key's value (or about the table where the key is missing), for rules between keys.
+    /// Reports an error about a key's value (or about the table where the key is missing), for
+    /// rules between keys.
     pub fn reject(&mut self, key: &'static str, message: impl Into<String>, help: Option<String>) {
         let span = self.span(key);
         if let Mode::Reading(reading) = &mut self.mode {
@@ -124,7 +153,9 @@ impl<'a> Fields<'a> {
     /// Where the key's value stands; the table itself where the key is missing.
     pub fn span(&self, key: &str) -> Span {
         match &self.mode {
-            Mode::Reading(reading) => reading.entry(key).map_or(reading.span.clone(), |(_, node)| node.span.clone()),
+            Mode::Reading(reading) => {
+                reading.entry(key).map_or(reading.span.clone(), |(_, node)| node.span.clone())
+            }
             Mode::Describing { .. } => 0..0,
         }
     }
@@ -134,8 +165,9 @@ impl<'a> Fields<'a> {
         matches!(self.mode, Mode::Describing { .. })
     }
 
-    /// The one key out of `table` (keys and sentences) that is there, and its value; none or several are reported.
-    /// `what` and `plural` name such keys, as in "operation" and "operations". Ask for the other keys first.
+    /// The one key out of `table` (keys and sentences) that is there, and its value; none or
+    /// several are reported. `what` and `plural` name such keys, as in "operation" and
+    /// "operations". Ask for the other keys first.
     pub fn one_of(
         &mut self,
         table: &[(&'static str, &str)],
@@ -151,18 +183,47 @@ impl<'a> Fields<'a> {
             [(key, (_, node))] => return Some((key, node)),
             [] => reading.complain_about_none(table, what, plural),
             [_, (_, (second, _)), ..] => {
-                let keys = present.iter().map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(" and ");
+                let keys = present
+                    .iter()
+                    .map(|(key, _)| format!("`{key}`"))
+                    .collect::<Vec<_>>()
+                    .join(" and ");
                 let message = format!("expected exactly one {what}, found {keys}");
-                reading.found.error(second.span.clone(), message, Some("keep one and remove the others".to_owned()));
+                reading.found.error(
+                    second.span.clone(),
+                    message,
+                    Some("keep one and remove the others".to_owned()),
+                );
             }
         }
         reading.abandoned = true;
         None
     }
 
+    /// The tables with the key `mark` under names of the scenario's own choosing, which nobody asks
+    /// for: in file order, and none for one that could not be read.
+    pub fn rest<T: Field>(&mut self, mark: &str) -> Vec<(Name, Option<T>)> {
+        let reading = match &mut self.mode {
+            Mode::Describing { rest, .. } => {
+                *rest = Some(T::schema());
+                return Vec::new();
+            }
+            Mode::Reading(reading) => reading,
+        };
+        let marked = |node: &Node| node.entries().iter().any(|(name, _)| name.text == mark);
+        let tables = reading
+            .entries
+            .iter()
+            .filter(|(name, node)| marked(node) && !reading.asked.contains(&name.text.as_str()));
+        let read = tables.map(|(name, node)| (name.clone(), T::read(node, &mut reading.found)));
+        let read: Vec<_> = read.collect();
+        reading.named.extend(read.iter().map(|(name, _)| name.text.clone()));
+        read
+    }
+
     /// Adds a property to a schema by hand; nothing while reading.
     pub fn describe(&mut self, key: &'static str, schema: Json, is_required: bool) {
-        if let Mode::Describing { properties, required } = &mut self.mode {
+        if let Mode::Describing { properties, required, .. } = &mut self.mode {
             properties.insert(key.to_owned(), schema);
             required.extend(is_required.then_some(key));
         }
@@ -178,7 +239,8 @@ impl<'a> Fields<'a> {
         diagnostics.merge(reading.found);
     }
 
-    /// Hands over the errors of values, for a reader that looks at a few keys and leaves the table to another.
+    /// Hands over the errors of values, for a reader that looks at a few keys and leaves the table
+    /// to another.
     pub fn leave(self, diagnostics: &mut Diagnostics) {
         if let Mode::Reading(reading) = self.mode {
             diagnostics.merge(reading.found);
@@ -187,17 +249,22 @@ impl<'a> Fields<'a> {
 
     /// The schema of the table whose keys were described.
     pub fn into_schema(self, doc: &str) -> Json {
-        let Mode::Describing { properties, required } = self.mode else { return Json::Null };
+        let Mode::Describing { properties, required, rest } = self.mode else { return Json::Null };
         json!({
             "type": "object",
             "description": doc,
             "properties": properties,
             "required": required,
-            "additionalProperties": false,
+            "additionalProperties": rest.unwrap_or(Json::Bool(false)),
         })
     }
 
-    fn field<T: Field>(&mut self, key: &'static str, doc: &'static str, default: Option<Json>) -> Option<T> {
+    fn field<T: Field>(
+        &mut self,
+        key: &'static str,
+        doc: &'static str,
+        default: Option<Json>,
+    ) -> Option<T> {
         match &mut self.mode {
             Mode::Describing { properties, .. } => {
                 properties.insert(key.to_owned(), property(T::schema(), doc, default));
@@ -216,7 +283,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'a> Reading<'a> {
+impl<'a> FieldsReading<'a> {
     fn entry(&self, key: &str) -> Option<&'a (Name, Node)> {
         self.entries.iter().find(|(name, _)| name.text == key)
     }
@@ -232,7 +299,8 @@ impl<'a> Reading<'a> {
     }
 
     fn complain_about_none(&mut self, table: &[(&'static str, &str)], what: &str, plural: &str) {
-        let strangers = self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str()));
+        let strangers =
+            self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str()));
         // A misspelt key that holds a table was meant to be the one.
         let meant = strangers.max_by_key(|(_, node)| matches!(node.value, Value::Table(_)));
         let keys = table.iter().map(|(key, _)| *key);
@@ -240,22 +308,37 @@ impl<'a> Reading<'a> {
             let is_near = nearest(&name.text, keys.clone()).is_some();
             let home = if is_near { None } else { self.found.home(&name.text) };
             let help = home.unwrap_or_else(|| suggest(&name.text, plural, keys));
-            self.found.error(name.span.clone(), format!("unknown {what} {}", quote(&name.text)), Some(help));
+            self.found.error(
+                name.span.clone(),
+                format!("unknown {what} {}", quote(&name.text)),
+                Some(help),
+            );
         } else if !self.found.is_recovering() {
             let help = format!("{plural}: {}", keys.collect::<Vec<_>>().join(", "));
-            self.found.error(self.span.clone(), format!("expected exactly one {what}, found none"), Some(help));
+            self.found.error(
+                self.span.clone(),
+                format!("expected exactly one {what}, found none"),
+                Some(help),
+            );
         }
     }
 
     /// A misspelt key is not missing too.
     fn complain_about_unknown(&mut self) {
-        for (name, _) in self.entries.iter().filter(|(name, _)| !self.asked.contains(&name.text.as_str())) {
+        for (name, _) in self.entries.iter().filter(|(name, _)| {
+            !self.asked.contains(&name.text.as_str()) && !self.named.contains(&name.text)
+        }) {
             let meant = nearest(&name.text, self.asked.iter().copied());
             let home = if meant.is_none() { self.found.home(&name.text) } else { None };
             // Who writes the key here does not know yet what else is to be written.
             self.missing.retain(|(key, _)| Some(*key) != meant && home.is_none());
-            let help = home.unwrap_or_else(|| suggest(&name.text, "valid keys", self.asked.iter().copied()));
-            self.found.error(name.span.clone(), format!("unknown key {}", quote(&name.text)), Some(help));
+            let help = home
+                .unwrap_or_else(|| suggest(&name.text, "valid keys", self.asked.iter().copied()));
+            self.found.error(
+                name.span.clone(),
+                format!("unknown key {}", quote(&name.text)),
+                Some(help),
+            );
         }
     }
 }
@@ -268,16 +351,6 @@ fn property(schema: Json, doc: &str, default: Option<Json>) -> Json {
         property["default"] = default;
     }
     property
-}
-
-/// `"${name}"` is allowed wherever a single value is. Tables and arrays are spelt out, and free text takes it anyway.
-pub fn parameter_schema(schema: Json) -> Json {
-    let is_compound = schema["type"] == "object" || schema["type"] == "array";
-    let is_free_text = schema == json!({ "type": "string" });
-    if is_compound || is_free_text {
-        return schema;
-    }
-    json!({ "anyOf": [schema, { "type": "string", "pattern": "^\\$\\{[A-Za-z0-9_-]+\\}$" }] })
 }
 
 /// A default as a user would write it. Serde knows a `Duration` as seconds and nanoseconds.

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostics, diagnostic::suggest, quote};
-
-/// A byte range in a file's text.
-pub type Span = std::ops::Range<usize>;
+use super::diagnostic::{Diagnostics, Span, quote, suggest};
 
 /// One value of the document.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +34,8 @@ pub enum Value {
     Invalid,
 }
 
-/// A name and where it stands. Equality and order look at the text alone; stored plans keep only the text.
+/// A name and where it stands. Equality and order look at the text alone; stored plans keep only
+/// the text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Name {
@@ -45,6 +43,22 @@ pub struct Name {
     pub text: String,
     /// Where it stands in the scenario file (empty after a plan was stored and read).
     pub span: Span,
+}
+
+impl Name {
+    /// Reports that it names nothing: `what` it should name, in the singular and the plural, and the
+    /// names that there are.
+    pub fn report_unknown<'a>(
+        &self,
+        what: &str,
+        plural: &str,
+        valid: impl Iterator<Item = &'a str>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let message = format!("unknown {what} {}", quote(&self.text));
+        let help = suggest(&self.text, plural, valid);
+        diagnostics.error(self.span.clone(), message, Some(help));
+    }
 }
 
 impl From<String> for Name {
@@ -79,17 +93,6 @@ impl Value {
         }
     }
 
-    /// Reads a value as the command line gives it: a TOML number, boolean or quoted string, else plain text.
-    pub fn from_argument(text: &str) -> Self {
-        let mut diagnostics = Diagnostics::default();
-        let node = super::parse(&format!("value = {text}"), &mut diagnostics);
-        let entries = if let Self::Table(entries) = node.value { entries } else { Vec::new() };
-        match entries.as_slice() {
-            [(_, Node { value, .. })] if diagnostics.is_empty() && value.is_scalar() => value.clone(),
-            _ => Self::Text(text.to_owned()),
-        }
-    }
-
     /// Whether it is a single value, which a parameter can have.
     pub fn is_scalar(&self) -> bool {
         matches!(self, Self::Text(_) | Self::Integer(_) | Self::Float(_) | Self::Bool(_))
@@ -110,30 +113,47 @@ impl std::fmt::Display for Value {
 }
 
 impl Node {
-    /// A copy in which every string that is exactly `${name}` is replaced by the parameter's value (with the
-    /// span of the use). An unknown name is an error. `${i}` and other per-task names inside longer text stay.
+    /// A copy in which every string that is exactly `${name}` is replaced by the parameter's value
+    /// (with the span of the use). An unknown name is an error. `${i}` and other per-task names
+    /// inside longer text stay.
     #[must_use]
-    pub fn substitute(&self, params: &BTreeMap<String, Value>, diagnostics: &mut Diagnostics) -> Node {
+    pub fn substitute(
+        &self,
+        params: &BTreeMap<String, Value>,
+        diagnostics: &mut Diagnostics,
+    ) -> Node {
         let value = match &self.value {
             Value::Text(text) => match parameter(text) {
                 Some(name) => self.looked_up(name, params, diagnostics),
                 None => self.value.clone(),
             },
-            Value::Array(items) => {
-                Value::Array(items.iter().map(|item| item.substitute(params, diagnostics)).collect())
-            }
+            Value::Array(items) => Value::Array(
+                items.iter().map(|item| item.substitute(params, diagnostics)).collect(),
+            ),
             Value::Table(entries) => Value::Table(
-                entries.iter().map(|(name, node)| (name.clone(), node.substitute(params, diagnostics))).collect(),
+                entries
+                    .iter()
+                    .map(|(name, node)| (name.clone(), node.substitute(params, diagnostics)))
+                    .collect(),
             ),
             other => other.clone(),
         };
         Node { span: self.span.clone(), value }
     }
 
-    fn looked_up(&self, name: &str, params: &BTreeMap<String, Value>, diagnostics: &mut Diagnostics) -> Value {
+    fn looked_up(
+        &self,
+        name: &str,
+        params: &BTreeMap<String, Value>,
+        diagnostics: &mut Diagnostics,
+    ) -> Value {
         params.get(name).cloned().unwrap_or_else(|| {
             let help = suggest(name, "parameters", params.keys().map(String::as_str));
-            diagnostics.error(self.span.clone(), format!("unknown parameter {}", quote(name)), Some(help));
+            diagnostics.error(
+                self.span.clone(),
+                format!("unknown parameter {}", quote(name)),
+                Some(help),
+            );
             Value::Invalid
         })
     }
@@ -159,12 +179,15 @@ impl Node {
     }
 }
 
-/// The parameter that a string names by being `${name}` as a whole. `${i}`, `${j}` and calls such as
-/// `${uniform(0,9)}` are not parameters: they differ from task to task, and the steps draw them. Nor is `${env:NAME}`,
-/// which only the process that needs it looks up.
+/// The parameter that a string names by being `${name}` as a whole. `${i}`, `${j}` and calls such
+/// as `${uniform(0,9)}` are not parameters: they differ from task to task, and the steps draw them.
+/// Nor is `${env:NAME}`, which only the process that needs it looks up.
 fn parameter(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
-    let is_other = name == "i" || name == "j" || name.starts_with("env:") || name.contains(['(', '{', '}', '$']);
+    let is_other = name == "i"
+        || name == "j"
+        || name.starts_with("env:")
+        || name.contains(['(', '{', '}', '$']);
     (!is_other).then_some(name)
 }
 
@@ -183,9 +206,14 @@ mod tests {
         let params = BTreeMap::from([("n".to_owned(), Value::Integer(3))]);
         let filled = node.substitute(&params, &mut diagnostics);
         assert_eq!(filled.get("a"), Some(&Node { span: 4..10, value: Value::Integer(3) }));
-        let Some(Node { value: Value::Array(items), .. }) = filled.get("b") else { panic!("{filled:?}") };
+        let Some(Node { value: Value::Array(items), .. }) = filled.get("b") else {
+            panic!("{filled:?}")
+        };
         let shown: Vec<_> = items.iter().map(|item| item.value.to_string()).collect();
-        assert_eq!(shown, ["3", "x${n}", "${i}", "${j}", "${uniform(1,9)}", "an invalid value", "${env:N}"]);
+        assert_eq!(
+            shown,
+            ["3", "x${n}", "${i}", "${j}", "${uniform(1,9)}", "an invalid value", "${env:N}"]
+        );
         let found = diagnostics.into_sorted();
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("unknown parameter `m`"));

@@ -10,16 +10,19 @@ use super::{Diagnostics, Name, Node, Span, Value};
 /// No scenario has more bytes; a file that has was not meant to be one.
 pub const MOST_BYTES: usize = 1 << 20;
 
-/// Parts of a dotted key. The TOML parser limits brackets by itself, but not dots, and dropping a table recurses.
+/// Parts of a dotted key. The TOML parser limits brackets by itself, but not dots, and dropping a
+/// table recurses.
 const MOST_PARTS: usize = 16;
 
-/// Syntax errors in a file that is meant to be a scenario; beyond that, nothing in it is to be believed.
+/// Syntax errors in a file that is meant to be a scenario; beyond that, nothing in it is to be
+/// believed.
 const MOST_ERRORS: usize = 200;
 
 /// Levels of tables and arrays in one another.
 const MOST_LEVELS: usize = 60;
 
-/// Parses a document as far as possible; syntax errors go to `diagnostics`, which then [recover](Diagnostics::recover).
+/// Parses a document as far as possible; syntax errors go to `diagnostics`, which then
+/// [recover](Diagnostics::recover).
 pub fn parse(text: &str, diagnostics: &mut Diagnostics) -> Node {
     let nothing = Node { span: 0..0, value: Value::Table(Vec::new()) };
     if text.len() > MOST_BYTES {
@@ -47,6 +50,22 @@ pub fn parse(text: &str, diagnostics: &mut Diagnostics) -> Node {
     Converter { broken, diagnostics }.table(table.get_ref(), 0..0, 0)
 }
 
+impl Value {
+    /// Reads a value as the command line gives it: a TOML number, boolean or quoted string, else
+    /// plain text.
+    pub fn from_argument(text: &str) -> Self {
+        let mut diagnostics = Diagnostics::default();
+        let node = parse(&format!("value = {text}"), &mut diagnostics);
+        let entries = if let Self::Table(entries) = node.value { entries } else { Vec::new() };
+        match entries.as_slice() {
+            [(_, Node { value, .. })] if diagnostics.is_empty() && value.is_scalar() => {
+                value.clone()
+            }
+            _ => Self::Text(text.to_owned()),
+        }
+    }
+}
+
 /// The remedy for the syntax errors that people make with units.
 fn remedy(text: &str, message: &str, span: &Span) -> Option<String> {
     if message.starts_with("duplicate key") {
@@ -54,7 +73,8 @@ fn remedy(text: &str, message: &str, span: &Span) -> Option<String> {
     }
     let line = text.get(span.start..)?.lines().next()?;
     let word = line.split([',', '}', ']', ' ', '#']).next()?;
-    let bare = word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with(|c: char| c.is_ascii_alphabetic());
+    let bare = word.starts_with(|c: char| c.is_ascii_digit())
+        && word.ends_with(|c: char| c.is_ascii_alphabetic());
     bare.then(|| format!("values with units are written in quotes: \"{word}\""))
 }
 
@@ -81,7 +101,8 @@ fn endless_key(text: &str) -> Option<Span> {
     None
 }
 
-/// The index after the string that starts at `at`; a string of one line ends with its line at the latest.
+/// The index after the string that starts at `at`; a string of one line ends with its line at the
+/// latest.
 fn after_string(bytes: &[u8], at: usize, quote: u8) -> usize {
     let triple = [quote; 3];
     let long = bytes[at..].starts_with(&triple);
@@ -100,7 +121,10 @@ fn after_string(bytes: &[u8], at: usize, quote: u8) -> usize {
 }
 
 fn find(bytes: &[u8], from: usize, what: &[u8]) -> usize {
-    bytes[from..].windows(what.len()).position(|window| window == what).map_or(bytes.len(), |at| from + at)
+    bytes[from..]
+        .windows(what.len())
+        .position(|window| window == what)
+        .map_or(bytes.len(), |at| from + at)
 }
 
 /// Turns the parser's borrowed tree into ours.
@@ -130,7 +154,9 @@ impl Converter<'_> {
         }
         let value = match spanned.get_ref() {
             DeValue::Table(table) => return self.table(table, span, level),
-            DeValue::Array(array) => Value::Array(array.iter().map(|item| self.value(item, level + 1)).collect()),
+            DeValue::Array(array) => {
+                Value::Array(array.iter().map(|item| self.value(item, level + 1)).collect())
+            }
             _ if self.is_broken(&span) => Value::Invalid,
             DeValue::String(text) => Value::Text(text.to_string()),
             DeValue::Boolean(value) => Value::Bool(*value),
@@ -140,7 +166,11 @@ impl Converter<'_> {
                 _ => return self.invalid(span, "expected a finite number", None),
             },
             DeValue::Datetime(_) => {
-                return self.invalid(span, "a scenario has no use for dates", Some("put text in quotes"));
+                return self.invalid(
+                    span,
+                    "a scenario has no use for dates",
+                    Some("put text in quotes"),
+                );
             }
         };
         Node { span, value }
@@ -149,9 +179,11 @@ impl Converter<'_> {
     fn integer(&mut self, integer: &DeInteger<'_>, span: Span) -> Node {
         match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(value) => Node { span, value: Value::Integer(value) },
-            Err(_) => {
-                self.invalid(span, "the number does not fit into 64 bits", Some("the largest is 9223372036854775807"))
-            }
+            Err(_) => self.invalid(
+                span,
+                "the number does not fit into 64 bits",
+                Some("the largest is 9223372036854775807"),
+            ),
         }
     }
 
@@ -183,10 +215,12 @@ mod tests {
     #[test]
     fn keys_keep_their_order_and_place() {
         let mut diagnostics = Diagnostics::default();
-        let node = parse("z = 1\na = { y = 'x', b = [1.5, true] }\n[t.u]\nk = 0x10\n", &mut diagnostics);
+        let node =
+            parse("z = 1\na = { y = 'x', b = [1.5, true] }\n[t.u]\nk = 0x10\n", &mut diagnostics);
         assert!(diagnostics.is_empty());
         let Value::Table(entries) = &node.value else { panic!("{node:?}") };
-        let names: Vec<_> = entries.iter().map(|(name, _)| (name.text.as_str(), name.span.start)).collect();
+        let names: Vec<_> =
+            entries.iter().map(|(name, _)| (name.text.as_str(), name.span.start)).collect();
         assert_eq!(names, [("z", 0), ("a", 6), ("t", 40)]);
         assert_eq!(entries[0].1, Node { span: 4..5, value: Value::Integer(1) });
     }
@@ -195,7 +229,10 @@ mod tests {
     fn several_syntax_errors_are_found() {
         let found = errors("a = 5s\nb = 1\nb = 2\nc = \"open\nd = 99999999999999999999\n");
         let lines: Vec<_> = found.iter().map(|(line, ..)| *line).collect();
-        assert!(lines.contains(&1) && lines.contains(&3) && lines.contains(&4) && lines.contains(&5), "{found:?}");
+        assert!(
+            lines.contains(&1) && lines.contains(&3) && lines.contains(&4) && lines.contains(&5),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -219,7 +256,10 @@ mod tests {
     #[test]
     fn a_file_of_errors_is_given_up_soon() {
         assert_eq!(errors(&"a\nb = 1\n".repeat(50_000)).len(), MOST_ERRORS);
-        assert_eq!(errors(&"a".repeat(MOST_BYTES + 1)), [(1, 1, "the file is too long".to_owned())]);
+        assert_eq!(
+            errors(&"a".repeat(MOST_BYTES + 1)),
+            [(1, 1, "the file is too long".to_owned())]
+        );
     }
 
     #[test]

@@ -1,36 +1,51 @@
-//! What to write in place of a value of the wrong shape: `sleep = "10ms"`, `use = "tokio"`, `probe = "true"`.
+//! What to write in place of a value of the wrong shape: `sleep = "10ms"`, `use = "tokio"`, `probe
+//! = "true"`.
 
 use serde_json::Value as Json;
 
 use super::{Node, Value, quote, render::without_passwords};
 
-/// The remedy for a value that is not what `schema`, the schema of the key's value, says; nothing where it is right, or
-/// nothing can be guessed.
+/// The remedy for a value that is not what `schema`, the schema of the key's value, says; nothing
+/// where it is right, or nothing can be guessed.
 pub fn shape_hint(key: &str, schema: &Json, node: &Node) -> Option<String> {
     let schema = plain(schema);
     match (&node.value, schema["type"].as_str()?) {
         (Value::Text(_) | Value::Integer(_) | Value::Float(_) | Value::Bool(_), "object") => {
             Some(format!("write {key} = {}", table_with(schema, &node.value)?))
         }
-        (Value::Array(items), "object") if matches!(items.as_slice(), [Node { value: Value::Table(_), .. }, ..]) => {
-            Some(format!("`{key}` is one table: write it with single brackets, as in [{key}], or as {key} = {{ … }}"))
+        (Value::Array(items), "object")
+            if matches!(items.as_slice(), [Node { value: Value::Table(_), .. }, ..]) =>
+        {
+            Some(format!(
+                "`{key}` is one table: write it with single brackets, as in [{key}], or as {key} = {{ … }}"
+            ))
         }
-        (Value::Array(items), "object") if !items.is_empty() && schema["additionalProperties"].is_object() => {
+        (Value::Array(items), "object")
+            if !items.is_empty() && schema["additionalProperties"].is_object() =>
+        {
             Some(format!("write {key} = {{ NAME = {} }}", example(&schema["additionalProperties"])))
         }
         (Value::Array(items), "string" | "integer" | "number") if items.len() == 1 => {
             Some(format!("write {key} = {}", literal(&items[0].value)?))
         }
-        (Value::Table(_), "array") => Some(format!("write {key} = [{}]", example(&schema["items"]))),
-        (value, "array") if value.is_scalar() => Some(format!("write {key} = [{}]", literal(value)?)),
+        (Value::Table(_), "array") => {
+            Some(format!("write {key} = [{}]", example(&schema["items"])))
+        }
+        (value, "array") if value.is_scalar() => {
+            Some(format!("write {key} = [{}]", literal(value)?))
+        }
         (Value::Text(text), "boolean") if text == "true" || text == "false" => {
             Some(format!("write {key} = {text}, without quotes"))
         }
-        (Value::Integer(number @ (0 | 1)), "boolean") => Some(format!("write {key} = {}", *number == 1)),
+        (Value::Integer(number @ (0 | 1)), "boolean") => {
+            Some(format!("write {key} = {}", *number == 1))
+        }
         (Value::Text(text), "integer" | "number") if text.trim().parse::<i64>().is_ok() => {
             Some(format!("write {key} = {}, without quotes", text.trim()))
         }
-        (Value::Float(number), "integer") if number.fract() == 0.0 => Some(format!("write {key} = {number}")),
+        (Value::Float(number), "integer") if number.fract() == 0.0 => {
+            Some(format!("write {key} = {number}"))
+        }
         (Value::Integer(_) | Value::Float(_) | Value::Bool(_), "string") => {
             Some(format!("write {key} = \"{}\", in quotes", node.value))
         }
@@ -41,7 +56,8 @@ pub fn shape_hint(key: &str, schema: &Json, node: &Node) -> Option<String> {
 /// An inline table with all keys that must be there, and the value under the one that it is for.
 pub fn table_with(schema: &Json, value: &Value) -> Option<String> {
     let properties = schema["properties"].as_object()?;
-    let required: Vec<&str> = schema["required"].as_array()?.iter().filter_map(Json::as_str).collect();
+    let required: Vec<&str> =
+        schema["required"].as_array()?.iter().filter_map(Json::as_str).collect();
     let has = |key: &&str| properties.contains_key(*key);
     let text = if let Value::Text(text) = value { text.as_str() } else { "" };
     let is_status = matches!(value, Value::Integer(100..600));
@@ -52,7 +68,8 @@ pub fn table_with(schema: &Json, value: &Value) -> Option<String> {
         ("status", is_status),
     ];
     let by_text = by_text.into_iter().find(|(key, fits)| *fits && has(key)).map(|(key, _)| key);
-    let by_type = || required.iter().copied().find(|key| *key != "target" && fits(&properties[*key], value));
+    let by_type =
+        || required.iter().copied().find(|key| *key != "target" && fits(&properties[*key], value));
     let place = by_text.or_else(by_type);
     let keys = required.iter().copied().chain(place.filter(|key| !required.contains(key)));
     let pair = |key: &str| {
@@ -71,10 +88,14 @@ fn plain(schema: &Json) -> &Json {
 /// Whether a value can be meant for a key.
 fn fits(schema: &Json, value: &Value) -> bool {
     let types = &plain(schema)["type"];
-    let is = |word: &str| types == word || types.as_array().is_some_and(|all| all.iter().any(|one| one == word));
+    let is = |word: &str| {
+        types == word || types.as_array().is_some_and(|all| all.iter().any(|one| one == word))
+    };
     match value {
         Value::Text(_) => is("string"),
-        Value::Integer(_) | Value::Float(_) => is("integer") || is("number") || plain(schema)["examples"].is_array(),
+        Value::Integer(_) | Value::Float(_) => {
+            is("integer") || is("number") || plain(schema)["examples"].is_array()
+        }
         _ => false,
     }
 }
@@ -83,9 +104,10 @@ fn fits(schema: &Json, value: &Value) -> bool {
 fn written(schema: &Json, value: &Value) -> Option<String> {
     let example = plain(schema)["examples"].get(0).and_then(Json::as_str);
     match (value, example) {
-        (Value::Integer(_) | Value::Float(_), Some(example)) => {
-            Some(format!("\"{value}{}\"", example.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')))
-        }
+        (Value::Integer(_) | Value::Float(_), Some(example)) => Some(format!(
+            "\"{value}{}\"",
+            example.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
+        )),
         _ => literal(value),
     }
 }
@@ -108,7 +130,9 @@ fn example(schema: &Json) -> String {
 /// A single value as TOML has it.
 fn literal(value: &Value) -> Option<String> {
     match value {
-        Value::Text(text) => Some(format!("\"{}\"", quote(&without_passwords(text)).trim_matches('`'))),
+        Value::Text(text) => {
+            Some(format!("\"{}\"", quote(&without_passwords(text)).trim_matches('`')))
+        }
         other => other.is_scalar().then(|| other.to_string()),
     }
 }
@@ -132,7 +156,10 @@ mod tests {
             "type": "object", "required": ["target", "path"],
             "properties": { "target": { "type": "string" }, "path": { "type": "string" }, "n": { "type": "integer" } }
         });
-        assert_eq!(hint(&table, text("/a")).unwrap(), "write k = { target = \"…\", path = \"/a\" }");
+        assert_eq!(
+            hint(&table, text("/a")).unwrap(),
+            "write k = { target = \"…\", path = \"/a\" }"
+        );
         let nap = json!({
             "type": "object", "required": ["time"],
             "properties": { "time": { "anyOf": [{ "type": ["string", "integer"], "examples": ["5ms"] }, {}] } }
@@ -154,7 +181,10 @@ mod tests {
             "write k = 42, without quotes"
         );
         assert_eq!(hint(&json!({ "type": "integer" }), Value::Float(8.0)).unwrap(), "write k = 8");
-        assert_eq!(hint(&json!({ "type": "string" }), Value::Integer(5)).unwrap(), "write k = \"5\", in quotes");
+        assert_eq!(
+            hint(&json!({ "type": "string" }), Value::Integer(5)).unwrap(),
+            "write k = \"5\", in quotes"
+        );
         assert_eq!(hint(&json!({ "type": "integer" }), Value::Text("many".into())), None);
     }
 }

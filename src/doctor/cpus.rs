@@ -6,7 +6,8 @@ use super::{Host, Judged, Need};
 use crate::cgroup;
 
 /// Quotas of control groups, version 2 and 1.
-pub(super) const QUOTA: &[&str] = &["cgroup:cpu.max", "cgroup:cpu.cfs_quota_us", "cgroup:cpu.cfs_period_us"];
+pub(super) const QUOTA: &[&str] =
+    &["cgroup:cpu.max", "cgroup:cpu.cfs_quota_us", "cgroup:cpu.cfs_period_us"];
 /// Times of each CPU.
 pub(super) const STAT: &[&str] = &["/proc/stat"];
 /// Counters of throttling: of control groups, and of CPUs that are too hot.
@@ -15,7 +16,8 @@ const HOT: &str = "/sys/devices/system/cpu/cpu*/thermal_throttle/core_throttle_c
 /// Tasks that wait for a CPU.
 pub(super) const PRESSURE: &[&str] = &["/proc/pressure/cpu"];
 /// CPUs of one core.
-pub(super) const SIBLINGS: &[&str] = &["/sys/devices/system/cpu/cpu*/topology/thread_siblings_list"];
+pub(super) const SIBLINGS: &[&str] =
+    &["/sys/devices/system/cpu/cpu*/topology/thread_siblings_list"];
 
 /// Share of the CPUs that others may use.
 const MOST_EXTERNAL: f64 = 0.20;
@@ -23,7 +25,8 @@ const MOST_EXTERNAL: f64 = 0.20;
 const MOST_STEAL: f64 = 0.05;
 /// Share of time in which a task may wait for a CPU, in per cent over 10 s.
 const MOST_PRESSURE: f64 = 10.0;
-/// A tick of `/proc/stat`, in ns: `USER_HZ` is 100 on every architecture of Linux that Rust runs on.
+/// A tick of `/proc/stat`, in ns: `USER_HZ` is 100 on every architecture of Linux that Rust runs
+/// on.
 const TICK_NS: u64 = 10_000_000;
 /// Below this many ticks of all CPUs together nothing is said.
 const FEWEST_TICKS: u64 = 10;
@@ -40,7 +43,8 @@ pub(super) fn enough(host: &Host, need: &Need) -> Judged {
     if allowed == 0 {
         Judged::unknown("the CPUs that may be used cannot be read")
     } else if effective < need.cpus as f64 {
-        let remedy = "raise the quota, or place cells on fewer CPUs: `--cpus executor=… --cpus target=…`";
+        let remedy =
+            "raise the quota, or place cells on fewer CPUs: `--cpus executor=… --cpus target=…`";
         Judged::warn(format!("{words}; a cell is placed on {}", need.cpus), remedy)
     } else if need.shared_cpu || (need.cells == 0 && allowed == 1) {
         let remedy = "ratios include the target's work; allow a second CPU";
@@ -59,8 +63,10 @@ fn quota(host: &Host) -> Option<f64> {
         let (quota, period) = text.trim().split_once(' ')?;
         share(quota, period)
     });
-    let (quotas, periods) = (host.now.all("cgroup:cpu.cfs_quota_us"), host.now.all("cgroup:cpu.cfs_period_us"));
-    let old = quotas.iter().zip(periods).filter_map(|((_, quota), (_, period))| share(quota, period));
+    let (quotas, periods) =
+        (host.now.all("cgroup:cpu.cfs_quota_us"), host.now.all("cgroup:cpu.cfs_period_us"));
+    let old =
+        quotas.iter().zip(periods).filter_map(|((_, quota), (_, period))| share(quota, period));
     new.chain(old).min_by(f64::total_cmp)
 }
 
@@ -100,7 +106,8 @@ fn of_cpu(line: &str) -> Option<(usize, Ticks)> {
 
 /// Shares of the allowed CPUs' time since the first reading: used by others, and stolen.
 fn shares(host: &Host) -> Option<(f64, f64)> {
-    let (before, after) = (ticks(host.before.one(STAT[0])?, &host.cpus)?, ticks(host.now.one(STAT[0])?, &host.cpus)?);
+    let (before, after) =
+        (ticks(host.before.one(STAT[0])?, &host.cpus)?, ticks(host.now.one(STAT[0])?, &host.cpus)?);
     let whole = host.wall_ns * host.cpus.len() as u64;
     if whole < FEWEST_TICKS * TICK_NS {
         return None;
@@ -129,7 +136,10 @@ pub(super) fn steal(host: &Host, _: &Need) -> Judged {
     let Some((_, steal)) = shares(host) else { return Judged::unknown(UNSEEN) };
     let words = format!("{:.1} % of the CPUs' time is stolen by the hypervisor", steal * 100.0);
     if steal > MOST_STEAL {
-        Judged::warn(words, "use a host with CPUs of its own, or measure when its neighbours are quiet")
+        Judged::warn(
+            words,
+            "use a host with CPUs of its own, or measure when its neighbours are quiet",
+        )
     } else {
         Judged::fine(words)
     }
@@ -144,7 +154,8 @@ pub(super) fn throttling(host: &Host, _: &Need) -> Judged {
         files.iter().filter_map(|(_, text)| text.trim().parse::<u64>().ok()).sum()
     };
     let group_file = THROTTLE[0];
-    let by_group = groups(host.now.all(group_file)).saturating_sub(groups(host.before.all(group_file)));
+    let by_group =
+        groups(host.now.all(group_file)).saturating_sub(groups(host.before.all(group_file)));
     let by_heat = hot(host.now.all(HOT)).saturating_sub(hot(host.before.all(HOT)));
     if by_group > 0 {
         Judged::warn(
@@ -152,7 +163,10 @@ pub(super) fn throttling(host: &Host, _: &Need) -> Judged {
             "raise the quota, or end what uses it up",
         )
     } else if by_heat > 0 {
-        Judged::warn(format!("CPUs slowed down {by_heat} times because they are too hot"), "let it cool down")
+        Judged::warn(
+            format!("CPUs slowed down {by_heat} times because they are too hot"),
+            "let it cool down",
+        )
     } else if host.now.all(group_file).is_empty() && host.now.all(HOT).is_empty() {
         Judged::unknown("neither control groups nor CPUs have counters of it")
     } else {
@@ -163,21 +177,25 @@ pub(super) fn throttling(host: &Host, _: &Need) -> Judged {
 /// How long tasks wait for a CPU.
 pub(super) fn pressure(host: &Host, _: &Need) -> Judged {
     super::judge::of_file(host, PRESSURE[0], |text| {
-        let average = |text: &str| text.split("some avg10=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
+        let average =
+            |text: &str| text.split("some avg10=").nth(1)?.split(' ').next()?.parse::<f64>().ok();
         match average(text) {
             None => Judged::unknown("/proc/pressure/cpu says nothing of 10 s"),
             Some(share) if share > MOST_PRESSURE => Judged::warn(
                 format!("some task waited for a CPU during {share:.0} % of the last 10 s"),
                 "wait until what else runs here has ended",
             ),
-            Some(share) => Judged::fine(format!("some task waited for a CPU during {share:.0} % of the last 10 s")),
+            Some(share) => Judged::fine(format!(
+                "some task waited for a CPU during {share:.0} % of the last 10 s"
+            )),
         }
     })
 }
 
 /// Whether an executor's CPU and a target's are threads of one core.
 pub(super) fn siblings(host: &Host, need: &Need) -> Judged {
-    let lists: Vec<Vec<usize>> = host.now.all(SIBLINGS[0]).iter().map(|(_, text)| list(text)).collect();
+    let lists: Vec<Vec<usize>> =
+        host.now.all(SIBLINGS[0]).iter().map(|(_, text)| list(text)).collect();
     if lists.is_empty() {
         return Judged::unknown("the kernel does not say which CPUs are of one core");
     }
@@ -224,11 +242,15 @@ mod tests {
         assert_eq!(judged(&[("cgroup:cpu.max", &["max 100000\n", "199000 100000\n"])], 2), Warn);
         assert_eq!(judged(&[("cgroup:cpu.max", &["150000 100000\n"])], 1), Fine);
         let old = |quota: &'static str| -> Vec<(&str, Vec<&str>)> {
-            vec![("cgroup:cpu.cfs_quota_us", vec![quota]), ("cgroup:cpu.cfs_period_us", vec!["100000\n"])]
+            vec![
+                ("cgroup:cpu.cfs_quota_us", vec![quota]),
+                ("cgroup:cpu.cfs_period_us", vec!["100000\n"]),
+            ]
         };
         for (quota, fitness) in [("-1\n", Fine), ("150000\n", Warn)] {
             let texts = old(quota);
-            let texts: Vec<(&str, &[&str])> = texts.iter().map(|(name, texts)| (*name, texts.as_slice())).collect();
+            let texts: Vec<(&str, &[&str])> =
+                texts.iter().map(|(name, texts)| (*name, texts.as_slice())).collect();
             assert_eq!(judged(&texts, 2), fitness, "{quota}");
         }
         assert_eq!(judged(&[], 3), Warn);
@@ -240,7 +262,8 @@ mod tests {
         assert_eq!(enough(&host(&[]), &crowded).fitness, Warn);
     }
 
-    /// A second on two CPUs in which they were busy and robbed for so many ticks, and this process used so many.
+    /// A second on two CPUs in which they were busy and robbed for so many ticks, and this process
+    /// used so many.
     fn second(busy: u64, steal: u64, own: u64) -> Host {
         let stat = |busy: u64, steal: u64| {
             format!(
@@ -264,7 +287,10 @@ mod tests {
         assert_eq!(steal(&second(0, 10, 0), &need).fitness, Fine);
         assert_eq!(steal(&second(0, 11, 0), &need).fitness, Warn);
         let short = Host { wall_ns: 40_000_000, ..second(41, 11, 0) };
-        assert_eq!((external(&short, &need).fitness, steal(&short, &need).fitness), (Unknown, Unknown));
+        assert_eq!(
+            (external(&short, &need).fitness, steal(&short, &need).fitness),
+            (Unknown, Unknown)
+        );
         // A CPU that is allowed and not in the file is no CPU that is idle.
         let absent = Host { cpus: vec![0, 7], ..second(41, 11, 0) };
         assert_eq!(external(&absent, &need).fitness, Unknown);
@@ -273,8 +299,11 @@ mod tests {
     #[test]
     fn counters_of_throttling_may_stand_but_not_move() {
         let judged = |before: &str, after: &str, hot: (&str, &str)| {
-            let texts = |group: &str, hot: &str| files(&[("cgroup:cpu.stat", &[group]), (HOT, &[hot, "4\n"])]);
-            let host = Host { before: texts(before, hot.0), now: texts(after, hot.1), ..Host::default() };
+            let texts = |group: &str, hot: &str| {
+                files(&[("cgroup:cpu.stat", &[group]), (HOT, &[hot, "4\n"])])
+            };
+            let host =
+                Host { before: texts(before, hot.0), now: texts(after, hot.1), ..Host::default() };
             throttling(&host, &Need::default()).fitness
         };
         assert_eq!(judged("nr_throttled 3\n", "nr_throttled 3\n", ("2\n", "2\n")), Fine);
@@ -286,8 +315,9 @@ mod tests {
     #[test]
     fn pressure_is_that_of_ten_seconds() {
         let judged = |share: &str| {
-            let text =
-                format!("some avg10={share} avg60=99.00 avg300=9.00 total=5\nfull avg10=50.00 avg60=0 total=0\n");
+            let text = format!(
+                "some avg10={share} avg60=99.00 avg300=9.00 total=5\nfull avg10=50.00 avg60=0 total=0\n"
+            );
             pressure(&host(&[("/proc/pressure/cpu", &[&text])]), &Need::default()).fitness
         };
         assert_eq!((judged("10.00"), judged("10.01"), judged("x")), (Fine, Warn, Unknown));
@@ -306,6 +336,9 @@ mod tests {
         assert_eq!(siblings(&host, &need(0, 2)).fitness, Fine);
         // Sharing the CPU itself is another check's matter.
         assert_eq!(siblings(&host, &need(0, 0)).fitness, Fine);
-        assert_eq!(siblings(&super::super::judge::testing::host(&[]), &need(0, 1)).fitness, Unknown);
+        assert_eq!(
+            siblings(&super::super::judge::testing::host(&[]), &need(0, 1)).fitness,
+            Unknown
+        );
     }
 }

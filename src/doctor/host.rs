@@ -1,4 +1,5 @@
-//! What is read of the host: texts of the kernel's files, some of them twice, and a few things that must be tried.
+//! What is read of the host: texts of the kernel's files, some of them twice, and a few things that
+//! must be tried.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +12,11 @@ use std::{
 
 use rustix::thread::set_current_timer_slack;
 
-use super::{CHECKS, lock};
+use super::lock;
 use crate::{cgroup, clock, limits::Limits, trial};
 
-/// Files, by the pattern under which a check asks for them: `*` stands for any part of a name, and `cgroup:` for the
-/// folder of each of this process's control groups.
+/// Files, by the pattern under which a check asks for them: `*` stands for any part of a name, and
+/// `cgroup:` for the folder of each of this process's control groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files(pub BTreeMap<String, Vec<(String, String)>>);
 
@@ -60,18 +61,22 @@ impl Files {
 }
 
 impl Host {
-    /// Reads the host; counters are compared over `window`.
-    pub fn read(window: Duration) -> Self {
+    /// Reads the host: all of these files at its end, and the counters among them at the beginning
+    /// of `window`, too.
+    pub fn read<'a>(
+        window: Duration,
+        counters: impl IntoIterator<Item = &'a str>,
+        all: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let start_ns = clock::now_ns();
-        let counters = CHECKS.iter().filter(|check| check.counts).flat_map(|check| check.reads);
-        let before = Files::read(counters.copied());
+        let before = Files::read(counters);
         let own = clock::process_cpu_ns();
         // Where the system refuses a thread, lateness is unknown.
         let napper = thread::Builder::new().spawn(lateness).ok();
         let lateness_ns = napper.and_then(|thread| thread.join().ok().flatten());
         clock::sleep_until(start_ns + window.as_nanos() as u64);
         let own_cpu_ns = clock::process_cpu_ns().saturating_sub(own);
-        let now = Files::read(CHECKS.iter().flat_map(|check| check.reads).copied());
+        let now = Files::read(all);
         Self {
             now,
             before,
@@ -89,8 +94,9 @@ impl Host {
 /// Naps whose lateness is looked at, 1 ms each.
 const NAPS: usize = 100;
 
-/// How late a thread wakes that sleeps, in 99 of 100 cases, in ns. Its timer slack is 1 ns, so that the kernel's
-/// habit of collecting wake-ups (50 µs) is not in it. Run on a thread of its own, because the slack stays.
+/// How late a thread wakes that sleeps, in 99 of 100 cases, in ns. Its timer slack is 1 ns, so that
+/// the kernel's habit of collecting wake-ups (50 µs) is not in it. Run on a thread of its own,
+/// because the slack stays.
 fn lateness() -> Option<u64> {
     set_current_timer_slack(NonZero::new(1)).ok()?;
     let nap = |_| {
@@ -106,7 +112,9 @@ fn lateness() -> Option<u64> {
 fn matching(pattern: &str) -> Vec<(String, String)> {
     if let Some(name) = pattern.strip_prefix("cgroup:") {
         let files = cgroup::files(name).into_iter();
-        return files.map(|file| (file.folder.join(name).display().to_string(), file.text)).collect();
+        return files
+            .map(|file| (file.folder.join(name).display().to_string(), file.text))
+            .collect();
     }
     let read = |path: PathBuf| Some((path.display().to_string(), fs::read_to_string(&path).ok()?));
     expand(Path::new(pattern)).into_iter().filter_map(read).collect()
@@ -127,9 +135,13 @@ fn expand(pattern: &Path) -> Vec<PathBuf> {
 
 fn entries(folder: &Path, start: &str, end: &str) -> Vec<PathBuf> {
     let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let fits = |name: &str| name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end);
-    let mut paths: Vec<PathBuf> =
-        names.filter(|name| name.to_str().is_some_and(fits)).map(|name| folder.join(name)).collect();
+    let fits = |name: &str| {
+        name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+    };
+    let mut paths: Vec<PathBuf> = names
+        .filter(|name| name.to_str().is_some_and(fits))
+        .map(|name| folder.join(name))
+        .collect();
     paths.sort();
     paths
 }

@@ -38,7 +38,9 @@ impl Judged {
 
 /// Judges the text of the only file under a pattern; one that is not there makes it unknown.
 pub(super) fn of_file(host: &Host, pattern: &str, judge: impl FnOnce(&str) -> Judged) -> Judged {
-    host.now.one(pattern).map_or_else(|| Judged::unknown(format!("{pattern} cannot be read")), judge)
+    host.now
+        .one(pattern)
+        .map_or_else(|| Judged::unknown(format!("{pattern} cannot be read")), judge)
 }
 
 #[cfg(test)]
@@ -51,7 +53,8 @@ pub(super) mod testing {
     pub fn files(texts: &[(&str, &[&str])]) -> Files {
         let mut files = Files::default();
         for (pattern, texts) in texts {
-            let named = texts.iter().enumerate().map(|(at, text)| (format!("/{at}"), (*text).to_owned()));
+            let named =
+                texts.iter().enumerate().map(|(at, text)| (format!("/{at}"), (*text).to_owned()));
             files.0.insert((*pattern).to_owned(), named.collect());
         }
         files

@@ -4,7 +4,8 @@ use super::{Host, Judged, Need, judge::of_file};
 use crate::units;
 
 /// The clock's source.
-pub(super) const CLOCK: &[&str] = &["/sys/devices/system/clocksource/clocksource0/current_clocksource"];
+pub(super) const CLOCK: &[&str] =
+    &["/sys/devices/system/clocksource/clocksource0/current_clocksource"];
 /// Address space layout randomisation.
 pub(super) const ASLR: &[&str] = &["/proc/sys/kernel/randomize_va_space"];
 /// Transparent huge pages.
@@ -38,7 +39,10 @@ pub(super) fn lateness(host: &Host, _: &Need) -> Judged {
     let Some(late) = host.lateness_ns else { return Judged::unknown("not tried") };
     let words = format!("99 of 100 sleeping threads wake at most {} late", units::format_ns(late));
     if late > MOST_LATENESS_NS {
-        Judged::warn(words, "end what else runs here; forbid deep idle states (cpupower idle-set -D 10)")
+        Judged::warn(
+            words,
+            "end what else runs here; forbid deep idle states (cpupower idle-set -D 10)",
+        )
     } else {
         Judged::fine(words)
     }
@@ -47,9 +51,10 @@ pub(super) fn lateness(host: &Host, _: &Need) -> Judged {
 /// With fixed addresses every trial has the same layout, which may be a lucky one.
 pub(super) fn aslr(host: &Host, _: &Need) -> Judged {
     of_file(host, ASLR[0], |text| match text {
-        "0" => {
-            Judged::warn("off: every trial has the same, perhaps lucky, layout", "sysctl kernel.randomize_va_space=2")
-        }
+        "0" => Judged::warn(
+            "off: every trial has the same, perhaps lucky, layout",
+            "sysctl kernel.randomize_va_space=2",
+        ),
         _ => Judged::fine("on"),
     })
 }
@@ -101,15 +106,21 @@ mod tests {
 
     #[test]
     fn slow_clocks_are_warned_of() {
-        for (source, fitness) in [("tsc\n", Fine), ("kvm-clock\n", Fine), ("hpet\n", Warn), ("acpi_pm\n", Warn)] {
+        for (source, fitness) in
+            [("tsc\n", Fine), ("kvm-clock\n", Fine), ("hpet\n", Warn), ("acpi_pm\n", Warn)]
+        {
             assert_eq!(judged(clock_source, CLOCK[0], source), fitness, "{source}");
         }
     }
 
     #[test]
     fn late_wake_ups_are_warned_of() {
-        let judged = |ns| lateness(&Host { lateness_ns: ns, ..Host::default() }, &Need::default()).fitness;
-        assert_eq!((judged(Some(200_000)), judged(Some(200_001)), judged(None)), (Fine, Warn, Unknown));
+        let judged =
+            |ns| lateness(&Host { lateness_ns: ns, ..Host::default() }, &Need::default()).fitness;
+        assert_eq!(
+            (judged(Some(200_000)), judged(Some(200_001)), judged(None)),
+            (Fine, Warn, Unknown)
+        );
     }
 
     #[test]
@@ -122,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_little_swap_is_nothing() {
-        let text = |free: u64| format!("MemTotal: 8 kB\nSwapTotal:  2000000 kB\nSwapFree:  {free} kB\n");
+        let text =
+            |free: u64| format!("MemTotal: 8 kB\nSwapTotal:  2000000 kB\nSwapFree:  {free} kB\n");
         assert_eq!(judged(swap, SWAP[0], &text(2_000_000 - MOST_SWAP_KIB)), Fine);
         assert_eq!(judged(swap, SWAP[0], &text(1_999_999 - MOST_SWAP_KIB)), Warn);
         assert_eq!(judged(swap, SWAP[0], "SwapTotal: 0 kB\nSwapFree: 0 kB\n"), Fine);

@@ -15,7 +15,7 @@ pub const VARIABLE: &str = "REGATTA_LOCK";
 
 /// A run in progress, as long as it lives.
 #[derive(Debug)]
-pub struct Lock {
+pub struct RunLock {
     _file: File,
 }
 
@@ -37,13 +37,14 @@ pub enum LockError {
     },
 }
 
-/// The lock file of this host: in the folder for temporary files, so that runs of different users see each other.
+/// The lock file of this host: in the folder for temporary files, so that runs of different users
+/// see each other.
 pub fn path() -> PathBuf {
     let named = env::var_os(VARIABLE).filter(|value| !value.is_empty());
     named.map_or_else(|| env::temp_dir().join("regatta.lock"), PathBuf::from)
 }
 
-impl Lock {
+impl RunLock {
     /// Takes the lock and notes this process in it.
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
@@ -68,7 +69,8 @@ pub(super) fn holder(path: &Path) -> Option<String> {
     }
 }
 
-/// Opens the file for everybody, and makes it if it is not there. One that only its owner may write can be locked too.
+/// Opens the file for everybody, and makes it if it is not there. One that only its owner may write
+/// can be locked too.
 fn open(path: &Path) -> io::Result<File> {
     let writable = || File::options().read(true).write(true).open(path);
     let readable = || File::open(path);
@@ -78,7 +80,9 @@ fn open(path: &Path) -> io::Result<File> {
         let _ = fs::set_permissions(path, Permissions::from_mode(0o666));
         Ok(file)
     };
-    let raced = |error: io::Error| if error.kind() == io::ErrorKind::AlreadyExists { writable() } else { Err(error) };
+    let raced = |error: io::Error| {
+        if error.kind() == io::ErrorKind::AlreadyExists { writable() } else { Err(error) }
+    };
     writable().or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => created().or_else(raced),
         _ => readable(),
@@ -102,13 +106,13 @@ mod tests {
         let path = folder.path().join("lock");
         assert_eq!(holder(&path), None);
         let own = std::process::id().to_string();
-        let first = Lock::take(&path).unwrap();
+        let first = RunLock::take(&path).unwrap();
         assert_eq!(holder(&path), Some(own.clone()));
-        assert!(matches!(Lock::take(&path), Err(LockError::Held(pid)) if pid == own));
+        assert!(matches!(RunLock::take(&path), Err(LockError::Held(pid)) if pid == own));
         drop(first);
         assert_eq!(holder(&path), None);
-        drop(Lock::take(&path).unwrap());
+        drop(RunLock::take(&path).unwrap());
         let nowhere = folder.path().join("no/such/folder");
-        assert!(matches!(Lock::take(&nowhere), Err(LockError::Unusable { .. })));
+        assert!(matches!(RunLock::take(&nowhere), Err(LockError::Unusable { .. })));
     }
 }

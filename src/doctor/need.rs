@@ -36,7 +36,9 @@ impl Need {
         let mut need = Self { cells: plan.cells.len(), ..Self::default() };
         for cell in &plan.cells {
             match &cell.stored.absent {
-                Some(Absent::Refused(why)) => need.refused.push((cell.stored.name.clone(), why.clone())),
+                Some(Absent::Refused(why)) => {
+                    need.refused.push((cell.stored.name.clone(), why.clone()));
+                }
                 Some(Absent::NotApplicable(_)) => {}
                 None => need.add(cell),
             }
@@ -51,7 +53,8 @@ impl Need {
         self.executor_cpus.extend(executor);
         self.target_cpus.extend(target);
         let has_process = cell.trial.targets.iter().any(|target| target.spec.has_process());
-        self.shared_cpu |= has_process && (target.is_empty() || target.iter().any(|cpu| executor.contains(cpu)));
+        self.shared_cpu |=
+            has_process && (target.is_empty() || target.iter().any(|cpu| executor.contains(cpu)));
         if self.crowded.is_none() && !executor.is_empty() && cell.stored.workers > executor.len() {
             self.crowded = Some((cell.stored.name.clone(), cell.stored.workers, executor.len()));
         }
@@ -71,17 +74,24 @@ mod tests {
     fn a_plan_says_what_it_needs() {
         let text = "schema = 1\nname = 'x'\n[targets.api]\nhttp = {}\n[tasks.get]\nsteps = [{ http = { target = 'api', path \
                     = '/' } }]\n[load.b]\ntask = 'get'\nbatch = { tasks = 100 }\n[executors]\nuse = ['tokio']\nworkers = 3\n";
-        let read = scenario::from_text(Path::new("x.toml"), text, &scenario::Overrides::default()).unwrap();
+        let read = scenario::from_text(Path::new("x.toml"), text, &scenario::Overrides::default())
+            .unwrap();
         let need = |cpus: &[usize]| {
-            let machine =
-                Machine { cpus: cpus.to_vec(), executor_cpus: None, target_cpus: None, limits: Limits::default() };
+            let machine = Machine {
+                cpus: cpus.to_vec(),
+                executor_cpus: None,
+                target_cpus: None,
+                limits: Limits::default(),
+            };
             Need::of(&Plan::new(std::slice::from_ref(&read), &machine, 0, |_| true))
         };
         let three = need(&[0, 1, 2]);
         assert_eq!((three.cpus, three.shared_cpu), (3, false));
         assert_eq!((&three.executor_cpus, &three.target_cpus), (&[0, 1].into(), &[2].into()));
         assert_eq!(three.crowded, Some(("x::tokio".into(), 3, 2)));
-        assert!(three.memory >= 100 * 1024 && three.refused.is_empty() && !three.remote_connections);
+        assert!(
+            three.memory >= 100 * 1024 && three.refused.is_empty() && !three.remote_connections
+        );
         assert!(need(&[0]).shared_cpu);
     }
 }

@@ -14,14 +14,18 @@ pub(super) const BATTERY: &[&str] = &["/sys/class/power_supply/*/uevent"];
 
 /// Whether the frequency follows the load.
 pub(super) fn governor(host: &Host, _: &Need) -> Judged {
-    let names: BTreeSet<&str> = host.now.all(GOVERNOR[0]).iter().map(|(_, text)| text.trim()).collect();
+    let names: BTreeSet<&str> =
+        host.now.all(GOVERNOR[0]).iter().map(|(_, text)| text.trim()).collect();
     let words = names.iter().copied().collect::<Vec<_>>().join(", ");
     if names.is_empty() {
         Judged::unknown("the kernel does not say, as in most virtual machines")
     } else if names.iter().all(|name| *name == "performance") {
         Judged::fine(words)
     } else {
-        Judged::warn(format!("{words}: frequencies follow the load"), "cpupower frequency-set -g performance")
+        Judged::warn(
+            format!("{words}: frequencies follow the load"),
+            "cpupower frequency-set -g performance",
+        )
     }
 }
 
@@ -30,8 +34,12 @@ pub(super) fn turbo(host: &Host, _: &Need) -> Judged {
     let on = |at: usize, value: &str| host.now.one(TURBO[at]).map(|text| text == value);
     let remedy = |at: usize, value: u8| format!("echo {value} | sudo tee {}", TURBO[at]);
     match (on(0, "0"), on(1, "1")) {
-        (Some(true), _) => Judged::warn("on: frequencies depend on heat and on the other cores", remedy(0, 1)),
-        (None, Some(true)) => Judged::warn("on: frequencies depend on heat and on the other cores", remedy(1, 0)),
+        (Some(true), _) => {
+            Judged::warn("on: frequencies depend on heat and on the other cores", remedy(0, 1))
+        }
+        (None, Some(true)) => {
+            Judged::warn("on: frequencies depend on heat and on the other cores", remedy(1, 0))
+        }
         (Some(false), _) | (None, Some(false)) => Judged::fine("off"),
         (None, None) => Judged::unknown("the kernel does not say, as in most virtual machines"),
     }
@@ -40,8 +48,9 @@ pub(super) fn turbo(host: &Host, _: &Need) -> Judged {
 /// Whether the host saves its battery.
 pub(super) fn battery(host: &Host, _: &Need) -> Judged {
     let supplies = host.now.all(BATTERY[0]);
-    let discharging =
-        supplies.iter().any(|(_, text)| text.lines().any(|line| line == "POWER_SUPPLY_STATUS=Discharging"));
+    let discharging = supplies
+        .iter()
+        .any(|(_, text)| text.lines().any(|line| line == "POWER_SUPPLY_STATUS=Discharging"));
     if discharging {
         Judged::warn("discharging: the host saves power", "connect it to the mains")
     } else if supplies.is_empty() {
@@ -58,7 +67,8 @@ mod tests {
 
     #[test]
     fn every_cpu_has_to_be_at_its_best() {
-        let judged = |texts: &[&str]| governor(&host(&[(GOVERNOR[0], texts)]), &Need::default()).fitness;
+        let judged =
+            |texts: &[&str]| governor(&host(&[(GOVERNOR[0], texts)]), &Need::default()).fitness;
         assert_eq!(judged(&["performance\n", "performance\n"]), Fine);
         assert_eq!(judged(&["performance\n", "powersave\n"]), Warn);
         assert_eq!(judged(&[]), Unknown);
@@ -66,7 +76,8 @@ mod tests {
 
     #[test]
     fn turbo_is_told_by_either_driver() {
-        let judged = |at: usize, text: &str| turbo(&host(&[(TURBO[at], &[text])]), &Need::default()).fitness;
+        let judged =
+            |at: usize, text: &str| turbo(&host(&[(TURBO[at], &[text])]), &Need::default()).fitness;
         assert_eq!((judged(0, "0\n"), judged(0, "1\n")), (Warn, Fine));
         assert_eq!((judged(1, "1\n"), judged(1, "0\n")), (Warn, Fine));
         assert_eq!(turbo(&host(&[]), &Need::default()).fitness, Unknown);
@@ -74,7 +85,8 @@ mod tests {
 
     #[test]
     fn a_battery_may_be_there_but_not_in_use() {
-        let judged = |texts: &[&str]| battery(&host(&[(BATTERY[0], texts)]), &Need::default()).fitness;
+        let judged =
+            |texts: &[&str]| battery(&host(&[(BATTERY[0], texts)]), &Need::default()).fitness;
         assert_eq!(judged(&[]), Fine);
         assert_eq!(judged(&["POWER_SUPPLY_TYPE=Battery\nPOWER_SUPPLY_STATUS=Full\n"]), Fine);
         assert_eq!(judged(&["POWER_SUPPLY_TYPE=Battery\nPOWER_SUPPLY_STATUS=Discharging\n"]), Warn);

@@ -39,12 +39,19 @@ pub fn describe() -> Vec<(String, String)> {
     let build = [
         ("regatta", Some(env!("CARGO_PKG_VERSION").into())),
         ("compiler", Some(env!("REGATTA_RUSTC").into())),
-        ("profile", Some(format!("{}, opt-level {}", env!("REGATTA_PROFILE"), env!("REGATTA_OPT")))),
+        (
+            "profile",
+            Some(format!("{}, opt-level {}", env!("REGATTA_PROFILE"), env!("REGATTA_OPT"))),
+        ),
         ("target", Some(env!("REGATTA_TARGET").into())),
         ("allocator", Some("system".into())),
-        ("crates", Some(env!("REGATTA_CRATES").into()).filter(|crates: &String| !crates.is_empty())),
+        (
+            "crates",
+            Some(env!("REGATTA_CRATES").into()).filter(|crates: &String| !crates.is_empty()),
+        ),
     ];
-    let present = |(label, value): (&str, Option<String>)| Some((label.to_owned(), value?.trim().to_owned()));
+    let present =
+        |(label, value): (&str, Option<String>)| Some((label.to_owned(), value?.trim().to_owned()));
     known.into_iter().chain(sysctls).chain(build).filter_map(present).collect()
 }
 
@@ -73,7 +80,9 @@ fn mitigations() -> Option<String> {
     let entries = fs::read_dir("/sys/devices/system/cpu/vulnerabilities").ok()?;
     let mut on: Vec<String> = entries
         .flatten()
-        .filter(|entry| fs::read_to_string(entry.path()).is_ok_and(|state| state.starts_with("Mitigation")))
+        .filter(|entry| {
+            fs::read_to_string(entry.path()).is_ok_and(|state| state.starts_with("Mitigation"))
+        })
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     on.sort();
@@ -87,11 +96,19 @@ mod tests {
     #[test]
     fn the_crates_that_race_are_recorded_with_their_versions() {
         let described = describe();
-        let value = |label: &str| described.iter().find(|(known, _)| known == label).map(|(_, value)| value.as_str());
+        let value = |label: &str| {
+            described.iter().find(|(known, _)| known == label).map(|(_, value)| value.as_str())
+        };
         let crates = value("crates").unwrap();
-        for name in ["tokio", "async-std", "async-executor", "async-io", "blocking", "hyper", "rusqlite"] {
-            let version = crates.split(", ").find_map(|one| one.strip_prefix(name)?.strip_prefix(' '));
-            assert!(version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())), "{crates}");
+        for name in
+            ["tokio", "async-std", "async-executor", "async-io", "blocking", "hyper", "rusqlite"]
+        {
+            let version =
+                crates.split(", ").find_map(|one| one.strip_prefix(name)?.strip_prefix(' '));
+            assert!(
+                version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())),
+                "{crates}"
+            );
         }
         assert!(value("kernel").is_some() && value("profile").is_some());
     }

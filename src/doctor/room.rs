@@ -3,7 +3,8 @@
 use super::{Host, Judged, Need};
 use crate::limits::{Limit, Limits};
 
-/// Memory that should be left besides what the plan needs at least, in bytes: stacks, heaps and targets.
+/// Memory that should be left besides what the plan needs at least, in bytes: stacks, heaps and
+/// targets.
 const SPARE_MEMORY: u64 = 256 << 20;
 /// How long a closed connection keeps its port, in s (the kernel's `TCP_TIMEWAIT_LEN`).
 const PORT_KEPT_S: u64 = 60;
@@ -11,7 +12,10 @@ const PORT_KEPT_S: u64 = 60;
 /// Whether the program is optimised.
 pub(super) fn build(host: &Host, _: &Need) -> Judged {
     if host.debug_build {
-        Judged::warn("this is a debug build, whose figures mean nothing", "build with `cargo build --release`")
+        Judged::warn(
+            "this is a debug build, whose figures mean nothing",
+            "build with `cargo build --release`",
+        )
     } else {
         Judged::fine("release")
     }
@@ -31,7 +35,11 @@ pub(super) fn plan(_: &Host, need: &Need) -> Judged {
         [] if need.cells == 0 => Judged::fine("no scenario was named"),
         [] => Judged::fine(format!("no limit forbids any of its cells ({})", need.cells)),
         [(cell, why), more @ ..] => {
-            let rest = if more.is_empty() { String::new() } else { format!(" (and {} more cells)", more.len()) };
+            let rest = if more.is_empty() {
+                String::new()
+            } else {
+                format!(" (and {} more cells)", more.len())
+            };
             Judged::refuse(
                 format!("{cell} {why}{rest}"),
                 "`regatta list` shows each; `run --skip-refused` does without",
@@ -64,7 +72,10 @@ pub(super) fn memory(host: &Host, need: &Need) -> Judged {
     };
     let words = format!("{} MiB left ({name})", left >> 20);
     if *left < need.memory.saturating_add(SPARE_MEMORY) {
-        Judged::warn(format!("{words}, and the plan needs at least {} MiB", need.memory >> 20), *remedy)
+        Judged::warn(
+            format!("{words}, and the plan needs at least {} MiB", need.memory >> 20),
+            *remedy,
+        )
     } else {
         Judged::fine(words)
     }
@@ -75,7 +86,10 @@ pub(super) fn ports(host: &Host, need: &Need) -> Judged {
     let Some(Limit { left, name, remedy }) = Limits::binding(&host.limits.ports) else {
         return Judged::fine("used again after a second");
     };
-    let words = format!("{left} ({name}), or {} new connections a second to one remote address", left / PORT_KEPT_S);
+    let words = format!(
+        "{left} ({name}), or {} new connections a second to one remote address",
+        left / PORT_KEPT_S
+    );
     if need.remote_connections {
         Judged::warn(words, format!("keep connections (`connection = \"keep\"`), or `{remedy}`"))
     } else {
@@ -89,7 +103,10 @@ mod tests {
     use crate::store::Fitness::{Fine, Refuse, Unknown, Warn};
 
     fn limit(left: u64) -> Vec<Limit> {
-        vec![Limit { left: left + 1, name: "wide", remedy: "" }, Limit { left, name: "narrow", remedy: "raise it" }]
+        vec![
+            Limit { left: left + 1, name: "wide", remedy: "" },
+            Limit { left, name: "narrow", remedy: "raise it" },
+        ]
     }
 
     #[test]
@@ -98,14 +115,18 @@ mod tests {
         let second = Host { other_run: Some("7".into()), ..Host::default() };
         let need = Need::default();
         assert_eq!((build(&debug, &need).fitness, build(&second, &need).fitness), (Warn, Fine));
-        assert_eq!((other_run(&debug, &need).fitness, other_run(&second, &need).fitness), (Fine, Refuse));
+        assert_eq!(
+            (other_run(&debug, &need).fitness, other_run(&second, &need).fitness),
+            (Fine, Refuse)
+        );
         assert!(other_run(&second, &need).value.contains("process 7"));
     }
 
     #[test]
     fn refused_cells_are_counted() {
         let cell = |name: &str| (name.to_owned(), "needs 9 threads".to_owned());
-        let need = Need { refused: vec![cell("x::threads"), cell("y")], cells: 3, ..Need::default() };
+        let need =
+            Need { refused: vec![cell("x::threads"), cell("y")], cells: 3, ..Need::default() };
         let judged = plan(&Host::default(), &need);
         assert_eq!(judged.fitness, Refuse);
         assert_eq!(judged.value, "x::threads needs 9 threads (and 1 more cells)");
@@ -123,7 +144,10 @@ mod tests {
 
     #[test]
     fn memory_has_to_be_more_than_enough() {
-        let host = |left| Host { limits: Limits { memory: limit(left), ..Limits::default() }, ..Host::default() };
+        let host = |left| Host {
+            limits: Limits { memory: limit(left), ..Limits::default() },
+            ..Host::default()
+        };
         let need = Need { memory: 1 << 20, ..Need::default() };
         assert_eq!(memory(&host(257 << 20), &need).fitness, Fine);
         assert_eq!(memory(&host((257 << 20) - 1), &need).fitness, Warn);
@@ -132,11 +156,17 @@ mod tests {
 
     #[test]
     fn ports_matter_where_connections_are_opened_and_closed() {
-        let host = Host { limits: Limits { ports: limit(28_232), ..Limits::default() }, ..Host::default() };
+        let host = Host {
+            limits: Limits { ports: limit(28_232), ..Limits::default() },
+            ..Host::default()
+        };
         let remote = Need { remote_connections: true, ..Need::default() };
         assert_eq!(ports(&host, &Need::default()).fitness, Fine);
         let judged = ports(&host, &remote);
-        assert!(judged.fitness == Warn && judged.value.contains("470 new connections"), "{judged:?}");
+        assert!(
+            judged.fitness == Warn && judged.value.contains("470 new connections"),
+            "{judged:?}"
+        );
         assert_eq!(ports(&Host::default(), &remote).fitness, Fine);
     }
 }

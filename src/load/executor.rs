@@ -1,5 +1,5 @@
-//! The thread on which an executor runs a closed load that ends by time: waited for as long as one wants to, and left
-//! behind with whatever hangs on it.
+//! The thread on which an executor runs a closed load that ends by time: waited for as long as one
+//! wants to, and left behind with whatever hangs on it.
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
@@ -7,14 +7,16 @@ use std::{
     time::Duration,
 };
 
-use super::{LoadError, Shared};
+use super::{LoadError, LoadShared};
 use crate::clock;
 
-/// Tasks of an executor that runs them where it is started had the stack of the main thread: as long as that may be.
+/// Tasks of an executor that runs them where it is started had the stack of the main thread: as
+/// long as that may be.
 const STACK: usize = 8 << 20;
 /// How often it is looked whether the trial must fail, in ns.
 const GLANCE_NS: u64 = 50_000_000;
-/// What does not hang may take so long to notice that the load was given up, and it is looked so often for it, in ns.
+/// What does not hang may take so long to notice that the load was given up, and it is looked so
+/// often for it, in ns.
 const GRACE_NS: u64 = 100_000_000;
 const LAST_GLANCE_NS: u64 = 1_000_000;
 
@@ -26,13 +28,17 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    pub(super) fn start(work: impl FnOnce() -> Result<(), LoadError> + Send + 'static) -> Result<Self, LoadError> {
+    pub(super) fn start(
+        work: impl FnOnce() -> Result<(), LoadError> + Send + 'static,
+    ) -> Result<Self, LoadError> {
         let (ends, ended) = channel();
-        let thread = thread::Builder::new().name("executor".into()).stack_size(STACK).spawn(move || {
-            let _ends = ends;
-            work()
-        });
-        let thread = thread.map_err(|source| LoadError::Thread { started: 0, wanted: 1, source })?;
+        let thread =
+            thread::Builder::new().name("executor".into()).stack_size(STACK).spawn(move || {
+                let _ends = ends;
+                work()
+            });
+        let thread =
+            thread.map_err(|source| LoadError::Thread { started: 0, wanted: 1, source })?;
         Ok(Self { ended, thread })
     }
 
@@ -49,7 +55,7 @@ impl Executor {
 }
 
 /// Sleeps until an edge of the window, or until a trial that must fail has stopped its clients.
-pub(super) fn sleep_until(until_ns: u64, shared: &Shared) {
+pub(super) fn sleep_until(until_ns: u64, shared: &LoadShared) {
     while clock::now_ns() < until_ns && !shared.stopped() {
         clock::sleep_until(until_ns.min(clock::now_ns() + GLANCE_NS));
     }

@@ -13,38 +13,55 @@ use std::{
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use super::log::{Account, GivenUp, Log, Seen};
+use super::log::{GiveUpSignal, SlotAccount, SlotLog, SlotSeen};
 use crate::{
     clock, draw,
     measure::{Record, Recorder, Recorders},
-    runtime::Runtime,
+    runtime::{Runtime, Tickets},
     step::{self, Call, Failure, Opening, Sequence},
 };
 
-/// Where clients share threads, one lets others run after this long without a pause, in ns: four clients that never wait
-/// on one worker would otherwise be one client. A thread need not: the kernel takes turns for it.
+/// Index of the first task that only warms up; far from those that are measured, so that no key is
+/// used twice.
+pub const WARMUP_TASKS: u64 = 1 << 40;
+
+/// Where clients share threads, one lets others run after this long without a pause, in ns: four
+/// clients that never wait on one worker would otherwise be one client. A thread need not: the
+/// kernel takes turns for it.
 const LONGEST_TURN_NS: u64 = 1_000_000;
 
-/// What all slots of a trial share.
+/// Why the trial must fail, if it must: all of its loads stop then.
 #[derive(Default)]
-pub struct Shared {
+struct TrialFault {
     stop: AtomicBool,
-    pub(super) given_up: GivenUp,
     failure: OnceLock<Failure>,
+}
+
+/// What all slots of a load share.
+#[derive(Default)]
+pub struct LoadShared {
+    trouble: Arc<TrialFault>,
+    pub(super) given_up: GiveUpSignal,
     /// Steps whose connections were opened in preparation, for the slot that is used first.
     ready: AtomicCell<Option<Box<Sequence>>>,
 }
 
-impl Shared {
+impl LoadShared {
+    /// That of another load of the same trial.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { trouble: self.trouble.clone(), ..Self::default() }
+    }
+
     /// Why the trial must fail, if it must.
     pub fn failure(&self) -> Option<&Failure> {
-        self.failure.get()
+        self.trouble.failure.get()
     }
 
     pub(super) fn fail(&self, failure: Failure) {
         // Only the first reason counts; the others follow from it as often as not.
-        let _ = self.failure.set(failure);
-        self.stop.store(true, Relaxed);
+        let _ = self.trouble.failure.set(failure);
+        self.trouble.stop.store(true, Relaxed);
     }
 
     /// Closes what was opened for a slot and never used.
@@ -55,7 +72,7 @@ impl Shared {
     /// Whether no further task should start.
     #[inline]
     pub fn stopped(&self) -> bool {
-        self.stop.load(Relaxed)
+        self.trouble.stop.load(Relaxed)
     }
 }
 
@@ -63,9 +80,9 @@ impl Shared {
 pub struct Slot<Rec = Recorder> {
     steps: Sequence,
     recorder: Rec,
-    shared: Arc<Shared>,
+    shared: Arc<LoadShared>,
     seed: u64,
-    log: Arc<Log>,
+    log: Arc<SlotLog>,
     /// Which of its lane's clients runs the next task, by its place.
     pub(super) client: u64,
     /// Tasks run that were meant to start in the window.
@@ -74,15 +91,14 @@ pub struct Slot<Rec = Recorder> {
     clients: u64,
     /// Tasks run.
     pub(super) ran: u64,
-    /// Time-outs that the scenario allows.
-    pub(super) timeouts: u64,
     /// Tasks completed inside the window given by `count_until`.
     pub(super) completed: u64,
     /// Completions at or after `.0` and before `.1` are counted.
     pub(super) window: (u64, u64),
     /// When the last task completed.
     pub(super) last_ns: u64,
-    /// Tasks of the clients that ended in this slot: of the first one, and of more where there are more.
+    /// Tasks of the clients that ended in this slot: of the first one, and of more where there are
+    /// more.
     pub(super) per_client: (Option<u64>, Vec<u64>),
     /// The longest time that a task took from its intended start on, in ns.
     pub(super) longest_ns: u64,
@@ -113,14 +129,25 @@ pub enum LoadError {
 
 impl Slot {
     /// A slot that runs `steps`.
-    pub fn new(number: usize, steps: Sequence, recorders: &Recorders, shared: Arc<Shared>, seed: u64) -> Self {
+    pub fn new(
+        number: usize,
+        steps: Sequence,
+        recorders: &Recorders,
+        shared: Arc<LoadShared>,
+        seed: u64,
+    ) -> Self {
         Self::recording_in(recorders.of_slot(number), steps, shared, seed)
     }
 }
 
 impl<Rec: Record> Slot<Rec> {
     /// A slot that runs `steps` and records them there.
-    pub fn recording_in(recorder: Rec, steps: Sequence, shared: Arc<Shared>, seed: u64) -> Self {
+    pub fn recording_in(
+        recorder: Rec,
+        steps: Sequence,
+        shared: Arc<LoadShared>,
+        seed: u64,
+    ) -> Self {
         Self {
             steps,
             recorder,
@@ -131,7 +158,6 @@ impl<Rec: Record> Slot<Rec> {
             measured: 0,
             clients: 0,
             ran: 0,
-            timeouts: 0,
             completed: 0,
             window: (0, u64::MAX),
             last_ns: 0,
@@ -140,10 +166,16 @@ impl<Rec: Record> Slot<Rec> {
         }
     }
 
-    /// Runs one task and records it; returns when it completed, or nothing if the load has given it up meanwhile: then
-    /// the slot must not be used any more. The caller goes on with [`Slot::rests`]. A slot that is used for the first time
-    /// opens its connections before: the task is late by that, and no slower.
-    pub(super) async fn run(&mut self, task: u64, intended_ns: u64, mut actual_ns: u64) -> Option<u64> {
+    /// Runs one task and records it; returns when it completed, or nothing if the load has given it
+    /// up meanwhile: then the slot must not be used any more. The caller goes on with
+    /// [`Slot::rests`]. A slot that is used for the first time opens its connections before: the
+    /// task is late by that, and no slower.
+    pub(super) async fn run(
+        &mut self,
+        task: u64,
+        intended_ns: u64,
+        mut actual_ns: u64,
+    ) -> Option<u64> {
         self.log.begin(self.client, actual_ns);
         let mut opened = Ok(());
         if !self.is_open() {
@@ -169,8 +201,8 @@ impl<Rec: Record> Slot<Rec> {
     /// Says that all is settled of the task that was run, its client's next turn included.
     #[inline]
     pub(super) fn rests(&self) {
-        let Self { ran: ended, measured, completed, timeouts, clients, .. } = *self;
-        self.log.done(&Account { ended, measured, completed, timeouts, clients });
+        let Self { ran: ended, measured, completed, clients, .. } = *self;
+        self.log.done(&SlotAccount { ended, measured, completed, clients });
     }
 
     /// Whether the steps have opened the connections that they keep.
@@ -179,8 +211,8 @@ impl<Rec: Record> Slot<Rec> {
         self.steps.is_open()
     }
 
-    /// Goes on with opening what the steps keep, unless they have; the first slot of all takes what preparation has
-    /// opened.
+    /// Goes on with opening what the steps keep, unless they have; the first slot of all takes what
+    /// preparation has opened.
     pub(super) fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if let Some(ready) = self.shared.ready.take() {
             self.steps = *ready;
@@ -195,12 +227,18 @@ impl<Rec: Record> Slot<Rec> {
     }
 
     /// Goes on with the task that was begun; says when it completed, and how.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(u64, step::Outcome)> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(u64, step::StepOutcome)> {
         self.steps.poll(context).map(|outcome| (clock::now_ns(), outcome))
     }
 
-    /// Records a task that was run: intended start, actual start and completion in ns, and how it ended.
-    pub(super) fn settle(&mut self, task: u64, times_ns: (u64, u64, u64), outcome: step::Outcome) {
+    /// Records a task that was run: intended start, actual start and completion in ns, and how it
+    /// ended.
+    pub(super) fn settle(
+        &mut self,
+        task: u64,
+        times_ns: (u64, u64, u64),
+        outcome: step::StepOutcome,
+    ) {
         let (intended_ns, actual_ns, completed_ns) = times_ns;
         self.ran += 1;
         self.last_ns = completed_ns;
@@ -210,7 +248,7 @@ impl<Rec: Record> Slot<Rec> {
         }
         self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&outcome));
         match outcome {
-            Ok(done) | Err(Failure::Skipped(done)) => self.timeouts += done.timeouts,
+            Ok(_) | Err(Failure::Skipped(_)) => {}
             Err(failure) => self.shared.fail(failure.at(format_args!("task {task}"))),
         }
     }
@@ -221,7 +259,7 @@ impl<Rec: Record> Slot<Rec> {
         self.shared.stopped()
     }
 
-    pub(super) fn shared(&self) -> Arc<Shared> {
+    pub(super) fn shared(&self) -> Arc<LoadShared> {
         self.shared.clone()
     }
 
@@ -230,19 +268,16 @@ impl<Rec: Record> Slot<Rec> {
         self.ran
     }
 
-    /// Time-outs in this slot, in the whole life of the process.
-    pub fn timeouts(&self) -> u64 {
-        self.timeouts
-    }
-
-    /// Notes how many tasks a client has completed that ends here, and lets `end` say so; false if the load has given up
-    /// meanwhile.
+    /// Notes how many tasks a client has completed that ends here, and lets `end` say so; false if
+    /// the load has given up meanwhile.
     pub(super) fn client_ended(&mut self, tasks: u64, end: impl FnOnce()) -> bool {
+        self.log.runs_none();
         if !self.log.settles(&self.shared.given_up) {
             return false;
         }
         end();
-        // Most slots have one client, for which nothing is allocated: memory by client would be the harness's.
+        // Most slots have one client, for which nothing is allocated: memory by client would be the
+        // harness's.
         match self.per_client.0 {
             None => self.per_client.0 = Some(tasks),
             Some(_) => self.per_client.1.push(tasks),
@@ -258,7 +293,7 @@ impl<Rec: Record> Slot<Rec> {
         !self.shared.stopped() && !self.shared.given_up.is_said()
     }
 
-    pub(super) fn log(&self) -> Arc<Log> {
+    pub(super) fn log(&self) -> Arc<SlotLog> {
         self.log.clone()
     }
 
@@ -269,7 +304,7 @@ impl<Rec: Record> Slot<Rec> {
 
 /// How long a lane has run without a pause: found by counting polls, not by reading clocks.
 pub(super) struct Turn {
-    log: Arc<Log>,
+    log: Arc<SlotLog>,
     seen: u64,
     since_ns: u64,
 }
@@ -293,7 +328,7 @@ impl Turn {
 }
 
 /// Counts the polls of a lane, which tell its [`Turn`] that it was suspended.
-async fn counted<F: Future>(log: Arc<Log>, future: F) -> F::Output {
+async fn counted<F: Future>(log: Arc<SlotLog>, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|context| {
         log.polls.store(log.polls.load(Relaxed) + 1, Relaxed);
@@ -322,19 +357,47 @@ pub(super) async fn start_lanes<R, Rec, F>(
     runtime: &R,
     slots: Vec<Slot<Rec>>,
     lane: impl Fn(usize, Slot<Rec>) -> F,
-    mut ended: impl FnMut(F::Output),
+    ended: impl FnMut(F::Output),
 ) -> Result<(), LoadError>
 where
     R: Runtime,
     Rec: Record,
     F: Future<Output: Send> + Send + 'static,
 {
+    let start = |number, log, slot| runtime.spawn(counted(log, lane(number, slot)));
+    start_all::<R, _, _>(slots, start, ended).await
+}
+
+/// The same for lanes that take their work from a pool's queue.
+pub(super) async fn start_serving<R, Rec, F>(
+    runtime: &R,
+    tickets: &Tickets,
+    slots: Vec<Slot<Rec>>,
+    lane: impl Fn(usize, Slot<Rec>, Tickets) -> F,
+    ended: impl FnMut(F::Output),
+) -> Result<(), LoadError>
+where
+    R: Runtime,
+    Rec: Record,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let start = |number, log, slot| {
+        let its = tickets.of_lane();
+        runtime.spawn_lane(&its, number, counted(log, lane(number, slot, its.clone())))
+    };
+    start_all::<R, _, _>(slots, start, ended).await
+}
+
+async fn start_all<R: Runtime, Rec: Record, T: Send + 'static>(
+    slots: Vec<Slot<Rec>>,
+    start: impl Fn(usize, Arc<SlotLog>, Slot<Rec>) -> io::Result<R::Join<T>>,
+    mut ended: impl FnMut(T),
+) -> Result<(), LoadError> {
     let wanted = slots.len();
     let mut lanes = Vec::with_capacity(wanted);
     let mut refused = None;
     for (number, slot) in slots.into_iter().enumerate() {
-        let log = slot.log();
-        match runtime.spawn(counted(log, lane(number, slot))) {
+        match start(number, slot.log(), slot) {
             Ok(started) => lanes.push(started),
             Err(source) => {
                 refused = Some(LoadError::Thread { started: number, wanted, source });
@@ -349,27 +412,30 @@ where
 }
 
 /// What is under way in the slots, for whoever looks on from outside.
-pub struct Lookout(Vec<Arc<Log>>);
+pub struct Lookout(Vec<Arc<SlotLog>>);
 
 impl Lookout {
     /// Over these slots, wherever they go.
-    pub fn over<Rec: Record>(slots: &[Slot<Rec>]) -> Self {
-        Self(slots.iter().map(Slot::log).collect())
+    pub fn over<'a, Rec: Record>(slots: impl IntoIterator<Item = &'a Slot<Rec>>) -> Self {
+        Self(slots.into_iter().map(Slot::log).collect())
     }
 
     /// Tasks that run, and when the first of them has started, in ns.
     pub fn running(&self) -> (u64, Option<u64>) {
         let running = self.0.iter().filter_map(|log| match log.look() {
-            Seen::Running(_, since_ns) => Some(since_ns),
-            Seen::Idle | Seen::Settling => None,
+            SlotSeen::Running(_, since_ns) => Some(since_ns),
+            SlotSeen::Idle | SlotSeen::Settling => None,
         });
-        running.fold((0, None), |(tasks, first), since_ns| (tasks + 1, Some(first.unwrap_or(since_ns).min(since_ns))))
+        running.fold((0, None), |(tasks, first), since_ns| {
+            (tasks + 1, Some(first.unwrap_or(since_ns).min(since_ns)))
+        })
     }
 }
 
-/// Gets all slots ready, at most 256 at once, as far as that needs no connection. `first` are the same steps once
-/// more: they open what they keep, so that what cannot be opened is found before anything is measured. The slot that is
-/// used first takes them over, so that no connection is held in vain: a server may serve one at a time.
+/// Gets all slots ready, at most 256 at once, as far as that needs no connection. `first` are the
+/// same steps once more: they open what they keep, so that what cannot be opened is found before
+/// anything is measured. The slot that is used first takes them over, so that no connection is held
+/// in vain: a server may serve one at a time.
 pub fn prepare<R: Runtime, Rec: Record>(
     runtime: &R,
     slots: &mut Vec<Slot<Rec>>,
@@ -409,7 +475,8 @@ fn open_first<R: Runtime>(runtime: &R, mut steps: Sequence) -> Result<Sequence, 
         let opened = if opened.is_ok() { steps.open(Opening::Preparation).await } else { opened };
         (steps, opened)
     };
-    let (steps, opened) = runtime.block_on(async { Ok(runtime.spawn(opening).map_err(refused)?.await) })?;
+    let (steps, opened) =
+        runtime.block_on(async { Ok(runtime.spawn(opening).map_err(refused)?.await) })?;
     match opened {
         Err(failure) => Err(LoadError::Prepare(failure)),
         Ok(_) => Ok(steps),
@@ -422,9 +489,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        load::{Closed, End},
+        load::{Closed, ClosedEnd},
         runtime::{self, Setup, Visitor},
-        step::{Done, Operation, Outcome, Repeated},
+        step::{Done, Operation, Repeated, StepOutcome},
         units::Distribution,
     };
 
@@ -436,20 +503,20 @@ mod tests {
     }
 
     impl Operation for Slow {
-        async fn open(&mut self, _: Opening) -> Outcome {
+        async fn open(&mut self, _: Opening) -> StepOutcome {
             std::thread::sleep(OPENING);
             self.opened.fetch_add(1, Relaxed);
             Ok(Done::default())
         }
 
-        async fn call(&mut self, _: Call) -> Outcome {
+        async fn call(&mut self, _: Call) -> StepOutcome {
             Ok(Done::default())
         }
     }
 
     fn steps(opened: &Arc<AtomicU64>) -> Sequence {
         let opened = opened.clone();
-        Sequence::new(vec![Box::new(Repeated::new(None, move || Slow { opened: opened.clone() }))])
+        Sequence::new(vec![Box::new(Repeated::new(move || Slow { opened: opened.clone() }))])
     }
 
     /// Three clients of one task each; preparation opens for the first of them.
@@ -460,15 +527,25 @@ mod tests {
 
         fn visit<R: Runtime>(self) -> Self::Output {
             let runtime = R::start(&Setup { workers: 1, pool_size: 3, stack_size: None }).unwrap();
-            let (recorders, shared, opened) = (Recorders::new(1, Vec::new()), Arc::default(), Arc::default());
-            let slot = |number| Slot::new(number, steps(&opened), &recorders, Arc::clone(&shared), 1);
-            let mut slots: Vec<Slot> = (0..runtime.slots(3) as usize).map(slot).collect();
+            let (recorders, shared, opened) =
+                (Recorders::new(1, Vec::new()), Arc::default(), Arc::default());
+            let slot =
+                |number| Slot::new(number, steps(&opened), &recorders, Arc::clone(&shared), 1);
+            let mut slots: Vec<Slot> = (0..R::INFO.style.slots(3, 3) as usize).map(slot).collect();
             let wanted = slots.len() as u64;
             prepare(&runtime, &mut slots, Some(steps(&opened))).unwrap();
             assert_eq!(opened.load(Relaxed), 1, "preparation opens one");
             let think = Distribution::Const(Duration::ZERO);
-            let load = Closed { clients: 3, think, end: End::Tasks(3), warmup_ns: 0, drain_ns: 0, seed: 1 };
-            load.run(&runtime, &mut slots, &recorders, || ()).unwrap();
+            let load = Closed {
+                clients: 3,
+                stages: None,
+                think,
+                end: ClosedEnd::Tasks(3),
+                warmup_ns: 0,
+                drain_ns: 0,
+                seed: 1,
+            };
+            load.run(&runtime, &mut slots, &recorders, &()).unwrap();
             runtime.stop();
             (wanted, opened.load(Relaxed), recorders.task())
         }
@@ -482,7 +559,8 @@ mod tests {
             assert!((1..=slots).contains(&opened), "{}: {opened} of {slots}", executor.name);
             assert_eq!(task.latency.count(), 3, "{}", executor.name);
             if opened > 1 {
-                // Whoever opens is late by that; nobody is slow, for opening is no part of the service.
+                // Whoever opens is late by that; nobody is slow, for opening is no part of the
+                // service.
                 assert!(task.lateness.0.max() >= OPENING.as_nanos() as u64, "{}", executor.name);
             }
             assert!(task.service.0.min() < OPENING.as_nanos() as u64, "{}", executor.name);

@@ -1,5 +1,6 @@
-//! A probe: a task on the executor that asks to run every millisecond, and records how late it runs. What blocks an
-//! event loop delays whatever else it should run, which the tasks that block do not see.
+//! A probe: a task on the executor that asks to run every millisecond, and records how late it
+//! runs. What blocks an event loop delays whatever else it should run, which the tasks that block
+//! do not see.
 
 use std::{
     io,
@@ -13,7 +14,7 @@ use std::{
 use crate::{
     clock,
     measure::Recorders,
-    runtime::{ExecutorInfo, Native, Runtime, Style},
+    runtime::{ExecutorInfo, NativeTimers, Runtime, Style},
 };
 
 /// So often the probe asks to run, in ns.
@@ -22,7 +23,7 @@ const PERIOD_NS: u64 = 1_000_000;
 const NOT_YET: u64 = u64::MAX;
 
 /// A running probe.
-pub struct Probe<R: Runtime> {
+pub struct RunningProbe<R: Runtime> {
     /// When the load ended, in ns of the clock.
     end_ns: Arc<AtomicU64>,
     task: R::Join<()>,
@@ -32,13 +33,16 @@ pub struct Probe<R: Runtime> {
 pub fn objection(info: &ExecutorInfo, slots: u64, pool_size: u64) -> Option<&'static str> {
     match info.style {
         Style::Serial => Some("one task runs after another, and nothing beside them"),
-        Style::Pool if slots >= pool_size => Some("every worker of the pool runs tasks, and none is free"),
+        Style::Pool if slots >= pool_size => {
+            Some("every worker of the pool runs tasks, and none is free")
+        }
         Style::Pool | Style::ThreadPerTask | Style::Workers | Style::OneWorker => None,
     }
 }
 
-impl<R: Runtime> Probe<R> {
-    /// Starts a probe, and waits until it has begun. An error means that the system refused a thread.
+impl<R: Runtime> RunningProbe<R> {
+    /// Starts a probe, and waits until it has begun. An error means that the system refused a
+    /// thread.
     pub fn start(runtime: &R, recorders: &Recorders) -> io::Result<Self> {
         let end_ns = Arc::new(AtomicU64::new(NOT_YET));
         let begun = Arc::new(AtomicBool::new(false));
@@ -50,8 +54,9 @@ impl<R: Runtime> Probe<R> {
             }
         };
         let task = runtime.spawn(probing)?;
-        // A probe that still waits in a pool's queue when the load starts would be run by the next worker that looks
-        // for a task of the load, and keep it to the end: the load would never end, and so neither would the probe.
+        // A probe that still waits in a pool's queue when the load starts would be run by the next
+        // worker that looks for a task of the load, and keep it to the end: the load would never
+        // end, and so neither would the probe.
         runtime.block_on(async {
             while !begun.load(Relaxed) {
                 R::Native::sleep(Duration::from_nanos(PERIOD_NS)).await;
@@ -72,9 +77,9 @@ impl<R: Runtime> Probe<R> {
     }
 }
 
-/// Ticks are due on a fixed grid, and all that were missed are recorded, each with its own lateness: a loop that was
-/// blocked for a second kept a thousand of them waiting, not one.
-async fn ticks<N: Native>(recorders: Recorders, end_ns: Arc<AtomicU64>) {
+/// Ticks are due on a fixed grid, and all that were missed are recorded, each with its own
+/// lateness: a loop that was blocked for a second kept a thousand of them waiting, not one.
+async fn ticks<N: NativeTimers>(recorders: Recorders, end_ns: Arc<AtomicU64>) {
     let mut due_ns = clock::now_ns() + PERIOD_NS;
     loop {
         N::sleep(Duration::from_nanos(due_ns.saturating_sub(clock::now_ns()))).await;

@@ -1,17 +1,20 @@
-//! Counted values: what an HdrHistogram of ours counts, in as much memory as there are different values.
+//! Counted values: what an HdrHistogram of ours counts, in as much memory as there are different
+//! values.
 //!
-//! HdrHistogram's table has a counter for every slot from 1 ns to 60 s, 220 KB of them, and to 100 h 310 KB. A run of thousands of cells holds
-//! a hundred thousand histograms, most with a few hundred slots in use, so that only these are kept: sorted pairs of slot
-//! and count. Values that are recorded one at a time go into a whole table, which is made with the first of them;
-//! recording then allocates nothing. Methods have the names and the meaning that they have in the crate `hdrhistogram`.
+//! HdrHistogram's table has a counter for every slot from 1 ns to 60 s, 220 KB of them, and to 100
+//! h 310 KB. A run of thousands of cells holds a hundred thousand histograms, most with a few
+//! hundred slots in use, so that only these are kept: sorted pairs of slot and count. Values that
+//! are recorded one at a time go into a whole table, which is made with the first of them;
+//! recording then allocates nothing. Methods have the names and the meaning that they have in the
+//! crate `hdrhistogram`.
 
 use hdrhistogram::Histogram;
 
-use super::histogram::{HIGHEST_NS, MOST_NS, lowest_value, slot_of, slots};
+use super::slot::{HIGHEST_NS, MOST_NS, lowest_value, slot_of, slots};
 
 /// Counts by slot.
 #[derive(Debug, Clone)]
-pub struct Counts {
+pub struct SlotCounts {
     slots: Slots,
     total: u64,
     /// Values in this slot and above are only known to be that high or higher; none: all are known.
@@ -32,12 +35,12 @@ pub struct TooLarge;
 
 /// A slot in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedSlot {
     slot: usize,
     count: u64,
 }
 
-impl Recorded {
+impl RecordedSlot {
     /// The highest value of the slot, in ns.
     pub fn value_iterated_to(&self) -> u64 {
         highest_value(self.slot)
@@ -49,7 +52,7 @@ impl Recorded {
     }
 }
 
-impl Counts {
+impl SlotCounts {
     /// No values.
     pub(super) fn new() -> Self {
         Self { slots: Slots::Few(Vec::new()), total: 0, clipped: None }
@@ -79,8 +82,8 @@ impl Counts {
         Ok(())
     }
 
-    /// Counts a value, in ns; what is above 100 h is clipped there. Only the first such call allocates, and none after
-    /// [`Self::prepare`].
+    /// Counts a value, in ns; what is above 100 h is clipped there. Only the first such call
+    /// allocates, and none after [`Self::prepare`].
     pub fn saturating_record(&mut self, ns: u64) {
         self.prepare();
         self.saturating_record_n(ns, 1);
@@ -102,8 +105,8 @@ impl Counts {
         self.clipped_record_n(ns, count, MOST_NS);
     }
 
-    /// Counts a value `count` times, in ns, of which only what is at most `highest_ns` is told apart; what is above is
-    /// from now on known to be at least that.
+    /// Counts a value `count` times, in ns, of which only what is at most `highest_ns` is told
+    /// apart; what is above is from now on known to be at least that.
     pub fn clipped_record_n(&mut self, ns: u64, count: u64, highest_ns: u64) {
         let slot = slot_of(ns.min(highest_ns));
         if count > 0 {
@@ -119,7 +122,8 @@ impl Counts {
         self.clipped = Some(self.clipped.map_or(slot, |known| known.min(slot)));
     }
 
-    /// From which value on, in ns, values are only known to be that high or higher; none: all are known.
+    /// From which value on, in ns, values are only known to be that high or higher; none: all are
+    /// known.
     pub fn clipped_from(&self) -> Option<u64> {
         self.clipped.map(|slot| lowest_value(slot as usize))
     }
@@ -160,11 +164,15 @@ impl Counts {
 
     /// The mean of the middles of the slots, in ns; 0 of no values.
     pub fn mean(&self) -> f64 {
-        let middle = |slot| lowest_value(slot) + ((lowest_value(slot + 1) - lowest_value(slot)) >> 1);
-        self.iter().fold(0.0, |sum, (slot, count)| sum + middle(slot) as f64 * count as f64 / self.total as f64)
+        let middle =
+            |slot| lowest_value(slot) + ((lowest_value(slot + 1) - lowest_value(slot)) >> 1);
+        self.iter().fold(0.0, |sum, (slot, count)| {
+            sum + middle(slot) as f64 * count as f64 / self.total as f64
+        })
     }
 
-    /// The highest value of the slot in which quantile `q` lies, in ns (the lowest for a quantile of 0); 0 of no values.
+    /// The highest value of the slot in which quantile `q` lies, in ns (the lowest for a quantile
+    /// of 0); 0 of no values.
     pub fn value_at_quantile(&self, q: f64) -> u64 {
         // The first recorded value at least.
         let wanted = ((q.min(1.0) * self.total as f64).ceil() as u64).max(1);
@@ -199,11 +207,12 @@ impl Counts {
     }
 
     /// The slots in use, ascending.
-    pub fn iter_recorded(&self) -> impl Iterator<Item = Recorded> {
-        self.iter().map(|(slot, count)| Recorded { slot, count })
+    pub fn iter_recorded(&self) -> impl Iterator<Item = RecordedSlot> {
+        self.iter().map(|(slot, count)| RecordedSlot { slot, count })
     }
 
-    /// As a histogram of the crate, such as it is stored. Its highest slot is in use only where values were clipped there.
+    /// As a histogram of the crate, such as it is stored. Its highest slot is in use only where
+    /// values were clipped there.
     pub(super) fn to_histogram(&self) -> Histogram<u64> {
         let is_short = self.max() < lowest_value(slot_of(HIGHEST_NS));
         let mut histogram = empty(match self.clipped {
@@ -212,13 +221,17 @@ impl Counts {
             None => MOST_NS,
         });
         // Saturating, because the lowest value of a slot is always within the histogram's bounds.
-        self.iter().for_each(|(slot, count)| histogram.saturating_record_n(lowest_value(slot), count));
+        self.iter()
+            .for_each(|(slot, count)| histogram.saturating_record_n(lowest_value(slot), count));
         histogram
     }
 
-    /// Of a histogram of the crate with our lowest value and digits. What is in its highest slot was clipped there.
+    /// Of a histogram of the crate with our lowest value and digits. What is in its highest slot
+    /// was clipped there.
     pub(super) fn of_histogram(histogram: &Histogram<u64>) -> Self {
-        let slots = histogram.iter_recorded().map(|v| (slot_of(v.value_iterated_to()) as u32, v.count_at_value()));
+        let slots = histogram
+            .iter_recorded()
+            .map(|v| (slot_of(v.value_iterated_to()) as u32, v.count_at_value()));
         let slots: Vec<(u32, u64)> = slots.collect();
         let last = slot_of(histogram.high()) as u32;
         let clipped = slots.last().filter(|(slot, _)| *slot >= last).map(|_| last);
@@ -262,7 +275,7 @@ fn sum(few: &[(u32, u64)], other: impl Iterator<Item = (usize, u64)>) -> Vec<(u3
     sum
 }
 
-impl PartialEq for Counts {
+impl PartialEq for SlotCounts {
     fn eq(&self, other: &Self) -> bool {
         self.total == other.total && self.clipped == other.clipped && self.iter().eq(other.iter())
     }
@@ -285,8 +298,8 @@ mod tests {
     use crate::draw::{draw, unit};
 
     /// Values over the whole range, with counts; the same in a histogram of the crate.
-    fn both(seed: u64, values: u64) -> (Counts, Histogram<u64>) {
-        let (mut ours, mut theirs) = (Counts::new(), empty(HIGHEST_NS));
+    fn both(seed: u64, values: u64) -> (SlotCounts, Histogram<u64>) {
+        let (mut ours, mut theirs) = (SlotCounts::new(), empty(HIGHEST_NS));
         for step in 0..values {
             let ns = (59e9_f64).powf(unit(draw(seed, step, 0))) as u64;
             let count = 1 + draw(seed, step, 1) % 50;
@@ -296,31 +309,45 @@ mod tests {
         (ours, theirs)
     }
 
-    fn agree(ours: &Counts, theirs: &Histogram<u64>) {
-        assert_eq!((ours.len(), ours.min(), ours.max()), (theirs.len(), theirs.min(), theirs.max()));
-        assert!((ours.mean() - theirs.mean()).abs() <= 1e-9 * theirs.mean(), "{} {}", ours.mean(), theirs.mean());
+    fn agree(ours: &SlotCounts, theirs: &Histogram<u64>) {
+        assert_eq!(
+            (ours.len(), ours.min(), ours.max()),
+            (theirs.len(), theirs.min(), theirs.max())
+        );
+        assert!(
+            (ours.mean() - theirs.mean()).abs() <= 1e-9 * theirs.mean(),
+            "{} {}",
+            ours.mean(),
+            theirs.mean()
+        );
         for q in [0.0, 1e-9, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0, 2.0] {
             assert_eq!(ours.value_at_quantile(q), theirs.value_at_quantile(q), "{q}");
         }
         for (low, high) in [(0, u64::MAX), (1, 1_000), (5_000, 5_000_000), (HIGHEST_NS, u64::MAX)] {
-            assert_eq!(ours.count_between(low, high), theirs.count_between(low, high), "{low} to {high}");
+            assert_eq!(
+                ours.count_between(low, high),
+                theirs.count_between(low, high),
+                "{low} to {high}"
+            );
         }
-        let recorded: Vec<_> = ours.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
-        let expected: Vec<_> = theirs.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+        let recorded: Vec<_> =
+            ours.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+        let expected: Vec<_> =
+            theirs.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
         assert_eq!(recorded, expected);
     }
 
     #[test]
     fn every_figure_is_that_of_hdrhistogram() {
-        agree(&Counts::new(), &empty(HIGHEST_NS));
+        agree(&SlotCounts::new(), &empty(HIGHEST_NS));
         for seed in 0..10 {
             let (ours, theirs) = both(seed, 300);
             agree(&ours, &theirs);
             assert_eq!(ours.to_histogram(), theirs);
-            assert_eq!(Counts::of_histogram(&theirs), ours);
+            assert_eq!(SlotCounts::of_histogram(&theirs), ours);
         }
         for ns in [0, 1, 2047, 2048, 4097, 1_000_000_007, HIGHEST_NS - 1] {
-            let (ours, theirs) = (Counts::new(), empty(HIGHEST_NS));
+            let (ours, theirs) = (SlotCounts::new(), empty(HIGHEST_NS));
             assert_eq!(ours.lowest_equivalent(ns), theirs.lowest_equivalent(ns));
             assert_eq!(ours.highest_equivalent(ns), theirs.highest_equivalent(ns));
             assert_eq!(ours.equivalent(ns, ns + 1), theirs.equivalent(ns, ns + 1));
@@ -347,7 +374,7 @@ mod tests {
 
     #[test]
     fn values_above_the_bounds_are_refused_or_clipped() {
-        let mut counts = Counts::new();
+        let mut counts = SlotCounts::new();
         assert_eq!(counts.record(MOST_NS + 1), Err(TooLarge));
         assert_eq!(counts.record_n(MOST_NS + 1, 2), Err(TooLarge));
         assert!(counts.is_empty());

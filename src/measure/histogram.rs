@@ -1,23 +1,25 @@
-//! A latency histogram as it is stored: HdrHistogram V2, deflated, in base64, which Java, Python and JS tools read.
+//! A latency histogram as it is stored: HdrHistogram V2, deflated, in base64, which Java, Python
+//! and JS tools read.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _, V2DeflateSerializer};
+use hdrhistogram::serialization::{
+    Deserializer as HdrReader, Serializer as _, V2DeflateSerializer,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::counts::Counts;
+use super::{
+    counts::SlotCounts,
+    slot::{MOST_NS, SUB_BUCKETS},
+};
 
-/// The longest time that is told apart from longer ones where nothing in a plan can take longer: 60 s, in ns.
-pub const HIGHEST_NS: u64 = 60_000_000_000;
-/// The longest time that is ever told apart from longer ones, whatever a plan allows: 100 h, in ns.
-pub const MOST_NS: u64 = 360_000_000_000_000;
-
-/// An HdrHistogram of nanoseconds at three significant digits: from 1 ns to 60 s, or to 100 h where it holds more.
+/// An HdrHistogram of nanoseconds at three significant digits: from 1 ns to 60 s, or to 100 h where
+/// it holds more.
 ///
-/// Where it is clipped, its highest values are only known to be that high or higher. A figure that depends on them is
-/// none: [`Histo::quantile`], [`Histo::mean`] and [`Histo::greatest`] then have no value, and [`Histo::bound`] says what
-/// it is at least.
+/// Where it is clipped, its highest values are only known to be that high or higher. A figure that
+/// depends on them is none: [`Histo::quantile`], [`Histo::mean`] and [`Histo::greatest`] then have
+/// no value, and [`Histo::bound`] says what it is at least.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Histo(pub Counts);
+pub struct Histo(pub SlotCounts);
 
 /// A time in ns that was measured, or of which only a lower bound is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,37 +59,15 @@ pub struct Quantile {
 }
 
 /// The quantiles that are printed, with their names.
-pub const QUANTILES: [(&str, f64); 7] =
-    [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
-
-/// Sub-buckets of the first bucket: the least power of two that tells three significant digits apart.
-const SUB_BUCKETS: u64 = 2048;
-/// Binary digits of half of them.
-const HALF_DIGITS: u32 = 10;
-
-/// How many slots an array of counters has that tells times up to `highest_ns` apart.
-pub(super) const fn slots(highest_ns: u64) -> usize {
-    slot_of(highest_ns) + 1
-}
-
-/// The slot of a value, as HdrHistogram computes it (`bucket_for`, `sub_bucket_for`, `index_for`).
-#[inline]
-pub(super) const fn slot_of(ns: u64) -> usize {
-    let bucket = 63 - HALF_DIGITS - (ns | (SUB_BUCKETS - 1)).leading_zeros();
-    let sub_bucket = ns >> bucket;
-    (((bucket as u64 + 1) << HALF_DIGITS) + sub_bucket - SUB_BUCKETS / 2) as usize
-}
-
-/// The least value that falls into a slot.
-pub(super) const fn lowest_value(slot: usize) -> u64 {
-    let half = SUB_BUCKETS / 2;
-    let slot = slot as u64;
-    if slot < SUB_BUCKETS {
-        return slot;
-    }
-    let bucket = (slot >> HALF_DIGITS) - 1;
-    ((slot & (half - 1)) + half) << bucket
-}
+pub const QUANTILES: [(&str, f64); 7] = [
+    ("p50", 0.5),
+    ("p75", 0.75),
+    ("p90", 0.9),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+];
 
 impl Default for Histo {
     fn default() -> Self {
@@ -98,7 +78,7 @@ impl Default for Histo {
 impl Histo {
     /// An empty histogram.
     pub fn new() -> Self {
-        Self(Counts::new())
+        Self(SlotCounts::new())
     }
 
     /// How many values it holds.
@@ -111,8 +91,8 @@ impl Histo {
         self.0.add(&other.0);
     }
 
-    /// The value at quantile `q` in ns, or nothing where fewer than ten values lie above it (METHODOLOGY), or where it is
-    /// only known to be high.
+    /// The value at quantile `q` in ns, or nothing where fewer than ten values lie above it
+    /// (METHODOLOGY), or where it is only known to be high.
     pub fn quantile(&self, q: f64) -> Option<u64> {
         self.bound(q)?.exact()
     }
@@ -141,8 +121,8 @@ impl Histo {
         self.greatest_bound()?.exact()
     }
 
-    /// The mean in ns, and whether it is one: where values are only known to be high, it is at least this. None of no
-    /// values.
+    /// The mean in ns, and whether it is one: where values are only known to be high, it is at
+    /// least this. None of no values.
     pub fn mean_bound(&self) -> Option<(f64, bool)> {
         (self.count() > 0).then(|| (self.0.mean(), self.0.clipped_from().is_none()))
     }
@@ -170,14 +150,19 @@ impl Histo {
 
     /// The printed quantiles, withheld where there are too few samples.
     pub fn quantiles(&self) -> Vec<Quantile> {
-        QUANTILES.iter().map(|&(name, q)| Quantile { name: name.into(), q, value: self.bound(q) }).collect()
+        QUANTILES
+            .iter()
+            .map(|&(name, q)| Quantile { name: name.into(), q, value: self.bound(q) })
+            .collect()
     }
 }
 
 impl Serialize for Histo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new().serialize(&self.0.to_histogram(), &mut bytes).map_err(serde::ser::Error::custom)?;
+        V2DeflateSerializer::new()
+            .serialize(&self.0.to_histogram(), &mut bytes)
+            .map_err(serde::ser::Error::custom)?;
         serializer.serialize_str(&STANDARD.encode(bytes))
     }
 }
@@ -186,11 +171,14 @@ impl<'de> Deserialize<'de> for Histo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = STANDARD.decode(text).map_err(serde::de::Error::custom)?;
-        let read = HdrReader::new().deserialize(&mut bytes.as_slice()).map_err(serde::de::Error::custom)?;
-        // Slots are the same whatever the highest value is, but not with another lowest one or other digits.
+        let read = HdrReader::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(serde::de::Error::custom)?;
+        // Slots are the same whatever the highest value is, but not with another lowest one or
+        // other digits.
         let bounds: (u64, u64, u8) = (read.low(), read.high(), read.sigfig());
         if matches!(bounds, (1, SUB_BUCKETS..=MOST_NS, 3)) {
-            Ok(Self(Counts::of_histogram(&read)))
+            Ok(Self(SlotCounts::of_histogram(&read)))
         } else {
             let wanted = "a histogram from 1 ns to at most 100 h with three digits was expected";
             Err(serde::de::Error::custom(format!("{wanted}, found {bounds:?}")))
@@ -204,6 +192,7 @@ mod tests {
 
     use super::*;
     use crate::measure::counts::empty;
+    use crate::measure::slot::{HIGHEST_NS, lowest_value, slot_of, slots};
 
     fn encoded(histogram: &Histogram<u64>) -> String {
         let mut bytes = Vec::new();
@@ -211,7 +200,8 @@ mod tests {
         STANDARD.encode(bytes)
     }
 
-    /// However few slots are kept in memory, what is stored is what HdrHistogram itself would store.
+    /// However few slots are kept in memory, what is stored is what HdrHistogram itself would
+    /// store.
     #[test]
     fn what_is_stored_is_byte_for_byte_hdrhistogram_s() {
         let (mut histo, mut theirs) = (Histo::new(), empty(HIGHEST_NS));
@@ -219,7 +209,10 @@ mod tests {
             histo.0.record_n(ns, ns % 7 + 1).expect("within bounds");
             theirs.record_n(ns, ns % 7 + 1).expect("within bounds");
         }
-        assert_eq!(serde_json::to_string(&histo).expect("serialises"), format!("\"{}\"", encoded(&theirs)));
+        assert_eq!(
+            serde_json::to_string(&histo).expect("serialises"),
+            format!("\"{}\"", encoded(&theirs))
+        );
         let none = serde_json::to_string(&Histo::new()).expect("serialises");
         assert_eq!(none, format!("\"{}\"", encoded(&empty(HIGHEST_NS))));
     }
@@ -227,12 +220,17 @@ mod tests {
     #[test]
     fn survives_storage() {
         let mut histo = Histo::new();
-        for ns in [1, 1_000, 20_000_000, 59_000_000_000, HIGHEST_NS, 61_000_000_000, MOST_NS - (1 << 40)] {
+        for ns in
+            [1, 1_000, 20_000_000, 59_000_000_000, HIGHEST_NS, 61_000_000_000, MOST_NS - (1 << 40)]
+        {
             histo.0.record(ns).expect("within bounds");
             let text = serde_json::to_string(&histo).expect("serialises");
             let back: Histo = serde_json::from_str(&text).expect("reads back");
             assert_eq!(histo, back, "{ns}");
-            assert_eq!((back.clipped(), back.greatest()), (None, Some(back.0.highest_equivalent(ns))));
+            assert_eq!(
+                (back.clipped(), back.greatest()),
+                (None, Some(back.0.highest_equivalent(ns)))
+            );
         }
     }
 
@@ -253,7 +251,10 @@ mod tests {
         assert_eq!(histo.quantile(0.25), Some(histo.0.highest_equivalent(1_000_000)));
         assert_eq!((histo.quantile(0.9), histo.bound(0.9)), (None, Some(Bound::AtLeast(at_ns))));
         assert_eq!((histo.greatest(), histo.greatest_bound()), (None, Some(Bound::AtLeast(at_ns))));
-        assert!(histo.mean().is_none() && histo.mean_bound().is_some_and(|(mean, exact)| mean > 29e9 && !exact));
+        assert!(
+            histo.mean().is_none()
+                && histo.mean_bound().is_some_and(|(mean, exact)| mean > 29e9 && !exact)
+        );
         assert_eq!(histo.least(), Some(histo.0.highest_equivalent(1_000_000)));
         assert_eq!(histo.quantiles()[0].value.map(|value| value.exact().is_some()), Some(true));
     }
@@ -266,10 +267,14 @@ mod tests {
         let mut wide = Histo::new();
         wide.0.record_n(3_600_000_000_000, 99).expect("within bounds");
         wide.merge(&back);
-        // An hour is above what 60 s and more may be: of three hundred values the last third may be anything from there.
+        // An hour is above what 60 s and more may be: of three hundred values the last third may be
+        // anything from there.
         assert_eq!(wide.clipped(), Some((198, back.clipped().expect("it was").1)));
         assert!(matches!(wide.bound(0.9), Some(Bound::AtLeast(ns)) if ns > 3_500_000_000_000));
-        assert_eq!(wide.bound(0.25).and_then(Bound::exact), Some(wide.0.highest_equivalent(1_000_000)));
+        assert_eq!(
+            wide.bound(0.25).and_then(Bound::exact),
+            Some(wide.0.highest_equivalent(1_000_000))
+        );
     }
 
     #[test]
@@ -297,7 +302,9 @@ mod tests {
 
     #[test]
     fn other_bounds_are_refused() {
-        for (low, high, digits) in [(1, 1_000, 3), (1, HIGHEST_NS, 2), (1_000, HIGHEST_NS, 3), (1, 2 * MOST_NS, 3)] {
+        for (low, high, digits) in
+            [(1, 1_000, 3), (1, HIGHEST_NS, 2), (1_000, HIGHEST_NS, 3), (1, 2 * MOST_NS, 3)]
+        {
             let other = Histogram::<u64>::new_with_bounds(low, high, digits).expect("valid bounds");
             let text = format!("\"{}\"", encoded(&other));
             let error = serde_json::from_str::<Histo>(&text).expect_err("cannot be merged");

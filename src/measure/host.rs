@@ -1,4 +1,5 @@
-//! Counters of the host: what its CPUs did, whether a quota stopped us, and whether tasks waited for a CPU.
+//! Counters of the host: what its CPUs did, whether a quota stopped us, and whether tasks waited
+//! for a CPU.
 
 use std::{collections::BTreeMap, fs};
 
@@ -52,15 +53,17 @@ impl HostSample {
         self.throttled_ns.saturating_sub(earlier.throttled_ns)
     }
 
-    /// Share of so much time since `earlier` in which some task of the host waited for a CPU; none if unknown.
+    /// Share of so much time since `earlier` in which some task of the host waited for a CPU; none
+    /// if unknown.
     pub fn pressure_since(&self, earlier: &Self, wall_ns: u64) -> Option<f64> {
         let waited = self.waited_ns?.saturating_sub(earlier.waited_ns?);
         (wall_ns > 0).then(|| (waited as f64 / wall_ns as f64).min(1.0))
     }
 
-    /// What a set of CPUs did since `earlier`, of which we used `own_ns`; no CPUs means all. `charged`: whether this
-    /// kernel charges interrupts to the processes that they interrupt. None where a CPU is not in both readings.
-    pub fn since(&self, earlier: &Self, cpus: &[usize], span: Span) -> Option<CpuSetDelta> {
+    /// What a set of CPUs did since `earlier`, of which we used `own_ns`; no CPUs means all.
+    /// `charged`: whether this kernel charges interrupts to the processes that they interrupt. None
+    /// where a CPU is not in both readings.
+    pub fn since(&self, earlier: &Self, cpus: &[usize], span: HostSpan) -> Option<CpuSetDelta> {
         let all: Vec<usize> = self.cpus.keys().copied().collect();
         let cpus = if cpus.is_empty() { &all } else { cpus };
         let mut delta = CpuSetDelta {
@@ -83,7 +86,7 @@ impl HostSample {
 
 /// What is known of the time between two readings.
 #[derive(Debug, Clone, Copy)]
-pub struct Span {
+pub struct HostSpan {
     /// How long it was, in ns.
     pub wall_ns: u64,
     /// CPU time that we used on the CPUs in question, in ns.
@@ -109,7 +112,8 @@ fn cpu_line(line: &str) -> Option<(usize, CpuTimes)> {
     })
 }
 
-/// Where the control groups of a process count their throttling: its own and all above, for each has a quota.
+/// Where the control groups of a process count their throttling: its own and all above, for each
+/// has a quota.
 fn cpu_stat_files(cgroups: &str) -> Vec<String> {
     let mut files = Vec::new();
     for line in cgroups.lines() {
@@ -164,14 +168,20 @@ mod tests {
         (sample(BEFORE), sample(AFTER))
     }
 
-    const SPAN: Span = Span { wall_ns: 2_000_000_000, own_ns: 1_000_000_000, charged: true };
+    const SPAN: HostSpan =
+        HostSpan { wall_ns: 2_000_000_000, own_ns: 1_000_000_000, charged: true };
 
     #[test]
     fn cpus_are_read_one_by_one_and_without_their_sum() {
         let cpus = cpus_in(BEFORE);
         assert_eq!(cpus.keys().copied().collect::<Vec<_>>(), [0, 1]);
         let ticks = |n: u64| n * TICK_NS;
-        let first = CpuTimes { tasks: ticks(127_181), interrupts: ticks(115), iowait: ticks(169), steal: ticks(129) };
+        let first = CpuTimes {
+            tasks: ticks(127_181),
+            interrupts: ticks(115),
+            iowait: ticks(169),
+            steal: ticks(129),
+        };
         assert_eq!(cpus[&0], first);
     }
 
@@ -187,7 +197,9 @@ mod tests {
     #[test]
     fn a_kernel_that_charges_nobody_has_interrupts_apart() {
         let (before, after) = samples();
-        let set = after.since(&before, &[0], Span { charged: false, ..SPAN }).expect("CPU 0 is there");
+        let set = after
+            .since(&before, &[0], HostSpan { charged: false, ..SPAN })
+            .expect("CPU 0 is there");
         assert_eq!((set.busy_ns, set.interrupts_ns), (1_660_000_000, 310_000_000));
         assert_eq!(set.external(), Some(0.175));
     }
@@ -204,8 +216,14 @@ mod tests {
 
     #[test]
     fn throttling_is_read_of_either_version_and_of_all_groups_above() {
-        assert_eq!(throttled_in("usage_usec 5\nnr_throttled 2\nthrottled_usec 1500\n"), Some(1_500_000));
-        assert_eq!(throttled_in("nr_periods 0\nnr_throttled 2\nthrottled_time 1500\n"), Some(1_500));
+        assert_eq!(
+            throttled_in("usage_usec 5\nnr_throttled 2\nthrottled_usec 1500\n"),
+            Some(1_500_000)
+        );
+        assert_eq!(
+            throttled_in("nr_periods 0\nnr_throttled 2\nthrottled_time 1500\n"),
+            Some(1_500)
+        );
         assert_eq!(throttled_in("usage_usec 5\n"), None);
         let files = cpu_stat_files("4:memory:/a\n2:cpu,cpuacct:/docker/x\n0::/user.slice/run\n");
         let expected = [
@@ -221,7 +239,8 @@ mod tests {
 
     #[test]
     fn pressure_is_the_total_of_some() {
-        let text = "some avg10=95.01 avg60=96.13 avg300=71.89 total=656237098\nfull avg10=0.00 total=0\n";
+        let text =
+            "some avg10=95.01 avg60=96.13 avg300=71.89 total=656237098\nfull avg10=0.00 total=0\n";
         assert_eq!(pressure_in(text), Some(656_237_098_000));
         let at = |waited_ns| HostSample { waited_ns, ..HostSample::default() };
         assert_eq!(at(Some(800)).pressure_since(&at(Some(300)), 1000), Some(0.5));

@@ -1,7 +1,8 @@
-//! Who listens at an address: the sockets of a network namespace, and the processes that have them open.
+//! Who listens at an address: the sockets of a network namespace, and the processes that have them
+//! open.
 //!
-//! A server in a container is in a network namespace of its own. There it is found by its address, or by what a proxy
-//! of ports says on its command line.
+//! A server in a container is in a network namespace of its own. There it is found by its address,
+//! or by what a proxy of ports says on its command line.
 
 use std::{
     collections::BTreeSet,
@@ -52,7 +53,8 @@ pub fn listening_at(path: &Path) -> Listening {
     let wanted = real(path);
     // A connection that was taken has the name of its listener, and is connected.
     let listens = |entry: &UnixNetEntry| {
-        entry.state == UnixState::UNCONNECTED && entry.path.as_deref().is_some_and(|bound| real(bound) == wanted)
+        entry.state == UnixState::UNCONNECTED
+            && entry.path.as_deref().is_some_and(|bound| real(bound) == wanted)
     };
     let all = procfs::net::unix().into_iter().flatten();
     let inodes: BTreeSet<u64> = all.filter(listens).map(|entry| entry.inode).collect();
@@ -66,7 +68,9 @@ pub fn listening_at(path: &Path) -> Listening {
 
 /// The owners of those of a namespace's sockets that a connection to `address` reaches.
 fn owners(entries: Vec<TcpNetEntry>, address: SocketAddr) -> Listening {
-    let listens = |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address.port() == address.port();
+    let listens = |entry: &TcpNetEntry| {
+        entry.state == TcpState::Listen && entry.local_address.port() == address.port()
+    };
     let ranked: Vec<(u8, TcpNetEntry)> = entries
         .into_iter()
         .filter(listens)
@@ -83,7 +87,8 @@ fn owners(entries: Vec<TcpNetEntry>, address: SocketAddr) -> Listening {
     }
 }
 
-/// How well the address that a socket is bound to fits one that is called: the kernel takes the best. None: not at all.
+/// How well the address that a socket is bound to fits one that is called: the kernel takes the
+/// best. None: not at all.
 fn nearness(bound: IpAddr, called: IpAddr) -> Option<u8> {
     let (bound, called) = (bound.to_canonical(), called.to_canonical());
     match (bound, called) {
@@ -97,15 +102,19 @@ fn nearness(bound: IpAddr, called: IpAddr) -> Option<u8> {
 
 /// The processes that have one of these sockets open, as far as they may be looked at.
 fn holders(inodes: &BTreeSet<u64>) -> Vec<i32> {
-    let is_one = |target: &FDTarget| matches!(target, FDTarget::Socket(inode) if inodes.contains(inode));
+    let is_one =
+        |target: &FDTarget| matches!(target, FDTarget::Socket(inode) if inodes.contains(inode));
     let holds = |process: &Process| {
-        process.fd().is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_one(&file.target))))
+        process
+            .fd()
+            .is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_one(&file.target))))
     };
     let all = all_processes().into_iter().flatten().flatten();
     all.filter(holds).map(|process| process.pid).collect()
 }
 
-/// Where a proxy of ports passes connections on to, as its command line says; none if it is no such proxy.
+/// Where a proxy of ports passes connections on to, as its command line says; none if it is no such
+/// proxy.
 fn passes_to(pid: i32) -> Option<SocketAddr> {
     let words = Process::new(pid).and_then(|process| process.cmdline()).ok()?;
     destination(&words)
@@ -117,7 +126,8 @@ fn destination(words: &[String]) -> Option<SocketAddr> {
     if program.file_name()? != "docker-proxy" {
         return None;
     }
-    let after = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
+    let after =
+        |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
     let ip: IpAddr = after("-container-ip")?.parse().ok()?;
     Some(SocketAddr::new(ip, after("-container-port")?.parse().ok()?))
 }
@@ -128,7 +138,8 @@ fn elsewhere(address: SocketAddr) -> Vec<i32> {
         return Vec::new();
     }
     let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-    let mut seen: BTreeSet<Option<PathBuf>> = [None, fs::read_link("/proc/self/ns/net").ok()].into();
+    let mut seen: BTreeSet<Option<PathBuf>> =
+        [None, fs::read_link("/proc/self/ns/net").ok()].into();
     for process in all_processes().into_iter().flatten().flatten() {
         if !seen.insert(namespace(process.pid)) || !is_address_of(process.pid, address.ip()) {
             continue;
@@ -143,7 +154,8 @@ fn elsewhere(address: SocketAddr) -> Vec<i32> {
 
 /// Whether the network namespace of a process has this address.
 fn is_address_of(pid: i32, address: IpAddr) -> bool {
-    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
+    let read =
+        |file: &str| fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
     match address.to_canonical() {
         IpAddr::V4(address) => is_local(&read("fib_trie"), address),
         IpAddr::V6(address) => {
@@ -153,7 +165,8 @@ fn is_address_of(pid: i32, address: IpAddr) -> bool {
     }
 }
 
-/// Whether the table of routes has the address as a host's own: `|-- 172.17.0.2`, and below it `/32 host LOCAL`.
+/// Whether the table of routes has the address as a host's own: `|-- 172.17.0.2`, and below it `/32
+/// host LOCAL`.
 fn is_local(table: &str, address: Ipv4Addr) -> bool {
     let leaf = format!("|-- {address}");
     let mut lines = table.lines().map(str::trim).peekable();
@@ -179,7 +192,10 @@ mod tests {
         assert_eq!(listening(at), Listening::Processes(vec![own]));
         let mapped = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), at.port());
         assert_eq!(listening(mapped), Listening::Processes(vec![own]));
-        assert_eq!(listening(SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), at.port())), Listening::Nobody);
+        assert_eq!(
+            listening(SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), at.port())),
+            Listening::Nobody
+        );
         drop(socket);
         assert_eq!(listening(at), Listening::Nobody);
     }
@@ -216,8 +232,14 @@ mod tests {
         let proxy = "/usr/bin/docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 8080 -container-ip 172.17.0.2 \
                      -container-port 80";
         assert_eq!(destination(&words(proxy)), Some("172.17.0.2:80".parse().unwrap()));
-        assert_eq!(destination(&words("/usr/sbin/nginx -container-ip 172.17.0.2 -container-port 80")), None);
-        assert_eq!((destination(&[]), destination(&words("docker-proxy -container-ip"))), (None, None));
+        assert_eq!(
+            destination(&words("/usr/sbin/nginx -container-ip 172.17.0.2 -container-port 80")),
+            None
+        );
+        assert_eq!(
+            (destination(&[]), destination(&words("docker-proxy -container-ip"))),
+            (None, None)
+        );
     }
 
     #[test]
@@ -226,10 +248,14 @@ mod tests {
                      \x20       /16 link UNICAST\nLocal:\n     |-- 172.17.0.2\n        /32 host LOCAL\n     |-- \
                      172.17.255.255\n        /32 link BROADCAST\n";
         let has = |text: &str| is_local(table, text.parse().unwrap());
-        assert_eq!(["172.17.0.2", "172.17.255.255", "172.17.0.0", "172.17.0.3"].map(has), [true, false, false, false]);
+        assert_eq!(
+            ["172.17.0.2", "172.17.255.255", "172.17.0.0", "172.17.0.3"].map(has),
+            [true, false, false, false]
+        );
         let own = std::process::id().cast_signed();
         assert!(
-            is_address_of(own, Ipv4Addr::LOCALHOST.into()) && !is_address_of(own, Ipv4Addr::new(192, 0, 2, 1).into())
+            is_address_of(own, Ipv4Addr::LOCALHOST.into())
+                && !is_address_of(own, Ipv4Addr::new(192, 0, 2, 1).into())
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The metrics of a cell, by name. What each one is computed from and how it is shown stands in `analysis::metrics`.
+//! The metrics of a cell, by name. What each one is computed from and how it is shown stands in
+//! `analysis::metrics`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +11,22 @@ pub enum MetricId {
     Makespan,
     /// Tasks completed per second.
     Throughput,
-    /// Median latency of each round, ns. For comparing rounds; the latency that is shown is of all rounds merged.
+    /// Median latency of each round, ns. For comparing rounds; the latency that is shown is of all
+    /// rounds merged.
     LatencyP50,
-    /// 99th percentile of each round's latencies, ns, where the round has enough. For comparing rounds, as above.
+    /// 99th percentile of each round's latencies, ns, where the round has enough. For comparing
+    /// rounds, as above.
     LatencyP99,
     /// Median service time (c − a) of each round, ns. For comparing rounds, as above.
     ServiceP50,
-    /// 99th percentile of each round's service times, ns, where the round has enough. For comparing rounds, as above.
+    /// 99th percentile of each round's service times, ns, where the round has enough. For comparing
+    /// rounds, as above.
     ServiceP99,
-    /// 99th percentile of each round's lateness (a − t), ns, where the round has enough. For comparing rounds, as above.
+    /// 99th percentile of each round's lateness (a − t), ns, where the round has enough. For
+    /// comparing rounds, as above.
     LatenessP99,
-    /// 99th percentile of each round's scheduling delays, ns, where a probe ran. For comparing rounds, as above.
+    /// 99th percentile of each round's scheduling delays, ns, where a probe ran. For comparing
+    /// rounds, as above.
     DelayP99,
     /// CPU time (user + system) per 1000 tasks, s.
     CpuPerThousand,
@@ -32,7 +38,8 @@ pub enum MetricId {
     Switches,
     /// Peak resident memory, bytes: the harness's and the executor's together.
     PeakMemory,
-    /// Resident memory after preparation, before any task, and what the recorders took: the harness's own, bytes.
+    /// Resident memory after preparation, before any task, and what the recorders took: the
+    /// harness's own, bytes.
     HarnessMemory,
     /// Peak resident memory less the harness's own: what the executor took to run the load, bytes.
     ExecutorMemory,
@@ -64,8 +71,9 @@ impl MetricId {
         ("threads", Self::Threads),
     ];
 
-    /// The metric by which a claim on this one is judged. Of memory it is the executor's: the harness has as much under each,
-    /// so that a factor of the sums would be closer to 1 than that of the executors.
+    /// The metric by which a claim on this one is judged. Of memory it is the executor's: the
+    /// harness has as much under each, so that a factor of the sums would be closer to 1 than that
+    /// of the executors.
     #[must_use]
     pub fn claimed(self) -> Self {
         match self {
@@ -90,7 +98,11 @@ mod tests {
         for (at, (name, metric)) in MetricId::NAMES.iter().enumerate() {
             assert_eq!(*metric as usize, at, "{name}");
             assert_eq!(metric.name(), *name);
-            assert_eq!(MetricId::NAMES.iter().filter(|(other, _)| other == name).count(), 1, "{name}");
+            assert_eq!(
+                MetricId::NAMES.iter().filter(|(other, _)| other == name).count(),
+                1,
+                "{name}"
+            );
         }
         assert_eq!(MetricId::NAMES.len(), MetricId::Threads as usize + 1);
     }

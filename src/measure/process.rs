@@ -41,8 +41,9 @@ impl ProcessSample {
     pub fn take() -> Self {
         let mut sample = Self::default();
         if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
-            let ns =
-                |time: nix::sys::time::TimeVal| time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000;
+            let ns = |time: nix::sys::time::TimeVal| {
+                time.tv_sec() as u64 * 1_000_000_000 + time.tv_usec() as u64 * 1_000
+            };
             sample.cpu_user_ns = ns(usage.user_time());
             sample.cpu_system_ns = ns(usage.system_time());
             sample.switches_voluntary = usage.voluntary_context_switches() as u64;
@@ -61,8 +62,8 @@ impl ProcessSample {
 /// Threads of the harness that run on the target's CPUs: the watcher, the pacer.
 static HELPERS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
-/// Says that the calling thread is one of the harness's own, and runs on the target's CPUs: its CPU time is neither
-/// the executor's nor that of others.
+/// Says that the calling thread is one of the harness's own, and runs on the target's CPUs: its CPU
+/// time is neither the executor's nor that of others.
 pub fn note_helper() {
     let thread = rustix::thread::gettid().as_raw_nonzero().get();
     HELPERS.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
@@ -85,7 +86,8 @@ fn helpers() -> HelperTimes {
 fn used_by(task: &Task) -> Option<HelperTimes> {
     let ns = task.schedstat().ok()?.sum_exec_runtime;
     let (stat, status) = (task.stat().ok()?, task.status().ok()?);
-    let of_user = if stat.utime == 0 { 0.0 } else { stat.utime as f64 / (stat.utime + stat.stime) as f64 };
+    let of_user =
+        if stat.utime == 0 { 0.0 } else { stat.utime as f64 / (stat.utime + stat.stime) as f64 };
     let user_ns = (ns as f64 * of_user) as u64;
     Some(HelperTimes {
         user_ns,
@@ -113,7 +115,7 @@ impl HelperTimes {
 
 /// What another process has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Times {
+pub struct ProcessTimes {
     /// CPU time, in ns.
     pub cpu_ns: u64,
     /// Time in which it was ready to run and waited for a CPU, in ns.
@@ -125,10 +127,10 @@ pub struct Times {
 /// What another process has done so far; none if it cannot be read.
 ///
 /// The numbers of schedstat of each thread are in ns, finer than the ticks of `stat`.
-pub fn times_of(pid: u32) -> Option<Times> {
+pub fn times_of(pid: u32) -> Option<ProcessTimes> {
     let tasks = Process::new(i32::try_from(pid).ok()?).ok()?.tasks().ok()?;
     let times = tasks.flatten().filter_map(|task: Task| task.schedstat().ok());
-    let sum = times.fold(Times::default(), |sum, one| Times {
+    let sum = times.fold(ProcessTimes::default(), |sum, one| ProcessTimes {
         cpu_ns: sum.cpu_ns + one.sum_exec_runtime,
         run_delay_ns: sum.run_delay_ns + one.run_delay,
         threads: sum.threads + 1,
@@ -143,7 +145,8 @@ pub fn thread_waited_ns() -> io::Result<u64> {
     waited.ok_or_else(|| io::Error::other("no second number in /proc/thread-self/schedstat"))
 }
 
-/// Peak resident memory of this process in bytes (VmHWM; `ru_maxrss` would be inherited from a large parent).
+/// Peak resident memory of this process in bytes (VmHWM; `ru_maxrss` would be inherited from a
+/// large parent).
 pub fn peak_memory_bytes() -> u64 {
     own_status().and_then(|status| status.vmhwm).unwrap_or(0) * 1024
 }
@@ -153,9 +156,21 @@ pub fn resident_memory_bytes() -> u64 {
     own_status().and_then(|status| status.vmrss).unwrap_or(0) * 1024
 }
 
-/// Threads of this process now. Read while a load runs, so it looks at one line instead of parsing all of them.
+/// Threads of this process now. Read while a load runs, so it looks at one line instead of parsing
+/// all of them.
 pub fn thread_count() -> u64 {
-    std::fs::read_to_string("/proc/self/status").ok().and_then(|status| threads_in(&status)).unwrap_or(0)
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| threads_in(&status))
+        .unwrap_or(0)
+}
+
+/// The same of another process.
+pub(super) fn thread_count_of(pid: i32) -> u64 {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .ok()
+        .and_then(|status| threads_in(&status))
+        .unwrap_or(0)
 }
 
 fn threads_in(status: &str) -> Option<u64> {

@@ -1,8 +1,9 @@
 //! The measured path: a few relaxed additions per operation, no lock and no allocation.
 //!
-//! Latencies go into arrays of atomic counters laid out like an HdrHistogram, a few for the whole process rather
-//! than one per task, and become histograms when the load has ended. The first threads that record, as many as there
-//! are CPUs, have arrays of their own, to which they add without a locked instruction; the others share the rest.
+//! Latencies go into arrays of atomic counters laid out like an HdrHistogram, a few for the whole
+//! process rather than one per task, and become histograms when the load has ended. The first
+//! threads that record, as many as there are CPUs, have arrays of their own, to which they add
+//! without a locked instruction; the others share the rest.
 
 use std::{
     cell::Cell,
@@ -14,18 +15,18 @@ use std::{
 
 use super::{
     Histo, NamedStream, Slice, Stream,
-    histogram::{HIGHEST_NS, MOST_NS, lowest_value, slot_of, slots},
     slices::Slices,
+    slot::{HIGHEST_NS, MOST_NS, lowest_value, slot_of, slots},
 };
 
 /// The window of intended starts that count, in ns of the monotonic clock.
 #[derive(Debug)]
-struct Window {
+struct StartWindow {
     from_ns: AtomicU64,
     to_ns: AtomicU64,
 }
 
-impl Window {
+impl StartWindow {
     #[inline]
     fn holds(&self, intended_ns: u64) -> bool {
         intended_ns >= self.from_ns.load(Relaxed) && intended_ns < self.to_ns.load(Relaxed)
@@ -41,8 +42,8 @@ struct Counters {
 
 impl Counters {
     fn new(highest_ns: u64) -> Self {
-        // Pages that are never counted in stay untouched, so the memory figure does not see them. Up to 100 h these are
-        // 310 KiB at most.
+        // Pages that are never counted in stay untouched, so the memory figure does not see them.
+        // Up to 100 h these are 310 KiB at most.
         Self { slots: bytemuck::zeroed_slice_box(slots(highest_ns)) }
     }
 
@@ -56,7 +57,8 @@ impl Counters {
         }
     }
 
-    /// Memory in which something was counted, in bytes: pages that were not written to are not there.
+    /// Memory in which something was counted, in bytes: pages that were not written to are not
+    /// there.
     fn touched_bytes(&self) -> u64 {
         let pages = self.slots.chunks(PAGE_BYTES / size_of::<AtomicU64>());
         let touched = pages.filter(|page| page.iter().any(|counter| counter.load(Relaxed) > 0));
@@ -82,8 +84,8 @@ impl Counters {
 
 /// What one shard holds of one stream.
 struct StreamCounters {
-    /// Of operations that started when they were meant to: latency and service are one value, counted once, and
-    /// lateness is none.
+    /// Of operations that started when they were meant to: latency and service are one value,
+    /// counted once, and lateness is none.
     both: Counters,
     latency: Counters,
     service: Counters,
@@ -96,14 +98,14 @@ struct StreamCounters {
     passed_over_ns: AtomicU64,
 }
 
-struct Shared {
-    /// Tells these recorders from others that a thread has recorded in.
+struct SharedCounters {
+    /// Tells the recorders of this trial from others that a thread has recorded in.
     number: u64,
     /// So many shards, the first ones, are for one thread each.
     exclusive: usize,
-    /// Threads that have recorded.
-    threads: AtomicUsize,
-    window: Window,
+    /// Threads that have recorded, here or in those of another load of the trial.
+    threads: Arc<AtomicUsize>,
+    window: StartWindow,
     /// `shards × streams`.
     streams: Vec<StreamCounters>,
     /// How late a probe ran, if there is one.
@@ -118,12 +120,12 @@ struct Shared {
 
 /// Where the streams of a trial are recorded; cheap to clone.
 #[derive(Clone)]
-pub struct Recorders(Arc<Shared>);
+pub struct Recorders(Arc<SharedCounters>);
 
 /// One slot's way into the recorders. The load's task is stream 0, named steps follow.
 #[derive(Clone)]
 pub struct Recorder {
-    shared: Arc<Shared>,
+    shared: Arc<SharedCounters>,
     /// Where threads record that have no shard of their own.
     shard: usize,
 }
@@ -132,7 +134,8 @@ pub struct Recorder {
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    /// The recorders that this thread has recorded in, by number, and its place among the threads that have.
+    /// The recorders that this thread has recorded in, by number, and its place among the threads
+    /// that have.
     static PLACE: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
 }
 
@@ -147,7 +150,7 @@ pub enum Ending {
     TimedOut,
 }
 
-impl Shared {
+impl SharedCounters {
     fn per_shard(&self) -> usize {
         self.names.len() + 1
     }
@@ -173,10 +176,27 @@ impl Recorders {
         Self::up_to(HIGHEST_NS, shards, steps)
     }
 
-    /// Room for the load's task and the named steps (name, whether of the load's own task). Half of the shards, rounded
-    /// down, are for one thread each. No time is above `highest_ns` by what the plan allows: such times are told apart,
-    /// at least up to 60 s and at most up to 100 h.
+    /// Room for the load's task and the named steps (name, whether of the load's own task). Half of
+    /// the shards, rounded down, are for one thread each. No time is above `highest_ns` by what the
+    /// plan allows: such times are told apart, at least up to 60 s and at most up to 100 h.
     pub fn up_to(highest_ns: u64, shards: usize, steps: Vec<(String, bool)>) -> Self {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        Self::of_trial((number, Arc::default()), highest_ns, shards, steps)
+    }
+
+    /// Those of another load of the same trial: a thread has the same place in both.
+    #[must_use]
+    pub fn beside(&self, steps: Vec<(String, bool)>) -> Self {
+        let trial = (self.0.number, self.0.threads.clone());
+        Self::of_trial(trial, self.0.highest_ns, self.0.shards, steps)
+    }
+
+    fn of_trial(
+        (number, threads): (u64, Arc<AtomicUsize>),
+        highest_ns: u64,
+        shards: usize,
+        steps: Vec<(String, bool)>,
+    ) -> Self {
         let highest_ns = highest_ns.clamp(HIGHEST_NS, MOST_NS);
         let streams = (0..shards * (steps.len() + 1)).map(|_| StreamCounters {
             both: Counters::new(highest_ns),
@@ -190,11 +210,11 @@ impl Recorders {
             passed_over: AtomicU64::new(0),
             passed_over_ns: AtomicU64::new(0),
         });
-        let window = Window { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
-        Self(Arc::new(Shared {
-            number: NUMBER.fetch_add(1, Relaxed),
+        let window = StartWindow { from_ns: AtomicU64::new(u64::MAX), to_ns: AtomicU64::new(0) };
+        Self(Arc::new(SharedCounters {
+            number,
             exclusive: shards / 2,
-            threads: AtomicUsize::new(0),
+            threads,
             window,
             streams: streams.collect(),
             delays: Counters::new(highest_ns),
@@ -211,8 +231,8 @@ impl Recorders {
         self.0.window.to_ns.store(to_ns, Relaxed);
     }
 
-    /// From now on completions of the load's task are counted by slices of time: of a window from `from_ns` to `to_ns`,
-    /// at least ten, and of the warm-up that began at `start_ns`.
+    /// From now on completions of the load's task are counted by slices of time: of a window from
+    /// `from_ns` to `to_ns`, at least ten, and of the warm-up that began at `start_ns`.
     pub fn slice(&self, start_ns: u64, from_ns: u64, to_ns: u64) {
         self.0.slices.begin(start_ns, from_ns, to_ns);
     }
@@ -222,8 +242,9 @@ impl Recorders {
         self.0.slices.merged(window_ns)
     }
 
-    /// Records a task of the load that was still in flight when the load was given up, as if it had ended there.
-    /// One that had not been started (no `actual_ns`) has no service time. Says whether it was meant to start in the window.
+    /// Records a task of the load that was still in flight when the load was given up, as if it had
+    /// ended there. One that had not been started (no `actual_ns`) has no service time. Says
+    /// whether it was meant to start in the window.
     pub fn censor(&self, intended_ns: u64, actual_ns: Option<u64>, given_up_ns: u64) -> bool {
         if !self.0.window.holds(intended_ns) {
             return false;
@@ -256,8 +277,8 @@ impl Recorders {
         delays
     }
 
-    /// Memory that recording took while the load ran, in bytes, by the pages in which something was counted. What was
-    /// written before is not among it.
+    /// Memory that recording took while the load ran, in bytes, by the pages in which something was
+    /// counted. What was written before is not among it.
     pub fn touched_bytes(&self) -> u64 {
         let of_stream = |stream: &StreamCounters| {
             [&stream.both, &stream.latency, &stream.service, &stream.lateness]
@@ -316,11 +337,19 @@ impl Recorders {
     }
 }
 
-/// Where a slot records its tasks. A type parameter of slots, so that what recording costs can be measured within one
-/// binary: the other arm has [`Silent`] slots.
+/// Where a slot records its tasks. A type parameter of slots, so that what recording costs can be
+/// measured within one binary: the other arm has [`Silent`] slots.
 pub trait Record: Send + 'static {
-    /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
-    fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending);
+    /// Records an operation of `stream`: intended start, actual start and completion in ns, and its
+    /// ending.
+    fn record(
+        &self,
+        stream: usize,
+        intended_ns: u64,
+        actual_ns: u64,
+        completed_ns: u64,
+        ending: Ending,
+    );
 }
 
 /// Records nothing.
@@ -334,7 +363,14 @@ impl Record for Silent {
 
 impl Record for Recorder {
     #[inline]
-    fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
+    fn record(
+        &self,
+        stream: usize,
+        intended_ns: u64,
+        actual_ns: u64,
+        completed_ns: u64,
+        ending: Ending,
+    ) {
         self.record(stream, intended_ns, actual_ns, completed_ns, ending);
     }
 }
@@ -350,9 +386,17 @@ impl Recorder {
         }
     }
 
-    /// Records an operation of `stream`: intended start, actual start and completion in ns, and its ending.
+    /// Records an operation of `stream`: intended start, actual start and completion in ns, and its
+    /// ending.
     #[inline]
-    pub fn record(&self, stream: usize, intended_ns: u64, actual_ns: u64, completed_ns: u64, ending: Ending) {
+    pub fn record(
+        &self,
+        stream: usize,
+        intended_ns: u64,
+        actual_ns: u64,
+        completed_ns: u64,
+        ending: Ending,
+    ) {
         let (shared, latency) = (&*self.shared, completed_ns.saturating_sub(intended_ns));
         let place = shared.place();
         let alone = place < shared.exclusive;
@@ -405,7 +449,10 @@ mod tests {
         assert_eq!((task.count, task.errors, task.timeouts), (2, 0, 1));
         assert_eq!((task.latency.0.min(), task.latency.0.max()), (50, 701));
         assert_eq!(task.service.0.min(), 40);
-        assert_eq!((task.lateness.0.min(), task.lateness.0.max(), task.lateness.count()), (0, 10, 2));
+        assert_eq!(
+            (task.lateness.0.min(), task.lateness.0.max(), task.lateness.count()),
+            (0, 10, 2)
+        );
         assert_eq!(task.service.count(), task.latency.count());
         let steps = recorders.steps();
         assert_eq!((steps[0].stream.errors, steps[0].stream.latency.count()), (1, 1));
@@ -458,7 +505,10 @@ mod tests {
         recorders.censor(99, Some(99), 1_000);
         let task = recorders.task();
         assert_eq!((task.count, task.censored, task.service.count()), (3, 2, 2));
-        assert_eq!((task.latency.0.max(), task.service.0.max(), task.lateness.0.max()), (880, 870, 801));
+        assert_eq!(
+            (task.latency.0.max(), task.service.0.max(), task.lateness.0.max()),
+            (880, 870, 801)
+        );
     }
 
     #[test]
@@ -490,7 +540,13 @@ mod tests {
         let recorders = Recorders::up_to(120_000_000_000, 2, Vec::new());
         recorders.set_window(0, u64::MAX);
         for task in 0..20 {
-            recorders.of_slot(0).record(0, task, task + task % 2, task + minute_and_one, Ending::Done);
+            recorders.of_slot(0).record(
+                0,
+                task,
+                task + task % 2,
+                task + minute_and_one,
+                Ending::Done,
+            );
         }
         let task = recorders.task();
         assert_eq!((task.count, task.clipped, task.latency.clipped()), (20, 0, None));
@@ -511,8 +567,14 @@ mod tests {
         let task = recorders.task();
         assert_eq!(task.clipped, 21);
         let (values, from_ns) = task.latency.clipped().expect("above 60 s");
-        assert!(values == 21 && from_ns.abs_diff(HIGHEST_NS) < HIGHEST_NS / 1_000, "{values} from {from_ns}");
-        assert_eq!((task.latency.quantile(0.5), task.latency.mean(), task.latency.greatest()), (None, None, None));
+        assert!(
+            values == 21 && from_ns.abs_diff(HIGHEST_NS) < HIGHEST_NS / 1_000,
+            "{values} from {from_ns}"
+        );
+        assert_eq!(
+            (task.latency.quantile(0.5), task.latency.mean(), task.latency.greatest()),
+            (None, None, None)
+        );
         assert_eq!(task.service.clipped().map(|(values, _)| values), Some(20));
         assert_eq!(task.lateness.clipped().map(|(values, _)| values), Some(1));
     }

@@ -1,7 +1,7 @@
 //! The load's task over time: how many completed in each stretch of time, by coarse latency.
 //!
-//! One addition per operation to counters that exist already. A stretch is a power of two of ns, and a bucket
-//! a quarter of an octave, so that both are found with a shift.
+//! One addition per operation to counters that exist already. A stretch is a power of two of ns,
+//! and a bucket a quarter of an octave, so that both are found with a shift.
 
 use std::{
     collections::BTreeMap,
@@ -33,15 +33,23 @@ pub(super) struct Slices {
 impl Slices {
     pub(super) fn new(shards: usize, highest_ns: u64) -> Self {
         let buckets = bucket_of(highest_ns) + 1;
-        let counters = (0..shards * SLICES * buckets).map(|_| AtomicU32::new(0)).collect::<Box<[_]>>();
+        let counters =
+            (0..shards * SLICES * buckets).map(|_| AtomicU32::new(0)).collect::<Box<[_]>>();
         // They are written now, or the memory figure would grow with the length of the window.
         counters.iter().for_each(|counter| counter.store(std::hint::black_box(0), Relaxed));
         // From an origin that lies so far ahead, no completion is in any slice.
         let origin_ns = AtomicU64::new(1 << 63);
-        Self { counters, buckets, origin_ns, shift: AtomicU32::new(0), window_ns: AtomicU64::new(0) }
+        Self {
+            counters,
+            buckets,
+            origin_ns,
+            shift: AtomicU32::new(0),
+            window_ns: AtomicU64::new(0),
+        }
     }
 
-    /// Slices what completes from now on: a window between two instants, and before it what began at `start_ns`.
+    /// Slices what completes from now on: a window between two instants, and before it what began
+    /// at `start_ns`.
     pub(super) fn begin(&self, start_ns: u64, from_ns: u64, to_ns: u64) {
         let shift = (to_ns.saturating_sub(from_ns) / LEAST).max(1).ilog2();
         let before = from_ns.saturating_sub(start_ns).div_ceil(1 << shift).min(WARMUP);
@@ -54,7 +62,8 @@ impl Slices {
     #[inline]
     pub(super) fn add(&self, shard: usize, latency_ns: u64, completed_ns: u64, alone: bool) {
         // What completed before the origin wraps around to a slice that there is no room for.
-        let slice = completed_ns.wrapping_sub(self.origin_ns.load(Relaxed)) >> self.shift.load(Relaxed);
+        let slice =
+            completed_ns.wrapping_sub(self.origin_ns.load(Relaxed)) >> self.shift.load(Relaxed);
         if slice < SLICES as u64 {
             let bucket = bucket_of(latency_ns).min(self.buckets - 1);
             let counter = &self.counters[(shard * SLICES + slice as usize) * self.buckets + bucket];
@@ -66,7 +75,8 @@ impl Slices {
         }
     }
 
-    /// The whole slices of the warm-up, and of a window of this length; none where there was no room for all of it.
+    /// The whole slices of the warm-up, and of a window of this length; none where there was no
+    /// room for all of it.
     pub(super) fn merged(&self, window_ns: u64) -> Vec<Slice> {
         let (origin_ns, shift) = (self.origin_ns.load(Relaxed), self.shift.load(Relaxed));
         let before = self.window_ns.load(Relaxed).saturating_sub(origin_ns) >> shift;
@@ -89,7 +99,8 @@ impl Slices {
         let mut sums: BTreeMap<usize, u64> = BTreeMap::new();
         for shard in self.counters.chunks_exact(SLICES * self.buckets) {
             let counters = shard[slice * self.buckets..][..self.buckets].iter().enumerate();
-            for (bucket, count) in counters.map(|(bucket, counter)| (bucket, counter.load(Relaxed))) {
+            for (bucket, count) in counters.map(|(bucket, counter)| (bucket, counter.load(Relaxed)))
+            {
                 if count > 0 {
                     *sums.entry(bucket).or_default() += u64::from(count);
                 }
@@ -114,7 +125,7 @@ const fn upper_end(bucket: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::histogram::HIGHEST_NS;
+    use crate::measure::HIGHEST_NS;
 
     const BUCKETS: usize = bucket_of(HIGHEST_NS) + 1;
 
@@ -135,7 +146,9 @@ mod tests {
 
     #[test]
     fn a_window_has_ten_slices_or_more_and_the_warm_up_has_its_own() {
-        for (warmup, window) in [(0, 1_000), (300, 1_000), (1_000_000_000, 5_000_000_000), (60_000, 1_023), (7, 19)] {
+        for (warmup, window) in
+            [(0, 1_000), (300, 1_000), (1_000_000_000, 5_000_000_000), (60_000, 1_023), (7, 19)]
+        {
             let slices = Slices::new(1, HIGHEST_NS);
             let from = 1_000_000_000_000;
             slices.begin(from - warmup, from, from + window);
@@ -144,11 +157,8 @@ mod tests {
             assert!((10..20).contains(&inside), "{inside} slices of {window}");
             let before = merged.len() - inside;
             assert_eq!(before > 0, warmup > 0);
-            assert!(
-                merged
-                    .windows(2)
-                    .all(|pair| pair[1].from_ns - pair[0].from_ns == i64::try_from(pair[0].length_ns).unwrap())
-            );
+            assert!(merged.windows(2).all(|pair| pair[1].from_ns - pair[0].from_ns
+                == i64::try_from(pair[0].length_ns).unwrap()));
         }
     }
 

@@ -1,5 +1,5 @@
-//! The processes of a server, and what they have used: who listens, all that these have started, and the control
-//! group of a service or a container.
+//! The processes of a server, and what they have used: who listens, all that these have started,
+//! and the control group of a service or a container.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,7 +8,7 @@ use std::{
 
 use procfs::process::{Process, Stat, all_processes};
 
-use super::{Times, times_of};
+use super::{ProcessTimes, times_of};
 use crate::cgroup::Service;
 
 /// What the times are read of.
@@ -36,7 +36,7 @@ const SIGCHLD: u64 = 1 << 16;
 
 impl Watched {
     /// What it has used since it started; none if it has ended, or may not be looked at.
-    pub fn times(&self) -> Option<Times> {
+    pub fn times(&self) -> Option<ProcessTimes> {
         match self {
             Self::Process(pid) => times_of(*pid),
             Self::Server(kin) => kin.times(),
@@ -71,23 +71,29 @@ impl Kin {
         (first.is_some() || host.is_some()).then_some(Self { roots, host, service })
     }
 
-    fn times(&self) -> Option<Times> {
+    fn times(&self) -> Option<ProcessTimes> {
         let stats = stats();
-        let one = |stat: &Stat| if Some(stat.pid) == self.host { own_times(stat) } else { times(stat) };
-        let sum = self.members(&stats).into_iter().map(one).fold(Times::default(), |sum, one| Times {
-            cpu_ns: sum.cpu_ns + one.cpu_ns,
-            run_delay_ns: sum.run_delay_ns + one.run_delay_ns,
-            threads: sum.threads + one.threads,
-        });
+        let one =
+            |stat: &Stat| if Some(stat.pid) == self.host { own_times(stat) } else { times(stat) };
+        let sum =
+            self.members(&stats).into_iter().map(one).fold(ProcessTimes::default(), |sum, one| {
+                ProcessTimes {
+                    cpu_ns: sum.cpu_ns + one.cpu_ns,
+                    run_delay_ns: sum.run_delay_ns + one.run_delay_ns,
+                    threads: sum.threads + one.threads,
+                }
+            });
         let cpu_ns = self.service.as_ref().and_then(Service::cpu_ns).unwrap_or(sum.cpu_ns);
-        (sum.threads > 0).then_some(Times { cpu_ns, ..sum })
+        (sum.threads > 0).then_some(ProcessTimes { cpu_ns, ..sum })
     }
 
     /// Its processes that live.
     fn members<'a>(&self, stats: &'a HashMap<i32, Stat>) -> Vec<&'a Stat> {
         let grouped: BTreeSet<i32> = self.service.iter().flat_map(Service::processes).collect();
         let is_below = |stat: &Stat| lineage(stat.pid, stats).any(|pid| self.roots.contains(&pid));
-        let belongs = |stat: &&Stat| Some(stat.pid) == self.host || grouped.contains(&stat.pid) || is_below(stat);
+        let belongs = |stat: &&Stat| {
+            Some(stat.pid) == self.host || grouped.contains(&stat.pid) || is_below(stat)
+        };
         stats.values().filter(belongs).collect()
     }
 
@@ -95,7 +101,10 @@ impl Kin {
     pub fn size(&self) -> (usize, usize) {
         let stats = stats();
         let members = self.members(&stats);
-        (members.len(), members.iter().map(|stat| usize::try_from(stat.num_threads).unwrap_or(0)).sum())
+        (
+            members.len(),
+            members.iter().map(|stat| usize::try_from(stat.num_threads).unwrap_or(0)).sum(),
+        )
     }
 
     /// The name of the program that listens.
@@ -113,16 +122,25 @@ impl Kin {
             1 => Some(format!("{} and all below it", roots[0])),
             _ => Some(format!("{} and all below them", roots.join(", "))),
         };
-        let host = self.host.iter().map(|pid| format!("{} without what it has started: this is one of it", named(pid)));
-        let service = self.service.iter().map(|service| format!("all in the control group {}", service.name));
-        let lost = self.loses_children().then(|| "without children that have ended, for it ignores SIGCHLD".to_owned());
+        let host = self
+            .host
+            .iter()
+            .map(|pid| format!("{} without what it has started: this is one of it", named(pid)));
+        let service =
+            self.service.iter().map(|service| format!("all in the control group {}", service.name));
+        let lost = self
+            .loses_children()
+            .then(|| "without children that have ended, for it ignores SIGCHLD".to_owned());
         trees.into_iter().chain(host).chain(service).chain(lost).collect::<Vec<_>>().join("; ")
     }
 
-    /// Whether the kernel forgets what its children have used: nobody waits for them, and no group counts them.
+    /// Whether the kernel forgets what its children have used: nobody waits for them, and no group
+    /// counts them.
     fn loses_children(&self) -> bool {
         let ignores = |pid: &i32| {
-            Process::new(*pid).and_then(|process| process.status()).is_ok_and(|status| status.sigign & SIGCHLD != 0)
+            Process::new(*pid)
+                .and_then(|process| process.status())
+                .is_ok_and(|status| status.sigign & SIGCHLD != 0)
         };
         self.service.is_none() && self.roots.iter().any(ignores)
     }
@@ -130,9 +148,9 @@ impl Kin {
 
 /// The processes below which all others of a server are, and the one that this process is below.
 ///
-/// A server that hands its socket on to children is its first process. Children that listen by themselves belong to
-/// their parent, where that is the same program. A socket that this process's own ancestors hold beside others is one
-/// that they have only opened for a server.
+/// A server that hands its socket on to children is its first process. Children that listen by
+/// themselves belong to their parent, where that is the same program. A socket that this process's
+/// own ancestors hold beside others is one that they have only opened for a server.
 fn roots(owners: &[i32], this: i32, stats: &HashMap<i32, Stat>) -> (Vec<i32>, Option<i32>) {
     let ancestors: Vec<i32> = lineage(this, stats).collect();
     let apart: Vec<i32> = owners.iter().copied().filter(|pid| !ancestors.contains(pid)).collect();
@@ -147,26 +165,32 @@ fn roots(owners: &[i32], this: i32, stats: &HashMap<i32, Stat>) -> (Vec<i32>, Op
         (stat.comm == above.comm && !ancestors.contains(&above.pid)).then_some(above.pid)
     };
     let parents: Vec<Option<i32>> = first.iter().map(parent).collect();
-    let is_shared = |above: &i32| parents.iter().filter(|parent| **parent == Some(*above)).count() > 1;
+    let is_shared =
+        |above: &i32| parents.iter().filter(|parent| **parent == Some(*above)).count() > 1;
     let root = |(pid, above): (&i32, &Option<i32>)| above.filter(is_shared).unwrap_or(*pid);
     let roots: BTreeSet<i32> = first.iter().zip(&parents).map(root).collect();
     (roots.into_iter().collect(), None)
 }
 
 /// All processes that can be seen.
-fn stats() -> HashMap<i32, Stat> {
+pub(super) fn stats() -> HashMap<i32, Stat> {
     let processes = all_processes().into_iter().flatten().flatten();
     processes.filter_map(|process| process.stat().ok()).map(|stat| (stat.pid, stat)).collect()
 }
 
-/// A process, the one that has started it, and so on. One may have ended while the others were read, and its number may
-/// be in use again: no walk is endless.
-fn lineage(pid: i32, stats: &HashMap<i32, Stat>) -> impl Iterator<Item = i32> + '_ {
-    iter::successors(Some(pid), |pid| stats.get(pid).map(|stat| stat.ppid).filter(|above| *above > 0)).take(64)
+/// A process, the one that has started it, and so on. One may have ended while the others were
+/// read, and its number may be in use again: no walk is endless.
+pub(super) fn lineage(pid: i32, stats: &HashMap<i32, Stat>) -> impl Iterator<Item = i32> + '_ {
+    iter::successors(Some(pid), |pid| {
+        stats.get(pid).map(|stat| stat.ppid).filter(|above| *above > 0)
+    })
+    .take(64)
 }
 
 fn name(pid: i32) -> String {
-    Process::new(pid).and_then(|process| process.stat()).map_or_else(|_| "?".into(), |stat| stat.comm)
+    Process::new(pid)
+        .and_then(|process| process.stat())
+        .map_or_else(|_| "?".into(), |stat| stat.comm)
 }
 
 /// The CPUs on which a thread of a process may run.
@@ -178,20 +202,20 @@ fn cpus_of(pid: i32) -> Vec<usize> {
 }
 
 /// What a process has used, with the children that it has waited for.
-fn times(stat: &Stat) -> Times {
+fn times(stat: &Stat) -> ProcessTimes {
     let children = (stat.cutime.max(0) + stat.cstime.max(0)).cast_unsigned() * tick_ns();
     let own = own_times(stat);
-    Times { cpu_ns: own.cpu_ns + children, ..own }
+    ProcessTimes { cpu_ns: own.cpu_ns + children, ..own }
 }
 
-/// What a process has used by itself. The scheduler's own sums are exact, and know only threads that live; the
-/// process's are in ticks, and know all of them.
-fn own_times(stat: &Stat) -> Times {
+/// What a process has used by itself. The scheduler's own sums are exact, and know only threads
+/// that live; the process's are in ticks, and know all of them.
+pub(super) fn own_times(stat: &Stat) -> ProcessTimes {
     let living = times_of(stat.pid.cast_unsigned()).unwrap_or_default();
-    Times { cpu_ns: living.cpu_ns.max((stat.utime + stat.stime) * tick_ns()), ..living }
+    ProcessTimes { cpu_ns: living.cpu_ns.max((stat.utime + stat.stime) * tick_ns()), ..living }
 }
 
-fn tick_ns() -> u64 {
+pub(super) fn tick_ns() -> u64 {
     1_000_000_000 / procfs::ticks_per_second()
 }
 
@@ -220,7 +244,10 @@ mod tests {
         assert!(sh(BURN).status().unwrap().success());
         let used = tree.times().unwrap().cpu_ns - before.cpu_ns;
         assert!(used >= 10_000_000, "{used}");
-        assert_eq!(Watched::Server(Kin { roots: vec![i32::MAX], host: None, service: None }).times(), None);
+        assert_eq!(
+            Watched::Server(Kin { roots: vec![i32::MAX], host: None, service: None }).times(),
+            None
+        );
         assert!(!tree.cpus().is_empty());
     }
 
@@ -231,7 +258,8 @@ mod tests {
         assert_eq!((&kin.roots[..], kin.host), (&[][..], Some(own())));
         let of_children = |kin: &Kin| {
             let stats = stats();
-            times(&stats[&own()]).cpu_ns - kin.times().unwrap().cpu_ns.min(times(&stats[&own()]).cpu_ns)
+            times(&stats[&own()]).cpu_ns
+                - kin.times().unwrap().cpu_ns.min(times(&stats[&own()]).cpu_ns)
         };
         assert!(sh(BURN).status().unwrap().success());
         assert!(of_children(&kin) >= 5_000_000);
@@ -251,7 +279,10 @@ mod tests {
         let said = kin.words();
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(said.starts_with(&format!("sleep ({pid}) and all below it; without children")), "{said}");
+        assert!(
+            said.starts_with(&format!("sleep ({pid}) and all below it; without children")),
+            "{said}"
+        );
     }
 
     /// Processes as `(pid, parent, name)`.

@@ -1,18 +1,18 @@
-//! Cells: one scenario, one executor, one combination of parameters, with all that a trial of it needs to know.
+//! Cells: one scenario, one executor, one combination of parameters, with all that a trial of it
+//! needs to know.
 
 use std::time::Duration;
 
-use super::{Estimate, refusal::Demand};
+use super::{Contender, Estimate, peers, refusal::Demand};
 use crate::{
     draw,
     limits::Limits,
-    load::{Arrival, Overflow},
-    runtime::{self, ExecutorInfo, Setup, Style},
-    scenario::{LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
+    protocol::Program,
+    runtime::{Setup, Style},
+    scenario::{Load, LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::Cost,
-    store::{Absent, Lane, StoredCell},
-    trial::{TrialPlan, wire},
-    units::Rate,
+    store::{Absent, Lane, StoredCell, StoredLoad, StoredProgram},
+    trial::{TrialLoad, TrialPlan, wire},
 };
 
 /// What planning needs to know of this host.
@@ -47,14 +47,23 @@ pub struct Cell {
 const NOMINAL_THREAD: Duration = Duration::from_micros(80);
 
 /// All cells of a scenario, in the order of parameters and executors.
-pub(super) fn cells<'a>(scenario: &'a Scenario, machine: &'a Machine) -> impl Iterator<Item = Cell> + 'a {
+pub(super) fn cells<'a>(
+    scenario: &'a Scenario,
+    machine: &'a Machine,
+) -> impl Iterator<Item = Cell> + 'a {
     scenario.variants.iter().flat_map(move |variant| {
-        let known = variant.executors.names.iter().filter_map(|name| runtime::executor(name));
-        known.map(move |executor| cell(scenario, variant, executor, machine))
+        let names = variant.executors.names.iter();
+        let known = names.filter_map(|name| Contender::of(name, &variant.executors));
+        known.map(move |contender| cell(scenario, variant, contender, machine))
     })
 }
 
-fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine: &Machine) -> Cell {
+fn cell(
+    scenario: &Scenario,
+    variant: &Variant,
+    contender: Contender<'_>,
+    machine: &Machine,
+) -> Cell {
     let (executor_cpus, target_cpus) = place(variant, machine);
     let cpus = if executor_cpus.is_empty() { machine.cpus.len() } else { executor_cpus.len() };
     let settings = &variant.executors;
@@ -63,96 +72,152 @@ fn cell(scenario: &Scenario, variant: &Variant, executor: &ExecutorInfo, machine
         pool_size: settings.pool_size,
         stack_size: settings.stack_size,
     };
-    let name = cell_name(&scenario.name, executor.name, &variant.params);
-    let slots = slots(executor, &variant.load.kind, setup.pool_size);
-    let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, executor.style != Style::Serial);
-    let at_work = working_cpus(executor, cpus, setup.workers);
-    let whole = with_thread(cost, executor, &variant.load.kind);
-    let estimate = Estimate::new(&variant.load.kind, whole, slots, at_work, variant.run.warmup, variant.run.duration);
-    let has_server = variant.targets.iter().any(|target| target.spec.is_own_server());
-    let estimate = if has_server { estimate.with_unknown_server(&variant.load.kind) } else { estimate };
-    let demand = Demand::new(variant, executor, slots);
-    let refused = demand.refusal(&machine.limits).or_else(|| demand.too_long(cost.least));
-    let (load, load_words, tasks) = load_words(&variant.load.kind);
-    let [think_ns, think_spread_ns] = think_ns(&variant.load.kind);
+    let name = cell_name(&scenario.name, contender.name, &variant.params);
+    let at_work = working_cpus(contender, cpus, setup.workers);
+    let each: Vec<PlannedLoad> = variant
+        .loads
+        .iter()
+        .map(|load| planned(load, variant, contender, &setup, at_work))
+        .collect();
+    let estimate = Estimate::together(each.iter().map(|load| load.estimate));
+    let demand = Demand::new(variant, contender.style, setup.pool_size as u64);
+    let refused = demand.refusal(&machine.limits);
+    let refused = refused.or_else(|| demand.too_long(each.iter().map(|load| load.cost.least)));
+    let absent = not_applicable(variant, contender, &setup).or(refused.map(Absent::Refused));
     let trial = TrialPlan {
         regatta_trial: wire::VERSION,
         cell: name.clone(),
         round: 0,
-        executor: executor.name.into(),
+        executor: contender.name.into(),
+        program: contender.program.cloned(),
         setup: setup.clone(),
         executor_cpus: executor_cpus.clone(),
         target_cpus: target_cpus.clone(),
         seed: work_seed(variant),
         targets: variant.targets.clone(),
+        shared: peers::used(variant),
         tasks: variant.tasks.clone(),
-        load: variant.load.clone(),
+        loads: each.iter().map(|load| load.trial.clone()).collect(),
         warmup: variant.run.warmup,
         duration: variant.run.duration,
         timeout: variant.run.timeout,
         probe: variant.run.probe,
-        least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
-        delays_vary: cost.mean.saturating_sub(cost.cpu) > cost.least || think_spread_ns > 0,
-        per_task: per_task(variant),
         parent: None,
     };
     let stored = StoredCell {
         name,
         scenario: scenario.name.clone(),
-        executor: executor.name.into(),
-        label: label(executor, &setup),
+        executor: contender.name.into(),
+        label: label(contender, &setup),
+        program: contender.program.map(stored),
         params: variant.params.clone(),
         lane: lane(variant),
-        task: variant.load.task.text.clone(),
-        load: load.into(),
-        load_words,
-        tasks,
-        clients: clients(&variant.load.kind),
-        think_ns,
-        think_spread_ns,
-        slots,
+        loads: each.into_iter().map(|load| load.stored).collect(),
         workers: setup.workers,
         working_cpus: at_work,
         executor_cpus,
         target_cpus,
-        least_task_ns: u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX),
         rounds: variant.run.rounds,
-        absent: refused.map(Absent::Refused),
+        absent,
     };
     let (memory, remote_connections) = (demand.memory(), demand.opens_remote_connections());
     Cell { stored, trial, estimate, memory, remote_connections }
 }
 
+/// A load of a cell, with what it takes.
+struct PlannedLoad {
+    /// As a run file stores it.
+    stored: StoredLoad,
+    /// As a trial runs it.
+    trial: TrialLoad,
+    /// What a task costs.
+    pub cost: Cost,
+    /// How long a trial of it alone takes.
+    estimate: Estimate,
+}
+
+fn planned(
+    load: &Load,
+    variant: &Variant,
+    contender: Contender<'_>,
+    setup: &Setup,
+    at_work: usize,
+) -> PlannedLoad {
+    let slots = contender.style.slots(load.kind.concurrency(), setup.pool_size as u64);
+    let at_once = contender.style != Style::Serial;
+    let cost = time_of_task(&variant.tasks, &variant.targets, &load.task.text, at_once);
+    let (whole, run) = (with_thread(cost, contender, &load.kind), &variant.run);
+    let estimate = Estimate::new(&load.kind, whole, slots, at_work, run.warmup, run.duration);
+    let has_server = variant.targets.iter().any(|target| target.spec.is_own_server());
+    let estimate = if has_server { estimate.with_unknown_server(&load.kind) } else { estimate };
+    let (name, task, kind) = (load.name.clone(), load.task.text.clone(), load.kind.clone());
+    let least_task_ns = u64::try_from(cost.least.as_nanos()).unwrap_or(u64::MAX);
+    let thinks_vary = !kind.think().spread().is_zero();
+    let delays_vary = cost.mean.saturating_sub(cost.cpu) > cost.least || thinks_vary;
+    let trial = TrialLoad {
+        name: name.clone(),
+        task: task.clone(),
+        kind: kind.clone(),
+        least_task_ns,
+        delays_vary,
+    };
+    let stored = StoredLoad { name, task, kind, slots, least_task_ns };
+    PlannedLoad { stored, trial, cost, estimate }
+}
+
+/// Why an executor cannot do what a variant asks for, whatever the host.
+fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) -> Option<Absent> {
+    let loads = variant.loads.len();
+    let at_once = (loads > 1 && contender.style == Style::Serial)
+        .then(|| format!("it runs one task at a time, and {loads} loads are to run at once"));
+    at_once
+        .or_else(|| peers::missing(variant, contender.style, setup.pool_size as u64))
+        .map(Absent::NotApplicable)
+}
+
 /// The executor's name, with its size where that is a part of what it is.
-fn label(executor: &ExecutorInfo, setup: &Setup) -> String {
-    let size = if executor.style == Style::Pool { format!("({})", setup.pool_size) } else { String::new() };
-    format!("{}{size}", executor.name)
+fn label(contender: Contender<'_>, setup: &Setup) -> String {
+    let size = if contender.style == Style::Pool {
+        format!("({})", setup.pool_size)
+    } else {
+        String::new()
+    };
+    format!("{}{size}", contender.name)
+}
+
+/// A program as a run file stores it, before it was asked who it is.
+fn stored(program: &Program) -> StoredProgram {
+    StoredProgram { command: program.command.clone(), ..StoredProgram::default() }
 }
 
 /// One step that is done as a library's users do it makes the whole cell so.
 fn lane(variant: &Variant) -> Lane {
-    let reached = reach(&variant.tasks, &variant.load.task.text);
-    let is_idiomatic = |at: &Reach| variant.tasks[at.task].steps[at.step].spec.is_idiomatic();
-    if reached.iter().any(is_idiomatic) { Lane::Idiomatic } else { Lane::SameCode }
+    let mut reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+    let is_idiomatic = |at: Reach| variant.tasks[at.task].steps[at.step].spec.is_idiomatic();
+    if reached.any(is_idiomatic) { Lane::Idiomatic } else { Lane::SameCode }
 }
 
-/// `scenario::executor::k=v,k=v`, without the last part where nothing is swept. Different cells have different names.
+/// `scenario::executor::k=v,k=v`, without the last part where nothing is swept. Different cells
+/// have different names.
 pub(super) fn cell_name(scenario: &str, executor: &str, params: &[Param]) -> String {
     let params: Vec<String> = params.iter().map(ToString::to_string).collect();
     let values = if params.is_empty() { String::new() } else { format!("::{}", params.join(",")) };
     format!("{scenario}::{executor}{values}")
 }
 
-/// The seed of the draws depends on nothing but the scenario's seed: the same work for every executor and round.
+/// The seed of the draws depends on nothing but the scenario's seed: the same work for every
+/// executor and round.
 fn work_seed(variant: &Variant) -> u64 {
     draw::mix(variant.run.seed, 0)
 }
 
-/// What is not the executor's has the last CPU: targets in processes of their own, and the pacer of an open load. The
-/// executor has the rest, or all where there is nothing of the kind. One CPU alone is shared.
+/// What is not the executor's has the last CPU: targets in processes of their own, and the pacer of
+/// an open load. The executor has the rest, or all where there is nothing of the kind. One CPU
+/// alone is shared.
 fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
     let has_process = variant.targets.iter().any(|target| target.spec.has_process());
-    let apart = has_process || matches!(variant.load.kind, LoadKind::Open { .. });
+    let is_paced = |load: &Load| matches!(load.kind, LoadKind::Open { .. });
+    let apart = has_process || variant.loads.iter().any(is_paced);
     let (executor, target) = match machine.cpus.split_last() {
         Some((last, rest)) if apart && !rest.is_empty() => (rest.to_vec(), vec![*last]),
         _ => (machine.cpus.clone(), Vec::new()),
@@ -161,18 +226,9 @@ fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
     (machine.executor_cpus.clone().unwrap_or(executor), target)
 }
 
-fn slots(executor: &ExecutorInfo, load: &LoadKind, pool_size: usize) -> u64 {
-    let concurrency = load.concurrency();
-    match executor.style {
-        Style::Serial => 1,
-        Style::Pool => concurrency.min(pool_size as u64),
-        Style::ThreadPerTask | Style::Workers | Style::OneWorker => concurrency,
-    }
-}
-
 /// How many CPUs can work on tasks at once.
-fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
-    match executor.style {
+fn working_cpus(contender: Contender<'_>, cpus: usize, workers: usize) -> usize {
+    match contender.style {
         Style::Serial | Style::OneWorker => 1,
         Style::ThreadPerTask | Style::Pool => cpus,
         Style::Workers => cpus.min(workers),
@@ -180,8 +236,8 @@ fn working_cpus(executor: &ExecutorInfo, cpus: usize, workers: usize) -> usize {
 }
 
 /// The cost of a task with that of its own thread, where every task starts one.
-fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
-    match (executor.style, load) {
+fn with_thread(cost: Cost, contender: Contender<'_>, load: &LoadKind) -> Cost {
+    match (contender.style, load) {
         (Style::ThreadPerTask, LoadKind::Batch { .. } | LoadKind::Open { .. }) => Cost {
             mean: cost.mean.saturating_add(NOMINAL_THREAD),
             cpu: cost.cpu.saturating_add(NOMINAL_THREAD),
@@ -189,71 +245,6 @@ fn with_thread(cost: Cost, executor: &ExecutorInfo, load: &LoadKind) -> Cost {
         },
         _ => cost,
     }
-}
-
-/// Clients of a closed load.
-fn clients(load: &LoadKind) -> u64 {
-    match *load {
-        LoadKind::Closed { concurrency, .. } => concurrency,
-        LoadKind::Batch { .. } | LoadKind::Open { .. } => 0,
-    }
-}
-
-/// Mean and standard deviation of the think time of a closed load, in ns.
-fn think_ns(load: &LoadKind) -> [u64; 2] {
-    match load {
-        LoadKind::Closed { think, .. } => {
-            [think.mean(), think.spread()].map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
-        }
-        LoadKind::Batch { .. } | LoadKind::Open { .. } => [0; 2],
-    }
-}
-
-/// The load's key, the load in words, and the tasks of a batch or after which a closed load ends.
-fn load_words(load: &LoadKind) -> (&'static str, String, Option<u64>) {
-    match *load {
-        LoadKind::Batch { tasks, .. } => ("batch", format!("batch of {tasks}"), Some(tasks)),
-        LoadKind::Open { .. } => ("open", open_words(load), None),
-        LoadKind::Closed { concurrency, think, tasks, .. } => {
-            let clients = if concurrency == 1 { "1 client".into() } else { format!("{concurrency} clients") };
-            let pause = if think.mean().is_zero() { String::new() } else { format!(", think time {think}") };
-            let end = tasks.map(|tasks| format!(", {tasks} tasks")).unwrap_or_default();
-            ("closed", format!("closed, {clients}{pause}{end}"), tasks)
-        }
-    }
-}
-
-/// Such as `open, 2k/s poisson, at most 1024 in flight`.
-pub(super) fn open_words(load: &LoadKind) -> String {
-    let LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, .. } = load else { return String::new() };
-    let rates = match stages.as_slice() {
-        [] => Rate(*rate).to_string(),
-        [only] if only.from.total_cmp(&only.to).is_eq() => Rate(only.to).to_string(),
-        stages => {
-            let ends = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
-            let (least, most) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
-            let count = if stages.len() == 1 { "1 stage".to_owned() } else { format!("{} stages", stages.len()) };
-            format!("{count} of {} to {}", Rate(least), Rate(most))
-        }
-    };
-    let arrival = if *arrival == Arrival::Poisson { " poisson" } else { "" };
-    let full = if *overflow == Overflow::Delay { ", others wait" } else { "" };
-    format!("open, {rates}{arrival}, at most {max_in_flight} in flight{full}")
-}
-
-/// Executions of each step per task, by step number.
-fn per_task(variant: &Variant) -> Vec<Option<u64>> {
-    let mut first = Vec::new();
-    let mut steps = 0;
-    for task in &variant.tasks {
-        first.push(steps);
-        steps += task.steps.len();
-    }
-    let mut per_task = vec![Some(0); steps];
-    for reached in reach(&variant.tasks, &variant.load.task.text) {
-        per_task[first[reached.task] + reached.step] = reached.exact.then_some(reached.times as u64);
-    }
-    per_task
 }
 
 #[cfg(test)]
@@ -269,19 +260,31 @@ mod tests {
         cells(scenario, &machine).map(|cell| cell.stored).collect()
     }
 
-    /// What nothing had to be quoted for is called as ever: stored runs and filters go by the names.
+    /// What nothing had to be quoted for is called as ever: stored runs and filters go by the
+    /// names.
     #[test]
     fn the_cells_of_our_scenarios_have_plain_names() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-        let folders =
-            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+        let folders = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir());
+        let files = folders
+            .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+            .map(|entry| entry.unwrap().path());
         let mut swept = 0;
         for file in files.filter(|file| file.extension().is_some_and(|end| end == "toml")) {
             for cell in all_cells(&scenario::read(&file, &Overrides::default()).unwrap()) {
-                let values: Vec<_> =
-                    cell.params.iter().map(|param| format!("{}={}", param.name, param.value)).collect();
-                let values = if values.is_empty() { String::new() } else { format!("::{}", values.join(",")) };
+                let values: Vec<_> = cell
+                    .params
+                    .iter()
+                    .map(|param| format!("{}={}", param.name, param.value))
+                    .collect();
+                let values = if values.is_empty() {
+                    String::new()
+                } else {
+                    format!("::{}", values.join(","))
+                };
                 assert_eq!(cell.name, format!("{}::{}{values}", cell.scenario, cell.executor));
                 swept += cell.params.len();
             }
@@ -295,7 +298,8 @@ mod tests {
             [executors]\nuse = ['tokio']\n[targets.api]\nhttp = {}\n[tasks.t]\nsteps = [\
             { http = { target = 'api', path = '${a}' } }, { http = { target = 'api', path = '${b}' } }]\n\
             [load.l]\ntask = 't'\nclosed = { concurrency = 1 }\n";
-        let scenario = scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
+        let scenario =
+            scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
         let names: Vec<String> = all_cells(&scenario).into_iter().map(|cell| cell.name).collect();
         assert_eq!(
             names,
@@ -316,13 +320,16 @@ mod tests {
                 "schema = 1\nname = 'x'\n{target}[tasks.t]\nsteps = [{step}]\n[load.l]\ntask = 't'\n{load}\n[executors]\n\
                  use = ['tokio']\n"
             );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
             let limits = Limits::default();
-            let machine = Machine { cpus: cpus.to_vec(), executor_cpus: None, target_cpus: None, limits };
+            let machine =
+                Machine { cpus: cpus.to_vec(), executor_cpus: None, target_cpus: None, limits };
             let cell = cells(&scenario, &machine).next().unwrap();
             (cell.stored.executor_cpus, cell.stored.target_cpus)
         };
-        let (nap, get) = ("{ sleep = { time = '1ms' } }", "{ http = { target = 'api', path = '/' } }");
+        let (nap, get) =
+            ("{ sleep = { time = '1ms' } }", "{ http = { target = 'api', path = '/' } }");
         let (batch, open) = ("batch = { tasks = 10 }", "open = { rate = '1k/s' }");
         assert_eq!(place(nap, batch, &[0, 1, 2]), (vec![0, 1, 2], vec![]));
         assert_eq!(place(get, batch, &[0, 1, 2]), (vec![0, 1], vec![2]));

@@ -18,7 +18,8 @@ pub struct Estimate {
     pub trial: Duration,
     /// The whole trial, where all that may last longer does: an open load that drains.
     pub most: Duration,
-    /// Whether it ends by its tasks, and nobody knows how long these take: a server of the user's own says it.
+    /// Whether it ends by its tasks, and nobody knows how long these take: a server of the user's
+    /// own says it.
     pub is_least: bool,
 }
 
@@ -41,7 +42,8 @@ impl Time {
     pub fn of<'a>(trials: impl Iterator<Item = &'a Estimate> + Clone) -> Self {
         Self {
             once: total(trials.clone().map(|estimate| estimate.trial)),
-            most: total(trials.clone().map(|estimate| estimate.most)).saturating_mul(1 + MOST_AGAIN),
+            most: total(trials.clone().map(|estimate| estimate.most))
+                .saturating_mul(1 + MOST_AGAIN),
             is_least: trials.clone().any(|estimate| estimate.is_least),
         }
     }
@@ -52,13 +54,22 @@ impl Time {
         if self.is_least {
             return format!("at least {once}, for how long your own server takes is not known");
         }
-        format!("about {once}, and up to {most} where others disturb each trial, which is then run again")
+        format!(
+            "about {once}, and up to {most} where others disturb each trial, which is then run again"
+        )
     }
 }
 
 impl Estimate {
     /// For a load on `slots` slots and `cpus` CPUs whose tasks cost `task`.
-    pub fn new(load: &LoadKind, task: Cost, slots: u64, cpus: usize, warmup: Duration, duration: Duration) -> Self {
+    pub fn new(
+        load: &LoadKind,
+        task: Cost,
+        slots: u64,
+        cpus: usize,
+        warmup: Duration,
+        duration: Duration,
+    ) -> Self {
         match *load {
             LoadKind::Batch { tasks, repeat } => {
                 let once = time_of(tasks, task, slots, cpus);
@@ -72,8 +83,10 @@ impl Estimate {
             LoadKind::Closed { concurrency, think, tasks, .. } => {
                 let once = task.mean.saturating_add(think.mean());
                 let measured = match tasks {
-                    Some(tasks) => time_of(tasks, Cost { mean: once, ..task }, slots.min(concurrency), cpus),
-                    None => duration,
+                    Some(tasks) => {
+                        time_of(tasks, Cost { mean: once, ..task }, slots.min(concurrency), cpus)
+                    }
+                    None => load.measured(duration).unwrap_or(duration),
                 };
                 Self::exactly(once, total([OVERHEAD, warmup, measured]))
             }
@@ -86,14 +99,28 @@ impl Estimate {
         }
     }
 
+    /// For loads that begin together, each with its own estimate: a trial lasts as long as the
+    /// longest.
+    pub fn together(loads: impl Iterator<Item = Self>) -> Self {
+        let none = Self::exactly(Duration::ZERO, Duration::ZERO);
+        loads.fold(none, |all, load| Self {
+            once: all.once.max(load.once),
+            trial: all.trial.max(load.trial),
+            most: all.most.max(load.most),
+            is_least: all.is_least || load.is_least,
+        })
+    }
+
     fn exactly(once: Duration, trial: Duration) -> Self {
         Self { once, trial, most: trial, is_least: false }
     }
 
-    /// The same where tasks call a server whose times nobody knows: a load that ends by its tasks lasts at least so long.
+    /// The same where tasks call a server whose times nobody knows: a load that ends by its tasks
+    /// lasts at least so long.
     #[must_use]
     pub fn with_unknown_server(self, load: &LoadKind) -> Self {
-        let by_tasks = matches!(load, LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. });
+        let by_tasks =
+            matches!(load, LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. });
         Self { is_least: by_tasks, ..self }
     }
 }
@@ -115,7 +142,8 @@ fn whole_batches(once: Duration) -> Duration {
     }
 }
 
-/// So many seconds; what no duration can hold is the longest one, for a scenario may ask for absurd numbers.
+/// So many seconds; what no duration can hold is the longest one, for a scenario may ask for absurd
+/// numbers.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
@@ -150,10 +178,12 @@ mod tests {
     #[test]
     fn many_trials_take_a_time_from_once_to_three_times() {
         let load = LoadKind::Batch { tasks: 1, repeat: Some(1) };
-        let one = Estimate::new(&load, Cost { mean: MS(910), ..Cost::default() }, 1, 1, MS(0), MS(0));
+        let one =
+            Estimate::new(&load, Cost { mean: MS(910), ..Cost::default() }, 1, 1, MS(0), MS(0));
         let time = Time::of([one, one].iter());
         assert_eq!((time.once, time.most, time.is_least), (MS(2_000), MS(6_000), false));
-        let words = "about 2.0 s, and up to 6.0 s where others disturb each trial, which is then run again";
+        let words =
+            "about 2.0 s, and up to 6.0 s where others disturb each trial, which is then run again";
         assert_eq!(time.words(), words);
     }
 
@@ -174,12 +204,19 @@ mod tests {
     #[test]
     fn a_server_s_own_time_is_not_known_where_the_load_waits_for_it() {
         let is_least = |load: LoadKind| {
-            let one = Estimate::new(&load, Cost::default(), 1, 1, MS(0), MS(1_000)).with_unknown_server(&load);
+            let one = Estimate::new(&load, Cost::default(), 1, 1, MS(0), MS(1_000))
+                .with_unknown_server(&load);
             assert_eq!(Time::of([one].iter()).words().starts_with("at least "), one.is_least);
             one.is_least
         };
         let think = Distribution::Const(MS(0));
-        let closed = |tasks| LoadKind::Closed { concurrency: 1, think, tasks, drain: MS(0) };
+        let closed = |tasks| LoadKind::Closed {
+            concurrency: 1,
+            stages: Vec::new(),
+            think,
+            tasks,
+            drain: MS(0),
+        };
         assert!(is_least(LoadKind::Batch { tasks: 1, repeat: None }) && is_least(closed(Some(9))));
         assert!(!is_least(closed(None)));
     }
@@ -192,8 +229,12 @@ mod tests {
             assert_eq!(Estimate::new(&load, cost, 1, 1, Duration::MAX, MS(0)).trial, Duration::MAX);
         }
         let think = Distribution::Const(Duration::MAX);
-        let load = LoadKind::Closed { concurrency: u64::MAX, think, tasks: Some(u64::MAX), drain: Duration::MAX };
-        assert_eq!(Estimate::new(&load, cost, u64::MAX, 1, MS(0), Duration::MAX).trial, Duration::MAX);
+        let (concurrency, tasks, drain) = (u64::MAX, Some(u64::MAX), Duration::MAX);
+        let load = LoadKind::Closed { concurrency, stages: Vec::new(), think, tasks, drain };
+        assert_eq!(
+            Estimate::new(&load, cost, u64::MAX, 1, MS(0), Duration::MAX).trial,
+            Duration::MAX
+        );
         assert_eq!(total([Duration::MAX, MS(1)]), Duration::MAX);
     }
 

@@ -1,8 +1,11 @@
 //! Plans: from scenarios to cells and an ordered list of trials. Pure; executes nothing.
 
 mod cell;
+mod contender;
 mod estimate;
+mod introduce;
 mod order;
+mod peers;
 mod rate;
 mod refusal;
 
@@ -11,12 +14,13 @@ pub use estimate::{Estimate, MOST_AGAIN, Time, total};
 pub use order::{Planned, order};
 pub use rate::{NotSearchable, Searchable, searches};
 
+use self::contender::Contender;
 use crate::{
     scenario::{Scenario, StepPlan, Task},
     secret::Lack,
     step::Calibration,
     store::{Absent, StoredCell},
-    target::NamedTarget,
+    targets::NamedTarget,
     trial::TrialPlan,
 };
 
@@ -31,11 +35,18 @@ pub struct Plan {
 
 impl Plan {
     /// Plans all cells of the scenarios whose name `keep` accepts.
-    pub fn new(scenarios: &[Scenario], machine: &Machine, seed: u64, keep: impl Fn(&str) -> bool) -> Self {
+    pub fn new(
+        scenarios: &[Scenario],
+        machine: &Machine,
+        seed: u64,
+        keep: impl Fn(&str) -> bool,
+    ) -> Self {
         let cells = scenarios.iter().flat_map(|scenario| cell::cells(scenario, machine));
         let cells: Vec<Cell> = cells.filter(|cell| keep(&cell.stored.name)).collect();
-        let rounds: Vec<u32> =
-            cells.iter().map(|cell| if cell.stored.absent.is_some() { 0 } else { cell.stored.rounds }).collect();
+        let rounds: Vec<u32> = cells
+            .iter()
+            .map(|cell| if cell.stored.absent.is_some() { 0 } else { cell.stored.rounds })
+            .collect();
         Self { trials: order(&rounds, seed), cells }
     }
 
@@ -60,7 +71,10 @@ impl Plan {
     }
 
     /// Estimated time of some trials.
-    pub fn time_of<'a>(&self, trials: impl IntoIterator<Item = &'a Planned, IntoIter: Clone>) -> Time {
+    pub fn time_of<'a>(
+        &self,
+        trials: impl IntoIterator<Item = &'a Planned, IntoIter: Clone>,
+    ) -> Time {
         Time::of(trials.into_iter().map(|planned| &self.cells[planned.cell].estimate))
     }
 
@@ -71,26 +85,37 @@ impl Plan {
 
     /// Turns CPU work that is given as time into iterations, the same for all cells.
     pub fn calibrate(&mut self, calibration: &mut Calibration) {
-        let steps = self.cells.iter_mut().flat_map(|cell| &mut cell.trial.tasks).flat_map(|task| &mut task.steps);
+        let steps = self
+            .cells
+            .iter_mut()
+            .flat_map(|cell| &mut cell.trial.tasks)
+            .flat_map(|task| &mut task.steps);
         steps.for_each(|step| step.spec.calibrate(calibration));
     }
 
-    /// Refuses the cells whose targets or steps lack what only a run needs, such as the environment variable that holds a
-    /// url or a token.
+    /// Refuses the cells whose targets or steps lack what only a run needs, such as the environment
+    /// variable that holds a url or a token.
     pub fn refuse_unready(&mut self, scenarios: &[Scenario]) {
         for cell in self.cells.iter_mut().filter(|cell| cell.stored.absent.is_none()) {
             let scenario = scenarios.iter().find(|scenario| scenario.name == cell.stored.scenario);
-            let place = |lack: &Lack| scenario.zip(lack.variable.as_deref()).and_then(|(s, name)| place(s, name));
+            let place = |lack: &Lack| {
+                scenario.zip(lack.variable.as_deref()).and_then(|(s, name)| place(s, name))
+            };
             let words = |what: &str, name: &str, lack: &Lack| {
                 format!("{}{what} `{name}`: {}", place(lack).unwrap_or_default(), lack.reason)
             };
-            let target = |target: &NamedTarget| Some(words("target", &target.name, &target.spec.unready()?));
+            let target =
+                |target: &NamedTarget| Some(words("target", &target.name, &target.spec.unready()?));
             let steps = |task: &Task| {
                 let step = |step: &StepPlan| Some(words("task", &task.name, &step.spec.unready()?));
                 task.steps.iter().find_map(step)
             };
             let trial = &cell.trial;
-            let why = trial.targets.iter().find_map(target).or_else(|| trial.tasks.iter().find_map(steps));
+            let why = trial
+                .targets
+                .iter()
+                .find_map(target)
+                .or_else(|| trial.tasks.iter().find_map(steps));
             cell.stored.absent = why.map(Absent::Refused);
         }
         self.trials.retain(|trial| self.cells[trial.cell].stored.absent.is_none());
@@ -102,7 +127,8 @@ impl Plan {
     }
 }
 
-/// Where a scenario names a variable of the environment first, as `FILE:LINE: `; nothing where the command line does.
+/// Where a scenario names a variable of the environment first, as `FILE:LINE: `; nothing where the
+/// command line does.
 fn place(scenario: &Scenario, variable: &str) -> Option<String> {
     let named = format!("${{env:{variable}}}");
     let is_named = |line: &str| !line.trim_start().starts_with('#') && line.contains(&named);

@@ -1,4 +1,5 @@
-//! The order of trials: round by round, each round visiting every cell once in a seeded random order.
+//! The order of trials: round by round, each round visiting every cell once in a seeded random
+//! order.
 //!
 //! Never A A A B B B: a machine that drifts would then decide the race (METHODOLOGY, "Order").
 
@@ -18,7 +19,8 @@ pub fn order(rounds: &[u32], seed: u64) -> Vec<Planned> {
     let most = rounds.iter().copied().max().unwrap_or(0);
     let mut trials = Vec::new();
     for round in 1..=most {
-        let mut cells: Vec<usize> = (0..rounds.len()).filter(|&cell| rounds[cell] >= round).collect();
+        let mut cells: Vec<usize> =
+            (0..rounds.len()).filter(|&cell| rounds[cell] >= round).collect();
         shuffle(&mut cells, draw::mix(seed, u64::from(round)));
         trials.extend(cells.into_iter().map(|cell| Planned { cell, round }));
     }
@@ -52,7 +54,9 @@ mod tests {
         let rounds = [5; 20];
         assert_eq!(order(&rounds, 1), order(&rounds, 1));
         assert_ne!(order(&rounds, 1), order(&rounds, 2));
-        let round = |number: usize| order(&rounds, 1)[number * 20..][..20].iter().map(|t| t.cell).collect::<Vec<_>>();
+        let round = |number: usize| {
+            order(&rounds, 1)[number * 20..][..20].iter().map(|t| t.cell).collect::<Vec<_>>()
+        };
         assert_ne!(round(0), round(1));
     }
 

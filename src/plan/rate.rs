@@ -1,4 +1,5 @@
-//! Cells of an open load at other rates than their scenario says: what a search for the highest rate tries.
+//! Cells of an open load at other rates than their scenario says: what a search for the highest
+//! rate tries.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use super::{Cell, cell, estimate::total};
 use crate::{
     scenario::{LoadKind, Param, Slo, SloMetric},
     store::{Absent, SearchedCell},
+    trial::TrialLoad,
     units::Rate,
 };
 
@@ -13,7 +15,8 @@ use crate::{
 const ABOVE: f64 = 10.0;
 /// Arrivals scatter, and some belong to the warm-up's end: so many times the samples are asked for.
 const SPARE: f64 = 1.1;
-/// An open load that misses fewer arrivals than this is not called overloaded: those in flight at the edges differ by a few.
+/// An open load that misses fewer arrivals than this is not called overloaded: those in flight at
+/// the edges differ by a few.
 const MISSING: f64 = 11.0;
 /// No trial is made longer than this for want of samples.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -40,9 +43,9 @@ pub struct NotSearchable {
     pub reason: String,
 }
 
-/// The searches of a plan: one for each executor and each combination of parameters that differ in more than the rate.
-/// `start` is where they begin; none: at the scenario's own rate, the least of several. An overload by `precision`, as a
-/// share, must show within a trial.
+/// The searches of a plan: one for each executor and each combination of parameters that differ in
+/// more than the rate. `start` is where they begin; none: at the scenario's own rate, the least of
+/// several. An overload by `precision`, as a share, must show within a trial.
 pub fn searches<'a>(
     cells: &[Cell],
     start: Option<f64>,
@@ -51,7 +54,7 @@ pub fn searches<'a>(
 ) -> Result<Vec<Searchable>, NotSearchable> {
     let mut found: Vec<(String, Searchable)> = Vec::new();
     for cell in cells {
-        let rate = held_rate(&cell.trial.load.kind).map_err(|reason| {
+        let rate = only_rate(&cell.trial.loads).map_err(|reason| {
             let scenario = cell.stored.scenario.clone();
             NotSearchable { scenario, reason }
         })?;
@@ -62,10 +65,25 @@ pub fn searches<'a>(
             continue;
         }
         let samples = samples(limits(&cell.stored.scenario)).max(MISSING / precision);
-        found.push((work, Searchable { cell: cell.clone(), param: String::new(), start: rate, samples }));
+        found.push((
+            work,
+            Searchable { cell: cell.clone(), param: String::new(), start: rate, samples },
+        ));
     }
     let named = found.into_iter().map(|(_, searchable)| searchable.named(start));
     Ok(named.collect())
+}
+
+/// The rate of the only load.
+fn only_rate(loads: &[TrialLoad]) -> Result<f64, String> {
+    match loads {
+        [only] => held_rate(&only.kind),
+        _ => Err(format!(
+            "a rate is found for one load, and this scenario has {}: keep the one whose rate is \
+             asked for",
+            loads.len()
+        )),
+    }
 }
 
 /// The rate of an open load that holds one.
@@ -80,7 +98,8 @@ fn held_rate(kind: &LoadKind) -> Result<f64, String> {
         LoadKind::Batch { .. } => other("batch"),
         LoadKind::Closed { .. } => other("closed"),
         LoadKind::Open { stages, .. } if !stages.is_empty() => {
-            Err("a search holds each rate that it tries, and this load has `stages`: remove them".to_owned())
+            Err("a search holds each rate that it tries, and this load has `stages`: remove them"
+                .to_owned())
         }
         LoadKind::Open { rate, .. } => Ok(*rate),
     }
@@ -90,7 +109,7 @@ fn held_rate(kind: &LoadKind) -> Result<f64, String> {
 fn work(cell: &Cell) -> String {
     let mut trial = cell.trial.clone();
     trial.cell.clone_from(&cell.stored.scenario);
-    set_rate(&mut trial.load.kind, 1.0);
+    trial.loads.iter_mut().for_each(|load| set_rate(&mut load.kind, 1.0));
     // A plan always has a text; two without one would be taken for the same cell.
     serde_json::to_string(&trial).unwrap_or_else(|_| cell.stored.name.clone())
 }
@@ -135,20 +154,23 @@ impl Searchable {
         matches!(self.cell.stored.absent, Some(Absent::Refused(_)))
     }
 
-    /// The cell at a rate. Its trials measure for as long as the scenario says, or until the limits have their samples and
-    /// an overload would show.
+    /// The cell at a rate. Its trials measure for as long as the scenario says, or until the limits
+    /// have their samples and an overload would show.
     pub fn at(&self, rate: f64) -> Cell {
         let mut cell = self.cell.clone();
-        set_rate(&mut cell.trial.load.kind, rate);
+        cell.trial.loads.iter_mut().for_each(|load| set_rate(&mut load.kind, rate));
+        cell.stored.loads.iter_mut().for_each(|load| set_rate(&mut load.kind, rate));
         let usual = cell.trial.duration;
-        let needed = Duration::try_from_secs_f64(SPARE * self.samples / rate).unwrap_or(LONGEST).min(LONGEST);
+        let needed = Duration::try_from_secs_f64(SPARE * self.samples / rate)
+            .unwrap_or(LONGEST)
+            .min(LONGEST);
         let longer = needed.saturating_sub(usual);
         cell.trial.duration = total([usual, longer]);
         cell.trial.timeout = total([cell.trial.timeout, longer]);
         cell.estimate.trial = total([cell.estimate.trial, longer]);
         cell.stored.params.push(Param { name: self.param.clone(), value: Rate(rate).to_string() });
-        cell.stored.name = cell::cell_name(&cell.stored.scenario, &cell.stored.executor, &cell.stored.params);
-        cell.stored.load_words = cell::open_words(&cell.trial.load.kind);
+        cell.stored.name =
+            cell::cell_name(&cell.stored.scenario, &cell.stored.executor, &cell.stored.params);
         cell.stored.rounds = 1;
         cell.trial.cell.clone_from(&cell.stored.name);
         cell
@@ -174,7 +196,12 @@ mod tests {
         let is_timed = !load.starts_with("batch") && !load.contains("stages");
         let text = if is_timed { text } else { text.replace("duration = '1s'\n", "") };
         let scenario = from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
-        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits: Limits::default() };
+        let machine = Machine {
+            cpus: vec![0],
+            executor_cpus: None,
+            target_cpus: None,
+            limits: Limits::default(),
+        };
         Plan::new(&[scenario], &machine, 1, |_| true).cells
     }
 
@@ -187,7 +214,8 @@ mod tests {
     fn cells_that_differ_in_their_rate_alone_are_one_search() {
         let one = cells("open = { rate = '2k/s' }", "");
         assert_eq!(names(&one), [("x::threads".into(), 2_000.0), ("x::tokio".into(), 2_000.0)]);
-        let swept = cells("open = { rate = '${rate}' }", "[sweep]\nrate = ['2k/s', '500/s', '8k/s']");
+        let swept =
+            cells("open = { rate = '${rate}' }", "[sweep]\nrate = ['2k/s', '500/s', '8k/s']");
         assert_eq!(names(&swept), [("x::threads".into(), 500.0), ("x::tokio".into(), 500.0)]);
         let both = cells(
             "open = { rate = '${r}', max_in_flight = '${rate}' }",
@@ -204,8 +232,12 @@ mod tests {
         let found = searches(&cells("open = { rate = '2k/s' }", ""), None, 0.5, |_| &[]).unwrap();
         let fast = found[1].at(1_230.0);
         assert_eq!(fast.stored.name, "x::tokio::rate=1.23k/s");
-        assert_eq!((fast.trial.cell, fast.stored.load_words.split(',').nth(1)), (fast.stored.name, Some(" 1.23k/s")));
-        assert!(matches!(fast.trial.load.kind, LoadKind::Open { rate, .. } if rate.total_cmp(&1_230.0).is_eq()));
+        assert_eq!(fast.trial.cell, fast.stored.name);
+        for kind in [&fast.trial.loads[0].kind, &fast.stored.loads[0].kind] {
+            assert!(
+                matches!(kind, LoadKind::Open { rate, .. } if rate.total_cmp(&1_230.0).is_eq())
+            );
+        }
         let p99 = Slo {
             assert: "nap.latency.p99 < 1s".into(),
             subject: "nap".into(),
@@ -216,7 +248,8 @@ mod tests {
             line: 0,
         };
         let limits = [p99];
-        let found = searches(&cells("open = { rate = '2k/s' }", ""), None, 0.5, |_| &limits).unwrap();
+        let found =
+            searches(&cells("open = { rate = '2k/s' }", ""), None, 0.5, |_| &limits).unwrap();
         let length = |rate| (found[0].at(rate).trial.duration, found[0].at(rate).trial.timeout);
         let usual = length(2_000.0);
         assert_eq!(usual.0, Duration::from_secs(1));
@@ -227,7 +260,8 @@ mod tests {
         );
         assert_eq!(length(0.1).0, LONGEST);
         // At 5 % 220 arrivals miss the eleven that make an overload.
-        let precise = searches(&cells("open = { rate = '2k/s' }", ""), None, 0.05, |_| &[]).unwrap();
+        let precise =
+            searches(&cells("open = { rate = '2k/s' }", ""), None, 0.05, |_| &[]).unwrap();
         assert!((precise[0].at(100.0).trial.duration.as_secs_f64() - 2.42).abs() < 1e-6);
     }
 
@@ -239,7 +273,8 @@ mod tests {
             ("open = { rate = '1/s', stages = [{ rate = '1/s', for = '1s' }] }", "remove them"),
         ] {
             let all = cells(load, "");
-            let NotSearchable { scenario, reason } = searches(&all, None, 0.5, |_| &[]).unwrap_err();
+            let NotSearchable { scenario, reason } =
+                searches(&all, None, 0.5, |_| &[]).unwrap_err();
             assert!(scenario == "x" && reason.contains(said), "{reason}");
         }
     }

@@ -1,42 +1,44 @@
-//! Refusals: what a trial of a cell needs of this host, and why the cell cannot run where that is not there.
+//! Refusals: what a trial of a cell needs of this host, and why the cell cannot run where that is
+//! not there.
 
 use std::time::Duration;
 
 use crate::{
     limits::Limits,
     load::CLIENT_BYTES,
-    runtime::{ExecutorInfo, Queue, Style},
-    scenario::{LoadKind, Reach, Variant, fan_out, reach},
+    runtime::{Queue, Style},
+    scenario::{Load, LoadKind, Reach, Variant, fan_out, reach},
     step::{StepSpec, Times},
-    target::TargetSpec,
+    targets::TargetSpec,
     units::{self, Distribution},
 };
 
 /// Open files that a process has besides its sockets.
 const OTHER_FILES: u64 = 64;
 
-/// Open files of a customary client: its socket, and three of the runtime that PostgreSQL's has inside (tokio's epoll,
-/// the file that wakes it, and a second handle on the first).
+/// Open files of a customary client: its socket, and three of the runtime that PostgreSQL's has
+/// inside (tokio's epoll, the file that wakes it, and a second handle on the first).
 const FILES_OF_A_CLIENT: f64 = 4.0;
 
-/// What a slot takes of the harness's own, in bytes: its steps, its generator of draws and its share of the counts. Of a
-/// step that sleeps 991 were measured (resident memory after preparation, 10 000 slots against 100 000).
+/// What a slot takes of the harness's own, in bytes: its steps, its generator of draws and its
+/// share of the counts. Of a step that sleeps 991 were measured (resident memory after preparation,
+/// 10 000 slots against 100 000).
 const SLOT_BYTES: u64 = 1024;
 
-/// What a started task takes of an executor with tasks, in bytes, with the slot's future that it runs. Measured of tasks
-/// that sleep, as peak above prepared memory, 100 000 of them: tokio 1547, tokio-current-thread 1553, async-std 1495,
-/// smol 1440.
+/// What a started task takes of an executor with tasks, in bytes, with the slot's future that it
+/// runs. Measured of tasks that sleep, as peak above prepared memory, 100 000 of them: tokio 1547,
+/// tokio-current-thread 1553, async-std 1495, smol 1440.
 const TASK_BYTES: u64 = 1_500;
 
-/// What a thread that waits takes, in bytes: the part of its stack that it touches, and the slot's future. Measured in
-/// the same way of 4000 threads: 19 200.
+/// What a thread that waits takes, in bytes: the part of its stack that it touches, and the slot's
+/// future. Measured in the same way of 4000 threads: 19 200.
 const THREAD_BYTES: u64 = 19_200;
 
 /// Stack that is set aside for a thread where the scenario says nothing, in bytes: Rust's default.
 const STACK_BYTES: u64 = 2 << 20;
 
-/// What a child of a fan-out takes at least, in bytes, for each slot: its sequence, a step in it with its counts, and
-/// the place of its handle. All are built before the first task begins.
+/// What a child of a fan-out takes at least, in bytes, for each slot: its sequence, a step in it
+/// with its counts, and the place of its handle. All are built before the first task begins.
 const CHILD_BYTES: u64 = 512;
 
 /// What asks for less of a fan-out.
@@ -48,7 +50,15 @@ const LOWER_SIZE: &str = "lower `size` under [executors.thread-pool]";
 /// What a trial of a cell needs of the host.
 pub(super) struct Demand<'a> {
     variant: &'a Variant,
-    executor: &'a ExecutorInfo,
+    style: Style,
+    loads: Vec<OfLoad<'a>>,
+}
+
+/// What one of its loads needs.
+struct OfLoad<'a> {
+    variant: &'a Variant,
+    style: Style,
+    kind: &'a LoadKind,
     slots: u64,
     reached: Vec<Reach>,
     /// Children of fan-outs that each slot has.
@@ -56,26 +66,78 @@ pub(super) struct Demand<'a> {
 }
 
 impl<'a> Demand<'a> {
-    /// What a variant needs under an executor that has so many slots for it.
-    pub(super) fn new(variant: &'a Variant, executor: &'a ExecutorInfo, slots: u64) -> Self {
-        let root = &variant.load.task.text;
-        let (reached, children) = (reach(&variant.tasks, root), fan_out(&variant.tasks, root));
-        Self { variant, executor, slots, reached, children }
+    /// What a variant needs under an executor of this style, with a pool of this size.
+    pub(super) fn new(variant: &'a Variant, style: Style, pool_size: u64) -> Self {
+        let load = |load: &'a Load| {
+            let (root, kind) = (&load.task.text, &load.kind);
+            let slots = style.slots(kind.concurrency(), pool_size);
+            let (reached, children) = (reach(&variant.tasks, root), fan_out(&variant.tasks, root));
+            OfLoad { variant, style, kind, slots, reached, children }
+        };
+        Self { variant, style, loads: variant.loads.iter().map(load).collect() }
     }
 
     /// Why this host cannot run the cell: too many threads or sockets, or too little memory.
     pub(super) fn refusal(&self, limits: &Limits) -> Option<String> {
-        let files = || limits.refuse_files(self.files(), self.lower_slots());
+        let most = || self.loads.iter();
+        let lower_slots = most().max_by_key(|load| load.slots).map_or("", OfLoad::lower_slots);
+        let lower_threads =
+            most().max_by_key(|load| load.threads()).map_or("", OfLoad::lower_threads);
+        let lower_memory = most().max_by_key(|load| load.memory()).map_or("", OfLoad::lower_memory);
+        let files = || limits.refuse_files(self.files(), lower_slots);
         let ports = || {
-            let wanted = self.remote_connections().1?;
-            limits.refuse_ports(wanted, "keep connections (`connection = \"keep\"`), or lower the number of tasks")
+            let wanted = self.loads.iter().filter_map(|load| load.remote_connections().1).sum();
+            let lower = "keep connections (`connection = \"keep\"`), or lower the number of tasks";
+            if wanted > 0 { limits.refuse_ports(wanted, lower) } else { None }
         };
-        let memory = || limits.refuse_memory(self.memory(), self.lower_memory());
-        let threads = limits.refuse_threads(self.threads(), self.lower_threads());
-        let stacks = || limits.refuse_stacks(self.stacks(), self.threads(), self.lower_threads());
+        let memory = || limits.refuse_memory(self.memory(), lower_memory);
+        let threads = limits.refuse_threads(self.threads(), lower_threads);
+        let stacks = || limits.refuse_stacks(self.stacks(), self.threads(), lower_threads);
         threads.or_else(stacks).or_else(files).or_else(ports).or_else(memory)
     }
 
+    /// Threads of its own: a pool's serve all loads.
+    fn threads(&self) -> u64 {
+        let each = self.loads.iter().map(OfLoad::threads);
+        if self.style == Style::ThreadPerTask {
+            each.fold(0, u64::saturating_add)
+        } else {
+            each.max().unwrap_or(0)
+        }
+    }
+
+    /// What is set aside for the stacks of threads of its own, in bytes.
+    fn stacks(&self) -> u64 {
+        match self.style {
+            Style::Serial | Style::OneWorker | Style::Workers => 0,
+            Style::ThreadPerTask | Style::Pool => self
+                .threads()
+                .saturating_mul(self.variant.executors.stack_size.unwrap_or(STACK_BYTES)),
+        }
+    }
+
+    fn files(&self) -> u64 {
+        self.loads.iter().map(OfLoad::files).fold(OTHER_FILES, u64::saturating_add)
+    }
+
+    /// Memory that is needed at least, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.loads.iter().map(OfLoad::memory).fold(0, u64::saturating_add)
+    }
+
+    /// Whether a trial opens and closes connections to servers on other hosts.
+    pub(super) fn opens_remote_connections(&self) -> bool {
+        self.loads.iter().any(|load| load.remote_connections().0)
+    }
+
+    /// Why every trial would be killed: the delays alone take longer than the `timeout`. `least`
+    /// are the least times of the loads' tasks.
+    pub(super) fn too_long(&self, least: impl Iterator<Item = Duration>) -> Option<String> {
+        self.loads.iter().zip(least).find_map(|(load, least)| load.too_long(least))
+    }
+}
+
+impl OfLoad<'_> {
     fn step(&self, at: &Reach) -> &StepSpec {
         &self.variant.tasks[at.task].steps[at.step].spec
     }
@@ -88,46 +150,43 @@ impl<'a> Demand<'a> {
             });
             at.times * counts.sum::<f64>()
         };
-        match self.executor.style {
+        match self.style {
             Style::Serial | Style::OneWorker => 1,
-            Style::ThreadPerTask => (self.slots as f64 * (1.0 + self.reached.iter().map(at_once).sum::<f64>())) as u64,
+            Style::ThreadPerTask => {
+                (self.slots as f64 * (1.0 + self.reached.iter().map(at_once).sum::<f64>())) as u64
+            }
             Style::Pool => self.variant.executors.pool_size as u64,
             Style::Workers => self.variant.executors.workers.unwrap_or(1) as u64,
         }
     }
 
-    /// What is set aside for the stacks of threads of its own, in bytes.
-    fn stacks(&self) -> u64 {
-        match self.executor.style {
-            Style::Serial | Style::OneWorker | Style::Workers => 0,
-            Style::ThreadPerTask | Style::Pool => {
-                self.threads().saturating_mul(self.variant.executors.stack_size.unwrap_or(STACK_BYTES))
-            }
-        }
-    }
-
-    /// Each step that acts on a server keeps a connection of its own per slot; a customary client may have more open. An
-    /// open load uses as many slots as it has tasks in flight, and opens no more: that is not known beforehand.
+    /// Each step that acts on a server keeps a connection of its own per slot; a customary client
+    /// may have more open. An open load uses as many slots as it has tasks in flight, and opens no
+    /// more: that is not known beforehand.
     fn files(&self) -> u64 {
         let targets = &self.variant.targets;
-        let is_server = |name: &str| match targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
-            Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
-            Some(TargetSpec::Sql(database)) => database.is_server(),
-            _ => false,
-        };
-        let connects = |at: &&Reach| self.step(at).targets().iter().any(|target| is_server(&target.name.text));
+        let is_server =
+            |name: &str| match targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
+                Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
+                Some(TargetSpec::Sql(database)) => database.is_server(),
+                _ => false,
+            };
+        let connects =
+            |at: &&Reach| self.step(at).targets().iter().any(|target| is_server(&target.name.text));
         let files = |at: &Reach| if self.step(at).is_idiomatic() { FILES_OF_A_CLIENT } else { 1.0 };
-        let sockets: f64 = self.reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
-        let slots = if let LoadKind::Open { .. } = self.variant.load.kind { 1 } else { self.slots };
-        ((slots as f64 * sockets) as u64).saturating_add(OTHER_FILES)
+        let sockets: f64 =
+            self.reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
+        let slots = if let LoadKind::Open { .. } = *self.kind { 1 } else { self.slots };
+        (slots as f64 * sockets) as u64
     }
 
     /// Memory that is needed at least, in bytes.
-    pub(super) fn memory(&self) -> u64 {
+    fn memory(&self) -> u64 {
         self.held().saturating_add(self.waiting())
     }
 
-    /// What the slots take with all that they hold, and what the executor takes to run them, in bytes.
+    /// What the slots take with all that they hold, and what the executor takes to run them, in
+    /// bytes.
     fn held(&self) -> u64 {
         let own = self.children.saturating_mul(CHILD_BYTES).saturating_add(SLOT_BYTES);
         self.slots.saturating_mul(own.saturating_add(self.of_the_executor()))
@@ -135,7 +194,7 @@ impl<'a> Demand<'a> {
 
     /// What a slot takes of the executor when it runs, in bytes.
     fn of_the_executor(&self) -> u64 {
-        match self.executor.style {
+        match self.style {
             // The caller's own thread.
             Style::Serial => 0,
             Style::OneWorker | Style::Workers => TASK_BYTES,
@@ -143,38 +202,44 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// What waits for a slot, in bytes: an entry of the pool's queue for each task of a batch and for each client, and
-    /// the clients of the one slot that serves them all.
+    /// What waits for a slot, in bytes: an entry of the pool's queue for each task of a batch and
+    /// for each client, and the clients of the one slot that serves them all.
     fn waiting(&self) -> u64 {
-        let each = match (self.executor.style, &self.variant.load.kind) {
+        let each = match (self.style, self.kind) {
             (Style::Pool, LoadKind::Batch { .. } | LoadKind::Closed { .. }) => Queue::ENTRY_BYTES,
             (Style::Serial, LoadKind::Closed { .. }) => CLIENT_BYTES,
-            // An open load's tickets come one by one, and a slot's own task or client is in the slot.
+            // An open load's tickets come one by one, and a slot's own task or client is in the
+            // slot.
             _ => 0,
         };
-        self.variant.load.kind.concurrency().saturating_mul(each)
+        self.kind.concurrency().saturating_mul(each)
     }
 
     /// What asks for fewer tasks or clients at once.
     fn lower_load(&self) -> &'static str {
-        match self.variant.load.kind {
+        match *self.kind {
             LoadKind::Open { .. } => "lower `max_in_flight`",
             LoadKind::Batch { .. } => "lower `tasks`",
+            LoadKind::Closed { ref stages, .. } if !stages.is_empty() => {
+                "lower the clients of `stages`"
+            }
             LoadKind::Closed { .. } => "lower `concurrency`",
         }
     }
 
     /// What asks for fewer slots, or for less in each: whichever there is more of.
     fn lower_slots(&self) -> &'static str {
-        match self.executor.style {
+        match self.style {
             _ if self.children > self.slots => LOWER_COUNT,
             Style::Pool => LOWER_SIZE,
-            Style::Serial | Style::OneWorker | Style::ThreadPerTask | Style::Workers => self.lower_load(),
+            Style::Serial | Style::OneWorker | Style::ThreadPerTask | Style::Workers => {
+                self.lower_load()
+            }
         }
     }
 
     fn lower_threads(&self) -> &'static str {
-        match self.executor.style {
+        match self.style {
             Style::Pool => LOWER_SIZE,
             Style::Workers => "lower `workers` under [executors]",
             Style::Serial | Style::OneWorker | Style::ThreadPerTask => self.lower_slots(),
@@ -185,26 +250,28 @@ impl<'a> Demand<'a> {
         if self.waiting() > self.held() { self.lower_load() } else { self.lower_slots() }
     }
 
-    /// Whether a trial opens and closes connections to servers on other hosts.
-    pub(super) fn opens_remote_connections(&self) -> bool {
-        self.remote_connections().0
-    }
-
-    /// Whether a trial opens and closes connections to servers on other hosts, and how many; no number where the load
-    /// ends by time.
+    /// Whether a trial opens and closes connections to servers on other hosts, and how many; no
+    /// number where the load ends by time.
     fn remote_connections(&self) -> (bool, Option<u64>) {
         let variant = self.variant;
         let remote = |name: &str| {
-            let spec = variant.targets.iter().find(|target| target.name == name).map(|target| &target.spec);
+            let spec = variant
+                .targets
+                .iter()
+                .find(|target| target.name == name)
+                .map(|target| &target.spec);
             matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
         };
         let opens = |at: &&Reach| {
             let step = self.step(at);
-            step.connects_per_call() && step.targets().iter().any(|target| remote(&target.name.text))
+            step.connects_per_call()
+                && step.targets().iter().any(|target| remote(&target.name.text))
         };
         let per_task: f64 = self.reached.iter().filter(opens).map(|at| at.times).sum();
-        let tasks = match variant.load.kind {
-            LoadKind::Batch { tasks, repeat } => Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1)))),
+        let tasks = match *self.kind {
+            LoadKind::Batch { tasks, repeat } => {
+                Some(tasks.saturating_mul(u64::from(repeat.unwrap_or(1))))
+            }
             LoadKind::Closed { tasks, .. } => tasks,
             // A port is kept for a minute. Stages have no one rate.
             LoadKind::Open { rate, ref stages, .. } if stages.is_empty() => {
@@ -213,15 +280,20 @@ impl<'a> Demand<'a> {
             }
             LoadKind::Open { .. } => None,
         };
-        (per_task > 0.0, tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0))
+        (
+            per_task > 0.0,
+            tasks.map(|tasks| (tasks as f64 * per_task) as u64).filter(|wanted| *wanted > 0),
+        )
     }
 
-    /// Why every trial would be killed: the delays alone take longer than the `timeout`. `least` is the least time of a
-    /// task.
-    pub(super) fn too_long(&self, least: Duration) -> Option<String> {
+    /// Why every trial would be killed: the delays alone take longer than the `timeout`. `least` is
+    /// the least time of a task.
+    fn too_long(&self, least: Duration) -> Option<String> {
         let (whole, timeout) = (self.least_time(least), self.variant.run.timeout);
-        let lower = match self.variant.load.kind {
-            LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. } => ", or lower `tasks`",
+        let lower = match *self.kind {
+            LoadKind::Batch { .. } | LoadKind::Closed { tasks: Some(_), .. } => {
+                ", or lower `tasks`"
+            }
             LoadKind::Closed { .. } | LoadKind::Open { .. } => "",
         };
         (whole >= timeout).then(|| {
@@ -230,12 +302,12 @@ impl<'a> Demand<'a> {
         })
     }
 
-    /// What a trial takes at least, by the delays of its tasks and by think times. A load that ends by time ends with its
-    /// `drain`, whatever its tasks do.
+    /// What a trial takes at least, by the delays of its tasks and by think times. A load that ends
+    /// by time ends with its `drain`, whatever its tasks do.
     fn least_time(&self, least: Duration) -> Duration {
         let in_turn = |tasks: u64| multiple(least, tasks.div_ceil(self.slots.max(1)));
         let warmup = self.variant.run.warmup;
-        match self.variant.load.kind {
+        match *self.kind {
             LoadKind::Batch { tasks, repeat } => {
                 let once = in_turn(tasks);
                 let warming = if warmup.is_zero() { Duration::ZERO } else { warmup.max(once) };
@@ -248,10 +320,12 @@ impl<'a> Demand<'a> {
                     _ => Duration::ZERO,
                 };
                 let think = think.least();
-                let warming = if warmup.is_zero() { Duration::ZERO } else { until.max(in_turn(concurrency)) };
+                let warming =
+                    if warmup.is_zero() { Duration::ZERO } else { until.max(in_turn(concurrency)) };
                 let busiest = tasks.div_ceil(concurrency.max(1));
                 let thinking = multiple(think, busiest.saturating_sub(1));
-                let measured = in_turn(tasks).max(multiple(least, busiest).saturating_add(thinking));
+                let measured =
+                    in_turn(tasks).max(multiple(least, busiest).saturating_add(thinking));
                 warming.saturating_add(measured)
             }
             LoadKind::Closed { tasks: None, .. } | LoadKind::Open { .. } => Duration::ZERO,
@@ -285,7 +359,8 @@ mod tests {
     fn refusals(limits: Limits) -> Vec<(String, String)> {
         let text = "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{ sleep = { time = '1s' } }]\n[load.b]\ntask = 'nap'\n\
                     batch = { tasks = 1000 }\n[executors]\nuse = ['sequential', 'thread-pool', 'tokio']\n";
-        let scenario = scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
+        let scenario =
+            scenario::from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
         let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
         let refused = cells(&scenario, &machine).filter_map(|cell| match cell.stored.absent {
             Some(Absent::Refused(reason)) => Some((cell.stored.executor, reason)),
@@ -298,16 +373,21 @@ mod tests {
     fn a_batch_that_its_watchdog_would_kill_is_refused() {
         let refused = refusals(Limits::default());
         assert_eq!(refused.len(), 1, "{refused:?}");
-        assert!(refused[0].0 == "sequential" && refused[0].1.contains("raise `timeout`"), "{refused:?}");
+        assert!(
+            refused[0].0 == "sequential" && refused[0].1.contains("raise `timeout`"),
+            "{refused:?}"
+        );
     }
 
-    /// What a trial of a task that sleeps a second is said to take at least, where that is too long.
+    /// What a trial of a task that sleeps a second is said to take at least, where that is too
+    /// long.
     fn least(executor: &str, load: &str, run: &str) -> Option<String> {
         let text = format!(
             "schema = 1\nname = 'x'\n[run]\n{run}\n[tasks.nap]\nsteps = [{{ sleep = {{ time = '1s' }} }}]\n[load.l]\n\
              task = 'nap'\n{load}\n[executors]\nuse = ['{executor}']\n"
         );
-        let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+        let scenario =
+            scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
         let limits = Limits::default();
         let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
         let absent = cells(&scenario, &machine).next().unwrap().stored.absent?;
@@ -326,7 +406,10 @@ mod tests {
         assert_eq!(least("sequential", tasks, "timeout = '1005s'"), None);
         assert_eq!(least("tokio", "closed = { concurrency = 1000, tasks = 1000 }", ""), None);
         let thinking = "closed = { concurrency = 4, tasks = 12, think = '40s' }";
-        assert_eq!(least("tokio", thinking, "warmup = 0"), said("1 min 23 s", ", or lower `tasks`"));
+        assert_eq!(
+            least("tokio", thinking, "warmup = 0"),
+            said("1 min 23 s", ", or lower `tasks`")
+        );
         // A load that ends by time gives up what is in flight, and what has not begun.
         let run = "duration = '100ms'\nwarmup = 0\ntimeout = '1s'";
         assert_eq!(least("tokio", "closed = { concurrency = 9 }", run), None);
@@ -338,22 +421,34 @@ mod tests {
     fn the_remedy_names_the_key_of_the_executor() {
         let limit = |left| Limit { left, name: "few", remedy: "raise it" };
         let refused = refusals(Limits { threads: vec![limit(0)], ..Limits::default() });
-        assert!(refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"), "{refused:?}");
+        assert!(
+            refused[1].1.contains("lower `size` under [executors.thread-pool], or `raise it`"),
+            "{refused:?}"
+        );
         let refused = refusals(Limits {
             memory: vec![limit(64 * (SLOT_BYTES + THREAD_BYTES) + 1_000 * Queue::ENTRY_BYTES)],
             ..Limits::default()
         });
         let (executor, reason) = &refused[1];
-        assert!(executor == "tokio" && reason.contains("memory") && reason.contains("lower `tasks`"), "{refused:?}");
+        assert!(
+            executor == "tokio" && reason.contains("memory") && reason.contains("lower `tasks`"),
+            "{refused:?}"
+        );
     }
 
     /// Why a cell is refused by a host with so many bytes of memory and threads.
-    fn refusal(executor: &str, load: &str, steps: &str, (memory, threads): (u64, u64)) -> Option<String> {
+    fn refusal(
+        executor: &str,
+        load: &str,
+        steps: &str,
+        (memory, threads): (u64, u64),
+    ) -> Option<String> {
         let text = format!(
             "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{{ noop = {{}} }}]\n{steps}\n[load.l]\n{load}\n\
              [executors]\nuse = ['{executor}']\n"
         );
-        let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+        let scenario =
+            scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
         let limit = |left| vec![Limit { left, name: "few", remedy: "raise it" }];
         let limits = Limits { memory: limit(memory), threads: limit(threads), ..Limits::default() };
         let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
@@ -375,18 +470,36 @@ mod tests {
         let closed = "task = 'nap'\nclosed = { concurrency = 20000000000 }";
         let batch = "task = 'nap'\nbatch = { tasks = 3000000 }";
         let (pool, task) = (64 * (SLOT_BYTES + THREAD_BYTES), SLOT_BYTES + TASK_BYTES);
-        needs("thread-pool", closed, "", pool + 20_000_000_000 * Queue::ENTRY_BYTES, "; lower `concurrency`");
+        needs(
+            "thread-pool",
+            closed,
+            "",
+            pool + 20_000_000_000 * Queue::ENTRY_BYTES,
+            "; lower `concurrency`",
+        );
         needs("thread-pool", batch, "", pool + 3_000_000 * Queue::ENTRY_BYTES, "; lower `tasks`");
-        needs("sequential", closed, "", SLOT_BYTES + 20_000_000_000 * CLIENT_BYTES, "; lower `concurrency`");
-        needs("sequential", batch, "", SLOT_BYTES, "of memory, and few leaves 0 MiB; lower `tasks`");
+        needs(
+            "sequential",
+            closed,
+            "",
+            SLOT_BYTES + 20_000_000_000 * CLIENT_BYTES,
+            "; lower `concurrency`",
+        );
+        needs(
+            "sequential",
+            batch,
+            "",
+            SLOT_BYTES,
+            "of memory, and few leaves 0 MiB; lower `tasks`",
+        );
         needs("tokio", closed, "", 20_000_000_000 * task, "; lower `concurrency`");
         let open = "task = 'nap'\nopen = { rate = '1/s', max_in_flight = 1000000000 }";
         needs("thread-pool", open, "", pool, "; lower `size` under [executors.thread-pool]");
         needs("tokio", open, "", 1_000_000_000 * task, "; lower `max_in_flight`");
     }
 
-    /// What was measured of a release build (the whole process's peak, in bytes) beside what is forecast of its tasks: the
-    /// rest is the program itself, about 10 MB.
+    /// What was measured of a release build (the whole process's peak, in bytes) beside what is
+    /// forecast of its tasks: the rest is the program itself, about 10 MB.
     #[test]
     fn the_memory_of_sleeping_tasks_is_forecast_within_a_quarter() {
         const PROGRAM: f64 = 10.7e6;
@@ -404,8 +517,14 @@ mod tests {
                 "schema = 1\nname = 'x'\n[tasks.nap]\nsteps = [{{ sleep = {{ time = '300ms' }} }}]\n[load.b]\ntask = 'nap'\n\
                  batch = {{ tasks = {tasks} }}\n[executors]\nuse = ['{executor}']\n"
             );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
-            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits: Limits::default() };
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let machine = Machine {
+                cpus: vec![0],
+                executor_cpus: None,
+                target_cpus: None,
+                limits: Limits::default(),
+            };
             let forecast = cells(&scenario, &machine).next().unwrap().memory as f64;
             let off = forecast / (peak - PROGRAM) - 1.0;
             assert!(off.abs() < 0.25, "{executor}, {tasks}: {forecast} forecast, {off}");
@@ -414,7 +533,8 @@ mod tests {
 
     #[test]
     fn a_fan_out_takes_memory_in_every_slot() {
-        let steps = "[tasks.root]\nsteps = [{ parallel = { task = 'nap', count = 1000000000000 } }]";
+        let steps =
+            "[tasks.root]\nsteps = [{ parallel = { task = 'nap', count = 1000000000000 } }]";
         let children = 1_000_000_000_000 * CHILD_BYTES + SLOT_BYTES;
         for (executor, runs) in [("sequential", 0), ("tokio", TASK_BYTES), ("smol", TASK_BYTES)] {
             let load = "task = 'root'\nbatch = { tasks = 1 }";
@@ -424,12 +544,21 @@ mod tests {
         let pooled = children + THREAD_BYTES + Queue::ENTRY_BYTES;
         needs("thread-pool", load, steps, 3 * pooled, "; lower `count` of `parallel`");
         let few = steps.replace("1000000000000", "2");
-        needs("tokio", load, &few, 3 * (2 * CHILD_BYTES + SLOT_BYTES + TASK_BYTES), "; lower `tasks`");
+        needs(
+            "tokio",
+            load,
+            &few,
+            3 * (2 * CHILD_BYTES + SLOT_BYTES + TASK_BYTES),
+            "; lower `tasks`",
+        );
         // Of threads, too.
         let reason = refusal("threads", load, steps, (u64::MAX, 1_000)).expect("refused");
         assert!(reason.contains("lower `count` of `parallel`, or `raise it`"), "{reason}");
         let reason = refusal("threads", load, &few, (u64::MAX, 8)).expect("refused");
-        assert!(reason.contains("needs 9 threads") && reason.contains("lower `tasks`, or `raise it`"), "{reason}");
+        assert!(
+            reason.contains("needs 9 threads") && reason.contains("lower `tasks`, or `raise it`"),
+            "{reason}"
+        );
     }
 
     #[test]
@@ -441,7 +570,8 @@ mod tests {
                  steps = [{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{second}' }} }}]\n[load.b]\ntask = 't'\n\
                  closed = {{ concurrency = 10 }}\n[executors]\nuse = ['tokio']\n"
             );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
             let files = vec![Limit { left: limit, name: "few", remedy: "raise it" }];
             let machine = Machine {
                 cpus: vec![0],
@@ -466,7 +596,8 @@ mod tests {
                 "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{}}\n[tasks.get]\nsteps = [{{ http = {{ target = 'api', \
                  path = '/' }} }}]\n[load.b]\ntask = 'get'\n{load}\n[executors]\nuse = ['tokio']\n"
             );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
             let files = vec![Limit { left: 500, name: "few", remedy: "raise it" }];
             let limits = Limits { files, ..Limits::default() };
             let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
@@ -484,7 +615,8 @@ mod tests {
                  {{ target = 'api', path = '/', connection = '{connection}' }} }}]\n[load.b]\ntask = 'get'\n\
                  batch = {{ tasks = 10, repeat = 3 }}\n[executors]\nuse = ['tokio']\n"
             );
-            let scenario = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
             let ports = vec![Limit { left, name: "range", remedy: "raise it" }];
             let limits = Limits { ports, ..Limits::default() };
             let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };

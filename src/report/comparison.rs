@@ -6,7 +6,7 @@ use super::{
     csv, format, markdown,
     width::{columns, printable},
 };
-use crate::analysis::{CellChange, Comparison};
+use crate::analysis::{CellChange, RunComparison};
 
 /// One kind of output of a comparison.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct ComparisonOutput {
     /// What it is for, in one sentence.
     pub doc: &'static str,
     /// Writes it, in colours or not.
-    pub render: fn(&Comparison, bool) -> String,
+    pub render: fn(&RunComparison, bool) -> String,
 }
 
 /// All outputs of a comparison, in documentation order.
@@ -28,7 +28,8 @@ pub const COMPARISONS: &[ComparisonOutput] = &[
 ];
 
 /// What the words behind a ratio mean.
-const LEGEND: &str = "Better and worse: the whole 95 % interval is beyond ±5 %. Within 5 %: all of it is inside.";
+const LEGEND: &str =
+    "Better and worse: the whole 95 % interval is beyond ±5 %. Within 5 %: all of it is inside.";
 
 /// The version of the JSON output.
 const VERSION: u32 = 1;
@@ -36,16 +37,24 @@ const VERSION: u32 = 1;
 const HEAD: [&str; 5] = ["cell", "metric", "before", "after", "times as good"];
 
 /// The comparison as a table, with its caveat above and what could not be compared below.
-pub fn comparison(comparison: &Comparison, color: bool) -> String {
-    let mut text = format!("{} → {}\n{}\n\n", printable(&comparison.a), printable(&comparison.b), comparison.caveat);
+pub fn comparison(comparison: &RunComparison, color: bool) -> String {
+    let mut text = format!(
+        "{} → {}\n{}\n\n",
+        printable(&comparison.a),
+        printable(&comparison.b),
+        comparison.caveat
+    );
     for warning in &comparison.warnings {
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(text, "! {}", printable(warning));
     }
     let rows: Vec<[String; 5]> = comparison.cells.iter().map(row).collect();
     let head = HEAD.map(str::to_owned);
-    let widths: Vec<usize> =
-        (0..5).map(|at| std::iter::once(&head).chain(&rows).map(|row| columns(&row[at])).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..5)
+        .map(|at| {
+            std::iter::once(&head).chain(&rows).map(|row| columns(&row[at])).max().unwrap_or(0)
+        })
+        .collect();
     let bold = if color { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
     let _ = writeln!(text, "{}{}{}", bold.0, line(&head, &widths), bold.1);
     for row in &rows {
@@ -58,9 +67,14 @@ pub fn comparison(comparison: &Comparison, color: bool) -> String {
     text
 }
 
-fn in_markdown(comparison: &Comparison, _color: bool) -> String {
+fn in_markdown(comparison: &RunComparison, _color: bool) -> String {
     let escaped = markdown::escaped;
-    let mut text = format!("{} → {}: {}.\n\n", escaped(&comparison.a), escaped(&comparison.b), comparison.caveat);
+    let mut text = format!(
+        "{} → {}: {}.\n\n",
+        escaped(&comparison.a),
+        escaped(&comparison.b),
+        comparison.caveat
+    );
     for warning in &comparison.warnings {
         let _ = writeln!(text, "> Warning: {}\n", escaped(warning));
     }
@@ -77,44 +91,74 @@ fn in_markdown(comparison: &Comparison, _color: bool) -> String {
 }
 
 /// The comparison as it is, with a version.
-fn in_json(comparison: &Comparison, _color: bool) -> String {
+fn in_json(comparison: &RunComparison, _color: bool) -> String {
     format!("{:#}", serde_json::json!({ "regatta_comparison": VERSION, "comparison": comparison }))
 }
 
-fn in_csv(comparison: &Comparison, _color: bool) -> String {
-    let head = ["cell", "lane", "metric", "before", "after", "ratio", "ratio_low", "ratio_high", "verdict"];
+fn in_csv(comparison: &RunComparison, _color: bool) -> String {
+    let head = [
+        "cell",
+        "lane",
+        "metric",
+        "before",
+        "after",
+        "ratio",
+        "ratio_low",
+        "ratio_high",
+        "verdict",
+    ];
     let rows = comparison.cells.iter().map(|change| {
         let (low, high) = change.interval.unzip();
         let [ratio, low, high] = [Some(change.ratio), low, high].map(csv::number);
-        let (cell, lane, metric) = (change.cell.clone(), change.lane.words().to_owned(), format::key(change.metric));
+        let (cell, lane, metric) =
+            (change.cell.clone(), change.lane.words().to_owned(), format::key(change.metric));
         let [before, after] = [&change.a, &change.b].map(|value| csv::number(Some(value.median)));
-        [cell, lane, metric.to_owned(), before, after, ratio, low, high, change.verdict.words().to_owned()]
+        [
+            cell,
+            lane,
+            metric.to_owned(),
+            before,
+            after,
+            ratio,
+            low,
+            high,
+            change.verdict.words().to_owned(),
+        ]
     });
     let lines = rows.map(|row| csv::line(&row));
     std::iter::once(csv::line(&head.map(str::to_owned))).chain(lines).collect()
 }
 
 /// The mean change of each lane, whose name is said where it is not the only one.
-fn means(comparison: &Comparison) -> Vec<String> {
+fn means(comparison: &RunComparison) -> Vec<String> {
     let sentence = |mean: &crate::analysis::MeanChange| {
-        let place = if comparison.means.len() > 1 { format!(" in the {}", mean.lane.words()) } else { String::new() };
-        let (cells, change) = (format::plural(mean.cells, "cell"), change(mean.ratio, mean.interval));
+        let place = if comparison.means.len() > 1 {
+            format!(" in the {}", mean.lane.words())
+        } else {
+            String::new()
+        };
+        let (cells, change) =
+            (format::plural(mean.cells, "cell"), change(mean.ratio, mean.interval));
         format!("geometric mean of {cells}{place}: {change}, {}", mean.verdict.words())
     };
     comparison.means.iter().map(sentence).collect()
 }
 
 /// What is in one run only, and what could not be compared.
-fn left_out(comparison: &Comparison) -> impl Iterator<Item = String> + '_ {
+fn left_out(comparison: &RunComparison) -> impl Iterator<Item = String> + '_ {
     let before = comparison.only_a.iter().map(|cell| format!("only before: {cell}"));
     let after = comparison.only_b.iter().map(|cell| format!("only after: {cell}"));
-    let not = comparison.not_compared.iter().map(|(cell, reason)| format!("not compared: {cell}: {reason}"));
+    let not = comparison
+        .not_compared
+        .iter()
+        .map(|(cell, reason)| format!("not compared: {cell}: {reason}"));
     before.chain(after).chain(not)
 }
 
 /// A ratio and its interval.
 fn change(ratio: f64, interval: Option<(f64, f64)>) -> String {
-    let interval = interval.map(|(low, high)| format!(" [{}, {}]", format::ratio(low), format::ratio(high)));
+    let interval =
+        interval.map(|(low, high)| format!(" [{}, {}]", format::ratio(low), format::ratio(high)));
     format!("{}{}", format::ratio(ratio), interval.unwrap_or_default())
 }
 
@@ -129,7 +173,10 @@ fn row(of: &CellChange) -> [String; 5] {
 }
 
 fn line(row: &[String; 5], widths: &[usize]) -> String {
-    let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - columns(cell))));
+    let cells = row
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - columns(cell))));
     cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
@@ -145,7 +192,7 @@ mod tests {
         MetricValue { rounds: vec![(1, median)], median, interval: None }
     }
 
-    fn both() -> Comparison {
+    fn both() -> RunComparison {
         let change = CellChange {
             cell: "a::tokio::x=1,2".into(),
             label: "tokio".into(),
@@ -158,12 +205,18 @@ mod tests {
             verdict: ChangeVerdict::NoDifference,
         };
         let (interval, verdict) = (Some((1.1, 1.2)), ChangeVerdict::Better);
-        Comparison {
+        RunComparison {
             a: "one".into(),
             b: "two".into(),
             caveat: "only a hint",
             cells: vec![change],
-            means: vec![MeanChange { lane: Lane::SameCode, cells: 3, ratio: 1.15, interval, verdict }],
+            means: vec![MeanChange {
+                lane: Lane::SameCode,
+                cells: 3,
+                ratio: 1.15,
+                interval,
+                verdict,
+            }],
             only_a: vec!["a::smol".into()],
             only_b: Vec::new(),
             not_compared: vec![("a::threads".into(), "no figures".into())],
@@ -175,7 +228,9 @@ mod tests {
     fn shows_the_caveat_and_every_cell() {
         for output in COMPARISONS.iter().filter(|output| output.name != "csv") {
             let text = (output.render)(&both(), false).replace('\\', "");
-            for part in ["only a hint", "other host", "a::tokio", "a::smol", "a::threads", "no figures"] {
+            for part in
+                ["only a hint", "other host", "a::tokio", "a::smol", "a::threads", "no figures"]
+            {
                 assert!(text.contains(part), "{}: {part} is missing in\n{text}", output.name);
             }
         }
@@ -189,8 +244,13 @@ mod tests {
         let expected = "cell,lane,metric,before,after,ratio,ratio_low,ratio_high,verdict\n\"a::tokio::x=1,2\",same-code \
                         lane,makespan_ns,2000000,1000000,2,0.9,2.2,no difference shown\n";
         assert_eq!(in_csv(&both(), false), expected);
-        let value: serde_json::Value = serde_json::from_str(&in_json(&both(), false)).unwrap();
-        assert_eq!((&value["regatta_comparison"], &value["comparison"]["cells"][0]["ratio"]), (&1.into(), &2.0.into()));
+        let text = in_json(&both(), false);
+        assert_eq!(crate::report::schema::misfits("comparison", &text), Vec::<String>::new());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&value["regatta_comparison"], &value["comparison"]["cells"][0]["ratio"]),
+            (&1.into(), &2.0.into())
+        );
         assert_eq!(value["comparison"]["means"][0]["verdict"], "better");
     }
 }

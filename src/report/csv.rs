@@ -1,18 +1,19 @@
 //! CSV: one row per cell, raw numbers, units in the column names (RFC 4180, with `\n` line ends).
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, ScenarioResult, Validity},
+    analysis::{Analysis, CellGroup, CellResult, ScenarioResult, Validity},
     measure::{Delay, Histo},
     report::{
         format::{key, seven_digits, shown},
         validity::evidence,
-        view::{params, ratio_mark, status_mark},
+        view::{load_of, params, ratio_mark, status_mark},
     },
     store::Header,
 };
 
 /// Quantiles that get a column each.
-const QUANTILES: [(&str, f64); 5] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999), ("p99_99", 0.9999)];
+const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999), ("p99_99", 0.9999)];
 
 /// What is said of the arrivals of an open load.
 const ARRIVALS: [&str; 8] = [
@@ -40,10 +41,21 @@ pub fn csv(_header: &Header, analysis: &Analysis) -> String {
 }
 
 fn columns() -> Vec<String> {
-    let first = ["scenario", "params", "load", "executor_cpus", "executor", "label", "slots", "status", "reason"];
+    let first = [
+        "scenario",
+        "params",
+        "load",
+        "executor_cpus",
+        "executor",
+        "label",
+        "slots",
+        "status",
+        "reason",
+    ];
     let validity = ["validity", "rounds_judged", "rounds_valid", "evidence", "limit", "steadiness"];
     let ratio = ["ratio_to_baseline", "ratio_low", "ratio_high", "ratio_rounds", "ratio_verdict"];
-    let last = ["completed", "errors", "timeouts", "clipped", "clipped_at_least_ns", "lane"];
+    let last =
+        ["completed", "errors", "timeouts", "clipped", "clipped_at_least_ns", "lane", "load_name"];
     let mut columns: Vec<String> = first.map(String::from).to_vec();
     columns.extend(validity.map(String::from));
     for id in shown() {
@@ -60,12 +72,12 @@ fn columns() -> Vec<String> {
     columns
 }
 
-fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<String> {
+fn row(scenario: &ScenarioResult, group: &CellGroup, cell: &CellResult) -> Vec<String> {
     let (status, reason) = status_mark(&cell.status);
     let mut row = vec![
         scenario.name.clone(),
         params(&group.params),
-        group.load.clone(),
+        load_of(group),
         group.executor_cpus.to_string(),
         cell.executor.clone(),
         cell.label.clone(),
@@ -77,7 +89,11 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
     for id in shown() {
         let value = cell.metrics.get(&id);
         let interval = value.and_then(|v| v.interval);
-        row.extend([number(value.map(|v| v.median)), number(interval.map(|i| i.0)), number(interval.map(|i| i.1))]);
+        row.extend([
+            number(value.map(|v| v.median)),
+            number(interval.map(|i| i.0)),
+            number(interval.map(|i| i.1)),
+        ]);
     }
     row.extend(quantiles(&cell.latency));
     row.extend(quantiles(&cell.service));
@@ -87,11 +103,16 @@ fn row(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Strin
     });
     row.extend(arrivals(cell));
     row.extend(ratio(cell));
-    row.extend([cell.counts.completed, cell.counts.errors, cell.counts.timeouts].map(|n| n.to_string()));
+    row.extend(
+        [cell.counts.completed, cell.counts.errors, cell.counts.timeouts].map(|n| n.to_string()),
+    );
     // Latencies that are only known to be at least so long: quantiles among them are left out.
-    let (clipped, from_ns) = cell.latency.clipped().map_or_else(Default::default, |(n, ns)| (n, ns.to_string()));
+    let (clipped, from_ns) =
+        cell.latency.clipped().map_or_else(Default::default, |(n, ns)| (n, ns.to_string()));
     row.extend([clipped.to_string(), from_ns]);
     row.push(group.lane.unwrap_or_default().words().into());
+    // Last, so that the columns of readers that go by place stay where they are.
+    row.push(group.load_name.clone().unwrap_or_default());
     row
 }
 
@@ -100,7 +121,8 @@ fn validity(cell: &CellResult) -> [String; 6] {
         return Default::default();
     }
     let judgement = &cell.judgement;
-    let valid = judgement.rounds.iter().filter(|(_, validity)| *validity == Validity::Valid).count();
+    let valid =
+        judgement.rounds.iter().filter(|(_, validity)| *validity == Validity::Valid).count();
     [
         judgement.validity.word().into(),
         judgement.rounds.len().to_string(),
@@ -114,13 +136,29 @@ fn validity(cell: &CellResult) -> [String; 6] {
 /// What arrived in an open load; of others only what was given up, if something was.
 fn arrivals(cell: &CellResult) -> [String; ARRIVALS.len()] {
     let Some(arrivals) = &cell.arrivals else {
-        let given_up = ARRIVALS.map(|name| if name == "censored" { cell.counts.censored } else { 0 });
+        let given_up =
+            ARRIVALS.map(|name| if name == "censored" { cell.counts.censored } else { 0 });
         return given_up.map(|count| if count > 0 { count.to_string() } else { String::new() });
     };
-    let counts = [arrivals.scheduled, arrivals.dropped, arrivals.delayed, arrivals.censored, arrivals.most_in_flight];
+    let counts = [
+        arrivals.scheduled,
+        arrivals.dropped,
+        arrivals.delayed,
+        arrivals.censored,
+        arrivals.most_in_flight,
+    ];
     let [scheduled, dropped, delayed, censored, most] = counts.map(|count| count.to_string());
     let pacer = arrivals.pacer.quantile(0.99).map(|ns| ns.to_string()).unwrap_or_default();
-    [number(cell.offered()), number(cell.achieved()), scheduled, dropped, delayed, censored, most, pacer]
+    [
+        number(cell.offered()),
+        number(cell.achieved()),
+        scheduled,
+        dropped,
+        delayed,
+        censored,
+        most,
+        pacer,
+    ]
 }
 
 fn ratio(cell: &CellResult) -> [String; 5] {
@@ -135,7 +173,9 @@ fn ratio(cell: &CellResult) -> [String; 5] {
 }
 
 fn quantiles(histo: &Histo) -> impl Iterator<Item = String> {
-    QUANTILES.map(|(_, q)| histo.quantile(q).map(|ns| ns.to_string()).unwrap_or_default()).into_iter()
+    QUANTILES
+        .map(|(_, q)| histo.quantile(q).map(|ns| ns.to_string()).unwrap_or_default())
+        .into_iter()
 }
 
 pub(super) fn number(value: Option<f64>) -> String {
@@ -148,7 +188,11 @@ pub(super) fn line(fields: &[String]) -> String {
 }
 
 fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.into() }
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.into()
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +208,8 @@ mod tests {
         let text = csv(&fixture::header(), &analysis);
         let mut lines = text.lines().map(|line| line.split(','));
         let (columns, values) = (lines.next().expect("a heading"), lines.next().expect("a row"));
-        let pairs: Vec<String> = columns.zip(values).map(|(column, value)| format!("{column}: {value}")).collect();
+        let pairs: Vec<String> =
+            columns.zip(values).map(|(column, value)| format!("{column}: {value}")).collect();
         insta::assert_snapshot!(pairs.join("\n"), @r#"
         scenario: hundred-calls
         params: 
@@ -248,6 +293,7 @@ mod tests {
         clipped: 0
         clipped_at_least_ns: 
         lane: same-code lane
+        load_name: 
         "#);
     }
 
@@ -287,7 +333,9 @@ mod tests {
             line.rsplit(',').nth(heads.len() - 1 - at).unwrap_or_default().to_owned()
         };
         // 1000 arrivals a second for 35 s, of which `sequential` can do 900.
-        let line = lines.find(|line| line.contains("rate=1000/s") && line.contains(",sequential,")).expect("a row");
+        let line = lines
+            .find(|line| line.contains("rate=1000/s") && line.contains(",sequential,"))
+            .expect("a row");
         assert_eq!(
             ["offered_per_s", "achieved_per_s", "scheduled"].map(|name| of(line, name)),
             ["1000", "900", "35000"]

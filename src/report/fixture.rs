@@ -1,4 +1,5 @@
-//! A synthetic run for tests: deterministic, with every state a cell can have and with hostile names.
+//! A synthetic run for tests: deterministic, with every state a cell can have and with hostile
+//! names.
 
 mod open;
 mod search;
@@ -14,8 +15,8 @@ use crate::{
     draw::{draw, unit},
     measure::{Delay, Histo},
     runtime::EXECUTORS,
-    scenario::{Claim, Comparison, Direction, Param, Slo, SloMetric},
-    store::{Absent, Header, StoredCell, StoredScenario},
+    scenario::{Claim, Comparison, Direction, LoadKind, Param, Slo, SloMetric},
+    store::{Absent, Header, StoredCell, StoredLoad, StoredScenario, fixture::clients},
 };
 
 const ROUNDS: u32 = 7;
@@ -34,7 +35,9 @@ pub fn header_of(analysis: &Analysis) -> Header {
         regatta_run: 1,
         run: "2026-11-21T10-02-11Z-http-fanout".into(),
         started_ms: 1_795_255_331_000,
-        command: ["regatta", "run", "scenarios/http-fanout.toml", HOSTILE].map(String::from).to_vec(),
+        command: ["regatta", "run", "scenarios/http-fanout.toml", HOSTILE]
+            .map(String::from)
+            .to_vec(),
         seed: 42,
         quick: false,
         rounds: ROUNDS,
@@ -80,7 +83,7 @@ fn stored_cells(scenario: &ScenarioResult) -> Vec<StoredCell> {
     cells.map(|(group, cell)| stored_cell(scenario, group, cell)).collect()
 }
 
-fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> StoredCell {
+fn stored_cell(scenario: &ScenarioResult, group: &CellGroup, cell: &CellResult) -> StoredCell {
     let absent = match &cell.status {
         CellStatus::NotApplicable(why) => Some(Absent::NotApplicable(why.clone())),
         CellStatus::Refused(why) => Some(Absent::Refused(why.clone())),
@@ -92,24 +95,19 @@ fn stored_cell(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> S
         scenario: scenario.name.clone(),
         executor: cell.executor.clone(),
         label: cell.label.clone(),
+        program: None,
         params: group.params.clone(),
-        load: match scenario.primary {
-            MetricId::Makespan => "batch".into(),
-            MetricId::Throughput => "closed".into(),
-            _ => "open".into(),
-        },
-        load_words: group.load.clone(),
-        slots: cell.slots,
-        task: "request".into(),
-        tasks: None,
+        loads: vec![StoredLoad {
+            name: "requests".into(),
+            task: "request".into(),
+            kind: group.load.clone().expect("a group has a load"),
+            slots: cell.slots,
+            least_task_ns: 2_000_000,
+        }],
         workers: 1,
         working_cpus: 1,
-        clients: 0,
-        think_ns: 0,
-        think_spread_ns: 0,
         executor_cpus: vec![0],
         target_cpus: vec![1],
-        least_task_ns: 2_000_000,
         rounds: ROUNDS,
         absent,
     }
@@ -122,7 +120,7 @@ pub fn analysis() -> Analysis {
 }
 
 fn fanout() -> ScenarioResult {
-    let groups: Vec<Group> = SWEEP.iter().map(|&n| fanout_group(n)).collect();
+    let groups: Vec<CellGroup> = SWEEP.iter().map(|&n| fanout_group(n)).collect();
     let slo = Slo {
         assert: "request.latency.p99 < 25ms".into(),
         subject: "request".into(),
@@ -135,7 +133,9 @@ fn fanout() -> ScenarioResult {
     let slos = groups.iter().flat_map(|g| &g.cells).map(|cell| slo_result(&slo, cell)).collect();
     ScenarioResult {
         name: "http-fanout".into(),
-        question: format!("Which executor keeps p99 flat when one request becomes N sub-requests? {HOSTILE}"),
+        question: format!(
+            "Which executor keeps p99 flat when one request becomes N sub-requests? {HOSTILE}"
+        ),
         baseline: "thread-pool(64)".into(),
         primary: MetricId::Throughput,
         sweeps: sweeps(&groups, MetricId::Throughput),
@@ -150,10 +150,17 @@ fn slo_result(slo: &Slo, cell: &CellResult) -> SloResult {
     let measured = cell.latency.quantile(0.99).map(|ns| ns as f64);
     let holds = measured.map(|ns| ns < slo.limit);
     let unjudged = holds.is_none().then_some(Unjudged::Samples);
-    SloResult { slo: slo.clone(), cell: cell.name.clone(), measured, is_bound: false, holds, unjudged }
+    SloResult {
+        slo: slo.clone(),
+        cell: cell.name.clone(),
+        measured,
+        is_bound: false,
+        holds,
+        unjudged,
+    }
 }
 
-fn fanout_group(concurrency: u64) -> Group {
+fn fanout_group(concurrency: u64) -> CellGroup {
     let n = concurrency as f64;
     let cells = EXECUTORS.iter().enumerate().map(|(index, info)| {
         // Peak rate, contention and coherence of the Universal Scalability Law for each executor.
@@ -175,10 +182,11 @@ fn fanout_group(concurrency: u64) -> Group {
     });
     let mut cells: Vec<CellResult> = cells.collect();
     relate(&mut cells, MetricId::Throughput);
-    Group {
+    CellGroup {
         params: vec![Param { name: "concurrency".into(), value: concurrency.to_string() }],
         lane: None,
-        load: format!("closed, {concurrency} clients"),
+        load_name: None,
+        load: Some(clients(concurrency)),
         executor_cpus: 1,
         cells,
     }
@@ -192,16 +200,31 @@ fn headline() -> ScenarioResult {
         .zip(makespans)
         .enumerate()
         .map(|(index, (info, ns))| {
-            Seed { scenario: name, index, salt: 5, params: &[] }.cell(info.name, MetricId::Makespan, ns)
+            Seed { scenario: name, index, salt: 5, params: &[] }.cell(
+                info.name,
+                MetricId::Makespan,
+                ns,
+            )
         })
         .collect();
     cells[5].label = format!("async-std{HOSTILE}");
     cells[5].executor = HOSTILE.into();
     relate(&mut cells, MetricId::Makespan);
-    let claims =
-        [(3, 50.0, ClaimVerdict::Disagrees), (1, 1.2, ClaimVerdict::Agrees), (6, 1.4, ClaimVerdict::Inconclusive)]
-            .map(|(index, factor, verdict)| claim(&cells[index], factor, verdict));
-    let group = Group { params: vec![], lane: None, load: "batch of 100".into(), executor_cpus: 1, cells };
+    let claims = [
+        (3, 50.0, ClaimVerdict::Disagrees),
+        (1, 1.2, ClaimVerdict::Agrees),
+        (6, 1.4, ClaimVerdict::Inconclusive),
+    ]
+    .map(|(index, factor, verdict)| claim(&cells[index], factor, verdict));
+    let batch = LoadKind::Batch { tasks: 100, repeat: None };
+    let group = CellGroup {
+        params: vec![],
+        lane: None,
+        load_name: None,
+        load: Some(batch),
+        executor_cpus: 1,
+        cells,
+    };
     ScenarioResult {
         name: name.into(),
         question: "Are 100 calls of 100 ms a hundred times as fast when they overlap?".into(),
@@ -222,6 +245,7 @@ fn claim(cell: &CellResult, factor: f64, verdict: ClaimVerdict) -> ClaimResult {
             executor: Some(cell.executor.clone()),
             against: Some("thread-pool".into()),
             metric: None,
+            load: None,
             only: vec![],
             against_only: vec![],
             factor,
@@ -263,9 +287,11 @@ impl Seed<'_> {
     fn cell(&self, executor: &str, primary: MetricId, value: f64) -> CellResult {
         let words: Vec<String> = self.params.iter().map(|p| format!("::{p}")).collect();
         let label = if executor == "thread-pool" { "thread-pool(64)" } else { executor };
-        let typical = if primary == MetricId::Makespan { 100e6 } else { self.salt as f64 / value * 1e9 };
+        let typical =
+            if primary == MetricId::Makespan { 100e6 } else { self.salt as f64 / value * 1e9 };
         let latency = self.histogram(typical, 20_000);
-        let cost = 0.03 + 0.02 * self.index as f64 / (1.0 + self.index as f64) + 0.004 * self.noise(77);
+        let cost =
+            0.03 + 0.02 * self.index as f64 / (1.0 + self.index as f64) + 0.004 * self.noise(77);
         let metrics = [
             (primary, value, 0.02),
             (MetricId::LatencyP99, typical * (1.7 + 0.1 * self.index as f64), 0.05),
@@ -278,12 +304,24 @@ impl Seed<'_> {
                 9e6 + self.salt as f64 * [1.0, 9e3, 4e3, 600.0, 600.0, 700.0, 650.0][self.index],
                 0.01,
             ),
-            (MetricId::MemoryPerSlot, [3e3, 9e3, 7e3, 620.0, 600.0, 740.0, 655.0][self.index], 0.01),
-            (MetricId::Threads, [1.0, self.salt as f64 + 1.0, 65.0, 2.0, 1.0, 3.0, 2.0][self.index], 0.0),
+            (
+                MetricId::MemoryPerSlot,
+                [3e3, 9e3, 7e3, 620.0, 600.0, 740.0, 655.0][self.index],
+                0.01,
+            ),
+            (
+                MetricId::Threads,
+                [1.0, self.salt as f64 + 1.0, 65.0, 2.0, 1.0, 3.0, 2.0][self.index],
+                0.0,
+            ),
         ];
-        let metrics = metrics.iter().enumerate().map(|(i, &(id, v, spread))| (id, self.value(v, spread, i as u64)));
+        let metrics = metrics
+            .iter()
+            .enumerate()
+            .map(|(i, &(id, v, spread))| (id, self.value(v, spread, i as u64)));
         CellResult {
             name: format!("{}::{executor}{}", self.scenario, words.concat()),
+            cell: format!("{}::{executor}{}", self.scenario, words.concat()),
             executor: executor.into(),
             label: label.into(),
             status: CellStatus::Complete,
@@ -305,6 +343,7 @@ impl Seed<'_> {
             failures: vec![],
             least_makespan_ns: (primary == MetricId::Makespan).then_some(100_000_000),
             facts: self.facts(executor),
+            shared_cpu_ns: None,
             target_busy: Some(0.41),
         }
     }
@@ -331,8 +370,9 @@ impl Seed<'_> {
     }
 
     fn value(&self, value: f64, spread: f64, step: u64) -> MetricValue {
-        let rounds: Vec<(u32, f64)> =
-            (1..=ROUNDS).map(|r| (r, value * (1.0 + spread * self.noise(step * 100 + u64::from(r))))).collect();
+        let rounds: Vec<(u32, f64)> = (1..=ROUNDS)
+            .map(|r| (r, value * (1.0 + spread * self.noise(step * 100 + u64::from(r)))))
+            .collect();
         let mut sorted: Vec<f64> = rounds.iter().map(|r| r.1).collect();
         sorted.sort_by(f64::total_cmp);
         let interval = Some((sorted[0], sorted[sorted.len() - 1]));
@@ -351,7 +391,12 @@ impl Seed<'_> {
     }
 
     fn steps(&self, typical: f64) -> Vec<StepResult> {
-        let steps = [("fan_out", true, 0.6), (HOSTILE, true, 0.1), ("hash", true, 0.2), ("call", false, 0.5)];
+        let steps = [
+            ("fan_out", true, 0.6),
+            (HOSTILE, true, 0.1),
+            ("hash", true, 0.2),
+            ("call", false, 0.5),
+        ];
         let step = |(name, top_level, share): (&str, bool, f64)| StepResult {
             name: name.into(),
             top_level,
@@ -364,17 +409,20 @@ impl Seed<'_> {
     /// Gives some cells of the sweep the other states.
     fn disturb(&self, cell: &mut CellResult, concurrency: u64) {
         let status = match (self.index, concurrency) {
-            (0, 2..) => CellStatus::NotApplicable("one thread cannot hold more than one client".into()),
-            (1, 4096) => {
-                CellStatus::Refused("4097 threads are above pids.max = 4096: raise it, or lower concurrency".into())
+            (0, 2..) => {
+                CellStatus::NotApplicable("one thread cannot hold more than one client".into())
             }
+            (1, 4096) => CellStatus::Refused(
+                "4097 threads are above pids.max = 4096: raise it, or lower concurrency".into(),
+            ),
             (5, 1024) => CellStatus::Failed("7 of 7 trials crashed".into()),
             (6, 4096) => CellStatus::Partial("5 of 7 rounds".into()),
             (5, 4096) => CellStatus::Pending,
             _ => return,
         };
         if let CellStatus::Failed(_) = status {
-            cell.failures = vec![(format!("signal 11 {HOSTILE}"), 6), ("timed out after 60s".into(), 1)];
+            cell.failures =
+                vec![(format!("signal 11 {HOSTILE}"), 6), ("timed out after 60s".into(), 1)];
         }
         if let CellStatus::Partial(_) = status {
             cell.failures = vec![("wrong result: 999 of 1000 tasks".into(), 2)];
@@ -398,7 +446,8 @@ fn relate(cells: &mut [CellResult], primary: MetricId) {
     let Some(base) = cells[2].metrics.get(&primary).map(|m| m.median) else { return };
     for (index, cell) in cells.iter_mut().enumerate() {
         let Some(value) = cell.metrics.get(&primary) else { continue };
-        let estimate = if primary == MetricId::Throughput { value.median / base } else { base / value.median };
+        let estimate =
+            if primary == MetricId::Throughput { value.median / base } else { base / value.median };
         let interval = (value.rounds.len() >= 6).then_some((estimate * 0.985, estimate * 1.015));
         let verdict = match interval {
             _ if index == 2 => RatioVerdict::Baseline,
@@ -408,12 +457,18 @@ fn relate(cells: &mut [CellResult], primary: MetricId) {
             Some(_) => RatioVerdict::NoDifference,
         };
         let interval = if index == 2 { None } else { interval };
-        cell.ratio =
-            Some(Ratio { estimate, interval, rounds: value.rounds.len(), verdict, detectable_percent: Some(2.1) });
+        cell.ratio = Some(Ratio {
+            estimate,
+            interval,
+            rounds: value.rounds.len(),
+            verdict,
+            detectable_percent: Some(2.1),
+        });
     }
 }
 
-/// A run small enough to be read as a whole: one group with every state, and a batch with claims and a hostile name.
+/// A run small enough to be read as a whole: one group with every state, and a batch with claims
+/// and a hostile name.
 pub fn small() -> Analysis {
     let mut analysis = analysis();
     let sweep = &mut analysis.scenarios[0];
@@ -421,9 +476,9 @@ pub fn small() -> Analysis {
     (sweep.sweeps, sweep.means) = (vec![], vec![]);
     sweep.slos.retain(|slo| slo.cell.ends_with("=4096"));
     let batch = &mut analysis.scenarios[1];
-    batch.groups[0]
-        .cells
-        .retain(|cell| ["sequential", "thread-pool", "tokio", HOSTILE].contains(&cell.executor.as_str()));
+    batch.groups[0].cells.retain(|cell| {
+        ["sequential", "thread-pool", "tokio", HOSTILE].contains(&cell.executor.as_str())
+    });
     batch.claims.truncate(1);
     analysis
 }

@@ -28,20 +28,26 @@ pub fn ratio(value: f64) -> String {
 
 /// Rounds trailing zeros of a tick away: `2.00ms` is `2ms`; zero has no unit.
 pub fn tick(text: &str) -> String {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
+    let end =
+        text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    let number = if number.contains('.') {
+        number.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        number
+    };
     if number == "0" { number.into() } else { format!("{number}{unit}") }
 }
 
-/// A moment in ms since 1970 as `2026-11-21 10:02:11 UTC` (civil-from-days, Howard Hinnant, "chrono-compatible
-/// low-level date algorithms").
+/// A moment in ms since 1970 as `2026-11-21 10:02:11 UTC` (civil-from-days, Howard Hinnant,
+/// "chrono-compatible low-level date algorithms").
 pub fn moment(ms: u64) -> String {
     let seconds = ms / 1000;
     let (days, rest) = ((seconds / 86_400).cast_signed() + 719_468, seconds % 86_400);
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -88,10 +94,13 @@ pub fn key(id: MetricId) -> &'static str {
     }
 }
 
-/// The metrics that tables show. Quantiles per round only serve comparisons: what is shown is of all rounds merged.
+/// The metrics that tables show. Quantiles per round only serve comparisons: what is shown is of
+/// all rounds merged.
 pub fn shown() -> impl Iterator<Item = MetricId> {
     use MetricId::{DelayP99, LatencyP50, LatencyP99, LatenessP99, ServiceP50, ServiceP99};
-    let of_a_round = |id| matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99 | DelayP99);
+    let of_a_round = |id| {
+        matches!(id, LatencyP50 | LatencyP99 | ServiceP50 | ServiceP99 | LatenessP99 | DelayP99)
+    };
     METRICS.iter().map(|info| info.id).filter(move |&id| !of_a_round(id))
 }
 
@@ -131,7 +140,8 @@ mod tests {
 
     #[test]
     fn lists_read_as_prose() {
-        let list = |items: &[&str]| prose(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let list =
+            |items: &[&str]| prose(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(list(&["a"]), "a");
         assert_eq!(list(&["a", "b", "c"]), "a, b and c");
         assert_eq!((plural(1, "round"), plural(7, "round")), ("1 round".into(), "7 rounds".into()));

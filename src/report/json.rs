@@ -1,46 +1,25 @@
 //! JSON: all figures of a run in one stable shape.
 //!
-//! `version` changes when a field changes its meaning or goes; new fields may come at any time. Durations are ns,
-//! sizes bytes, rates 1/s, with seven significant digits; a withheld or missing number is `null`. Histograms stay in
-//! the run file. A scenario with cells in two lanes comes twice, once for each.
+//! `version` changes when a field changes its meaning or goes; new fields may come at any time.
+//! Durations are ns, sizes bytes, rates 1/s, with seven significant digits; a withheld or missing
+//! number is `null`. Histograms stay in the run file. A scenario with cells in two lanes comes
+//! twice, once for each.
 //!
-//! ```text
-//! { version, run, started_ms, command: [..], seed, quick, rounds, cpus: [..], environment: [[label, value]..], warnings: [..],
-//!   checks: [{ name, fitness, value, remedy }],
-//!   trials: { planned, measured, failed },
-//!   scenarios: [{ name, lane, question, baseline, primary, groups: [{ params: {name: value}, load, executor_cpus,
-//!     cells: [{ name, executor, label, status, reason, slots, metrics: { KEY: { median, low, high, rounds: [[round, value]..] } },
-//!               ratio: { estimate, low, high, rounds, verdict, detectable_percent } | null,
-//!               validity: { verdict, ranked, rounds: [[round, verdict]..], evidence: [..], limit, limit_evidence, unseen, withheld,
-//!                           clipped, pool_past, unfinished } | null,
-//!               steadiness, latency_ns: { p50.. },
-//!               latency_ns_by_round: { p50, p99: [low, high] }, service_ns: { p50.. },
-//!               clipped: [{ what, values, at_least_ns }],
-//!               scheduling_delay: { delay_ns: { p50.. } | null, max_ns, reason } | null, counts: { completed, errors, timeouts, censored },
-//!               errors: { tasks, failed_tasks, steps: [{ name, calls, failed }], by_name: {..} },
-//!               steps: [{ name, top_level, counts, latency_ns }], failures: [[reason, count]..],
-//!               least_makespan_ns, target_busy, facts: {..} }] }],
-//!     means: [{ executor, label, kind, cells, of, ratio }],
-//!     sweeps: [{ param, at: {name: value}, unit, values: [..],
-//!       pairs: [{ metric, executors, crossings: [{ below, above, from, to, estimate, low, high, rounds }], ahead }],
-//!       laws: [{ executor, label, fit: { lambda_per_s, sigma, kappa, r_squared, residuals: [[n, left]..], peak, peak_low,
-//!                peak_high } | null, hidden }] }],
-//!     claims: [{ text, metric, executor, against, factor, tolerance, direction, params, measured, verdict }],
-//!     slos: [{ assert, line, cell, measured, at_least, limit, holds, unjudged }],
-//!     manifest: { params, executors: [..], facts: [{ name, values: [..], agreement }] } | null }] }
-//! ```
+//! Its keys are described in `schema.json`, which tests hold it against (`schema.rs`).
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     analysis::{
-        self, Analysis, CellResult, CellStatus, ClaimResult, Crossing, Fit, Group, Law, METRICS, Manifest, MeanRatio,
-        MetricId, PairResult, Ratio, ScenarioResult, SloResult, StepResult, Sweep,
+        self, Analysis, CellGroup, CellResult, CellStatus, ClaimResult, Crossing, Fit, Law,
+        METRICS, Manifest, MeanRatio, MetricId, PairResult, Ratio, ScenarioResult, SloResult,
+        StepResult, Sweep,
     },
     measure::{Bound, Delay, Histo},
     report::{
         format::{key, seven_digits},
         validity::evidence,
+        view::load_of,
     },
     scenario::Param,
     store::Header,
@@ -77,6 +56,7 @@ fn scenario(scenario: &ScenarioResult) -> Value {
     json!({
         "name": scenario.name,
         "lane": scenario.lane().unwrap_or_default(),
+        "load": scenario.load(),
         "question": scenario.question,
         "baseline": scenario.baseline,
         "primary": key(scenario.primary),
@@ -93,18 +73,20 @@ fn manifest(manifest: &Manifest) -> Value {
     json!({ "params": params(&manifest.params), "executors": manifest.executors, "facts": manifest.facts })
 }
 
-fn group(group: &Group) -> Value {
+fn group(group: &CellGroup) -> Value {
     json!({
         "params": params(&group.params),
-        "load": group.load,
+        "load": load_of(group),
         "executor_cpus": group.executor_cpus,
         "cells": group.cells.iter().map(cell).collect::<Vec<_>>(),
     })
 }
 
 fn cell(cell: &CellResult) -> Value {
-    let metrics: Map<String, Value> =
-        METRICS.iter().filter_map(|info| Some((key(info.id).into(), metric(cell, info.id)?))).collect();
+    let metrics: Map<String, Value> = METRICS
+        .iter()
+        .filter_map(|info| Some((key(info.id).into(), metric(cell, info.id)?)))
+        .collect();
     let (status, reason) = status(&cell.status);
     json!({
         "name": cell.name,
@@ -128,6 +110,7 @@ fn cell(cell: &CellResult) -> Value {
         "steps": cell.steps.iter().map(step).collect::<Vec<_>>(),
         "failures": cell.failures,
         "least_makespan_ns": cell.least_makespan_ns,
+        "shared_cpu_ns": cell.shared_cpu_ns,
         "target_busy": cell.target_busy,
         "facts": cell.facts,
     })
@@ -135,9 +118,11 @@ fn cell(cell: &CellResult) -> Value {
 
 /// Times that are only known to be at least so long; quantiles among them are `null`.
 fn clipped(cell: &CellResult) -> Vec<Value> {
-    let own = [("latency", &cell.latency), ("service", &cell.service), ("lateness", &cell.lateness)];
+    let own =
+        [("latency", &cell.latency), ("service", &cell.service), ("lateness", &cell.lateness)];
     let steps = cell.steps.iter().map(|step| (step.name.as_str(), &step.latency));
-    let all = own.into_iter().chain(steps).filter_map(|(what, times)| Some((what, times.clipped()?)));
+    let all =
+        own.into_iter().chain(steps).filter_map(|(what, times)| Some((what, times.clipped()?)));
     all.map(|(what, (values, from_ns))| json!({ "what": what, "values": values, "at_least_ns": from_ns })).collect()
 }
 
@@ -147,7 +132,9 @@ fn delay(cell: &CellResult) -> Option<Value> {
         Delay::Measured(delays) => {
             json!({ "delay_ns": quantiles(delays), "max_ns": delays.greatest(), "reason": null })
         }
-        Delay::NotApplicable(reason) => json!({ "delay_ns": null, "max_ns": null, "reason": reason }),
+        Delay::NotApplicable(reason) => {
+            json!({ "delay_ns": null, "max_ns": null, "reason": reason })
+        }
     })
 }
 
@@ -201,8 +188,11 @@ fn status(status: &CellStatus) -> (&'static str, Option<&str>) {
 fn metric(cell: &CellResult, id: MetricId) -> Option<Value> {
     let value = cell.metrics.get(&id)?;
     let (low, high) = value.interval.unzip();
-    let rounds: Vec<(u32, Value)> = value.rounds.iter().map(|&(round, v)| (round, number(v))).collect();
-    Some(json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number), "rounds": rounds }))
+    let rounds: Vec<(u32, Value)> =
+        value.rounds.iter().map(|&(round, v)| (round, number(v))).collect();
+    Some(
+        json!({ "median": number(value.median), "low": low.map(number), "high": high.map(number), "rounds": rounds }),
+    )
 }
 
 fn ratio(ratio: &Ratio) -> Value {
@@ -223,7 +213,10 @@ fn by_round(cell: &CellResult) -> Map<String, Value> {
         let (low, high) = cell.metrics.get(&id)?.interval?;
         Some((name.to_owned(), json!([number(low), number(high)])))
     };
-    [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)].into_iter().filter_map(interval).collect()
+    [("p50", MetricId::LatencyP50), ("p99", MetricId::LatencyP99)]
+        .into_iter()
+        .filter_map(interval)
+        .collect()
 }
 
 fn mean(mean: &MeanRatio) -> Value {
@@ -297,7 +290,11 @@ fn fit(fit: &Fit) -> Value {
 /// Seven significant digits; whole numbers without a fraction.
 fn number(value: f64) -> Value {
     let rounded = seven_digits(value);
-    if rounded.fract() == 0.0 && rounded.abs() < 1e15 { json!(rounded as i64) } else { json!(rounded) }
+    if rounded.fract() == 0.0 && rounded.abs() < 1e15 {
+        json!(rounded as i64)
+    } else {
+        json!(rounded)
+    }
 }
 
 fn step(step: &StepResult) -> Value {
@@ -359,12 +356,16 @@ mod tests {
         let cell = &read["scenarios"][0]["groups"][6]["cells"][6];
         assert_eq!(cell["status"], "partial");
         let by_name = json!({ "constraint": 9, "lost": 4 });
-        let errors = json!({ "tasks": 140_000, "failed_tasks": 12, "steps": [], "by_name": by_name });
+        let errors =
+            json!({ "tasks": 140_000, "failed_tasks": 12, "steps": [], "by_name": by_name });
         assert_eq!(cell["errors"], errors);
         assert_eq!(cell["ratio"]["low"], Value::Null);
         assert_eq!(cell["ratio"]["verdict"], "no-interval");
         assert!(cell["metrics"]["throughput_per_s"]["median"].is_number());
-        assert_eq!((&cell["validity"]["verdict"], &cell["validity"]["ranked"]), (&json!("VALID"), &json!(true)));
+        assert_eq!(
+            (&cell["validity"]["verdict"], &cell["validity"]["ranked"]),
+            (&json!("VALID"), &json!(true))
+        );
         assert_eq!(read["scenarios"][0]["groups"][6]["cells"][0]["validity"], Value::Null);
     }
 }

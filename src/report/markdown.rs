@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{self, Agreement, Analysis, CellResult, CellStatus, Fact, Group, MetricId, ScenarioResult},
+    analysis::{
+        self, Agreement, Analysis, CellGroup, CellResult, CellStatus, Fact, MetricId,
+        ScenarioResult,
+    },
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
@@ -36,7 +39,8 @@ pub fn markdown(header: &Header, analysis: &Analysis) -> String {
 }
 
 fn section(header: &Header, scenario: &ScenarioResult) -> String {
-    let mut out = format!("\n## {}\n\n{}\n", escaped(&scenario.title()), escaped(&scenario.question));
+    let mut out =
+        format!("\n## {}\n\n{}\n", escaped(&scenario.title()), escaped(&scenario.question));
     let _ = writeln!(
         out,
         "\n{}. Ratios are {} as {}, {}; {}.",
@@ -101,15 +105,28 @@ fn fact_row(fact: &Fact) -> Vec<String> {
     [fact.name.as_str(), same].into_iter().chain(values).map(escaped).collect()
 }
 
-fn table(group: &Group, primary: MetricId) -> String {
-    let heads = ["executor", label(primary), "p50", "p99", "CPU per 1000", "peak memory", "ratio", "verdict"];
+fn table(group: &CellGroup, primary: MetricId) -> String {
+    let heads = [
+        "executor",
+        label(primary),
+        "p50",
+        "p99",
+        "CPU per 1000",
+        "peak memory",
+        "ratio",
+        "verdict",
+    ];
     let mut out = line(&heads.map(String::from));
     out.push_str("|:--|--:|--:|--:|--:|--:|--:|:--|\n");
     for cell in &group.cells {
         out.push_str(&line(&row(cell, primary)));
     }
     let resources = view::resources(group);
-    for limit in view::limits(group).into_iter().chain(resources).chain(view::unseen(group)).chain(view::delays(group))
+    for limit in view::limits(group)
+        .into_iter()
+        .chain(resources)
+        .chain(view::unseen(group))
+        .chain(view::delays(group))
     {
         let _ = writeln!(out, "\n- {}", escaped(&limit));
     }
@@ -121,7 +138,16 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
         let mark = view::status_mark(&cell.status).0;
         let reason = format!("{} {}", mark.symbol, view::status_words(cell));
         let blank = String::new;
-        return [escaped(&cell.label), blank(), blank(), blank(), blank(), blank(), blank(), escaped(&reason)];
+        return [
+            escaped(&cell.label),
+            blank(),
+            blank(),
+            blank(),
+            blank(),
+            blank(),
+            blank(),
+            escaped(&reason),
+        ];
     }
     [
         escaped(&cell.label),
@@ -139,10 +165,12 @@ fn row(cell: &CellResult, primary: MetricId) -> [String; 8] {
 fn verdict(cell: &CellResult) -> String {
     let words = view::validity_words(cell);
     let partial = (cell.status != CellStatus::Complete).then(|| view::status_words(cell));
-    let compared = cell.ratio.as_ref().map(|ratio| ratio_mark(ratio.verdict)).filter(|_| cell.is_ranked());
+    let compared =
+        cell.ratio.as_ref().map(|ratio| ratio_mark(ratio.verdict)).filter(|_| cell.is_ranked());
     let compared = compared.map(|mark| format!("{} {}", mark.symbol, mark.words));
     let said: Vec<String> = compared.into_iter().chain(words).chain(partial).collect();
-    let symbol = if cell.is_ranked() { "" } else { view::validity_mark(cell.judgement.validity).symbol };
+    let symbol =
+        if cell.is_ranked() { "" } else { view::validity_mark(cell.judgement.validity).symbol };
     format!("{symbol} {}", said.join("; ")).trim_start().to_owned()
 }
 
@@ -207,7 +235,7 @@ pub(super) fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{Evidence, LimitingFactor, Validity},
+        analysis::{LimitingFactor, RoundEvidence, Validity},
         report::fixture,
     };
 
@@ -289,7 +317,7 @@ mod tests {
         cell.ratio = None;
         cell.judgement.validity = Validity::TargetBound;
         let words = "the target api was busy for 97.0 % of its CPU time".to_owned();
-        cell.judgement.evidence = vec![Evidence { validity: Validity::TargetBound, words }];
+        cell.judgement.evidence = vec![RoundEvidence { validity: Validity::TargetBound, words }];
         cell.judgement.limit = Some(LimitingFactor::TargetCpu);
         let text = markdown(&fixture::header(), &analysis);
         let end = "|  | \\! TARGET-BOUND, not ranked: the target api was busy for 97.0 % of its CPU time |";
@@ -310,7 +338,10 @@ mod tests {
         assert!(tables.len() > 4, "{text}");
         for rows in tables {
             // A heading, a line of colons, and at least one row.
-            assert!(rows.len() > 2 && rows.iter().all(|row| bars(row) == bars(rows[0])), "{rows:#?}");
+            assert!(
+                rows.len() > 2 && rows.iter().all(|row| bars(row) == bars(rows[0])),
+                "{rows:#?}"
+            );
         }
         assert!(!text.contains("<script>"));
     }

@@ -10,7 +10,7 @@ use super::{
     width::{columns, printable},
 };
 use crate::{
-    analysis::{Answer, Decision, RateResult, RateSearch, RateState, TriedRate, slo_value},
+    analysis::{Decision, RateResult, RateSearch, RateState, SearchAnswer, TriedRate, slo_value},
     scenario::{Param, Slo},
     store::{Header, Lane, StoredScenario},
 };
@@ -18,8 +18,9 @@ use crate::{
 /// The version of the JSON output.
 const VERSION: u32 = 1;
 
-/// The cells of a search that are compared with each other: same scenario, same parameters, same lane.
-pub(super) struct Group<'a> {
+/// The cells of a search that are compared with each other: same scenario, same parameters, same
+/// lane.
+pub(super) struct SearchGroup<'a> {
     scenario: Option<&'a StoredScenario>,
     params: &'a [Param],
     lane: Option<Lane>,
@@ -27,15 +28,15 @@ pub(super) struct Group<'a> {
     pub cells: Vec<&'a RateResult>,
 }
 
-pub(super) fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+pub(super) fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<SearchGroup<'a>> {
+    let mut groups: Vec<SearchGroup<'_>> = Vec::new();
     let mut last = None;
     for cell in &found.cells {
         let key = (&cell.scenario, &cell.params, cell.lane);
         if last != Some(key) {
             let scenario = header.scenarios.iter().find(|stored| stored.name == cell.scenario);
             let RateResult { params, lane, limits, .. } = cell;
-            groups.push(Group { scenario, params, lane: *lane, limits, cells: Vec::new() });
+            groups.push(SearchGroup { scenario, params, lane: *lane, limits, cells: Vec::new() });
             last = Some(key);
         }
         if let Some(group) = groups.last_mut() {
@@ -45,7 +46,7 @@ pub(super) fn groups<'a>(header: &'a Header, found: &'a RateSearch) -> Vec<Group
     groups
 }
 
-impl Group<'_> {
+impl SearchGroup<'_> {
     /// The cell that the others are compared with.
     fn baseline(&self) -> Option<&RateResult> {
         let name = &self.scenario?.baseline;
@@ -63,7 +64,11 @@ impl Group<'_> {
         let limits = self.limits.iter().map(|limit| limit.assert.as_str());
         let always = "nothing dropped, VALID; two more trials pass than fail";
         let all: Vec<&str> = limits.chain([always]).collect();
-        format!("{}; to {}%", all.join("; "), digits(100.0 * precision).trim_end_matches('0').trim_end_matches('.'))
+        format!(
+            "{}; to {}%",
+            all.join("; "),
+            digits(100.0 * precision).trim_end_matches('0').trim_end_matches('.')
+        )
     }
 
     /// Heads of the table's columns.
@@ -78,13 +83,17 @@ impl Group<'_> {
     /// A row of the table.
     pub fn row(&self, cell: &RateResult) -> Vec<String> {
         let (passes, fails) = cell.bounds();
-        let mut row = vec![cell.label.clone(), rate_words(cell, passes), fails.map_or_else(nothing, rate)];
+        let mut row =
+            vec![cell.label.clone(), rate_words(cell, passes), fails.map_or_else(nothing, rate)];
         if let Some(baseline) = self.baseline() {
             let is_itself = baseline.cell == cell.cell;
             row.push(if is_itself { "1".into() } else { times(cell.times(baseline)) });
         }
         let at = passes.or(fails).and_then(|rate| cell.at(rate));
-        row.extend((0..self.limits.len()).map(|limit| at.map_or_else(nothing, |tried| value(cell, tried, limit))));
+        row.extend(
+            (0..self.limits.len())
+                .map(|limit| at.map_or_else(nothing, |tried| value(cell, tried, limit))),
+        );
         row.push(cell.rates.iter().map(|tried| tried.votes.all()).sum::<u32>().to_string());
         row
     }
@@ -105,8 +114,13 @@ pub(super) fn rate(rate: f64) -> String {
 
 pub(super) fn rate_words(cell: &RateResult, passes: Option<f64>) -> String {
     match (&cell.state, passes) {
-        (RateState::Answered(Answer::AtLeast { .. }), Some(passes)) => format!("at least {}", rate(passes)),
-        (RateState::Answered(Answer::Inconclusive { .. }) | RateState::Trial(_), Some(passes)) => {
+        (RateState::Answered(SearchAnswer::AtLeast { .. }), Some(passes)) => {
+            format!("at least {}", rate(passes))
+        }
+        (
+            RateState::Answered(SearchAnswer::Inconclusive { .. }) | RateState::Trial(_),
+            Some(passes),
+        ) => {
             format!("? {}", rate(passes))
         }
         (_, passes) => passes.map_or_else(nothing, rate),
@@ -130,18 +144,25 @@ pub(super) fn value(cell: &RateResult, tried: &TriedRate, limit: usize) -> Strin
 /// What helps where trials of one rate contradict each other.
 const MORE: &str = "try a longer --duration or more --trials";
 
-/// What is to be said of a cell, if anything: why it fails where it does, or why there is no answer.
+/// What is to be said of a cell, if anything: why it fails where it does, or why there is no
+/// answer.
 pub(super) fn note(cell: &RateResult) -> String {
     let because = cell.why().map_or_else(String::new, |why| format!(": {why}"));
     let (passes, fails) = cell.bounds();
     match &cell.state {
-        RateState::Answered(Answer::Found { fails, .. }) => format!("at {}{because}", rate(*fails)),
-        RateState::Answered(Answer::AtLeast { .. }) => "no higher rate was allowed (--most)".into(),
-        RateState::Answered(Answer::Nothing { fails }) => {
+        RateState::Answered(SearchAnswer::Found { fails, .. }) => {
+            format!("at {}{because}", rate(*fails))
+        }
+        RateState::Answered(SearchAnswer::AtLeast { .. }) => {
+            "no higher rate was allowed (--most)".into()
+        }
+        RateState::Answered(SearchAnswer::Nothing { fails }) => {
             format!("x NOTHING PASSES: not even {}{because}", rate(*fails))
         }
-        RateState::Answered(Answer::Inconclusive { .. }) => {
-            let is_open = |tried: &&TriedRate| tried.decision == Some(Decision::Undecided) || tried.disturbed > 0;
+        RateState::Answered(SearchAnswer::Inconclusive { .. }) => {
+            let is_open = |tried: &&TriedRate| {
+                tried.decision == Some(Decision::Undecided) || tried.disturbed > 0
+            };
             let open = cell.rates.iter().rev().find(is_open);
             let (why, remedy) = open.map_or((None, MORE), |tried| match tried.doubt() {
                 Some((why, remedy)) => (Some(why), remedy),
@@ -150,7 +171,9 @@ pub(super) fn note(cell: &RateResult) -> String {
             let why = why.map_or_else(String::new, |why| format!(" ({why})"));
             let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
             let place = match (passes, fails) {
-                (Some(passes), Some(fails)) => format!("between {} and {}", rate(passes), rate(fails)),
+                (Some(passes), Some(fails)) => {
+                    format!("between {} and {}", rate(passes), rate(fails))
+                }
                 (Some(passes), None) => format!("above {}", rate(passes)),
                 (None, Some(fails)) => format!("below {}", rate(fails)),
                 (None, None) => "at any rate".into(),
@@ -168,15 +191,25 @@ pub fn rates(header: &Header, found: &RateSearch, width: usize) -> String {
     let mut out = String::new();
     for group in groups(header, found) {
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}\n  {}", printable(&group.title()), printable(&group.terms(found.precision)));
+        let _ = writeln!(
+            out,
+            "{}\n  {}",
+            printable(&group.title()),
+            printable(&group.terms(found.precision))
+        );
         if header.quick {
             out.push_str("  ! quick: not comparable\n");
         }
-        let rows: Vec<Vec<String>> =
-            std::iter::once(group.heads()).chain(group.cells.iter().map(|cell| group.row(cell))).collect();
+        let rows: Vec<Vec<String>> = std::iter::once(group.heads())
+            .chain(group.cells.iter().map(|cell| group.row(cell)))
+            .collect();
         let _ = write!(out, "\n{}\n", table(&rows));
         for cell in &group.cells {
-            out.push_str(&wrapped(&format!("{}: {}", printable(&cell.label), printable(&note(cell))), "   ", width));
+            out.push_str(&wrapped(
+                &format!("{}: {}", printable(&cell.label), printable(&note(cell))),
+                "   ",
+                width,
+            ));
         }
         out.push('\n');
     }
@@ -192,13 +225,19 @@ pub fn rates(header: &Header, found: &RateSearch, width: usize) -> String {
 /// Names to the left, all others to the right.
 fn table(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|text| columns(text)).max().unwrap_or(0);
+    let width = |at: usize| {
+        rows.iter().filter_map(|row| row.get(at)).map(|text| columns(text)).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..count).map(width).collect();
     let mut out = String::new();
     for row in rows {
         let cells = row.iter().zip(&widths).enumerate().map(|(at, (text, width))| {
             let blank = " ".repeat(width - columns(text));
-            if at == 0 { format!("{}{blank}", printable(text)) } else { format!("{blank}{}", printable(text)) }
+            if at == 0 {
+                format!("{}{blank}", printable(text))
+            } else {
+                format!("{blank}{}", printable(text))
+            }
         });
         let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
@@ -234,12 +273,21 @@ pub fn rates_markdown(header: &Header, found: &RateSearch) -> String {
     for group in groups(header, found) {
         let (title, terms) = (group.title(), group.terms(found.precision));
         let heads = group.heads();
-        let _ = write!(out, "\n## {}\n\n{}\n\n", super::markdown::escaped(&title), super::markdown::escaped(&terms));
+        let _ = write!(
+            out,
+            "\n## {}\n\n{}\n\n",
+            super::markdown::escaped(&title),
+            super::markdown::escaped(&terms)
+        );
         let _ = writeln!(out, "{}|:--|{}", line(&heads), "--:|".repeat(heads.len() - 1));
         group.cells.iter().for_each(|cell| out.push_str(&line(&group.row(cell))));
         out.push('\n');
         for cell in &group.cells {
-            let _ = writeln!(out, "- {}", super::markdown::escaped(&format!("{}: {}", cell.label, note(cell))));
+            let _ = writeln!(
+                out,
+                "- {}",
+                super::markdown::escaped(&format!("{}: {}", cell.label, note(cell)))
+            );
         }
     }
     out
@@ -259,10 +307,10 @@ pub fn rates_json(header: &Header, found: &RateSearch) -> String {
 
 fn cell_json(cell: &RateResult) -> Value {
     let (answer, reason) = match &cell.state {
-        RateState::Answered(Answer::Found { .. }) => ("found", cell.why()),
-        RateState::Answered(Answer::AtLeast { .. }) => ("at-least", None),
-        RateState::Answered(Answer::Nothing { .. }) => ("nothing", cell.why()),
-        RateState::Answered(Answer::Inconclusive { .. }) => ("inconclusive", cell.why()),
+        RateState::Answered(SearchAnswer::Found { .. }) => ("found", cell.why()),
+        RateState::Answered(SearchAnswer::AtLeast { .. }) => ("at-least", None),
+        RateState::Answered(SearchAnswer::Nothing { .. }) => ("nothing", cell.why()),
+        RateState::Answered(SearchAnswer::Inconclusive { .. }) => ("inconclusive", cell.why()),
         RateState::Trial(_) => ("unfinished", None),
         RateState::Failed(why) => ("failed", Some(why.as_str())),
         RateState::Refused(why) => ("refused", Some(why.as_str())),
@@ -360,15 +408,27 @@ mod tests {
 
     #[test]
     fn programs_are_told_every_rate() {
-        let value: Value = serde_json::from_str(&rates_json(&fixture::header(), &fixture::searched())).unwrap();
-        let answers: Vec<&str> =
-            value["cells"].as_array().unwrap().iter().filter_map(|c| c["answer"].as_str()).collect();
+        let text = rates_json(&fixture::header(), &fixture::searched());
+        assert_eq!(crate::report::schema::misfits("rates", &text), Vec::<String>::new());
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let answers: Vec<&str> = value["cells"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|c| c["answer"].as_str())
+            .collect();
         assert_eq!(answers, ["found", "at-least", "inconclusive", "refused", "nothing"]);
         let smol = &value["cells"][2];
-        assert_eq!((smol["passes_per_s"].as_f64(), smol["fails_per_s"].as_f64()), (Some(2_000.0), Some(4_000.0)));
+        assert_eq!(
+            (smol["passes_per_s"].as_f64(), smol["fails_per_s"].as_f64()),
+            (Some(2_000.0), Some(4_000.0))
+        );
         assert_eq!(smol["rates"][1]["decision"], "undecided");
         let markdown = rates_markdown(&fixture::header(), &fixture::searched());
-        assert!(markdown.contains("| tokio | at least 4.00k/s |") && !markdown.contains("<25ms"), "{markdown}");
+        assert!(
+            markdown.contains("| tokio | at least 4.00k/s |") && !markdown.contains("<25ms"),
+            "{markdown}"
+        );
     }
 
     #[test]
@@ -378,7 +438,7 @@ mod tests {
         found.cells.iter_mut().for_each(|cell| cell.lane = Some(Lane::SameCode));
         found.cells.push(idiomatic);
         let header = fixture::header();
-        let titles: Vec<String> = groups(&header, &found).iter().map(Group::title).collect();
+        let titles: Vec<String> = groups(&header, &found).iter().map(SearchGroup::title).collect();
         assert_eq!(titles, ["http-fanout (same-code lane)", "http-fanout (idiomatic lane)"]);
         assert!(rates_json(&header, &found).contains("\"lane\": \"idiomatic\""));
     }

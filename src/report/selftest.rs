@@ -23,7 +23,10 @@ pub fn selftest(header: &Header, found: &Selftest) -> String {
     out.push_str(&table(["metric", "false alarms", "noise", "detectable"], noise));
     let metric = "makespan of a batch, throughput of a closed load";
     let _ = writeln!(out, "\nThe same work, and a tenth more of it ({metric}; times as good)\n");
-    out.push_str(&table(["cell", "same work", "+10 %", "detectable, found"], found.cells.iter().map(cell_row)));
+    out.push_str(&table(
+        ["cell", "same work", "+10 %", "detectable, found"],
+        found.cells.iter().map(cell_row),
+    ));
     let _ = write!(
         out,
         "\nA false alarm is a 95 % interval that leaves 1 out: about one in twenty is chance. Noise is the standard\n\
@@ -42,15 +45,24 @@ pub fn selftest(header: &Header, found: &Selftest) -> String {
 
 fn words(verdict: SelftestVerdict) -> &'static str {
     match verdict {
-        SelftestVerdict::Pass => "+ PASS: on this machine the harness finds what is there, and nothing else",
-        SelftestVerdict::Fail => "x FAIL: do not believe comparisons that were made on this machine now",
+        SelftestVerdict::Pass => {
+            "+ PASS: on this machine the harness finds what is there, and nothing else"
+        }
+        SelftestVerdict::Fail => {
+            "x FAIL: do not believe comparisons that were made on this machine now"
+        }
         SelftestVerdict::Inconclusive => "~ inconclusive: this says nothing about the harness",
     }
 }
 
 fn noise_row(noise: &MetricNoise) -> [String; 4] {
     let alarms = format!("{} of {}", noise.false_alarms, noise.compared);
-    [noise.metric.info().label.into(), alarms, percent(noise.noise_percent), percent(noise.detectable_percent)]
+    [
+        noise.metric.info().label.into(),
+        alarms,
+        percent(noise.noise_percent),
+        percent(noise.detectable_percent),
+    ]
 }
 
 fn cell_row(cell: &SelftestCell) -> [String; 4] {
@@ -77,7 +89,10 @@ fn table(head: [&str; 4], rows: impl Iterator<Item = [String; 4]>) -> String {
     let widths: Vec<usize> = (0..4).map(width).collect();
     let mut out = String::new();
     for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(text, width)| format!("{text}{}", " ".repeat(width - columns(text))));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(text, width)| format!("{text}{}", " ".repeat(width - columns(text))));
         let line = cells.collect::<Vec<_>>().join("  ");
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{}", line.trim_end());
@@ -130,4 +145,46 @@ fn ratio(ratio: &Ratio) -> Value {
         "rounds": ratio.rounds,
         "detectable_percent": ratio.detectable_percent,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis::{MetricId, RatioVerdict, SelftestVerdict},
+        report::{fixture, schema::misfits},
+    };
+
+    #[test]
+    fn what_programs_are_told_fits_the_schema() {
+        let ratio = |interval| Ratio {
+            estimate: 0.9,
+            interval,
+            rounds: 7,
+            verdict: RatioVerdict::Slower,
+            detectable_percent: Some(2.5),
+        };
+        let cell = |same, injected| SelftestCell {
+            scenario: "sleeping".into(),
+            executor: "tokio".into(),
+            metric: MetricId::Throughput,
+            same,
+            injected,
+        };
+        let noise = MetricNoise {
+            metric: MetricId::MemoryPerSlot,
+            compared: 3,
+            false_alarms: 0,
+            noise_percent: None,
+            detectable_percent: Some(4.0),
+        };
+        let found = Selftest {
+            cells: vec![cell(None, None), cell(Some(ratio(None)), Some(ratio(Some((0.8, 0.95)))))],
+            metrics: vec![noise],
+            verdict: SelftestVerdict::Inconclusive,
+            reasons: vec!["too few rounds".into()],
+        };
+        let text = selftest_json(&fixture::header(), &found);
+        assert_eq!(misfits("selftest", &text), Vec::<String>::new());
+    }
 }

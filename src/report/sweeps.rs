@@ -26,16 +26,22 @@ fn clients(value: f64) -> String {
 pub fn lines(sweep: &Sweep) -> Vec<String> {
     let mut metrics: Vec<MetricId> = sweep.pairs.iter().map(|pair| pair.metric).collect();
     metrics.dedup();
-    let mut lines: Vec<String> = metrics.into_iter().flat_map(|metric| of_metric(sweep, metric)).collect();
+    let mut lines: Vec<String> =
+        metrics.into_iter().flat_map(|metric| of_metric(sweep, metric)).collect();
     lines.extend(sweep.laws.iter().map(law));
     lines
 }
 
 fn of_metric(sweep: &Sweep, metric: MetricId) -> Vec<String> {
-    let (crossed, others): (Vec<&PairResult>, Vec<&PairResult>) =
-        sweep.pairs.iter().filter(|pair| pair.metric == metric).partition(|pair| !pair.crossings.is_empty());
-    let mut lines: Vec<String> =
-        crossed.iter().flat_map(|pair| pair.crossings.iter().map(|c| crossing(sweep, pair, c))).collect();
+    let (crossed, others): (Vec<&PairResult>, Vec<&PairResult>) = sweep
+        .pairs
+        .iter()
+        .filter(|pair| pair.metric == metric)
+        .partition(|pair| !pair.crossings.is_empty());
+    let mut lines: Vec<String> = crossed
+        .iter()
+        .flat_map(|pair| pair.crossings.iter().map(|c| crossing(sweep, pair, c)))
+        .collect();
     if !others.is_empty() {
         let which = if crossed.is_empty() { "" } else { " other" };
         let pairs = if others.len() == 1 { "pair".to_owned() } else { "pairs".to_owned() };
@@ -48,7 +54,8 @@ fn of_metric(sweep: &Sweep, metric: MetricId) -> Vec<String> {
     lines
 }
 
-/// `throughput: threads and tokio cross at 210 [180, 240]; below it threads is ahead, above it tokio`.
+/// `throughput: threads and tokio cross at 210 [180, 240]; below it threads is ahead, above it
+/// tokio`.
 pub fn crossing(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String {
     let [a, b] = &pair.labels;
     let (below, above) = (&crossing.below, &crossing.above);
@@ -63,7 +70,9 @@ pub fn crossing(sweep: &Sweep, pair: &PairResult, crossing: &Crossing) -> String
 pub fn place(unit: Unit, crossing: &Crossing) -> String {
     let value = |value| unit.format(value);
     match (crossing.estimate, crossing.interval) {
-        (Some(at), Some((low, high))) => format!("at {} [{}, {}]", value(at), value(low), value(high)),
+        (Some(at), Some((low, high))) => {
+            format!("at {} [{}, {}]", value(at), value(low), value(high))
+        }
         _ => format!("between {} and {}", value(crossing.from), value(crossing.to)),
     }
 }
@@ -81,8 +90,11 @@ fn law(law: &Law) -> String {
 /// How far each median is from its executor's law, a line for each law that is shown.
 pub fn residuals(sweep: &Sweep) -> Vec<String> {
     let of = |(law, fit): (&Law, &Fit)| {
-        let left: Vec<String> =
-            fit.residuals.iter().map(|&(n, left)| format!("{:+.1} % at {}", 100.0 * left, clients(n))).collect();
+        let left: Vec<String> = fit
+            .residuals
+            .iter()
+            .map(|&(n, left)| format!("{:+.1} % at {}", 100.0 * left, clients(n)))
+            .collect();
         format!("Residuals of the law of {}: {}", law.label, left.join(", "))
     };
     sweep.laws.iter().filter_map(|law| Some((law, law.fit.as_ref()?))).map(of).collect()
@@ -91,7 +103,12 @@ pub fn residuals(sweep: &Sweep) -> Vec<String> {
 /// `λ = 398/s, σ = 0.0150, κ = 3.0e-8, R² = 0.998, peak at 702 clients [650, 760]`.
 pub fn fit_words(fit: &Fit) -> String {
     let rate = metric(MetricId::Throughput, fit.lambda);
-    let words = format!("λ = {rate}, σ = {}, κ = {}, R² = {:.3}", digits(fit.sigma), kappa(fit.kappa), fit.r_squared);
+    let words = format!(
+        "λ = {rate}, σ = {}, κ = {}, R² = {:.3}",
+        digits(fit.sigma),
+        kappa(fit.kappa),
+        fit.r_squared
+    );
     format!("{words}, {}", peak(fit))
 }
 
@@ -103,7 +120,8 @@ pub fn kappa(value: f64) -> String {
 /// `peak at 702 clients [650, 760]`, and whether so many were measured.
 pub fn peak(fit: &Fit) -> String {
     let Some(peak) = fit.peak else { return "no peak".into() };
-    let interval = fit.peak_interval.map(|(low, high)| format!(" [{}, {}]", clients(low), clients(high)));
+    let interval =
+        fit.peak_interval.map(|(low, high)| format!(" [{}, {}]", clients(low), clients(high)));
     let beyond = fit.residuals.last().is_some_and(|(most, _)| peak > *most);
     let beyond = if beyond { ", more than were measured" } else { "" };
     format!("peak at {} clients{}{beyond}", clients(peak), interval.unwrap_or_default())
@@ -112,8 +130,10 @@ pub fn peak(fit: &Fit) -> String {
 /// The geometric means of a scenario, called so; nothing where there are none.
 pub fn means(scenario: &ScenarioResult) -> Option<String> {
     let of = scenario.means.first()?.of;
-    let with =
-        scenario.means.iter().filter_map(|mean| Some(format!("{} {}", mean.label, ratio_words(mean.ratio.as_ref()?))));
+    let with = scenario
+        .means
+        .iter()
+        .filter_map(|mean| Some(format!("{} {}", mean.label, ratio_words(mean.ratio.as_ref()?))));
     let with: Vec<String> = with.collect();
     let missing = |mean: &&MeanRatio| mean.ratio.is_none();
     let without: Vec<String> = scenario
@@ -125,9 +145,15 @@ pub fn means(scenario: &ScenarioResult) -> Option<String> {
     let cells = plural(of, "cell");
     Some(match (with.is_empty(), without.is_empty()) {
         (true, _) => format!("No geometric mean of ratios over {cells}: {}", prose(&without)),
-        (false, true) => format!("Geometric means of the ratios over {cells} each: {}", prose(&with)),
+        (false, true) => {
+            format!("Geometric means of the ratios over {cells} each: {}", prose(&with))
+        }
         (false, false) => {
-            format!("Geometric means of the ratios over {cells} each: {}; none for {}", prose(&with), prose(&without))
+            format!(
+                "Geometric means of the ratios over {cells} each: {}; none for {}",
+                prose(&with),
+                prose(&without)
+            )
         }
     })
 }
@@ -182,7 +208,12 @@ mod tests {
         };
         assert_eq!(place(Unit::Number, &crossing), "between 64 and 256");
         assert_eq!(place(Unit::Rate, &crossing), "between 64/s and 256/s");
-        let known = Crossing { estimate: Some(210.4), interval: Some((180.0, 240.0)), rounds: 7, ..crossing };
+        let known = Crossing {
+            estimate: Some(210.4),
+            interval: Some((180.0, 240.0)),
+            rounds: 7,
+            ..crossing
+        };
         assert_eq!(place(Unit::Number, &known), "at 210 [180, 240]");
     }
 }

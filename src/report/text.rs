@@ -1,21 +1,27 @@
-//! The terminal's tables: one per scenario and group, aligned by display width, readable without colour.
+//! The terminal's tables: one per scenario and group, aligned by display width, readable without
+//! colour.
 
 use std::fmt::Write as _;
 
 use crate::{
-    analysis::{Analysis, CellResult, Group, MetricId, Ratio, ScenarioResult, shared_cpus, unequal},
+    analysis::{
+        Analysis, CellGroup, CellResult, CellStatus, MetricId, Ratio, ScenarioResult, shared_cpus,
+        unequal,
+    },
     report::{
         format::{digits, label, plural},
         sentence, sweeps,
         view::{
-            self, ClaimSummary, Mark, SloSummary, Tone, group_title, metric_words, quantile_words, ratio_mark, stored,
+            self, ClaimSummary, Mark, SloSummary, Tone, group_title, metric_words, quantile_words,
+            ratio_mark, stored,
         },
         width::{columns, printable},
     },
     store::Header,
 };
 
-/// Tables are kept within this width where the labels allow it and nothing is known of the terminal.
+/// Tables are kept within this width where the labels allow it and nothing is known of the
+/// terminal.
 const WIDTH: usize = 100;
 
 /// What the columns hold, where their heads are too short to say it.
@@ -40,8 +46,8 @@ pub fn text(header: &Header, analysis: &Analysis, color: bool) -> String {
     text_in(header, analysis, color, WIDTH)
 }
 
-/// Tables for a terminal with so many columns. Where a table does not fit into fewer than 100, it does without memory,
-/// then without CPU time, and then without the median latency.
+/// Tables for a terminal with so many columns. Where a table does not fit into fewer than 100, it
+/// does without memory, then without CPU time, and then without the median latency.
 pub fn text_in(header: &Header, analysis: &Analysis, color: bool, width: usize) -> String {
     let layout = Layout { color, width };
     let mut out = heading(header, analysis, layout);
@@ -62,7 +68,12 @@ pub fn plain(header: &Header, analysis: &Analysis) -> String {
 
 fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
     let trials = &analysis.trials;
-    let mut out = format!("{}: {} of {}", printable(&header.run), trials.measured, plural(trials.planned, "trial"));
+    let mut out = format!(
+        "{}: {} of {}",
+        printable(&header.run),
+        trials.measured,
+        plural(trials.planned, "trial")
+    );
     let _ = writeln!(out, " measured, {}", trials.failed_words());
     if header.quick {
         out.push_str("! quick: not comparable\n");
@@ -74,7 +85,11 @@ fn heading(header: &Header, analysis: &Analysis, layout: Layout) -> String {
 }
 
 fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> String {
-    let mut out = wrapped(&format!("{}  {}", printable(&scenario.title()), printable(&scenario.question)), 2, layout);
+    let mut out = wrapped(
+        &format!("{}  {}", printable(&scenario.title()), printable(&scenario.question)),
+        2,
+        layout,
+    );
     let terms = format!(
         "  {}; ratios are {} as {}, {}",
         view::scenario_cpus(scenario),
@@ -105,7 +120,11 @@ fn scenario_text(header: &Header, scenario: &ScenarioResult, layout: Layout) -> 
     let _ = write!(
         out,
         "\n{}",
-        wrapped(&format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))), 2, layout)
+        wrapped(
+            &format!("{}.", printable(&sentence::winners(std::slice::from_ref(scenario)))),
+            2,
+            layout
+        )
     );
     out
 }
@@ -129,17 +148,24 @@ fn over_groups(scenario: &ScenarioResult, layout: Layout) -> String {
 }
 
 /// The rows of a group: figures in columns, cells without figures as a reason, notes below.
-fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
+fn table(group: &CellGroup, metric: MetricId, layout: Layout) -> String {
     // The rate's unit says what it is in less room than its name.
     let main = if metric == MetricId::Throughput { "tasks/s" } else { label(metric) };
     let head = ["executor", main, "p50", "p99", "CPU/1k", "memory", "ratio", ""].map(String::from);
     let mut rows = vec![head.to_vec()];
     rows.extend(group.cells.iter().map(|cell| row(cell, metric)));
     let mut widths: Vec<usize> = (0..head.len())
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|text| columns(text)).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|text| columns(text))
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
-    let too_wide =
-        |widths: &[usize], gap: usize| widths.iter().sum::<usize>() + gap * (widths.len() - 1) > layout.width;
+    let too_wide = |widths: &[usize], gap: usize| {
+        widths.iter().sum::<usize>() + gap * (widths.len() - 1) > layout.width
+    };
     for spare in SPARE {
         if layout.width < WIDTH && too_wide(&widths, 1) {
             let Some(column) = rows[0].iter().position(|head| head == spare) else { continue };
@@ -164,7 +190,9 @@ fn table(group: &Group, metric: MetricId, layout: Layout) -> String {
         out.push_str(&note(cell, layout));
         out.push_str(&validity_notes(cell, layout));
     }
-    for limit in view::limits(group).into_iter().chain(view::resources(group)).chain(view::unseen(group)) {
+    for limit in
+        view::limits(group).into_iter().chain(view::resources(group)).chain(view::unseen(group))
+    {
         out.push_str(&wrapped(&format!("  {}", printable(&limit)), 4, layout));
     }
     for delay in view::delays(group) {
@@ -197,7 +225,7 @@ fn validity_notes(cell: &CellResult, layout: Layout) -> String {
 }
 
 /// How far each round's own quantile is known, beside that of all rounds together.
-fn by_round(group: &Group, name: &str, id: MetricId, layout: Layout) -> String {
+fn by_round(group: &CellGroup, name: &str, id: MetricId, layout: Layout) -> String {
     let words = |cell: &CellResult| {
         // No blank inside, so that no line ends there.
         let interval = view::rounds_interval(cell, id)?.replace(", ", ",");
@@ -231,7 +259,9 @@ fn row(cell: &CellResult, metric: MetricId) -> Vec<String> {
 
 fn compact(ratio: &Ratio) -> String {
     match ratio.interval {
-        Some((low, high)) => format!("{} [{},{}]", digits(ratio.estimate), digits(low), digits(high)),
+        Some((low, high)) => {
+            format!("{} [{},{}]", digits(ratio.estimate), digits(low), digits(high))
+        }
         None => digits(ratio.estimate),
     }
 }
@@ -241,12 +271,22 @@ fn words(mark: Mark) -> String {
 }
 
 /// One line: names, ratio and verdict to the left, numbers to the right.
-fn aligned(row: &[String], widths: &[usize], gap: usize, mark: Option<Mark>, layout: Layout) -> String {
+fn aligned(
+    row: &[String],
+    widths: &[usize],
+    gap: usize,
+    mark: Option<Mark>,
+    layout: Layout,
+) -> String {
     let mut line = String::new();
     for (index, (text, &width)) in row.iter().zip(widths).enumerate() {
         let blank = " ".repeat(width.saturating_sub(columns(text)));
         let last = index + 1 == row.len();
-        let text = if last { painted(text, mark.map_or(Tone::Plain, |m| m.tone), layout.color) } else { text.clone() };
+        let text = if last {
+            painted(text, mark.map_or(Tone::Plain, |m| m.tone), layout.color)
+        } else {
+            text.clone()
+        };
         let left = index == 0 || index + 2 >= row.len();
         let _ = if left { write!(line, "{text}{blank}") } else { write!(line, "{blank}{text}") };
         if !last {
@@ -269,18 +309,30 @@ fn absent(cell: &CellResult, width: usize, gap: usize, layout: Layout) -> String
 /// What is to be said of a cell that has figures.
 fn note(cell: &CellResult, layout: Layout) -> String {
     let (mark, _) = view::status_mark(&cell.status);
-    if mark.words == "complete" {
+    if cell.status == CellStatus::Complete {
         return String::new();
     }
-    let text = format!("{} {}: {}", mark.symbol, printable(&cell.label), printable(&view::status_words(cell)));
+    let text = format!(
+        "{} {}: {}",
+        mark.symbol,
+        printable(&cell.label),
+        printable(&view::status_words(cell))
+    );
     painted_once(&wrapped(&text, 4, layout), mark.words, mark.tone, layout)
 }
 
 fn slo_text(summary: &SloSummary<'_>, path: Option<&str>, layout: Layout) -> String {
     let mark = view::slo_mark(summary.holds());
-    let place = path.map(|p| format!("  {}:{}", printable(p), summary.slo.line)).unwrap_or_default();
-    let line = format!("SLO {} {}  {}{place}", words(mark), printable(&summary.slo.assert), summary.words());
-    let mut out = String::from("\n") + &painted_once(&wrapped(&line, 4, layout), &words(mark), mark.tone, layout);
+    let place =
+        path.map(|p| format!("  {}:{}", printable(p), summary.slo.line)).unwrap_or_default();
+    let line = format!(
+        "SLO {} {}  {}{place}",
+        words(mark),
+        printable(&summary.slo.assert),
+        summary.words()
+    );
+    let mut out = String::from("\n")
+        + &painted_once(&wrapped(&line, 4, layout), &words(mark), mark.tone, layout);
     for result in summary.results.iter().filter(|r| r.holds == Some(false)) {
         let measured = view::slo_measured(result).unwrap_or_default();
         let _ = writeln!(out, "    x {}: {measured}", printable(&result.cell));
@@ -293,14 +345,19 @@ fn claim_text(summary: &ClaimSummary<'_>, layout: Layout) -> String {
     let mut out = String::from("\n");
     out.push_str(&wrapped(&format!("claim \"{}\"", printable(&summary.claim.text)), 6, layout));
     out.push_str(&wrapped(&format!("  {}", printable(&view::claimed_words(summary))), 2, layout));
-    let whom: Vec<String> = summary.results.iter().map(|result| printable(&view::claimant(result))).collect();
+    let whom: Vec<String> =
+        summary.results.iter().map(|result| printable(&view::claimant(result))).collect();
     let width = whom.iter().map(|text| columns(text)).max().unwrap_or(0);
     for (result, whom) in summary.results.iter().zip(whom) {
         let mark = view::claim_mark(result.verdict);
         let measured = result.measured.as_ref().map_or_else(String::new, compact);
         let pad = " ".repeat(width - columns(&whom));
-        let lacking = result.lacking.as_ref().map_or_else(String::new, |why| format!(" ({})", printable(why)));
-        let line = wrapped(&format!("  {:<14}  {whom}{pad}  {measured}{lacking}", words(mark)), 4, layout);
+        let lacking = result
+            .lacking
+            .as_ref()
+            .map_or_else(String::new, |why| format!(" ({})", printable(why)));
+        let line =
+            wrapped(&format!("  {:<14}  {whom}{pad}  {measured}{lacking}", words(mark)), 4, layout);
         out.push_str(&painted_once(&line, mark.words, mark.tone, layout));
     }
     out
@@ -340,7 +397,7 @@ fn wrapped(text: &str, indent: usize, layout: Layout) -> String {
 mod tests {
     use super::*;
     use crate::{
-        analysis::{Evidence, Judgement, LimitingFactor, Steadiness, Validity},
+        analysis::{Judgement, LimitingFactor, RoundEvidence, Steadiness, Validity},
         report::fixture,
     };
 
@@ -407,8 +464,14 @@ mod tests {
     #[test]
     fn quantiles_have_their_intervals_over_rounds() {
         let text = text(&fixture::header(), &fixture::analysis(), false);
-        let line = text.lines().find(|line| line.starts_with("p99 by round: ")).expect("seven rounds each");
-        assert!(line.starts_with("p99 by round: sequential [") && line.contains("], threads ["), "{line}");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("p99 by round: "))
+            .expect("seven rounds each");
+        assert!(
+            line.starts_with("p99 by round: sequential [") && line.contains("], threads ["),
+            "{line}"
+        );
     }
 
     #[test]
@@ -416,7 +479,9 @@ mod tests {
         let text = text(&fixture::header(), &fixture::analysis(), false);
         let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
         let last_group = at("concurrency=4096 (closed");
-        assert!(last_group < at("eometric mean") && at("eometric mean") < at("\nover concurrency\n"));
+        assert!(
+            last_group < at("eometric mean") && at("eometric mean") < at("\nover concurrency\n")
+        );
         assert!(at("\nover concurrency\n") < at("Universal Scalability Law: tokio λ"));
         assert!(at("Universal Scalability Law: tokio λ") < at("\nSLO "));
     }
@@ -450,9 +515,10 @@ mod tests {
         group.cells[2].steadiness = Some(Steadiness::Warming);
         group.cells[2].judgement = Judgement {
             validity: Validity::Disturbed,
-            evidence: vec![Evidence {
+            evidence: vec![RoundEvidence {
                 validity: Validity::Disturbed,
-                words: "in 2 of 7 rounds other processes used 30.0 % of the executor's CPU time".into(),
+                words: "in 2 of 7 rounds other processes used 30.0 % of the executor's CPU time"
+                    .into(),
             }],
             limit: Some(LimitingFactor::ExecutorCpu),
             unseen: Some("5 of 7 rounds are below 100ms, the shortest 62.0ms".into()),
@@ -481,7 +547,8 @@ mod tests {
         let (header, analysis) = (fixture::header(), fixture::small());
         let heads = |width: usize| {
             let text = text_in(&header, &analysis, false, width);
-            let head = text.lines().find(|line| line.starts_with("executor")).expect("a table").to_owned();
+            let head =
+                text.lines().find(|line| line.starts_with("executor")).expect("a table").to_owned();
             head.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(heads(100), "executor tasks/s p50 p99 CPU/1k memory ratio");
@@ -494,11 +561,18 @@ mod tests {
         let (header, mut analysis) = (fixture::header(), fixture::small());
         let plain = |analysis: &Analysis| text(&header, analysis, false);
         assert!(!plain(&analysis).contains("equal conditions"));
-        analysis.scenarios[1].groups[0].cells[2].facts.insert("allocator".into(), "jemalloc".into());
+        analysis.scenarios[1].groups[0].cells[2]
+            .facts
+            .insert("allocator".into(), "jemalloc".into());
         let text = plain(&analysis);
-        let said = text.split_once("! Warning: the executors did not have equal conditions: allocator: system");
+        let said = text.split_once(
+            "! Warning: the executors did not have equal conditions: allocator: system",
+        );
         let (before, after) = said.unwrap_or_else(|| panic!("{text}"));
-        assert!(before.contains("\nhundred-calls ") && after.contains("jemalloc (tokio)"), "{text}");
+        assert!(
+            before.contains("\nhundred-calls ") && after.contains("jemalloc (tokio)"),
+            "{text}"
+        );
         assert!(after.contains("\nbatch of 100\n"), "above the table: {text}");
     }
 

@@ -4,7 +4,7 @@ use super::{
     format::{plural, prose},
     view::{self, Mark},
 };
-use crate::analysis::{Analysis, CellResult, Evidence, Group, Judgement, Steadiness, Validity};
+use crate::analysis::{Analysis, CellGroup, CellResult, Judgement, RoundEvidence, Validity};
 
 /// What stands beside everything that is hatched.
 pub const HATCHED: &str = "▨";
@@ -20,21 +20,6 @@ pub fn validity_mark(validity: Validity) -> Mark {
     if validity == Validity::Valid { mark } else { Mark { symbol: HATCHED, ..mark } }
 }
 
-/// How a cell behaved over time.
-pub fn steadiness_words(steadiness: Steadiness) -> &'static str {
-    match steadiness {
-        Steadiness::Flat => "flat: the same throughout",
-        Steadiness::Warming => "warming: it became faster within the window, raise `warmup`",
-        Steadiness::Drifting => "drifting: its speed changed all through the window",
-        Steadiness::Unsteady => "unsteady: its speed jumped within the window",
-    }
-}
-
-/// One word of it, for places with little room.
-pub fn steadiness_word(steadiness: Steadiness) -> &'static str {
-    steadiness_words(steadiness).split(':').next().unwrap_or_default()
-}
-
 /// `OVERLOADED: offered 50.0k/s, achieved 31.2k/s`, or `FAILED: 3 × crashed`.
 pub fn validity_words(cell: &CellResult) -> String {
     let words = validity_mark(cell.judgement.validity).words;
@@ -45,9 +30,10 @@ pub fn validity_words(cell: &CellResult) -> String {
     if why.is_empty() { words.into() } else { format!("{words}: {why}") }
 }
 
-/// What speaks against rounds, whatever the cell's own verdict: what speaks for another one is said under its name.
+/// What speaks against rounds, whatever the cell's own verdict: what speaks for another one is said
+/// under its name.
 pub fn evidence(judgement: &Judgement) -> Vec<String> {
-    let words = |evidence: &Evidence| match evidence.validity {
+    let words = |evidence: &RoundEvidence| match evidence.validity {
         own if own == judgement.validity => evidence.words.clone(),
         other => format!("{}: {}", other.word(), evidence.words),
     };
@@ -58,17 +44,20 @@ pub fn evidence(judgement: &Judgement) -> Vec<String> {
 pub fn unranked_words(cell: &CellResult) -> String {
     let words = validity_words(cell);
     match (cell.judgement.limit, &cell.judgement.limit_evidence) {
-        (Some(limit), Some(evidence)) => format!("{words}; limited by {}: {evidence}", limit.words()),
+        (Some(limit), Some(evidence)) => {
+            format!("{words}; limited by {}: {evidence}", limit.words())
+        }
         (Some(limit), None) => format!("{words}; limited by {}", limit.words()),
         (None, _) => words,
     }
 }
 
 /// `threads OVERLOADED, smol DISTURBED`; nothing where all are ranked.
-pub fn unranked(group: &Group) -> Option<String> {
+pub fn unranked(group: &CellGroup) -> Option<String> {
     let cells = group.cells.iter().filter(|cell| is_unranked(cell));
-    let words: Vec<String> =
-        cells.map(|cell| format!("{} {}", cell.label, validity_mark(cell.judgement.validity).words)).collect();
+    let words: Vec<String> = cells
+        .map(|cell| format!("{} {}", cell.label, validity_mark(cell.judgement.validity).words))
+        .collect();
     (!words.is_empty()).then(|| words.join(", "))
 }
 
@@ -84,21 +73,34 @@ pub fn by_validity(analysis: &Analysis) -> Vec<(Validity, Vec<&CellResult>)> {
         Validity::Overloaded,
     ];
     let with = |validity| -> Vec<&CellResult> {
-        analysis.cells().filter(|cell| is_unranked(cell) && cell.judgement.validity == validity).collect()
+        analysis
+            .cells()
+            .filter(|cell| is_unranked(cell) && cell.judgement.validity == validity)
+            .collect()
     };
-    ALL.into_iter().map(|validity| (validity, with(validity))).filter(|(_, cells)| !cells.is_empty()).collect()
+    ALL.into_iter()
+        .map(|validity| (validity, with(validity)))
+        .filter(|(_, cells)| !cells.is_empty())
+        .collect()
 }
 
 /// `12 of 60 cells with figures are not ranked: 10 OVERLOADED and 2 DISTURBED`.
 pub fn counted(analysis: &Analysis) -> Option<String> {
     let counts = by_validity(analysis);
-    let parts: Vec<String> =
-        counts.iter().map(|(validity, cells)| format!("{} {}", cells.len(), validity_mark(*validity).words)).collect();
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(validity, cells)| format!("{} {}", cells.len(), validity_mark(*validity).words))
+        .collect();
     let unranked: usize = counts.iter().map(|(_, cells)| cells.len()).sum();
     let measured = analysis.cells().filter(|cell| cell.has_figures()).count();
     let are = if unranked == 1 { "is" } else { "are" };
-    (unranked > 0)
-        .then(|| format!("{unranked} of {} with figures {are} not ranked: {}", plural(measured, "cell"), prose(&parts)))
+    (unranked > 0).then(|| {
+        format!(
+            "{unranked} of {} with figures {are} not ranked: {}",
+            plural(measured, "cell"),
+            prose(&parts)
+        )
+    })
 }
 
 #[cfg(test)]
@@ -134,6 +136,9 @@ mod tests {
     fn why_a_cell_is_not_ranked_is_said_with_figures() {
         let open = fixture::open();
         let cell = &open.groups[1].cells[0];
-        assert_eq!(unranked_words(cell), "OVERLOADED: offered 1000/s, achieved 900/s; limited by the executor's CPU");
+        assert_eq!(
+            unranked_words(cell),
+            "OVERLOADED: offered 1000/s, achieved 900/s; limited by the executor's CPU"
+        );
     }
 }

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 
+mod claims;
+
+pub use claims::*;
+
 pub use crate::analysis::slo_value;
 use crate::{
     analysis::{
-        CellResult, CellStatus, ClaimResult, ClaimVerdict, Group, LimitingFactor, MetricId, Ratio, RatioVerdict,
-        ScenarioResult, SloResult, Steadiness, Validity,
+        CellGroup, CellResult, CellStatus, ClaimVerdict, LimitingFactor, MetricId, Ratio,
+        RatioVerdict, ScenarioResult, SloResult, Steadiness, Validity,
     },
     measure::{Bound, Delay},
     report::{
         format::{NOTHING, bound, digits, metric, ns, plural, prose},
-        validity::steadiness_words,
+        load::load_words,
+        steadiness::steadiness_words,
     },
-    scenario::{Claim, Direction, Param, Slo},
+    scenario::{Param, Slo},
     store::Header,
 };
 
@@ -79,25 +84,29 @@ pub fn slo_mark(holds: Option<bool>) -> Mark {
 pub fn validity_mark(validity: Validity) -> Mark {
     let (symbol, tone) = match validity {
         Validity::Valid => ("+", Tone::Good),
-        Validity::Overloaded | Validity::TargetBound | Validity::Errors | Validity::Starved | Validity::Disturbed => {
-            ("!", Tone::Warn)
-        }
+        Validity::Overloaded
+        | Validity::TargetBound
+        | Validity::Errors
+        | Validity::Starved
+        | Validity::Disturbed => ("!", Tone::Warn),
         Validity::Invalid | Validity::Failed => ("x", Tone::Bad),
     };
     mark(symbol, validity.word(), tone)
 }
 
-/// What is to be said of a cell's validity: why it is not ranked, which rounds do not count, which calls ended
-/// in errors, that it is not steady, that its quantiles are withheld.
+/// What is to be said of a cell's validity: why it is not ranked, which rounds do not count, which
+/// calls ended in errors, that it is not steady, that its quantiles are withheld.
 pub fn validity_words(cell: &CellResult) -> Vec<String> {
     let judgement = &cell.judgement;
     let mut words = Vec::new();
     if !cell.is_ranked() {
-        // Only what speaks for this verdict: rounds may have had others. Why trials failed is told with the state.
+        // Only what speaks for this verdict: rounds may have had others. Why trials failed is told
+        // with the state.
         let because = judgement.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
         words.push(format!("{}, not ranked{because}", judgement.validity.word()));
     } else if !judgement.evidence.is_empty() {
-        let evidence: Vec<&str> = judgement.evidence.iter().map(|evidence| evidence.words.as_str()).collect();
+        let evidence: Vec<&str> =
+            judgement.evidence.iter().map(|evidence| evidence.words.as_str()).collect();
         words.push(format!("not every round is VALID: {}", evidence.join("; ")));
     }
     words.extend(cell.errors.words());
@@ -106,36 +115,48 @@ pub fn validity_words(cell: &CellResult) -> Vec<String> {
     words.extend(judgement.clipped.clone());
     words.extend(judgement.pool_past.clone());
     words.extend(judgement.unfinished.clone());
-    words.extend(judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")));
+    words.extend(
+        judgement.withheld.as_ref().map(|why| format!("operations too short to be timed: {why}")),
+    );
     words
 }
 
-/// How late probes ran in a group, such as `scheduling delay p50, p99, max: tokio 1.1ms, 1.3ms, 4.2ms`, and who ran none
-/// and why; nothing where there was no probe.
-pub fn delays(group: &Group) -> Vec<String> {
-    let mut measured = Vec::new();
-    let mut absent: Vec<(&str, Vec<String>)> = Vec::new();
-    for cell in &group.cells {
-        match &cell.delay {
-            Some(Delay::Measured(delays)) => {
-                let quantile = |q| bound_words(delays.bound(q));
-                let most = bound_words(delays.greatest_bound());
-                measured.push(format!("{} {}, {}, {most}", cell.label, quantile(0.5), quantile(0.99)));
-            }
-            Some(Delay::NotApplicable(why)) => match absent.iter_mut().find(|(known, _)| known == why) {
-                Some((_, labels)) => labels.push(cell.label.clone()),
-                None => absent.push((why, vec![cell.label.clone()])),
-            },
-            None => {}
+/// How late probes ran in a group, such as `scheduling delay p50, p99, max: tokio 1.1ms, 1.3ms,
+/// 4.2ms`, and who ran none and why; nothing where there was no probe.
+pub fn delays(group: &CellGroup) -> Vec<String> {
+    let measured = |cell: &CellResult| match &cell.delay {
+        Some(Delay::Measured(delays)) => {
+            let [p50, p99] = [0.5, 0.99].map(|q| bound_words(delays.bound(q)));
+            Some(format!("{} {p50}, {p99}, {}", cell.label, bound_words(delays.greatest_bound())))
         }
-    }
-    let told = |(why, labels): (&str, Vec<String>)| format!("no scheduling delay of {}: {why}", prose(&labels));
-    let first = (!measured.is_empty()).then(|| format!("scheduling delay p50, p99, max: {}", measured.join("; ")));
-    first.into_iter().chain(absent.into_iter().map(told)).collect()
+        Some(Delay::NotApplicable(_)) | None => None,
+    };
+    let measured: Vec<String> = group.cells.iter().filter_map(measured).collect();
+    let first = (!measured.is_empty())
+        .then(|| format!("scheduling delay p50, p99, max: {}", measured.join("; ")));
+    first.into_iter().chain(without_delays(group)).collect()
 }
 
-/// A group's cells by what limits them: `limited by the executor's CPU: threads and tokio`; nothing where none stands out.
-pub fn limits(group: &Group) -> Vec<String> {
+/// Who of a group ran no probe although one was asked for, and why, such as `no scheduling delay of
+/// sequential: it runs one task at a time`.
+pub fn without_delays(group: &CellGroup) -> Vec<String> {
+    let mut absent: Vec<(&str, Vec<String>)> = Vec::new();
+    for cell in &group.cells {
+        let Some(Delay::NotApplicable(why)) = &cell.delay else { continue };
+        match absent.iter_mut().find(|(known, _)| known == why) {
+            Some((_, labels)) => labels.push(cell.label.clone()),
+            None => absent.push((why, vec![cell.label.clone()])),
+        }
+    }
+    let words = |(why, labels): (&str, Vec<String>)| {
+        format!("no scheduling delay of {}: {why}", prose(&labels))
+    };
+    absent.into_iter().map(words).collect()
+}
+
+/// A group's cells by what limits them: `limited by the executor's CPU: threads and tokio`; nothing
+/// where none stands out.
+pub fn limits(group: &CellGroup) -> Vec<String> {
     let mut by_factor: Vec<(LimitingFactor, Vec<String>)> = Vec::new();
     for cell in group.cells.iter().filter(|cell| cell.has_figures()) {
         let Some(factor) = cell.judgement.limit else { continue };
@@ -144,30 +165,46 @@ pub fn limits(group: &Group) -> Vec<String> {
             None => by_factor.push((factor, vec![cell.label.clone()])),
         }
     }
-    by_factor.iter().map(|(factor, labels)| format!("limited by {}: {}", factor.words(), prose(labels))).collect()
+    by_factor
+        .iter()
+        .map(|(factor, labels)| format!("limited by {}: {}", factor.words(), prose(labels)))
+        .collect()
 }
 
-/// Whose memory it was: `memory, harness + executor: threads 10.2MiB + 3.10MiB; …`; nothing where it was not measured.
-fn memory(group: &Group) -> Option<String> {
+/// Whose memory it was: `memory, harness + executor: threads 10.2MiB + 3.10MiB; …`; nothing where
+/// it was not measured.
+fn memory(group: &CellGroup) -> Option<String> {
     let has_both = |cell: &&CellResult| cell.metrics.contains_key(&MetricId::ExecutorMemory);
     let parts = group.cells.iter().filter(has_both).map(|cell| {
-        let [harness, executor] =
-            [MetricId::HarnessMemory, MetricId::ExecutorMemory].map(|part| metric_words(cell, part));
+        let [harness, executor] = [MetricId::HarnessMemory, MetricId::ExecutorMemory]
+            .map(|part| metric_words(cell, part));
         format!("{} {harness} + {executor}", cell.label)
     });
     let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| format!("memory, harness + executor: {}", parts.join("; ")))
 }
 
-/// What is to be said of a group's memory, and of folders that are on no disk.
-pub fn resources(group: &Group) -> impl Iterator<Item = String> {
-    let disks: BTreeSet<String> = group.cells.iter().flat_map(CellResult::not_on_a_disk).collect();
-    memory(group).into_iter().chain(disks)
+/// The CPU time of trials whose loads share it, such as `CPU time of all loads together, a trial:
+/// threads 1.20s; tokio 1.10s`; nothing where each load has a trial for itself.
+fn shared_cpu(group: &CellGroup) -> Option<String> {
+    let used = |cell: &CellResult| Some(format!("{} {}", cell.label, ns(cell.shared_cpu_ns?)));
+    let used: Vec<String> = group.cells.iter().filter_map(used).collect();
+    (!used.is_empty())
+        .then(|| format!("CPU time of all loads together, a trial: {}", used.join("; ")))
 }
 
-/// A group's cells of which nobody can tell whether others disturbed them, and why; nothing where there are none.
-pub fn unseen(group: &Group) -> Option<String> {
-    let short = || group.cells.iter().filter_map(|cell| Some((cell, cell.judgement.unseen.as_ref()?)));
+/// What is to be said of a group's memory, of CPU time that loads share, and of folders that are on
+/// no disk.
+pub fn resources(group: &CellGroup) -> impl Iterator<Item = String> {
+    let disks: BTreeSet<String> = group.cells.iter().flat_map(CellResult::not_on_a_disk).collect();
+    memory(group).into_iter().chain(shared_cpu(group)).chain(disks)
+}
+
+/// A group's cells of which nobody can tell whether others disturbed them, and why; nothing where
+/// there are none.
+pub fn unseen(group: &CellGroup) -> Option<String> {
+    let short =
+        || group.cells.iter().filter_map(|cell| Some((cell, cell.judgement.unseen.as_ref()?)));
     let labels: Vec<String> = short().map(|(cell, _)| cell.label.clone()).collect();
     let (_, why) = short().next()?;
     Some(format!("too short to tell whether others disturbed them: {} ({why})", prose(&labels)))
@@ -189,11 +226,18 @@ pub fn status_mark(status: &CellStatus) -> (Mark, &str) {
 pub fn status_words(cell: &CellResult) -> String {
     let (mark, why) = status_mark(&cell.status);
     // The state of a cell that failed already gives the reason.
-    let others: Vec<_> = cell.failures.iter().filter(|(reason, _)| reason != why).cloned().collect();
+    let others: Vec<_> =
+        cell.failures.iter().filter(|(reason, _)| reason != why).cloned().collect();
     let failures = failures(&others);
-    let details: Vec<&str> =
-        std::iter::once(why).chain(failures.iter().map(String::as_str)).filter(|text| !text.is_empty()).collect();
-    if details.is_empty() { mark.words.into() } else { format!("{}: {}", mark.words, details.join("; ")) }
+    let details: Vec<&str> = std::iter::once(why)
+        .chain(failures.iter().map(String::as_str))
+        .filter(|text| !text.is_empty())
+        .collect();
+    if details.is_empty() {
+        mark.words.into()
+    } else {
+        format!("{}: {}", mark.words, details.join("; "))
+    }
 }
 
 /// `3 × crashed: SIGSEGV`, for each reason.
@@ -207,29 +251,35 @@ pub fn params(params: &[Param]) -> String {
     words.join(" ")
 }
 
-/// What a group is called: its parameters, else its load; and its lane, where there is something to say of that.
-pub fn group_name(group: &Group) -> String {
-    let name = if group.params.is_empty() { group.load.clone() } else { params(&group.params) };
+/// What a group is called: its parameters, else its load; and its lane, where there is something to
+/// say of that.
+pub fn group_name(group: &CellGroup) -> String {
+    let name = if group.params.is_empty() { load_of(group) } else { params(&group.params) };
     name + &lane_words(group)
 }
 
+/// The load of a group in words.
+pub fn load_of(group: &CellGroup) -> String {
+    group.load.as_ref().map(load_words).unwrap_or_default()
+}
+
 /// `, idiomatic lane`, where there is something to say of lanes.
-fn lane_words(group: &Group) -> String {
+fn lane_words(group: &CellGroup) -> String {
     group.lane.map(|lane| format!(", {}", lane.words())).unwrap_or_default()
 }
 
 /// A group's parameters and load: `concurrency=64 (closed, 64 clients)`.
-pub fn group_title(group: &Group) -> String {
+pub fn group_title(group: &CellGroup) -> String {
     let lane = lane_words(group);
     if group.params.is_empty() {
-        format!("{}{lane}", group.load)
+        format!("{}{lane}", load_of(group))
     } else {
-        format!("{} ({}{lane})", params(&group.params), group.load)
+        format!("{} ({}{lane})", params(&group.params), load_of(group))
     }
 }
 
 /// `1 executor CPU`.
-pub fn cpus(group: &Group) -> String {
+pub fn cpus(group: &CellGroup) -> String {
     plural(group.executor_cpus, "executor CPU")
 }
 
@@ -237,19 +287,34 @@ pub fn cpus(group: &Group) -> String {
 pub fn scenario_cpus(scenario: &ScenarioResult) -> String {
     let least = scenario.groups.iter().map(|g| g.executor_cpus).min().unwrap_or(0);
     let most = scenario.groups.iter().map(|g| g.executor_cpus).max().unwrap_or(0);
-    if least == most { plural(most, "executor CPU") } else { format!("{least} to {most} executor CPUs") }
+    if least == most {
+        plural(most, "executor CPU")
+    } else {
+        format!("{least} to {most} executor CPUs")
+    }
 }
 
 /// With fewer rounds there is no interval.
 const LEAST_ROUNDS: u32 = 6;
 
-/// Whether a scenario's ratios have intervals: `with 95% intervals over 7 rounds`. The rounds of a search are as many as
-/// each rate needed.
+/// Whether a scenario's ratios have intervals: `with 95% intervals over 7 rounds`. The rounds of a
+/// search are as many as each rate needed.
 pub fn interval_words(header: &Header, scenario: &ScenarioResult) -> String {
-    let rounds = header.cells.iter().filter(|cell| cell.scenario == scenario.name).map(|cell| cell.rounds).max();
-    let mut ratios = scenario.groups.iter().flat_map(|group| &group.cells).filter_map(|cell| cell.ratio.as_ref());
+    let rounds = header
+        .cells
+        .iter()
+        .filter(|cell| cell.scenario == scenario.name)
+        .map(|cell| cell.rounds)
+        .max();
+    let mut ratios = scenario
+        .groups
+        .iter()
+        .flat_map(|group| &group.cells)
+        .filter_map(|cell| cell.ratio.as_ref());
     match rounds {
-        Some(rounds) if rounds >= LEAST_ROUNDS => format!("with 95% intervals over {rounds} rounds"),
+        Some(rounds) if rounds >= LEAST_ROUNDS => {
+            format!("with 95% intervals over {rounds} rounds")
+        }
         _ if ratios.any(|ratio| ratio.interval.is_some()) => "with 95% intervals".into(),
         _ => "without intervals, which need six rounds".into(),
     }
@@ -278,7 +343,8 @@ pub fn quantile_words(cell: &CellResult, q: f64) -> String {
     bound_words(cell.latency.bound(q))
 }
 
-/// A time with its unit, behind `≥` where that is all that is known of it; a dash where there is none.
+/// A time with its unit, behind `≥` where that is all that is known of it; a dash where there is
+/// none.
 pub fn bound_words(time: Option<Bound>) -> String {
     match time {
         None => NOTHING.into(),
@@ -348,87 +414,10 @@ pub fn slos(scenario: &ScenarioResult) -> Vec<SloSummary<'_>> {
     summaries
 }
 
-/// As [`slos`], of a run that is judged by them. A search looks for rates at which they do not hold: they are among what
-/// it tells of each rate, and a rate that fails is no failure of the run.
+/// As [`slos`], of a run that is judged by them. A search looks for rates at which they do not
+/// hold: they are among what it tells of each rate, and a rate that fails is no failure of the run.
 pub fn judged<'a>(header: &Header, scenario: &'a ScenarioResult) -> Vec<SloSummary<'a>> {
     if header.search.is_some() { Vec::new() } else { slos(scenario) }
-}
-
-/// One claim and its results over executors and parameters.
-pub struct ClaimSummary<'a> {
-    /// The claim.
-    pub claim: &'a Claim,
-    /// Its results.
-    pub results: Vec<&'a ClaimResult>,
-}
-
-/// Whether a claim holds over everything it is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holding {
-    /// Wherever it was measured.
-    Agrees,
-    /// In some places and not in others.
-    InPart,
-    /// Nowhere, and in some places the contrary is shown.
-    Disagrees,
-    /// The intervals leave it open everywhere.
-    Inconclusive,
-    /// It was measured nowhere.
-    NotMeasured,
-}
-
-impl ClaimSummary<'_> {
-    /// Whether it holds.
-    pub fn holding(&self) -> Holding {
-        let any = |verdict| self.results.iter().any(|result| result.verdict == verdict);
-        let [agrees, disagrees, open] =
-            [ClaimVerdict::Agrees, ClaimVerdict::Disagrees, ClaimVerdict::Inconclusive].map(any);
-        match (agrees, disagrees, open) {
-            (true, false, false) => Holding::Agrees,
-            (true, ..) => Holding::InPart,
-            (false, true, _) => Holding::Disagrees,
-            (false, false, true) => Holding::Inconclusive,
-            (false, false, false) => Holding::NotMeasured,
-        }
-    }
-
-    /// The measured factors: `1.59 [1.47, 1.73]`, or over several results from the least to the greatest.
-    pub fn measured(&self) -> String {
-        let ratios: Vec<&Ratio> = self.results.iter().filter_map(|result| result.measured.as_ref()).collect();
-        match ratios.as_slice() {
-            [] => NOTHING.into(),
-            [one] => ratio_words(one),
-            many => {
-                let estimates = || many.iter().map(|ratio| ratio.estimate);
-                let (least, most) =
-                    (estimates().fold(f64::INFINITY, f64::min), estimates().fold(f64::NEG_INFINITY, f64::max));
-                format!("{} to {}", digits(least), digits(most))
-            }
-        }
-    }
-}
-
-/// Whether a claim holds over everything it is about.
-pub fn holding_mark(holding: Holding) -> Mark {
-    match holding {
-        Holding::Agrees => claim_mark(ClaimVerdict::Agrees),
-        Holding::InPart => mark("±", "agrees in part", Tone::Warn),
-        Holding::Disagrees => claim_mark(ClaimVerdict::Disagrees),
-        Holding::Inconclusive => claim_mark(ClaimVerdict::Inconclusive),
-        Holding::NotMeasured => claim_mark(ClaimVerdict::NotMeasured),
-    }
-}
-
-/// The results of each claim together, in the scenario's order.
-pub fn claims(scenario: &ScenarioResult) -> Vec<ClaimSummary<'_>> {
-    let mut summaries: Vec<ClaimSummary<'_>> = Vec::new();
-    for result in &scenario.claims {
-        match summaries.iter_mut().find(|s| *s.claim == result.claim) {
-            Some(summary) => summary.results.push(result),
-            None => summaries.push(ClaimSummary { claim: &result.claim, results: vec![result] }),
-        }
-    }
-    summaries
 }
 
 /// What a ratio of a metric says: `times as fast`, or `times as good in p99 latency`.
@@ -447,37 +436,18 @@ pub fn main_metric(primary: MetricId) -> MetricId {
     }
 }
 
-/// `at least 50.0 times as fast as sequential, with a tolerance of 10%`; with a metric of its own
-/// `at least 2.00 times as good in p99 latency as …`.
-pub fn claimed_words(summary: &ClaimSummary<'_>) -> String {
-    let against = summary.results.first().map(|result| result.against.as_str()).unwrap_or_default();
-    let claim = summary.claim;
-    let direction = match claim.direction {
-        Direction::AtLeast => "at least",
-        Direction::AtMost => "at most",
-        Direction::About => "about",
-    };
-    let named = claim.metric.map(|metric| format!("times as good in {}", metric.info().label));
-    let metric = summary.results.first().map_or(MetricId::Makespan, |result| result.metric);
-    let times = named.unwrap_or_else(|| times_as(metric));
-    let (factor, tolerance) = (digits(claim.factor), claim.tolerance * 100.0);
-    format!("{direction} {factor} {times} as {against}, with a tolerance of {tolerance:.0}%")
-}
-
-/// Whom a claim's result is about: `threads`, or `threads concurrency=64`.
-pub fn claimant(result: &ClaimResult) -> String {
-    format!("{} {}", result.executor, params(&result.params)).trim_end().into()
-}
-
 /// The scenario as the run stored it.
-pub fn stored<'a>(header: &'a Header, scenario: &ScenarioResult) -> Option<&'a crate::store::StoredScenario> {
+pub fn stored<'a>(
+    header: &'a Header,
+    scenario: &ScenarioResult,
+) -> Option<&'a crate::store::StoredScenario> {
     header.scenarios.iter().find(|s| s.name == scenario.name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{analysis::Evidence, report::fixture};
+    use crate::{analysis::RoundEvidence, report::fixture};
 
     #[test]
     fn a_reason_is_given_once() {
@@ -490,13 +460,18 @@ mod tests {
     #[test]
     fn only_what_speaks_for_a_verdict_is_its_reason() {
         let mut cell = fixture::small().scenarios[0].groups[0].cells[3].clone();
-        let evidence = |validity, words: &str| Evidence { validity, words: words.into() };
+        let evidence = |validity, words: &str| RoundEvidence { validity, words: words.into() };
         cell.judgement.validity = Validity::Failed;
         cell.judgement.evidence = vec![evidence(Validity::Disturbed, "other processes used 30 %")];
         assert_eq!(validity_words(&cell), ["FAILED, not ranked"]);
-        cell.judgement.evidence.push(evidence(Validity::Errors, "half of the tasks ended in errors"));
+        cell.judgement
+            .evidence
+            .push(evidence(Validity::Errors, "half of the tasks ended in errors"));
         cell.judgement.validity = Validity::Errors;
-        assert_eq!(validity_words(&cell), ["ERRORS, not ranked: half of the tasks ended in errors"]);
+        assert_eq!(
+            validity_words(&cell),
+            ["ERRORS, not ranked: half of the tasks ended in errors"]
+        );
         cell.judgement.validity = Validity::Valid;
         let all = "not every round is VALID: other processes used 30 %; half of the tasks ended in errors";
         assert_eq!(validity_words(&cell), [all]);
@@ -505,11 +480,21 @@ mod tests {
     #[test]
     fn fewer_than_six_rounds_promise_no_intervals() {
         let (mut header, mut analysis) = (fixture::header(), fixture::small());
-        assert_eq!(interval_words(&header, &analysis.scenarios[0]), "with 95% intervals over 7 rounds");
+        assert_eq!(
+            interval_words(&header, &analysis.scenarios[0]),
+            "with 95% intervals over 7 rounds"
+        );
         header.cells.iter_mut().for_each(|cell| cell.rounds = 1);
-        assert_eq!(interval_words(&header, &analysis.scenarios[0]), "with 95% intervals", "a rate of a search");
+        assert_eq!(
+            interval_words(&header, &analysis.scenarios[0]),
+            "with 95% intervals",
+            "a rate of a search"
+        );
         let cells = analysis.scenarios[0].groups.iter_mut().flat_map(|group| &mut group.cells);
         cells.filter_map(|cell| cell.ratio.as_mut()).for_each(|ratio| ratio.interval = None);
-        assert_eq!(interval_words(&header, &analysis.scenarios[0]), "without intervals, which need six rounds");
+        assert_eq!(
+            interval_words(&header, &analysis.scenarios[0]),
+            "without intervals, which need six rounds"
+        );
     }
 }

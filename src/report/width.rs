@@ -1,6 +1,7 @@
 //! How wide text is: in terminal columns, and in pixels of a sans-serif font.
 
-/// Columns that a text takes in a terminal: two for East Asian wide characters and emoji, none for combining marks.
+/// Columns that a text takes in a terminal: two for East Asian wide characters and emoji, none for
+/// combining marks.
 pub fn columns(text: &str) -> usize {
     text.chars().map(char_columns).sum()
 }
@@ -22,13 +23,14 @@ fn char_columns(c: char) -> usize {
     }
 }
 
-/// Makes a name from a scenario safe for a terminal: control characters could move the cursor or change colours.
+/// Makes a name from a scenario safe for a terminal: control characters could move the cursor or
+/// change colours.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }
 
-/// Widths of the printable ASCII characters from space to tilde in thousandths of an em: those of DejaVu Sans, the
-/// widest of the usual system fonts, so that a text fits in any of them.
+/// Widths of the printable ASCII characters from space to tilde in thousandths of an em: those of
+/// DejaVu Sans, the widest of the usual system fonts, so that a text fits in any of them.
 #[rustfmt::skip]
 const WIDTHS: [u16; 95] = [
     318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337,

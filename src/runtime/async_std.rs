@@ -1,8 +1,9 @@
 //! `async-std`: discontinued upstream (RUSTSEC-2025-0052); raced because people still run it.
 //!
-//! Its pools are global to the process and sized once from the environment, so the trial's process is started
-//! with `ASYNC_STD_THREAD_COUNT` and `BLOCKING_MAX_THREADS` set ([`super::environment`]). It shares its reactor
-//! (async-io) and its blocking pool with smol: equal numbers are to be expected.
+//! Its pools are global to the process and sized once from the environment, so the trial's process
+//! is started with `ASYNC_STD_THREAD_COUNT` and `BLOCKING_MAX_THREADS` set
+//! ([`super::environment`]). It shares its reactor (async-io) and its blocking pool with smol:
+//! equal numbers are to be expected.
 
 use std::{
     future::Future,
@@ -16,7 +17,8 @@ use std::{
 use async_std::{net::TcpStream, task::JoinHandle};
 
 use super::{
-    Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream, smol, threads_by_name,
+    Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
+    Style, channel::AsyncStdChannel, futures_stream::FuturesStream, smol, threads_by_name,
 };
 
 /// async-std's global executor.
@@ -27,14 +29,17 @@ pub struct AsyncStd;
 const WORKER: &str = "async-std/runti";
 
 /// A started task; cancelled when the handle is dropped, as tasks of other executors are.
-pub struct Joining<T>(Option<JoinHandle<T>>);
+pub struct AsyncStdJoining<T>(Option<JoinHandle<T>>);
 
-impl<T> Future for Joining<T> {
+impl<T> Future for AsyncStdJoining<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         // A future is not polled again after it was ready, so the handle is there.
-        #[expect(clippy::expect_used, reason = "polling a finished future breaks the contract of Future")]
+        #[expect(
+            clippy::expect_used,
+            reason = "polling a finished future breaks the contract of Future"
+        )]
         let handle = self.0.as_mut().expect("polled after completion");
         let polled = Pin::new(handle).poll(context);
         if polled.is_ready() {
@@ -44,10 +49,11 @@ impl<T> Future for Joining<T> {
     }
 }
 
-impl<T> Drop for Joining<T> {
+impl<T> Drop for AsyncStdJoining<T> {
     fn drop(&mut self) {
         if let Some(handle) = self.0.take() {
-            // The first poll of `cancel` marks the task; all later ones would only wait for it to notice.
+            // The first poll of `cancel` marks the task; all later ones would only wait for it to
+            // notice.
             let _ = pin!(handle.cancel()).poll(&mut Context::from_waker(Waker::noop()));
         }
     }
@@ -61,7 +67,7 @@ impl Runtime for AsyncStd {
     };
 
     type Native = AsyncStdNative;
-    type Join<T: Send + 'static> = Joining<T>;
+    type Join<T: Send + 'static> = AsyncStdJoining<T>;
 
     fn start(_: &Setup) -> io::Result<Self> {
         Ok(Self)
@@ -71,12 +77,12 @@ impl Runtime for AsyncStd {
         async_std::task::block_on(future)
     }
 
-    fn spawn<F>(&self, future: F) -> io::Result<Joining<F::Output>>
+    fn spawn<F>(&self, future: F) -> io::Result<AsyncStdJoining<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Ok(Joining(Some(async_std::task::spawn(future))))
+        Ok(AsyncStdJoining(Some(async_std::task::spawn(future))))
     }
 
     fn spawn_detached<F>(&self, future: F) -> io::Result<()>
@@ -100,12 +106,18 @@ impl Runtime for AsyncStd {
     }
 }
 
-/// async-std's own streams and timers.
+/// async-std's own streams, timers and channel. Its mutex is that of async-lock, and it has no
+/// semaphore but that of the same crate.
 pub struct AsyncStdNative;
 
-impl Native for AsyncStdNative {
-    type Conn = FuturesStream<TcpStream>;
+impl Coordination for AsyncStdNative {
     type Semaphore = async_lock::Semaphore;
+    type Mutex = async_std::sync::Mutex<u64>;
+    type Channel = AsyncStdChannel;
+}
+
+impl Io for AsyncStdNative {
+    type Conn = FuturesStream<TcpStream>;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = TcpStream::connect(address).await?;
@@ -117,7 +129,9 @@ impl Native for AsyncStdNative {
         stream.set_nonblocking(true)?;
         Ok(FuturesStream(stream.into()))
     }
+}
 
+impl NativeTimers for AsyncStdNative {
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
         async_std::task::sleep(time)
     }
@@ -129,7 +143,9 @@ impl Native for AsyncStdNative {
     {
         async_std::future::timeout(limit, future).await.map_err(|_| Elapsed)
     }
+}
 
+impl NativeWork for AsyncStdNative {
     fn yield_now() -> impl Future<Output = ()> + Send {
         async_std::task::yield_now()
     }

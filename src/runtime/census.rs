@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fs};
 
-/// How many threads of each name this process has now. Numbers at the end of a name are left out: `pool-7` is a `pool`.
+/// How many threads of each name this process has now. Numbers at the end of a name are left out:
+/// `pool-7` is a `pool`.
 pub fn threads_by_name() -> BTreeMap<String, u64> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
@@ -14,7 +15,10 @@ pub fn threads_by_name() -> BTreeMap<String, u64> {
 }
 
 fn kind(name: &str) -> String {
-    name.trim().trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', ' ', '#']).to_owned()
+    name.trim()
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches(['-', ' ', '#'])
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -35,6 +39,9 @@ mod tests {
         assert_eq!(threads_by_name().get("counted"), Some(&1));
         drop(end);
         thread.unwrap().join().unwrap();
-        assert_eq!((kind("blocking-12\n"), kind("tokio-rt-worker")), ("blocking".into(), "tokio-rt-worker".into()));
+        assert_eq!(
+            (kind("blocking-12\n"), kind("tokio-rt-worker")),
+            ("blocking".into(), "tokio-rt-worker".into())
+        );
     }
 }

@@ -5,7 +5,8 @@ use hyper::rt::ReadBufCursor;
 
 /// Lets `read` fill the cursor's free part and advances the cursor by what was read.
 ///
-/// hyper offers no safe way to say how much of an initialised buffer was filled (`put_slice` copies).
+/// hyper offers no safe way to say how much of an initialised buffer was filled (`put_slice`
+/// copies).
 pub(super) fn fill<E>(
     mut cursor: ReadBufCursor<'_>,
     read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -14,7 +15,8 @@ pub(super) fn fill<E>(
     let room = free.len();
     let filled = read(free)?;
     assert!(filled <= room, "a stream claims to have read {filled} bytes into {room}");
-    // SAFETY: `initialize_unfilled` has initialised all `room` bytes behind the cursor, and `filled <= room`.
+    // SAFETY: `initialize_unfilled` has initialised all `room` bytes behind the cursor, and `filled
+    // <= room`.
     unsafe { cursor.advance(filled) };
     Ok(())
 }

@@ -33,7 +33,11 @@ impl<S: AsyncRead + Unpin> Read for FuturesStream<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Write for FuturesStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
 

@@ -1,31 +1,44 @@
 //! Executors: who runs the tasks. One file per executor, plus its two lines here.
 //!
-//! [`Runtime`] is who owns the threads, and [`Native`] the streams and timers that steps use, statically dispatched.
-//! Executors name no step, and steps name no executor. To add one: write its file after the pattern of `smol.rs`,
-//! declare it with `mod`, and name it in the table below.
+//! [`Runtime`] is who owns the threads, and [`Native`] the families of primitives that steps use,
+//! statically dispatched. Executors name no step, and steps name no executor. To add one: write its
+//! file after the pattern of `smol.rs`, declare it with `mod`, and name it in the table below.
 
 #[cfg(feature = "async-std")]
 mod async_std;
 mod blocking;
 mod census;
+mod channel;
+mod elapsed;
 mod fill;
 mod futures_stream;
+mod lane;
+mod mutex;
+mod native;
 mod queue;
 mod semaphore;
 mod sequential;
 mod smol;
 mod spec;
+#[cfg(test)]
+mod testing;
 mod thread_pool;
 mod threads;
+mod ticket;
 mod tokio;
 mod tokio_current_thread;
 mod tokio_parts;
 
 pub use blocking::{Blocking, block_on};
 pub use census::threads_by_name;
-pub use queue::{Queue, Ticket};
+pub use channel::{Channel, SmolChannel};
+pub use elapsed::Elapsed;
+pub use mutex::{Guarded, Mutex};
+pub use native::{Coordination, Io, Native, NativeTimers, NativeWork};
+pub use queue::{Queue, Tickets};
 pub use semaphore::Semaphore;
-pub use spec::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, Visitor};
+pub use spec::{ExecutorInfo, Facts, Runtime, Setup, Style, Visitor};
+pub use ticket::Ticket;
 
 spec::executors! {
     sequential::Sequential,

@@ -1,4 +1,5 @@
-//! The semaphores of the executors' worlds: what tasks wait on when there are fewer of something than tasks.
+//! The semaphores of the executors' worlds: what tasks wait on when there are fewer of something
+//! than tasks.
 
 use std::future::Future;
 
@@ -40,11 +41,13 @@ impl Semaphore for tokio::sync::Semaphore {
     }
 }
 
-/// That of smol, and of async-std, whose own locks are those of the same crate. A permit that is given back belongs to
-/// nobody: one waiter is woken, and wakes the next one when it has come. Who comes too late waits behind all others.
+/// That of smol, and of async-std, whose own locks are those of the same crate. A permit that is
+/// given back belongs to nobody: one waiter is woken, and wakes the next one when it has come. Who
+/// comes too late waits behind all others.
 impl Semaphore for async_lock::Semaphore {
     const NAME: &'static str = "the semaphore of async-lock";
-    const TURNS: &'static str = "who asks first when one is free; who has waited longest is woken, one after another";
+    const TURNS: &'static str =
+        "who asks first when one is free; who has waited longest is woken, one after another";
 
     fn new(permits: usize) -> Self {
         Self::new(permits)
@@ -61,55 +64,31 @@ impl Semaphore for async_lock::Semaphore {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        pin::Pin,
-        sync::{
-            Arc,
-            atomic::{AtomicBool, Ordering::Relaxed},
-        },
-        task::{Context, Poll, Wake, Waker},
-    };
-
     use super::*;
+    use crate::runtime::testing::Waiter;
 
-    #[derive(Default)]
-    struct Woken(AtomicBool);
+    /// Whether somebody has a permit now.
+    trait Asks {
+        fn has_one(&mut self) -> bool;
+    }
 
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Relaxed);
+    impl Asks for Waiter<'_, ()> {
+        fn has_one(&mut self) -> bool {
+            self.asks().is_some()
         }
     }
 
-    /// Somebody who waits for a permit.
-    struct Waiter<'a> {
-        acquiring: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
-        woken: Arc<Woken>,
-    }
-
-    impl<'a> Waiter<'a> {
-        fn of(semaphore: &'a impl Semaphore) -> Self {
-            Self { acquiring: Box::pin(semaphore.acquire()), woken: Arc::default() }
-        }
-
-        /// Whether it has a permit now.
-        fn asks(&mut self) -> bool {
-            let waker = Waker::from(self.woken.clone());
-            self.acquiring.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Ready(())
-        }
-
-        fn is_woken(&self) -> bool {
-            self.woken.0.swap(false, Relaxed)
-        }
+    fn waiter(semaphore: &impl Semaphore) -> Waiter<'_, ()> {
+        Waiter::of(semaphore.acquire())
     }
 
     /// Two who wait for two permits, while two others hold them.
-    fn contended<S: Semaphore>(check: impl FnOnce(&S, [Waiter<'_>; 2])) {
+    fn contended<S: Semaphore>(check: impl FnOnce(&S, [Waiter<'_, ()>; 2])) {
         let semaphore = S::new(2);
-        let mut holders = [Waiter::of(&semaphore), Waiter::of(&semaphore)];
-        assert!(holders.iter_mut().all(Waiter::asks));
-        let mut waiters = [Waiter::of(&semaphore), Waiter::of(&semaphore)];
-        assert!(!waiters.iter_mut().any(Waiter::asks));
+        let mut holders = [waiter(&semaphore), waiter(&semaphore)];
+        assert!(holders.iter_mut().all(Asks::has_one));
+        let mut waiters = [waiter(&semaphore), waiter(&semaphore)];
+        assert!(!waiters.iter_mut().any(Asks::has_one));
         check(&semaphore, waiters);
     }
 
@@ -118,11 +97,11 @@ mod tests {
         contended::<tokio::sync::Semaphore>(|semaphore, [mut first, mut second]| {
             semaphore.release();
             assert!(first.is_woken() && !second.is_woken());
-            let mut late = Waiter::of(semaphore);
-            assert!(!late.asks() && !second.asks());
+            let mut late = waiter(semaphore);
+            assert!(!late.has_one() && !second.has_one());
             semaphore.release();
             assert!(second.is_woken(), "each permit wakes somebody");
-            assert!(first.asks() && second.asks());
+            assert!(first.has_one() && second.has_one());
         });
     }
 
@@ -131,11 +110,11 @@ mod tests {
         contended::<async_lock::Semaphore>(|semaphore, [mut first, mut second]| {
             semaphore.release();
             assert!(first.is_woken() && !second.is_woken());
-            assert!(Waiter::of(semaphore).asks(), "somebody who has not waited at all");
-            assert!(!first.asks());
+            assert!(waiter(semaphore).has_one(), "somebody who has not waited at all");
+            assert!(!first.has_one());
             semaphore.release();
             assert!(second.is_woken() && !first.is_woken());
-            assert!(second.asks());
+            assert!(second.has_one());
         });
     }
 
@@ -146,8 +125,8 @@ mod tests {
             semaphore.release();
             assert!(first.is_woken() && !second.is_woken());
             // There is a second permit all the time, of which the first one tells.
-            assert!(first.asks() && second.is_woken());
-            assert!(second.asks());
+            assert!(first.has_one() && second.is_woken());
+            assert!(second.has_one());
         });
     }
 }

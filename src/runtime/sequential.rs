@@ -15,8 +15,11 @@ use super::{
 pub struct Sequential;
 
 impl Runtime for Sequential {
-    const INFO: ExecutorInfo =
-        ExecutorInfo { name: "sequential", doc: "One thread, one task after another.", style: Style::Serial };
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "sequential",
+        doc: "One thread, one task after another.",
+        style: Style::Serial,
+    };
 
     type Native = Blocking;
     type Join<T: Send + 'static> = Ready<T>;
@@ -43,10 +46,6 @@ impl Runtime for Sequential {
     {
         blocking::block_on(future);
         Ok(())
-    }
-
-    fn slots(&self, _concurrency: u64) -> u64 {
-        1
     }
 
     fn facts(&self) -> Facts {

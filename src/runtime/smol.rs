@@ -1,7 +1,7 @@
 //! `smol`: its executor with as many threads as the others get.
 //!
-//! smol's global executor has one thread unless told otherwise, which would make an unfair race, so the executor
-//! is built from smol's own parts: async-executor, async-io and blocking.
+//! smol's global executor has one thread unless told otherwise, which would make an unfair race, so
+//! the executor is built from smol's own parts: async-executor, async-io and blocking.
 
 use std::{
     future::Future,
@@ -15,7 +15,10 @@ use std::{
 use async_executor::{Executor, Task};
 use async_io::{Async, Timer};
 
-use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup, Style, futures_stream::FuturesStream};
+use super::{
+    Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
+    Style, channel::SmolChannel, futures_stream::FuturesStream,
+};
 
 /// smol with a number of worker threads.
 #[derive(Clone)]
@@ -82,7 +85,8 @@ impl Runtime for Smol {
 
     fn stop(self) {
         self.stop.notify(usize::MAX);
-        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        let workers =
+            std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         for worker in workers {
             // A worker that panicked has already handed its panic to whoever awaited the task.
             let _ = worker.join();
@@ -95,12 +99,18 @@ pub(super) fn blocking_cap() -> String {
     std::env::var("BLOCKING_MAX_THREADS").unwrap_or_else(|_| "the crate's default".into())
 }
 
-/// smol's own streams and timers: those of async-io, and the pool of the blocking crate.
+/// smol's own streams and timers, those of async-io; the pool of the blocking crate; and what its
+/// tasks wait on, which is of async-lock and async-channel.
 pub struct SmolNative;
 
-impl Native for SmolNative {
-    type Conn = FuturesStream<Async<TcpStream>>;
+impl Coordination for SmolNative {
     type Semaphore = async_lock::Semaphore;
+    type Mutex = async_lock::Mutex<u64>;
+    type Channel = SmolChannel;
+}
+
+impl Io for SmolNative {
+    type Conn = FuturesStream<Async<TcpStream>>;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = Async::<TcpStream>::connect(address).await?;
@@ -111,7 +121,9 @@ impl Native for SmolNative {
     fn adopt(stream: TcpStream) -> io::Result<Self::Conn> {
         Async::new(stream).map(FuturesStream)
     }
+}
 
+impl NativeTimers for SmolNative {
     async fn sleep(time: Duration) {
         Timer::after(time).await;
     }
@@ -128,7 +140,9 @@ impl Native for SmolNative {
         };
         futures_lite::future::or(in_time, late).await
     }
+}
 
+impl NativeWork for SmolNative {
     fn yield_now() -> impl Future<Output = ()> + Send {
         futures_lite::future::yield_now()
     }

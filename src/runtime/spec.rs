@@ -1,20 +1,11 @@
-//! What an executor is: the trait that each implements, and what is known of it without starting it.
+//! What an executor is: the trait that each implements, and what is known of it without starting
+//! it.
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    io,
-    net::{SocketAddr, TcpStream},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    path::Path,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, io, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Queue, Semaphore};
+use super::{Native, Queue, Tickets};
 
 /// What is known of an executor without starting it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +25,8 @@ pub enum Style {
     Serial,
     /// An OS thread for each task or client, so that the limits on threads apply.
     ThreadPerTask,
-    /// A fixed number of threads, each with one task at a time; the number is in the executor's label.
+    /// A fixed number of threads, each with one task at a time; the number is in the executor's
+    /// label.
     Pool,
     /// Scheduler threads, whose number is `workers`.
     Workers,
@@ -43,8 +35,18 @@ pub enum Style {
 }
 
 impl Style {
-    /// Whether tasks take turns on a thread by their own good will. Otherwise a thread is one task's at a time, and the
-    /// kernel takes the CPU from it.
+    /// How many of `concurrency` tasks run at once at most, with a pool of this size: each of them
+    /// owns a slot with its connections.
+    pub const fn slots(self, concurrency: u64, pool_size: u64) -> u64 {
+        match self {
+            Self::Serial => 1,
+            Self::Pool if pool_size < concurrency => pool_size,
+            Self::Pool | Self::ThreadPerTask | Self::Workers | Self::OneWorker => concurrency,
+        }
+    }
+
+    /// Whether tasks take turns on a thread by their own good will. Otherwise a thread is one
+    /// task's at a time, and the kernel takes the CPU from it.
     pub const fn shares_threads(self) -> bool {
         matches!(self, Self::Workers | Self::OneWorker)
     }
@@ -64,70 +66,16 @@ pub struct Setup {
 /// What an executor says of itself, for the fairness manifest: label and value.
 pub type Facts = BTreeMap<String, String>;
 
-/// A time-out ended a future.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Elapsed;
-
-/// The primitives of an executor's world: streams, timers, blocking work. Several executors may share them.
-///
-/// Blocking executors have them too: their futures are driven by a small `block_on` over blocking sockets, so that
-/// the system calls are those of hand-written blocking code (`blocking/`).
-pub trait Native: Send + Sync + 'static {
-    /// A stream over a socket.
-    type Conn: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
-    /// What tasks wait on when there are fewer of something than tasks.
-    type Semaphore: Semaphore;
-
-    /// Opens a TCP connection without delay (`TCP_NODELAY`).
-    fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send;
-
-    /// Takes over a stream that is connected already, whatever its address is.
-    fn adopt(stream: TcpStream) -> io::Result<Self::Conn>;
-
-    /// Opens a stream to a socket in the file system, where blocking work belongs: there is no reactor's way to do so, and
-    /// a server that is busy lets it wait.
-    fn connect_local(path: &Path) -> impl Future<Output = io::Result<Self::Conn>> + Send {
-        let path = path.to_owned();
-        async move {
-            let stream = Self::unblock(move || UnixStream::connect(path)).await?;
-            // Reading, writing and waiting are the same for both kinds of socket, so that one type serves for them.
-            Self::adopt(TcpStream::from(OwnedFd::from(stream)))
-        }
-    }
-
-    /// Polls what reads a stream, so that it sees whether the peer has closed it; the stream does not wait. Only streams that
-    /// block need that: the others see it by themselves whenever they are polled, and nothing is done.
-    fn look<T>(_poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-        Poll::Pending
-    }
-
-    /// Waits with the native timer.
-    fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
-
-    /// Ends `future` after `limit` with the native timer.
-    fn timeout<F>(limit: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
-    where
-        F: Future + Send,
-        F::Output: Send;
-
-    /// Lets other tasks run, where they can only run if this one steps back.
-    fn yield_now() -> impl Future<Output = ()> + Send;
-
-    /// Runs blocking work where it does not hold up the scheduler: inline where there is none.
-    fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
-    where
-        T: Send + 'static,
-        W: FnOnce() -> T + Send + 'static;
-}
-
 /// An executor: who owns the threads and what runs on them.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// What is known of it without starting it.
     const INFO: ExecutorInfo;
 
-    /// Its primitives. Steps are built for these, so that executors with the same primitives share their code.
+    /// Its primitives. Steps are built for these, so that executors with the same primitives share
+    /// their code.
     type Native: Native;
-    /// A started task's handle. Dropping it before it is ready gives the task up where the executor can.
+    /// A started task's handle. Dropping it before it is ready gives the task up where the executor
+    /// can.
     type Join<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
 
     /// Starts the executor's threads.
@@ -142,14 +90,25 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Starts a task that nobody waits for and that nothing gives up. An error means that the system refused a thread.
+    /// Starts a task that nobody waits for and that nothing gives up. An error means that the
+    /// system refused a thread.
     fn spawn_detached<F>(&self, future: F) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static;
 
-    /// How many of `concurrency` tasks run at once at most: each of them owns a slot with its connections.
-    fn slots(&self, concurrency: u64) -> u64 {
-        concurrency
+    /// Starts a lane that takes its work from the queue, by its number among those of its load. An
+    /// error means that the system refused a thread.
+    fn spawn_lane<F>(
+        &self,
+        _tickets: &Tickets,
+        _number: usize,
+        future: F,
+    ) -> io::Result<Self::Join<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn(future)
     }
 
     /// The queue in which tasks wait for one of a fixed number of workers, where there is one.
@@ -178,7 +137,8 @@ macro_rules! executors {
         /// All executors of this build, in the order in which they are shown.
         pub const EXECUTORS: &[ExecutorInfo] = &[$($(#[$gate])* <$path as Runtime>::INFO,)*];
 
-        /// Calls the visitor with the executor called `name`; `None` if this build has none of that name.
+        /// Calls the visitor with the executor called `name`; `None` if this build has none of that
+        /// name.
         pub fn dispatch<V: Visitor>(name: &str, visitor: V) -> Option<V::Output> {
             $($(#[$gate])*
             if name == <$path as Runtime>::INFO.name {

@@ -1,8 +1,8 @@
 //! `thread-pool`: a fixed number of OS threads and one first-in-first-out queue.
 //!
-//! A worker that waits for jobs which its own task has started runs those of them that nobody has taken yet, and
-//! parks otherwise. So nested jobs cannot deadlock (by induction on the tree of jobs), and no foreign work gets
-//! into the latency of the task that waits.
+//! A worker that waits for jobs which its own task has started runs those of them that nobody has
+//! taken yet, and parks otherwise. So nested jobs cannot deadlock (by induction on the tree of
+//! jobs), and no foreign work gets into the latency of the task that waits.
 
 use std::{
     future::Future,
@@ -14,9 +14,10 @@ use std::{
 };
 
 use super::{
-    ExecutorInfo, Facts, Queue, Runtime, Setup, Style,
+    ExecutorInfo, Facts, Queue, Runtime, Setup, Style, Tickets,
     blocking::{self, Blocking},
-    queue::{Found, Job},
+    lane::Turns,
+    queue::{FoundWork, Job},
     threads::DEFAULT_STACK,
 };
 
@@ -25,7 +26,6 @@ use super::{
 pub struct ThreadPool {
     queue: Arc<Queue>,
     workers: Arc<Mutex<Vec<JoinHandle<()>>>>,
-    size: usize,
 }
 
 /// A job in the pool: not begun, running, or done.
@@ -80,9 +80,9 @@ where
 }
 
 /// What the waiting task needs of a job, whatever its future is.
-trait Awaited<T>: Job {
-    /// The output; or nothing, and `waker` is woken when it is there.
-    fn poll_output(&self, waker: &Waker) -> Poll<std::thread::Result<T>>;
+trait Awaited<T>: Send + Sync {
+    /// The output; or nothing, and the context's waker is woken when it is there.
+    fn poll_output(&self, context: &Context<'_>) -> Poll<std::thread::Result<T>>;
     /// Forgets a job that has not begun.
     fn give_up(&self);
 }
@@ -92,13 +92,13 @@ where
     F: Future + Send,
     F::Output: Send,
 {
-    fn poll_output(&self, waker: &Waker) -> Poll<std::thread::Result<F::Output>> {
+    fn poll_output(&self, context: &Context<'_>) -> Poll<std::thread::Result<F::Output>> {
         self.run();
         let mut state = self.lock();
         if let JobState::Done(output) = std::mem::replace(&mut *state, JobState::Taken) {
             return Poll::Ready(output);
         }
-        *state = JobState::Running(Some(waker.clone()));
+        *state = JobState::Running(Some(context.waker().clone()));
         Poll::Pending
     }
 
@@ -114,7 +114,7 @@ impl<T> Future for PoolJoin<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        self.0.poll_output(context.waker()).map(|output| match output {
+        self.0.poll_output(context).map(|output| match output {
             Ok(output) => output,
             Err(panic) => std::panic::resume_unwind(panic),
         })
@@ -127,10 +127,28 @@ impl<T> Drop for PoolJoin<T> {
     }
 }
 
-fn work(queue: &Queue) {
-    while let Found::Job(job) = queue.next_job() {
-        job.run();
+fn work(queue: &Queue, worker: usize) {
+    loop {
+        match queue.next_work(worker) {
+            FoundWork::Job(job) => job.run(),
+            FoundWork::Turn(lane, ticket) => lane.turn(ticket),
+            FoundWork::Closed => break,
+        }
     }
+}
+
+/// A lane is waited for, and goes on by its worker's turns.
+impl<F> Awaited<F::Output> for Turns<F>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    fn poll_output(&self, context: &Context<'_>) -> Poll<std::thread::Result<F::Output>> {
+        self.poll_ended(context)
+    }
+
+    /// A lane ends when its load does.
+    fn give_up(&self) {}
 }
 
 impl Runtime for ThreadPool {
@@ -150,10 +168,10 @@ impl Runtime for ThreadPool {
             .map(|number| {
                 let queue = queue.clone();
                 let builder = Builder::new().name(format!("pool-{number}")).stack_size(stack_size);
-                builder.spawn(move || work(&queue))
+                builder.spawn(move || work(&queue, number))
             })
             .collect();
-        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)), size: setup.pool_size })
+        Ok(Self { queue, workers: Arc::new(Mutex::new(workers?)) })
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -178,8 +196,22 @@ impl Runtime for ThreadPool {
         Ok(())
     }
 
-    fn slots(&self, concurrency: u64) -> u64 {
-        concurrency.min(self.size as u64)
+    /// A lane of one load alone has a worker for itself. Where loads share the workers, the one
+    /// with the lane's number serves it turn by turn.
+    fn spawn_lane<F>(
+        &self,
+        tickets: &Tickets,
+        number: usize,
+        future: F,
+    ) -> io::Result<PoolJoin<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let Some(desk) = tickets.desk() else { return self.spawn(future) };
+        let lane = Arc::new(Turns::new(desk, future));
+        tickets.serve(number, lane.clone());
+        Ok(PoolJoin(lane))
     }
 
     fn queue(&self) -> Option<&Arc<Queue>> {
@@ -198,7 +230,8 @@ impl Runtime for ThreadPool {
 
     fn stop(self) {
         self.queue.close();
-        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        let workers =
+            std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
         for worker in workers {
             // A worker cannot panic: jobs catch their own panics and hand them to whoever waits.
             let _ = worker.join();

@@ -28,14 +28,17 @@ pub struct Threads {
 }
 
 /// A running thread; waiting for it blocks, as `join` does.
-pub struct Joining<T>(Option<JoinHandle<T>>);
+pub struct ThreadJoining<T>(Option<JoinHandle<T>>);
 
-impl<T> Future for Joining<T> {
+impl<T> Future for ThreadJoining<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
         // A future is not polled again after it was ready, so the handle is there.
-        #[expect(clippy::expect_used, reason = "polling a finished future breaks the contract of Future")]
+        #[expect(
+            clippy::expect_used,
+            reason = "polling a finished future breaks the contract of Future"
+        )]
         let handle = self.0.take().expect("polled after completion");
         match handle.join() {
             Ok(output) => Poll::Ready(output),
@@ -45,11 +48,14 @@ impl<T> Future for Joining<T> {
 }
 
 impl Runtime for Threads {
-    const INFO: ExecutorInfo =
-        ExecutorInfo { name: "threads", doc: "One OS thread per task or client.", style: Style::ThreadPerTask };
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "threads",
+        doc: "One OS thread per task or client.",
+        style: Style::ThreadPerTask,
+    };
 
     type Native = Blocking;
-    type Join<T: Send + 'static> = Joining<T>;
+    type Join<T: Send + 'static> = ThreadJoining<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
         let stack_size = setup.stack_size.unwrap_or(DEFAULT_STACK) as usize;
@@ -60,14 +66,15 @@ impl Runtime for Threads {
         blocking::block_on(future)
     }
 
-    fn spawn<F>(&self, future: F) -> io::Result<Joining<F::Output>>
+    fn spawn<F>(&self, future: F) -> io::Result<ThreadJoining<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let thread = Builder::new().stack_size(self.stack_size).spawn(move || blocking::block_on(future))?;
+        let thread =
+            Builder::new().stack_size(self.stack_size).spawn(move || blocking::block_on(future))?;
         self.started.fetch_add(1, Ordering::Relaxed);
-        Ok(Joining(Some(thread)))
+        Ok(ThreadJoining(Some(thread)))
     }
 
     fn spawn_detached<F>(&self, future: F) -> io::Result<()>

@@ -14,8 +14,11 @@ pub type Tokio = TokioOf<WorkStealing>;
 pub struct WorkStealing;
 
 impl Flavour for WorkStealing {
-    const INFO: ExecutorInfo =
-        ExecutorInfo { name: "tokio", doc: "tokio's multi-thread scheduler.", style: Style::Workers };
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "tokio",
+        doc: "tokio's multi-thread scheduler.",
+        style: Style::Workers,
+    };
 
     fn builder(setup: &Setup) -> Builder {
         let mut builder = Builder::new_multi_thread();

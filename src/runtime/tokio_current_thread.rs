@@ -14,8 +14,11 @@ pub type TokioCurrentThread = TokioOf<CurrentThread>;
 pub struct CurrentThread;
 
 impl Flavour for CurrentThread {
-    const INFO: ExecutorInfo =
-        ExecutorInfo { name: "tokio-current-thread", doc: "tokio on a single thread.", style: Style::OneWorker };
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "tokio-current-thread",
+        doc: "tokio on a single thread.",
+        style: Style::OneWorker,
+    };
 
     fn builder(_: &Setup) -> Builder {
         Builder::new_current_thread()

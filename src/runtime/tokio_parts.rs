@@ -1,4 +1,5 @@
-//! What both tokio executors share: all but how the runtime is built. Streams, timers, the blocking pool.
+//! What both tokio executors share: all but how the runtime is built. Streams, timers, the blocking
+//! pool.
 
 use std::{
     future::Future,
@@ -18,7 +19,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Elapsed, ExecutorInfo, Facts, Native, Runtime, Setup};
+use super::{
+    Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
+    channel::TokioChannel,
+};
 
 /// How a runtime of tokio is built, and what is to be said of it.
 pub trait Flavour: Send + Sync + 'static {
@@ -53,7 +57,8 @@ impl<F: Flavour> Runtime for TokioOf<F> {
     type Join<T: Send + 'static> = TokioJoin<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
-        let runtime = F::builder(setup).max_blocking_threads(setup.pool_size).enable_all().build()?;
+        let runtime =
+            F::builder(setup).max_blocking_threads(setup.pool_size).enable_all().build()?;
         Ok(Self { runtime: Arc::new(runtime), pool_size: setup.pool_size, flavour: PhantomData })
     }
 
@@ -113,12 +118,17 @@ impl<T> Drop for TokioJoin<T> {
     }
 }
 
-/// tokio's own streams, timers and blocking pool.
+/// tokio's own streams, timers, blocking pool, and what its tasks wait on.
 pub struct TokioNative;
 
-impl Native for TokioNative {
-    type Conn = TokioIo<TcpStream>;
+impl Coordination for TokioNative {
     type Semaphore = ::tokio::sync::Semaphore;
+    type Mutex = ::tokio::sync::Mutex<u64>;
+    type Channel = TokioChannel;
+}
+
+impl Io for TokioNative {
+    type Conn = TokioIo<TcpStream>;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let stream = TcpStream::connect(address).await?;
@@ -130,7 +140,9 @@ impl Native for TokioNative {
         stream.set_nonblocking(true)?;
         TcpStream::from_std(stream).map(TokioIo::new)
     }
+}
 
+impl NativeTimers for TokioNative {
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
         ::tokio::time::sleep(time)
     }
@@ -142,7 +154,9 @@ impl Native for TokioNative {
     {
         ::tokio::time::timeout(limit, future).await.map_err(|_| Elapsed)
     }
+}
 
+impl NativeWork for TokioNative {
     fn yield_now() -> impl Future<Output = ()> + Send {
         ::tokio::task::yield_now()
     }

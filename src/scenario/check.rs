@@ -5,13 +5,13 @@ use super::{
     sweep::Axis,
     wire::File,
     wire_executors::ExecutorName,
-    wire_load::{SloTable, params},
+    wire_load::{ClaimTable, LoadTable, SloTable, params},
     wire_value::Scalar,
 };
 use crate::config::{Diagnostics, Name, position, quote, suggest};
 
-/// Checks everything that no table can know by itself, and looks up what the limits are about. What nothing uses goes to
-/// `unused`: another combination of parameters may use it.
+/// Checks everything that no table can know by itself, and looks up what the limits are about. What
+/// nothing uses goes to `unused`: another combination of parameters may use it.
 pub(super) fn check(
     file: &File,
     axes: &[Axis],
@@ -19,7 +19,7 @@ pub(super) fn check(
     diagnostics: &mut Diagnostics,
     unused: &mut Diagnostics,
 ) -> Vec<Slo> {
-    check_load(file, diagnostics);
+    check_loads(file, diagnostics);
     check_executors(file, diagnostics);
     check_claims(file, axes, diagnostics);
     check_tasks::check(file, diagnostics, unused);
@@ -27,68 +27,94 @@ pub(super) fn check(
     slos.collect()
 }
 
-fn check_load(file: &File, diagnostics: &mut Diagnostics) {
-    let [(_, load)] = file.load.0.as_slice() else {
-        check_number_of_loads(file, diagnostics);
+fn check_loads(file: &File, diagnostics: &mut Diagnostics) {
+    if file.load.0.is_empty() {
+        let help = "add a table such as [load.clients] with `task` and `batch`, `closed` or `open`";
+        let message = "expected at least one load, found none";
+        diagnostics.error(file.load_span.clone(), message, Some(help.to_owned()));
         return;
-    };
-    let Some(load) = load else { return };
-    let Some(span) = &file.run.duration else {
-        check_watchdog(file, &load.kind, diagnostics);
-        return;
-    };
-    let why = match &load.kind {
-        LoadKind::Batch { .. } => "a batch ends when its tasks are done",
-        LoadKind::Closed { tasks: Some(_), .. } => "the load ends after its `tasks`",
-        LoadKind::Open { stages, .. } if !stages.is_empty() => "the load ends with its last stage",
-        LoadKind::Closed { .. } | LoadKind::Open { .. } => {
-            check_watchdog(file, &load.kind, diagnostics);
-            return;
-        }
-    };
-    let message = format!("`duration` has no meaning here: {why}");
-    diagnostics.error(span.clone(), message, Some("remove `duration`".to_owned()));
+    }
+    check_load_names(file, diagnostics);
+    let read = || file.load.0.iter().filter_map(|(name, load)| Some((name, load.as_ref()?)));
+    for (name, load) in read() {
+        check_watchdog(file, name, &load.kind, diagnostics);
+    }
+    // One that needs it is enough, and one that could not be read may be it.
+    let whole = read().count() == file.load.0.len();
+    let why: Vec<_> = read().filter_map(|(_, load)| without_duration(&load.kind)).collect();
+    if let Some(span) = &file.run.duration
+        && let [first, ..] = why.as_slice()
+        && whole
+        && why.len() == file.load.0.len()
+    {
+        let message = format!("`duration` has no meaning here: {first}");
+        diagnostics.error(span.clone(), message, Some("remove `duration`".to_owned()));
+    }
 }
 
-fn check_number_of_loads(file: &File, diagnostics: &mut Diagnostics) {
-    match file.load.0.get(1) {
-        Some((second, _)) => {
-            let help = "keep one [load.x] table; the others belong into scenarios of their own".to_owned();
-            diagnostics.error(second.span.clone(), "a scenario has exactly one load", Some(help));
+/// Why a load does not need the run's `duration`; none where it does.
+fn without_duration(kind: &LoadKind) -> Option<&'static str> {
+    match kind {
+        LoadKind::Batch { .. } => Some("a batch ends when its tasks are done"),
+        LoadKind::Closed { tasks: Some(_), .. } => Some("the load ends after its `tasks`"),
+        load if load.staged().is_some() => Some("the load ends with its last stage"),
+        LoadKind::Closed { .. } | LoadKind::Open { .. } => None,
+    }
+}
+
+/// Limits name a load or a task: where there are several loads, one name may not mean the one's
+/// table and the other's task.
+fn check_load_names(file: &File, diagnostics: &mut Diagnostics) {
+    for (name, _) in &file.load.0 {
+        let task_of = |(other, load): &(Name, Option<LoadTable>)| {
+            *other != *name && load.as_ref().is_some_and(|load| load.task.text == name.text)
+        };
+        if file.load.0.iter().any(task_of) {
+            let message = format!("`{}` is another load's task, too", name.text);
+            let help = "give the load another name".to_owned();
+            diagnostics.error(name.span.clone(), message, Some(help));
         }
-        None => diagnostics.error(
-            file.load_span.clone(),
-            "expected exactly one load, found none",
-            Some("add a table such as [load.clients] with `task` and `batch`, `closed` or `open`".to_owned()),
-        ),
     }
 }
 
 /// A watchdog that barks before a trial can end kills them all.
-fn check_watchdog(file: &File, kind: &LoadKind, diagnostics: &mut Diagnostics) {
+fn check_watchdog(file: &File, name: &Name, kind: &LoadKind, diagnostics: &mut Diagnostics) {
     let run = &file.run.settings;
     let Some(measured) = kind.measured(run.duration) else { return };
     if run.timeout > run.warmup.saturating_add(measured).saturating_add(kind.drain()) {
         return;
     }
     let help = match kind {
-        LoadKind::Open { .. } => "make `timeout` longer than `warmup`, the measured time and `drain` together",
+        LoadKind::Open { .. } => {
+            "make `timeout` longer than `warmup`, the measured time and `drain` together"
+        }
+        _ if kind.staged().is_some() => {
+            "make `timeout` longer than `warmup` and all stages together"
+        }
         _ => "make `timeout` longer than `warmup` and `duration` together",
     };
-    let load = || file.load.0.first().map(|(name, _)| name.span.clone());
-    if let Some(span) = file.run.timeout.clone().or(file.run.duration.clone()).or_else(load) {
-        diagnostics.error(span, "every trial would be killed before it ends", Some(help.to_owned()));
-    }
+    let span = file.run.timeout.clone().or(file.run.duration.clone());
+    let message = "every trial would be killed before it ends";
+    diagnostics.error(span.unwrap_or_else(|| name.span.clone()), message, Some(help.to_owned()));
 }
 
 fn check_executors(file: &File, diagnostics: &mut Diagnostics) {
+    file.executors.check_programs(diagnostics);
     let names = file.executors.names.as_deref().unwrap_or_default();
+    for ExecutorName(name) in names {
+        file.executors.check(name, diagnostics);
+    }
     for (at, ExecutorName(name)) in names.iter().enumerate() {
         if names[..at].iter().any(|earlier| earlier.0 == *name) {
-            diagnostics.error(name.span.clone(), format!("`{}` stands twice in `use`", name.text), None);
+            diagnostics.error(
+                name.span.clone(),
+                format!("`{}` stands twice in `use`", name.text),
+                None,
+            );
         }
     }
     if let Some(ExecutorName(baseline)) = &file.executors.baseline
+        && file.executors.check(baseline, diagnostics)
         && !is_used(file, &baseline.text)
     {
         let help = format!("add it to `use`, or take another baseline: {}", used(names));
@@ -101,11 +127,27 @@ fn check_executors(file: &File, diagnostics: &mut Diagnostics) {
 }
 
 fn check_claims(file: &File, axes: &[Axis], diagnostics: &mut Diagnostics) {
-    for name in file.claims.iter().flat_map(|table| &table.executors).filter(|name| !is_used(file, &name.text)) {
-        let help = format!("add it to `use`; in use: {}", used(file.executors.names.as_deref().unwrap_or_default()));
-        diagnostics.error(name.span.clone(), format!("the executor `{}` is not in `use`", name.text), Some(help));
+    for name in file
+        .claims
+        .iter()
+        .flat_map(|table| &table.executors)
+        .filter(|name| !is_used(file, &name.text))
+    {
+        if !file.executors.check(name, diagnostics) {
+            continue;
+        }
+        let help = format!(
+            "add it to `use`; in use: {}",
+            used(file.executors.names.as_deref().unwrap_or_default())
+        );
+        diagnostics.error(
+            name.span.clone(),
+            format!("the executor `{}` is not in `use`", name.text),
+            Some(help),
+        );
     }
     for table in &file.claims {
+        check_claimed_load(file, table, diagnostics);
         check_values(&table.values, axes, diagnostics);
         let claim = &table.claim;
         // Values that the cells have anyway do not make others of them.
@@ -116,8 +158,34 @@ fn check_claims(file: &File, axes: &[Axis], diagnostics: &mut Diagnostics) {
             && !differs
         {
             let help = "name another executor, or other values with `against_only`".to_owned();
-            diagnostics.error(against.span.clone(), "this claim compares cells with themselves", Some(help));
+            diagnostics.error(
+                against.span.clone(),
+                "this claim compares cells with themselves",
+                Some(help),
+            );
         }
+    }
+}
+
+/// A claim says which load it is about where there are several, and names one that there is.
+fn check_claimed_load(file: &File, table: &ClaimTable, diagnostics: &mut Diagnostics) {
+    let names = || file.load.0.iter().map(|(name, _)| name.text.as_str());
+    match &table.load {
+        Some(load) if !names().any(|name| name == load.text) => {
+            let message = format!("unknown load {}", quote(&load.text));
+            diagnostics.error(
+                load.span.clone(),
+                message,
+                Some(suggest(&load.text, "loads", names())),
+            );
+        }
+        None if names().count() > 1 => {
+            let help =
+                format!("add `load` with one of: {}", names().collect::<Vec<_>>().join(", "));
+            let message = "this claim does not say which load it is about";
+            diagnostics.error(table.span.clone(), message, Some(help));
+        }
+        _ => {}
     }
 }
 
@@ -129,15 +197,22 @@ fn used(names: &[ExecutorName]) -> String {
     names.iter().map(|name| name.0.text.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn read_slo(table: &SloTable, file: &File, axes: &[Axis], text: &str, diagnostics: &mut Diagnostics) -> Option<Slo> {
+fn read_slo(
+    table: &SloTable,
+    file: &File,
+    axes: &[Axis],
+    text: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<Slo> {
     check_values(&table.only, axes, diagnostics);
     let span = &table.assert.span;
     let parsed = slo::parse(&table.assert.text);
-    let parsed = parsed.map_err(|(message, help)| diagnostics.error(span.clone(), message, help)).ok()?;
+    let parsed =
+        parsed.map_err(|(message, help)| diagnostics.error(span.clone(), message, help)).ok()?;
     let subjects = subjects(file);
     if !subjects.contains(&parsed.subject) {
         // It may stand in a part of the file that could not be read.
-        if !check_tasks::is_whole(file) {
+        if !file.is_whole() {
             return None;
         }
         let help = suggest(parsed.subject, "measured tasks and steps", subjects);
@@ -156,18 +231,29 @@ fn read_slo(table: &SloTable, file: &File, axes: &[Axis], text: &str, diagnostic
     })
 }
 
-/// What has a histogram: the task of the load, and every named step.
+/// What has a histogram: the task of each load, which its load's name means, too, where there are
+/// several; and every named step.
 fn subjects(file: &File) -> Vec<&str> {
-    let loads = file.load.0.iter().filter_map(|(_, load)| Some(load.as_ref()?.task.text.as_str()));
-    loads.chain(check_tasks::steps(file).filter_map(|step| step.plan.name.as_deref())).collect()
+    let loads = &file.load.0;
+    let tasks = loads.iter().filter_map(|(_, load)| Some(load.as_ref()?.task.text.as_str()));
+    let names = loads.iter().map(|(name, _)| name.text.as_str()).filter(|_| loads.len() > 1);
+    tasks.chain(names).chain(file.steps().filter_map(|step| step.plan.name.as_deref())).collect()
 }
 
 /// Reports values that no cell has, because the parameter is not swept or never has the value.
 fn check_values(values: &[(Name, Scalar)], axes: &[Axis], diagnostics: &mut Diagnostics) {
     for (name, value) in values {
         let Some(axis) = axes.iter().find(|axis| axis.name == *name) else {
-            let help = suggest(&name.text, "swept parameters", axes.iter().map(|axis| axis.name.text.as_str()));
-            diagnostics.error(name.span.clone(), format!("{} is not swept", quote(&name.text)), Some(help));
+            let help = suggest(
+                &name.text,
+                "swept parameters",
+                axes.iter().map(|axis| axis.name.text.as_str()),
+            );
+            diagnostics.error(
+                name.span.clone(),
+                format!("{} is not swept", quote(&name.text)),
+                Some(help),
+            );
             continue;
         };
         let shown = value.0.value.to_string();

@@ -1,46 +1,42 @@
-//! Rules between tasks and targets: every name is declared and used, no task runs itself, time-outs can end steps.
+//! Rules between tasks and targets: every name is declared and used, no task runs itself, time-outs
+//! can end steps.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
+    check_shared,
     wire::File,
     wire_step::{WireStep, WireTask},
 };
 use crate::{
-    config::{Diagnostics, Name, quote, suggest},
+    config::{Diagnostics, Name},
     step::StepSpec,
 };
 
 /// Tasks inside tasks; each level is a future inside a future, or a job that waits for a job.
 const MOST_LEVELS: usize = 32;
 
-/// All steps of a file.
-pub(super) fn steps(file: &File) -> impl Iterator<Item = &WireStep> {
-    file.tasks.0.iter().filter_map(|(_, task)| task.as_ref()).flat_map(|task| &task.steps)
-}
-
-/// Whether all steps, and how they arrive, are known.
-pub(super) fn is_whole(file: &File) -> bool {
-    let tasks = file.tasks.0.iter().all(|(_, task)| task.as_ref().is_some_and(|task| task.whole));
-    tasks && file.load.0.iter().all(|(_, load)| load.is_some())
-}
-
-/// Reports what is wrong with names of tasks, targets and steps, and with time-outs; what nothing uses goes to `unused`.
+/// Reports what is wrong with names of tasks, targets and steps, and with time-outs; what nothing
+/// uses goes to `unused`.
 pub(super) fn check(file: &File, diagnostics: &mut Diagnostics, unused: &mut Diagnostics) {
     check_empty(file, diagnostics);
     check_targets(file, diagnostics);
+    check_shared::names(file, diagnostics);
     check_children(file, diagnostics);
     check_step_names(file, diagnostics);
-    let mut walk = Walk::new(file);
+    let mut walk = TaskWalk::new(file);
     for index in 0..file.tasks.0.len() {
         walk.levels(index, diagnostics);
     }
     if !walk.has_cycle {
         check_timeouts(file, &walk, diagnostics);
+        check_shared::order(file, diagnostics);
     }
-    // What a broken part of the file uses is not known, and a misspelt name has not used what it meant.
-    if is_whole(file) && diagnostics.is_empty() {
+    // What a broken part of the file uses is not known, and a misspelt name has not used what it
+    // meant.
+    if file.is_whole() && diagnostics.is_empty() {
         check_unused(file, &walk, unused);
+        check_shared::unused(file, unused);
     }
 }
 
@@ -48,64 +44,71 @@ fn check_empty(file: &File, diagnostics: &mut Diagnostics) {
     for (name, task) in &file.tasks.0 {
         if task.as_ref().is_some_and(|task| task.steps.is_empty() && task.whole) {
             let help = "add a step, for example { noop = {} }".to_owned();
-            diagnostics.error(name.span.clone(), format!("the task `{}` has no steps", name.text), Some(help));
+            diagnostics.error(
+                name.span.clone(),
+                format!("the task `{}` has no steps", name.text),
+                Some(help),
+            );
         }
     }
 }
 
 fn check_targets(file: &File, diagnostics: &mut Diagnostics) {
-    let used = steps(file).flat_map(|step| step.plan.spec.targets().into_iter().map(move |target| (step, target)));
+    let used = file
+        .steps()
+        .flat_map(|step| step.plan.spec.targets().into_iter().map(move |target| (step, target)));
     for (step, target) in used {
         let name = &target.name.text;
         if !file.targets.has(name) {
-            unknown(target.name, "target", "targets", file.targets.names(), diagnostics);
+            target.name.report_unknown("target", "targets", file.targets.names(), diagnostics);
         } else if let Some(spec) = file.targets.get(name).filter(|spec| spec.key() != target.kind) {
-            let message = format!("`{name}` is of the kind `{}`, not `{}`", spec.key(), target.kind);
+            let message =
+                format!("`{name}` is of the kind `{}`, not `{}`", spec.key(), target.kind);
             let help = format!("name a target of the kind `{}`", target.kind);
             diagnostics.error(target.name.span.clone(), message, Some(help));
-        } else if let Some((message, help)) = file.targets.get(name).and_then(|spec| step.plan.spec.complaint(spec)) {
+        } else if let Some((message, help)) =
+            file.targets.get(name).and_then(|spec| step.plan.spec.complaint(spec))
+        {
             diagnostics.error(target.name.span.clone(), message, Some(help));
         }
     }
 }
 
 fn check_children(file: &File, diagnostics: &mut Diagnostics) {
-    let children = steps(file).flat_map(|step| step.plan.spec.children()).map(|child| child.task);
+    let children = file.steps().flat_map(|step| step.plan.spec.children()).map(|child| child.task);
     let loads = file.load.0.iter().filter_map(|(_, load)| Some(&load.as_ref()?.task));
     for name in children.chain(loads).filter(|name| !file.tasks.has(&name.text)) {
-        unknown(name, "task", "tasks", file.tasks.names(), diagnostics);
+        name.report_unknown("task", "tasks", file.tasks.names(), diagnostics);
     }
-}
-
-fn unknown<'a>(
-    name: &Name,
-    what: &str,
-    plural: &str,
-    valid: impl Iterator<Item = &'a str>,
-    diagnostics: &mut Diagnostics,
-) {
-    let help = suggest(&name.text, plural, valid);
-    diagnostics.error(name.span.clone(), format!("unknown {what} {}", quote(&name.text)), Some(help));
 }
 
 /// Two steps with one name would share a histogram; so would a step and the task of the load.
 fn check_step_names(file: &File, diagnostics: &mut Diagnostics) {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
-    let measured = file.load.0.iter().find_map(|(_, load)| Some(load.as_ref()?.task.text.as_str()));
-    for name in steps(file).filter_map(|step| step.name.as_ref()) {
+    let tasks = file.load.0.iter().filter_map(|(_, load)| Some(load.as_ref()?.task.text.as_str()));
+    let names = file.load.0.iter().map(|(name, _)| name.text.as_str());
+    let measured: BTreeSet<&str> =
+        if file.load.0.len() > 1 { tasks.chain(names).collect() } else { tasks.collect() };
+    for name in file.steps().filter_map(|step| step.name.as_ref()) {
         let help = Some("give each step a name of its own".to_owned());
         if !seen.insert(&name.text) {
-            diagnostics.error(name.span.clone(), format!("two steps are called `{}`", name.text), help);
-        } else if measured == Some(name.text.as_str()) {
+            diagnostics.error(
+                name.span.clone(),
+                format!("two steps are called `{}`", name.text),
+                help,
+            );
+        } else if measured.contains(name.text.as_str()) {
             let message = format!("the task that is measured is called `{}` too", name.text);
             diagnostics.error(name.span.clone(), message, help);
         }
     }
 }
 
-fn check_timeouts(file: &File, walk: &Walk<'_>, diagnostics: &mut Diagnostics) {
-    for step in steps(file).filter(|step| step.plan.timeout.is_some()) {
-        let Some((key, task)) = walk.runs_to_its_end(&step.plan.spec, &mut BTreeSet::new()) else { continue };
+fn check_timeouts(file: &File, walk: &TaskWalk<'_>, diagnostics: &mut Diagnostics) {
+    for step in file.steps().filter(|step| step.plan.timeout.is_some()) {
+        let Some((key, task)) = walk.runs_to_its_end(&step.plan.spec, &mut BTreeSet::new()) else {
+            continue;
+        };
         let place = task.map_or(String::new(), |task| format!(" in the task `{task}`"));
         let message = format!("a time-out cannot end `{key}`{place}, which runs to its end");
         let help = "remove `timeout`, or put it on steps that wait, such as `sleep`".to_owned();
@@ -113,7 +116,7 @@ fn check_timeouts(file: &File, walk: &Walk<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn check_unused(file: &File, walk: &Walk<'_>, diagnostics: &mut Diagnostics) {
+fn check_unused(file: &File, walk: &TaskWalk<'_>, diagnostics: &mut Diagnostics) {
     let mut used = BTreeSet::new();
     for (_, load) in &file.load.0 {
         let root = load.as_ref().and_then(|load| walk.index.get(load.task.text.as_str()));
@@ -124,17 +127,29 @@ fn check_unused(file: &File, walk: &Walk<'_>, diagnostics: &mut Diagnostics) {
     let help = |what| Some(format!("use the {what}, or remove it"));
     let unused = file.tasks.0.iter().enumerate().filter(|(at, _)| !used.contains(at));
     for (_, (name, _)) in unused {
-        diagnostics.error(name.span.clone(), format!("nothing runs the task `{}`", name.text), help("task"));
+        diagnostics.error(
+            name.span.clone(),
+            format!("nothing runs the task `{}`", name.text),
+            help("task"),
+        );
     }
-    let targets: BTreeSet<&str> =
-        steps(file).flat_map(|step| step.plan.spec.targets()).map(|target| target.name.text.as_str()).collect();
-    for (name, _) in file.targets.0.iter().filter(|(name, _)| !targets.contains(name.text.as_str())) {
-        diagnostics.error(name.span.clone(), format!("nothing uses the target `{}`", name.text), help("target"));
+    let targets: BTreeSet<&str> = file
+        .steps()
+        .flat_map(|step| step.plan.spec.targets())
+        .map(|target| target.name.text.as_str())
+        .collect();
+    for (name, _) in file.targets.0.iter().filter(|(name, _)| !targets.contains(name.text.as_str()))
+    {
+        diagnostics.error(
+            name.span.clone(),
+            format!("nothing uses the target `{}`", name.text),
+            help("target"),
+        );
     }
 }
 
 /// Following tasks into the tasks that they run.
-struct Walk<'a> {
+struct TaskWalk<'a> {
     file: &'a File,
     tasks: &'a [(Name, Option<WireTask>)],
     index: HashMap<&'a str, usize>,
@@ -144,11 +159,19 @@ struct Walk<'a> {
     has_cycle: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> TaskWalk<'a> {
     fn new(file: &'a File) -> Self {
         let tasks = file.tasks.0.as_slice();
-        let index = tasks.iter().enumerate().map(|(at, (name, _))| (name.text.as_str(), at)).collect();
-        Self { file, tasks, index, known: vec![None; tasks.len()], path: Vec::new(), has_cycle: false }
+        let index =
+            tasks.iter().enumerate().map(|(at, (name, _))| (name.text.as_str(), at)).collect();
+        Self {
+            file,
+            tasks,
+            index,
+            known: vec![None; tasks.len()],
+            path: Vec::new(),
+            has_cycle: false,
+        }
     }
 
     fn steps(&self, task: usize) -> impl Iterator<Item = &'a WireStep> + use<'a> {
@@ -162,7 +185,9 @@ impl<'a> Walk<'a> {
         }
         self.path.push(task);
         let mut below = 0;
-        for name in self.steps(task).flat_map(|step| step.plan.spec.children()).map(|child| child.task) {
+        for name in
+            self.steps(task).flat_map(|step| step.plan.spec.children()).map(|child| child.task)
+        {
             let Some(&child) = self.index.get(name.text.as_str()) else { continue };
             if let Some(start) = self.path.iter().position(|on_path| *on_path == child) {
                 self.report_cycle(start, name, diagnostics);
@@ -187,10 +212,15 @@ impl<'a> Walk<'a> {
         let names = self.path[start..].iter().map(|task| self.tasks[*task].0.text.as_str());
         let cycle: Vec<&str> = names.chain([closing.text.as_str()]).collect();
         let message = format!("the task `{}` runs itself: {}", closing.text, cycle.join(" → "));
-        diagnostics.error(closing.span.clone(), message, Some("a task cannot be part of itself".to_owned()));
+        diagnostics.error(
+            closing.span.clone(),
+            message,
+            Some("a task cannot be part of itself".to_owned()),
+        );
     }
 
-    /// A step that no time-out can end, in `spec` or in what it runs: its key, and the task where it stands.
+    /// A step that no time-out can end, in `spec` or in what it runs: its key, and the task where
+    /// it stands.
     fn runs_to_its_end(
         &self,
         spec: &'a StepSpec,
@@ -204,7 +234,8 @@ impl<'a> Walk<'a> {
             if !seen.insert(task) {
                 return None;
             }
-            let (key, place) = self.steps(task).find_map(|step| self.runs_to_its_end(&step.plan.spec, seen))?;
+            let (key, place) =
+                self.steps(task).find_map(|step| self.runs_to_its_end(&step.plan.spec, seen))?;
             Some((key, place.or(Some(self.tasks[task].0.text.as_str()))))
         })
     }

@@ -1,17 +1,24 @@
-//! A limit from the command line: an assertion as in `[[slo]]`, held against a scenario that was read already.
+//! A limit from the command line: an assertion as in `[[slo]]`, held against a scenario that was
+//! read already.
 
 use super::{Scenario, Slo, slo};
 use crate::config::{quote, suggest};
 
-/// Reads a limit such as `request.latency.p99 < 25ms` of a scenario's task or named steps; an error says the remedy.
+/// Reads a limit such as `request.latency.p99 < 25ms` of a scenario's task or named steps; an error
+/// says the remedy.
 pub fn limit(text: &str, scenario: &Scenario) -> Result<Slo, String> {
-    let words =
-        |(message, help): slo::Problem| help.map_or_else(|| message.clone(), |help| format!("{message}; {help}"));
-    let parsed = slo::parse(text).map_err(|problem| format!("the limit {}: {}", quote(text), words(problem)))?;
+    let words = |(message, help): slo::Problem| {
+        help.map_or_else(|| message.clone(), |help| format!("{message}; {help}"))
+    };
+    let parsed = slo::parse(text)
+        .map_err(|problem| format!("the limit {}: {}", quote(text), words(problem)))?;
     let subjects = subjects(scenario);
     if !subjects.contains(&parsed.subject) {
         let help = suggest(parsed.subject, "measured tasks and steps", subjects);
-        return Err(format!("no measured task or named step is called {}: {help}", quote(parsed.subject)));
+        return Err(format!(
+            "no measured task or named step is called {}: {help}",
+            quote(parsed.subject)
+        ));
     }
     Ok(Slo {
         assert: text.to_owned(),
@@ -24,11 +31,14 @@ pub fn limit(text: &str, scenario: &Scenario) -> Result<Slo, String> {
     })
 }
 
-/// What has a histogram: the task of the load, and every named step.
+/// What has a histogram: the task of each load, and every named step.
 fn subjects(scenario: &Scenario) -> Vec<&str> {
     let Some(variant) = scenario.variants.first() else { return Vec::new() };
-    let steps = variant.tasks.iter().flat_map(|task| &task.steps).filter_map(|step| step.name.as_deref());
-    std::iter::once(variant.load.task.text.as_str()).chain(steps).collect()
+    let steps =
+        variant.tasks.iter().flat_map(|task| &task.steps).filter_map(|step| step.name.as_deref());
+    let loads = variant.loads.iter();
+    let names = loads.clone().map(|load| load.name.as_str()).filter(|_| variant.loads.len() > 1);
+    loads.map(|load| load.task.text.as_str()).chain(names).chain(steps).collect()
 }
 
 #[cfg(test)]

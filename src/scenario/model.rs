@@ -4,13 +4,9 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::Load;
 use crate::{
-    config::Name,
-    load::{Arrival, Overflow, Stage},
-    measure::MetricId,
-    step::Task,
-    target::NamedTarget,
-    units::{Distribution, serde_duration},
+    measure::MetricId, protocol::Program, shared::NamedShared, step::Task, targets::NamedTarget,
 };
 
 /// One scenario file, validated.
@@ -45,10 +41,12 @@ pub struct Variant {
     pub executors: ExecutorSettings,
     /// What its operations act on.
     pub targets: Vec<NamedTarget>,
+    /// What its tasks wait on together.
+    pub shared: Vec<NamedShared>,
     /// Its tasks.
     pub tasks: Vec<Task>,
-    /// How the tasks arrive.
-    pub load: Load,
+    /// How the tasks arrive: one load at least.
+    pub loads: Vec<Load>,
 }
 
 /// A parameter's name and its value as text.
@@ -60,8 +58,8 @@ pub struct Param {
     pub value: String,
 }
 
-/// `name=value`, as cells' names and reports have it. A value with what separates such pairs is quoted, so that no two
-/// lists of parameters read the same.
+/// `name=value`, as cells' names and reports have it. A value with what separates such pairs is
+/// quoted, so that no two lists of parameters read the same.
 impl std::fmt::Display for Param {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}={}", self.name, self.shown())
@@ -71,11 +69,16 @@ impl std::fmt::Display for Param {
 impl Param {
     /// The value, in quotes where it could be misread beside others.
     pub fn shown(&self) -> Cow<'_, str> {
-        if is_plain(&self.value) { Cow::Borrowed(&self.value) } else { format!("\"{}\"", escaped(&self.value)).into() }
+        if is_plain(&self.value) {
+            Cow::Borrowed(&self.value)
+        } else {
+            format!("\"{}\"", escaped(&self.value)).into()
+        }
     }
 }
 
-/// Whether a value can stand beside others without quotes, whether commas or spaces are between them.
+/// Whether a value can stand beside others without quotes, whether commas or spaces are between
+/// them.
 fn is_plain(value: &str) -> bool {
     let separates = |c: char| [',', '=', '"'].contains(&c) || c.is_whitespace() || c.is_control();
     !value.contains(separates) && !value.contains("::")
@@ -118,118 +121,49 @@ pub struct RunSettings {
 /// The `[executors]` table.
 #[derive(Debug, Clone)]
 pub struct ExecutorSettings {
-    /// Names from the executor table, in the order they are shown.
+    /// Names from the executor table or of programs, in the order they are shown.
     pub names: Vec<String>,
+    /// Programs that race, by name.
+    pub programs: Vec<(String, Program)>,
     /// Ratios are against this one.
     pub baseline: String,
     /// Scheduler threads of every executor that has them; none: the CPUs left for the executor.
     pub workers: Option<usize>,
     /// Threads of the `thread-pool` executor, and the cap of every blocking pool.
     pub pool_size: usize,
-    /// Stack of each thread of the `threads` and `thread-pool` executors, in bytes; none: the platform's default (2 MiB).
+    /// Stack of each thread of the `threads` and `thread-pool` executors, in bytes; none: the
+    /// platform's default (2 MiB).
     pub stack_size: Option<u64>,
 }
 
-/// The `[load.*]` table: how tasks arrive.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Load {
-    /// The table's name.
-    pub name: String,
-    /// The task that arrives.
-    pub task: Name,
-    /// In which way.
-    pub kind: LoadKind,
-}
-
-/// The ways in which tasks arrive.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LoadKind {
-    /// All at one instant.
-    Batch {
-        /// How many.
-        tasks: u64,
-        /// How often within a trial; none: until about a second has been measured.
-        repeat: Option<u32>,
-    },
-    /// A fixed number of clients, each starting its next task when its last one has ended.
-    Closed {
-        /// How many clients.
-        concurrency: u64,
-        /// Pause between the end of a task and the next one's intended start.
-        think: Distribution,
-        /// Ends after this many tasks over all clients; none: after the run's `duration`.
-        tasks: Option<u64>,
-        /// How long tasks may still take after that.
-        #[serde(with = "serde_duration")]
-        drain: Duration,
-    },
-    /// At a rate, whatever has become of those before.
-    Open {
-        /// Arrivals per second; with stages: in the warm-up.
-        rate: f64,
-        /// The gaps between them.
-        arrival: Arrival,
-        /// Tasks in flight at most, those included that wait for the executor.
-        max_in_flight: u64,
-        /// What becomes of arrivals while so many are in flight.
-        overflow: Overflow,
-        /// The rate over time; empty: `rate`, for the run's `duration`.
-        stages: Vec<Stage>,
-        /// How long tasks may still take after the last arrival.
-        #[serde(with = "serde_duration")]
-        drain: Duration,
-    },
-}
-
-impl LoadKind {
-    /// How long is measured, where time decides it; `duration` is the run's.
-    pub fn measured(&self, duration: Duration) -> Option<Duration> {
-        match self {
-            Self::Batch { .. } | Self::Closed { tasks: Some(_), .. } => None,
-            Self::Open { stages, .. } if !stages.is_empty() => {
-                Some(stages.iter().map(|stage| Duration::from_nanos(stage.length_ns)).sum())
-            }
-            Self::Closed { tasks: None, .. } | Self::Open { .. } => Some(duration),
-        }
-    }
-
-    /// What it takes after that, at most, and may need: a closed load makes do with what the watchdog leaves it.
-    pub fn drain(&self) -> Duration {
-        if let Self::Open { drain, .. } = self { *drain } else { Duration::ZERO }
-    }
-
-    /// How many tasks are in flight at once, at most.
-    pub fn concurrency(&self) -> u64 {
-        match *self {
-            Self::Batch { tasks, .. } => tasks,
-            Self::Closed { concurrency, .. } => concurrency,
-            Self::Open { max_in_flight, .. } => max_in_flight,
-        }
-    }
-}
-
-/// A `[[claim]]`: what somebody says about an executor against another, or about some cells against others.
+/// A `[[claim]]`: what somebody says about an executor against another, or about some cells against
+/// others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// Who says it, or in which words.
     pub text: String,
     /// The executor that is said to be better; none: each executor is compared.
     pub executor: Option<String>,
-    /// The executor that it is compared with; none: with itself, under the values of `against_only`.
+    /// The executor that it is compared with; none: with itself, under the values of
+    /// `against_only`.
     pub against: Option<String>,
     /// The metric that is compared; none: the scenario's primary one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<MetricId>,
+    /// The load whose figures are compared; none: the scenario has but one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<String>,
     /// Only cells with these values of swept parameters; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Param>,
     /// Values of swept parameters that the cell compared with has instead; empty: the same values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub against_only: Vec<Param>,
-    /// "times as good": 50 means that a task takes a fiftieth of the time, or that there are 50 times as many of them.
+    /// "times as good": 50 means that a task takes a fiftieth of the time, or that there are 50
+    /// times as many of them.
     pub factor: f64,
-    /// How far the measured factor may be from the claimed one and still agree: 0.25 is from 1/1.25 to 1.25 of it.
+    /// How far the measured factor may be from the claimed one and still agree: 0.25 is from 1/1.25
+    /// to 1.25 of it.
     pub tolerance: f64,
     /// Whether more than the factor agrees too.
     pub direction: Direction,
@@ -309,7 +243,10 @@ mod tests {
 
     #[test]
     fn only_what_could_be_misread_is_quoted() {
-        for plain in ["", "8", "-0.5", "true", "exp(2ms)", "250/s", "/a/b?c:d", "fan-out", "\u{e4}", "C:\\x", "'x'"] {
+        for plain in [
+            "", "8", "-0.5", "true", "exp(2ms)", "250/s", "/a/b?c:d", "fan-out", "\u{e4}", "C:\\x",
+            "'x'",
+        ] {
             assert_eq!(shown(plain), format!("k={plain}"));
         }
         for (value, quoted) in [
@@ -326,7 +263,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the values, and whatever stands between the pairs, different values read differently.
+        /// Whatever the values, and whatever stands between the pairs, different values read
+        /// differently.
         #[test]
         fn different_values_have_different_names(
             a in proptest::array::uniform2("([,=\"\\\\: \nxy/]|, |y=|::){0,6}"),

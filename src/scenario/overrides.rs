@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::{ExecutorSettings, RunSettings, Variant, quick};
 use crate::{
     config::{quote, suggest},
-    runtime::{EXECUTORS, executor},
+    runtime::EXECUTORS,
     units::format_duration,
 };
 
-/// The most passes over all cells; every round beyond a few dozen narrows the intervals by next to nothing.
+/// The most passes over all cells; every round beyond a few dozen narrows the intervals by next to
+/// nothing.
 pub const MOST_ROUNDS: u32 = 10_000;
 
 /// Changes to a scenario from outside its file.
@@ -36,7 +37,8 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Why the values make no sense in any scenario, if so. Parameters are looked up in each scenario.
+    /// Why the values make no sense in any scenario, if so. Parameters are looked up in each
+    /// scenario.
     pub(super) fn problem(&self) -> Option<String> {
         if self.rounds == Some(0) {
             return Some("at least 1 round is needed".to_owned());
@@ -44,15 +46,24 @@ impl Overrides {
         if let Some(rounds) = self.rounds.filter(|rounds| *rounds > MOST_ROUNDS) {
             return Some(format!("{rounds} rounds are too many; {MOST_ROUNDS} is the most"));
         }
-        if self.duration.is_some_and(|duration| duration.is_zero()) || self.timeout.is_some_and(|time| time.is_zero()) {
+        if self.duration.is_some_and(|duration| duration.is_zero())
+            || self.timeout.is_some_and(|time| time.is_zero())
+        {
             return Some("durations and time-outs must be above zero".to_owned());
         }
-        let unknown = self.executors.iter().find(|name| executor(name).is_none())?;
-        let help = suggest(unknown, "executors", EXECUTORS.iter().map(|info| info.name));
+        None
+    }
+
+    /// Why executors that were asked for are none of a scenario, if so.
+    pub(super) fn unknown(&self, variant: &Variant) -> Option<String> {
+        let known = || known(&variant.executors);
+        let unknown = self.executors.iter().find(|name| !known().any(|known| known == *name))?;
+        let help = suggest(unknown, "executors", known());
         Some(format!("unknown executor {}: {help}", quote(unknown)))
     }
 
-    /// Applies everything but the parameters, which were filled in before the file was read. Says what was cut off.
+    /// Applies everything but the parameters, which were filled in before the file was read. Says
+    /// what was cut off.
     pub(super) fn apply(&self, variant: &mut Variant) -> Option<String> {
         let run = &mut variant.run;
         *run = RunSettings {
@@ -71,7 +82,7 @@ impl Overrides {
 
     /// Keeps the executors that were asked for.
     fn choose(&self, executors: &mut ExecutorSettings) {
-        let chosen = EXECUTORS.iter().map(|info| info.name).filter(|name| self.executors.iter().any(|n| n == name));
+        let chosen = known(executors).filter(|name| self.executors.iter().any(|n| n == name));
         executors.names = chosen.map(str::to_owned).collect();
         if !executors.names.contains(&executors.baseline) {
             executors.baseline = default_baseline(&executors.names);
@@ -79,14 +90,22 @@ impl Overrides {
     }
 }
 
+/// All that can race in a scenario.
+fn known(executors: &ExecutorSettings) -> impl Iterator<Item = &str> {
+    let programs = executors.programs.iter().map(|(name, _)| name.as_str());
+    EXECUTORS.iter().map(|info| info.name).chain(programs)
+}
+
 /// Why the watchdog would kill every trial, now that the command line has had its say.
 pub(super) fn watchdog_problem(variant: &Variant) -> Option<String> {
     let RunSettings { warmup, duration, timeout, .. } = variant.run;
-    let kind = &variant.load.kind;
-    let after = kind.measured(duration)?.saturating_add(kind.drain());
+    let kinds = variant.loads.iter().map(|load| &load.kind);
+    let timed = kinds.filter_map(|kind| Some((kind.measured(duration)?, kind.drain())));
+    let (after, drain) =
+        timed.map(|(measured, drain)| (measured.saturating_add(drain), drain)).max()?;
     (timeout <= warmup.saturating_add(after)).then(|| {
         let [warmup, after, timeout] = [warmup, after, timeout].map(format_duration);
-        let what = if kind.drain().is_zero() { "of measuring" } else { "of measuring and draining" };
+        let what = if drain.is_zero() { "of measuring" } else { "of measuring and draining" };
         format!(
             "every trial would be killed before it ends: the time-out is {timeout}, a warm-up of {warmup} and \
              {after} {what} take longer; raise `timeout`"

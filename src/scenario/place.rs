@@ -1,9 +1,9 @@
-//! What stands in the wrong place: it is told once, and then read as if it stood in the right one, so that nothing
-//! follows from it.
+//! What stands in the wrong place: it is told once, and then read as if it stood in the right one,
+//! so that nothing follows from it.
 
 use crate::{
     config::{Diagnostics, Name, Node, Value, nearest, quote},
-    target::TargetSpec,
+    targets::TargetSpec,
 };
 
 /// The tables of a file, and other names that people give them.
@@ -13,6 +13,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("sweep", &["sweeps", "matrix"]),
     ("executors", &["executor", "runtimes", "runtime"]),
     ("targets", &["target"]),
+    ("shared", &["objects", "coordination"]),
     ("tasks", &["task"]),
     ("load", &["loads"]),
     ("claim", &["claims"]),
@@ -23,13 +24,25 @@ const TABLES: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("under [run]", &["rounds", "warmup", "duration", "seed", "probe"]),
     ("under [executors]", &["use", "baseline", "workers", "stack_size"]),
-    ("beside a step's operation, as in { http = { … }, expect = { … } }", &["expect", "allow", "on_timeout"]),
-    ("under [run], or beside a step's operation, as in { http = { … }, timeout = \"1s\" }", &["timeout"]),
+    (
+        "beside a step's operation, as in { http = { … }, expect = { … } }",
+        &["expect", "allow", "on_timeout"],
+    ),
+    (
+        "under [run], or beside a step's operation, as in { http = { … }, timeout = \"1s\" }",
+        &["timeout"],
+    ),
     ("beside a step's operation, as in { http = { … }, name = \"get\" }", &["name"]),
     ("in closed = { … }", &["concurrency", "think"]),
-    ("in open = { … }", &["rate", "arrival", "max_in_flight", "overflow", "stages", "drain"]),
+    ("in open = { … }", &["rate", "arrival", "max_in_flight", "overflow"]),
+    ("in open = { … } or closed = { … }", &["stages", "drain"]),
     ("in batch = { … } or closed = { … }", &["tasks"]),
-    ("under [targets.NAME], as in http = { url = \"http://127.0.0.1:3000\" }; a step names its target", &["url"]),
+    (
+        "under [targets.NAME], as in http = { url = \"http://127.0.0.1:3000\" }; a step names its target",
+        &["url"],
+    ),
+    ("under [shared.NAME], as in queue = { capacity = 16 }", &["capacity"]),
+    ("under [shared.NAME], as in semaphore = { permits = 4 }", &["permits"]),
     ("under [tasks.NAME]", &["steps"]),
 ];
 
@@ -40,10 +53,24 @@ pub(super) fn home(key: &str) -> Option<String> {
 }
 
 /// The keys of the file itself.
-const TOP: &[&str] =
-    &["schema", "name", "question", "run", "params", "sweep", "executors", "targets", "tasks", "load", "claim", "slo"];
+const TOP: &[&str] = &[
+    "schema",
+    "name",
+    "question",
+    "run",
+    "params",
+    "sweep",
+    "executors",
+    "targets",
+    "shared",
+    "tasks",
+    "load",
+    "claim",
+    "slo",
+];
 
-/// What steps and load call a target and a task, so that one without a name is the one that they mean.
+/// What steps and load call a target and a task, so that one without a name is the one that they
+/// mean.
 struct Names {
     target: Option<String>,
     task: Option<String>,
@@ -87,11 +114,18 @@ fn renamed(
     diagnostics: &mut Diagnostics,
 ) -> Option<(Name, Node)> {
     let is_table = matches!(node.value, Value::Table(_) | Value::Array(_));
-    let known = TABLES.iter().find(|(_, others)| others.contains(&name.text.as_str())).map(|(table, _)| *table);
+    let known = TABLES
+        .iter()
+        .find(|(_, others)| others.contains(&name.text.as_str()))
+        .map(|(table, _)| *table);
     let near = || nearest(&name.text, TABLES.iter().map(|(table, _)| *table));
     if let Some(table) = known.or_else(near).filter(|_| is_table) {
         let help = format!("write {} in place of {}", header(table), header_as(&name.text, table));
-        diagnostics.error(name.span.clone(), format!("unknown table {}", quote(&name.text)), Some(help));
+        diagnostics.error(
+            name.span.clone(),
+            format!("unknown table {}", quote(&name.text)),
+            Some(help),
+        );
         if present.iter().any(|other| other == table) {
             return None;
         }
@@ -102,7 +136,9 @@ fn renamed(
         let node = named(&moved, node, true, names, diagnostics);
         return Some((moved, node));
     }
-    let Some(help) = home(&name.text).filter(|_| nearest(&name.text, TOP.iter().copied()).is_none()) else {
+    let Some(help) =
+        home(&name.text).filter(|_| nearest(&name.text, TOP.iter().copied()).is_none())
+    else {
         return Some((name, node));
     };
     diagnostics.error(name.span, format!("{} does not belong here", quote(&name.text)), Some(help));
@@ -117,26 +153,38 @@ fn header(table: &str) -> String {
 fn header_as(name: &str, table: &str) -> String {
     match table {
         "claim" | "slo" => format!("[[{name}]]"),
-        "targets" | "tasks" | "load" => format!("[{name}.NAME]"),
+        "targets" | "shared" | "tasks" | "load" => format!("[{name}.NAME]"),
         _ => format!("[{name}]"),
     }
 }
 
-/// A table that begins with two brackets where one pair is right, or the other way round; and whether that was told.
+/// A table that begins with two brackets where one pair is right, or the other way round; and
+/// whether that was told.
 fn single(name: &Name, node: Node, diagnostics: &mut Diagnostics) -> (Node, bool) {
     let (table, span) = (name.text.as_str(), node.span.clone());
     let is_list = ["claim", "slo"].contains(&table);
     match node.value {
         Value::Table(_) if is_list => {
-            diagnostics.error(name.span.clone(), format!("there may be several of `{table}`"), Some(brackets(table)));
+            diagnostics.error(
+                name.span.clone(),
+                format!("there may be several of `{table}`"),
+                Some(brackets(table)),
+            );
             (Node { span, value: Value::Array(vec![node]) }, true)
         }
-        Value::Array(items) if !is_list && items.iter().any(|item| matches!(item.value, Value::Table(_))) => {
-            diagnostics.error(name.span.clone(), format!("`{table}` is no list of tables"), Some(brackets(table)));
+        Value::Array(items)
+            if !is_list && items.iter().any(|item| matches!(item.value, Value::Table(_))) =>
+        {
+            diagnostics.error(
+                name.span.clone(),
+                format!("`{table}` is no list of tables"),
+                Some(brackets(table)),
+            );
             (items.into_iter().next().unwrap_or(Node { span, value: Value::Invalid }), true)
         }
         Value::Array(items) if table == "executors" => {
-            let names: Vec<String> = items.iter().map(|item| format!("\"{}\"", item.value)).collect();
+            let names: Vec<String> =
+                items.iter().map(|item| format!("\"{}\"", item.value)).collect();
             let help = format!("write executors = {{ use = [{}] }}", names.join(", "));
             diagnostics.error(name.span.clone(), "`executors` is a table", Some(help));
             let list = Node { span: span.clone(), value: Value::Array(items) };
@@ -155,8 +203,15 @@ fn brackets(table: &str) -> String {
     format!("write {right} in place of {wrong}")
 }
 
-/// A load, a target or a task without a name gets one; `told` says that something else is said about it already.
-fn named(table: &Name, node: Node, told: bool, names: &Names, diagnostics: &mut Diagnostics) -> Node {
+/// A load, a target or a task without a name gets one; `told` says that something else is said
+/// about it already.
+fn named(
+    table: &Name,
+    node: Node,
+    told: bool,
+    names: &Names,
+    diagnostics: &mut Diagnostics,
+) -> Node {
     let kinds: Vec<&str> = match table.text.as_str() {
         "load" => vec!["batch", "closed", "open"],
         "targets" => TargetSpec::TABLE.iter().map(|(key, _)| *key).collect(),
@@ -168,10 +223,12 @@ fn named(table: &Name, node: Node, told: bool, names: &Names, diagnostics: &mut 
         "targets" => ("a target", "targets.api"),
         _ => ("a task", "tasks.request"),
     };
-    let is_named =
-        |(_, inner): &(Name, Node)| matches!(&inner.value, Value::Table(_)) && is_entry(&table.text, inner, &kinds);
-    let nameless =
-        |(name, _): &(Name, Node)| kinds.contains(&name.text.as_str()) || (what == "a load" && name.text == "task");
+    let is_named = |(_, inner): &(Name, Node)| {
+        matches!(&inner.value, Value::Table(_)) && is_entry(&table.text, inner, &kinds)
+    };
+    let nameless = |(name, _): &(Name, Node)| {
+        kinds.contains(&name.text.as_str()) || (what == "a load" && name.text == "task")
+    };
     let entries = node.entries();
     if !entries.iter().any(nameless) || entries.iter().any(is_named) {
         return node;
@@ -188,7 +245,8 @@ fn named(table: &Name, node: Node, told: bool, names: &Names, diagnostics: &mut 
         "tasks" => names.task.clone(),
         _ => None,
     };
-    let name = Name { text: used.unwrap_or_else(|| "nameless".to_owned()), span: table.span.clone() };
+    let name =
+        Name { text: used.unwrap_or_else(|| "nameless".to_owned()), span: table.span.clone() };
     Node { span: node.span.clone(), value: Value::Table(vec![(name, node)]) }
 }
 
@@ -207,7 +265,8 @@ mod tests {
     fn knows(schema: &serde_json::Value, key: &str) -> bool {
         match schema {
             serde_json::Value::Object(entries) => {
-                schema["properties"].get(key).is_some() || entries.values().any(|inner| knows(inner, key))
+                schema["properties"].get(key).is_some()
+                    || entries.values().any(|inner| knows(inner, key))
             }
             serde_json::Value::Array(items) => items.iter().any(|item| knows(item, key)),
             _ => false,
@@ -222,7 +281,10 @@ mod tests {
         }
         for (table, others) in TABLES {
             assert!(schema["properties"].get(*table).is_some(), "{table}");
-            assert!(others.iter().all(|other| schema["properties"].get(*other).is_none()), "{table}");
+            assert!(
+                others.iter().all(|other| schema["properties"].get(*other).is_none()),
+                "{table}"
+            );
         }
         assert!(TOP.iter().all(|key| schema["properties"].get(*key).is_some()));
         assert_eq!(schema["properties"].as_object().unwrap().len(), TOP.len());

@@ -1,9 +1,9 @@
-//! What `--quick` cuts off, so that a look at whether everything works is short: loads that end by their tasks have fewer of
-//! them, and stages are shorter.
+//! What `--quick` cuts off, so that a look at whether everything works is short: loads that end by
+//! their tasks have fewer of them, and stages are shorter.
 
 use std::time::Duration;
 
-use super::{LoadKind, Variant, tree::time_of_task};
+use super::{Load, LoadKind, Variant, tree::time_of_task};
 use crate::{
     runtime::{Style, executor},
     step::Cost,
@@ -15,17 +15,30 @@ const OWN_SERVER: Duration = Duration::from_millis(5);
 /// A batch without `repeat` is repeated so often at most.
 const MOST_REPEATS: u32 = 1_000;
 
-/// Cuts a load short, so that its slowest executor measures for about this long, and says how. One task is the least.
+/// Cuts the loads short, so that each one's slowest executor measures for about this long, and says
+/// how. One task is the least.
 pub(super) fn cut(variant: &mut Variant, longest: Duration) -> Option<String> {
-    let slowest = Pace::slowest(variant);
-    match &mut variant.load.kind {
+    let paces: Vec<Pace> = variant.loads.iter().map(|load| Pace::slowest(variant, load)).collect();
+    let several = paces.len() > 1;
+    let cut = variant.loads.iter_mut().zip(paces).filter_map(|(load, slowest)| {
+        let words = cut_load(&mut load.kind, &slowest, longest)?;
+        Some(if several { format!("{}: {words}", load.name) } else { words })
+    });
+    let cut: Vec<String> = cut.collect();
+    (!cut.is_empty()).then(|| cut.join("; "))
+}
+
+fn cut_load(kind: &mut LoadKind, slowest: &Pace, longest: Duration) -> Option<String> {
+    match kind {
         LoadKind::Batch { tasks, repeat } => {
             let before = (*tasks, *repeat);
             *tasks = slowest.tasks_in(longest, *tasks);
             let once = slowest.time_of(*tasks);
-            let most = u32::try_from(times_in(longest, once)).map_or(MOST_REPEATS, |most| most.clamp(1, MOST_REPEATS));
+            let most = u32::try_from(times_in(longest, once))
+                .map_or(MOST_REPEATS, |most| most.clamp(1, MOST_REPEATS));
             *repeat = Some(repeat.map_or(most, |asked| asked.min(most)));
-            let fewer = (*tasks < before.0).then(|| format!("{tasks} tasks instead of {}", before.0));
+            let fewer =
+                (*tasks < before.0).then(|| format!("{tasks} tasks instead of {}", before.0));
             let seldom = repeat.zip(before.1).filter(|(now, before)| now < before);
             let seldom = seldom.map(|(now, before)| format!("repeat = {now} instead of {before}"));
             joined([fewer, seldom])
@@ -35,14 +48,16 @@ pub(super) fn cut(variant: &mut Variant, longest: Duration) -> Option<String> {
             *tasks = slowest.tasks_in(longest, before);
             (*tasks < before).then(|| format!("{tasks} tasks instead of {before}"))
         }
-        LoadKind::Open { .. } => shorten(&mut variant.load.kind, longest),
-        LoadKind::Closed { tasks: None, .. } => None,
+        LoadKind::Open { .. } | LoadKind::Closed { tasks: None, .. } => shorten(kind, longest),
     }
 }
 
 /// How often a time is in a longer one; without end where it is none.
 fn times_in(longest: Duration, time: Duration) -> u64 {
-    longest.as_nanos().checked_div(time.as_nanos()).map_or(u64::MAX, |times| u64::try_from(times).unwrap_or(u64::MAX))
+    longest
+        .as_nanos()
+        .checked_div(time.as_nanos())
+        .map_or(u64::MAX, |times| u64::try_from(times).unwrap_or(u64::MAX))
 }
 
 fn joined(parts: [Option<String>; 2]) -> Option<String> {
@@ -57,21 +72,16 @@ struct Pace {
 }
 
 impl Pace {
-    fn slowest(variant: &Variant) -> Self {
-        let style = |name: &String| executor(name).map(|info| info.style);
-        let is_used = |wanted| variant.executors.names.iter().any(|name| style(name) == Some(wanted));
-        let at_once = variant.load.kind.concurrency();
-        let slots = if is_used(Style::Serial) {
-            1
-        } else if is_used(Style::Pool) {
-            at_once.min(variant.executors.pool_size as u64)
-        } else {
-            at_once
+    fn slowest(variant: &Variant, load: &Load) -> Self {
+        let used = || {
+            variant.executors.names.iter().filter_map(|name| executor(name)).map(|info| info.style)
         };
-        let serial = is_used(Style::Serial);
-        let cost = time_of_task(&variant.tasks, &variant.targets, &variant.load.task.text, !serial);
+        let (at_once, pool_size) = (load.kind.concurrency(), variant.executors.pool_size as u64);
+        let slots = used().map(|style| style.slots(at_once, pool_size)).min().unwrap_or(at_once);
+        let serial = used().any(|style| style == Style::Serial);
+        let cost = time_of_task(&variant.tasks, &variant.targets, &load.task.text, !serial);
         let has_server = variant.targets.iter().any(|target| target.spec.is_own_server());
-        let think = if let LoadKind::Closed { think, .. } = &variant.load.kind { think.mean() } else { Duration::ZERO };
+        let think = load.kind.think().mean();
         let mean = if has_server { cost.mean.max(OWN_SERVER) } else { cost.mean };
         Self { slots: slots.max(1), task: Cost { mean: mean.saturating_add(think), ..cost } }
     }
@@ -84,24 +94,30 @@ impl Pace {
     }
 
     fn time_of(&self, tasks: u64) -> Duration {
-        let many = |time: Duration, count: u64| u32::try_from(count).map_or(Duration::MAX, |n| time.saturating_mul(n));
+        let many = |time: Duration, count: u64| {
+            u32::try_from(count).map_or(Duration::MAX, |n| time.saturating_mul(n))
+        };
         many(self.task.mean, tasks.div_ceil(self.slots)).max(many(self.task.cpu, tasks))
     }
 }
 
 /// Shortens all stages by the same share, so that they take no longer than this in all.
 fn shorten(kind: &mut LoadKind, longest: Duration) -> Option<String> {
-    let LoadKind::Open { stages, .. } = kind else { return None };
-    let all_ns: u128 = stages.iter().map(|stage| u128::from(stage.length_ns)).sum();
-    if all_ns <= longest.as_nanos() {
-        return None;
-    }
-    for stage in stages.iter_mut() {
-        let length_ns = u128::from(stage.length_ns) * longest.as_nanos() / all_ns;
+    let all = kind.staged().filter(|all| *all > longest)?;
+    let lengths_ns: Vec<&mut u64> = match kind {
+        LoadKind::Batch { .. } => Vec::new(),
+        LoadKind::Closed { stages, .. } => {
+            stages.iter_mut().map(|stage| &mut stage.length_ns).collect()
+        }
+        LoadKind::Open { stages, .. } => {
+            stages.iter_mut().map(|stage| &mut stage.length_ns).collect()
+        }
+    };
+    for length_ns in lengths_ns {
+        let shorter_ns = u128::from(*length_ns) * longest.as_nanos() / all.as_nanos();
         // It is less than it was, and a stage of no length would be none.
-        stage.length_ns = u64::try_from(length_ns).unwrap_or(stage.length_ns).max(1);
+        *length_ns = u64::try_from(shorter_ns).unwrap_or(*length_ns).max(1);
     }
-    let all = Duration::from_nanos(u64::try_from(all_ns).unwrap_or(u64::MAX));
     Some(format!("stages of {} instead of {}", format_duration(longest), format_duration(all)))
 }
 
@@ -118,7 +134,8 @@ mod tests {
     #[test]
     fn stages_keep_their_proportions_and_short_ones_their_length() {
         let lengths = |ms: &[u64], longest_ms| {
-            let stages = ms.iter().map(|ms| Stage { from: 1.0, to: 2.0, length_ns: ms * 1_000_000 });
+            let stages =
+                ms.iter().map(|ms| Stage { from: 1.0, to: 2.0, length_ns: ms * 1_000_000 });
             let mut kind = LoadKind::Open {
                 rate: 1.0,
                 arrival: Arrival::Constant,
@@ -139,14 +156,18 @@ mod tests {
 
     /// What becomes of a load of 300 ms at most, and what is said of it.
     fn quick(executors: &str, step: &str, load: &str) -> (LoadKind, String) {
-        let target = if step.contains("api") { "[targets.api]\nhttp = { url = 'http://127.0.0.1:1' }\n" } else { "" };
+        let target = if step.contains("api") {
+            "[targets.api]\nhttp = { url = 'http://127.0.0.1:1' }\n"
+        } else {
+            ""
+        };
         let text = format!(
             "schema = 1\nname = 'x'\n{target}[tasks.t]\nsteps = [{{ {step} }}]\n[load.l]\ntask = 't'\n{load}\n[executors]\nuse \
              = [{executors}]\n"
         );
         let quick = Overrides { longest: Some(Duration::from_millis(300)), ..Overrides::default() };
         let scenario = from_text(Path::new("x.toml"), &text, &quick).unwrap();
-        (scenario.variants[0].load.kind.clone(), scenario.cut.join("; "))
+        (scenario.variants[0].loads[0].kind.clone(), scenario.cut.join("; "))
     }
 
     const NAP: &str = "sleep = { time = '20ms' }";
@@ -161,12 +182,21 @@ mod tests {
         let many = "batch = { tasks = 100000, repeat = 1 }";
         assert_eq!(quick("'thread-pool', 'tokio'", NAP, many).0, batch(15 * 64, 1));
         // Without `repeat`, a second is not waited for.
-        assert_eq!(quick("'sequential'", NAP, "batch = { tasks = 5 }"), (batch(5, 3), String::new()));
+        assert_eq!(
+            quick("'sequential'", NAP, "batch = { tasks = 5 }"),
+            (batch(5, 3), String::new())
+        );
         assert_eq!(quick("'sequential'", "noop = {}", "batch = { tasks = 5 }").0, batch(5, 1_000));
         // One task is the least.
-        assert_eq!(quick("'tokio'", "sleep = { time = '1h' }", "batch = { tasks = 1, repeat = 2 }").0, batch(1, 1));
+        assert_eq!(
+            quick("'tokio'", "sleep = { time = '1h' }", "batch = { tasks = 1, repeat = 2 }").0,
+            batch(1, 1)
+        );
         // Work is done one after another where there are more tasks than CPUs.
-        assert_eq!(quick("'tokio'", "cpu = { kernel = 'sha256', time = '10ms' }", load).0, batch(30, 1));
+        assert_eq!(
+            quick("'tokio'", "cpu = { kernel = 'sha256', time = '10ms' }", load).0,
+            batch(30, 1)
+        );
     }
 
     #[test]

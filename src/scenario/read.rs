@@ -1,4 +1,5 @@
-//! Reading a scenario: parse, fill in parameters, read each variant, check it, and build what it means.
+//! Reading a scenario: parse, fill in parameters, read each variant, check it, and build what it
+//! means.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,10 +14,12 @@ use super::{
     sweep::{Combination, Matrix},
     wire::{File, Head},
     wire_executors::ExecutorsTable,
+    wire_load::LoadTable,
 };
 use crate::{
     config::{Diagnostic, Diagnostics, Field as _, Fields, MOST_BYTES, Node, Value, parse, render},
-    runtime::EXECUTORS,
+    protocol::Program,
+    shared::NamedShared,
 };
 
 /// Why a scenario cannot be used.
@@ -73,7 +76,11 @@ pub fn read(path: &Path, overrides: &Overrides) -> Result<Scenario, ScenarioErro
     read_from(std::fs::File::open(path).map_err(unreadable)?, path, overrides)
 }
 
-fn read_from(file: impl io::Read, path: &Path, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+fn read_from(
+    file: impl io::Read,
+    path: &Path,
+    overrides: &Overrides,
+) -> Result<Scenario, ScenarioError> {
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to see that it is too much.
     let read = file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes);
@@ -82,11 +89,17 @@ fn read_from(file: impl io::Read, path: &Path, overrides: &Overrides) -> Result<
 }
 
 /// Reads a scenario from the bytes of a file, which should be UTF-8.
-pub fn from_bytes(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+pub fn from_bytes(
+    path: &Path,
+    bytes: &[u8],
+    overrides: &Overrides,
+) -> Result<Scenario, ScenarioError> {
     let error = match std::str::from_utf8(bytes) {
         Ok(text) => return from_text(path, text, overrides),
         // The limit may have cut a character in half; it is the length that is wrong then.
-        Err(_) if bytes.len() > MOST_BYTES => return from_text(path, &String::from_utf8_lossy(bytes), overrides),
+        Err(_) if bytes.len() > MOST_BYTES => {
+            return from_text(path, &String::from_utf8_lossy(bytes), overrides);
+        }
         Err(error) => error,
     };
     let at = error.valid_up_to();
@@ -100,13 +113,21 @@ pub fn from_bytes(path: &Path, bytes: &[u8], overrides: &Overrides) -> Result<Sc
 }
 
 /// Reads a scenario from the text of a file.
-pub fn from_text(path: &Path, text: &str, overrides: &Overrides) -> Result<Scenario, ScenarioError> {
+pub fn from_text(
+    path: &Path,
+    text: &str,
+    overrides: &Overrides,
+) -> Result<Scenario, ScenarioError> {
     let mut diagnostics = Diagnostics::with_homes(home);
     let scenario = Reader { path, text, overrides }.scenario(&mut diagnostics)?;
     let diagnostics = diagnostics.into_sorted();
     match scenario {
         Some(scenario) if diagnostics.is_empty() => Ok(scenario),
-        _ => Err(ScenarioError::Invalid { path: path.to_owned(), text: text.to_owned(), diagnostics }),
+        _ => Err(ScenarioError::Invalid {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            diagnostics,
+        }),
     }
 }
 
@@ -140,7 +161,7 @@ impl Reader<'_> {
             cut: Vec::new(),
         };
         let combinations = matrix.combinations();
-        let mut tally = Tally::default();
+        let mut tally = ErrorTally::default();
         for combination in &combinations {
             let (mut found, mut unused) = (diagnostics.fork(), diagnostics.fork());
             let file = read_file(&root, combination, &mut found);
@@ -149,7 +170,7 @@ impl Reader<'_> {
                 // Claims and limits hold for all variants, and are the same in each.
                 scenario.slos = slos;
                 scenario.claims = file.claims.iter().map(|table| table.claim.clone()).collect();
-                scenario.variants.extend(build(file, combination));
+                scenario.variants.extend(build(file, combination, self.path));
             }
             // Fewer values by the command line leave something unused in a file that is right.
             if !self.overrides.params.is_empty() || !self.overrides.sweeps.is_empty() {
@@ -158,6 +179,10 @@ impl Reader<'_> {
             tally.add(found, unused, &combination.params);
         }
         tally.report(combinations.len(), diagnostics);
+        let unknown = scenario.variants.iter().find_map(|variant| self.overrides.unknown(variant));
+        if let Some(message) = unknown.filter(|_| diagnostics.is_empty()) {
+            return Err(ScenarioError::Override { path: self.path.to_owned(), message });
+        }
         for variant in &mut scenario.variants {
             let cut = self.overrides.apply(variant).filter(|cut| !scenario.cut.contains(cut));
             scenario.cut.extend(cut);
@@ -187,10 +212,15 @@ fn used_parameters(root: &Node) -> BTreeSet<&str> {
 }
 
 /// Reads the whole file with one combination of values.
-fn read_file(root: &Node, combination: &Combination, diagnostics: &mut Diagnostics) -> Option<File> {
+fn read_file(
+    root: &Node,
+    combination: &Combination,
+    diagnostics: &mut Diagnostics,
+) -> Option<File> {
     let entries = root.entries().iter().map(|(name, node)| {
         let is_head = Head::KEYS.contains(&name.text.as_str());
-        let node = if is_head { node.clone() } else { node.substitute(&combination.values, diagnostics) };
+        let node =
+            if is_head { node.clone() } else { node.substitute(&combination.values, diagnostics) };
         (name.clone(), node)
     });
     let filled = Node { span: root.span.clone(), value: Value::Table(entries.collect()) };
@@ -198,11 +228,21 @@ fn read_file(root: &Node, combination: &Combination, diagnostics: &mut Diagnosti
 }
 
 /// What a checked file means; `None` where an error was reported.
-fn build(file: &File, combination: &Combination) -> Option<Variant> {
-    let (name, load) = file.load.0.first()?;
-    let load = load.as_ref()?;
-    let targets =
-        file.targets.0.iter().map(|(name, spec)| Some(NamedTarget { name: name.text.clone(), spec: spec.clone()? }));
+fn build(file: &File, combination: &Combination, path: &Path) -> Option<Variant> {
+    let loads = file.load.0.iter().map(|(name, load)| {
+        let LoadTable { task, kind, .. } = load.as_ref()?;
+        Some(Load { name: name.text.clone(), task: task.clone(), kind: kind.clone() })
+    });
+    let targets = file
+        .targets
+        .0
+        .iter()
+        .map(|(name, spec)| Some(NamedTarget { name: name.text.clone(), spec: spec.clone()? }));
+    let shared = file
+        .shared
+        .0
+        .iter()
+        .map(|(name, spec)| Some(NamedShared { name: name.text.clone(), spec: spec.clone()? }));
     let tasks = file.tasks.0.iter().map(|(name, task)| {
         let steps = task.as_ref()?.steps.iter().map(|step| step.plan.clone()).collect();
         Some(Task { name: name.text.clone(), steps })
@@ -210,34 +250,42 @@ fn build(file: &File, combination: &Combination) -> Option<Variant> {
     Some(Variant {
         params: combination.params.clone(),
         run: file.run.settings.clone(),
-        executors: build_executors(&file.executors),
+        executors: build_executors(&file.executors, path),
         targets: targets.collect::<Option<_>>()?,
+        shared: shared.collect::<Option<_>>()?,
         tasks: tasks.collect::<Option<_>>()?,
-        load: Load { name: name.text.clone(), task: load.task.clone(), kind: load.kind.clone() },
+        loads: loads.collect::<Option<_>>()?,
     })
 }
 
-fn build_executors(table: &ExecutorsTable) -> ExecutorSettings {
+fn build_executors(table: &ExecutorsTable, path: &Path) -> ExecutorSettings {
     let names: Vec<String> = match &table.names {
         Some(names) => names.iter().map(|name| name.0.text.clone()).collect(),
-        None => EXECUTORS.iter().map(|info| info.name.to_owned()).collect(),
+        None => table.known().map(str::to_owned).collect(),
     };
+    let programs = table.programs.0.iter().filter_map(|(name, program)| {
+        let command = program.as_ref()?.command.clone();
+        Some((name.text.clone(), Program::of(command, path)))
+    });
     let baseline = table.baseline.as_ref().map(|name| name.0.text.clone());
     ExecutorSettings {
         baseline: baseline.unwrap_or_else(|| default_baseline(&names)),
         names,
+        programs: programs.collect(),
         workers: table.workers.map(std::num::NonZeroUsize::get),
         pool_size: table.pool.size.get(),
         stack_size: table.stack_size.map(|size| size.0),
     }
 }
 
-/// The errors of all variants, each told once: with the values of the first variant that has it, and how many have it.
+/// The errors of all variants, each told once: with the values of the first variant that has it,
+/// and how many have it.
 #[derive(Default)]
-struct Tally {
+struct ErrorTally {
     /// In the order in which they were found.
     found: Vec<Found>,
-    /// Where an error is among them, in its own words, and in those that are the same with other values.
+    /// Where an error is among them, in its own words, and in those that are the same with other
+    /// values.
     exact: HashMap<Diagnostic, usize>,
     alike: HashMap<(Diagnostic, usize), usize>,
     /// What variants do not use, and how many of them do not.
@@ -256,7 +304,7 @@ struct Found {
     varies: bool,
 }
 
-impl Tally {
+impl ErrorTally {
     fn add(&mut self, diagnostics: Diagnostics, unused: Diagnostics, params: &[Param]) {
         for diagnostic in unused.into_sorted() {
             *self.unused.entry(diagnostic).or_default() += 1;
@@ -267,7 +315,11 @@ impl Tally {
             let alike = without_values(&diagnostic, params);
             let nth = seen.entry(alike.clone()).or_default();
             *nth += 1;
-            let known = self.exact.get(&diagnostic).or_else(|| self.alike.get(&(alike.clone(), *nth))).copied();
+            let known = self
+                .exact
+                .get(&diagnostic)
+                .or_else(|| self.alike.get(&(alike.clone(), *nth)))
+                .copied();
             let at = known.unwrap_or_else(|| {
                 let values: Vec<_> = params.iter().map(ToString::to_string).collect();
                 let (diagnostic, values) = (diagnostic.clone(), values.join(", "));
@@ -282,25 +334,33 @@ impl Tally {
     }
 
     fn report(self, variants: usize, diagnostics: &mut Diagnostics) {
-        for Found { diagnostic: Diagnostic { span, message, help }, count, values, varies } in self.found {
+        for Found { diagnostic: Diagnostic { span, message, help }, count, values, varies } in
+            self.found
+        {
             let message = match count {
                 1 if variants > 1 => format!("{message} (with {values})"),
-                _ if count < variants => format!("{message} (with {values}; {count} of {variants} combinations)"),
+                _ if count < variants => {
+                    format!("{message} (with {values}; {count} of {variants} combinations)")
+                }
                 _ if varies => format!("{message} (with {values}; all {variants} combinations)"),
                 _ => message,
             };
             diagnostics.error(span, message, help);
         }
         // A task or a target that one variant uses is there for that one.
-        for (Diagnostic { span, message, help }, _) in self.unused.into_iter().filter(|(_, count)| *count == variants) {
+        for (Diagnostic { span, message, help }, _) in
+            self.unused.into_iter().filter(|(_, count)| *count == variants)
+        {
             diagnostics.error(span, message, help);
         }
     }
 }
 
-/// An error without what is different about it in another combination: the values, and figures that follow from them.
+/// An error without what is different about it in another combination: the values, and figures that
+/// follow from them.
 fn without_values(diagnostic: &Diagnostic, params: &[Param]) -> Diagnostic {
-    // Values stand between backticks or quotes, or behind "found"; a single letter elsewhere is part of a word.
+    // Values stand between backticks or quotes, or behind "found"; a single letter elsewhere is
+    // part of a word.
     let hidden = |text: String, value: &str| {
         let quoted = [format!("`{value}`"), format!("\"{value}\""), format!("found {value}")];
         quoted.iter().fold(text, |text, quoted| text.replace(quoted, "$"))

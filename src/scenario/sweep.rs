@@ -31,22 +31,30 @@ pub(super) struct Combination {
 }
 
 impl Matrix {
-    /// Gathers the parameters of a file; what could not be read has an invalid value, so that its uses are not
-    /// reported as unknown.
+    /// Gathers the parameters of a file; what could not be read has an invalid value, so that its
+    /// uses are not reported as unknown.
     pub(super) fn new(head: &Head, diagnostics: &mut Diagnostics) -> Self {
         let fixed = head.params.0.iter().map(|(name, scalar)| {
             (name.clone(), scalar.as_ref().map_or(Value::Invalid, |scalar| scalar.0.value.clone()))
         });
         let axes = head.sweep.0.iter().map(|(name, values)| {
-            let Some(values) = values else { return Axis { name: name.clone(), values: vec![Value::Invalid] } };
+            let Some(values) = values else {
+                return Axis { name: name.clone(), values: vec![Value::Invalid] };
+            };
             let nodes: Vec<&Node> = values.iter().map(|scalar| &scalar.0).collect();
             Axis { name: name.clone(), values: axis_values(name, &nodes, diagnostics) }
         });
         let axes = axes.collect();
         let matrix = Self { fixed: fixed.collect(), axes };
         for name in matrix.names().filter(|name| name.text == "i" || name.text == "j") {
-            let help = "`${i}` is the index of the task and `${j}` that of the child; use another name".to_owned();
-            diagnostics.error(name.span.clone(), format!("a parameter cannot be called `{}`", name.text), Some(help));
+            let help =
+                "`${i}` is the index of the task and `${j}` that of the child; use another name"
+                    .to_owned();
+            diagnostics.error(
+                name.span.clone(),
+                format!("a parameter cannot be called `{}`", name.text),
+                Some(help),
+            );
         }
         matrix
     }
@@ -64,7 +72,8 @@ impl Matrix {
             if values.iter().all(String::is_empty) {
                 return Err(format!("the sweep over {} has no values", quote(name)));
             }
-            let values: Vec<Value> = values.iter().map(|value| Value::from_argument(value)).collect();
+            let values: Vec<Value> =
+                values.iter().map(|value| Value::from_argument(value)).collect();
             if let Some(twice) = first_twice(&values) {
                 return Err(format!("{twice} stands twice in the sweep over {}", quote(name)));
             }
@@ -82,7 +91,8 @@ impl Matrix {
             axis.values = values;
             return Ok(());
         }
-        let Some((known, value)) = self.fixed.iter_mut().find(|(known, _)| known.text == name) else {
+        let Some((known, value)) = self.fixed.iter_mut().find(|(known, _)| known.text == name)
+        else {
             let help = suggest(name, "parameters", self.names().map(|name| name.text.as_str()));
             return Err(format!("unknown parameter {}: {help}", quote(name)));
         };
@@ -97,14 +107,20 @@ impl Matrix {
     pub(super) fn check(&self, used: &BTreeSet<&str>, diagnostics: &mut Diagnostics) {
         for axis in self.axes.iter().filter(|axis| !used.contains(axis.name.text.as_str())) {
             let name = &axis.name.text;
-            let message = format!("nothing uses `{name}`: the sweep multiplies the cells without changing them");
+            let message = format!(
+                "nothing uses `{name}`: the sweep multiplies the cells without changing them"
+            );
             let help = format!("use it as \"${{{name}}}\", or remove it");
             diagnostics.error(axis.name.span.clone(), message, Some(help));
         }
         let size = self.size();
         if let Some(last) = self.axes.last().filter(|_| size > MOST_VARIANTS) {
             let message = format!("the sweep has {size} combinations; {MOST_VARIANTS} is the most");
-            diagnostics.error(last.name.span.clone(), message, Some("sweep over fewer values".to_owned()));
+            diagnostics.error(
+                last.name.span.clone(),
+                message,
+                Some("sweep over fewer values".to_owned()),
+            );
         }
     }
 
@@ -112,16 +128,20 @@ impl Matrix {
         self.axes.iter().fold(1, |size, axis| size.saturating_mul(axis.values.len()))
     }
 
-    /// Every combination, the last axis turning fastest. Where there are too many, the first stands for all.
+    /// Every combination, the last axis turning fastest. Where there are too many, the first stands
+    /// for all.
     pub(super) fn combinations(&self) -> Vec<Combination> {
         if self.size() > MOST_VARIANTS {
-            let first: Vec<&Value> = self.axes.iter().filter_map(|axis| axis.values.first()).collect();
+            let first: Vec<&Value> =
+                self.axes.iter().filter_map(|axis| axis.values.first()).collect();
             return vec![self.combination(&first)];
         }
         let mut picks: Vec<Vec<&Value>> = vec![Vec::new()];
         for axis in &self.axes {
             let longer = picks.iter().flat_map(|pick| {
-                axis.values.iter().map(move |value| pick.iter().copied().chain([value]).collect::<Vec<_>>())
+                axis.values
+                    .iter()
+                    .map(move |value| pick.iter().copied().chain([value]).collect::<Vec<_>>())
             });
             picks = longer.collect();
         }
@@ -129,7 +149,8 @@ impl Matrix {
     }
 
     fn combination(&self, pick: &[&Value]) -> Combination {
-        let swept = || self.axes.iter().map(|axis| axis.name.text.clone()).zip(pick.iter().copied());
+        let swept =
+            || self.axes.iter().map(|axis| axis.name.text.clone()).zip(pick.iter().copied());
         let fixed = self.fixed.iter().map(|(name, value)| (name.text.clone(), value.clone()));
         Combination {
             params: swept().map(|(name, value)| Param { name, value: value.to_string() }).collect(),
@@ -149,7 +170,8 @@ const TWICE: &str = "a cell is called by the value as text, so that 1, 1.0 and \
 
 /// What no cell can be called after.
 const SWEPT_VARIABLE: &str = "a swept value cannot be taken from the environment";
-const SWEPT_HELP: &str = "a cell is called by it; write `${env:NAME}` in the url, path, header or body itself";
+const SWEPT_HELP: &str =
+    "a cell is called by it; write `${env:NAME}` in the url, path, header or body itself";
 
 fn names_variable(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text.contains("${env:"))
@@ -159,7 +181,11 @@ fn names_variable(value: &Value) -> bool {
 fn axis_values(name: &Name, nodes: &[&Node], diagnostics: &mut Diagnostics) -> Vec<Value> {
     if nodes.is_empty() {
         let help = "give it at least one value, or remove it".to_owned();
-        diagnostics.error(name.span.clone(), format!("the sweep over `{}` has no values", name.text), Some(help));
+        diagnostics.error(
+            name.span.clone(),
+            format!("the sweep over `{}` has no values", name.text),
+            Some(help),
+        );
         return vec![Value::Invalid];
     }
     let mut seen = BTreeSet::new();

@@ -1,12 +1,13 @@
-//! What follows from the tree of tasks: how often each step is executed, how long a task takes at least, and how many
-//! children its fan-outs have.
+//! What follows from the tree of tasks: how often each step is executed, how long a task takes at
+//! least, and how many children its fan-outs have.
 
 use std::{collections::HashMap, time::Duration};
 
 use super::{NamedTarget, OnTimeout, StepPlan, Task};
 use crate::{
-    step::{Child, Cost, Times},
-    target::TargetSpec,
+    config::Name,
+    step::{Child, Cost, Ends, Times},
+    targets::TargetSpec,
 };
 
 /// How often a step is executed for each task of the load.
@@ -16,34 +17,31 @@ pub struct Reach {
     pub task: usize,
     /// Index of the step in that task.
     pub step: usize,
-    /// Executions per task of the load: exact, or the mean where chance or a time-out decides.
+    /// Executions per task of the load: the mean where chance decides, and the most where a
+    /// time-out may end them.
     pub times: f64,
-    /// Whether `times` is the same for every task.
-    pub exact: bool,
 }
 
-/// How often each step is executed while the task called `root` is executed once, in the order of tasks and steps;
-/// steps that it does not reach are left out. The tasks must be validated: no cycles, no unknown names.
+/// How often each step is executed while the task called `root` is executed once, in the order of
+/// tasks and steps; steps that it does not reach are left out. The tasks must be validated: no
+/// cycles, no unknown names.
 pub fn reach(tasks: &[Task], root: &str) -> Vec<Reach> {
-    let mut count = Count { tasks: Tasks::new(tasks), reached: vec![Executions::NEVER; tasks.len()] };
+    let mut count = Count { tasks: Tasks::new(tasks), reached: vec![0.0; tasks.len()] };
     for task in count.tasks.in_order_of_use(root) {
         count.pass_on(task, tasks[task].name == root);
     }
-    let reached = count.reached.iter().enumerate().filter(|(_, reached)| reached.times > 0.0);
-    let steps = reached.flat_map(|(task, reached)| {
-        let mut exact = reached.exact;
-        tasks[task].steps.iter().enumerate().map(move |(step, plan)| {
-            let here = Reach { task, step, times: reached.times, exact };
-            exact &= !may_skip(plan);
-            here
+    let reached = count.reached.iter().enumerate().filter(|(_, times)| **times > 0.0);
+    reached
+        .flat_map(|(task, &times)| {
+            (0..tasks[task].steps.len()).map(move |step| Reach { task, step, times })
         })
-    });
-    steps.collect()
+        .collect()
 }
 
 /// The time of one task called `root`: a bound that it cannot be shorter than, and an estimate.
 ///
-/// `concurrent` says whether the executor runs children at once; then the longest of them counts, else all.
+/// `concurrent` says whether the executor runs children at once; then the longest of them counts,
+/// else all.
 pub fn time_of_task(tasks: &[Task], targets: &[NamedTarget], root: &str, concurrent: bool) -> Cost {
     let tasks = Tasks::new(tasks);
     let mut order = tasks.in_order_of_use(root);
@@ -54,8 +52,8 @@ pub fn time_of_task(tasks: &[Task], targets: &[NamedTarget], root: &str, concurr
     costs.last().unwrap_or_default()
 }
 
-/// How many children of fan-outs there are for each slot that runs the task called `root`: each has its own steps, built
-/// before the first task begins.
+/// How many children of fan-outs there are for each slot that runs the task called `root`: each has
+/// its own steps, built before the first task begins.
 pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
     let tasks = Tasks::new(tasks);
     let order = tasks.in_order_of_use(root);
@@ -83,7 +81,10 @@ struct Tasks<'a> {
 
 impl<'a> Tasks<'a> {
     fn new(list: &'a [Task]) -> Self {
-        Self { list, index: list.iter().enumerate().map(|(at, task)| (task.name.as_str(), at)).collect() }
+        Self {
+            list,
+            index: list.iter().enumerate().map(|(at, task)| (task.name.as_str(), at)).collect(),
+        }
     }
 
     /// The tasks that `root` reaches, each before those that it runs.
@@ -100,7 +101,10 @@ impl<'a> Tasks<'a> {
             return;
         }
         for child in self.list[task].steps.iter().flat_map(|step| step.spec.children()) {
-            self.index.get(child.task.text.as_str()).into_iter().for_each(|child| self.visit(*child, seen, order));
+            self.index
+                .get(child.task.text.as_str())
+                .into_iter()
+                .for_each(|child| self.visit(*child, seen, order));
         }
         order.push(task);
     }
@@ -111,68 +115,93 @@ fn may_skip(plan: &StepPlan) -> bool {
     plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip
 }
 
-/// Executions of one task.
-#[derive(Clone, Copy)]
-struct Executions {
-    times: f64,
-    exact: bool,
-}
-
-impl Executions {
-    const NEVER: Self = Self { times: 0.0, exact: true };
-}
-
 struct Count<'a> {
     tasks: Tasks<'a>,
-    reached: Vec<Executions>,
+    /// Executions of each task.
+    reached: Vec<f64>,
 }
 
 impl Count<'_> {
     /// Adds a task's executions to those of the tasks that it runs.
     fn pass_on(&mut self, task: usize, is_root: bool) {
         if is_root {
-            self.reached[task].times += 1.0;
+            self.reached[task] += 1.0;
         }
-        let Executions { times, mut exact } = self.reached[task];
-        for plan in &self.tasks.list[task].steps {
-            // A time-out that is not a failure may cut a child short.
-            let cut = plan.timeout.is_some() && plan.on_timeout != OnTimeout::Fail;
-            for Child { task: child, times: each } in plan.spec.children() {
-                let Some(&child) = self.tasks.index.get(child.text.as_str()) else { continue };
-                let (factor, certain) = match each {
-                    Times::InOrder(count) | Times::AtOnce(count) => (count as f64, true),
-                    Times::Chance(chance) => (chance, chance >= 1.0 || chance <= 0.0),
-                };
-                self.reached[child].times += times * factor;
-                self.reached[child].exact &= exact && certain && !cut;
-            }
-            exact &= !may_skip(plan);
+        let times = self.reached[task];
+        for Child { task: child, times: each, .. } in
+            self.tasks.list[task].steps.iter().flat_map(|step| step.spec.children())
+        {
+            let Some(&child) = self.tasks.index.get(child.text.as_str()) else { continue };
+            let factor = match each {
+                Times::InOrder(count) | Times::AtOnce(count) => count as f64,
+                Times::Chance(chance) => chance,
+            };
+            self.reached[child] += times * factor;
         }
     }
+}
+
+/// What is known of a task.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    cost: Cost,
+    /// When a time-out that skips the rest may end it, at the earliest.
+    skipped: Option<Duration>,
+    /// Whether it may have time-outs or errors that the scenario allows.
+    may_be_unwell: bool,
 }
 
 struct Clock<'a> {
     tasks: Tasks<'a>,
     targets: &'a [NamedTarget],
     concurrent: bool,
-    known: HashMap<usize, Cost>,
+    known: HashMap<usize, Known>,
 }
 
 impl Clock<'_> {
     /// The time of a task, once those of the tasks that it runs are known.
     fn task(&mut self, task: usize) -> Cost {
         let mut total = Cost::default();
-        let mut shortest_exit: Option<Duration> = None;
+        let mut skipped: Option<Duration> = None;
+        let mut may_be_unwell = false;
         for plan in &self.tasks.list[task].steps {
-            if let Some(timeout) = plan.timeout.filter(|_| may_skip(plan)) {
-                let exit = total.least.saturating_add(timeout);
-                shortest_exit = Some(shortest_exit.map_or(exit, |shortest| shortest.min(exit)));
-            }
+            let exit = self.exit(plan).map(|exit| total.least.saturating_add(exit));
+            skipped = skipped.into_iter().chain(exit).min();
+            may_be_unwell |= self.may_be_unwell(plan);
             total = in_sequence(total, self.step(plan));
         }
-        total.least = shortest_exit.map_or(total.least, |exit| exit.min(total.least));
-        self.known.insert(task, total);
+        total.least = skipped.map_or(total.least, |exit| exit.min(total.least));
+        self.known.insert(task, Known { cost: total, skipped, may_be_unwell });
         total
+    }
+
+    /// How long after its start a step may end its task, at the earliest: by its own time-out, or
+    /// by that of a child.
+    fn exit(&self, plan: &StepPlan) -> Option<Duration> {
+        let own = plan.timeout.filter(|_| may_skip(plan));
+        let children = plan.spec.children().into_iter().filter_map(|child| {
+            let known = self.known(child.task);
+            match child.ends {
+                Ends::BySkip => known.skipped,
+                Ends::ByAny => known.may_be_unwell.then_some(known.cost.least),
+                Ends::Never => None,
+            }
+        });
+        own.into_iter().chain(children).min()
+    }
+
+    /// Whether a step may have a time-out, or an error of a target, that does not fail the trial.
+    fn may_be_unwell(&self, plan: &StepPlan) -> bool {
+        let allows = plan.timeout.is_some() && plan.on_timeout != OnTimeout::Fail;
+        let children = plan.spec.children();
+        allows
+            || !plan.spec.targets().is_empty()
+            || children.iter().any(|child| self.known(child.task).may_be_unwell)
+    }
+
+    fn known(&self, task: &Name) -> Known {
+        let index = self.tasks.index.get(task.text.as_str());
+        index.and_then(|task| self.known.get(task)).copied().unwrap_or_default()
     }
 
     fn step(&self, plan: &StepPlan) -> Cost {
@@ -182,16 +211,17 @@ impl Clock<'_> {
         let children = plan.spec.children().into_iter().map(|child| self.child(child));
         let whole = children.fold(plan.spec.cost(&target), in_sequence);
         match plan.timeout {
-            Some(timeout) => {
-                Cost { least: whole.least.min(timeout), mean: whole.mean.min(timeout), cpu: whole.cpu.min(timeout) }
-            }
+            Some(timeout) => Cost {
+                least: whole.least.min(timeout),
+                mean: whole.mean.min(timeout),
+                cpu: whole.cpu.min(timeout),
+            },
             None => whole,
         }
     }
 
     fn child(&self, child: Child<'_>) -> Cost {
-        let index = self.tasks.index.get(child.task.text.as_str());
-        let once = index.and_then(|task| self.known.get(task)).copied().unwrap_or_default();
+        let once = self.known(child.task).cost;
         match child.times {
             Times::AtOnce(count) if self.concurrent => {
                 if count == 0 {
@@ -217,7 +247,11 @@ fn in_sequence(first: Cost, second: Cost) -> Cost {
 }
 
 fn multiple(once: Cost, factor: f64) -> Cost {
-    Cost { least: times(once.least, factor), mean: times(once.mean, factor), cpu: times(once.cpu, factor) }
+    Cost {
+        least: times(once.least, factor),
+        mean: times(once.mean, factor),
+        cpu: times(once.cpu, factor),
+    }
 }
 
 /// A multiple of a duration; beyond 584 years it stays there.

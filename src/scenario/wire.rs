@@ -1,4 +1,5 @@
-//! What stands in a scenario file, table by table, before anything is known about how the tables fit together.
+//! What stands in a scenario file, table by table, before anything is known about how the tables
+//! fit together.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -9,12 +10,16 @@ use super::{
     overrides::MOST_ROUNDS,
     wire_executors::ExecutorsTable,
     wire_load::{ClaimTable, LoadTable, SloTable},
-    wire_step::WireTask,
+    wire_step::{WireStep, WireTask},
     wire_value::{Declared, Readable, Scalar},
 };
 use crate::{
-    config::{Diagnostics, Field, Fields, NAME_HELP, Name, Node, Section, Span, Value, is_name, mismatch, quote},
-    target::TargetSpec,
+    config::{
+        Diagnostics, Field, Fields, NAME_HELP, Name, Node, Section, Span, Value, is_name, mismatch,
+        quote,
+    },
+    shared::SharedSpec,
+    targets::TargetSpec,
 };
 
 /// The whole file.
@@ -23,11 +28,26 @@ pub(super) struct File {
     pub run: RunTable,
     pub executors: ExecutorsTable,
     pub targets: Declared<TargetSpec>,
+    pub shared: Declared<SharedSpec>,
     pub tasks: Declared<WireTask>,
     pub load: Declared<LoadTable>,
     pub load_span: Span,
     pub claims: Vec<ClaimTable>,
     pub slos: Vec<SloTable>,
+}
+
+impl File {
+    /// All steps of all tasks.
+    pub fn steps(&self) -> impl Iterator<Item = &WireStep> {
+        self.tasks.0.iter().filter_map(|(_, task)| task.as_ref()).flat_map(|task| &task.steps)
+    }
+
+    /// Whether all steps, and how they arrive, are known.
+    pub fn is_whole(&self) -> bool {
+        let tasks =
+            self.tasks.0.iter().all(|(_, task)| task.as_ref().is_some_and(|task| task.whole));
+        tasks && self.load.0.iter().all(|(_, load)| load.is_some())
+    }
 }
 
 impl Section for File {
@@ -39,15 +59,20 @@ impl Section for File {
         let run = fields.optional("run", "How the scenario is run.");
         let executors = fields.optional("executors", "Who runs the tasks.");
         let targets = fields.optional("targets", "What operations act on, by name.");
+        let shared =
+            fields.optional("shared", "What tasks wait on together, such as queues, by name.");
         let tasks = fields.required("tasks", "The tasks, by name.");
-        let load = fields.required("load", "How tasks arrive: one table.");
+        let load =
+            fields.required("load", "How tasks arrive: one table, or several that begin together.");
         let claims: Option<Readable<ClaimTable>> =
             fields.optional("claim", "What somebody says about an executor against another.");
-        let slos: Option<Readable<SloTable>> = fields.optional("slo", "Limits that make a run exit with 1.");
+        let slos: Option<Readable<SloTable>> =
+            fields.optional("slo", "Limits that make a run exit with 1.");
         Some(Self {
             run: run.unwrap_or_default(),
             executors: executors.unwrap_or_default(),
             targets: targets.unwrap_or_default(),
+            shared: shared.unwrap_or_default(),
             tasks: tasks?,
             load: load?,
             load_span: fields.span("load"),
@@ -68,23 +93,37 @@ pub(super) struct Head {
 
 impl Head {
     /// The keys of the file that belong to the head, in which parameters are not filled in.
-    pub(super) const KEYS: &'static [&'static str] = &["schema", "name", "question", "params", "sweep"];
+    pub(super) const KEYS: &'static [&'static str] =
+        &["schema", "name", "question", "params", "sweep"];
 
-    /// Reads the head; nothing if the file says that it is of another schema, for then the rest is noise.
+    /// Reads the head; nothing if the file says that it is of another schema, for then the rest is
+    /// noise.
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let version: Option<Version> = fields.required("schema", "The version of this format: 1.");
-        let name: Option<Name> = fields.required("name", "The scenario's name; cells are called name::executor::k=v.");
-        let question = fields.or("question", String::new(), "The question that the scenario answers.");
+        let name: Option<Name> =
+            fields.required("name", "The scenario's name; cells are called name::executor::k=v.");
+        let question =
+            fields.or("question", String::new(), "The question that the scenario answers.");
         let params = fields.optional("params", "Values for `\"${name}\"`, by name.");
-        let sweep = fields.optional("sweep", "Parameters with several values each: every combination is run.");
+        let sweep = fields
+            .optional("sweep", "Parameters with several values each: every combination is run.");
         if let Some(name) = name.as_ref().filter(|name| !is_name(&name.text)) {
-            fields.reject("name", format!("{} is no valid name", quote(&name.text)), Some(NAME_HELP.to_owned()));
+            fields.reject(
+                "name",
+                format!("{} is no valid name", quote(&name.text)),
+                Some(NAME_HELP.to_owned()),
+            );
         }
         if fields.has("schema") {
             version?;
         }
         let name = name.map(|name| name.text).unwrap_or_default();
-        Some(Self { name, question, params: params.unwrap_or_default(), sweep: sweep.unwrap_or_default() })
+        Some(Self {
+            name,
+            question,
+            params: params.unwrap_or_default(),
+            sweep: sweep.unwrap_or_default(),
+        })
     }
 }
 
@@ -100,7 +139,9 @@ impl Field for Version {
         match node.value {
             Value::Integer(1) => return Some(Self),
             Value::Integer(version) => {
-                let help = "write `schema = 1`, or use a newer regatta if the file was made for one".to_owned();
+                let help =
+                    "write `schema = 1`, or use a newer regatta if the file was made for one"
+                        .to_owned();
                 let message = format!("schema {version} is not known; this regatta reads schema 1");
                 diagnostics.error(node.span.clone(), message, Some(help));
             }
@@ -150,13 +191,15 @@ impl Section for RunTable {
         let duration = fields.or("duration", usual.duration, "How long a closed load is measured.");
         let doc = "After this the trial is killed and recorded as timed out.";
         let timeout = fields.or("timeout", usual.timeout, doc);
-        let seed = fields.or("seed", usual.seed, "The seed of every draw and of the order of trials.");
+        let seed =
+            fields.or("seed", usual.seed, "The seed of every draw and of the order of trials.");
         for (key, value) in [("duration", duration), ("timeout", timeout)] {
             if value.is_zero() {
                 fields.reject(key, format!("`{key}` must be above zero"), None);
             }
         }
-        let doc = "Whether a probe beside the tasks measures how late the executor runs what is ready.";
+        let doc =
+            "Whether a probe beside the tasks measures how late the executor runs what is ready.";
         let probe = fields.or("probe", usual.probe, doc);
         let settings = RunSettings { rounds, warmup, duration, timeout, seed, probe };
         let place = |key| fields.has(key).then(|| fields.span(key));

@@ -10,11 +10,14 @@ use serde_json::Value as Json;
 use super::{
     Claim, Direction, LoadKind, Param,
     wire_executors::ExecutorName,
+    wire_stages::{self, check_rate},
     wire_value::{Scalar, one_of_schema},
 };
 use crate::{
-    config::{Diagnostics, Field, Fields, Name, Named, Node, Section, choice_schema, read_choice},
-    load::{Arrival, Overflow, Stage},
+    config::{
+        Diagnostics, Field, Fields, Name, Named, Node, Section, Span, choice_schema, read_choice,
+    },
+    load::{Arrival, Overflow},
     measure::MetricId,
     units::{Distribution, Rate},
 };
@@ -72,9 +75,9 @@ fn read_load_kind(key: &str, fields: &mut Fields<'_>) -> Option<LoadKind> {
     if key == OPEN.0 {
         return read_open(fields);
     }
-    let concurrency: Option<NonZeroU64> = fields.required("concurrency", "How many clients.");
-    let doc =
-        "Pause between the end of a task and the intended start of the client's next one; drawn afresh each time.";
+    let doc = "How many clients; with `stages`: in the warm-up, and where a ramp begins that comes first.";
+    let concurrency: Option<NonZeroU64> = fields.required("concurrency", doc);
+    let doc = "Pause between the end of a task and the intended start of the client's next one; drawn afresh each time.";
     let think = fields.or("think", Distribution::Const(Duration::ZERO), doc);
     let doc = "Ends after this many tasks over all clients; default: after the run's `duration`.";
     let tasks: Option<NonZeroU64> = fields.optional("tasks", doc);
@@ -82,35 +85,37 @@ fn read_load_kind(key: &str, fields: &mut Fields<'_>) -> Option<LoadKind> {
         && tasks < concurrency
     {
         let help = "every client must complete at least one task".to_owned();
-        fields.reject("tasks", format!("{tasks} tasks cannot keep {concurrency} clients busy"), Some(help));
+        fields.reject(
+            "tasks",
+            format!("{tasks} tasks cannot keep {concurrency} clients busy"),
+            Some(help),
+        );
     }
-    let doc =
-        "How long tasks may still take after the end of the window; those that take longer are counted as censored.";
+    let stages = wire_stages::clients(fields, concurrency);
+    if tasks.is_some() && fields.has("stages") {
+        let help = "remove one of them: a load with `stages` ends with the last one".to_owned();
+        fields.reject("stages", "`stages` has no meaning beside `tasks`", Some(help));
+    }
+    let doc = "How long tasks may still take after the end of the window; those that take longer are counted as censored.";
     let drain = fields.or("drain", DRAIN, doc);
     if tasks.is_some() && fields.has("drain") {
         let help = "remove `drain`: the `timeout` under [run] is the limit".to_owned();
-        fields.reject("drain", "`drain` has no meaning here: the load ends when its `tasks` have ended", Some(help));
+        fields.reject(
+            "drain",
+            "`drain` has no meaning here: the load ends when its `tasks` have ended",
+            Some(help),
+        );
     }
-    Some(LoadKind::Closed { concurrency: concurrency?.get(), think, tasks: tasks.map(NonZeroU64::get), drain })
+    let (concurrency, tasks) = (concurrency?.get(), tasks.map(NonZeroU64::get));
+    Some(LoadKind::Closed { concurrency, stages: stages?, think, tasks, drain })
 }
 
-/// Tasks in flight at most, where the scenario does not say: enough for 10 000 arrivals a second that take 100 ms, and
-/// no more sockets or threads than an ordinary host allows.
+/// Tasks in flight at most, where the scenario does not say: enough for 10 000 arrivals a second
+/// that take 100 ms, and no more sockets or threads than an ordinary host allows.
 const MAX_IN_FLIGHT: u64 = 1024;
-/// How long tasks may still take after the last arrival, or the end of the window, where the scenario does not say.
+/// How long tasks may still take after the last arrival, or the end of the window, where the
+/// scenario does not say.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// No rate is above this: an arrival each nanosecond is more than any pacer hands over.
-pub const MOST_RATE: f64 = 1e9;
-
-/// Rejects rates that no load can have.
-fn check_rate(fields: &mut Fields<'_>, key: &'static str, rate: Option<Rate>) {
-    let Some(Rate(rate)) = rate else { return };
-    if rate > MOST_RATE {
-        let help = "`1000M/s` is the most; `regatta find-rate` says what this host can do".to_owned();
-        fields.reject(key, "no pacer hands over as many arrivals", Some(help));
-    }
-}
 
 fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
     let doc = "Arrivals per second; with `stages`: in the warm-up, and where a ramp begins that comes first (0: nothing warms up).";
@@ -122,80 +127,17 @@ fn read_open(fields: &mut Fields<'_>) -> Option<LoadKind> {
     let max_in_flight = fields.or("max_in_flight", default, doc);
     let doc = "What becomes of an arrival while so many are in flight: it is dropped and counted, or waits for room.";
     let overflow = fields.or("overflow", Overflow::Drop, doc);
-    let doc = "The rate over time, instead of `duration`: stages one after another.";
-    let stages: Option<Vec<StageTable>> = fields.optional("stages", doc);
     let doc = "How long tasks may still take after the last arrival; those that take longer are counted as censored.";
     let drain = fields.or("drain", DRAIN, doc);
     check_rate(fields, "rate", rate);
-    if stages.as_ref().is_some_and(Vec::is_empty) {
-        let help = "add a stage such as `{ rate = \"1k/s\", for = \"5s\" }`, or remove `stages`".to_owned();
-        fields.reject("stages", "an open load with `stages` needs at least one", Some(help));
-    }
-    if stages.is_none() && fields.has("stages") {
-        return None;
-    }
-    let rate = rate?.0;
-    let stages = stages.map_or(Vec::new(), |tables| stages_of(rate, &tables));
-    check_arrivals(fields, rate, &stages);
+    let stages = wire_stages::rates(fields, rate);
+    let (rate, stages) = (rate?.0, stages?);
     let max_in_flight = max_in_flight.get();
     Some(LoadKind::Open { rate, arrival, max_in_flight, overflow, stages, drain })
 }
 
-/// Rejects loads in which nothing ever arrives. A rate of zero is where a ramp begins or ends, or a pause between stages.
-fn check_arrivals(fields: &mut Fields<'_>, rate: f64, stages: &[Stage]) {
-    if stages.is_empty() && !fields.has("stages") && rate <= 0.0 {
-        let help = "write a rate such as `250/s`, or add `stages`: a ramp may begin with 0".to_owned();
-        fields.reject("rate", "nothing arrives at a rate of zero", Some(help));
-    } else if !stages.is_empty() && stages.iter().all(|stage| stage.mass() <= 0.0) {
-        let help = "give one stage a rate above zero, such as `{ to = \"100/s\", for = \"5s\" }`".to_owned();
-        fields.reject("stages", "nothing arrives: every stage has a rate of zero", Some(help));
-    }
-}
-
-/// Each ramp begins where the stage before it ended.
-fn stages_of(rate: f64, tables: &[StageTable]) -> Vec<Stage> {
-    let mut before = rate;
-    let stages = tables.iter().map(|table| {
-        let from = if table.ramps { before } else { table.rate.0 };
-        before = table.rate.0;
-        let length_ns = u64::try_from(table.length.as_nanos()).unwrap_or(u64::MAX);
-        Stage { from, to: before, length_ns }
-    });
-    stages.collect()
-}
-
-/// A stage of an open load.
-struct StageTable {
-    rate: Rate,
-    /// Whether the rate is only reached at the end.
-    ramps: bool,
-    length: Duration,
-}
-
-impl Section for StageTable {
-    const DOC: &'static str = "A stretch of time with a rate: `rate` holds it, `to` ramps to it from the rate before.";
-
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let hold: Option<Rate> =
-            fields.optional("rate", "Arrivals per second, from its start to its end; 0 is a pause.");
-        let ramp: Option<Rate> =
-            fields.optional("to", "Arrivals per second at its end, which may be 0; the rate changes linearly.");
-        let length: Option<Duration> = fields.required("for", "Its length.");
-        if length.is_some_and(|length| length.is_zero()) {
-            fields.reject("for", "a stage must be longer than zero", None);
-        }
-        for (key, rate) in [("rate", hold), ("to", ramp)] {
-            check_rate(fields, key, rate);
-        }
-        if !fields.is_describing() && fields.has("rate") == fields.has("to") {
-            let help = "`rate` holds a rate, `to` ramps to it".to_owned();
-            fields.reject("to", "a stage has either `rate` or `to`", Some(help));
-        }
-        Some(Self { rate: hold.or(ramp)?, ramps: hold.is_none(), length: length? })
-    }
-}
-
-const ARRIVALS: &[(&str, Arrival)] = &[("constant", Arrival::Constant), ("poisson", Arrival::Poisson)];
+const ARRIVALS: &[(&str, Arrival)] =
+    &[("constant", Arrival::Constant), ("poisson", Arrival::Poisson)];
 
 impl Field for Arrival {
     fn schema() -> Json {
@@ -223,14 +165,21 @@ impl Field for Overflow {
 #[derive(Debug, Clone)]
 pub(super) struct ClaimTable {
     pub claim: Claim,
+    /// Where its text stands.
+    pub span: Span,
+    /// The load that it names.
+    pub load: Option<Name>,
     /// The executors that it names, with their places.
     pub executors: Vec<Name>,
     /// The values of swept parameters that it names on either side, with their places.
     pub values: Vec<(Name, Scalar)>,
 }
 
-const DIRECTIONS: &[(&str, Direction)] =
-    &[("at-least", Direction::AtLeast), ("at-most", Direction::AtMost), ("about", Direction::About)];
+const DIRECTIONS: &[(&str, Direction)] = &[
+    ("at-least", Direction::AtLeast),
+    ("at-most", Direction::AtMost),
+    ("about", Direction::About),
+];
 
 impl Field for Direction {
     fn schema() -> Json {
@@ -263,7 +212,10 @@ impl Section for ClaimTable {
         let against: Option<ExecutorName> = fields.optional("against", doc);
         let doc = "What is compared; default: a batch's makespan, a closed load's throughput, an open load's p99, or p50 where samples are few.";
         let metric = fields.optional("metric", doc);
-        let only: Option<Named<Scalar>> = fields.optional("only", "Only cells with these values of swept parameters.");
+        let doc = "The load whose figures are compared, where there are several.";
+        let load: Option<Name> = fields.optional("load", doc);
+        let only: Option<Named<Scalar>> =
+            fields.optional("only", "Only cells with these values of swept parameters.");
         let doc = "Values of swept parameters that the cell compared with has instead; default: the same ones.";
         let against_only: Option<Named<Scalar>> = fields.optional("against_only", doc);
         let doc = "How many times as good: 50 means that a task takes a fiftieth of the time.";
@@ -283,25 +235,37 @@ impl Section for ClaimTable {
             fields.reject("against", "this claim does not say what it compares with", Some(help));
         }
         let executors = executor.iter().chain(&against).map(|name| name.0.clone()).collect();
-        let (only, against_only) = (only.map_or(Vec::new(), |n| n.0), against_only.map_or(Vec::new(), |n| n.0));
+        let (only, against_only) =
+            (only.map_or(Vec::new(), |n| n.0), against_only.map_or(Vec::new(), |n| n.0));
         let claim = Claim {
             text: text?,
             executor: executor.map(|name| name.0.text),
             against: against.map(|name| name.0.text),
             metric,
+            load: load.as_ref().map(|load| load.text.clone()),
             only: params(&only),
             against_only: params(&against_only),
             factor: factor?,
             tolerance,
             direction,
         };
-        Some(Self { claim, executors, values: only.into_iter().chain(against_only).collect() })
+        let (span, load) = (fields.span("text"), load);
+        Some(Self {
+            claim,
+            span,
+            load,
+            executors,
+            values: only.into_iter().chain(against_only).collect(),
+        })
     }
 }
 
 /// Values as cells show them.
 pub(super) fn params(values: &[(Name, Scalar)]) -> Vec<Param> {
-    values.iter().map(|(name, value)| Param { name: name.text.clone(), value: value.0.value.to_string() }).collect()
+    values
+        .iter()
+        .map(|(name, value)| Param { name: name.text.clone(), value: value.0.value.to_string() })
+        .collect()
 }
 
 /// A `[[slo]]` table.
@@ -316,7 +280,8 @@ impl Section for SloTable {
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let assert = fields.required("assert", "Such as `request.latency.p99 < 25ms`.");
-        let only: Option<Named<Scalar>> = fields.optional("only", "Only cells with these values of swept parameters.");
+        let only: Option<Named<Scalar>> =
+            fields.optional("only", "Only cells with these values of swept parameters.");
         Some(Self { assert: assert?, only: only.map_or(Vec::new(), |named| named.0) })
     }
 }

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     config::{
-        Diagnostics, Field, Fields, NAME_HELP, Name, Node, Section, Span, Value, choice_schema, is_name, mismatch_with,
-        quote, read_choice, table_with,
+        Diagnostics, Field, Fields, NAME_HELP, Name, Node, Section, Span, Value, choice_schema,
+        is_name, mismatch_with, quote, read_choice, table_with,
     },
     step::StepSpec,
-    target::TargetSpec,
+    targets::TargetSpec,
 };
 
 /// A `[tasks.x]` table.
@@ -30,7 +30,8 @@ impl Section for WireTask {
     const DOC: &'static str = "A unit of work: steps done one after another.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let steps: Option<Readable<WireStep>> = fields.required("steps", "The steps, one inline table each.");
+        let steps: Option<Readable<WireStep>> =
+            fields.required("steps", "The steps, one inline table each.");
         let Readable { items, whole } = steps?;
         Some(Self { steps: items, whole })
     }
@@ -68,11 +69,14 @@ impl Common {
     fn read(step: &mut Fields<'_>) -> Self {
         let name: Option<Name> = step.optional("name", "A named step has a histogram of its own.");
         let timeout: Option<Duration> = step.optional("timeout", "How long the step may take.");
-        let doc =
-            "What a time-out means: `fail` ends the trial, `skip` ends the task, `ignore` goes on; default `fail`.";
+        let doc = "What a time-out means: `fail` ends the trial, `skip` ends the task, `ignore` goes on; default `fail`.";
         let on_timeout = step.optional("on_timeout", doc);
         if let Some(name) = name.as_ref().filter(|name| !is_name(&name.text)) {
-            step.reject("name", format!("{} is no valid name", quote(&name.text)), Some(NAME_HELP.to_owned()));
+            step.reject(
+                "name",
+                format!("{} is no valid name", quote(&name.text)),
+                Some(NAME_HELP.to_owned()),
+            );
         }
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             step.reject("timeout", "a time-out must be above zero", None);
@@ -102,12 +106,16 @@ fn step_hint(text: &str) -> Option<String> {
 
 impl Field for WireStep {
     fn schema() -> Json {
-        one_of_schema("A step: exactly one operation, and what every step has.", StepSpec::TABLE, |key, doc, step| {
-            let mut op = Fields::describing();
-            Common::read(step);
-            let _ = StepSpec::read(key, &mut op, step);
-            step.describe(key, op.into_schema(doc), true);
-        })
+        one_of_schema(
+            "A step: exactly one operation, and what every step has.",
+            StepSpec::TABLE,
+            |key, doc, step| {
+                let mut op = Fields::describing();
+                Common::read(step);
+                let _ = StepSpec::read(key, &mut op, step);
+                step.describe(key, op.into_schema(doc), true);
+            },
+        )
     }
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
@@ -118,17 +126,23 @@ impl Field for WireStep {
         let mut step = Fields::of(node, diagnostics)?;
         let common = Common::read(&mut step);
         // Keys such as `expect` belong to an operation, so without one nothing is known about them.
-        let spec = step.one_of(StepSpec::TABLE, "operation", "operations").and_then(|(key, value)| {
-            let mut op = Fields::under(key, value, || operation_schema(key), diagnostics)?;
-            let spec = StepSpec::read(key, &mut op, &mut step);
-            op.finish(diagnostics);
-            spec
-        });
+        let spec =
+            step.one_of(StepSpec::TABLE, "operation", "operations").and_then(|(key, value)| {
+                let mut op = Fields::under(key, value, || operation_schema(key), diagnostics)?;
+                let spec = StepSpec::read(key, &mut op, &mut step);
+                op.finish(diagnostics);
+                spec
+            });
         let timeout_span = step.span("timeout");
         step.finish(diagnostics);
         let Common { name, timeout, on_timeout } = common;
         let step_name = name.as_ref().map(|name| name.text.clone());
-        let plan = StepPlan { name: step_name, timeout, on_timeout: on_timeout.unwrap_or_default(), spec: spec? };
+        let plan = StepPlan {
+            name: step_name,
+            timeout,
+            on_timeout: on_timeout.unwrap_or_default(),
+            spec: spec?,
+        };
         Some(Self { plan, name, timeout_span })
     }
 }
@@ -144,9 +158,15 @@ impl Field for TargetSpec {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         if let Value::Text(text) = &node.value {
-            let kind = if text.contains("://") && !text.starts_with("http") { "sql" } else { "http" };
+            let kind =
+                if text.contains("://") && !text.starts_with("http") { "sql" } else { "http" };
             let value = if text.contains("://") { "{ url = \"…\" }" } else { "{}" };
-            mismatch_with(node, "a table", Some(format!("write {{ {kind} = {value} }}")), diagnostics);
+            mismatch_with(
+                node,
+                "a table",
+                Some(format!("write {{ {kind} = {value} }}")),
+                diagnostics,
+            );
             return None;
         }
         let mut target = Fields::of(node, diagnostics)?;

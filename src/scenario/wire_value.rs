@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use crate::config::{
-    Diagnostics, Field, Fields, Name, Named, Node, Value, mismatch, mismatch_with, read_name, read_named,
+    Diagnostics, Field, Fields, Name, Named, Node, Value, mismatch, mismatch_with, read_name,
+    read_named,
 };
 
 /// A table of declared things, in file order; one that could not be read is still declared.
@@ -48,7 +49,10 @@ impl<T: Field> Field for Declared<T> {
         let mut declared = Vec::with_capacity(entries.len());
         for (name, value) in entries {
             let named = read_name(name, diagnostics);
-            declared.push((name.clone(), read_named(name, value, diagnostics).filter(|_| named.is_some())));
+            declared.push((
+                name.clone(),
+                read_named(name, value, diagnostics).filter(|_| named.is_some()),
+            ));
         }
         Some(Self(declared))
     }
@@ -90,13 +94,15 @@ impl Field for Scalar {
             return Some(Self(node.clone()));
         }
         let is_list = matches!(node.value, Value::Array(_));
-        let help = is_list.then(|| "several values, each for cells of its own, stand under [sweep]".to_owned());
+        let help = is_list
+            .then(|| "several values, each for cells of its own, stand under [sweep]".to_owned());
         mismatch_with(node, "a single value: a string, a number or a boolean", help, diagnostics);
         None
     }
 }
 
-/// The schema of a table with exactly one key out of `table`, each with the keys that `describe` adds.
+/// The schema of a table with exactly one key out of `table`, each with the keys that `describe`
+/// adds.
 pub(super) fn one_of_schema(
     doc: &str,
     table: &[(&'static str, &'static str)],

@@ -1,4 +1,5 @@
-//! Taking what was read from the environment out of texts, should a server or a library have put it there.
+//! Taking what was read from the environment out of texts, should a server or a library have put it
+//! there.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -14,8 +15,8 @@ struct Form {
 /// What this process has read so far, the longest forms first.
 static KNOWN: Mutex<Vec<Form>> = Mutex::new(Vec::new());
 
-/// From so many characters on, a value is blanked wherever it stands. Shorter ones stand in most texts by chance, so that
-/// only a whole word is one of them.
+/// From so many characters on, a value is blanked wherever it stands. Shorter ones stand in most
+/// texts by chance, so that only a whole word is one of them.
 const LEAST: usize = 4;
 
 /// Notes the value of a variable, or a part of it that may stand in a text by itself.
@@ -52,8 +53,8 @@ fn forms(value: &str) -> Vec<String> {
     .collect()
 }
 
-/// The text with `${env:NAME}` in place of every value that this process has read from the environment, also where it is
-/// cut off.
+/// The text with `${env:NAME}` in place of every value that this process has read from the
+/// environment, also where it is cut off.
 pub fn blanked(text: &str) -> String {
     blank(text, &KNOWN.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -63,7 +64,9 @@ fn blank(text: &str, known: &[Form]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(next) = text[at..].chars().next() {
-        if let Some((form, length)) = known.iter().find_map(|form| Some((form, found(text, at, &form.text)?))) {
+        if let Some((form, length)) =
+            known.iter().find_map(|form| Some((form, found(text, at, &form.text)?)))
+        {
             out.extend(["${env:", form.name.as_str(), "}"]);
             at += length;
         } else {
@@ -83,7 +86,10 @@ fn found(text: &str, at: usize, value: &str) -> Option<usize> {
         let apart = ends(text[..at].chars().next_back()) && ends(after.chars().next());
         return (is_long || apart).then_some(value.len());
     }
-    let cut = rest.find('…').map_or(rest, |end| &rest[..end]).trim_end_matches(['`', '"', '\'', ')', '.']);
+    let cut = rest
+        .find('…')
+        .map_or(rest, |end| &rest[..end])
+        .trim_end_matches(['`', '"', '\'', ')', '.']);
     (cut.chars().count() >= LEAST && value.starts_with(cut)).then_some(cut.len())
 }
 
@@ -102,7 +108,10 @@ mod tests {
     #[test]
     fn values_are_blanked_wherever_they_stand() {
         let token = [("TOKEN", "s3cr3t-token")];
-        assert_eq!(shown("401: \"s3cr3t-token\" is no token", &token), "401: \"${env:TOKEN}\" is no token");
+        assert_eq!(
+            shown("401: \"s3cr3t-token\" is no token", &token),
+            "401: \"${env:TOKEN}\" is no token"
+        );
         assert_eq!(shown("xs3cr3t-tokenx", &token), "x${env:TOKEN}x");
         assert_eq!(shown("nothing", &token), "nothing");
         let two = [("SHORT", "s3cr3t"), ("LONG", "s3cr3t-token"), ("ENV", "env")];

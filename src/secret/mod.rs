@@ -1,5 +1,6 @@
-//! Secrets: a scenario names an environment variable, `${env:NAME}`, and that is all that is ever stored. Only the process
-//! that needs the value reads it, and [`blanked`] takes it out of every text that leaves that process.
+//! Secrets: a scenario names an environment variable, `${env:NAME}`, and that is all that is ever
+//! stored. Only the process that needs the value reads it, and [`blanked`] takes it out of every
+//! text that leaves that process.
 
 mod blank;
 mod text;
@@ -43,7 +44,10 @@ pub struct Lack {
 impl Lack {
     /// Something is wrong with the value of a variable.
     pub fn of(variable: &str, what: &str) -> Self {
-        Self { variable: Some(variable.to_owned()), reason: format!("the environment variable `{variable}` {what}") }
+        Self {
+            variable: Some(variable.to_owned()),
+            reason: format!("the environment variable `{variable}` {what}"),
+        }
     }
 }
 
@@ -56,7 +60,9 @@ pub fn variable(key: &str) -> Option<&str> {
 /// Reads a variable. From then on, [`blanked`] knows its value.
 pub fn read(name: &str) -> Result<Secret, Lack> {
     match std::env::var(name) {
-        Ok(value) if value.is_empty() => Err(Lack::of(name, "is empty; give it its value, and run again")),
+        Ok(value) if value.is_empty() => {
+            Err(Lack::of(name, "is empty; give it its value, and run again"))
+        }
         Ok(value) => {
             blank::remember(name, &value);
             Ok(Secret(value))
@@ -64,7 +70,9 @@ pub fn read(name: &str) -> Result<Secret, Lack> {
         Err(std::env::VarError::NotPresent) => {
             Err(Lack::of(name, &format!("is not set; write `export {name}=VALUE`, and run again")))
         }
-        Err(std::env::VarError::NotUnicode(_)) => Err(Lack::of(name, "is not UTF-8; correct it, and run again")),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Lack::of(name, "is not UTF-8; correct it, and run again"))
+        }
     }
 }
 
@@ -90,14 +98,25 @@ const HEADERS: &[&str] = &[
 /// Whether a header of this name holds a password or a token, as far as is known.
 pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    let ends = |end: &&str| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));
+    let ends = |end: &&str| {
+        name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
+    };
     HEADERS.iter().any(ends)
 }
 
 /// Whether a parameter of a query of this name holds a password or a token, as far as is known.
 pub fn is_secret_parameter(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    let known = ["api-key", "apikey", "access-token", "auth-token", "token", "client-secret", "password", "passwd"];
+    let known = [
+        "api-key",
+        "apikey",
+        "access-token",
+        "auth-token",
+        "token",
+        "client-secret",
+        "password",
+        "passwd",
+    ];
     known.contains(&name.as_str())
 }
 
@@ -135,7 +154,14 @@ mod tests {
         ] {
             assert!(is_secret_header(name), "{name}");
         }
-        for name in ["accept", "idempotency-key", "x-request-id", "cookie-consent", "authority", "x-secretary"] {
+        for name in [
+            "accept",
+            "idempotency-key",
+            "x-request-id",
+            "cookie-consent",
+            "authority",
+            "x-secretary",
+        ] {
             assert!(!is_secret_header(name), "{name}");
         }
         assert!(is_secret_parameter("API_KEY") && is_secret_parameter("token"));

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Lack, read, variable};
 
-/// Text in which `${env:NAME}` stands for the value of a variable. It is stored, and printed, as it is written.
+/// Text in which `${env:NAME}` stands for the value of a variable. It is stored, and printed, as it
+/// is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnvText(String);
@@ -50,8 +51,9 @@ impl EnvText {
         let (mut pieces, mut rest) = (Vec::new(), self.0.as_str());
         while let Some((before, after)) = rest.split_once("${") {
             let (key, after) = after.split_once('}').ok_or("a `${` lacks its `}`")?;
-            let name =
-                variable(key).ok_or("only `${env:NAME}` can stand here, and a NAME is letters, digits and `_`")?;
+            let name = variable(key).ok_or(
+                "only `${env:NAME}` can stand here, and a NAME is letters, digits and `_`",
+            )?;
             pieces.extend([Piece::Text(before), Piece::Variable(name)]);
             rest = after;
         }
@@ -81,7 +83,12 @@ mod tests {
             assert!(EnvText::parse(wrong).is_err(), "{wrong}");
         }
         assert_eq!(
-            EnvText::parse("${env:REGATTA_NO_SUCH}").unwrap().resolve().unwrap_err().variable.unwrap(),
+            EnvText::parse("${env:REGATTA_NO_SUCH}")
+                .unwrap()
+                .resolve()
+                .unwrap_err()
+                .variable
+                .unwrap(),
             "REGATTA_NO_SUCH"
         );
     }

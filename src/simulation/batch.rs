@@ -15,13 +15,18 @@ fn a_batch_takes_as_many_services_as_each_worker_has_tasks() {
         let server = Server::new(workers, Service::Constant(2 * MS), None, 1);
         let ran = run_batch(Batch { tasks, repeat: Some(5), warmup_ns: 7 * MS }, &server);
         let turns = tasks.div_ceil(workers as u64);
-        assert_eq!(ran.outcome.makespans_ns, [turns * 2 * MS; 5], "{tasks} tasks, {workers} workers");
+        assert_eq!(
+            ran.outcome.makespans_ns,
+            [turns * 2 * MS; 5],
+            "{tasks} tasks, {workers} workers"
+        );
         assert_eq!((ran.outcome.completed, ran.task.count), (5 * tasks, 5 * tasks));
         assert_eq!(ran.served, ran.outcome.total_tasks);
     }
 }
 
-/// Every task is meant to start when the batch starts: the tasks of the k-th turn have a latency of k services.
+/// Every task is meant to start when the batch starts: the tasks of the k-th turn have a latency of
+/// k services.
 #[test]
 fn tasks_of_a_batch_wait_in_turns() {
     let server = Server::new(4, Service::Constant(2 * MS), None, 1);

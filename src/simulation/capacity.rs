@@ -6,7 +6,7 @@ use super::{
     server::{Server, Service},
 };
 use crate::{
-    analysis::{Answer, Bracket, Next, Vote, Votes},
+    analysis::{Bracket, SearchAnswer, SearchStep, Vote, Votes},
     load::{Arrival, Open},
 };
 
@@ -29,13 +29,13 @@ fn trial(rate: f64, arrival: Arrival, service: Service, seed: u64) -> Vote {
 }
 
 /// What a search from `start` finds, and in how many trials.
-fn search(start: f64, arrival: Arrival, service: Service) -> (Answer, u64) {
+fn search(start: f64, arrival: Arrival, service: Service) -> (SearchAnswer, u64) {
     let mut bracket = Bracket::new(start, 1e6, 0.05);
     let mut trials = 0;
     loop {
         let rate = match bracket.next() {
-            Next::Answered(answer) => return (answer, trials),
-            Next::Probe(rate) => rate,
+            SearchStep::Answered(answer) => return (answer, trials),
+            SearchStep::Probe(rate) => rate,
         };
         let mut votes = Votes::default();
         let decision = loop {
@@ -49,18 +49,20 @@ fn search(start: f64, arrival: Arrival, service: Service) -> (Answer, u64) {
     }
 }
 
-/// In M/M/1 p99 is ln 100/(μ − λ), so that the limit is reached at λ = μ − ln 100/limit: 769.7 calls a second.
+/// In M/M/1 p99 is ln 100/(μ − λ), so that the limit is reached at λ = μ − ln 100/limit: 769.7
+/// calls a second.
 #[test]
 fn the_rate_at_which_a_queue_reaches_its_limit_is_found() {
     let theory = 1e9 / SERVICE_NS as f64 - 100_f64.ln() / (LIMIT_NS as f64 / 1e9);
     for start in [100.0, 1_900.0] {
         let (answer, trials) = search(start, Arrival::Poisson, Service::Exponential(SERVICE_NS));
-        let (Answer::Found { passes, fails } | Answer::Inconclusive { passes: Some(passes), fails: Some(fails) }) =
-            answer
+        let (SearchAnswer::Found { passes, fails }
+        | SearchAnswer::Inconclusive { passes: Some(passes), fails: Some(fails) }) = answer
         else {
             panic!("{answer:?}")
         };
-        // p99 of 30 000 calls that queue is off by a sixth at most, which is a twentieth of the rate here.
+        // p99 of 30 000 calls that queue is off by a sixth at most, which is a twentieth of the
+        // rate here.
         assert!(passes < theory * 1.05 && theory * 0.95 < fails, "{theory}: {answer:?}");
         assert!(fails / passes < 1.2 && trials < 40, "{answer:?} in {trials} trials");
     }
@@ -70,7 +72,7 @@ fn the_rate_at_which_a_queue_reaches_its_limit_is_found() {
 #[test]
 fn without_chance_the_capacity_is_enclosed_exactly() {
     let (answer, trials) = search(100.0, Arrival::Constant, Service::Constant(SERVICE_NS));
-    let Answer::Found { passes, fails } = answer else { panic!("{answer:?}") };
+    let SearchAnswer::Found { passes, fails } = answer else { panic!("{answer:?}") };
     assert!(passes <= 1_000.0 && 1_000.0 <= fails && fails / passes <= 1.05, "{answer:?}");
     assert!(trials < 30, "{trials}");
 }

@@ -1,8 +1,9 @@
-//! A discrete-event executor: one thread, a first-in-first-out queue of tasks that can run, and timers in virtual
-//! time. Code costs no time; the clock moves to the next timer when nothing can run.
+//! A discrete-event executor: one thread, a first-in-first-out queue of tasks that can run, and
+//! timers in virtual time. Code costs no time; the clock moves to the next timer when nothing can
+//! run.
 //!
-//! All state belongs to the thread. So a `Simulated` is only a name for it, and tasks that are woken from another
-//! thread are lost, which is then reported as a deadlock.
+//! All state belongs to the thread. So a `Simulated` is only a name for it, and tasks that are
+//! woken from another thread are lost, which is then reported as a deadlock.
 
 use std::{
     cell::RefCell,
@@ -53,7 +54,8 @@ thread_local! {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Simulated;
 
-/// Runs `work` in a simulation of its own, which starts at 0 of virtual time and ends also where `work` panics.
+/// Runs `work` in a simulation of its own, which starts at 0 of virtual time and ends also where
+/// `work` panics.
 pub(super) fn simulate<T>(work: impl FnOnce(&Simulated) -> T) -> T {
     struct Ending(Simulated);
     impl Drop for Ending {
@@ -62,7 +64,8 @@ pub(super) fn simulate<T>(work: impl FnOnce(&Simulated) -> T) -> T {
         }
     }
     let setup = Setup { workers: 1, pool_size: 1, stack_size: None };
-    let ending = Ending(Simulated::start(&setup).expect("a simulation needs nothing of the system"));
+    let ending =
+        Ending(Simulated::start(&setup).expect("a simulation needs nothing of the system"));
     work(&ending.0)
 }
 
@@ -78,7 +81,8 @@ impl World {
         }
     }
 
-    /// Does something with the world of this thread. Futures must not be polled, woken or dropped in it.
+    /// Does something with the world of this thread. Futures must not be polled, woken or dropped
+    /// in it.
     fn with<T>(work: impl FnOnce(&mut Self) -> T) -> T {
         Self::try_with(work).expect("this thread simulates")
     }
@@ -95,7 +99,8 @@ impl World {
     /// Adds a task that can run.
     fn add(&mut self, future: Option<Body>) -> u64 {
         let id = self.number();
-        self.tasks.insert(id, Task { future, waker: Waker::from(Arc::new(Wakeup(id))), queued: false });
+        self.tasks
+            .insert(id, Task { future, waker: Waker::from(Arc::new(Wakeup(id))), queued: false });
         self.make_ready(id);
         id
     }
@@ -201,8 +206,11 @@ impl<T> Drop for Joining<T> {
 }
 
 impl Runtime for Simulated {
-    const INFO: ExecutorInfo =
-        ExecutorInfo { name: "simulated", doc: "One thread in virtual time.", style: Style::OneWorker };
+    const INFO: ExecutorInfo = ExecutorInfo {
+        name: "simulated",
+        doc: "One thread in virtual time.",
+        style: Style::OneWorker,
+    };
 
     type Native = SimulatedNative;
     type Join<T: Send + 'static> = Joining<T>;
@@ -222,7 +230,9 @@ impl Runtime for Simulated {
                 Some((id, Some(task), waker)) => poll_task(id, task, &waker),
                 Some((id, None, waker)) => {
                     assert_eq!(id, root, "`block_on` inside of `block_on`");
-                    if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    if let Poll::Ready(output) =
+                        future.as_mut().poll(&mut Context::from_waker(&waker))
+                    {
                         World::with(|world| world.tasks.remove(&root));
                         return output;
                     }
@@ -240,7 +250,10 @@ impl Runtime for Simulated {
         let end = finish.clone();
         let task = async move {
             let output = future.await;
-            let before = std::mem::replace(&mut *end.lock().expect("not poisoned"), Finish::Ready(Some(output)));
+            let before = std::mem::replace(
+                &mut *end.lock().expect("not poisoned"),
+                Finish::Ready(Some(output)),
+            );
             if let Finish::Pending(Some(waiting)) = before {
                 waiting.wake();
             }
@@ -261,8 +274,11 @@ impl Runtime for Simulated {
     }
 
     fn stop(self) {
-        // The tasks that are left may look at the world when they are dropped: it is emptied before it goes.
-        let left = World::try_with(|world| (std::mem::take(&mut world.tasks), std::mem::take(&mut world.timers)));
+        // The tasks that are left may look at the world when they are dropped: it is emptied before
+        // it goes.
+        let left = World::try_with(|world| {
+            (std::mem::take(&mut world.tasks), std::mem::take(&mut world.timers))
+        });
         drop(left);
         drop(WORLD.take());
     }
@@ -288,7 +304,7 @@ mod tests {
     use std::{panic, sync::atomic::AtomicU64, sync::atomic::Ordering::Relaxed, time::Duration};
 
     use super::*;
-    use crate::runtime::{Elapsed, Native};
+    use crate::runtime::{Elapsed, NativeTimers as _, NativeWork as _};
 
     const MS: u64 = 1_000_000;
 
@@ -323,7 +339,10 @@ mod tests {
                     join.await;
                 }
             });
-            assert_eq!(*seen.lock().expect("not poisoned"), [(4, 0), (1, 10), (3, 10), (2, 20), (0, 30)]);
+            assert_eq!(
+                *seen.lock().expect("not poisoned"),
+                [(4, 0), (1, 10), (3, 10), (2, 20), (0, 30)]
+            );
             assert_eq!(clock::now_ns(), 30 * MS);
         });
         assert_ne!(clock::now_ns(), 30 * MS, "the clock is real again");
@@ -396,7 +415,10 @@ mod tests {
                 std::future::pending::<()>().await;
             });
         });
-        assert_eq!(message, "the simulation is deadlocked at 2000000 ns: 1 tasks wait and no timer is set");
+        assert_eq!(
+            message,
+            "the simulation is deadlocked at 2000000 ns: 1 tasks wait and no timer is set"
+        );
         simulate(|runtime| assert_eq!(runtime.block_on(async { 7 }), 7));
     }
 
@@ -415,7 +437,8 @@ mod tests {
     #[test]
     fn a_panic_of_a_task_is_one_of_the_simulation() {
         let message = panic_of(|runtime| {
-            let join = runtime.spawn(async { panic!("task {}", clock::now_ns() + 7) }).expect("spawns");
+            let join =
+                runtime.spawn(async { panic!("task {}", clock::now_ns() + 7) }).expect("spawns");
             runtime.block_on(join);
         });
         assert_eq!(message, "task 7");

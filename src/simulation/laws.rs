@@ -1,9 +1,11 @@
-//! Closed forms: what queues and loops of known service must show. Times are in one unit of the caller's choice.
+//! Closed forms: what queues and loops of known service must show. Times are in one unit of the
+//! caller's choice.
 //!
-//! Sources: Erlang, "The theory of probabilities and telephone conversations" (1909) for M/D/1, and "Solution of some
-//! problems in the theory of probabilities of significance in automatic telephone exchanges" (1917) for the waiting
-//! probability C; Kleinrock, *Queueing Systems* I (1975), 3.2 and 5.12 for the times in M/M/1 and M/M/c; Reiser and
-//! Lavenberg, "Mean-value analysis of closed multichain queuing networks", JACM 27 (1980) for the closed loop.
+//! Sources: Erlang, "The theory of probabilities and telephone conversations" (1909) for M/D/1, and
+//! "Solution of some problems in the theory of probabilities of significance in automatic telephone
+//! exchanges" (1917) for the waiting probability C; Kleinrock, *Queueing Systems* I (1975), 3.2 and
+//! 5.12 for the times in M/M/1 and M/M/c; Reiser and Lavenberg, "Mean-value analysis of closed
+//! multichain queuing networks", JACM 27 (1980) for the closed loop.
 
 /// A queue with Poisson arrivals, first in, first out.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +25,8 @@ impl Queueing {
         bisect(0.0, 64.0 * service, |time| self.is_over_by(time) >= p)
     }
 
-    /// The mean of the time from arrival to completion: service, and the mean wait of Erlang and of Pollaczek and
-    /// Khinchine.
+    /// The mean of the time from arrival to completion: service, and the mean wait of Erlang and of
+    /// Pollaczek and Khinchine.
     pub(super) fn mean_latency(self) -> f64 {
         match self {
             Self::Exponential { rate, service, workers } => {
@@ -45,7 +47,8 @@ impl Queueing {
                 let (mu, theta) = (1.0 / service, f64::from(workers) / service - rate);
                 let waits = erlang_c(rate * service, workers);
                 let serving = (-mu * time).exp();
-                // Exponential service alone, or after a wait that is exponential with θ: the sum of the two.
+                // Exponential service alone, or after a wait that is exponential with θ: the sum of
+                // the two.
                 let after_wait = (theta * serving - mu * (-theta * time).exp()) / (theta - mu);
                 1.0 - (1.0 - waits) * serving - waits * after_wait
             }
@@ -67,8 +70,9 @@ fn erlang_c(erlangs: f64, workers: u32) -> f64 {
     queued / (free.iter().sum::<f64>() + queued)
 }
 
-/// The share of Poisson arrivals that find `room` tasks in a system of so many workers and are lost: M/M/c/K, and
-/// Erlang's B where there is room at the workers only, which holds for any distribution of the service.
+/// The share of Poisson arrivals that find `room` tasks in a system of so many workers and are
+/// lost: M/M/c/K, and Erlang's B where there is room at the workers only, which holds for any
+/// distribution of the service.
 pub(super) fn lost_share(erlangs: f64, workers: u64, room: u64) -> f64 {
     // The odds of n tasks against none.
     let odds = (1..=room).scan(1.0, |odds, n| {
@@ -79,8 +83,8 @@ pub(super) fn lost_share(erlangs: f64, workers: u64, room: u64) -> f64 {
     odds.last().copied().unwrap_or(1.0) / (1.0 + odds.iter().sum::<f64>())
 }
 
-/// P(wait ≤ time) in M/D/1: (1 − ρ) Σ (−λ(t − ks))ᵏ/k! · e^{λ(t − ks)}, k = 0 … ⌊t/s⌋. The terms alternate, so this is
-/// good for waits of some twenty services.
+/// P(wait ≤ time) in M/D/1: (1 − ρ) Σ (−λ(t − ks))ᵏ/k! · e^{λ(t − ks)}, k = 0 … ⌊t/s⌋. The terms
+/// alternate, so this is good for waits of some twenty services.
 fn constant_wait(time: f64, rate: f64, service: f64) -> f64 {
     if time < 0.0 {
         return 0.0;
@@ -103,8 +107,9 @@ fn bisect(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
 
 /// A server with `workers` workers that stops for `length` every `every`, under constant arrivals.
 ///
-/// An arrival in phase u of a stall waits for its end and for the queue before it: length − (1 − ρ)·u, until the queue
-/// is empty at u = length/(1 − ρ). So waits are uniform among the share that waits at all.
+/// An arrival in phase u of a stall waits for its end and for the queue before it: length − (1 −
+/// ρ)·u, until the queue is empty at u = length/(1 − ρ). So waits are uniform among the share that
+/// waits at all.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stall {
     pub(super) rate: f64,
@@ -153,7 +158,8 @@ pub(super) struct Loop {
 }
 
 impl Loop {
-    /// Completions per time where every service takes as long: what the clients ask for or what the workers can do.
+    /// Completions per time where every service takes as long: what the clients ask for or what the
+    /// workers can do.
     pub(super) fn constant_throughput(&self) -> f64 {
         let asked = f64::from(self.clients) / (self.service + self.think);
         asked.min(f64::from(self.workers) / self.service)
@@ -164,8 +170,8 @@ impl Loop {
         f64::from(self.clients) / throughput - self.think
     }
 
-    /// Completions per time of one worker with exponential service: mean-value analysis. A new arrival finds the queue
-    /// that a loop with one client less has on average.
+    /// Completions per time of one worker with exponential service: mean-value analysis. A new
+    /// arrival finds the queue that a loop with one client less has on average.
     pub(super) fn exponential_throughput(&self) -> f64 {
         assert_eq!(self.workers, 1, "the recursion is that of one worker");
         let add_client = |(_, queue): (f64, f64), client: u32| {
@@ -191,7 +197,8 @@ mod tests {
         [0.5, 0.9, 0.99].map(|p| queue.latency_quantile(p))
     }
 
-    /// Figures of an independent program with 80 decimal digits, which a simulation of a million arrivals agreed with.
+    /// Figures of an independent program with 80 decimal digits, which a simulation of a million
+    /// arrivals agreed with.
     #[test]
     fn quantiles_of_queues_are_the_known_ones() {
         let exponential = |service, workers| Queueing::Exponential { rate: 0.7, service, workers };
@@ -228,7 +235,10 @@ mod tests {
     fn a_stall_of_a_tenth_of_the_time_is_in_a_ninth_of_the_arrivals() {
         let stall = Stall { rate: 1.0, service: 0.1, workers: 1, every: 1_000.0, length: 100.0 };
         are([0.5, 0.9, 0.99].map(|p| stall.latency_quantile(p)), [0.1, 10.1, 91.1]);
-        are([stall.latency_quantile(0.999), stall.longest(), stall.mean_latency()], [99.2, 100.1, 5.656]);
+        are(
+            [stall.latency_quantile(0.999), stall.longest(), stall.mean_latency()],
+            [99.2, 100.1, 5.656],
+        );
         assert!((stall.share() - 1.0 / 9.0).abs() < 1e-12);
     }
 
@@ -236,7 +246,9 @@ mod tests {
     #[test]
     fn shares_that_are_lost_are_the_known_ones() {
         let rho: f64 = 0.7;
-        assert!((lost_share(rho, 1, 5) - (1.0 - rho) * rho.powi(5) / (1.0 - rho.powi(6))).abs() < 1e-12);
+        assert!(
+            (lost_share(rho, 1, 5) - (1.0 - rho) * rho.powi(5) / (1.0 - rho.powi(6))).abs() < 1e-12
+        );
         assert!((lost_share(2.0, 4, 4) - 2.0 / 21.0).abs() < 1e-12);
     }
 

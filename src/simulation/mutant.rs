@@ -1,7 +1,9 @@
-//! Coordinated omission, introduced on purpose: every oracle that can see it must (METHODOLOGY, "Tested on truth").
+//! Coordinated omission, introduced on purpose: every oracle that can see it must (METHODOLOGY,
+//! "Tested on truth").
 //!
-//! A mutant pacer takes the place of [`Course::run`]; schedule, hand-over, slots and recorder are the product's. It
-//! hands a task over only when the server has a free worker, as a generator does that waits for its answers.
+//! A mutant pacer takes the place of [`PacerLoop::run`]; schedule, hand-over, slots and recorder
+//! are the product's. It hands a task over only when the server has a free worker, as a generator
+//! does that waits for its answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,8 +15,8 @@ use super::{
 };
 use crate::{
     clock,
-    load::open::{Account, Censored, Course, Door, Next},
-    runtime::Native,
+    load::open::{Censored, HandOff, PacerAccount, PacerLoop, PacerStep},
+    runtime::{NativeTimers as _, NativeWork as _},
 };
 
 /// What a pacer that waits for a free worker does with an arrival that is due before there is one.
@@ -29,16 +31,21 @@ enum Waiting {
 }
 
 /// The mutant.
-async fn coordinated(course: Course, server: Arc<Server>, waiting: Waiting) -> (Account, Censored) {
-    let Course { mut pacer, door, flight } = course;
-    let Door::Ring(ring) = door else { panic!("a simulated executor has no pool") };
+async fn coordinated(
+    pacer_loop: PacerLoop,
+    server: Arc<Server>,
+    waiting: Waiting,
+) -> (PacerAccount, Censored) {
+    let PacerLoop { mut pacer, hand_off, flight } = pacer_loop;
+    let HandOff::Ring(ring) = hand_off else { panic!("a simulated executor has no pool") };
     let mut handed_over = server.taken();
     loop {
         match pacer.next(clock::now_ns(), 0) {
-            Next::Done => break,
-            Next::SleepUntil(at_ns) => sleep_until(at_ns).await,
-            Next::Emit(ticket) if waiting == Waiting::Skipped && ticket.due_ns < server.free_at_ns() => {}
-            Next::Emit(mut ticket) => {
+            PacerStep::Done => break,
+            PacerStep::SleepUntil(at_ns) => sleep_until(at_ns).await,
+            PacerStep::Emit(ticket)
+                if waiting == Waiting::Skipped && ticket.due_ns < server.free_at_ns() => {}
+            PacerStep::Emit(mut ticket) => {
                 sleep_until(server.free_at_ns()).await;
                 if waiting == Waiting::Restamped {
                     ticket.due_ns = clock::now_ns();
@@ -62,7 +69,9 @@ async fn sleep_until(at_ns: u64) {
 
 fn run(case: &Case, waiting: Waiting) -> Landed {
     let server = case.server();
-    run_open(&case.load, &server, |course| Box::pin(coordinated(course, server.clone(), waiting)))
+    run_open(&case.load, &server, |pacer_loop| {
+        Box::pin(coordinated(pacer_loop, server.clone(), waiting))
+    })
 }
 
 /// Arrivals that a mutant is measured on: enough, for what it omits is large.
@@ -90,7 +99,8 @@ fn omission_by_skipping_fails_every_oracle_that_can_see_it() {
     }
 }
 
-/// In D/D/1 below capacity nothing ever waits, so that nothing can be omitted: it says nothing about omission.
+/// In D/D/1 below capacity nothing ever waits, so that nothing can be omitted: it says nothing
+/// about omission.
 #[test]
 fn queues_without_waits_cannot_see_omission() {
     let cases = queues(0.7, ENOUGH).into_iter().filter(|case| case.name == "D/D/1");
@@ -99,7 +109,8 @@ fn queues_without_waits_cannot_see_omission() {
     }
 }
 
-/// The well-known figures of a generator that waits: p90 and p99 of 0.10 ms, and 54 000 tasks of 60 000.
+/// The well-known figures of a generator that waits: p90 and p99 of 0.10 ms, and 54 000 tasks of 60
+/// 000.
 #[test]
 fn a_generator_that_waits_reports_a_stall_as_none() {
     let ran = run(&stall(60), Waiting::Skipped);
@@ -111,8 +122,8 @@ fn a_generator_that_waits_reports_a_stall_as_none() {
     assert!(latency.count().abs_diff(54_000) <= 60, "{} tasks", latency.count());
 }
 
-/// A pacer that waits and says so passes: what counts is when a task was meant to start. With the same tasks, times
-/// that count from the actual start fail.
+/// A pacer that waits and says so passes: what counts is when a task was meant to start. With the
+/// same tasks, times that count from the actual start fail.
 #[test]
 fn times_from_the_actual_start_fail_where_times_from_the_intended_start_pass() {
     let queues = queues(0.7, 50_000).into_iter().filter(|case| case.name == "M/M/1");

@@ -12,7 +12,7 @@ use std::{
 use super::executor::{set_timer, unset_timer};
 use crate::{
     clock,
-    runtime::{Elapsed, Native},
+    runtime::{Coordination, Elapsed, Io, NativeTimers, NativeWork, SmolChannel},
 };
 
 /// Virtual timers, and blocking work where it stands.
@@ -22,7 +22,11 @@ pub(super) struct SimulatedNative;
 pub(super) enum NoStream {}
 
 impl hyper::rt::Read for NoStream {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: hyper::rt::ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         match *self {}
     }
 }
@@ -78,9 +82,14 @@ impl Drop for Sleep {
     }
 }
 
-impl Native for SimulatedNative {
-    type Conn = NoStream;
+impl Coordination for SimulatedNative {
     type Semaphore = async_lock::Semaphore;
+    type Mutex = async_lock::Mutex<u64>;
+    type Channel = SmolChannel;
+}
+
+impl Io for SimulatedNative {
+    type Conn = NoStream;
 
     async fn connect(address: SocketAddr) -> io::Result<NoStream> {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("{address} is not in virtual time")))
@@ -89,7 +98,9 @@ impl Native for SimulatedNative {
     fn adopt(_: TcpStream) -> io::Result<NoStream> {
         Err(io::ErrorKind::Unsupported.into())
     }
+}
 
+impl NativeTimers for SimulatedNative {
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
         Sleep::of(time)
     }
@@ -105,7 +116,9 @@ impl Native for SimulatedNative {
         };
         futures_lite::future::or(async { Ok(future.await) }, late).await
     }
+}
 
+impl NativeWork for SimulatedNative {
     fn yield_now() -> impl Future<Output = ()> + Send {
         futures_lite::future::yield_now()
     }

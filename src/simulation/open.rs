@@ -50,9 +50,24 @@ impl Case {
     pub(super) fn run(&self) -> Landed {
         let ran = run_open(&self.load, &self.server(), punctual);
         let arrivals = &ran.account.arrivals;
-        assert_eq!((arrivals.dropped, arrivals.delayed, arrivals.pacer.0.max()), (0, 0, 0), "{}", self.name);
-        assert_eq!((arrivals.scheduled, ran.totals.measured), (ran.task.count, ran.task.count), "{}", self.name);
-        assert_eq!((ran.served, ran.totals.ended), (ran.account.emitted, ran.account.emitted), "{}", self.name);
+        assert_eq!(
+            (arrivals.dropped, arrivals.delayed, arrivals.pacer.0.max()),
+            (0, 0, 0),
+            "{}",
+            self.name
+        );
+        assert_eq!(
+            (arrivals.scheduled, ran.totals.measured),
+            (ran.task.count, ran.task.count),
+            "{}",
+            self.name
+        );
+        assert_eq!(
+            (ran.served, ran.totals.ended),
+            (ran.account.emitted, ran.account.emitted),
+            "{}",
+            self.name
+        );
         ran
     }
 }
@@ -62,8 +77,8 @@ fn seconds_of(arrivals: u64, rate: f64) -> u64 {
     (arrivals as f64 * 1.02 / rate).ceil() as u64
 }
 
-/// D/D/1, M/D/1, M/M/1 and M/M/4 at a utilisation. In M/M/4 each worker needs four times as long, so that the rate is
-/// the same.
+/// D/D/1, M/D/1, M/M/1 and M/M/4 at a utilisation. In M/M/4 each worker needs four times as long,
+/// so that the rate is the same.
 pub(super) fn queues(utilisation: f64, arrivals: u64) -> Vec<Case> {
     let rate = utilisation * 1e9 / SERVICE_NS as f64;
     let per_ns = rate / 1e9;
@@ -76,8 +91,11 @@ pub(super) fn queues(utilisation: f64, arrivals: u64) -> Vec<Case> {
         freeze: None,
         oracle: Oracle::queue(law, arrivals),
     };
-    let exponential =
-        |workers: u32| Queueing::Exponential { rate: per_ns, service: f64::from(workers) * SERVICE_NS as f64, workers };
+    let exponential = |workers: u32| Queueing::Exponential {
+        rate: per_ns,
+        service: f64::from(workers) * SERVICE_NS as f64,
+        workers,
+    };
     let constant = Queueing::Constant { rate: per_ns, service: SERVICE_NS as f64 };
     vec![
         Case {
@@ -96,8 +114,13 @@ pub(super) fn queues(utilisation: f64, arrivals: u64) -> Vec<Case> {
 
 /// 1 000 arrivals a second, 100 µs of service, and a server that stops for 100 ms every second.
 pub(super) fn stall(seconds: u64) -> Case {
-    let law =
-        Stall { rate: 1e-6, service: (MS / 10) as f64, workers: 1, every: SECOND as f64, length: (100 * MS) as f64 };
+    let law = Stall {
+        rate: 1e-6,
+        service: (MS / 10) as f64,
+        workers: 1,
+        every: SECOND as f64,
+        length: (100 * MS) as f64,
+    };
     Case {
         name: "stall",
         load: open(1_000.0, Arrival::Constant, seconds),
@@ -128,14 +151,16 @@ fn an_open_load_shows_a_stall() {
     assert_eq!(case.oracle.check(&case.run().task.latency), Ok(()));
 }
 
-/// 1 000 arrivals a second for 10 s, and a pacer whose own clock stands still for 300 ms. All arrivals of that time are
-/// due at its end. The server has room for all of them.
+/// 1 000 arrivals a second for 10 s, and a pacer whose own clock stands still for 300 ms. All
+/// arrivals of that time are due at its end. The server has room for all of them.
 pub(super) fn late() -> Landed {
     let load = open(1_000.0, Arrival::Constant, 10);
     let from_ns = START_NS + load.warmup_ns + 3 * SECOND;
     let stall = Some((from_ns, from_ns + 300 * MS));
     let server = Server::new(512, Service::Constant(MS), None, 1);
-    run_open(&Open { max_in_flight: 512, ..load }, &server, |course| Box::pin(course.run(VirtualTime { stall })))
+    run_open(&Open { max_in_flight: 512, ..load }, &server, |pacer_loop| {
+        Box::pin(pacer_loop.run(VirtualTime { stall }))
+    })
 }
 
 /// Both the lateness of the tasks and the pacer's account show it. Service is unchanged.
@@ -154,8 +179,8 @@ fn a_stall_of_the_pacer_is_lateness_and_nothing_else() {
     assert_eq!((ran.account.arrivals.dropped, ran.task.count), (0, 10_000));
 }
 
-/// Where no more than K tasks may be in flight, the share of arrivals that are dropped is that of M/M/1/K, and of
-/// M/G/K/K, whose service may be constant as well (Erlang's B).
+/// Where no more than K tasks may be in flight, the share of arrivals that are dropped is that of
+/// M/M/1/K, and of M/G/K/K, whose service may be constant as well (Erlang's B).
 #[test]
 fn as_many_arrivals_are_dropped_as_theory_loses() {
     for (service, workers, room) in [
@@ -164,7 +189,8 @@ fn as_many_arrivals_are_dropped_as_theory_loses() {
         (Service::Constant(4 * SERVICE_NS), 4, 4),
     ] {
         let rate = 700.0;
-        let load = Open { max_in_flight: room, ..open(rate, Arrival::Poisson, seconds_of(ENOUGH, rate)) };
+        let load =
+            Open { max_in_flight: room, ..open(rate, Arrival::Poisson, seconds_of(ENOUGH, rate)) };
         let ran = run_open(&load, &Server::new(workers, service, None, 7), punctual);
         let arrivals = &ran.account.arrivals;
         assert_eq!(arrivals.scheduled, ran.task.count + arrivals.dropped);
@@ -173,7 +199,10 @@ fn as_many_arrivals_are_dropped_as_theory_loses() {
             arrivals.dropped as f64 / arrivals.scheduled as f64,
             lost_share(0.7 * workers as f64, workers as u64, room),
         );
-        assert!((found / expected - 1.0).abs() < 0.05, "{service:?}: {found} instead of {expected}");
+        assert!(
+            (found / expected - 1.0).abs() < 0.05,
+            "{service:?}: {found} instead of {expected}"
+        );
     }
 }
 
@@ -183,8 +212,8 @@ pub(super) fn overloaded() -> Landed {
     run_open(&load, &Server::new(1, Service::Constant(SERVICE_NS), None, 1), punctual)
 }
 
-/// The queue is full, each task waits for all before it, every second arrival is dropped, and throughput is the
-/// server's.
+/// The queue is full, each task waits for all before it, every second arrival is dropped, and
+/// throughput is the server's.
 #[test]
 fn overload_is_counted_and_not_hidden() {
     let ran = overloaded();
@@ -194,10 +223,16 @@ fn overload_is_counted_and_not_hidden() {
     assert!(arrivals.dropped.abs_diff(10_000) <= 1, "{}", arrivals.dropped);
     assert!(ran.totals.completed.abs_diff(10_000) <= 1, "{}", ran.totals.completed);
     let latency = &ran.task.latency.0;
-    assert!(latency.min() >= 99 * MS && latency.max() <= 101 * MS, "{} to {}", latency.min(), latency.max());
+    assert!(
+        latency.min() >= 99 * MS && latency.max() <= 101 * MS,
+        "{} to {}",
+        latency.min(),
+        latency.max()
+    );
 }
 
-/// Slots are used again as soon as they are free: no more of them, with their connections, than tasks at once.
+/// Slots are used again as soon as they are free: no more of them, with their connections, than
+/// tasks at once.
 #[test]
 fn an_open_load_uses_as_many_slots_as_it_has_tasks_at_once() {
     for (rate, service_ns, at_once) in [(20.0, MS, 1), (1_000.0, 10 * MS - MS / 2, 10)] {

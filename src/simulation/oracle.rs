@@ -1,4 +1,5 @@
-//! What a histogram must show, and the check of it: one function, which the true harness passes and mutants fail.
+//! What a histogram must show, and the check of it: one function, which the true harness passes and
+//! mutants fail.
 
 use super::laws::{Queueing, Stall};
 use crate::measure::Histo;
@@ -12,7 +13,8 @@ enum Statistic {
     Mean,
 }
 
-/// A statistic, its value in ns, and how far off it may be in ns, besides the histogram's own precision.
+/// A statistic, its value in ns, and how far off it may be in ns, besides the histogram's own
+/// precision.
 #[derive(Debug, Clone, Copy)]
 struct Expected {
     statistic: Statistic,
@@ -28,14 +30,18 @@ pub(super) struct Oracle {
     count: (u64, u64),
 }
 
-/// Quantiles with what they may be off by in queues: their spread over seeds at 50 000 arrivals, times three.
+/// Quantiles with what they may be off by in queues: their spread over seeds at 50 000 arrivals,
+/// times three.
 const OF_QUEUES: [(f64, f64); 3] = [(0.5, 0.06), (0.9, 0.08), (0.99, 0.16)];
 
 impl Oracle {
     /// Every value is the same.
     pub(super) fn constant(ns: u64, count: u64) -> Self {
         let expected = |statistic| Expected { statistic, ns: ns as f64, slack_ns: 0.0 };
-        Self { expected: vec![expected(Statistic::Least), expected(Statistic::Greatest)], count: (count, count) }
+        Self {
+            expected: vec![expected(Statistic::Least), expected(Statistic::Greatest)],
+            count: (count, count),
+        }
     }
 
     /// A queue's latencies in steady state; times of the law are in ns.
@@ -44,11 +50,14 @@ impl Oracle {
             let ns = law.latency_quantile(p);
             Expected { statistic: Statistic::Quantile(p), ns, slack_ns: relative * ns }
         };
-        Self { expected: OF_QUEUES.into_iter().map(expected).collect(), count: (at_least, u64::MAX) }
+        Self {
+            expected: OF_QUEUES.into_iter().map(expected).collect(),
+            count: (at_least, u64::MAX),
+        }
     }
 
-    /// A server that stalls. The closed form is of arrivals without a gap: in the share that waits, a quantile may be
-    /// off by the gap between two arrivals.
+    /// A server that stalls. The closed form is of arrivals without a gap: in the share that waits,
+    /// a quantile may be off by the gap between two arrivals.
     pub(super) fn stall(law: Stall, count: u64) -> Self {
         let gap_ns = 1.0 / law.rate;
         let quantile = |p: f64| Expected {
@@ -57,14 +66,23 @@ impl Oracle {
             slack_ns: if p <= 1.0 - law.share() { 0.0 } else { gap_ns },
         };
         let mut expected: Vec<Expected> = [0.5, 0.9, 0.99, 0.999].map(quantile).to_vec();
-        expected.push(Expected { statistic: Statistic::Greatest, ns: law.longest(), slack_ns: 0.0 });
-        expected.push(Expected { statistic: Statistic::Mean, ns: law.mean_latency(), slack_ns: law.share() * gap_ns });
+        expected.push(Expected {
+            statistic: Statistic::Greatest,
+            ns: law.longest(),
+            slack_ns: 0.0,
+        });
+        expected.push(Expected {
+            statistic: Statistic::Mean,
+            ns: law.mean_latency(),
+            slack_ns: law.share() * gap_ns,
+        });
         Self { expected, count: (count, count) }
     }
 
     /// Everything in which the histogram is not as it must be.
     pub(super) fn check(&self, histo: &Histo) -> Result<(), String> {
-        let mut wrong: Vec<String> = self.expected.iter().filter_map(|expected| expected.missed_by(histo)).collect();
+        let mut wrong: Vec<String> =
+            self.expected.iter().filter_map(|expected| expected.missed_by(histo)).collect();
         let (least, most) = self.count;
         if !(least..=most).contains(&histo.count()) {
             wrong.push(format!("{} values instead of {least} to {most}", histo.count()));
@@ -105,8 +123,12 @@ mod tests {
     fn a_constant_is_missed_by_one_value_and_by_one_too_few() {
         let oracle = Oracle::constant(1_000_000, 100);
         assert_eq!(oracle.check(&histo(&[(1_000_000, 100)])), Ok(()));
-        let wrong = oracle.check(&histo(&[(1_000_000, 99), (1_003_000, 1)])).expect_err("one is longer");
-        assert!(wrong.starts_with("Greatest is 1003") && wrong.contains("instead of 1000000 ± 1001"), "{wrong}");
+        let wrong =
+            oracle.check(&histo(&[(1_000_000, 99), (1_003_000, 1)])).expect_err("one is longer");
+        assert!(
+            wrong.starts_with("Greatest is 1003") && wrong.contains("instead of 1000000 ± 1001"),
+            "{wrong}"
+        );
         let wrong = oracle.check(&histo(&[(1_000_000, 99)])).expect_err("one is missing");
         assert_eq!(wrong, "99 values instead of 100 to 100");
     }

@@ -1,5 +1,5 @@
-//! The order of trials on a machine that becomes slower: rounds that visit every cell find no winner among identical
-//! cells, blocks of rounds do (METHODOLOGY, "Order").
+//! The order of trials on a machine that becomes slower: rounds that visit every cell find no
+//! winner among identical cells, blocks of rounds do (METHODOLOGY, "Order").
 
 use crate::{
     analysis::{Analysis, Leader, MetricId, MetricValue, analyse, stats},
@@ -22,10 +22,13 @@ fn blocked(rounds: &[u32], _seed: u64) -> Vec<Planned> {
     (0..rounds.len()).flat_map(block).collect()
 }
 
-/// The makespans of identical cells, by cell, on a machine that drifts while it runs them in an order.
+/// The makespans of identical cells, by cell, on a machine that drifts while it runs them in an
+/// order.
 fn drifting(cells: usize, in_order: Order, seed: u64) -> Vec<Vec<(u32, f64)>> {
     let mut values = vec![Vec::new(); cells];
-    for (slot, Planned { cell, round }) in in_order(&vec![ROUNDS; cells], seed).into_iter().enumerate() {
+    for (slot, Planned { cell, round }) in
+        in_order(&vec![ROUNDS; cells], seed).into_iter().enumerate()
+    {
         let noise = NOISE * (2.0 * draw::unit(draw::draw(seed, slot as u64, 1)) - 1.0);
         values[cell].push((round, 1e6 * (1.0 + DRIFT).powf(slot as f64) * (1.0 + noise)));
     }
@@ -40,8 +43,18 @@ fn value(rounds: Vec<(u32, f64)>) -> MetricValue {
 
 /// An analysis with so many cells, whose figures are then replaced.
 fn analysis(cells: usize) -> Analysis {
-    let names = ["threads", "tokio", "smol", "async-std", "thread-pool", "sequential", "tokio-current-thread"];
-    let fixture = names[..cells].iter().fold(Fixture::batch("threads", 1), |run, name| run.cell(name, &[], &[1e6]));
+    let names = [
+        "threads",
+        "tokio",
+        "smol",
+        "async-std",
+        "thread-pool",
+        "sequential",
+        "tokio-current-thread",
+    ];
+    let fixture = names[..cells]
+        .iter()
+        .fold(Fixture::batch("threads", 1), |run, name| run.cell(name, &[], &[1e6]));
     analyse(&fixture.build())
 }
 
@@ -59,8 +72,9 @@ fn winners(cells: usize, in_order: Order, seeds: u64) -> u64 {
     named
 }
 
-/// Of two identical cells one is named by chance alone in at most 50 of 1024 runs: the level of the exact interval of
-/// ten rounds, drift or not. Found: 108 of 2 000, which is 5.4 % beside a level of 4.9 %.
+/// Of two identical cells one is named by chance alone in at most 50 of 1024 runs: the level of the
+/// exact interval of ten rounds, drift or not. Found: 108 of 2 000, which is 5.4 % beside a level
+/// of 4.9 %.
 #[test]
 fn interleaved_rounds_find_no_winner_of_two_on_a_drifting_machine() {
     let named = winners(2, order, 2_000);
@@ -74,7 +88,8 @@ fn blocks_of_rounds_find_a_winner_of_two_on_a_drifting_machine() {
     assert!(named > 100, "{named} of 200");
 }
 
-/// A winner of seven must be shown to be better than each of the six others, which chance does not do.
+/// A winner of seven must be shown to be better than each of the six others, which chance does not
+/// do.
 #[test]
 fn seven_on_a_drifting_machine_win_in_blocks_only() {
     assert_eq!(winners(7, order, 100), 0);

@@ -1,4 +1,5 @@
-//! Little's law at a pool of connections: what is recorded as waits must be the queue that somebody else sees.
+//! Little's law at a pool of connections: what is recorded as waits must be the queue that somebody
+//! else sees.
 
 use std::{
     sync::{
@@ -13,7 +14,7 @@ use crate::{
     client::Pool,
     clock, draw,
     measure::{Ending, Recorders},
-    runtime::{Native, Runtime},
+    runtime::{NativeTimers as _, Runtime},
 };
 
 const TASKS: u64 = 64;
@@ -22,8 +23,8 @@ const CALLS: u64 = 200;
 /// The gauge is read this often.
 const GLANCE: Duration = Duration::from_micros(7);
 
-/// Mean number of tasks that wait: by the histogram of waits (arrivals a second times the mean wait), and by a gauge
-/// that another task reads in equal steps of time.
+/// Mean number of tasks that wait: by the histogram of waits (arrivals a second times the mean
+/// wait), and by a gauge that another task reads in equal steps of time.
 fn queue(connections: usize) -> (f64, f64) {
     simulate(|runtime| {
         let pool: Arc<Pool<SimulatedNative, u64>> = Arc::new(Pool::new(connections, None));
@@ -42,9 +43,13 @@ fn queue(connections: usize) -> (f64, f64) {
                     waiting.fetch_sub(1, Relaxed);
                     recorder.record(1, asked_ns, asked_ns, clock::now_ns(), Ending::Done);
                     let connection = lease.take().unwrap_or(task);
-                    SimulatedNative::sleep(Duration::from_micros(20 + draw::draw(5, task, call) % 300)).await;
+                    SimulatedNative::sleep(Duration::from_micros(
+                        20 + draw::draw(5, task, call) % 300,
+                    ))
+                    .await;
                     lease.give_back(connection);
-                    SimulatedNative::sleep(Duration::from_micros(draw::draw(6, task, call) % 900)).await;
+                    SimulatedNative::sleep(Duration::from_micros(draw::draw(6, task, call) % 900))
+                        .await;
                 }
                 at_work.fetch_sub(1, Relaxed);
             };
@@ -72,7 +77,10 @@ fn waits_for_a_connection_are_the_queue_that_a_gauge_sees() {
     let (by_histogram, by_gauge) = queue(CONNECTIONS);
     // Four connections are far too few, so that most of the tasks wait.
     assert!(by_gauge > 40.0, "{by_gauge}");
-    assert!((by_histogram / by_gauge - 1.0).abs() < 0.01, "histogram {by_histogram}, gauge {by_gauge}");
+    assert!(
+        (by_histogram / by_gauge - 1.0).abs() < 0.01,
+        "histogram {by_histogram}, gauge {by_gauge}"
+    );
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{SimulatedNative, open::MS, simulate};
 use crate::{
     clock::{self, Virtual},
-    load::Probe,
+    load::RunningProbe,
     measure::{Histo, Recorders},
-    runtime::{Native, Runtime},
+    runtime::{NativeTimers as _, Runtime},
 };
 
 /// The delays over a second in which a task blocks the executor for 50 ms after each of `at_ms`.
@@ -16,7 +16,8 @@ fn delays(at_ms: &'static [u64]) -> Histo {
         let recorders = Recorders::new(1, Vec::new());
         let start_ns = clock::now_ns();
         recorders.set_window(start_ns, start_ns + 1_000 * MS);
-        let probe = Probe::start(runtime, &recorders).expect("virtual tasks can always be started");
+        let probe =
+            RunningProbe::start(runtime, &recorders).expect("virtual tasks can always be started");
         runtime.block_on(async {
             for at in at_ms {
                 let at_ns = start_ns + at * MS + MS / 2;
@@ -24,7 +25,8 @@ fn delays(at_ms: &'static [u64]) -> Histo {
                 // Time passes and nothing else runs: a call that blocks.
                 Virtual::advance_to(clock::now_ns() + 50 * MS);
             }
-            SimulatedNative::sleep(Duration::from_nanos(start_ns + 1_000 * MS - clock::now_ns())).await;
+            SimulatedNative::sleep(Duration::from_nanos(start_ns + 1_000 * MS - clock::now_ns()))
+                .await;
         });
         probe.end(runtime);
         recorders.delays()
@@ -39,7 +41,8 @@ fn a_probe_is_punctual_where_nothing_blocks() {
     assert_eq!(delays.0.max(), 1);
 }
 
-/// While the executor is blocked for 50 ms, 50 ticks fall due. The first waits for 49.5 ms and the last for half of one.
+/// While the executor is blocked for 50 ms, 50 ticks fall due. The first waits for 49.5 ms and the
+/// last for half of one.
 #[test]
 fn every_tick_that_a_blocked_executor_misses_is_late_by_what_is_left() {
     const ONCE: &[u64] = &[100];
@@ -48,7 +51,11 @@ fn every_tick_that_a_blocked_executor_misses_is_late_by_what_is_left() {
         let (delays, times) = (delays(at), at.len() as u64);
         assert_eq!(delays.0.count_between(MS / 4, u64::MAX), 50 * times);
         for late_ms in [10, 25, 49] {
-            assert_eq!(delays.0.count_between(late_ms * MS, u64::MAX), (50 - late_ms) * times, "{late_ms} ms");
+            assert_eq!(
+                delays.0.count_between(late_ms * MS, u64::MAX),
+                (50 - late_ms) * times,
+                "{late_ms} ms"
+            );
         }
         assert!(delays.0.equivalent(delays.0.max(), 49 * MS + MS / 2), "{}", delays.0.max());
         assert!(delays.count() >= 999, "{}", delays.count());

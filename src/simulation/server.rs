@@ -1,4 +1,5 @@
-//! A server whose latencies are known in closed form: first in, first out, a fixed number of workers, and pauses.
+//! A server whose latencies are known in closed form: first in, first out, a fixed number of
+//! workers, and pauses.
 
 use std::{
     sync::{
@@ -11,8 +12,8 @@ use std::{
 use super::SimulatedNative;
 use crate::{
     clock, draw,
-    runtime::Native,
-    step::{Call, Done, Opening, Operation, Outcome, Repeated, Sequence},
+    runtime::NativeTimers as _,
+    step::{Call, Done, Opening, Operation, Repeated, Sequence, StepOutcome},
 };
 
 /// How long a worker needs for a call, in ns.
@@ -22,14 +23,16 @@ pub(super) enum Service {
     Constant(u64),
     /// Exponentially distributed about this mean; a function of the seed and the call.
     Exponential(u64),
-    /// Always as long (first), but for one call, the so many-th from 0 (second), which is never answered.
+    /// Always as long (first), but for one call, the so many-th from 0 (second), which is never
+    /// answered.
     OneHangs(u64, u64),
 }
 
 /// Later than any simulation lasts, in ns.
 const NEVER_NS: u64 = 1 << 62;
 
-/// When no worker makes progress: in `[k·every, k·every + length)` of virtual time for every k, in ns.
+/// When no worker makes progress: in `[k·every, k·every + length)` of virtual time for every k, in
+/// ns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Freeze {
     pub(super) every_ns: u64,
@@ -50,7 +53,12 @@ pub(super) struct Server {
 
 impl Server {
     /// A server that is idle.
-    pub(super) fn new(workers: usize, service: Service, freeze: Option<Freeze>, seed: u64) -> Arc<Self> {
+    pub(super) fn new(
+        workers: usize,
+        service: Service,
+        freeze: Option<Freeze>,
+        seed: u64,
+    ) -> Arc<Self> {
         let free_at = Mutex::new(vec![0; workers]);
         Arc::new(Self {
             service,
@@ -80,16 +88,23 @@ impl Server {
 
     /// When a worker is free, by the calls that have come so far.
     pub(super) fn free_at_ns(&self) -> u64 {
-        self.free_at.lock().expect("not poisoned").iter().copied().min().expect("a server has workers")
+        self.free_at
+            .lock()
+            .expect("not poisoned")
+            .iter()
+            .copied()
+            .min()
+            .expect("a server has workers")
     }
 
     /// The steps of a slot whose task is one call to this server.
     pub(super) fn steps(self: &Arc<Self>) -> Sequence {
         let server = self.clone();
-        Sequence::new(vec![Box::new(Repeated::new(None, move || Visit(server.clone())))])
+        Sequence::new(vec![Box::new(Repeated::new(move || Visit(server.clone())))])
     }
 
-    /// Takes a call now; says when it will be done. The least busy worker gets it, so that it is first in, first out.
+    /// Takes a call now; says when it will be done. The least busy worker gets it, so that it is
+    /// first in, first out.
     fn admit(&self, now_ns: u64, key: u64) -> u64 {
         let mut free_at = self.free_at.lock().expect("not poisoned");
         let first = free_at.iter_mut().min().expect("a server has workers");
@@ -134,12 +149,12 @@ impl Server {
 struct Visit(Arc<Server>);
 
 impl Operation for Visit {
-    async fn open(&mut self, _: Opening) -> Outcome {
+    async fn open(&mut self, _: Opening) -> StepOutcome {
         self.0.opened.fetch_add(1, Relaxed);
         Ok(Done::default())
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         let now_ns = clock::now_ns();
         let done_ns = self.0.admit(now_ns, call.key);
         SimulatedNative::sleep(Duration::from_nanos(done_ns - now_ns)).await;
@@ -155,15 +170,20 @@ mod tests {
     #[test]
     fn calls_wait_for_the_worker_that_is_free_first() {
         let server = Server::new(2, Service::Constant(100), None, 1);
-        let done: Vec<u64> = [0, 10, 20, 30, 300].into_iter().map(|at_ns| server.admit(at_ns, 0)).collect();
+        let done: Vec<u64> =
+            [0, 10, 20, 30, 300].into_iter().map(|at_ns| server.admit(at_ns, 0)).collect();
         assert_eq!(done, [100, 110, 200, 210, 400]);
     }
 
     #[test]
     fn nothing_is_done_while_it_is_frozen() {
         let freeze = Some(Freeze { every_ns: 1_000, length_ns: 100 });
-        let done = |at_ns, work_ns| Server::new(1, Service::Constant(work_ns), freeze, 1).admit(at_ns, 0);
-        assert_eq!([done(0, 5), done(99, 5), done(100, 5), done(995, 5), done(996, 5)], [105, 105, 105, 1_000, 1_101]);
+        let done =
+            |at_ns, work_ns| Server::new(1, Service::Constant(work_ns), freeze, 1).admit(at_ns, 0);
+        assert_eq!(
+            [done(0, 5), done(99, 5), done(100, 5), done(995, 5), done(996, 5)],
+            [105, 105, 105, 1_000, 1_101]
+        );
         assert_eq!(done(50, 2_000), 2_300);
     }
 

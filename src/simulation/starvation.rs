@@ -1,4 +1,5 @@
-//! Clients that wait for a pool whose places go to who asks first: the figures look well, and the verdict must not.
+//! Clients that wait for a pool whose places go to who asks first: the figures look well, and the
+//! verdict must not.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,17 +8,17 @@ use crate::{
     analysis::{Judgement, Validity},
     client::Pool,
     clock,
-    load::{Closed, End, Launched, Left, Shared, Slot, per_client, prepare},
-    measure::{Ending, Measurements, POOL_FACTS, Recorder, Recorders},
-    runtime::{Native, Runtime, Semaphore},
-    step::{Call, Done, Operation, Outcome, Repeated, Sequence},
+    load::{Closed, ClosedEnd, Launched, Left, LoadShared, Slot, per_client, prepare},
+    measure::{Ending, Measurements, POOL_FACTS, Recorder, Recorders, TrialMeasured},
+    runtime::{Coordination, NativeTimers as _, Runtime, Semaphore},
+    step::{Call, Done, Operation, Repeated, Sequence, StepOutcome},
     units::Distribution,
 };
 
 const MS: u64 = 1_000_000;
 
 /// The semaphore of the simulated world, which is that of smol and of async-std.
-type Places = <SimulatedNative as Native>::Semaphore;
+type Places = <SimulatedNative as Coordination>::Semaphore;
 
 /// A call over a connection of the pool, as `sql` makes it.
 struct Pooled {
@@ -26,7 +27,7 @@ struct Pooled {
 }
 
 impl Operation for Pooled {
-    async fn call(&mut self, _: Call) -> Outcome {
+    async fn call(&mut self, _: Call) -> StepOutcome {
         let asked_ns = clock::now_ns();
         let lease = self.pool.acquire().await.expect("there is no time limit");
         let served_ns = clock::now_ns();
@@ -44,18 +45,21 @@ impl Operation for Pooled {
 fn measured(clients: u64, connections: usize) -> Measurements {
     simulate(|runtime| {
         let recorders = Recorders::new(2, vec![("db.pool-wait".into(), false)]);
-        let (pool, shared) = (Arc::new(Pool::new(connections, None)), Arc::new(Shared::default()));
+        let (pool, shared) =
+            (Arc::new(Pool::new(connections, None)), Arc::new(LoadShared::default()));
         let slot = |number: usize| {
             let (pool, waits) = (pool.clone(), recorders.of_slot(number));
-            let call = Repeated::new(None, move || Pooled { pool: pool.clone(), waits: waits.clone() });
+            let call = Repeated::new(move || Pooled { pool: pool.clone(), waits: waits.clone() });
             Slot::new(number, Sequence::new(vec![Box::new(call)]), &recorders, shared.clone(), 42)
         };
         let mut slots: Vec<Slot> = (0..clients as usize).map(slot).collect();
         prepare(runtime, &mut slots, None).expect("nothing to get ready");
         let think = Distribution::Const(Duration::ZERO);
-        let (end, warmup_ns) = (End::After(WINDOW_NS), 100 * MS);
-        let load = Closed { clients, think, end, warmup_ns, drain_ns: WINDOW_NS, seed: 42 };
-        let Launched { lanes, watch, .. } = load.launch(WINDOW_NS, runtime, &mut slots, &recorders);
+        let (end, warmup_ns) = (ClosedEnd::After(WINDOW_NS), 100 * MS);
+        let load =
+            Closed { clients, stages: None, think, end, warmup_ns, drain_ns: WINDOW_NS, seed: 42 };
+        let Launched { lanes, watch, .. } =
+            load.launch(WINDOW_NS, runtime, &mut slots, &recorders, &());
         runtime.block_on(lanes.run(runtime)).expect("virtual tasks can always be started");
         let facts = POOL_FACTS.into_iter().zip([Places::NAME, Places::TURNS]);
         Measurements {
@@ -64,7 +68,11 @@ fn measured(clients: u64, connections: usize) -> Measurements {
             clients: per_client(&watch.slots()),
             task: recorders.task(),
             steps: recorders.steps(),
-            facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            trial: TrialMeasured {
+                facts: facts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+                ..TrialMeasured::default()
+            }
+            .into(),
             ..Measurements::default()
         }
     })
@@ -74,7 +82,8 @@ fn verdict(clients: u64, connections: usize) -> Judgement {
     judge("closed", (clients, 0), &measured(clients, connections))
 }
 
-/// Little's law would call this INVALID ("makes 1.00 clients, and there are 8"), which sends the user to the wrong place.
+/// Little's law would call this INVALID ("makes 1.00 clients, and there are 8"), which sends the
+/// user to the wrong place.
 #[test]
 fn who_never_gets_a_place_is_starved_by_a_primitive_with_a_name() {
     let of_clients = measured(8, 1).clients.expect("a closed load has clients");
@@ -90,6 +99,10 @@ fn who_never_gets_a_place_is_starved_by_a_primitive_with_a_name() {
 fn where_there_is_a_place_for_each_nobody_starves() {
     for (clients, connections) in [(1, 1), (8, 8), (4, 5)] {
         let judged = verdict(clients, connections);
-        assert_eq!(judged.validity, Validity::Valid, "{clients} clients, {connections} connections: {judged:?}");
+        assert_eq!(
+            judged.validity,
+            Validity::Valid,
+            "{clients} clients, {connections} connections: {judged:?}"
+        );
     }
 }

@@ -1,22 +1,44 @@
-//! What the analysis says of simulated loads: verdicts on what is known to be right, late, too much, or miscounted.
+//! What the analysis says of simulated loads: verdicts on what is known to be right, late, too
+//! much, or miscounted.
+
+use std::time::Duration;
 
 use super::{
-    closed::{WINDOW_NS, constant_loop},
+    closed::{WINDOW_NS, come_and_go, constant_loop},
     open::{MS, SECOND, late, overloaded, queues},
-    rig::Landed,
+    rig::{Landed, run_closed},
+    server::{Server, Service},
 };
 use crate::{
     analysis::{Judgement, Validity, analyse},
+    load::ClientStage,
     measure::Measurements,
-    store::fixture::Fixture,
+    scenario::LoadKind,
+    store::fixture::{Fixture, kind},
+    units::Distribution,
 };
 
 /// The verdict on a cell whose rounds have all measured this.
-pub(super) fn judge(load: &str, (clients, think_ns): (u64, u64), measured: &Measurements) -> Judgement {
-    let run = Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]).with(|run| {
-        let cell = &mut run.header.cells[0];
-        (cell.load, cell.clients, cell.think_ns) = (load.into(), clients, think_ns);
-    });
+pub(super) fn judge(
+    load: &str,
+    (clients, think_ns): (u64, u64),
+    measured: &Measurements,
+) -> Judgement {
+    let think = Distribution::Const(Duration::from_nanos(think_ns));
+    judge_load(
+        measured,
+        if load == "closed" { closed_kind(clients, think, &[]) } else { kind(load) },
+    )
+}
+
+fn closed_kind(concurrency: u64, think: Distribution, stages: &[ClientStage]) -> LoadKind {
+    let (stages, drain) = (stages.to_vec(), Duration::from_secs(5));
+    LoadKind::Closed { concurrency, stages, think, tasks: None, drain }
+}
+
+fn judge_load(measured: &Measurements, kind: LoadKind) -> Judgement {
+    let run = Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]);
+    let run = run.with(|run| run.header.cells[0].loads[0].kind = kind);
     let simulated = |_, of_round: &mut Measurements| *of_round = measured.clone();
     let analysis = analyse(&run.measured("demo::threads", simulated).build());
     analysis.scenarios[0].groups[0].cells[0].judgement.clone()
@@ -25,7 +47,12 @@ pub(super) fn judge(load: &str, (clients, think_ns): (u64, u64), measured: &Meas
 /// A closed load as a trial stores it.
 fn closed(clients: u64, think_ns: u64, workers: usize) -> Measurements {
     let (_, ran) = constant_loop(clients, think_ns, workers);
-    Measurements { window_ns: WINDOW_NS, completed: ran.outcome.completed, task: ran.task, ..Measurements::default() }
+    Measurements {
+        window_ns: WINDOW_NS,
+        completed: ran.outcome.completed,
+        task: ran.task,
+        ..Measurements::default()
+    }
 }
 
 /// An open load as a trial stores it.
@@ -56,6 +83,26 @@ fn the_law_accepts_closed_loads_and_rejects_doubled_and_lost_records() {
         let lost = Measurements { completed: right.completed / 2, ..right.clone() };
         assert_eq!(verdict(&lost).validity, Validity::Invalid, "{clients} clients");
     }
+}
+
+/// Where clients come and go, their mean number is what the law asks for.
+#[test]
+fn the_law_knows_clients_that_come_and_go() {
+    let (load, stages) = come_and_go();
+    let ran = run_closed(load, &Server::new(8, Service::Constant(MS), None, 1));
+    let completed = ran.outcome.completed;
+    let measured =
+        Measurements { window_ns: WINDOW_NS, completed, task: ran.task, ..Measurements::default() };
+    let think = Distribution::Const(Duration::ZERO);
+    let verdict =
+        |stages: &[ClientStage]| judge_load(&measured, closed_kind(4, think, stages)).validity;
+    assert_eq!(verdict(&stages), Validity::Valid);
+    let twice: Vec<ClientStage> = stages
+        .iter()
+        .map(|stage| ClientStage { from: 2 * stage.from, to: 2 * stage.to, ..*stage })
+        .collect();
+    assert_eq!(verdict(&twice), Validity::Invalid);
+    assert_eq!(verdict(&[]), Validity::Invalid);
 }
 
 #[test]

@@ -1,29 +1,33 @@
-//! Where an operation's blocking part runs: on the executor's own thread, or where the executor puts such work.
+//! Where an operation's blocking part runs: on the executor's own thread, or where the executor
+//! puts such work.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
-    runtime::Native,
+    runtime::NativeWork,
 };
 
 /// The choice that operations offer as `blocking`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Blocking {
+pub enum BlockingChoice {
     /// On the thread that runs the task, which does nothing else meanwhile.
     Inline,
-    /// On a thread of the executor's pool for blocking work; executors without a scheduler run it inline.
+    /// On a thread of the executor's pool for blocking work; executors without a scheduler run it
+    /// inline.
     Offload,
 }
 
-const CHOICES: &[(&str, Blocking)] = &[("inline", Blocking::Inline), ("offload", Blocking::Offload)];
+const CHOICES: &[(&str, BlockingChoice)] =
+    &[("inline", BlockingChoice::Inline), ("offload", BlockingChoice::Offload)];
 
-impl Blocking {
-    /// Does the work there. It owns what it needs and hands it back, so that nothing is allocated for it here.
+impl BlockingChoice {
+    /// Does the work there. It owns what it needs and hands it back, so that nothing is allocated
+    /// for it here.
     pub async fn run<N, T, W>(self, work: W) -> T
     where
-        N: Native,
+        N: NativeWork,
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
@@ -34,7 +38,7 @@ impl Blocking {
     }
 }
 
-impl Field for Blocking {
+impl Field for BlockingChoice {
     fn schema() -> serde_json::Value {
         choice_schema(CHOICES)
     }

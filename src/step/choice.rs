@@ -1,16 +1,17 @@
-//! `choice`: runs one of several tasks, drawn by weight; the same one for the same task on every executor.
+//! `choice`: runs one of several tasks, drawn by weight; the same one for the same task on every
+//! executor.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Done, Lookup, Opening, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
-    site::ChildTask,
+    BuildError, Call, Child, Cost, Done, Ends, Lookup, Opening, Operation, Sequence, Site, Step,
+    StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
     config::{Fields, Name, Section},
     draw,
     runtime::Runtime,
-    target::TargetSpec,
+    targets::TargetSpec,
 };
 
 /// A weighted choice.
@@ -41,13 +42,18 @@ impl Section for Branch {
 
 impl StepKind for Choice {
     const KEY: &'static str = "choice";
-    const DOC: &'static str = "Runs one of several tasks, drawn by weight; the same draw on every executor.";
+    const DOC: &'static str =
+        "Runs one of several tasks, drawn by weight; the same draw on every executor.";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let of: Option<Vec<Branch>> =
             op.required("of", "The tasks to choose from: `[{ task = \"a\", weight = 7 }, …]`.");
         if of.as_ref().is_some_and(Vec::is_empty) {
-            op.reject("of", "there is nothing to choose from", Some("name at least one task".into()));
+            op.reject(
+                "of",
+                "there is nothing to choose from",
+                Some("name at least one task".into()),
+            );
         }
         Some(Self { of: of? })
     }
@@ -55,7 +61,10 @@ impl StepKind for Choice {
     fn children(&self) -> Vec<Child<'_>> {
         let total = self.total();
         let chance = |branch: &Branch| Times::Chance(branch.weight / total);
-        self.of.iter().map(|branch| Child { task: &branch.task, times: chance(branch) }).collect()
+        self.of
+            .iter()
+            .map(|branch| Child { task: &branch.task, times: chance(branch), ends: Ends::BySkip })
+            .collect()
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -67,8 +76,8 @@ impl StepKind for Choice {
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let children: Result<Vec<_>, _> = self.of.iter().map(|branch| site.child(&branch.task.text)).collect();
-        let (children, seed, spec) = (children?, site.seed(), self.clone());
+        let children = site.children(self.of.iter().map(|branch| branch.task.text.as_str()))?;
+        let (seed, spec) = (site.seed(), self.clone());
         Ok(site.operation(move || Chosen {
             branches: children.iter().map(ChildTask::build).collect(),
             rebuild: children.clone(),
@@ -103,16 +112,16 @@ struct Chosen {
 }
 
 impl Operation for Chosen {
-    async fn prepare(&mut self) -> Outcome {
+    async fn prepare(&mut self) -> StepOutcome {
         for branch in &mut self.branches {
             branch.prepare().await?;
         }
         Ok(Done::default())
     }
 
-    /// Looks in preparation whether each branch can be opened. One that is kept opens when it is first chosen: before
-    /// that it would hold a connection that others wait for.
-    async fn open(&mut self, when: Opening) -> Outcome {
+    /// Looks in preparation whether each branch can be opened. One that is kept opens when it is
+    /// first chosen: before that it would hold a connection that others wait for.
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         if when == Opening::Preparation {
             for branch in &self.rebuild {
                 branch.try_out().await?;
@@ -121,9 +130,12 @@ impl Operation for Chosen {
         Ok(Done::default())
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         let branch = self.spec.pick(draw::mix(self.seed, call.key));
-        let done = self.branches[branch].run(call.of_child(branch as u64)).await?;
+        self.rebuild[branch].asked();
+        let outcome = self.branches[branch].run(call.of_child(branch as u64)).await;
+        self.rebuild[branch].returned();
+        let done = outcome?;
         Ok(Done { received: 0, sent: 0, ..done })
     }
 }

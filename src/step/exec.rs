@@ -1,9 +1,10 @@
-//! Steps as they run: built for one executor and one slot, erased, and free of allocation after the first call.
+//! Steps as they run: built for one executor and one slot, erased, and free of allocation after the
+//! first call.
 //!
-//! An operation is written as an `async fn` on its own state ([`Operation`]). [`Repeated`] keeps that state in one
-//! boxed future that never ends: each call is asked for and answered through a few words beside it. Combinators are
-//! operations too: their state is the steps that they run. So everything in a task is a [`Step`], however deeply it
-//! is nested.
+//! An operation is written as an `async fn` on its own state ([`Operation`]). [`Repeated`] keeps
+//! that state in one boxed future that never ends: each call is asked for and answered through a
+//! few words beside it. Combinators are operations too: their state is the steps that they run. So
+//! everything in a task is a [`Step`], however deeply it is nested.
 
 use std::{
     future::{Future, poll_fn},
@@ -15,10 +16,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{
-    client::{Fault, FaultKind},
-    draw,
+use super::{
+    ledger::{Owned, TallyCell},
+    outcome::{Done, Failure, StepOutcome},
 };
+use crate::draw;
 
 /// What a step is told when it starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,89 +45,6 @@ impl Call {
     }
 }
 
-/// How a step ended that did not end the task.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Bytes received or read.
-    pub received: u64,
-    /// Bytes sent or written.
-    pub sent: u64,
-    /// Errors that the scenario allows.
-    pub errors: u64,
-    /// Time-outs that the scenario allows.
-    pub timeouts: u64,
-}
-
-impl Done {
-    /// Adds what another step did.
-    pub fn add(&mut self, other: Self) {
-        self.received += other.received;
-        self.sent += other.sent;
-        self.errors += other.errors;
-        self.timeouts += other.timeouts;
-    }
-}
-
-/// Why a step ended its task. All but a skipped task make the trial fail.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// A time-out with `on_timeout = "skip"`: the rest of the task is not done; so far this was.
-    #[error("the task was skipped")]
-    Skipped(Done),
-    /// The work was not done as the scenario demands.
-    #[error("{0}")]
-    Wrong(String),
-    /// A target did not do its part: it could not be reached, or the connection was lost.
-    #[error("{0}")]
-    Target(String),
-    /// The system refused something that the work needs, such as a thread, a file or a port.
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl Failure {
-    /// The same failure, after other work was done.
-    #[must_use]
-    pub fn after(self, mut before: Done) -> Self {
-        match self {
-            Self::Skipped(done) => {
-                before.add(done);
-                Self::Skipped(before)
-            }
-            failed => failed,
-        }
-    }
-
-    /// A fault of a server's, in these words.
-    pub fn of_fault(fault: &Fault, words: String) -> Self {
-        Self::of_kind(fault.kind, words)
-    }
-
-    /// The same of a kind of faults.
-    pub fn of_kind(kind: FaultKind, words: String) -> Self {
-        match kind {
-            kind if kind.is_the_server_s() => Self::Target(words),
-            kind if kind.is_the_system_s() => Self::Refused(words),
-            _ => Self::Wrong(words),
-        }
-    }
-
-    /// The same failure, its reason said after where it happened.
-    #[must_use]
-    pub fn at(self, place: impl std::fmt::Display) -> Self {
-        let placed = |reason| format!("{place}: {reason}");
-        match self {
-            Self::Skipped(done) => Self::Skipped(done),
-            Self::Wrong(reason) => Self::Wrong(placed(reason)),
-            Self::Target(reason) => Self::Target(placed(reason)),
-            Self::Refused(reason) => Self::Refused(placed(reason)),
-        }
-    }
-}
-
-/// How a step ended.
-pub type Outcome = Result<Done, Failure>;
-
 /// What a step is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -140,84 +59,12 @@ pub enum Work {
 /// When a step opens what it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// In preparation, by the instance that looks for all whether everything can be opened: nothing may go wrong, and
-    /// what is to be learned is learned.
+    /// In preparation, by the instance that looks for all whether everything can be opened: nothing
+    /// may go wrong, and what is to be learned is learned.
     Preparation,
-    /// By any other instance, just before its first call. Where the scenario allows errors, what cannot be opened is
-    /// left to the call, which counts it.
+    /// By any other instance, just before its first call. Where the scenario allows errors, what
+    /// cannot be opened is left to the call, which counts it.
     FirstUse,
-}
-
-/// How often one instance of a step was executed, over the whole life of the process; the proof is made of these.
-///
-/// Kept outside the instance, so that what it did still counts when the instance is lost with a cancelled call.
-#[derive(Debug, Default)]
-pub struct TallyCell {
-    started: AtomicU64,
-    ended: AtomicU64,
-    cancelled: AtomicU64,
-    received: AtomicU64,
-    sent: AtomicU64,
-    errors: AtomicU64,
-    timeouts: AtomicU64,
-}
-
-/// A reading of a [`TallyCell`], or the sum of several.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Calls begun.
-    pub started: u64,
-    /// Calls that ended by themselves, well or in an allowed way.
-    pub ended: u64,
-    /// Calls that were given up.
-    pub cancelled: u64,
-    /// What they did.
-    pub done: Done,
-}
-
-/// Adds without a locked instruction: an instance has one owner at a time.
-fn bump(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Relaxed) + by, Relaxed);
-}
-
-impl TallyCell {
-    fn end(&self, outcome: &Outcome) {
-        bump(&self.ended, 1);
-        if let Ok(done) | Err(Failure::Skipped(done)) = outcome {
-            for (counter, by) in [
-                (&self.received, done.received),
-                (&self.sent, done.sent),
-                (&self.errors, done.errors),
-                (&self.timeouts, done.timeouts),
-            ] {
-                if by > 0 {
-                    bump(counter, by);
-                }
-            }
-        }
-    }
-
-    /// What was counted so far.
-    pub fn read(&self) -> Tally {
-        let get = |counter: &AtomicU64| counter.load(Relaxed);
-        let done = Done {
-            received: get(&self.received),
-            sent: get(&self.sent),
-            errors: get(&self.errors),
-            timeouts: get(&self.timeouts),
-        };
-        Tally { started: get(&self.started), ended: get(&self.ended), cancelled: get(&self.cancelled), done }
-    }
-}
-
-impl Tally {
-    /// Adds another instance's.
-    pub fn add(&mut self, other: Self) {
-        self.started += other.started;
-        self.ended += other.ended;
-        self.cancelled += other.cancelled;
-        self.done.add(other.done);
-    }
 }
 
 /// A step built for one slot.
@@ -225,30 +72,32 @@ pub trait Step: Send {
     /// Begins; the step before must have ended or been cancelled.
     fn start(&mut self, work: Work);
     /// Goes on.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome>;
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome>;
     /// Gives up what was begun: connections in use are closed, never used again.
     fn cancel(&mut self);
+    /// The task ends here, before its end: counted for the proof. A first step may not have begun.
+    fn stopped(&mut self, begun: bool);
 }
 
 /// An operation or a combinator, written as an `async fn` on its own state.
 pub trait Operation: Send + Sized + 'static {
     /// Gets ready, as far as that needs no connection; not measured.
-    fn prepare(&mut self) -> impl Future<Output = Outcome> + Send {
+    fn prepare(&mut self) -> impl Future<Output = StepOutcome> + Send {
         std::future::ready(Ok(Done::default()))
     }
-    /// Opens what is kept from call to call, before the clock of the first one is read. What a lost connection needs
-    /// afterwards is opened by the call.
-    fn open(&mut self, _when: Opening) -> impl Future<Output = Outcome> + Send {
+    /// Opens what is kept from call to call, before the clock of the first one is read. What a lost
+    /// connection needs afterwards is opened by the call.
+    fn open(&mut self, _when: Opening) -> impl Future<Output = StepOutcome> + Send {
         std::future::ready(Ok(Done::default()))
     }
     /// Does it once.
-    fn call(&mut self, call: Call) -> impl Future<Output = Outcome> + Send;
+    fn call(&mut self, call: Call) -> impl Future<Output = StepOutcome> + Send;
 }
 
-/// What a [`Repeated`] step and its future tell each other. Both are polled by the same task, one after the other, so
-/// relaxed atomics are only there to say so without a lock.
+/// What a [`Repeated`] step and its future tell each other. Both are polled by the same task, one
+/// after the other, so relaxed atomics are only there to say so without a lock.
 #[derive(Default)]
-struct Port {
+struct CallHandOff {
     state: AtomicU8,
     task: AtomicU64,
     child: AtomicU64,
@@ -264,7 +113,7 @@ struct Port {
     failure: Mutex<Option<Failure>>,
 }
 
-impl Port {
+impl CallHandOff {
     const IDLE: u8 = 0;
     const PREPARE: u8 = 1;
     const RUN: u8 = 2;
@@ -276,7 +125,9 @@ impl Port {
     fn ask(&self, work: Work) {
         let call = match work {
             Work::Prepare => return self.state.store(Self::PREPARE, Relaxed),
-            Work::Open(Opening::Preparation) => return self.state.store(Self::OPEN_TO_LOOK, Relaxed),
+            Work::Open(Opening::Preparation) => {
+                return self.state.store(Self::OPEN_TO_LOOK, Relaxed);
+            }
             Work::Open(Opening::FirstUse) => return self.state.store(Self::OPEN_TO_USE, Relaxed),
             Work::Run(call) => call,
         };
@@ -304,7 +155,7 @@ impl Port {
         }
     }
 
-    fn answer(&self, outcome: Outcome) {
+    fn answer(&self, outcome: StepOutcome) {
         match outcome {
             Ok(done) => {
                 self.received.store(done.received, Relaxed);
@@ -320,8 +171,8 @@ impl Port {
         }
     }
 
-    /// The answer, once it is there; the port is then idle.
-    fn answered(&self) -> Poll<Outcome> {
+    /// The answer, once it is there; it is then idle.
+    fn answered(&self) -> Poll<StepOutcome> {
         let outcome = match self.state.load(Relaxed) {
             Self::DONE => Ok(Done {
                 received: self.received.load(Relaxed),
@@ -340,42 +191,67 @@ impl Port {
     }
 }
 
-/// Does whatever the port asks for, for ever.
-async fn serve<O: Operation>(mut operation: O, port: Arc<Port>) {
+/// Does whatever the hand-off asks for, for ever.
+async fn serve<O: Operation>(mut operation: O, hand_off: Arc<CallHandOff>) {
     loop {
-        let outcome = match poll_fn(|_| port.asked()).await {
+        let outcome = match poll_fn(|_| hand_off.asked()).await {
             Work::Prepare => operation.prepare().await,
             Work::Open(when) => operation.open(when).await,
             Work::Run(call) => operation.call(call).await,
         };
-        port.answer(outcome);
+        hand_off.answer(outcome);
     }
 }
 
-/// An [`Operation`] as a [`Step`]: one boxed future that never ends and does one call after another, so that a call
-/// neither allocates nor moves anything larger than its arguments.
+/// An [`Operation`] as a [`Step`]: one boxed future that never ends and does one call after
+/// another, so that a call neither allocates nor moves anything larger than its arguments.
 pub struct Repeated<O: Operation, F: Fn() -> O + Send> {
     make: F,
     /// None after a call was given up, which takes the operation's state with it.
     future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    port: Arc<Port>,
+    hand_off: Arc<CallHandOff>,
     /// Whether a call, not a preparation, is under way.
     calling: bool,
-    /// None for what only wraps another step.
-    tally: Option<Arc<TallyCell>>,
+    tally: Tallied,
+}
+
+/// What is counted of a [`Repeated`] step, and where.
+pub(super) enum Tallied {
+    /// Its calls, and the tasks that end with it.
+    Calls(Owned<TallyCell>),
+    /// The tasks that end with it: it wraps another step, which counts the calls.
+    Stops(Owned<TallyCell>),
+    /// Nothing.
+    #[cfg(test)]
+    Nothing,
+}
+
+impl Tallied {
+    /// Where calls are counted.
+    #[inline]
+    fn calls(&self) -> Option<&TallyCell> {
+        if let Self::Calls(cell) = self { Some(cell) } else { None }
+    }
 }
 
 impl<O: Operation, F: Fn() -> O + Send> Repeated<O, F> {
     /// `make` gives fresh state, also after a cancelled call.
-    pub fn new(tally: Option<Arc<TallyCell>>, make: F) -> Self {
-        let port = Arc::new(Port::default());
-        let future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(serve(make(), port.clone()));
-        Self { make, future: Some(future), port, calling: false, tally }
+    pub(super) fn counted(tally: Tallied, make: F) -> Self {
+        let hand_off = Arc::new(CallHandOff::default());
+        let future: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(serve(make(), hand_off.clone()));
+        Self { make, future: Some(future), hand_off, calling: false, tally }
+    }
+
+    /// One that nobody asks for its account.
+    #[cfg(test)]
+    pub(crate) fn new(make: F) -> Self {
+        Self::counted(Tallied::Nothing, make)
     }
 
     fn count_cancelled(&mut self) {
-        if let Some(tally) = self.tally.as_ref().filter(|_| std::mem::take(&mut self.calling)) {
-            bump(&tally.cancelled, 1);
+        if let Some(tally) = self.tally.calls().filter(|_| std::mem::take(&mut self.calling)) {
+            tally.cancel();
         }
     }
 }
@@ -383,27 +259,37 @@ impl<O: Operation, F: Fn() -> O + Send> Repeated<O, F> {
 impl<O: Operation, F: Fn() -> O + Send> Step for Repeated<O, F> {
     fn start(&mut self, work: Work) {
         self.calling = matches!(work, Work::Run(_));
-        if let Some(tally) = self.tally.as_ref().filter(|_| self.calling) {
-            bump(&tally.started, 1);
+        if let Some(tally) = self.tally.calls().filter(|_| self.calling) {
+            tally.start();
         }
-        self.port.ask(work);
+        self.hand_off.ask(work);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
-        let future = self.future.get_or_insert_with(|| Box::pin(serve((self.make)(), self.port.clone())));
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
+        let future = self
+            .future
+            .get_or_insert_with(|| Box::pin(serve((self.make)(), self.hand_off.clone())));
         // It never ends; it is pending once it waits for the next call, too.
         let _ = future.as_mut().poll(context);
-        let Poll::Ready(outcome) = self.port.answered() else { return Poll::Pending };
-        if let Some(tally) = self.tally.as_ref().filter(|_| std::mem::take(&mut self.calling)) {
+        let Poll::Ready(outcome) = self.hand_off.answered() else { return Poll::Pending };
+        if let Some(tally) = self.tally.calls().filter(|_| std::mem::take(&mut self.calling)) {
             tally.end(&outcome);
         }
         Poll::Ready(outcome)
     }
 
     fn cancel(&mut self) {
-        if self.port.state.swap(Port::IDLE, Relaxed) != Port::IDLE {
+        if self.hand_off.state.swap(CallHandOff::IDLE, Relaxed) != CallHandOff::IDLE {
             self.future = None;
             self.count_cancelled();
+        }
+    }
+
+    fn stopped(&mut self, begun: bool) {
+        match &self.tally {
+            Tallied::Calls(cell) | Tallied::Stops(cell) => cell.stop(begun),
+            #[cfg(test)]
+            Tallied::Nothing => {}
         }
     }
 }

@@ -4,11 +4,13 @@ use std::{marker::PhantomData, time::Duration};
 
 use super::{
     OnTimeout,
-    exec::{Call, Done, Failure, Opening, Operation, Outcome, Repeated, Step, Work},
-    sequence::Ended,
+    exec::{Call, Opening, Operation, Repeated, Step, Tallied, Work},
+    ledger::{Owned, TallyCell},
+    outcome::{Done, Failure, StepOutcome},
+    sequence::StepEnd,
     site::{Broken, BuildError},
 };
-use crate::{clock, runtime::Native};
+use crate::{clock, runtime::NativeTimers};
 
 /// Rebuilds the step inside after its state was lost with a cancelled call.
 type Rebuild = dyn Fn() -> Result<Box<dyn Step>, BuildError> + Send + Sync;
@@ -22,51 +24,54 @@ pub struct Limited<N> {
     native: PhantomData<fn() -> N>,
 }
 
-impl<N: Native> Limited<N> {
-    /// `words` names the step in errors.
-    pub fn wrap(
+impl<N: NativeTimers> Limited<N> {
+    /// `words` names the step in errors; `stops` counts the tasks that end with it.
+    pub(super) fn wrap(
         inner: Box<dyn Step>,
-        limit: Duration,
-        on_timeout: OnTimeout,
+        (limit, on_timeout): (Duration, OnTimeout),
         words: String,
+        stops: Owned<TallyCell>,
         rebuild: impl Fn() -> Result<Box<dyn Step>, BuildError> + Send + Sync + 'static,
     ) -> Box<dyn Step> {
         let first = std::sync::Mutex::new(Some(inner));
         let rebuild: Box<Rebuild> = Box::new(rebuild);
         let make = move || {
             let first = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            // What could be built once from the same plan can be built again; if not, its first call says so.
-            let inner = first.unwrap_or_else(|| rebuild().unwrap_or_else(|error| Box::new(Broken(error))));
+            // What could be built once from the same plan can be built again; if not, its first
+            // call says so.
+            let inner =
+                first.unwrap_or_else(|| rebuild().unwrap_or_else(|error| Box::new(Broken(error))));
             Self { inner, limit, on_timeout, words: words.clone(), native: PhantomData }
         };
-        Box::new(Repeated::new(None, make))
+        Box::new(Repeated::counted(Tallied::Stops(stops), make))
     }
 }
 
-impl<N: Native> Operation for Limited<N> {
-    async fn prepare(&mut self) -> Outcome {
+impl<N: NativeTimers> Operation for Limited<N> {
+    async fn prepare(&mut self) -> StepOutcome {
         self.inner.start(Work::Prepare);
-        Ended(self.inner.as_mut()).await
+        StepEnd(self.inner.as_mut()).await
     }
 
-    /// What takes longer than a call may is left to the call, whose time-out the scenario speaks of.
-    async fn open(&mut self, when: Opening) -> Outcome {
+    /// What takes longer than a call may is left to the call, whose time-out the scenario speaks
+    /// of.
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         self.inner.start(Work::Open(when));
         if when == Opening::Preparation {
-            return Ended(self.inner.as_mut()).await;
+            return StepEnd(self.inner.as_mut()).await;
         }
-        let in_time = N::timeout(self.limit, Ended(self.inner.as_mut())).await;
+        let in_time = N::timeout(self.limit, StepEnd(self.inner.as_mut())).await;
         in_time.unwrap_or_else(|_| {
             self.inner.cancel();
             Ok(Done::default())
         })
     }
 
-    async fn call(&mut self, mut call: Call) -> Outcome {
+    async fn call(&mut self, mut call: Call) -> StepOutcome {
         let own = clock::now_ns().saturating_add(self.limit.as_nanos() as u64);
         call.deadline_ns = Some(call.deadline_ns.map_or(own, |outer| outer.min(own)));
         self.inner.start(Work::Run(call));
-        if let Ok(outcome) = N::timeout(self.limit, Ended(self.inner.as_mut())).await {
+        if let Ok(outcome) = N::timeout(self.limit, StepEnd(self.inner.as_mut())).await {
             return outcome;
         }
         self.inner.cancel();

@@ -1,18 +1,26 @@
 //! Steps: what tasks are made of. One file per operation or combinator, plus its two lines here.
 //!
-//! A step's file holds its TOML parameters, its validation, its code and its proof. To add one: write the file
-//! after the pattern of `noop.rs`, declare it with `mod`, and name it in the table below.
+//! A step's file holds its TOML parameters, its validation, its code and its proof. To add one:
+//! write the file after the pattern of `noop.rs`, declare it with `mod`, and name it in the table
+//! below.
 
+mod acquire;
 mod blocking;
+mod build;
 mod choice;
 mod cpu;
 mod document;
 mod exec;
 mod file;
 mod http;
+mod inside;
+mod ledger;
 mod limited;
+mod lock;
 mod noop;
+mod outcome;
 mod parallel;
+mod put;
 mod recorded;
 mod repeat;
 mod sequence;
@@ -20,20 +28,25 @@ mod site;
 mod sleep;
 mod spec;
 mod sql;
+mod take;
 mod task;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod yield_now;
 
-pub use blocking::Blocking;
+pub use blocking::BlockingChoice;
 #[cfg(test)]
 pub(crate) use exec::Repeated;
-pub use exec::{Call, Done, Failure, Opening, Operation, Outcome, Step, Tally, TallyCell};
+pub use exec::{Call, Opening, Operation, Step};
+pub use ledger::{Ledger, Reading, Tally, TaskRuns};
+pub use outcome::{Done, Failure, StepOutcome};
 pub use recorded::ending;
 pub use sequence::Sequence;
-pub use site::{BuildError, Commons, Ledger, Site, Trial};
-pub use spec::{Calibration, Child, Cost, Lookup, StepKind, TargetUse, Times};
+pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
+pub use spec::{
+    Calibration, Child, Cost, Ends, Lookup, SharedUse, StepKind, TargetUse, Times, Touch,
+};
 pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
 
@@ -41,7 +54,7 @@ spec::steps! {
     Http => http::Http,
     Sleep => sleep::Sleep,
     Cpu => cpu::Cpu,
-    File => file::File,
+    File => file::FileAction,
     Noop => noop::Noop,
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,
@@ -49,4 +62,8 @@ spec::steps! {
     Sql => sql::Sql,
     Document => document::Document,
     Yield => yield_now::Yield,
+    Put => put::Put,
+    Take => take::Take,
+    Lock => lock::Lock,
+    Acquire => acquire::Acquire,
 }

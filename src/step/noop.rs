@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Cost, Done, Lookup, Operation, Outcome, Site, Step, StepKind};
-use crate::{config::Fields, runtime::Runtime, target::TargetSpec};
+use super::{BuildError, Call, Cost, Done, Lookup, Operation, Site, Step, StepKind, StepOutcome};
+use crate::{config::Fields, protocol, runtime::Runtime, targets::TargetSpec};
 
 /// An empty operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -11,7 +11,8 @@ pub struct Noop {}
 
 impl StepKind for Noop {
     const KEY: &'static str = "noop";
-    const DOC: &'static str = "Does nothing; what remains is the cost of the harness and the executor.";
+    const DOC: &'static str =
+        "Does nothing; what remains is the cost of the harness and the executor.";
 
     fn read(_op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self {})
@@ -25,6 +26,14 @@ impl StepKind for Noop {
         Cost::default()
     }
 
+    fn told(&self) -> Result<protocol::BriefOperation, String> {
+        Ok(protocol::BriefOperation::Noop {})
+    }
+
+    fn heard(operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
+        matches!(operation, protocol::BriefOperation::Noop {}).then_some(Ok(Self {}))
+    }
+
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         Ok(site.operation(|| Nothing))
     }
@@ -33,7 +42,7 @@ impl StepKind for Noop {
 struct Nothing;
 
 impl Operation for Nothing {
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         std::hint::black_box(call.task);
         Ok(Done::default())
     }

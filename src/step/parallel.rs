@@ -1,21 +1,22 @@
 //! `parallel`: starts a task several times at once and waits for all of them; what `gather` does.
 //!
-//! Every executor starts the children in its own way: threads, jobs of the pool, spawned tasks; `sequential` runs
-//! them in order.
+//! Every executor starts the children in its own way: threads, jobs of the pool, spawned tasks;
+//! `sequential` runs them in order.
 
 use std::{future::poll_fn, num::NonZeroU64, pin::Pin, task::Poll, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Done, Failure, Lookup, Opening, Operation, Outcome, Sequence, Site, Step, StepKind,
-    Times, site::ChildTask,
+    BuildError, Call, Child, Cost, Done, Ends, Failure, Lookup, Opening, Operation, Sequence, Site,
+    Step, StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
     clock,
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
-    runtime::{Native, Runtime},
-    target::TargetSpec,
+    protocol,
+    runtime::{NativeTimers as _, Runtime},
+    targets::TargetSpec,
 };
 
 /// A fan-out.
@@ -24,13 +25,13 @@ pub struct Parallel {
     task: Name,
     count: NonZeroU64,
     #[serde(default)]
-    errors: Errors,
+    errors: OnError,
 }
 
 /// What an allowed error or a time-out of a child means for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Errors {
+enum OnError {
     /// They go on, and all are counted.
     #[default]
     Collect,
@@ -38,9 +39,10 @@ enum Errors {
     FailFast,
 }
 
-const ERRORS: &[(&str, Errors)] = &[("collect", Errors::Collect), ("fail-fast", Errors::FailFast)];
+const ERRORS: &[(&str, OnError)] =
+    &[("collect", OnError::Collect), ("fail-fast", OnError::FailFast)];
 
-impl Field for Errors {
+impl Field for OnError {
     fn schema() -> serde_json::Value {
         choice_schema(ERRORS)
     }
@@ -59,14 +61,15 @@ impl StepKind for Parallel {
         let count = op.required("count", "How often.");
         let errors = op.or(
             "errors",
-            Errors::Collect,
+            OnError::Collect,
             "`collect` lets the others go on after an allowed error or time-out; `fail-fast` cancels them.",
         );
         Some(Self { task: task?, count: count?, errors })
     }
 
     fn children(&self) -> Vec<Child<'_>> {
-        vec![Child { task: &self.task, times: Times::AtOnce(self.count.get()) }]
+        let ends = if self.errors == OnError::FailFast { Ends::ByAny } else { Ends::Never };
+        vec![Child { task: &self.task, times: Times::AtOnce(self.count.get()), ends }]
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -75,6 +78,21 @@ impl StepKind for Parallel {
 
     fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         Cost::default()
+    }
+
+    fn told(&self) -> Result<protocol::BriefOperation, String> {
+        if self.errors == OnError::FailFast {
+            return Err("the protocol has no `errors = \"fail-fast\"`".to_owned());
+        }
+        let (task, count) = (self.task.text.clone(), self.count.get());
+        Ok(protocol::BriefOperation::Parallel { task, count })
+    }
+
+    fn heard(operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
+        let protocol::BriefOperation::Parallel { task, count } = operation else { return None };
+        let (task, errors) = (task.clone().into(), OnError::Collect);
+        let count = NonZeroU64::new(*count).ok_or("`parallel` needs a `count` above zero");
+        Some(count.map(|count| Self { task, count, errors }).map_err(str::to_owned))
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
@@ -90,39 +108,40 @@ impl StepKind for Parallel {
     }
 }
 
-type Ended = (Sequence, Outcome);
+type ChildEnd = (Sequence, StepOutcome);
 
 struct FanOut<R: Runtime> {
     /// None where a child was lost by being cancelled.
     children: Vec<Option<Sequence>>,
     /// Empty between calls; kept for its memory.
-    joins: Vec<Option<R::Join<Ended>>>,
+    joins: Vec<Option<R::Join<ChildEnd>>>,
     rebuild: ChildTask,
-    errors: Errors,
+    errors: OnError,
     runtime: R,
 }
 
 impl<R: Runtime> Operation for FanOut<R> {
-    async fn prepare(&mut self) -> Outcome {
+    async fn prepare(&mut self) -> StepOutcome {
         for child in self.children.iter_mut().flatten() {
             child.prepare().await?;
         }
         Ok(Done::default())
     }
 
-    /// Looks in preparation whether a child can be opened. Those that are kept open when they first run: before that
-    /// they would hold connections that others wait for.
-    async fn open(&mut self, when: Opening) -> Outcome {
+    /// Looks in preparation whether a child can be opened. Those that are kept open when they first
+    /// run: before that they would hold connections that others wait for.
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         match when {
             Opening::Preparation => self.rebuild.try_out().await,
             Opening::FirstUse => Ok(Done::default()),
         }
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         let call = Call { issued_ns: clock::now_ns(), ..call };
         for index in 0..self.children.len() {
             let child = self.children[index].take().unwrap_or_else(|| self.rebuild.build());
+            self.rebuild.asked();
             match self.runtime.spawn(run_child::<R>(child, call.of_child(index as u64))) {
                 Ok(join) => self.joins.push(Some(join)),
                 Err(why) => {
@@ -134,8 +153,8 @@ impl<R: Runtime> Operation for FanOut<R> {
             }
         }
         let outcome = match self.errors {
-            Errors::Collect => self.collect().await,
-            Errors::FailFast => self.fail_fast().await,
+            OnError::Collect => self.collect().await,
+            OnError::FailFast => self.fail_fast().await,
         };
         self.joins.clear();
         // The bytes are counted by the steps that moved them.
@@ -143,7 +162,8 @@ impl<R: Runtime> Operation for FanOut<R> {
     }
 }
 
-async fn run_child<R: Runtime>(mut child: Sequence, call: Call) -> Ended {
+async fn run_child<R: Runtime>(mut child: Sequence, call: Call) -> ChildEnd {
+    child.ask();
     let Some(deadline_ns) = call.deadline_ns else {
         let outcome = child.run(call).await;
         return (child, outcome);
@@ -158,7 +178,7 @@ async fn run_child<R: Runtime>(mut child: Sequence, call: Call) -> Ended {
 }
 
 /// What one child's outcome adds to its parent's.
-fn fold(done: &mut Done, wrong: &mut Option<Failure>, outcome: Outcome) {
+fn fold(done: &mut Done, wrong: &mut Option<Failure>, outcome: StepOutcome) {
     match outcome {
         Ok(more) | Err(Failure::Skipped(more)) => done.add(more),
         Err(failure) => {
@@ -168,11 +188,12 @@ fn fold(done: &mut Done, wrong: &mut Option<Failure>, outcome: Outcome) {
 }
 
 impl<R: Runtime> FanOut<R> {
-    async fn collect(&mut self) -> Outcome {
+    async fn collect(&mut self) -> StepOutcome {
         let (mut done, mut wrong) = (Done::default(), None);
         for (index, join) in self.joins.iter_mut().enumerate() {
             if let Some(join) = join.take() {
                 let (child, outcome) = join.await;
+                self.rebuild.returned();
                 self.children[index] = Some(child);
                 fold(&mut done, &mut wrong, outcome);
             }
@@ -181,9 +202,9 @@ impl<R: Runtime> FanOut<R> {
     }
 
     /// Looks at whichever child ends; the first that did not end well cancels the rest.
-    async fn fail_fast(&mut self) -> Outcome {
+    async fn fail_fast(&mut self) -> StepOutcome {
         let (mut done, mut wrong) = (Done::default(), None);
-        let (children, joins) = (&mut self.children, &mut self.joins);
+        let (children, joins, account) = (&mut self.children, &mut self.joins, &self.rebuild);
         let ended_early = poll_fn(|context| {
             let mut waiting = false;
             for (index, place) in joins.iter_mut().enumerate() {
@@ -192,6 +213,7 @@ impl<R: Runtime> FanOut<R> {
                     waiting = true;
                     continue;
                 };
+                account.returned();
                 (*place, children[index]) = (None, Some(child));
                 let well = matches!(&outcome, Ok(done) if done.errors == 0 && done.timeouts == 0);
                 fold(&mut done, &mut wrong, outcome);

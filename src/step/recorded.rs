@@ -2,7 +2,10 @@
 
 use std::task::{Context, Poll};
 
-use super::exec::{Failure, Outcome, Step, Work};
+use super::{
+    exec::{Step, Work},
+    outcome::{Failure, StepOutcome},
+};
 use crate::{
     clock,
     measure::{Ending, Recorder},
@@ -26,7 +29,7 @@ impl Recorded {
 }
 
 /// How an outcome counts.
-pub fn ending(outcome: &Outcome) -> Ending {
+pub fn ending(outcome: &StepOutcome) -> Ending {
     match outcome {
         Ok(done) | Err(Failure::Skipped(done)) if done.timeouts > 0 => Ending::TimedOut,
         Ok(done) if done.errors == 0 => Ending::Done,
@@ -45,16 +48,26 @@ impl Step for Recorded {
         self.inner.start(work);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
         let Poll::Ready(outcome) = self.inner.poll(context) else { return Poll::Pending };
         if self.measured {
             let now = clock::now_ns();
-            self.recorder.record(self.stream, self.intended_ns, self.actual_ns, now, ending(&outcome));
+            self.recorder.record(
+                self.stream,
+                self.intended_ns,
+                self.actual_ns,
+                now,
+                ending(&outcome),
+            );
         }
         Poll::Ready(outcome)
     }
 
     fn cancel(&mut self) {
         self.inner.cancel();
+    }
+
+    fn stopped(&mut self, begun: bool) {
+        self.inner.stopped(begun);
     }
 }

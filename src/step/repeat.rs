@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Done, Lookup, Opening, Operation, Outcome, Sequence, Site, Step, StepKind, Times,
+    BuildError, Call, Child, Cost, Done, Ends, Lookup, Opening, Operation, Sequence, Site, Step,
+    StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
     config::{Fields, Name},
+    protocol,
     runtime::Runtime,
-    target::TargetSpec,
+    targets::TargetSpec,
 };
 
 /// A loop over a task.
@@ -29,7 +31,11 @@ impl StepKind for Repeat {
     }
 
     fn children(&self) -> Vec<Child<'_>> {
-        vec![Child { task: &self.task, times: Times::InOrder(self.times.get()) }]
+        vec![Child {
+            task: &self.task,
+            times: Times::InOrder(self.times.get()),
+            ends: Ends::BySkip,
+        }]
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -40,30 +46,45 @@ impl StepKind for Repeat {
         Cost::default()
     }
 
+    fn told(&self) -> Result<protocol::BriefOperation, String> {
+        let (task, times) = (self.task.text.clone(), self.times.get());
+        Ok(protocol::BriefOperation::Repeat { task, times })
+    }
+
+    fn heard(operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
+        let protocol::BriefOperation::Repeat { task, times } = operation else { return None };
+        let times = std::num::NonZeroU64::new(*times).ok_or("`repeat` needs `times` above zero");
+        Some(times.map(|times| Self { task: task.clone().into(), times }).map_err(str::to_owned))
+    }
+
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let (child, times) = (site.child(&self.task.text)?, self.times.get());
-        Ok(site.operation(move || Loop { body: child.build(), times }))
+        Ok(site.operation(move || Loop { body: child.build(), child: child.clone(), times }))
     }
 }
 
 struct Loop {
     body: Sequence,
+    child: ChildTask,
     times: u64,
 }
 
 impl Operation for Loop {
-    async fn prepare(&mut self) -> Outcome {
+    async fn prepare(&mut self) -> StepOutcome {
         self.body.prepare().await
     }
 
-    async fn open(&mut self, when: Opening) -> Outcome {
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         self.body.open(when).await
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         let mut done = Done::default();
         for turn in 0..self.times {
-            match self.body.run(call.of_child(turn)).await {
+            self.child.asked();
+            let outcome = self.body.run(call.of_child(turn)).await;
+            self.child.returned();
+            match outcome {
                 Ok(more) => done.add(more),
                 Err(failure) => return Err(failure.after(done)),
             }

@@ -6,29 +6,34 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::exec::{Call, Done, Opening, Outcome, Step, Work};
+use super::{
+    exec::{Call, Opening, Step, Work},
+    outcome::{Done, StepOutcome},
+};
 
 /// Waits for a started step.
-pub struct Ended<'a>(pub &'a mut dyn Step);
+pub struct StepEnd<'a>(pub &'a mut dyn Step);
 
-impl Future for Ended<'_> {
-    type Output = Outcome;
+impl Future for StepEnd<'_> {
+    type Output = StepOutcome;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<StepOutcome> {
         self.0.poll(context)
     }
 }
 
 /// The steps of a task, built for one slot, and how far the task has come.
 ///
-/// Written out as a state machine, so that a task's state stays where its slot is: a future that an executor starts for
-/// each arrival would carry it there and back.
+/// Written out as a state machine, so that a task's state stays where its slot is: a future that an
+/// executor starts for each arrival would carry it there and back.
 pub struct Sequence {
     steps: Vec<Box<dyn Step>>,
     /// Whether the steps have opened what they keep.
     kept: Kept,
-    /// The step that was begun.
+    /// The step that was begun; behind the last one where no task runs.
     at: usize,
+    /// Whether a task was asked for that has not begun.
+    asked: bool,
     call: Call,
     done: Done,
 }
@@ -47,20 +52,27 @@ enum Kept {
 impl Sequence {
     /// In this order.
     pub fn new(steps: Vec<Box<dyn Step>>) -> Self {
-        Self { steps, kept: Kept::Closed, at: 0, call: Call::default(), done: Done::default() }
+        Self {
+            at: steps.len(),
+            asked: false,
+            steps,
+            kept: Kept::Closed,
+            call: Call::default(),
+            done: Done::default(),
+        }
     }
 
     /// Gets every step ready, without a connection.
-    pub async fn prepare(&mut self) -> Outcome {
+    pub async fn prepare(&mut self) -> StepOutcome {
         for step in &mut self.steps {
             step.start(Work::Prepare);
-            Ended(step.as_mut()).await?;
+            StepEnd(step.as_mut()).await?;
         }
         Ok(Done::default())
     }
 
     /// Lets every step open what it keeps, unless that was done before.
-    pub async fn open(&mut self, when: Opening) -> Outcome {
+    pub async fn open(&mut self, when: Opening) -> StepOutcome {
         poll_fn(|context| self.poll_open(when, context)).await
     }
 
@@ -71,7 +83,7 @@ impl Sequence {
     }
 
     /// Goes on with opening; nothing more where all is open.
-    pub fn poll_open(&mut self, when: Opening, context: &mut Context<'_>) -> Poll<Outcome> {
+    pub fn poll_open(&mut self, when: Opening, context: &mut Context<'_>) -> Poll<StepOutcome> {
         loop {
             let at = match self.kept {
                 Kept::Open => return Poll::Ready(Ok(Done::default())),
@@ -93,10 +105,19 @@ impl Sequence {
         }
     }
 
+    /// A task is to run: if it is cancelled before it begins, that counts.
+    pub fn ask(&mut self) {
+        self.asked = true;
+    }
+
     /// Does the steps one after another; before the first time, they open what they keep.
-    pub async fn run(&mut self, call: Call) -> Outcome {
-        if !self.is_open() {
-            self.open(Opening::FirstUse).await?;
+    pub async fn run(&mut self, call: Call) -> StepOutcome {
+        self.ask();
+        if !self.is_open()
+            && let Err(failure) = self.open(Opening::FirstUse).await
+        {
+            self.stop();
+            return Err(failure);
         }
         self.start(call);
         poll_fn(|context| self.poll(context)).await
@@ -104,7 +125,7 @@ impl Sequence {
 
     /// Begins; the task before must have ended or been cancelled.
     pub fn start(&mut self, call: Call) {
-        (self.at, self.call, self.done) = (0, call, Done::default());
+        (self.at, self.asked, self.call, self.done) = (0, false, call, Done::default());
         self.begin();
     }
 
@@ -116,22 +137,37 @@ impl Sequence {
     }
 
     /// Goes on with the task that was begun.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Outcome> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
         while let Some(step) = self.steps.get_mut(self.at) {
             match ready!(step.poll(context)) {
                 Ok(more) => self.done.add(more),
-                Err(failure) => return Poll::Ready(Err(failure.after(self.done))),
+                Err(failure) => {
+                    self.stop();
+                    return Poll::Ready(Err(failure.after(self.done)));
+                }
             }
             self.at += 1;
-            // Only the first step was issued by the parent; the next one is issued by the end of this one.
+            // Only the first step was issued by the parent; the next one is issued by the end of
+            // this one.
             self.call.issued_ns = 0;
             self.begin();
         }
         Poll::Ready(Ok(self.done))
     }
 
+    /// The task ends at this step, before its end, or has not begun.
+    fn stop(&mut self) {
+        let begun = !std::mem::take(&mut self.asked);
+        let at = if begun { self.at } else { 0 };
+        if let Some(step) = self.steps.get_mut(at) {
+            step.stopped(begun);
+        }
+        self.at = self.steps.len();
+    }
+
     /// Gives up whatever was begun.
     pub fn cancel(&mut self) {
+        self.stop();
         if let Kept::Opening(_) = self.kept {
             self.kept = Kept::Closed;
         }

@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Cost, Done, Lookup, Operation, Outcome, Site, Step, StepKind};
+use super::{BuildError, Call, Cost, Done, Lookup, Operation, Site, Step, StepKind, StepOutcome};
 use crate::{
     config::Fields,
-    draw,
-    runtime::{Native, Runtime},
-    target::TargetSpec,
+    draw, protocol,
+    runtime::{NativeTimers, Runtime},
+    targets::TargetSpec,
     units::Distribution,
 };
 
@@ -36,20 +36,29 @@ impl StepKind for Sleep {
         Cost { least: self.time.least(), mean: self.time.mean(), ..Cost::default() }
     }
 
+    fn told(&self) -> Result<protocol::BriefOperation, String> {
+        Ok(protocol::BriefOperation::Sleep { time: self.time.into() })
+    }
+
+    fn heard(operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
+        let protocol::BriefOperation::Sleep { time } = operation else { return None };
+        Some(Ok(Self { time: (*time).into() }))
+    }
+
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let (time, seed) = (self.time, site.seed());
-        Ok(site.operation(move || Wait::<R::Native> { time, seed, native: PhantomData }))
+        Ok(site.operation(move || SleepState::<R::Native> { time, seed, native: PhantomData }))
     }
 }
 
-struct Wait<N> {
+struct SleepState<N> {
     time: Distribution,
     seed: u64,
     native: PhantomData<fn() -> N>,
 }
 
-impl<N: Native> Operation for Wait<N> {
-    async fn call(&mut self, call: Call) -> Outcome {
+impl<N: NativeTimers> Operation for SleepState<N> {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         N::sleep(self.time.sample(draw::mix(self.seed, call.key))).await;
         Ok(Done::default())
     }

@@ -1,4 +1,5 @@
-//! What a step is before it is built for an executor: parameters read from a scenario and stored in a plan.
+//! What a step is before it is built for an executor: parameters read from a scenario and stored in
+//! a plan.
 
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use super::{
 };
 use crate::{
     config::{Fields, Name},
+    protocol,
     runtime::Runtime,
     secret::Lack,
-    target::TargetSpec,
+    targets::TargetSpec,
 };
 
 /// One kind of step.
@@ -22,13 +24,19 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
     /// What it does, in one sentence.
     const DOC: &'static str;
 
-    /// Reads the parameters: `op` is the table under [`Self::KEY`], `step` the inline table around it, for keys
-    /// such as `expect` that stand beside the operation. Ask for all keys first, and give up only then.
+    /// Reads the parameters: `op` is the table under [`Self::KEY`], `step` the inline table around
+    /// it, for keys such as `expect` that stand beside the operation. Ask for all keys first, and
+    /// give up only then.
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self>;
 
     /// The targets that it acts on.
     fn targets(&self) -> Vec<TargetUse<'_>> {
         Vec::new()
+    }
+
+    /// The shared object that it uses, and whether it can go on there by itself.
+    fn shared(&self) -> Option<SharedUse<'_>> {
+        None
     }
 
     /// What is wrong with it on this target, which is of its kind: the message and the remedy.
@@ -46,12 +54,14 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
-    /// Whether it is done as users of some library would do it, and not by the same code under every executor.
+    /// Whether it is done as users of some library would do it, and not by the same code under
+    /// every executor.
     fn is_idiomatic(&self) -> bool {
         false
     }
 
-    /// Whether it has a server keep something in a session from one statement to the next, such as a prepared statement.
+    /// Whether it has a server keep something in a session from one statement to the next, such as
+    /// a prepared statement.
     fn prepares(&self) -> bool {
         false
     }
@@ -61,14 +71,29 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
-    /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on every executor.
+    /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on
+    /// every executor.
     fn cancellable(&self, targets: Lookup<'_, '_>) -> bool;
 
     /// Its own time, children excluded. `target` looks a target up by name.
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost;
 
-    /// Turns sizes given as time into iterations, with a machine-wide calibration made once per run.
+    /// Turns sizes given as time into iterations, with a machine-wide calibration made once per
+    /// run.
     fn calibrate(&mut self, _calibration: &mut Calibration) {}
+
+    /// The same as a racer in a process of its own is told it; an error says what the protocol has
+    /// no words for.
+    fn told(&self) -> Result<protocol::BriefOperation, String> {
+        let (step, version) = (Self::KEY, protocol::VERSION);
+        Err(format!("version {version} of the protocol has no step `{step}`"))
+    }
+
+    /// The step that a racer of this program was told to do, if it is one of this kind; an error
+    /// says what is wrong with it.
+    fn heard(_operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
+        None
+    }
 
     /// Builds it for one slot of one executor.
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError>;
@@ -90,6 +115,31 @@ pub struct TargetUse<'a> {
     pub kind: &'static str,
 }
 
+/// A step's use of a shared object.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedUse<'a> {
+    /// The object's name, with its place in the file.
+    pub name: &'a Name,
+    /// The kind that it must be: a key of the table of shared objects.
+    pub kind: &'static str,
+    /// What it does there.
+    pub touch: Touch,
+}
+
+/// What a step does to a shared object, and whom it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// Leaves something that another step takes. Where there is no room it cannot go on alone: it
+    /// waits for somebody who takes.
+    Gives,
+    /// Takes what another step gives. Where there is nothing it cannot go on alone: it waits for
+    /// somebody who gives.
+    Takes,
+    /// Holds it while its children run. It waits for those who hold it already, and they go on
+    /// without it.
+    Holds,
+}
+
 /// A task that a combinator runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Child<'a> {
@@ -97,6 +147,19 @@ pub struct Child<'a> {
     pub task: &'a Name,
     /// How often.
     pub times: Times,
+    /// What of it ends the task that the combinator is a step of.
+    pub ends: Ends,
+}
+
+/// When a child that did not do all its work ends the task around it, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// When it was skipped by a time-out.
+    BySkip,
+    /// When it had a time-out or an error of any kind that the scenario allows.
+    ByAny,
+    /// Never.
+    Never,
 }
 
 /// How often a combinator runs a task.
@@ -149,13 +212,23 @@ macro_rules! steps {
                 match self { $(Self::$variant(_) => <$path as $crate::step::StepKind>::KEY,)* }
             }
 
+            /// The parameters, for those who know their type.
+            pub fn parameters(&self) -> &dyn std::any::Any {
+                match self { $(Self::$variant(step) => step,)* }
+            }
+
             /// See [`StepKind::targets`].
             pub fn targets(&self) -> Vec<TargetUse<'_>> {
                 match self { $(Self::$variant(step) => step.targets(),)* }
             }
 
+            /// See [`StepKind::shared`].
+            pub fn shared(&self) -> Option<SharedUse<'_>> {
+                match self { $(Self::$variant(step) => step.shared(),)* }
+            }
+
             /// See [`StepKind::complaint`].
-            pub fn complaint(&self, target: &$crate::target::TargetSpec) -> Option<(String, String)> {
+            pub fn complaint(&self, target: &$crate::targets::TargetSpec) -> Option<(String, String)> {
                 match self { $(Self::$variant(step) => step.complaint(target),)* }
             }
 
@@ -190,13 +263,26 @@ macro_rules! steps {
             }
 
             /// See [`StepKind::cost`].
-            pub fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a $crate::target::TargetSpec>) -> Cost {
+            pub fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a $crate::targets::TargetSpec>) -> Cost {
                 match self { $(Self::$variant(step) => step.cost(target),)* }
             }
 
             /// See [`StepKind::calibrate`].
             pub fn calibrate(&mut self, calibration: &mut Calibration) {
                 match self { $(Self::$variant(step) => step.calibrate(calibration),)* }
+            }
+
+            /// See [`StepKind::told`].
+            pub fn told(&self) -> Result<$crate::protocol::BriefOperation, String> {
+                match self { $(Self::$variant(step) => step.told(),)* }
+            }
+
+            /// See [`StepKind::heard`].
+            pub fn heard(operation: &$crate::protocol::BriefOperation) -> Result<Self, String> {
+                $(if let Some(step) = <$path as $crate::step::StepKind>::heard(operation) {
+                    return step.map(Self::$variant);
+                })*
+                Err(format!("this program knows no step `{}`", operation.key()))
             }
 
             /// See [`StepKind::build`].

@@ -1,7 +1,8 @@
-//! Text that differs from call to call: `item-${i}`, `/user/${zipf(1000,1.1)}`, in paths, bodies and SQL parameters.
+//! Text that differs from call to call: `item-${i}`, `/user/${zipf(1000,1.1)}`, in paths, bodies
+//! and SQL parameters.
 //!
-//! Every value is a pure function of the seed, the call's key and the place in the template, so that all executors
-//! do the same work in whatever order they do it.
+//! Every value is a pure function of the seed, the call's key and the place in the template, so
+//! that all executors do the same work in whatever order they do it.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -23,7 +24,8 @@ const KNOWN: &str = "known are `${i}` (the task's index), `${j}` (the child's in
     frequent), as in `/item/${uniform(1,100)}`; a parameter replaces a whole value only, as in `\"${name}\"`";
 
 /// Where `${env:NAME}` can stand in a template; the remedy where it cannot.
-const ENV_PLACES: &str = "`${env:NAME}` is filled in in urls, and in the path, the headers and the body of `http`";
+const ENV_PLACES: &str =
+    "`${env:NAME}` is filled in in urls, and in the path, the headers and the body of `http`";
 
 /// Most ranks of a Zipf distribution: up to here every whole number is exact as a float.
 const MOST_RANKS: u64 = 1 << 53;
@@ -33,11 +35,11 @@ const MOST_RANKS: u64 = 1 << 53;
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
     text: String,
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Debug, Clone)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Key(Key),
     /// `${env:NAME}`, which a plan has.
@@ -61,7 +63,9 @@ enum Key {
 impl Template {
     /// Reads a template; the error names what can stand in it, with an example.
     pub fn parse(text: &str) -> Result<Self, String> {
-        parts(text).map(|parts| Self { text: text.to_owned(), parts }).map_err(|error| format!("{error}; {KNOWN}"))
+        parts(text)
+            .map(|parts| Self { text: text.to_owned(), parts })
+            .map_err(|error| format!("{error}; {KNOWN}"))
     }
 
     /// The template as it is written.
@@ -73,65 +77,74 @@ impl Template {
     pub fn constant(&self) -> Option<Cow<'_, str>> {
         match self.parts.as_slice() {
             [] => Some(Cow::Borrowed("")),
-            [Part::Text(text)] => Some(Cow::Borrowed(text)),
-            parts => {
-                parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Secret(_))).then(|| self.sample().into())
-            }
+            [TemplatePart::Text(text)] => Some(Cow::Borrowed(text)),
+            parts => parts
+                .iter()
+                .all(|part| matches!(part, TemplatePart::Text(_) | TemplatePart::Secret(_)))
+                .then(|| self.sample().into()),
         }
     }
 
     /// Whether the text is the same for every call, whatever the environment says.
     pub fn is_constant(&self) -> bool {
-        !self.parts.iter().any(|part| matches!(part, Part::Key(_)))
+        !self.parts.iter().any(|part| matches!(part, TemplatePart::Key(_)))
     }
 
     /// The variables of the environment that it names.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| if let Part::Variable(name) = part { Some(name.as_str()) } else { None })
+        self.parts.iter().filter_map(|part| {
+            if let TemplatePart::Variable(name) = part { Some(name.as_str()) } else { None }
+        })
     }
 
-    /// The same template with what the environment says in place of variables. Its text stays as it is written.
+    /// The same template with what the environment says in place of variables. Its text stays as it
+    /// is written.
     pub fn resolved(&self) -> Result<Self, Lack> {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Variable(name) => secret::read(name).map(Part::Secret),
+            TemplatePart::Variable(name) => secret::read(name).map(TemplatePart::Secret),
             other => Ok(other.clone()),
         });
         Ok(Self { text: self.text.clone(), parts: parts.collect::<Result<_, _>>()? })
     }
 
-    /// The text with a digit in place of each key and of each variable that was not read: what the text itself
-    /// contributes to every call.
+    /// The text with a digit in place of each key and of each variable that was not read: what the
+    /// text itself contributes to every call.
     pub fn sample(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.as_str(),
-            Part::Secret(secret) => secret.reveal(),
-            Part::Key(_) | Part::Variable(_) => "0",
+            TemplatePart::Text(text) => text.as_str(),
+            TemplatePart::Secret(secret) => secret.reveal(),
+            TemplatePart::Key(_) | TemplatePart::Variable(_) => "0",
         });
         parts.collect()
     }
 
     /// Appends the text for one call to `out`, which the caller clears and uses again.
     ///
-    /// Two templates with the same `seed` draw the same values at the same places: mix the template's own place into
-    /// the step's seed where a step has several.
+    /// Two templates with the same `seed` draw the same values at the same places: mix the
+    /// template's own place into the step's seed where a step has several.
     pub fn render(&self, call: &Call, seed: u64, out: &mut String) {
         for (place, part) in self.parts.iter().enumerate() {
             // Writing to a string cannot fail.
             let _ = match part {
-                Part::Text(text) => out.write_str(text),
-                Part::Secret(secret) => out.write_str(secret.reveal()),
+                TemplatePart::Text(text) => out.write_str(text),
+                TemplatePart::Secret(secret) => out.write_str(secret.reveal()),
                 // What is sent is resolved beforehand.
-                Part::Variable(_) => Ok(()),
-                Part::Key(Key::Task) => write!(out, "{}", call.task),
-                Part::Key(Key::Child) => write!(out, "{}", call.child),
-                Part::Key(key) => write!(out, "{}", key.value(call, seed, place)),
+                TemplatePart::Variable(_) => Ok(()),
+                TemplatePart::Key(Key::Task) => write!(out, "{}", call.task),
+                TemplatePart::Key(Key::Child) => write!(out, "{}", call.child),
+                TemplatePart::Key(key) => write!(out, "{}", key.value(call, seed, place)),
             };
         }
     }
 
-    /// The number for one call, if the template is a single key; the same that [`Self::render`] would print.
+    /// The number for one call, if the template is a single key; the same that [`Self::render`]
+    /// would print.
     pub fn value(&self, call: &Call, seed: u64) -> Option<i64> {
-        if let [Part::Key(key)] = self.parts.as_slice() { Some(key.value(call, seed, 0)) } else { None }
+        if let [TemplatePart::Key(key)] = self.parts.as_slice() {
+            Some(key.value(call, seed, 0))
+        } else {
+            None
+        }
     }
 }
 
@@ -147,8 +160,8 @@ impl Key {
     }
 }
 
-/// A whole number from `low` to `high`, both included: the draw scaled to the number of values (Lemire 2019, without
-/// the rejection, whose bias of at most values / 2⁶⁴ nobody can see).
+/// A whole number from `low` to `high`, both included: the draw scaled to the number of values
+/// (Lemire 2019, without the rejection, whose bias of at most values / 2⁶⁴ nobody can see).
 fn uniform(low: i64, high: i64, draw: u64) -> i64 {
     // At most 2⁶⁴ values times a draw below 2⁶⁴: the product always fits.
     let values = (i128::from(high) - i128::from(low) + 1) as u128;
@@ -157,22 +170,23 @@ fn uniform(low: i64, high: i64, draw: u64) -> i64 {
 }
 
 /// Splits a template at its keys.
-fn parts(text: &str) -> Result<Vec<Part>, String> {
+fn parts(text: &str) -> Result<Vec<TemplatePart>, String> {
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some((before, after)) = rest.split_once("${") {
-        let (key, after) =
-            after.split_once('}').ok_or_else(|| format!("{} lacks its `}}`", quote(&rest[before.len()..])))?;
+        let (key, after) = after
+            .split_once('}')
+            .ok_or_else(|| format!("{} lacks its `}}`", quote(&rest[before.len()..])))?;
         if !before.is_empty() {
-            parts.push(Part::Text(before.to_owned()));
+            parts.push(TemplatePart::Text(before.to_owned()));
         }
         parts.push(match secret::variable(key.trim()) {
-            Some(name) => Part::Variable(name.to_owned()),
-            None => Part::Key(parse_key(key.trim())?),
+            Some(name) => TemplatePart::Variable(name.to_owned()),
+            None => TemplatePart::Key(parse_key(key.trim())?),
         });
         rest = after;
     }
     if !rest.is_empty() {
-        parts.push(Part::Text(rest.to_owned()));
+        parts.push(TemplatePart::Text(rest.to_owned()));
     }
     Ok(parts)
 }
@@ -181,26 +195,35 @@ fn parse_key(key: &str) -> Result<Key, String> {
     let shown = || quote(&format!("${{{key}}}"));
     let (name, inside) = match key.split_once('(') {
         Some((name, rest)) => {
-            let inside = rest.strip_suffix(')').ok_or_else(|| format!("{} lacks its `)`", shown()))?;
+            let inside =
+                rest.strip_suffix(')').ok_or_else(|| format!("{} lacks its `)`", shown()))?;
             (name.trim(), Some(inside))
         }
         None => (key, None),
     };
-    let arguments: Vec<&str> = inside.map(|inside| inside.split(',').map(str::trim).collect()).unwrap_or_default();
+    let arguments: Vec<&str> =
+        inside.map(|inside| inside.split(',').map(str::trim).collect()).unwrap_or_default();
     match (name, arguments.as_slice()) {
         ("i", []) if inside.is_none() => Ok(Key::Task),
         ("j", []) if inside.is_none() => Ok(Key::Child),
-        ("uniform", [low, high]) => parse_uniform(low, high).map_err(|why| format!("{}: {why}", shown())),
-        ("zipf", [ranks, exponent]) => parse_zipf(ranks, exponent).map_err(|why| format!("{}: {why}", shown())),
+        ("uniform", [low, high]) => {
+            parse_uniform(low, high).map_err(|why| format!("{}: {why}", shown()))
+        }
+        ("zipf", [ranks, exponent]) => {
+            parse_zipf(ranks, exponent).map_err(|why| format!("{}: {why}", shown()))
+        }
         ("i" | "j", _) => Err(format!("{}: `{name}` takes no arguments", shown())),
         ("uniform" | "zipf", _) => Err(format!("{}: `{name}` takes two arguments", shown())),
-        _ if key.starts_with("env:") => Err(format!("{}: the name of a variable is letters, digits and `_`", shown())),
+        _ if key.starts_with("env:") => {
+            Err(format!("{}: the name of a variable is letters, digits and `_`", shown()))
+        }
         _ => Err(format!("unknown name in {}", shown())),
     }
 }
 
 fn parse_uniform(low: &str, high: &str) -> Result<Key, String> {
-    let bound = |text: &str| text.parse::<i64>().map_err(|_| format!("{} is no whole number", quote(text)));
+    let bound =
+        |text: &str| text.parse::<i64>().map_err(|_| format!("{} is no whole number", quote(text)));
     let (low, high) = (bound(low)?, bound(high)?);
     if low > high {
         return Err("the second bound must not be below the first one".to_owned());
@@ -210,9 +233,13 @@ fn parse_uniform(low: &str, high: &str) -> Result<Key, String> {
 
 fn parse_zipf(ranks: &str, exponent: &str) -> Result<Key, String> {
     let n = ranks.parse::<u64>().ok().filter(|n| (1..=MOST_RANKS).contains(n));
-    let n = n.ok_or_else(|| format!("the number of ranks is a whole number from 1 to 2^53, not {}", quote(ranks)))?;
+    let n = n.ok_or_else(|| {
+        format!("the number of ranks is a whole number from 1 to 2^53, not {}", quote(ranks))
+    })?;
     let s = exponent.parse::<f64>().ok().filter(|s| (0.0..=100.0).contains(s));
-    let s = s.ok_or_else(|| format!("the exponent is a number from 0 to 100, not {}", quote(exponent)))?;
+    let s = s.ok_or_else(|| {
+        format!("the exponent is a number from 0 to 100, not {}", quote(exponent))
+    })?;
     Zipf::new(n as f64, s).map(Key::Zipf).map_err(|why| why.to_string())
 }
 
@@ -256,15 +283,19 @@ impl Field for Template {
         let template = read_any(node, diagnostics)?;
         let variable = template.variables().next().map(|name| quote(&format!("${{env:{name}}}")));
         if let Some(shown) = variable {
-            diagnostics.error(node.span.clone(), format!("{shown} is not filled in here"), Some(ENV_PLACES.to_owned()));
+            diagnostics.error(
+                node.span.clone(),
+                format!("{shown} is not filled in here"),
+                Some(ENV_PLACES.to_owned()),
+            );
             return None;
         }
         Some(template)
     }
 }
 
-/// A template that may name variables of the environment. Whoever uses it [resolves](Template::resolved) it first, in the
-/// process that sends it.
+/// A template that may name variables of the environment. Whoever uses it
+/// [resolves](Template::resolved) it first, in the process that sends it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnvTemplate(pub Template);
@@ -295,7 +326,12 @@ mod tests {
     }
 
     fn calls() -> impl Iterator<Item = Call> {
-        (0..2_000).map(|task| Call { task, child: task % 7, key: draw::mix(3, task), ..Call::default() })
+        (0..2_000).map(|task| Call {
+            task,
+            child: task % 7,
+            key: draw::mix(3, task),
+            ..Call::default()
+        })
     }
 
     #[test]
@@ -317,7 +353,10 @@ mod tests {
     fn draws_depend_on_seed_call_and_place_alone() {
         let call = Call { task: 1, key: 77, ..Call::default() };
         let text = "${uniform(0,1000000)} ${uniform(0,1000000)}";
-        assert_eq!(rendered(text, call, 5), rendered(text, Call { task: 2, issued_ns: 9, ..call }, 5));
+        assert_eq!(
+            rendered(text, call, 5),
+            rendered(text, Call { task: 2, issued_ns: 9, ..call }, 5)
+        );
         assert_ne!(rendered(text, call, 5), rendered(text, call, 6));
         assert_ne!(rendered(text, call, 5), rendered(text, Call { key: 78, ..call }, 5));
         let text = rendered(text, call, 5);
@@ -351,7 +390,8 @@ mod tests {
             counts[zipf.value(&call, 4).unwrap() as usize] += 1;
         }
         assert_eq!(counts[0], 0);
-        // With s = 1.1 the first of 100 ranks has a share of 1 / Σ k^-1.1 = 0.235, and the second 0.110.
+        // With s = 1.1 the first of 100 ranks has a share of 1 / Σ k^-1.1 = 0.235, and the second
+        // 0.110.
         assert!((400..=540).contains(&counts[1]) && (160..=280).contains(&counts[2]), "{counts:?}");
         assert!(counts[50..].iter().sum::<u32>() > 0);
     }
@@ -360,12 +400,18 @@ mod tests {
     fn the_value_is_what_is_printed() {
         for text in ["${i}", "${j}", "${uniform(1,9)}", "${zipf(9,0)}"] {
             for call in calls().take(50) {
-                assert_eq!(template(text).value(&call, 2).unwrap().to_string(), rendered(text, call, 2));
+                assert_eq!(
+                    template(text).value(&call, 2).unwrap().to_string(),
+                    rendered(text, call, 2)
+                );
             }
         }
         assert_eq!(template("x${i}").value(&Call::default(), 2), None);
         assert_eq!(template("7").value(&Call::default(), 2), None);
-        assert_eq!((template("7").constant().as_deref(), template("${i}").constant()), (Some("7"), None));
+        assert_eq!(
+            (template("7").constant().as_deref(), template("${i}").constant()),
+            (Some("7"), None)
+        );
         assert_eq!(template("/a b/${i}?x=${uniform(1,9)}").sample(), "/a b/0?x=0");
     }
 
@@ -385,7 +431,10 @@ mod tests {
             ("${zipf(9,nan)}", "from 0 to 100"),
         ] {
             let error = Template::parse(text).unwrap_err();
-            assert!(error.contains(wrong) && error.contains("`/item/${uniform(1,100)}`"), "{text}: {error}");
+            assert!(
+                error.contains(wrong) && error.contains("`/item/${uniform(1,100)}`"),
+                "{text}: {error}"
+            );
         }
     }
 
@@ -395,7 +444,10 @@ mod tests {
         let node = parse("path = 'a${k}'", &mut diagnostics);
         assert_eq!(<Template as Field>::read(node.get("path").unwrap(), &mut diagnostics), None);
         let found = diagnostics.into_sorted();
-        assert_eq!((found[0].span.clone(), found[0].message.as_str()), (7..14, "unknown name in `${k}`"));
+        assert_eq!(
+            (found[0].span.clone(), found[0].message.as_str()),
+            (7..14, "unknown name in `${k}`")
+        );
         assert_eq!(found[0].help.as_deref(), Some(KNOWN));
     }
 
@@ -413,8 +465,14 @@ mod tests {
             template("a${env:PATH}").resolved().unwrap().constant().as_deref(),
             Some(format!("a{path}").as_str())
         );
-        assert_eq!((template("a${env:PATH}").constant(), template("a${env:PATH}").is_constant()), (None, true));
-        let value = Template { parts: vec![Part::Secret(Secret::new("${i}"))], ..template("${env:X}") };
+        assert_eq!(
+            (template("a${env:PATH}").constant(), template("a${env:PATH}").is_constant()),
+            (None, true)
+        );
+        let value = Template {
+            parts: vec![TemplatePart::Secret(Secret::new("${i}"))],
+            ..template("${env:X}")
+        };
         assert_eq!(value.constant().as_deref(), Some("${i}"));
         let lack = template("${env:REGATTA_NO_SUCH}").resolved().unwrap_err();
         assert_eq!(lack.variable.as_deref(), Some("REGATTA_NO_SUCH"));
@@ -425,7 +483,10 @@ mod tests {
         let mut diagnostics = Diagnostics::default();
         let node = parse("path = 'a${env:TOKEN}'", &mut diagnostics);
         let node = node.get("path").unwrap();
-        assert_eq!(EnvTemplate::read(node, &mut diagnostics).unwrap().0.variables().collect::<Vec<_>>(), ["TOKEN"]);
+        assert_eq!(
+            EnvTemplate::read(node, &mut diagnostics).unwrap().0.variables().collect::<Vec<_>>(),
+            ["TOKEN"]
+        );
         assert_eq!(<Template as Field>::read(node, &mut diagnostics), None);
         let found = diagnostics.into_sorted();
         assert_eq!(found[0].message, "`${env:TOKEN}` is not filled in here");

@@ -1,14 +1,16 @@
-//! `yield`: gives way once to whatever else the executor has to run; what a switch between tasks costs.
+//! `yield`: gives way once to whatever else the executor has to run; what a switch between tasks
+//! costs.
 
 use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, Call, Cost, Done, Lookup, Operation, Outcome, Site, Step, StepKind};
+use super::{BuildError, Call, Cost, Done, Lookup, Operation, Site, Step, StepKind, StepOutcome};
 use crate::{
     config::Fields,
-    runtime::{Native, Runtime},
-    target::TargetSpec,
+    protocol,
+    runtime::{NativeWork, Runtime},
+    targets::TargetSpec,
 };
 
 /// A switch to another task, if there is one.
@@ -17,7 +19,8 @@ pub struct Yield {}
 
 impl StepKind for Yield {
     const KEY: &'static str = "yield";
-    const DOC: &'static str = "Gives way once to other tasks: the executor's own yield, or the kernel's under threads.";
+    const DOC: &'static str =
+        "Gives way once to other tasks: the executor's own yield, or the kernel's under threads.";
 
     fn read(_op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self {})
@@ -31,6 +34,14 @@ impl StepKind for Yield {
         Cost::default()
     }
 
+    fn told(&self) -> Result<protocol::BriefOperation, String> {
+        Ok(protocol::BriefOperation::Yield {})
+    }
+
+    fn heard(operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
+        matches!(operation, protocol::BriefOperation::Yield {}).then_some(Ok(Self {}))
+    }
+
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         Ok(site.operation(|| GiveWay::<R::Native>(PhantomData)))
     }
@@ -38,8 +49,8 @@ impl StepKind for Yield {
 
 struct GiveWay<N>(PhantomData<fn() -> N>);
 
-impl<N: Native> Operation for GiveWay<N> {
-    async fn call(&mut self, _: Call) -> Outcome {
+impl<N: NativeWork> Operation for GiveWay<N> {
+    async fn call(&mut self, _: Call) -> StepOutcome {
         N::yield_now().await;
         Ok(Done::default())
     }
@@ -54,7 +65,10 @@ mod tests {
         for executor in EXECUTORS {
             let ran = Rig::new(&["{ yield = {} }", "{ yield = {} }"]).slots(2).run(executor, 50);
             assert_eq!(ran.wrong(), None, "{executor}");
-            assert!(ran.tallies.iter().all(|tally| tally.started == 100 && tally.ended == 100), "{executor}: {ran:?}");
+            assert!(
+                ran.tallies.iter().all(|tally| tally.started == 100 && tally.ended == 100),
+                "{executor}: {ran:?}"
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Header;
+use super::{Header, VERSION};
 
 /// What takes up a run that has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,18 @@ pub enum StoreError {
         /// The version that this program reads.
         known: u32,
     },
+    /// The file can be shown and not gone on with.
+    #[error(
+        "{path}: this run is of format {found}, and what would be added is of format {VERSION}, so that it cannot be taken up; \
+         start anew with another --out, or take it up with the regatta that began it; `regatta report` still shows it",
+        path = path.display()
+    )]
+    Old {
+        /// The file.
+        path: PathBuf,
+        /// The file's version.
+        found: u32,
+    },
     /// A line is not what it should be.
     #[error("{path}:{line}: the line is damaged: {source}{}", repair(*line), path = path.display())]
     Corrupt {
@@ -128,11 +140,13 @@ fn folder(file: &Path) -> &Path {
 /// What to do about a failed write; `then` is what comes after that.
 fn remedy(source: &io::Error, then: &str) -> String {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!("; free space, then {then}"),
-        io::ErrorKind::FileTooLarge => format!("; raise `ulimit -f`, then {then}"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
-            "; name a folder that can be written with --out".into()
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("; free space, then {then}")
         }
+        io::ErrorKind::FileTooLarge => format!("; raise `ulimit -f`, then {then}"),
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::NotADirectory => "; name a folder that can be written with --out".into(),
         _ => String::new(),
     }
 }

@@ -1,21 +1,24 @@
 //! Synthetic runs for tests: every figure is given by the test or a pure function of a seed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Absent, FailureKind, Header, Outcome, Run, StoredCell, StoredScenario, TrialFailure, TrialRecord, VERSION,
+    Absent, FailureKind, Header, Outcome, Run, StoredCell, StoredLoad, StoredScenario,
+    TrialFailure, TrialRecord, VERSION,
 };
 use crate::{
     draw::{draw, unit},
-    measure::{HostDelta, Measurements, NamedStream, Stream},
-    scenario::{Claim, Direction, Param, Slo},
+    measure::{HostDelta, Measurements, NamedStream, Stream, TrialMeasured},
+    scenario::{Arrival, Claim, Direction, LoadKind, Overflow, Param, Slo},
+    units::Distribution,
 };
 
 /// Tasks of every batch, and of every second of a closed load's window.
 pub const TASKS: u64 = 100;
 
-/// Clients of closed loads: the mean latency is 1.1 times that of most tasks, and Little's law holds.
-const CLIENTS: u64 = TASKS * 11 / 10;
+/// Clients of closed loads: the mean latency is 1.1 times that of most tasks, and Little's law
+/// holds.
+pub const CLIENTS: u64 = TASKS * 11 / 10;
 
 /// A run with one scenario, being put together.
 #[derive(Debug, Clone)]
@@ -52,13 +55,13 @@ impl Fixture {
         Self { run, load, rounds }
     }
 
-    /// A cell with one value per round, from round 1: makespan in ns or throughput in tasks per second.
-    /// Fewer values than rounds leave the last rounds without a trial.
+    /// A cell with one value per round, from round 1: makespan in ns or throughput in tasks per
+    /// second. Fewer values than rounds leave the last rounds without a trial.
     pub fn cell(mut self, executor: &str, params: &[(&str, &str)], values: &[f64]) -> Self {
         let name = self.plan(executor, params, None);
         for (&value, round) in values.iter().zip(1..) {
             let measured = if self.load == "batch" { batch(value) } else { closed(value) };
-            self.record(&name, round, Outcome::Measured(Box::new(measured)));
+            self.record(&name, round, Outcome::Measured(Box::new(measured.into())));
         }
         self
     }
@@ -77,13 +80,21 @@ impl Fixture {
     }
 
     /// Claims that `executor` is `factor` times as fast as `against`.
-    pub fn claim(mut self, executor: Option<&str>, against: &str, factor: f64, direction: Direction) -> Self {
-        let text = format!("{} is {factor}x as fast as {against}", executor.unwrap_or("everything"));
+    pub fn claim(
+        mut self,
+        executor: Option<&str>,
+        against: &str,
+        factor: f64,
+        direction: Direction,
+    ) -> Self {
+        let text =
+            format!("{} is {factor}x as fast as {against}", executor.unwrap_or("everything"));
         self.run.header.scenarios[0].claims.push(Claim {
             text,
             executor: executor.map(str::to_owned),
             against: Some(against.into()),
             metric: None,
+            load: None,
             only: Vec::new(),
             against_only: Vec::new(),
             factor,
@@ -105,11 +116,32 @@ impl Fixture {
         self
     }
 
+    /// Gives every cell a load of its own. Latencies are those that Little's law gives its clients.
+    pub fn loads(mut self, kind: impl Fn(&StoredCell) -> LoadKind) -> Self {
+        for at in 0..self.run.header.cells.len() {
+            let cell = &mut self.run.header.cells[at];
+            let (name, kind) = (cell.name.clone(), kind(cell));
+            let clients = kind.clients();
+            cell.loads[0].kind = kind;
+            if clients > 0 {
+                self = self.measured(&name, |_, measured| {
+                    let latency_ns =
+                        clients * measured.window_ns * 10 / 11 / measured.completed.max(1);
+                    measured.task = stream(measured.completed, latency_ns);
+                });
+            }
+        }
+        self
+    }
+
     /// Changes what every measured trial of a cell has measured.
     pub fn measured(mut self, cell: &str, mut change: impl FnMut(u32, &mut Measurements)) -> Self {
         for trial in self.run.trials.iter_mut().filter(|trial| trial.cell == cell) {
             if let Outcome::Measured(measured) = &mut trial.outcome {
-                change(trial.round, measured);
+                for load in &mut measured.loads {
+                    change(trial.round, load);
+                    measured.trial = load.trial.clone();
+                }
             }
         }
         self
@@ -146,9 +178,12 @@ impl Fixture {
     }
 }
 
-/// `rounds` values around `middle`, up to `spread` (a share of it) to either side: a pure function of `seed`.
+/// `rounds` values around `middle`, up to `spread` (a share of it) to either side: a pure function
+/// of `seed`.
 pub fn noisy(middle: f64, spread: f64, rounds: u32, seed: u64) -> Vec<f64> {
-    (0..rounds).map(|round| middle * (1.0 + spread * (2.0 * unit(draw(seed, u64::from(round), 0)) - 1.0))).collect()
+    (0..rounds)
+        .map(|round| middle * (1.0 + spread * (2.0 * unit(draw(seed, u64::from(round), 0)) - 1.0)))
+        .collect()
 }
 
 fn header(scenario: StoredScenario, rounds: u32) -> Header {
@@ -160,7 +195,10 @@ fn header(scenario: StoredScenario, rounds: u32) -> Header {
         seed: 42,
         quick: false,
         rounds,
-        environment: vec![("kernel".into(), "Linux 6.1".into()), ("CPU".into(), "Example 9000".into())],
+        environment: vec![
+            ("kernel".into(), "Linux 6.1".into()),
+            ("CPU".into(), "Example 9000".into()),
+        ],
         cpus: vec![0, 1],
         scenarios: vec![scenario],
         cells: Vec::new(),
@@ -172,8 +210,15 @@ fn header(scenario: StoredScenario, rounds: u32) -> Header {
     }
 }
 
-fn cell(load: &str, executor: &str, params: &[(&str, &str)], rounds: u32, absent: Option<Absent>) -> StoredCell {
-    let values: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+fn cell(
+    load: &str,
+    executor: &str,
+    params: &[(&str, &str)],
+    rounds: u32,
+    absent: Option<Absent>,
+) -> StoredCell {
+    let values: Vec<String> =
+        params.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let suffix = if values.is_empty() { String::new() } else { format!("::{}", values.join(",")) };
     let pooled = executor == "thread-pool";
     let slots = match executor {
@@ -188,22 +233,51 @@ fn cell(load: &str, executor: &str, params: &[(&str, &str)], rounds: u32, absent
         scenario: "demo".into(),
         executor: executor.into(),
         label: if pooled { "thread-pool(64)".into() } else { executor.into() },
-        params: params.iter().map(|&(name, value)| Param { name: name.into(), value: value.into() }).collect(),
-        load: load.into(),
-        load_words: if load == "batch" { format!("batch of {TASKS}") } else { "closed, 100 clients".into() },
-        slots,
+        program: None,
+        params: params
+            .iter()
+            .map(|&(name, value)| Param { name: name.into(), value: value.into() })
+            .collect(),
+        loads: vec![StoredLoad {
+            name: "requests".into(),
+            task: "request".into(),
+            kind: kind(load),
+            slots,
+            least_task_ns: 1_000_000,
+        }],
         workers: 1,
         working_cpus: 1,
         executor_cpus: vec![0],
         target_cpus: vec![1],
-        task: "request".into(),
-        tasks: (load == "batch").then_some(TASKS),
-        clients: if load == "closed" { CLIENTS } else { 0 },
-        think_ns: 0,
-        think_spread_ns: 0,
-        least_task_ns: 1_000_000,
         rounds,
         absent,
+    }
+}
+
+/// A load of [`TASKS`] tasks at once, of [`CLIENTS`] clients, or of 100 arrivals a second.
+pub fn kind(load: &str) -> LoadKind {
+    match load {
+        "batch" => LoadKind::Batch { tasks: TASKS, repeat: None },
+        "closed" => clients(CLIENTS),
+        _ => LoadKind::Open {
+            rate: 100.0,
+            arrival: Arrival::Constant,
+            max_in_flight: TASKS,
+            overflow: Overflow::Drop,
+            stages: Vec::new(),
+            drain: Duration::from_secs(5),
+        },
+    }
+}
+
+/// A closed load of so many clients, who never pause.
+pub fn clients(concurrency: u64) -> LoadKind {
+    LoadKind::Closed {
+        concurrency,
+        stages: Vec::new(),
+        think: Distribution::Const(Duration::ZERO),
+        tasks: None,
+        drain: Duration::from_secs(5),
     }
 }
 
@@ -221,14 +295,12 @@ fn closed(per_second: f64) -> Measurements {
 
 fn measurements(completed: u64, window_ns: u64, latency_ns: u64) -> Measurements {
     let task = stream(completed, latency_ns);
-    let call = NamedStream { name: "call".into(), top_level: true, stream: stream(completed, latency_ns / 2) };
-    Measurements {
-        unfinished: None,
-        makespans_ns: Vec::new(),
-        window_ns,
-        completed,
-        task,
-        steps: vec![call],
+    let call = NamedStream {
+        name: "call".into(),
+        top_level: true,
+        stream: stream(completed, latency_ns / 2),
+    };
+    let trial = TrialMeasured {
         cpu_user_ns: completed * 20_000,
         cpu_system_ns: completed * 5_000,
         switches_voluntary: completed * 2,
@@ -237,16 +309,12 @@ fn measurements(completed: u64, window_ns: u64, latency_ns: u64) -> Measurements
         prepared_memory_bytes: 8 << 20,
         recorder_memory_bytes: 1 << 20,
         peak_threads: 4,
-        pool_threads_before: 0,
         host: HostDelta { busy_ns: window_ns, cpus: 2, ..HostDelta::default() },
-        clients: None,
-        arrivals: None,
-        delay: None,
-        slices: Vec::new(),
-        targets: Vec::new(),
-        proof: Vec::new(),
         facts: BTreeMap::from([("allocator".into(), "system".into())]),
-    }
+        ..TrialMeasured::default()
+    };
+    let (name, steps, trial) = ("requests".into(), vec![call], trial.into());
+    Measurements { name, window_ns, completed, task, steps, trial, ..Measurements::default() }
 }
 
 /// `count` executions: nine tenths at about `latency_ns`, the rest at twice that.

@@ -1,8 +1,10 @@
-//! Run files: `run.jsonl`, a versioned header and then one line per trial, appended when the trial ends.
+//! Run files: `run.jsonl`, a versioned header and then one line per trial, appended when the trial
+//! ends.
 //!
-//! The file is the only thing that analysis and report read: a stored run re-renders without executing anything.
-//! A line is committed by its line feed. What follows the last line feed is a line that was being written when the
-//! process died; readers drop it, and a resumed run cuts it off.
+//! The file is the only thing that analysis and report read: a stored run re-renders without
+//! executing anything. A line is committed by its line feed. What follows the last line feed is a
+//! line that was being written when the process died; readers drop it, and a resumed run cuts it
+//! off.
 
 mod error;
 #[doc(hidden)]
@@ -10,6 +12,7 @@ pub mod fixture;
 mod model;
 mod reader;
 mod run;
+mod v1;
 mod writer;
 
 #[cfg(test)]
@@ -18,7 +21,7 @@ mod tests;
 pub use error::{StoreError, TakeUp};
 pub use model::*;
 pub use reader::read;
-pub use run::{Rounds, Run};
+pub use run::{Rounds, Row, Run, contenders};
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    measure::Measurements,
-    scenario::{Claim, Param, Slo},
+    measure::Measured,
+    scenario::{Claim, LoadKind, Param, Slo},
 };
 
 /// The version of the format that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line of a run file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,18 +48,20 @@ pub struct Header {
     /// What one reading of the clock costs, in ns; zero: not known.
     #[serde(default)]
     pub clock_ns: f64,
-    /// What `regatta find-rate` looks for; none: an ordinary run, whose trials were all planned before it began.
+    /// What `regatta find-rate` looks for; none: an ordinary run, whose trials were all planned
+    /// before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
 }
 
-/// A search for the highest rate at which every limit of its scenario holds. Its cells are found on the way, each with a
-/// line of its own ([`Line::Probe`]).
+/// A search for the highest rate at which every limit of its scenario holds. Its cells are found on
+/// the way, each with a line of its own ([`Line::Probe`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Search {
     /// What is searched: a cell without a rate each, and where its search begins.
     pub cells: Vec<SearchedCell>,
-    /// The least rate that fails is at most so much above the highest that passes, as a share: 0.05.
+    /// The least rate that fails is at most so much above the highest that passes, as a share:
+    /// 0.05.
     pub precision: f64,
     /// Trials of one rate at most.
     pub most_trials: u32,
@@ -135,7 +137,8 @@ pub struct StoredScenario {
     pub slos: Vec<Slo>,
 }
 
-/// Whose code does the work. Cells of different lanes are never compared with each other in one ranking.
+/// Whose code does the work. Cells of different lanes are never compared with each other in one
+/// ranking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lane {
@@ -172,46 +175,71 @@ pub struct StoredCell {
     pub executor: String,
     /// The executor as it is shown, such as `thread-pool(64)`.
     pub label: String,
+    /// The program that races under this name; none: an executor of this program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<StoredProgram>,
     /// Swept parameters.
     pub params: Vec<Param>,
     /// Its lane; a file without it, as older ones are, means [`Lane::SameCode`].
     #[serde(default, skip_serializing_if = "Lane::is_same_code")]
     pub lane: Lane,
-    /// `batch` or `closed`.
-    pub load: String,
-    /// The load in words: `batch of 100`, `closed, 64 clients`.
-    pub load_words: String,
-    /// Tasks that run at once at most (slots).
-    pub slots: u64,
+    /// How its tasks arrive: one load at least.
+    pub loads: Vec<StoredLoad>,
     /// Scheduler threads.
     pub workers: usize,
-    /// CPUs that the executor can keep busy at once: those it is placed on, or fewer where it has fewer threads that
-    /// run tasks. Zero: not known.
+    /// CPUs that the executor can keep busy at once: those it is placed on, or fewer where it has
+    /// fewer threads that run tasks. Zero: not known.
     #[serde(default)]
     pub working_cpus: usize,
     /// CPUs the executor is placed on; empty: not placed.
     pub executor_cpus: Vec<usize>,
     /// CPUs the target is placed on; empty: no target process.
     pub target_cpus: Vec<usize>,
-    /// The task that arrives, by name.
-    pub task: String,
-    /// Tasks of one batch, or after which a closed load ends; none: the load ends by its duration.
-    pub tasks: Option<u64>,
-    /// Clients of a closed load; zero: another load, or not known.
-    #[serde(default)]
-    pub clients: u64,
-    /// Think time of a closed load's clients, in ns: its mean.
-    #[serde(default)]
-    pub think_ns: u64,
-    /// Its standard deviation, in ns; zero where it is always the same.
-    #[serde(default)]
-    pub think_spread_ns: u64,
-    /// Least possible time of one task, in ns: the sum of its constant delays.
-    pub least_task_ns: u64,
     /// Rounds planned for this cell.
     pub rounds: u32,
     /// Why the cell is not run, if it is not.
     pub absent: Option<Absent>,
+}
+
+/// A program that races: how it was started, and who it said that it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredProgram {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its version.
+    #[serde(default)]
+    pub version: String,
+    /// What runs its tasks.
+    #[serde(default)]
+    pub runtime: String,
+}
+
+impl StoredProgram {
+    /// What a report says of it.
+    pub fn words(&self) -> String {
+        let who = [&self.name, &self.version].map(String::as_str).join(" ");
+        let command = format!("`{}`", self.command.join(" "));
+        let parts = [who.trim(), self.runtime.as_str(), command.as_str()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// One load of a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredLoad {
+    /// Its name in the scenario.
+    pub name: String,
+    /// The task that arrives, by name.
+    pub task: String,
+    /// In which way.
+    pub kind: LoadKind,
+    /// Its tasks that run at once at most (slots).
+    pub slots: u64,
+    /// Least possible time of one task, in ns: the sum of its constant delays.
+    pub least_task_ns: u64,
 }
 
 /// Why a planned cell has no trials.
@@ -241,7 +269,8 @@ pub enum Line {
     Resumed {
         /// When, in ms since 1970.
         at_ms: u64,
-        /// Cells that this host had refused, and has room for now: they take the place of those in the header.
+        /// Cells that this host had refused, and has room for now: they take the place of those in
+        /// the header.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         cells: Vec<StoredCell>,
         /// Warnings of the short check before it went on.
@@ -262,7 +291,8 @@ pub enum Line {
 pub struct GivenUp {
     /// What, in words: "target `api` (http://127.0.0.1:3000)", or "scenario `fan-out`".
     pub what: String,
-    /// Trials that had failed in the round, all for the same reason, and none of which was measured.
+    /// Trials that had failed in the round, all for the same reason, and none of which was
+    /// measured.
     pub failed: u64,
     /// The cells whose other trials are not run, by name.
     pub cells: Vec<String>,
@@ -279,8 +309,8 @@ pub struct TrialRecord {
     pub round: u32,
     /// Its place in the planned order, from 1. A trial that was run again keeps it.
     pub sequence: u32,
-    /// Which attempt it is, from 0: a disturbed trial is run again at the end of its round, a failed one when the run is
-    /// taken up again.
+    /// Which attempt it is, from 0: a disturbed trial is run again at the end of its round, a
+    /// failed one when the run is taken up again.
     #[serde(default)]
     pub attempt: u32,
     /// When it started, in ms since 1970.
@@ -305,7 +335,7 @@ impl TrialRecord {
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was measured and proven.
-    Measured(Box<Measurements>),
+    Measured(Box<Measured>),
     /// It was not; a failed trial is data.
     Failed(TrialFailure),
 }
@@ -338,8 +368,8 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether its cause may be gone when the run is taken up again. Wrong work is a result: to run it again until it
-    /// is right would hide what the run has found.
+    /// Whether its cause may be gone when the run is taken up again. Wrong work is a result: to run
+    /// it again until it is right would hide what the run has found.
     pub fn may_pass(self) -> bool {
         self != Self::WrongResult
     }

@@ -7,8 +7,9 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use super::{Header, Run, StoreError, VERSION, run_file};
+use super::{Header, Run, StoreError, VERSION, run_file, v1::Loads};
 
 /// The part of a header that every version has.
 #[derive(Deserialize)]
@@ -18,8 +19,8 @@ struct Versioned {
 
 /// Reads a run from its folder or its file; `-` is standard input.
 ///
-/// A torn last line (no line feed) is dropped, and [`Run::notes`] says so. A damaged line anywhere else is an
-/// error that names it: skipping it would change the figures silently.
+/// A torn last line (no line feed) is dropped, and [`Run::notes`] says so. A damaged line anywhere
+/// else is an error that names it: skipping it would change the figures silently.
 pub fn read(path: &Path) -> Result<Run, StoreError> {
     let (path, bytes) = match path.as_os_str().to_str() {
         Some("-") => ("<stdin>".into(), stdin()),
@@ -42,9 +43,13 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Run, u64), StoreError>
     let Some((first, _)) = lines.next() else {
         return Err(headless(path, bytes));
     };
-    let mut run = Run::new(header(path, first)?);
+    let (header, loads) = header(path, first)?;
+    let mut run = Run::new(header);
     for (text, number) in lines {
-        run.take(json(path, number, text)?);
+        run.take(match &loads {
+            None => json(path, number, text)?,
+            Some(loads) => value(path, number, loads.line(json(path, number, text)?))?,
+        });
     }
     if committed < bytes.len() {
         run.notes.push(torn(path, bytes.len() - committed));
@@ -52,24 +57,38 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Run, u64), StoreError>
     Ok((run, committed as u64))
 }
 
-/// Reads the first line: first its version, and only then what this version has in it.
-fn header(path: &Path, line: &[u8]) -> Result<Header, StoreError> {
+/// Reads the first line: first its version, and only then what this version has in it. The loads
+/// are those of a file of version 1.
+fn header(path: &Path, line: &[u8]) -> Result<(Header, Option<Loads>), StoreError> {
     let Ok(Versioned { regatta_run: found }) = serde_json::from_slice(line) else {
         return Err(StoreError::NotARun { path: path.to_owned() });
     };
-    if found != VERSION {
-        return Err(StoreError::Version { path: path.to_owned(), found, known: VERSION });
-    }
-    let header: Header = json(path, 1, line)?;
+    let (header, loads): (Header, _) = match found {
+        VERSION => (json(path, 1, line)?, None),
+        1 => {
+            let header: Value = json(path, 1, line)?;
+            let loads = Loads::of(&header);
+            (value(path, 1, loads.header(header))?, Some(loads))
+        }
+        _ => return Err(StoreError::Version { path: path.to_owned(), found, known: VERSION }),
+    };
     if let Some(cell) = header.cells.iter().find(|cell| cell.rounds == 0) {
         let source = serde::de::Error::custom(format!("the cell {} has no rounds", cell.name));
         return Err(StoreError::Corrupt { path: path.to_owned(), line: 1, source });
     }
-    Ok(header)
+    Ok((header, loads))
+}
+
+fn value<T: DeserializeOwned>(path: &Path, line: usize, value: Value) -> Result<T, StoreError> {
+    serde_json::from_value(value).map_err(|source| corrupt(path, line, source))
 }
 
 fn json<T: DeserializeOwned>(path: &Path, line: usize, text: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(text).map_err(|source| StoreError::Corrupt { path: path.to_owned(), line, source })
+    serde_json::from_slice(text).map_err(|source| corrupt(path, line, source))
+}
+
+fn corrupt(path: &Path, line: usize, source: serde_json::Error) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), line, source }
 }
 
 /// A file without a line feed: a torn header, or no run file at all.
@@ -83,5 +102,8 @@ fn headless(path: &Path, bytes: &[u8]) -> StoreError {
 }
 
 fn torn(path: &Path, bytes: usize) -> String {
-    format!("{}: the last line is torn ({bytes} bytes without an end) and was dropped", path.display())
+    format!(
+        "{}: the last line is torn ({bytes} bytes without an end) and was dropped",
+        path.display()
+    )
 }

@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{GivenUp, Header, Line, Outcome, Probe, StoredCell, TrialFailure, TrialRecord};
+use super::{
+    GivenUp, Header, Line, Outcome, Probe, StoredCell, StoredLoad, TrialFailure, TrialRecord,
+};
+use crate::measure::{Measured, Measurements};
 
 /// A run file, read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Its header.
     pub header: Header,
-    /// Its trials in the order of execution. A round that was run again has two; the later one counts.
+    /// Its trials in the order of execution. A round that was run again has two; the later one
+    /// counts.
     pub trials: Vec<TrialRecord>,
     /// The rates that a search has tried, in order. Their cells are among those of the header.
     pub probes: Vec<Probe>,
@@ -23,7 +27,59 @@ pub struct Run {
     pub notes: Vec<String>,
 }
 
-/// The trials of a run by cell and round. Where a round was run again, only the later trial is in it.
+/// A load of a cell: a row of every output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row<'a> {
+    /// The cell.
+    pub cell: &'a StoredCell,
+    /// The load.
+    pub load: &'a StoredLoad,
+    /// Its place among the cell's loads.
+    place: usize,
+}
+
+impl<'a> Row<'a> {
+    /// The cell's name, and behind it the load's where there are several.
+    pub fn name(&self) -> String {
+        match self.load_name() {
+            Some(load) => format!("{}::{load}", self.cell.name),
+            None => self.cell.name.clone(),
+        }
+    }
+
+    /// The load's name, where the cell has several.
+    pub fn load_name(&self) -> Option<&'a str> {
+        (self.cell.loads.len() > 1).then_some(self.load.name.as_str())
+    }
+
+    /// What a trial of the cell measured of this load.
+    pub fn of<'m>(&self, measured: &'m Measured) -> Option<&'m Measurements> {
+        measured.loads.get(self.place)
+    }
+}
+
+/// The programs that race in these cells, each with what it is, as the environment of a run has it.
+pub fn contenders(cells: &[StoredCell]) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for cell in cells {
+        let Some(program) = &cell.program else { continue };
+        let label = format!("contender {}", cell.executor);
+        if !all.iter().any(|(known, _)| *known == label) {
+            all.push((label, program.words()));
+        }
+    }
+    all
+}
+
+impl StoredCell {
+    /// Its loads.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.loads.iter().enumerate().map(|(place, load)| Row { cell: self, load, place })
+    }
+}
+
+/// The trials of a run by cell and round. Where a round was run again, only the later trial is in
+/// it.
 #[derive(Debug, Clone)]
 pub struct Rounds<'a> {
     /// The run.
@@ -39,9 +95,11 @@ impl<'a> Rounds<'a> {
 
     /// Why trials of a cell failed, those included that were measured afterwards.
     pub fn failures_of(&self, cell: &str) -> impl Iterator<Item = &'a TrialFailure> {
-        self.run.trials.iter().filter(move |trial| trial.cell == cell).filter_map(|trial| match &trial.outcome {
-            Outcome::Failed(failure) => Some(failure),
-            Outcome::Measured(_) => None,
+        self.run.trials.iter().filter(move |trial| trial.cell == cell).filter_map(|trial| {
+            match &trial.outcome {
+                Outcome::Failed(failure) => Some(failure),
+                Outcome::Measured(_) => None,
+            }
         })
     }
 }
@@ -50,7 +108,15 @@ impl Run {
     /// A run of which nothing but the header is known.
     pub fn new(header: Header) -> Self {
         let (trials, probes, interruptions) = (Vec::new(), Vec::new(), Vec::new());
-        Self { header, trials, probes, finished: false, interruptions, given_up: Vec::new(), notes: Vec::new() }
+        Self {
+            header,
+            trials,
+            probes,
+            finished: false,
+            interruptions,
+            given_up: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Adds what a line says.
@@ -104,12 +170,14 @@ impl Run {
         }
     }
 
-    /// The trials by cell and round: of a round's attempts the last one that was measured, else the last.
+    /// The trials by cell and round: of a round's attempts the last one that was measured, else the
+    /// last.
     pub fn rounds(&self) -> Rounds<'_> {
         let mut by_cell: HashMap<&str, BTreeMap<u32, &TrialRecord>> = HashMap::new();
         let is_measured = |trial: &TrialRecord| matches!(trial.outcome, Outcome::Measured(_));
         for trial in &self.trials {
-            let counts = by_cell.entry(&trial.cell).or_default().entry(trial.round).or_insert(trial);
+            let counts =
+                by_cell.entry(&trial.cell).or_default().entry(trial.round).or_insert(trial);
             // A disturbed attempt says more than one that failed after it.
             if is_measured(trial) || !is_measured(counts) {
                 *counts = trial;
@@ -118,14 +186,16 @@ impl Run {
         Rounds { run: self, by_cell }
     }
 
-    /// What a resumed run has still to do: each (cell, round) of the plan without a trial, or whose trials have failed for
-    /// a reason that may be gone ([`FailureKind::may_pass`](super::FailureKind::may_pass)), with the attempt that comes next.
+    /// What a resumed run has still to do: each (cell, round) of the plan without a trial, or whose
+    /// trials have failed for a reason that may be gone
+    /// ([`FailureKind::may_pass`](super::FailureKind::may_pass)), with the attempt that comes next.
     ///
-    /// A trial that a signal cut off is never recorded (the line [`Line::Interrupted`] stands for it), so it is missing.
-    /// Cells that are not run are not missing.
+    /// A trial that a signal cut off is never recorded (the line [`Line::Interrupted`] stands for
+    /// it), so it is missing. Cells that are not run are not missing.
     pub fn missing(&self) -> BTreeMap<(&str, u32), u32> {
         let rounds = self.rounds();
-        let next = |cell: &str, round: u32| self.attempts(cell, round).max().map_or(0, |last| last + 1);
+        let next =
+            |cell: &str, round: u32| self.attempts(cell, round).max().map_or(0, |last| last + 1);
         let planned = self.header.cells.iter().filter(|cell| cell.absent.is_none());
         planned
             .flat_map(|cell| {
@@ -134,12 +204,17 @@ impl Run {
                 settled.for_each(|(round, _)| {
                     missing.remove(&round);
                 });
-                missing.into_iter().map(move |round| ((cell.name.as_str(), round), next(&cell.name, round)))
+                missing
+                    .into_iter()
+                    .map(move |round| ((cell.name.as_str(), round), next(&cell.name, round)))
             })
             .collect()
     }
 
     fn attempts(&self, cell: &str, round: u32) -> impl Iterator<Item = u32> {
-        self.trials.iter().filter(move |trial| trial.cell == cell && trial.round == round).map(|trial| trial.attempt)
+        self.trials
+            .iter()
+            .filter(move |trial| trial.cell == cell && trial.round == round)
+            .map(|trial| trial.attempt)
     }
 }

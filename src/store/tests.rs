@@ -8,7 +8,10 @@ use std::{
 use super::{fixture::Fixture, *};
 
 fn demo() -> Run {
-    Fixture::batch("threads", 2).cell("threads", &[], &[2e6, 3e6]).cell("tokio", &[], &[1e6, 1.5e6]).build()
+    Fixture::batch("threads", 2)
+        .cell("threads", &[], &[2e6, 3e6])
+        .cell("tokio", &[], &[1e6, 1.5e6])
+        .build()
 }
 
 fn lines(run: &Run) -> Vec<Line> {
@@ -107,12 +110,19 @@ fn what_takes_up_a_run_is_what_made_it() {
         let scratch = tempfile::tempdir().expect("scratch");
         let mut header = demo().header;
         header.command = words.iter().map(ToString::to_string).collect();
-        header.search = search.then(|| Search { cells: Vec::new(), precision: 0.05, most_trials: 5, highest: 1e6 });
+        header.search = search.then(|| Search {
+            cells: Vec::new(),
+            precision: 0.05,
+            most_trials: 5,
+            highest: 1e6,
+        });
         drop(Writer::create(scratch.path(), &header).expect("creates"));
         let text = Writer::create(scratch.path(), &header).expect_err("exists").to_string();
         text.replace(&scratch.path().display().to_string(), "DIR")
     };
-    let said = |what: &str| format!("DIR/run.jsonl: there is a run already; {what}, or name another folder with --out");
+    let said = |what: &str| {
+        format!("DIR/run.jsonl: there is a run already; {what}, or name another folder with --out")
+    };
     let run = said("take it up with `regatta run --resume DIR`");
     assert_eq!(again(&["regatta", "run", "selftest"], false), run);
     assert_eq!(
@@ -127,8 +137,14 @@ fn what_takes_up_a_run_is_what_made_it() {
         let source = std::io::ErrorKind::StorageFull.into();
         StoreError::Write { path: "DIR/run.jsonl".into(), take_up, source }.to_string()
     };
-    assert!(full(TakeUp::Search).ends_with("; free space, then take it up with `regatta find-rate --resume DIR`"));
-    assert!(full(TakeUp::Never).ends_with("; free space, then start it again, for a self-test cannot be taken up"));
+    assert!(
+        full(TakeUp::Search)
+            .ends_with("; free space, then take it up with `regatta find-rate --resume DIR`")
+    );
+    assert!(
+        full(TakeUp::Never)
+            .ends_with("; free space, then start it again, for a self-test cannot be taken up")
+    );
 }
 
 #[test]
@@ -138,7 +154,10 @@ fn a_cell_without_rounds_is_damage() {
     run.header.cells[0].rounds = 0;
     write(scratch.path(), &run);
     let error = read(scratch.path()).expect_err("is damaged");
-    assert!(error.to_string().contains("run.jsonl:1: the line is damaged") && error.to_string().contains("no rounds"));
+    assert!(
+        error.to_string().contains("run.jsonl:1: the line is damaged")
+            && error.to_string().contains("no rounds")
+    );
 }
 
 #[test]
@@ -180,7 +199,8 @@ fn a_folder_that_cannot_be_made_is_named_with_a_remedy() {
     let scratch = tempfile::tempdir().expect("scratch");
     let file = scratch.path().join("occupied");
     File::create(&file).expect("creates");
-    let error = Writer::create(&file.join("run"), &demo().header).expect_err("the parent is a file");
+    let error =
+        Writer::create(&file.join("run"), &demo().header).expect_err("the parent is a file");
     assert!(matches!(error, StoreError::Create { .. }));
     let text = error.to_string();
     assert!(text.contains("occupied/run") && text.contains("--out"), "{text}");
@@ -221,8 +241,9 @@ fn missing_are_planned_trials_without_a_line_and_those_that_failed() {
         .fail("demo::threads", 2, FailureKind::Crashed, "killed by SIGSEGV")
         .fail("demo::threads", 3, FailureKind::WrongResult, "99 of 100 tasks")
         .build();
-    let missing =
-        |run: &Run| run.missing().into_iter().map(|((_, round), attempt)| (round, attempt)).collect::<Vec<_>>();
+    let missing = |run: &Run| {
+        run.missing().into_iter().map(|((_, round), attempt)| (round, attempt)).collect::<Vec<_>>()
+    };
     assert_eq!(missing(&run), [(2, 1), (4, 0)]);
     let again = |run: &mut Run, kind| {
         let outcome = Outcome::Failed(TrialFailure { kind, reason: "again".into() });
@@ -239,7 +260,8 @@ fn missing_are_planned_trials_without_a_line_and_those_that_failed() {
     assert_eq!(missing(&run), [(2, 2), (4, 0)]);
     again(&mut run, FailureKind::WrongResult);
     assert_eq!(missing(&run), [(4, 0)]);
-    let reasons: Vec<&str> = run.rounds().failures_of("demo::threads").map(|why| why.reason.as_str()).collect();
+    let reasons: Vec<&str> =
+        run.rounds().failures_of("demo::threads").map(|why| why.reason.as_str()).collect();
     assert_eq!(reasons, ["killed by SIGSEGV", "99 of 100 tasks", "again", "again"]);
 }
 
@@ -264,7 +286,8 @@ fn of_a_round_that_was_run_again_the_later_trial_counts() {
     again.pid = 77;
     run.trials.push(again);
     let index = run.rounds();
-    let rounds: Vec<(u32, u32)> = index.of("demo::threads").map(|(round, trial)| (round, trial.pid)).collect();
+    let rounds: Vec<(u32, u32)> =
+        index.of("demo::threads").map(|(round, trial)| (round, trial.pid)).collect();
     assert_eq!((rounds.len(), rounds[0]), (2, (1, 77)));
 }
 
@@ -275,9 +298,12 @@ fn the_last_attempt_that_was_measured_counts() {
         let first = run.trials[0].clone();
         run.trials.push(TrialRecord { attempt: number, outcome, ..first });
     };
-    let counts = |run: &Run| run.rounds().of("demo::tokio").map(|(_, trial)| trial.attempt).collect::<Vec<_>>();
+    let counts = |run: &Run| {
+        run.rounds().of("demo::tokio").map(|(_, trial)| trial.attempt).collect::<Vec<_>>()
+    };
     let measured = run.trials[0].outcome.clone();
-    let failed = Outcome::Failed(TrialFailure { kind: FailureKind::Crashed, reason: "a signal".into() });
+    let failed =
+        Outcome::Failed(TrialFailure { kind: FailureKind::Crashed, reason: "a signal".into() });
     attempt(&mut run, 1, failed.clone());
     assert_eq!(counts(&run), [0]);
     attempt(&mut run, 2, measured);

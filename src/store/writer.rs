@@ -1,9 +1,10 @@
 //! Writing a run file: one line, one write.
 //!
-//! Durability: a line is in the kernel's page cache when `append` returns, so it survives the death of this process
-//! and of its group. It is forced to the disk only at the ends (header, interruption, finish): flushing the disk
-//! between trials would disturb the I/O that the next trial measures. A power cut may therefore lose the last trials
-//! of an unfinished run; what is left is still a valid run, and `--resume` measures the lost ones again.
+//! Durability: a line is in the kernel's page cache when `append` returns, so it survives the death
+//! of this process and of its group. It is forced to the disk only at the ends (header,
+//! interruption, finish): flushing the disk between trials would disturb the I/O that the next
+//! trial measures. A power cut may therefore lose the last trials of an unfinished run; what is
+//! left is still a valid run, and `--resume` measures the lost ones again.
 
 use std::{
     fs::{self, File},
@@ -14,10 +15,10 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 
-use super::{FILE_NAME, Header, Line, Run, StoreError, error::TakeUp, reader, run_file};
+use super::{FILE_NAME, Header, Line, Run, StoreError, VERSION, error::TakeUp, reader, run_file};
 
-/// Appends to a run file. While it lives, no other writer can open the same run (`flock`, released by the kernel
-/// however the process ends).
+/// Appends to a run file. While it lives, no other writer can open the same run (`flock`, released
+/// by the kernel however the process ends).
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
@@ -29,15 +30,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Makes the folder and in it a run file with its header. A folder that has a run file is an error.
+    /// Makes the folder and in it a run file with its header. A folder that has a run file is an
+    /// error.
     pub fn create(folder: &Path, header: &Header) -> Result<Self, StoreError> {
         let path = folder.join(FILE_NAME);
         let failed = |source| StoreError::Create { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(failed)?;
-        let file = File::options().append(true).create_new(true).open(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => taken(&path),
-            _ => failed(source),
-        })?;
+        let file =
+            File::options().append(true).create_new(true).open(&path).map_err(
+                |source| match source.kind() {
+                    io::ErrorKind::AlreadyExists => taken(&path),
+                    _ => failed(source),
+                },
+            )?;
         let take_up = TakeUp::of(header);
         lock(&file, &path, take_up)?;
         let mut writer = Self { path, file, committed: 0, take_up };
@@ -52,7 +57,8 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Opens a run, by its folder or file, to append to it, and reads what is there. A torn last line is cut off.
+    /// Opens a run, by its folder or file, to append to it, and reads what is there. A torn last
+    /// line is cut off.
     pub fn open_append(path: &Path) -> Result<(Self, Run), StoreError> {
         let path = run_file(path);
         let failed = |source| StoreError::Read { path: path.clone(), source };
@@ -61,12 +67,16 @@ impl Writer {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let (run, committed) = reader::parse(&path, &bytes)?;
+        if run.header.regatta_run != VERSION {
+            return Err(StoreError::Old { path, found: run.header.regatta_run });
+        }
         let mut writer = Self { path, file, committed, take_up: TakeUp::of(&run.header) };
         writer.cut()?;
         Ok((writer, run))
     }
 
-    /// Appends a line. After an error the file holds whole lines only, and appending may be tried again.
+    /// Appends a line. After an error the file holds whole lines only, and appending may be tried
+    /// again.
     pub fn append(&mut self, line: &Line) -> Result<(), StoreError> {
         self.write(line)?;
         if matches!(line, Line::Trial(_)) { Ok(()) } else { self.sync() }
@@ -148,7 +158,10 @@ mod tests {
         let error = writer.append(&Line::Finished { at_ms: 1 }).expect_err("is full");
         let text = error.to_string();
         assert!(text.starts_with("/dev/full: cannot write: "), "{text}");
-        assert!(text.contains("free space, then take it up with `regatta run --resume /dev`"), "{text}");
+        assert!(
+            text.contains("free space, then take it up with `regatta run --resume /dev`"),
+            "{text}"
+        );
     }
 
     #[test]

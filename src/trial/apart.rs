@@ -1,25 +1,33 @@
-//! A server of the user's own on the CPUs of the executor: that is said, and how to keep the two apart.
+//! A server of the user's own on the CPUs of the executor: that is said, and how to keep the two
+//! apart.
 
 use std::collections::BTreeSet;
 
 use super::{place, wire::TrialPlan};
 use crate::{
     measure::{Kin, PLACEMENT, Watched},
-    target::Started,
+    targets::Started,
 };
 
-/// For each server that may run where the executor does: what to do about it, as a fact of its target.
+/// For each server that may run where the executor does: what to do about it, as a fact of its
+/// target.
 pub(super) fn facts(plan: &TrialPlan, targets: &[Box<dyn Started>]) -> Vec<(String, String)> {
-    let executor = if plan.executor_cpus.is_empty() { place::allowed_cpus() } else { plan.executor_cpus.clone() };
+    let executor = if plan.executor_cpus.is_empty() {
+        place::allowed_cpus()
+    } else {
+        plan.executor_cpus.clone()
+    };
     let named = plan.targets.iter().zip(targets);
     let advice = named.filter_map(|(target, started)| {
         let watched = started.watched()?;
         let cpus = watched.cpus();
         let Watched::Server(kin) = watched else { return None };
-        let shared: Vec<usize> = cpus.iter().copied().filter(|cpu| executor.contains(cpu)).collect();
+        let shared: Vec<usize> =
+            cpus.iter().copied().filter(|cpu| executor.contains(cpu)).collect();
         let all: BTreeSet<usize> = executor.iter().copied().chain(cpus).collect();
         let all: Vec<usize> = all.into_iter().collect();
-        (!shared.is_empty()).then(|| (format!("{}: {PLACEMENT}", target.name), advice(&shared, &all, &kin)))
+        (!shared.is_empty())
+            .then(|| (format!("{}: {PLACEMENT}", target.name), advice(&shared, &all, &kin)))
     });
     advice.collect()
 }
@@ -58,9 +66,14 @@ mod tests {
         assert_eq!(said, expected);
         let four = advice(&[2], &[0, 1, 2, 3], &kin);
         assert!(
-            four.starts_with("shares CPU 2 ") && four.contains("executor=0,1`") && four.contains("-c 2,3 "),
+            four.starts_with("shares CPU 2 ")
+                && four.contains("executor=0,1`")
+                && four.contains("-c 2,3 "),
             "{four}"
         );
-        assert_eq!(advice(&[0], &[0], &kin), "shares CPU 0 with the executor, and there is no other");
+        assert_eq!(
+            advice(&[0], &[0], &kin),
+            "shares CPU 0 with the executor, and there is no other"
+        );
     }
 }

@@ -1,12 +1,15 @@
-//! Whom this kernel charges with interrupts and their deferred work: the process that runs, or nobody.
+//! Whom this kernel charges with interrupts and their deferred work: the process that runs, or
+//! nobody.
 //!
-//! A loopback connection does a fifth to a third of its work there. A kernel that keeps its time apart
-//! (CONFIG_IRQ_TIME_ACCOUNTING) does not count it as CPU time of any process, and one that does not keep it apart
-//! counts it as time of whoever runs. What others used is the busy time without our own, so that we must know which.
+//! A loopback connection does a fifth to a third of its work there. A kernel that keeps its time
+//! apart (CONFIG_IRQ_TIME_ACCOUNTING) does not count it as CPU time of any process, and one that
+//! does not keep it apart counts it as time of whoever runs. What others used is the busy time
+//! without our own, so that we must know which.
 //!
-//! The probe keeps this thread busy, once with datagrams to itself and once with nothing. It never sleeps: its wall
-//! time without the time that it waited for a CPU is the time that it was on one. CPU time that is charged is all of
-//! that, or lacks the interrupts. Who else uses the CPU does not matter.
+//! The probe keeps this thread busy, once with datagrams to itself and once with nothing. It never
+//! sleeps: its wall time without the time that it waited for a CPU is the time that it was on one.
+//! CPU time that is charged is all of that, or lacks the interrupts. Who else uses the CPU does not
+//! matter.
 
 use std::{hint::black_box, io, net::UdpSocket};
 
@@ -26,8 +29,8 @@ struct Burst {
     charged_ns: u64,
 }
 
-/// Whether interrupts are charged to the process that they interrupt. Where that cannot be found out, false: what
-/// others used is then rather seen too small than too large.
+/// Whether interrupts are charged to the process that they interrupt. Where that cannot be found
+/// out, false: what others used is then rather seen too small than too large.
 pub(super) fn to_processes() -> bool {
     probe().is_ok_and(|[plain, traffic]| are_charged(plain, traffic))
 }
@@ -59,7 +62,8 @@ fn probe() -> io::Result<[Burst; 2]> {
 
 /// Adds a burst of some work.
 fn add(sum: &mut Burst, mut work: impl FnMut()) -> io::Result<()> {
-    let (waited_ns, cpu_ns, wall_ns) = (measure::thread_waited_ns()?, clock::thread_cpu_ns(), clock::now_ns());
+    let (waited_ns, cpu_ns, wall_ns) =
+        (measure::thread_waited_ns()?, clock::thread_cpu_ns(), clock::now_ns());
     while clock::thread_cpu_ns() - cpu_ns < BURST_NS {
         work();
     }
@@ -86,10 +90,14 @@ mod tests {
         assert!(!are_charged(burst(6_600, 6_000), burst(9_000, 6_000)));
     }
 
-    /// What it finds is a measurement, which a busy host can upset; that it does all of its work is not.
+    /// What it finds is a measurement, which a busy host can upset; that it does all of its work is
+    /// not.
     #[test]
     fn the_probe_does_all_of_its_bursts() {
         let Ok([plain, traffic]) = probe() else { return };
-        assert!(plain.charged_ns >= BURSTS as u64 * BURST_NS && traffic.charged_ns >= BURSTS as u64 * BURST_NS);
+        assert!(
+            plain.charged_ns >= BURSTS as u64 * BURST_NS
+                && traffic.charged_ns >= BURSTS as u64 * BURST_NS
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The child's side of a trial: its life, its targets, and what becomes of its errors. The rest is in `race.rs`.
+//! The child's side of a trial: its life, its targets, and what becomes of its errors. The rest is
+//! in `race.rs`.
 
 use std::{
     io::{self, Read},
@@ -8,75 +9,29 @@ use std::{
 };
 
 use super::{
+    error::{FATHERLESS, TrialError},
     last_words,
     parent::environment,
     place,
     race::Race,
+    referee,
     scratch::Scratch,
     server::ProcessLauncher,
     wire::{Answer, Ended, TrialPlan},
 };
 use crate::{
     clock, draw,
-    load::LoadError,
-    measure::Measurements,
+    measure::Measured,
     runtime::{self, Runtime, Visitor},
     secret,
-    step::{BuildError, Failure, StepPlan},
-    store::{FailureKind, TrialFailure},
-    target::{Start, Started, TargetError},
+    step::StepPlan,
+    store::TrialFailure,
+    targets::{Start, Started},
     units::file_name,
 };
 
-/// Why a trial could not be measured.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TrialError {
-    #[error("{0}")]
-    Target(#[from] TargetError),
-    #[error("{0}")]
-    Build(#[from] BuildError),
-    #[error("{0}")]
-    Load(#[from] LoadError),
-    #[error("{0}")]
-    Step(Failure),
-    #[error("{0}")]
-    Wrong(String),
-    #[error(
-        "no task completed in the measured window of {window}{took}; raise `duration` to several times what a task takes"
-    )]
-    TooShort { window: String, took: String },
-    /// Nothing has ended, and will not.
-    #[error("{0}")]
-    Hangs(String),
-    #[error("{what}: {source}")]
-    System { what: &'static str, source: io::Error },
-}
-
-impl TrialError {
-    fn kind(&self) -> FailureKind {
-        match self {
-            Self::Target(_) => FailureKind::Target,
-            Self::Load(LoadError::Thread { .. }) | Self::System { .. } => FailureKind::Refused,
-            Self::Load(LoadError::Prepare(failure)) | Self::Step(failure) => kind(failure),
-            Self::Load(LoadError::Lost(_)) | Self::Wrong(_) => FailureKind::WrongResult,
-            Self::TooShort { .. } => FailureKind::TooShort,
-            Self::Hangs(_) => FailureKind::TimedOut,
-            Self::Build(_) => FailureKind::Crashed,
-        }
-    }
-}
-
-/// A step's failure is that of whoever did not do his part.
-fn kind(failure: &Failure) -> FailureKind {
-    match failure {
-        Failure::Target(_) => FailureKind::Target,
-        Failure::Refused(_) => FailureKind::Refused,
-        Failure::Skipped(_) | Failure::Wrong(_) => FailureKind::WrongResult,
-    }
-}
-
-/// Ends this process when its standard input ends: the second line of defence, should the kernel not kill it. Before,
-/// the parent may ask for the last words, which `say` prints.
+/// Ends this process when its standard input ends: the second line of defence, should the kernel
+/// not kill it. Before, the parent may ask for the last words, which `say` prints.
 pub fn die_with_stdin(parent: Option<u32>, say: impl FnMut(&Ended) + Send + 'static) {
     if parent.is_some_and(|parent| !place::die_with_parent(parent)) {
         std::process::exit(FATHERLESS);
@@ -92,11 +47,9 @@ pub fn die_with_stdin(parent: Option<u32>, say: impl FnMut(&Ended) + Send + 'sta
     let _ = thread::Builder::new().name(format!("{}stdin", place::OWN_THREAD)).spawn(ends);
 }
 
-/// Nobody sees the exit code of a process whose parent is gone.
-pub(super) const FATHERLESS: i32 = 1;
-
-/// Some executors size their pools once from the environment. If this process was started by hand without it, it
-/// starts itself again with it; returns only if that is not necessary, or not possible.
+/// Some executors size their pools once from the environment. If this process was started by hand
+/// without it, it starts itself again with it; returns only if that is not necessary, or not
+/// possible.
 pub fn ensure_environment(plan: &TrialPlan) -> io::Result<()> {
     let wanted = [
         ("ASYNC_STD_THREAD_COUNT", plan.setup.workers.to_string()),
@@ -112,38 +65,58 @@ pub fn ensure_environment(plan: &TrialPlan) -> io::Result<()> {
 pub fn run(plan: &TrialPlan) -> Ended {
     let program = match std::env::current_exe() {
         Ok(program) => program,
-        Err(source) => return ended(Err(TrialError::System { what: "no program", source }), Vec::new()),
+        Err(source) => {
+            return ended(Err(TrialError::System { what: "no program", source }), Vec::new());
+        }
     };
+    if let Some(racer) = &plan.program {
+        return measure(plan, &program, |race| referee::race(race, racer));
+    }
     measure(plan, &program, |race| {
         runtime::dispatch(&plan.executor, race).unwrap_or_else(|| {
-            let reason = format!("this build has no executor `{}`; build with its cargo feature", plan.executor);
+            let reason = format!(
+                "this build has no executor `{}`; build with its cargo feature",
+                plan.executor
+            );
             Err(TrialError::Wrong(reason))
         })
     })
 }
 
-/// Runs a trial in this process on the executor `R`, for executors that are not in the table. `program` is the
-/// `regatta` binary, which the plan's embedded targets run in.
+/// Runs a trial in this process on the executor `R`, for executors that are not in the table.
+/// `program` is the `regatta` binary, which the plan's embedded targets run in.
 pub fn run_on<R: Runtime>(plan: &TrialPlan, program: &Path) -> Ended {
     measure(plan, program, |race| race.visit::<R>())
 }
 
-fn ended(outcome: Result<Measurements, TrialError>, left_behind: Vec<String>) -> Ended {
+fn ended(outcome: Result<Measured, TrialError>, left_behind: Vec<String>) -> Ended {
     let answer = match outcome {
         Ok(measurements) => Answer::Measured(Box::new(measurements)),
         // What a server has answered may be in it.
-        Err(error) => Answer::Failed(TrialFailure { kind: error.kind(), reason: secret::blanked(&error.to_string()) }),
+        Err(error) => Answer::Failed(TrialFailure {
+            kind: error.kind(),
+            reason: secret::blanked(&error.to_string()),
+        }),
     };
     Ended { answer, left_behind: left_behind.iter().map(|left| secret::blanked(left)).collect() }
 }
 
 /// Starts the plan's targets, races, and removes what the targets have made, whatever came of it.
-fn measure(plan: &TrialPlan, program: &Path, race: impl FnOnce(Race<'_>) -> Result<Measurements, TrialError>) -> Ended {
+fn measure(
+    plan: &TrialPlan,
+    program: &Path,
+    race: impl FnOnce(Race<'_>) -> Result<Measured, TrialError>,
+) -> Ended {
     let begun_ns = clock::now_ns();
     place::raise_file_limit();
     let scratch = match Scratch::new() {
         Ok(scratch) => scratch,
-        Err(source) => return ended(Err(TrialError::System { what: "no scratch folder", source }), Vec::new()),
+        Err(source) => {
+            return ended(
+                Err(TrialError::System { what: "no scratch folder", source }),
+                Vec::new(),
+            );
+        }
     };
     let mut targets = Vec::new();
     let outcome = start(plan, program, &scratch, &mut targets)
@@ -161,15 +134,16 @@ fn start(
     targets: &mut Vec<Box<dyn Started>>,
 ) -> Result<(), TrialError> {
     let system = |what: &'static str| move |source| TrialError::System { what, source };
-    let launcher = ProcessLauncher { program, cpus: &plan.target_cpus };
     for target in &plan.targets {
         let folder = scratch.path().join(file_name(&target.name));
         std::fs::create_dir(&folder).map_err(system("no scratch folder"))?;
         let seed = draw::mix(plan.seed, targets.len() as u64);
         let mut steps = plan.tasks.iter().flat_map(|task| &task.steps);
-        let uses = |step: &StepPlan| step.spec.targets().iter().any(|user| user.name.text == target.name);
+        let uses =
+            |step: &StepPlan| step.spec.targets().iter().any(|user| user.name.text == target.name);
         let prepares = steps.any(|step| step.spec.prepares() && uses(step));
         let (name, cpus) = (&target.name, &plan.target_cpus);
+        let launcher = ProcessLauncher { program, cpus, target: &target.spec, seed };
         let start = Start { name, seed, scratch: &folder, launcher: &launcher, cpus, prepares };
         targets.push(target.spec.start(&start)?);
     }

@@ -1,7 +1,7 @@
 //! The steps' connections to each target, for the fairness manifest.
 
 use super::wire::TrialPlan;
-use crate::target::{Connections, Started};
+use crate::targets::{Connections, Started};
 
 /// The accounts of all targets that are reached over connections, by name.
 pub(super) struct Connected(Vec<(String, Connections)>);
@@ -10,7 +10,11 @@ impl Connected {
     /// Those of a trial's targets.
     pub(super) fn of(plan: &TrialPlan, targets: &[Box<dyn Started>]) -> Self {
         let accounts = plan.targets.iter().zip(targets);
-        Self(accounts.filter_map(|(named, target)| Some((named.name.clone(), target.connections()?))).collect())
+        Self(
+            accounts
+                .filter_map(|(named, target)| Some((named.name.clone(), target.connections()?)))
+                .collect(),
+        )
     }
 
     /// How many connections were opened to each so far.
@@ -18,7 +22,8 @@ impl Connected {
         self.0.iter().map(|(_, connections)| connections.opened()).collect()
     }
 
-    /// How many were opened, by target. `before` and `after` are [`Self::opened`] at the edges of the window.
+    /// How many were opened, by target. `before` and `after` are [`Self::opened`] at the edges of
+    /// the window.
     pub(super) fn facts(&self, before: &[u64], after: &[u64]) -> Vec<(String, String)> {
         let windows = before.iter().zip(after).map(|(before, after)| after - before);
         let each = self.0.iter().zip(windows).map(|((name, connections), in_window)| {

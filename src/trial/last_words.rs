@@ -1,17 +1,19 @@
-//! What a trial says when its watchdog is about to end it: whether a target has answered at all, and where tasks wait.
+//! What a trial says when its watchdog is about to end it: whether a target has answered at all,
+//! and where tasks wait.
 //!
-//! The parent asks with a line on the child's standard input, for which a thread waits that is there anyway. So nothing
-//! is counted that the proof does not count, and nothing runs beside the load.
+//! The parent asks with a line on the child's standard input, for which a thread waits that is
+//! there anyway. So nothing is counted that the proof does not count, and nothing runs beside the
+//! load.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::{
-    waits,
+    proof, waits,
     wire::{Answer, Ended, TrialPlan},
 };
 use crate::{
     load::Lookout,
-    step::{StepPlan, Tally, Trial},
+    step::{Ledger, StepPlan, Tally},
     store::{FailureKind, TrialFailure},
     units::format_duration,
 };
@@ -41,15 +43,15 @@ impl Drop for Running {
 }
 
 /// From now on the trial can tell how far it has come.
-pub(super) fn watch<R: Send + Sync + 'static>(plan: &TrialPlan, trial: &Arc<Trial<R>>) -> Running {
-    let (plan, trial): (_, Weak<Trial<R>>) = (plan.clone(), Arc::downgrade(trial));
+pub(super) fn watch(plan: &TrialPlan, ledger: &Arc<Ledger>) -> Running {
+    let (plan, ledger) = (plan.clone(), Arc::downgrade(ledger));
     let running = Running(Arc::default());
     let lookout = running.0.clone();
     let told = move || {
-        let trial = trial.upgrade()?;
-        let tallies = trial.ledger.read(plan.per_task.len());
+        let ledger = ledger.upgrade()?;
+        let tallies = ledger.read(proof::steps(&plan));
         failure(&plan, &tallies).or_else(|| {
-            let reason = waits::of_tasks(&plan, lookout.get()?, &trial.ledger)?;
+            let reason = waits::of_tasks(&plan, lookout.get()?, &ledger)?;
             Some(TrialFailure { kind: FailureKind::TimedOut, reason })
         })
     };
@@ -64,20 +66,25 @@ pub(super) fn say(mut say: impl FnMut(&Ended)) -> ! {
         say(&Ended { answer: Answer::Failed(failure), left_behind: Vec::new() });
     }
     // With the lock in hand: the load must not end in between and say something else.
-    std::process::exit(super::child::FATHERLESS)
+    std::process::exit(super::error::FATHERLESS)
 }
 
-/// The failure of a target that has not answered once, though it was asked; or that was still to be connected to.
+/// The failure of a target that has not answered once, though it was asked; or that was still to be
+/// connected to.
 fn failure(plan: &TrialPlan, tallies: &[Tally]) -> Option<TrialFailure> {
     let nothing_began = tallies.iter().all(|tally| tally.started == 0);
-    let silent = plan.targets.iter().filter(|target| !target.spec.is_embedded()).find(|target| {
-        let steps = plan.tasks.iter().flat_map(|task| &task.steps).zip(tallies);
-        let is_on_it = |step: &StepPlan| step.spec.targets().iter().any(|found| found.name.text == target.name);
-        let own: Vec<&Tally> = steps.filter(|(step, _)| is_on_it(step)).map(|(_, tally)| tally).collect();
-        !own.is_empty()
-            && own.iter().all(|tally| tally.ended == 0)
-            && (nothing_began || own.iter().any(|tally| tally.started > tally.cancelled))
-    })?;
+    let silent =
+        plan.targets.iter().filter(|target| !target.spec.is_embedded()).find(|target| {
+            let steps = plan.tasks.iter().flat_map(|task| &task.steps).zip(tallies);
+            let is_on_it = |step: &StepPlan| {
+                step.spec.targets().iter().any(|found| found.name.text == target.name)
+            };
+            let own: Vec<&Tally> =
+                steps.filter(|(step, _)| is_on_it(step)).map(|(_, tally)| tally).collect();
+            !own.is_empty()
+                && own.iter().all(|tally| tally.ended == 0)
+                && (nothing_began || own.iter().any(|tally| tally.started > tally.cancelled))
+        })?;
     let limit = format_duration(plan.timeout);
     let place = silent.spec.address().map_or_else(String::new, |address| format!(" ({address})"));
     let reason = format!(
@@ -96,17 +103,21 @@ mod tests {
             OnTimeout, Task,
             testing::{read_step, read_target},
         },
-        target::NamedTarget,
+        targets::NamedTarget,
         trial::proof::tests::plan,
     };
 
     fn calls(name: &str) -> StepPlan {
-        let spec = read_step(&format!("{{ http = {{ target = \"{name}\", path = \"/\" }} }}")).unwrap();
+        let spec =
+            read_step(&format!("{{ http = {{ target = \"{name}\", path = \"/\" }} }}")).unwrap();
         StepPlan { name: None, timeout: None, on_timeout: OnTimeout::Fail, spec }
     }
 
     fn silent(tallies: [(u64, u64); 2]) -> Option<String> {
-        let named = |name: &str| NamedTarget { name: name.into(), spec: read_target("{ http = {} }").unwrap() };
+        let named = |name: &str| NamedTarget {
+            name: name.into(),
+            spec: read_target("{ http = {} }").unwrap(),
+        };
         let tasks = vec![Task { name: "task".into(), steps: vec![calls("a"), calls("b")] }];
         let plan = TrialPlan { targets: vec![named("a"), named("b")], tasks, ..plan() };
         let tallies = tallies.map(|(started, ended)| Tally { started, ended, ..Tally::default() });
@@ -115,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_target_that_has_not_answered_once_is_named() {
-        assert!(silent([(4, 0), (0, 0)]).unwrap().starts_with("no answer came from target `a` in 1s"));
+        assert!(
+            silent([(4, 0), (0, 0)]).unwrap().starts_with("no answer came from target `a` in 1s")
+        );
         assert!(silent([(4, 4), (4, 0)]).unwrap().contains("target `b`"));
         // In preparation it is the first that is connected to.
         assert!(silent([(0, 0), (0, 0)]).unwrap().contains("target `a`"));

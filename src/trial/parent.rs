@@ -25,7 +25,8 @@ use crate::{
 /// What the parent is told while it waits.
 #[derive(Debug)]
 pub enum Event {
-    /// The child has ended: the lines that it printed, and the end of what it wrote to standard error.
+    /// The child has ended: the lines that it printed, and the end of what it wrote to standard
+    /// error.
     Ended {
         /// Standard output's last line.
         answer: String,
@@ -48,16 +49,16 @@ pub struct Runner {
 pub struct Interrupted(pub &'static str);
 
 impl Runner {
-    /// A runner that starts this program, and a sender through which signals reach it. What trials of killed runs
-    /// have left behind is removed.
+    /// A runner that starts this program, and a sender through which signals reach it. What trials
+    /// of killed runs have left behind is removed.
     pub fn new() -> std::io::Result<(Self, Sender<Event>)> {
         scratch::sweep();
         let (to_self, events) = channel();
         Ok((Self { program: std::env::current_exe()?, events, to_self: to_self.clone() }, to_self))
     }
 
-    /// Runs one trial to its end, whatever that is. `left_behind` is told of each thing that could not be removed from a
-    /// server of the user's own, with what to do about it.
+    /// Runs one trial to its end, whatever that is. `left_behind` is told of each thing that could
+    /// not be removed from a server of the user's own, with what to do about it.
     pub fn run(
         &self,
         plan: &TrialPlan,
@@ -68,7 +69,13 @@ impl Runner {
         let start_ns = clock::now_ns();
         let (pid, outcome) = match self.start(plan) {
             Ok(mut child) => (child.0.id(), self.wait(plan, &mut child, &mut left_behind)?),
-            Err(why) => (0, failed(FailureKind::Refused, format!("the trial's process could not be started: {why}"))),
+            Err(why) => (
+                0,
+                failed(
+                    FailureKind::Refused,
+                    format!("the trial's process could not be started: {why}"),
+                ),
+            ),
         };
         let wall_ns = clock::now_ns() - start_ns;
         Ok(TrialRecord {
@@ -83,8 +90,9 @@ impl Runner {
         })
     }
 
-    /// Starts the child in a process group of its own, or the terminal's Ctrl-C would kill it before its record is
-    /// saved. Must be called on a thread that lives as long as the run: the child dies with it.
+    /// Starts the child in a process group of its own, or the terminal's Ctrl-C would kill it
+    /// before its record is saved. Must be called on a thread that lives as long as the run: the
+    /// child dies with it.
     fn start(&self, plan: &TrialPlan) -> std::io::Result<Group> {
         let mut plan = plan.clone();
         plan.parent = Some(std::process::id());
@@ -120,6 +128,10 @@ impl Runner {
     ) -> Result<Outcome, Interrupted> {
         match self.events.recv_timeout(plan.timeout) {
             Ok(Event::Ended { answer, errors }) => {
+                if plan.program.is_some() {
+                    // What a racer has started and left behind is in the trial's group, too.
+                    child.kill();
+                }
                 let (outcome, left) = judge(&answer, &errors, child.0.wait().ok());
                 for left in &left {
                     left_behind(left);
@@ -155,10 +167,16 @@ impl Runner {
     fn last_words(&self, child: &mut Group) -> Option<Outcome> {
         // Long enough for a thread that only has to be woken, on a busy host.
         const PATIENCE: Duration = Duration::from_secs(10);
-        child.0.stdin.as_mut().and_then(|input| input.write_all(b"?").and_then(|()| input.flush()).ok())?;
+        child
+            .0
+            .stdin
+            .as_mut()
+            .and_then(|input| input.write_all(b"?").and_then(|()| input.flush()).ok())?;
         let event = self.events.recv_timeout(PATIENCE).ok()?;
         let told = match &event {
-            Event::Ended { answer, .. } => serde_json::from_str(answer).ok().map(|ended: Ended| ended.answer),
+            Event::Ended { answer, .. } => {
+                serde_json::from_str(answer).ok().map(|ended: Ended| ended.answer)
+            }
             Event::Signal(_) => None,
         };
         // It is still waited for. The receiver is here, so that sending cannot fail.
@@ -185,7 +203,8 @@ impl Runner {
         sweep_targets(plan, child.0.id(), left_behind);
     }
 
-    /// Waits for the reader of a killed child, so that its late message is not taken for the next child's.
+    /// Waits for the reader of a killed child, so that its late message is not taken for the next
+    /// child's.
     fn drain(&self) {
         let mut asked = None;
         while let Ok(event) = self.events.recv_timeout(Duration::from_secs(5)) {
@@ -195,7 +214,8 @@ impl Runner {
             }
         }
         if let Some(name) = asked {
-            // It is looked at before the next trial. The receiver is here, so that sending cannot fail.
+            // It is looked at before the next trial. The receiver is here, so that sending cannot
+            // fail.
             let _ = self.to_self.send(Event::Signal(name));
         }
     }
@@ -245,15 +265,20 @@ fn last_line(output: impl Read) -> String {
     BufReader::new(output).lines().map_while(Result::ok).last().unwrap_or_default()
 }
 
-/// The last lines of standard error as one, which name the reason of a crash. A backtrace is left out: it comes after
-/// the reason, and is longer than what is kept.
-fn last_lines(errors: impl Read) -> String {
+/// The last lines of standard error as one, which name the reason of a crash. A backtrace is left
+/// out: it comes after the reason, and is longer than what is kept.
+pub(super) fn last_lines(errors: impl Read) -> String {
     const KEPT: usize = 8;
+    const LONGEST: u64 = 4_096;
     let mut lines = VecDeque::new();
     let mut in_backtrace = false;
-    // All is read to its end, whatever the bytes are, or the child would wait for its reader.
-    for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line);
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    // All is read to its end, whatever the bytes are, or the child would wait for its reader; a
+    // line that does not end is read in parts.
+    while errors.by_ref().take(LONGEST).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let bytes = std::mem::take(&mut line);
+        let line = String::from_utf8_lossy(&bytes);
         // The frames are indented; a note may follow them.
         let is_frame = line.starts_with(' ') || line.starts_with("note: ");
         in_backtrace = line.trim_end() == "stack backtrace:" || (in_backtrace && is_frame);
@@ -285,7 +310,8 @@ fn failed(kind: FailureKind, reason: String) -> Outcome {
 fn judge(answer: &str, errors: &str, status: Option<ExitStatus>) -> (Outcome, Vec<String>) {
     let Ok(Ended { answer, left_behind }) = serde_json::from_str(answer) else {
         let separator = if errors.is_empty() { "" } else { ": " };
-        // A panic may have words of a server's answer; what this process has read before the run is known here, too.
+        // A panic may have words of a server's answer; what this process has read before the run is
+        // known here, too.
         let reason = format!("{}{separator}{}", how_it_ended(status), secret::blanked(errors));
         return (failed(FailureKind::Crashed, reason), Vec::new());
     };
@@ -323,9 +349,13 @@ mod tests {
         let shown = |text: &str| last_lines(text.as_bytes());
         assert_eq!(shown(&format!("{panic}stack backtrace:\n{frames}{note}")), reason);
         assert_eq!(shown(&format!("{panic}stack backtrace:\n{frames}")), reason);
-        let more =
-            format!("{panic}stack backtrace:\n{frames}{note}memory allocation of 8 bytes failed\nnote: that was it\n");
-        assert_eq!(shown(&more), format!("{reason}; memory allocation of 8 bytes failed; note: that was it"));
+        let more = format!(
+            "{panic}stack backtrace:\n{frames}{note}memory allocation of 8 bytes failed\nnote: that was it\n"
+        );
+        assert_eq!(
+            shown(&more),
+            format!("{reason}; memory allocation of 8 bytes failed; note: that was it")
+        );
     }
 
     #[test]

@@ -1,84 +1,122 @@
 //! Same work or no number: what a trial must have done, beside what it did.
 
-use super::wire::TrialPlan;
+use super::wire::{TrialLoad, TrialPlan};
 use crate::{
-    load::{self, open::Landed},
+    load::{self, open::OpenOutcome},
     measure::{ProofLine, Stream, TargetReport, Unanswered},
     scenario::LoadKind,
-    step::{StepPlan, Tally},
-    target::REPEATED,
+    step::{Reading, StepPlan, Tally, TaskRuns, Times},
+    targets::REPEATED,
 };
 
 /// Everything that was counted, by the slots, the recorders, the steps and the targets.
-pub(super) struct Evidence<'a, S> {
+pub(super) struct Evidence<'a> {
     pub plan: &'a TrialPlan,
-    pub outcome: &'a load::Outcome<S>,
-    pub slots: u64,
-    /// By the slots.
-    pub tasks_run: u64,
-    /// Time-outs, by the slots.
-    pub timeouts: u64,
-    /// By the recorders.
-    pub recorded: Stream,
-    /// By the steps, by step number.
-    pub tallies: &'a [Tally],
+    /// By each load, in the plan's order.
+    pub loads: Vec<LoadEvidence<'a>>,
+    /// By the steps, by step number, before the targets were asked.
+    pub before: &'a [Tally],
+    /// By the steps and combinators, by step number, after that.
+    pub ledger: &'a Reading,
     /// By the targets.
     pub reports: &'a [TargetReport],
 }
 
-impl<S> Evidence<'_, S> {
-    /// Tasks that were given up in flight.
-    fn given_up(&self) -> u64 {
-        self.outcome.given_up()
-    }
+/// What was counted of one load.
+pub(super) struct LoadEvidence<'a> {
+    pub load: &'a TrialLoad,
+    pub outcome: &'a load::LoadOutcome,
+    pub slots: u64,
+    /// By the slots.
+    pub tasks_run: u64,
+    /// By the recorders.
+    pub recorded: Stream,
+}
 
-    /// Whether tasks may not have done all their steps, for a time-out or the end of the load has cut them short.
-    fn is_cut_short(&self) -> bool {
-        self.given_up() > 0 || self.timeouts > 0 || self.tallies.iter().any(|tally| tally.cancelled > 0)
+impl LoadEvidence<'_> {
+    /// How often the load's task was to run, and how often it was seen to end.
+    fn root(&self) -> TaskRuns {
+        let given_up = self.outcome.given_up();
+        TaskRuns { asked: self.tasks_run + given_up, returned: self.tasks_run }
     }
 }
 
 /// Compares all accounts; the error names the first difference.
-pub(super) fn check<S>(evidence: &Evidence<'_, S>) -> Result<Vec<ProofLine>, String> {
+pub(super) fn check(evidence: &Evidence<'_>) -> Result<Vec<ProofLine>, String> {
     let mut proof = Proof::default();
-    proof.tasks(evidence);
-    proof.steps(evidence);
-    proof.targets(evidence);
-    proof.least_makespan(evidence);
-    proof.least_task(evidence);
-    match proof.lines.iter().find(|(_, holds)| !holds) {
-        Some((line, _)) => {
-            Err(format!("wrong result: {}: expected {}, found {}", line.what, line.expected, line.found))
-        }
-        None => Ok(proof.lines.into_iter().map(|(line, _)| line).collect()),
-    }
+    proof.compare(evidence);
+    proof.verdict()
 }
 
+/// What was compared so far, and whether it is the same.
 #[derive(Default)]
-struct Proof {
+pub(super) struct Proof {
     lines: Vec<(ProofLine, bool)>,
+    /// What the lines are about that come next, as their beginning: a load of several.
+    of: String,
 }
 
 impl Proof {
-    fn equal(&mut self, what: impl Into<String>, expected: u64, found: u64) {
-        let line = ProofLine { what: what.into(), expected: expected.to_string(), found: found.to_string() };
-        self.lines.push((line, expected == found));
+    /// Compares all accounts.
+    pub(super) fn compare(&mut self, evidence: &Evidence<'_>) {
+        for load in &evidence.loads {
+            self.begin(load.load, evidence.loads.len());
+            self.tasks(load);
+            self.least_makespan(load);
+            self.least_task(load);
+        }
+        self.end_of_loads();
+        let lost = self.edges(evidence);
+        self.targets(evidence, &lost);
     }
 
-    fn within(&mut self, what: impl Into<String>, expected: (u64, u64), found: u64) {
+    /// What comes next is about this load of so many.
+    pub(super) fn begin(&mut self, load: &TrialLoad, loads: usize) {
+        self.of = if loads > 1 { format!("{}: ", load.name) } else { String::new() };
+    }
+
+    /// What comes next is about the trial.
+    pub(super) fn end_of_loads(&mut self) {
+        self.of.clear();
+    }
+
+    /// All that was compared; an error names the first difference.
+    pub(super) fn verdict(self) -> Result<Vec<ProofLine>, String> {
+        match self.lines.iter().find(|(_, holds)| !holds) {
+            Some((line, _)) => Err(format!(
+                "wrong result: {}: expected {}, found {}",
+                line.what, line.expected, line.found
+            )),
+            None => Ok(self.lines.into_iter().map(|(line, _)| line).collect()),
+        }
+    }
+
+    pub(super) fn equal(&mut self, what: impl Into<String>, expected: u64, found: u64) {
+        self.line(what, expected.to_string(), found, expected == found);
+    }
+
+    pub(super) fn within(&mut self, what: impl Into<String>, expected: (u64, u64), found: u64) {
         let (least, most) = expected;
         if least == most {
             return self.equal(what, least, found);
         }
-        let expected = if most == u64::MAX { format!("at least {least}") } else { format!("{least} to {most}") };
-        let holds = (least..=most).contains(&found);
-        self.lines.push((ProofLine { what: what.into(), expected, found: found.to_string() }, holds));
+        let expected = if most == u64::MAX {
+            format!("at least {least}")
+        } else {
+            format!("{least} to {most}")
+        };
+        self.line(what, expected, found, (least..=most).contains(&found));
+    }
+
+    fn line(&mut self, what: impl Into<String>, expected: String, found: u64, holds: bool) {
+        let (what, found) = (format!("{}{}", self.of, what.into()), found.to_string());
+        self.lines.push((ProofLine { what, expected, found }, holds));
     }
 
     /// The slots ran, and the recorders saw, as many tasks as the load has.
-    fn tasks<S>(&mut self, evidence: &Evidence<'_, S>) {
+    fn tasks(&mut self, evidence: &LoadEvidence<'_>) {
         let recorded = evidence.recorded.latency.count();
-        match evidence.plan.load.kind {
+        match evidence.load.kind {
             LoadKind::Batch { tasks, .. } => {
                 let measured = tasks.saturating_mul(evidence.outcome.makespans_ns.len() as u64);
                 self.equal("tasks run", evidence.outcome.total_tasks, evidence.tasks_run);
@@ -88,19 +126,25 @@ impl Proof {
                 self.equal("tasks completed", tasks, evidence.outcome.completed);
                 self.equal("tasks recorded", tasks, recorded);
             }
-            LoadKind::Closed { concurrency, .. } => self.clients(evidence, concurrency),
+            LoadKind::Closed { .. } => {
+                self.clients(evidence, evidence.load.kind.concurrency());
+            }
             LoadKind::Open { max_in_flight, .. } => self.arrivals(evidence, max_in_flight),
         }
     }
 
-    /// Every client ended or was given up, and every task that was meant to start in the window is recorded, by the
-    /// accounts of the slots and of the recorders.
-    fn clients<S>(&mut self, evidence: &Evidence<'_, S>, concurrency: u64) {
+    /// Every client ended or was given up, and every task that was meant to start in the window is
+    /// recorded, by the accounts of the slots and of the recorders.
+    fn clients(&mut self, evidence: &LoadEvidence<'_>, concurrency: u64) {
         let Some(drained) = &evidence.outcome.closed else {
             return self.equal("accounts of the closed load", 1, 0);
         };
         let (left, recorded) = (&drained.left, &evidence.recorded);
-        self.equal("clients that ended and were given up", concurrency, drained.clients + left.tasks());
+        self.equal(
+            "clients that ended and were given up",
+            concurrency,
+            drained.clients + left.tasks(),
+        );
         self.equal("tasks recorded", drained.measured + left.measured, recorded.latency.count());
         self.equal("tasks recorded as censored", left.measured, recorded.censored);
         // A client's task can begin before an edge of the window and end behind it.
@@ -109,87 +153,183 @@ impl Proof {
         self.within("tasks completed in the window", bounds, drained.measured);
     }
 
-    /// Every arrival became of something, by three accounts: the pacer's, the slots' and the recorders'.
-    fn arrivals<S>(&mut self, evidence: &Evidence<'_, S>, max_in_flight: u64) {
-        let Some(Landed { arrivals, emitted, totals, given_up }) = &evidence.outcome.open else {
+    /// Every arrival became of something, by three accounts: the pacer's, the slots' and the
+    /// recorders'.
+    fn arrivals(&mut self, evidence: &LoadEvidence<'_>, max_in_flight: u64) {
+        let Some(OpenOutcome { arrivals, emitted, totals, given_up }) = &evidence.outcome.open
+        else {
             return self.equal("accounts of the open load", 1, 0);
         };
         let what = "arrivals completed, dropped and censored";
-        self.equal(what, arrivals.scheduled, totals.measured + arrivals.dropped + arrivals.censored);
-        self.equal("tasks recorded", arrivals.scheduled - arrivals.dropped, evidence.recorded.latency.count());
+        self.equal(
+            what,
+            arrivals.scheduled,
+            totals.measured + arrivals.dropped + arrivals.censored,
+        );
+        self.equal(
+            "tasks recorded",
+            arrivals.scheduled - arrivals.dropped,
+            evidence.recorded.latency.count(),
+        );
         self.equal("tasks recorded as censored", arrivals.censored, evidence.recorded.censored);
         self.equal("tasks handed over, ended and given up", *emitted, totals.ended + given_up);
         self.within("most tasks in flight", (0, max_in_flight), arrivals.most_in_flight);
     }
 
-    /// Every step was executed as often as its task demands.
-    fn steps<S>(&mut self, evidence: &Evidence<'_, S>) {
-        let (given_up, cut_short) = (evidence.given_up(), evidence.is_cut_short());
-        for ((name, _), (per_task, tally)) in
-            numbered_steps(evidence.plan).zip(evidence.plan.per_task.iter().zip(evidence.tallies))
-        {
+    /// Every step was executed as often as the tasks around it demand, edge by edge of their tree;
+    /// says how many instances of each task were lost.
+    ///
+    /// A combinator counts the children that it asked for and those whose end it saw; the others
+    /// were given up, and each may be anywhere in its task. A task goes on from step to step unless
+    /// it stops, which it counts at that step. So what begins a step has begun the one before and
+    /// not stopped there, but for the children that were given up: they loosen their own task and
+    /// what is below it, by their own number, and nothing else.
+    fn edges(&mut self, evidence: &Evidence<'_>) -> Vec<u64> {
+        let (plan, ledger) = (evidence.plan, evidence.ledger);
+        let mut runs: Vec<TaskRuns> = vec![TaskRuns::default(); plan.tasks.len()];
+        for load in &evidence.loads {
+            if let Some(root) = plan.tasks.iter().position(|task| task.name == load.load.task) {
+                runs[root].add(load.root());
+            }
+        }
+        for (number, (_, step)) in numbered_steps(plan).enumerate() {
+            for (child, edge) in step.spec.children().iter().zip(&ledger.edges[number]) {
+                if let Some(task) = plan.tasks.iter().position(|task| task.name == child.task.text)
+                {
+                    runs[task].add(*edge);
+                }
+            }
+        }
+        let mut steps = numbered_steps(plan).zip(ledger.steps.iter().zip(&ledger.edges));
+        for (task, run) in plan.tasks.iter().zip(&runs) {
+            let of_task: Vec<_> = steps.by_ref().take(task.steps.len()).collect();
+            self.chain(&task.name, *run, &of_task, if ledger.moves { run.lost() } else { 0 });
+        }
+        runs.iter().map(TaskRuns::lost).collect()
+    }
+
+    /// The steps of a task, one after another, and the children of each. So many may have moved
+    /// while they were counted.
+    fn chain(
+        &mut self,
+        task: &str,
+        run: TaskRuns,
+        steps: &[(Numbered<'_>, (&Tally, &Vec<TaskRuns>))],
+        moved: u64,
+    ) {
+        let lost = run.lost();
+        let missed = steps.first().map_or(0, |(_, (tally, _))| tally.missed);
+        let mut begun = run.asked.saturating_sub(missed);
+        for ((name, step), (tally, edges)) in steps {
+            self.within(
+                format!("{name}: calls"),
+                (begun.saturating_sub(lost), begun + moved),
+                tally.started,
+            );
             let accounted = tally.ended + tally.cancelled;
-            // A child that its parent gave up may still be on its way out.
-            let least = if cut_short { 0 } else { tally.started };
-            self.within(format!("{name}: calls that ended"), (least, tally.started), accounted);
-            if let Some(per_task) = per_task {
-                let all = per_task.saturating_mul(evidence.tasks_run + given_up);
-                self.within(format!("{name}: calls"), (if cut_short { 0 } else { all }, all), tally.started);
-            }
+            self.within(
+                format!("{name}: calls that ended"),
+                (tally.started.saturating_sub(lost), tally.started),
+                accounted,
+            );
+            self.children(name, step, tally, edges);
+            begun = tally.started.saturating_sub(tally.stopped);
+        }
+        // Those that were lost may have come as far as the end, and a stop of theirs is counted
+        // beside those that were seen.
+        let stops: u64 = steps.iter().map(|(_, (tally, _))| tally.stopped).sum();
+        let seen = run.returned.saturating_sub(stops + missed);
+        self.within(format!("task {task}: runs that came to the end"), (seen, seen + lost), begun);
+    }
+
+    /// A combinator ran its children as often as each of its calls does that ends well; others may
+    /// have run fewer.
+    fn children(&mut self, name: &Place<'_>, step: &StepPlan, tally: &Tally, edges: &[TaskRuns]) {
+        let well = tally.ended.saturating_sub(tally.failed);
+        let children = step.spec.children();
+        let chosen = children.iter().any(|child| matches!(child.times, Times::Chance(_)));
+        if chosen {
+            let asked = edges.iter().map(|edge| edge.asked).sum();
+            return self.within(format!("{name}: choices"), (well, tally.started), asked);
+        }
+        for (child, edge) in children.iter().zip(edges) {
+            let (Times::InOrder(times) | Times::AtOnce(times)) = child.times else { continue };
+            let bounds = (well.saturating_mul(times), tally.started.saturating_mul(times));
+            self.within(format!("{name}: runs of {}", child.task.text), bounds, edge.asked);
         }
     }
 
-    /// Each target holds what it should by its own check, and served what the steps that act on it asked for.
-    fn targets<S>(&mut self, evidence: &Evidence<'_, S>) {
+    /// Each target holds what it should by its own check, and served what the steps that act on it
+    /// asked for.
+    fn targets(&mut self, evidence: &Evidence<'_>, lost: &[u64]) {
         for report in evidence.reports {
-            self.lines.extend(report.proof.iter().map(|line| (line.clone(), line.expected == line.found)));
-            self.served(evidence.plan, evidence.tallies, report);
+            self.lines.extend(
+                report.proof.iter().map(|line| (line.clone(), line.expected == line.found)),
+            );
+            self.served(evidence.plan, (evidence.before, &evidence.ledger.steps), report);
             if report.served.is_none() {
-                self.connections(evidence, report);
+                self.connections(evidence, report, lost);
             }
         }
     }
 
-    /// Every connection that was opened is closed again. What was given up may hold one until the process ends.
-    fn connections<S>(&mut self, evidence: &Evidence<'_, S>, report: &TargetReport) {
+    /// Every connection that was opened is closed again. A call that was given up may hold one
+    /// until the process ends.
+    fn connections(&mut self, evidence: &Evidence<'_>, report: &TargetReport, lost: &[u64]) {
         let count = |name: &str| report.counts.get(name).copied();
-        if let (Some(opened), Some(closed)) = (count("connections opened"), count("connections closed")) {
-            let least = if evidence.is_cut_short() { 0 } else { opened };
-            self.within(format!("connections to target {} that were closed", report.name), (least, opened), closed);
+        let given_up = held(evidence, &report.name, lost);
+        if let (Some(opened), Some(closed)) =
+            (count("connections opened"), count("connections closed"))
+        {
+            let bounds = (opened.saturating_sub(given_up), opened);
+            self.within(
+                format!("connections to target {} that were closed", report.name),
+                bounds,
+                closed,
+            );
         }
     }
 
-    /// A target served as many operations as the steps that act on it began. It knows nothing of calls that had no
-    /// connection, and may know of those whose connection was lost.
-    fn served(&mut self, plan: &TrialPlan, tallies: &[Tally], report: &TargetReport) {
+    /// A target served as many operations as the steps that act on it began. It knows nothing of
+    /// calls that had no connection, and may know of those whose connection was lost.
+    fn served(
+        &mut self,
+        plan: &TrialPlan,
+        (before, after): (&[Tally], &[Tally]),
+        report: &TargetReport,
+    ) {
         let Some(served) = report.served else { return };
         let (mut ended, mut started) = (0, 0);
-        for ((_, step), tally) in numbered_steps(plan).zip(tallies) {
+        for ((_, step), (before, after)) in numbered_steps(plan).zip(before.iter().zip(after)) {
             if step.spec.targets().iter().any(|target| target.name.text == report.name) {
-                ended += tally.ended;
-                started += tally.started;
+                ended += before.ended;
+                started += after.started;
             }
         }
         let Unanswered { unconnected, lost } = report.unanswered;
         // A request that was sent again was perhaps served before.
         let again = report.counts.get(REPEATED).copied().unwrap_or(0);
-        let bounds = (ended.saturating_sub(unconnected + lost), started.saturating_sub(unconnected) + again);
+        let bounds =
+            (ended.saturating_sub(unconnected + lost), started.saturating_sub(unconnected) + again);
         self.within(format!("operations that target {} served", report.name), bounds, served);
     }
 
     /// A batch cannot end before its delays have passed; a bound that noise cannot break.
-    fn least_makespan<S>(&mut self, evidence: &Evidence<'_, S>) {
-        let LoadKind::Batch { tasks, .. } = evidence.plan.load.kind else { return };
-        let least = tasks.div_ceil(evidence.slots.max(1)).saturating_mul(evidence.plan.least_task_ns);
+    fn least_makespan(&mut self, evidence: &LoadEvidence<'_>) {
+        let LoadKind::Batch { tasks, .. } = evidence.load.kind else { return };
+        let least =
+            tasks.div_ceil(evidence.slots.max(1)).saturating_mul(evidence.load.least_task_ns);
         if let Some(&shortest) = evidence.outcome.makespans_ns.iter().min().filter(|_| least > 0) {
             self.within("makespan in ns", (least, u64::MAX), shortest);
         }
     }
 
-    /// No task ends before its own delays have passed, in whatever load; a bound that noise cannot break.
-    fn least_task<S>(&mut self, evidence: &Evidence<'_, S>) {
-        let (least, recorded) = (evidence.plan.least_task_ns, &evidence.recorded);
-        // A call that ended in an error need not have waited, nor one that was given up, and clipped values say nothing.
+    /// No task ends before its own delays have passed, in whatever load; a bound that noise cannot
+    /// break.
+    fn least_task(&mut self, evidence: &LoadEvidence<'_>) {
+        let (least, recorded) = (evidence.load.least_task_ns, &evidence.recorded);
+        // A call that ended in an error need not have waited, nor one that was given up, and
+        // clipped values say nothing.
         if least == 0 || recorded.errors > 0 || recorded.clipped > 0 || recorded.censored > 0 {
             return;
         }
@@ -199,10 +339,33 @@ impl Proof {
     }
 }
 
+/// Calls on a target that were given up, and steps on it in tasks that were.
+fn held(evidence: &Evidence<'_>, target: &str, lost: &[u64]) -> u64 {
+    let plan = evidence.plan;
+    let lost_of_step =
+        plan.tasks.iter().zip(lost).flat_map(|(task, lost)| task.steps.iter().map(move |_| *lost));
+    let on_target =
+        |step: &StepPlan| step.spec.targets().iter().any(|used| used.name.text == target);
+    let steps = numbered_steps(plan).zip(&evidence.ledger.steps).zip(lost_of_step);
+    let held = steps.filter(|(((_, step), _), _)| on_target(step));
+    held.map(|((_, tally), lost)| tally.cancelled.saturating_add(lost)).fold(0, u64::saturating_add)
+}
+
+/// How many steps all tasks have.
+pub(super) fn steps(plan: &TrialPlan) -> usize {
+    plan.tasks.iter().map(|task| task.steps.len()).sum()
+}
+
+/// A step, and where it is.
+type Numbered<'a> = (Place<'a>, &'a StepPlan);
+
 /// All steps of the plan in the order of their numbers, each with where it is.
 pub(super) fn numbered_steps(plan: &TrialPlan) -> impl Iterator<Item = (Place<'_>, &StepPlan)> {
     plan.tasks.iter().flat_map(|task| {
-        task.steps.iter().enumerate().map(move |(at, step)| (Place { task: &task.name, step, at: at + 1 }, step))
+        task.steps
+            .iter()
+            .enumerate()
+            .map(move |(at, step)| (Place { task: &task.name, step, at: at + 1 }, step))
     })
 }
 
@@ -233,100 +396,6 @@ impl Place<'_> {
     }
 }
 
+pub(super) mod shared;
 #[cfg(test)]
-pub(super) mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{measure::Histo, runtime::Setup, scenario::Load};
-
-    /// A plan without steps: one batch of one task, run once.
-    pub(in crate::trial) fn plan() -> TrialPlan {
-        let kind = LoadKind::Batch { tasks: 1, repeat: Some(1) };
-        TrialPlan {
-            regatta_trial: super::super::wire::VERSION,
-            cell: "s::sequential".into(),
-            round: 1,
-            executor: "sequential".into(),
-            setup: Setup { workers: 1, pool_size: 1, stack_size: None },
-            executor_cpus: Vec::new(),
-            target_cpus: Vec::new(),
-            seed: 1,
-            targets: Vec::new(),
-            tasks: Vec::new(),
-            load: Load { name: "load".into(), task: "task".to_owned().into(), kind },
-            warmup: Duration::ZERO,
-            duration: Duration::ZERO,
-            timeout: Duration::from_secs(1),
-            probe: false,
-            least_task_ns: 0,
-            delays_vary: false,
-            per_task: Vec::new(),
-            parent: None,
-        }
-    }
-
-    /// The proof of a trial that went well, but for what its target reports.
-    fn checked(report: TargetReport) -> Result<Vec<ProofLine>, String> {
-        let outcome = load::Outcome {
-            makespans_ns: vec![1],
-            window_ns: 1,
-            completed: 1,
-            total_tasks: 1,
-            per_client: None,
-            closed: None,
-            open: None,
-            edges: ((), ()),
-        };
-        let mut latency = Histo::new();
-        latency.0.record(1).unwrap();
-        let recorded = Stream { count: 1, latency, ..Stream::default() };
-        let (plan, reports) = (plan(), [report]);
-        let evidence = Evidence {
-            plan: &plan,
-            outcome: &outcome,
-            slots: 1,
-            tasks_run: 1,
-            timeouts: 0,
-            recorded,
-            tallies: &[],
-            reports: &reports,
-        };
-        check(&evidence)
-    }
-
-    /// What the proof says of a target that has served so many of ten calls, of which eight ended by themselves.
-    fn served(served: u64, unconnected: u64, lost: u64) -> (String, bool) {
-        let spec = crate::step::testing::read_step("{ http = { target = \"api\", path = \"/\" } }").unwrap();
-        let step = StepPlan { name: None, timeout: None, on_timeout: crate::step::OnTimeout::Fail, spec };
-        let plan = TrialPlan { tasks: vec![crate::step::Task { name: "task".into(), steps: vec![step] }], ..plan() };
-        let unanswered = Unanswered { unconnected, lost };
-        let report = TargetReport { name: "api".into(), served: Some(served), unanswered, ..TargetReport::default() };
-        let tallies = [Tally { started: 10, ended: 8, cancelled: 2, ..Tally::default() }];
-        let mut proof = Proof::default();
-        proof.served(&plan, &tallies, &report);
-        let (line, holds) = proof.lines.pop().unwrap();
-        (line.expected, holds)
-    }
-
-    #[test]
-    fn a_target_is_not_asked_for_calls_that_had_no_connection() {
-        assert_eq!(served(8, 0, 0), ("8 to 10".into(), true));
-        assert_eq!(served(7, 0, 0), ("8 to 10".into(), false));
-        // Five never reached it, and one may have.
-        assert_eq!(served(2, 5, 1), ("2 to 5".into(), true));
-        assert_eq!(served(5, 5, 1), ("2 to 5".into(), true));
-        assert_eq!(served(1, 5, 1), ("2 to 5".into(), false));
-        assert_eq!(served(6, 5, 1), ("2 to 5".into(), false));
-        // None of them did.
-        assert_eq!(served(0, 8, 0), ("0 to 2".into(), true));
-    }
-
-    #[test]
-    fn what_a_target_checked_by_itself_is_part_of_the_proof() {
-        let line = |found: &str| ProofLine { what: "rows".into(), expected: "3".into(), found: found.into() };
-        let report = |found| TargetReport { name: "db".into(), proof: vec![line(found)], ..TargetReport::default() };
-        assert!(checked(report("3")).unwrap().contains(&line("3")));
-        assert_eq!(checked(report("2")).unwrap_err(), "wrong result: rows: expected 3, found 2");
-    }
-}
+pub(super) mod tests;

@@ -1,8 +1,9 @@
-//! The folder of a trial for its temporary files. A trial that is killed cannot remove its own; so each folder holds a
-//! file that its owner keeps locked, and whoever finds the lock free removes the folder.
+//! The folder of a trial for its temporary files. A trial that is killed cannot remove its own; so
+//! each folder holds a file that its owner keeps locked, and whoever finds the lock free removes
+//! the folder.
 //!
-//! The kernel frees the lock however the owner ends. A process id in the folder's name would not do: containers that
-//! share a folder do not see each other's processes.
+//! The kernel frees the lock however the owner ends. A process id in the folder's name would not
+//! do: containers that share a folder do not see each other's processes.
 
 use std::{
     env,
@@ -22,7 +23,8 @@ use tempfile::TempDir;
 const PREFIX: &str = "regatta-trial-";
 /// The locked file. No target can be called this, so that no target's folder is in its place.
 const LOCK: &str = ".lock";
-/// A sweeper can take a new folder for an abandoned one before it is locked; not often, and never so often.
+/// A sweeper can take a new folder for an abandoned one before it is locked; not often, and never
+/// so often.
 const ATTEMPTS: usize = 10;
 
 /// A folder that is removed when this is dropped, or else by somebody's [`sweep`].
@@ -57,7 +59,8 @@ impl Scratch {
 
 /// Locks the file unless somebody else has done so, or has removed it already.
 fn is_free(lock: &File) -> bool {
-    flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() && lock.metadata().is_ok_and(|file| file.nlink() > 0)
+    flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && lock.metadata().is_ok_and(|file| file.nlink() > 0)
 }
 
 /// Removes the folders whose owners have ended without doing it.
@@ -68,8 +71,11 @@ pub(super) fn sweep() {
 /// What cannot be read or removed is somebody else's.
 fn sweep_in(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
-        let ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw());
+    for entry in
+        entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+    {
+        let ours =
+            entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw());
         let lock = if ours { File::open(entry.path().join(LOCK)).ok() } else { None };
         if lock.as_ref().is_some_and(is_free) {
             let _ = fs::remove_dir_all(entry.path());
@@ -82,8 +88,10 @@ mod tests {
     use super::*;
 
     fn names(parent: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = fs::read_dir(parent)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{place, wire::ServerOrder};
-use crate::target::{self, Launcher, TargetError, TargetSpec};
+use crate::targets::{Launcher, ServerProcess, TargetError, TargetSpec};
 
 /// Starts target processes on given CPUs.
 pub struct ProcessLauncher<'a> {
@@ -15,6 +15,10 @@ pub struct ProcessLauncher<'a> {
     pub program: &'a Path,
     /// CPUs of the target; empty: any.
     pub cpus: &'a [usize],
+    /// The target.
+    pub target: &'a TargetSpec,
+    /// The seed of its contents and of its draws.
+    pub seed: u64,
 }
 
 struct Process {
@@ -26,23 +30,33 @@ struct Process {
 
 impl Launcher for ProcessLauncher<'_> {
     #[expect(clippy::disallowed_methods, reason = "the trial layer starts processes")]
-    fn launch(&self, spec: &TargetSpec, seed: u64) -> Result<Box<dyn target::Server>, TargetError> {
+    fn launch(&self) -> Result<Box<dyn ServerProcess>, TargetError> {
         let start = || -> io::Result<Process> {
-            let mut child =
-                Command::new(self.program).arg("target").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+            let mut child = Command::new(self.program)
+                .arg("target")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()?;
             let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
                 return Err(io::Error::other("its pipes are missing"));
             };
-            let order =
-                ServerOrder { target: spec.clone(), seed, cpus: self.cpus.to_vec(), parent: std::process::id() };
+            let order = ServerOrder {
+                target: self.target.clone(),
+                seed: self.seed,
+                cpus: self.cpus.to_vec(),
+                parent: std::process::id(),
+            };
             writeln!(input, "{}", serde_json::to_string(&order)?)?;
-            let mut process = Process { child, input, output: BufReader::new(output), greeting: String::new() };
+            let mut process =
+                Process { child, input, output: BufReader::new(output), greeting: String::new() };
             process.greeting = process.line()?;
             Ok(process)
         };
-        start().map(|process| Box::new(process) as Box<dyn target::Server>).map_err(|why| TargetError {
-            name: spec.key().into(),
-            reason: format!("the embedded server could not be started: {why}"),
+        start().map(|process| Box::new(process) as Box<dyn ServerProcess>).map_err(|why| {
+            TargetError {
+                name: self.target.key().into(),
+                reason: format!("the embedded server could not be started: {why}"),
+            }
         })
     }
 }
@@ -56,16 +70,18 @@ impl Process {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Why it does not answer any more. A process that has ended keeps its status when it is killed.
+    /// Why it does not answer any more. A process that has ended keeps its status when it is
+    /// killed.
     fn ended(&mut self, why: &io::Error) -> TargetError {
         let _ = self.child.kill();
-        let how = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let how =
+            self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         let reason = format!("the embedded server has ended during the trial ({how}): {why}");
         TargetError { name: "server".into(), reason }
     }
 }
 
-impl target::Server for Process {
+impl ServerProcess for Process {
     fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{proof::numbered_steps, wire::TrialPlan};
+use super::{
+    proof::{self, numbered_steps},
+    wire::{TrialLoad, TrialPlan},
+};
 use crate::{
     clock,
     load::{self, Lookout},
@@ -11,39 +14,56 @@ use crate::{
     units::{format_duration, format_ns},
 };
 
-/// What is kept of a trial's `timeout` for clearing up after a load that has given up: so long at most.
+/// What is kept of a trial's `timeout` for clearing up after a load that has given up: so long at
+/// most.
 const CLEARING: Duration = Duration::from_secs(5);
 
-/// When a load of a process that began then (ns) must come to its end, if the watchdog is not to: a quarter of the
-/// `timeout` before, or so much as is kept at most.
+/// When a load of a process that began then (ns) must come to its end, if the watchdog is not to: a
+/// quarter of the `timeout` before, or so much as is kept at most.
 pub(super) fn deadline_ns(plan: &TrialPlan, begun_ns: u64) -> u64 {
     let limit = plan.timeout.saturating_sub(CLEARING.min(plan.timeout / 4));
     begun_ns.saturating_add(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// What a closed load that ends by time has given up, such as: 1 of 2 clients still waits in `get` (task request) 5.00s
-/// after the end; its call is counted as censored. Nothing where all of its clients have ended.
-pub(super) fn of_clients<S>(plan: &TrialPlan, outcome: &load::Outcome<S>, ledger: &Ledger) -> Option<String> {
-    let LoadKind::Closed { concurrency, .. } = plan.load.kind else { return None };
+/// What a closed load that ends by time has given up, such as: 1 of 2 clients still waits in `get`
+/// (task request) 5.00s after the end; its call is counted as censored. Nothing where all of its
+/// clients have ended.
+pub(super) fn of_clients(
+    plan: &TrialPlan,
+    load: &TrialLoad,
+    outcome: &load::LoadOutcome,
+    ledger: &Ledger,
+) -> Option<String> {
+    let LoadKind::Closed { .. } = load.kind else { return None };
+    let concurrency = load.kind.concurrency();
     let drained = outcome.closed.as_ref().filter(|drained| drained.left.tasks() > 0)?;
-    let (running, waiting, after) = (drained.left.running, drained.left.waiting, format_ns(drained.waited_ns));
+    let (running, waiting, after) =
+        (drained.left.running, drained.left.waiting, format_ns(drained.waited_ns));
     let mut words = Vec::new();
     if running > 0 {
-        let (verb, whose) = if running == 1 { ("waits", "its call is") } else { ("wait", "their calls are") };
+        let (verb, whose) =
+            if running == 1 { ("waits", "its call is") } else { ("wait", "their calls are") };
         let at = steps(plan, ledger);
         words.push(format!(
             "{running} of {concurrency} clients still {verb} in {at} {after} after the end; {whose} counted as censored"
         ));
     }
     if waiting > 0 {
-        let who = if running > 0 { format!("{waiting} more") } else { format!("{waiting} of {concurrency} clients") };
+        let who = if running > 0 {
+            format!("{waiting} more")
+        } else {
+            format!("{waiting} of {concurrency} clients")
+        };
         let (have, whose) = if waiting == 1 { ("has", "it is") } else { ("have", "they are") };
-        words.push(format!("{who} {have} not begun the next task; {whose} counted as censored, too"));
+        words.push(format!(
+            "{who} {have} not begun the next task; {whose} counted as censored, too"
+        ));
     }
     Some(words.join("; "))
 }
 
-/// Why a trial had no end before its watchdog ended it: which tasks still wait. Nothing where none runs.
+/// Why a trial had no end before its watchdog ended it: which tasks still wait. Nothing where none
+/// runs.
 pub(super) fn of_tasks(plan: &TrialPlan, lookout: &Lookout, ledger: &Ledger) -> Option<String> {
     let (running, since_ns) = lookout.running();
     let limit = format_duration(plan.timeout);
@@ -59,9 +79,10 @@ pub(super) fn of_tasks(plan: &TrialPlan, lookout: &Lookout, ledger: &Ledger) -> 
     ))
 }
 
-/// The steps that have begun and not ended: `get` (task request). Of a combinator only if none of its own is among them.
+/// The steps that have begun and not ended: `get` (task request). Of a combinator only if none of
+/// its own is among them.
 fn steps(plan: &TrialPlan, ledger: &Ledger) -> String {
-    let tallies = ledger.read(plan.per_task.len());
+    let tallies = ledger.read(proof::steps(plan));
     let begun = numbered_steps(plan).zip(&tallies).map(|((place, step), tally)| {
         let calls = tally.started.saturating_sub(tally.ended).saturating_sub(tally.cancelled);
         (place.words(), calls, step.spec.children().is_empty())
@@ -73,7 +94,8 @@ fn steps(plan: &TrialPlan, ledger: &Ledger) -> String {
         [] => "no step".to_owned(),
         [(words, ..)] => words.clone(),
         several => {
-            let each: Vec<String> = several.iter().map(|(words, calls, _)| format!("{words}, {calls} calls")).collect();
+            let each: Vec<String> =
+                several.iter().map(|(words, calls, _)| format!("{words}, {calls} calls")).collect();
             each.join(" and ")
         }
     }

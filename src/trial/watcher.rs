@@ -22,8 +22,14 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// Starts counting.
+    /// Starts counting the threads of this process.
     pub(super) fn start(cpus: Vec<usize>) -> Self {
+        // The watcher itself is not one of the trial's threads.
+        Self::of(cpus, || measure::thread_count().saturating_sub(1))
+    }
+
+    /// Starts looking at so many threads.
+    pub(super) fn of(cpus: Vec<usize>, count: impl Fn() -> u64 + Send + 'static) -> Self {
         let (stop, most) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, highest) = (stop.clone(), most.clone());
         let thread = thread::spawn(move || {
@@ -31,8 +37,7 @@ impl Watcher {
             let _ = place::pin(&cpus);
             measure::note_helper();
             while !stopped.load(Relaxed) {
-                // The watcher itself is not one of the trial's threads.
-                highest.fetch_max(measure::thread_count().saturating_sub(1), Relaxed);
+                highest.fetch_max(count(), Relaxed);
                 clock::sleep_until(clock::now_ns() + GLANCE_NS);
             }
         });

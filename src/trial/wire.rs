@@ -5,17 +5,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    measure::Measurements,
+    measure::Measured,
+    protocol::Program,
     runtime::Setup,
-    scenario::Load,
+    scenario::LoadKind,
+    shared::NamedShared,
     step::Task,
     store::TrialFailure,
-    target::{NamedTarget, TargetSpec},
+    targets::{NamedTarget, TargetSpec},
     units::serde_duration,
 };
 
 /// The version of a plan.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything that a trial needs to know; `regatta trial --plan FILE` replays it by hand.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct TrialPlan {
     pub round: u32,
     /// The executor's name.
     pub executor: String,
+    /// The program that races, where it is not this one; none: an executor of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
     /// How it is set up.
     pub setup: Setup,
     /// CPUs of the executor; empty: any.
@@ -38,10 +43,13 @@ pub struct TrialPlan {
     pub seed: u64,
     /// Its targets.
     pub targets: Vec<NamedTarget>,
+    /// What its tasks wait on together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<NamedShared>,
     /// Its tasks.
     pub tasks: Vec<Task>,
-    /// Its load.
-    pub load: Load,
+    /// Its loads: one at least.
+    pub loads: Vec<TrialLoad>,
     /// Run before measuring, and discarded.
     #[serde(with = "serde_duration")]
     pub warmup: Duration,
@@ -54,16 +62,25 @@ pub struct TrialPlan {
     /// Whether a probe measures scheduling delay beside the tasks.
     #[serde(default)]
     pub probe: bool,
+    /// The process that started this one; none: started by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+}
+
+/// One load of a trial.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrialLoad {
+    /// Its name.
+    pub name: String,
+    /// The task that arrives, by name.
+    pub task: String,
+    /// In which way.
+    pub kind: LoadKind,
     /// Least time of one task, from its constant delays, in ns.
     pub least_task_ns: u64,
     /// Whether the delays that the scenario asks for are longer for some tasks than for others.
     #[serde(default)]
     pub delays_vary: bool,
-    /// Executions of each step per task of the load, by step number; none where chance decides.
-    pub per_task: Vec<Option<u64>>,
-    /// The process that started this one; none: started by hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<u32>,
 }
 
 /// A child's answer, in the last line of its standard output.
@@ -71,7 +88,7 @@ pub struct TrialPlan {
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// It measured and proved.
-    Measured(Box<Measurements>),
+    Measured(Box<Measured>),
     /// It could not.
     Failed(TrialFailure),
 }

@@ -1,7 +1,7 @@
 //! What the kernel says of a trial's process, for the fairness manifest: facts, not intentions.
 //!
-//! Everything here happens after the load, when nothing is measured any more, and while the executor's threads and
-//! the slots' connections are still there.
+//! Everything here happens after the load, when nothing is measured any more, and while the
+//! executor's threads and the slots' connections are still there.
 
 use std::{
     collections::BTreeSet,
@@ -23,13 +23,16 @@ use crate::{
     units,
 };
 
-/// How long a task may take to say where it runs. Only an executor that has lost it takes that long.
+/// How long a task may take to say where it runs. Only an executor that has lost it takes that
+/// long.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Label and value of all that was seen.
 pub(super) fn facts<R: Runtime>(runtime: &R) -> Vec<(String, String)> {
     let mut facts = vec![("threads after the load".to_owned(), threads())];
-    let files = getrlimit(Resource::Nofile).current.map_or_else(|| "unlimited".into(), |files| files.to_string());
+    let files = getrlimit(Resource::Nofile)
+        .current
+        .map_or_else(|| "unlimited".into(), |files| files.to_string());
     facts.push(("limit of open files".to_owned(), files));
     if let Some(seen) = worker(runtime) {
         facts.push(("tasks run on a thread called".to_owned(), seen.name));
@@ -60,8 +63,8 @@ struct Seen {
 fn worker<R: Runtime>(runtime: &R) -> Option<Seen> {
     let (tell, told) = channel();
     let task = runtime.spawn(async move { look(&tell) }).ok()?;
-    // Waiting for a job of the pool would run it here, and a scheduler without threads of its own runs only while
-    // somebody waits.
+    // Waiting for a job of the pool would run it here, and a scheduler without threads of its own
+    // runs only while somebody waits.
     if R::INFO.style == Style::OneWorker {
         runtime.block_on(task);
         return told.try_recv().ok();
@@ -79,12 +82,14 @@ fn look(tell: &Sender<Seen>) {
     let timer_slack = current_timer_slack().map_or_else(|_| UNSEEN.into(), units::format_ns);
     let stack = stack((&raw const here).addr() as u64, &maps);
     // Nobody listens any more if this came too late.
-    let _ = tell.send(Seen { name, stack, cpus: format!("{:?}", place::allowed_cpus()), timer_slack });
+    let _ =
+        tell.send(Seen { name, stack, cpus: format!("{:?}", place::allowed_cpus()), timer_slack });
 }
 
 const UNSEEN: &str = "cannot be read here";
 
-/// The size of the mapping that an address of the stack is in. The main thread's grows, up to its limit.
+/// The size of the mapping that an address of the stack is in. The main thread's grows, up to its
+/// limit.
 fn stack(address: u64, maps: &str) -> String {
     let found = maps.lines().find_map(|line| {
         let (first, last) = line.split_whitespace().next()?.split_once('-')?;
@@ -110,16 +115,22 @@ struct Options {
     send: usize,
 }
 
-/// The options of each TCP connection that this process has; none where the kernel does not hand them out.
+/// The options of each TCP connection that this process has; none where the kernel does not hand
+/// them out.
 fn connections() -> Option<Vec<Options>> {
     let own = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
     let is_socket = |path: &std::path::Path| {
         fs::read_link(path).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
     };
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd").ok()?.flatten().filter(|entry| is_socket(&entry.path())) {
-        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A copy of the descriptor, of the same socket. The original belongs to a stream that is not at hand here.
+    for entry in
+        fs::read_dir("/proc/self/fd").ok()?.flatten().filter(|entry| is_socket(&entry.path()))
+    {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A copy of the descriptor, of the same socket. The original belongs to a stream that is
+        // not at hand here.
         let socket = pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok()?;
         found.extend(options(&socket));
     }

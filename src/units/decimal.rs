@@ -1,8 +1,9 @@
-//! Decimal numbers with a unit, read and printed exactly: no float ever stands between text and value.
+//! Decimal numbers with a unit, read and printed exactly: no float ever stands between text and
+//! value.
 
 /// Why a number with a unit could not be read; each type of value words it with its own example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(super) enum DecimalProblem {
     /// Not a number followed by one of the units.
     Shape,
     /// A minus sign.
@@ -13,35 +14,45 @@ pub(super) enum Problem {
     TooLarge,
 }
 
-/// Reads a decimal number followed by one of `units` (name, how many of the smallest unit) into smallest units.
-pub(super) fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, Problem> {
+/// Reads a decimal number followed by one of `units` (name, how many of the smallest unit) into
+/// smallest units.
+pub(super) fn parse(text: &str, units: &[(&str, u64)]) -> Result<u64, DecimalProblem> {
     let text = text.trim();
     if text.starts_with('-') {
-        return Err(Problem::Negative);
+        return Err(DecimalProblem::Negative);
     }
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let scale = units.iter().find(|(name, _)| *name == unit).ok_or(Problem::Shape)?.1;
-    let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, rest)| (whole, Some(rest)));
-    let malformed = whole.is_empty() || fraction.is_some_and(|digits| digits.is_empty() || digits.contains('.'));
+    let scale = units.iter().find(|(name, _)| *name == unit).ok_or(DecimalProblem::Shape)?.1;
+    let (whole, fraction) =
+        number.split_once('.').map_or((number, None), |(whole, rest)| (whole, Some(rest)));
+    let malformed = whole.is_empty()
+        || fraction.is_some_and(|digits| digits.is_empty() || digits.contains('.'));
     if malformed {
-        return Err(Problem::Shape);
+        return Err(DecimalProblem::Shape);
     }
     scaled(whole, fraction.unwrap_or_default().trim_end_matches('0'), scale)
 }
 
 /// `whole.fraction` times `scale`, if that is a whole number of 64 bits.
-fn scaled(whole: &str, fraction: &str, scale: u64) -> Result<u64, Problem> {
-    let whole: u64 = whole.parse().map_err(|_| Problem::TooLarge)?;
+fn scaled(whole: &str, fraction: &str, scale: u64) -> Result<u64, DecimalProblem> {
+    let whole: u64 = whole.parse().map_err(|_| DecimalProblem::TooLarge)?;
     // The largest scale has 14 digits, so a longer fraction cannot come out whole.
-    let places = u32::try_from(fraction.len()).ok().filter(|places| *places <= 15).ok_or(Problem::TooFine)?;
+    let places = u32::try_from(fraction.len())
+        .ok()
+        .filter(|places| *places <= 15)
+        .ok_or(DecimalProblem::TooFine)?;
     let divisor = 10_u128.pow(places);
-    let parts = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().map_err(|_| Problem::TooFine)? };
+    let parts = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse::<u128>().map_err(|_| DecimalProblem::TooFine)?
+    };
     let product = (u128::from(whole) * divisor + parts) * u128::from(scale);
     if product % divisor != 0 {
-        return Err(Problem::TooFine);
+        return Err(DecimalProblem::TooFine);
     }
-    u64::try_from(product / divisor).map_err(|_| Problem::TooLarge)
+    u64::try_from(product / divisor).map_err(|_| DecimalProblem::TooLarge)
 }
 
 /// `value / scale` as a decimal that ends, if it does within 15 places.

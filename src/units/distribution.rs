@@ -1,4 +1,5 @@
-//! Distributions of a duration: `5ms`, `const(5ms)`, `exp(1ms)`, `uniform(1ms,3ms)`, `lognormal(2ms, p99=12ms)`.
+//! Distributions of a duration: `5ms`, `const(5ms)`, `exp(1ms)`, `uniform(1ms,3ms)`,
+//! `lognormal(2ms, p99=12ms)`.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// The value for one draw. Pure: the same `draw` (64 random bits) always gives the same duration.
+    /// The value for one draw. Pure: the same `draw` (64 random bits) always gives the same
+    /// duration.
     pub fn sample(&self, draw: u64) -> Duration {
         match *self {
             Self::Const(value) => value,
@@ -40,7 +42,9 @@ impl Distribution {
                 let drawn = low + nanoseconds(unit(draw) * ns(high.saturating_sub(low)));
                 drawn.clamp(low, high.saturating_sub(Duration::from_nanos(1)).max(low))
             }
-            Self::LogNormal { median, p99 } => nanoseconds(ns(median) * (sigma(median, p99) * normal(draw)).exp()),
+            Self::LogNormal { median, p99 } => {
+                nanoseconds(ns(median) * (sigma(median, p99) * normal(draw)).exp())
+            }
         }
     }
 
@@ -49,7 +53,9 @@ impl Distribution {
         match *self {
             Self::Const(value) | Self::Exp(value) => value,
             Self::Uniform(low, high) => low + high.saturating_sub(low) / 2,
-            Self::LogNormal { median, p99 } => nanoseconds(ns(median) * (sigma(median, p99).powi(2) / 2.0).exp()),
+            Self::LogNormal { median, p99 } => {
+                nanoseconds(ns(median) * (sigma(median, p99).powi(2) / 2.0).exp())
+            }
         }
     }
 
@@ -130,16 +136,21 @@ impl std::str::FromStr for Distribution {
         let text = text.trim();
         let Some((kind, rest)) = text.split_once('(') else {
             let numeric = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-            return parse_duration(text).map(Self::Const).map_err(|error| if numeric { error } else { shape(text) });
+            return parse_duration(text)
+                .map(Self::Const)
+                .map_err(|error| if numeric { error } else { shape(text) });
         };
         let inside = rest.strip_suffix(')').ok_or_else(|| shape(text))?;
         let arguments: Vec<&str> = inside.split(',').map(str::trim).collect();
         match (kind.trim_end(), arguments.as_slice()) {
             ("const", [value]) => Ok(Self::Const(parse_duration(value)?)),
             ("exp", [mean]) => Self::Exp(parse_duration(mean)?).checked(),
-            ("uniform", [low, high]) => Self::Uniform(parse_duration(low)?, parse_duration(high)?).checked(),
+            ("uniform", [low, high]) => {
+                Self::Uniform(parse_duration(low)?, parse_duration(high)?).checked()
+            }
             ("lognormal", [median, p99]) => {
-                let p99 = p99.strip_prefix("p99").and_then(|rest| rest.trim_start().strip_prefix('='));
+                let p99 =
+                    p99.strip_prefix("p99").and_then(|rest| rest.trim_start().strip_prefix('='));
                 let p99 = parse_duration(p99.ok_or_else(|| shape(text))?.trim_start())?;
                 Self::LogNormal { median: parse_duration(median)?, p99 }.checked()
             }
@@ -160,7 +171,9 @@ impl std::fmt::Display for Distribution {
         match *self {
             Self::Const(value) => out.write_str(&format_duration(value)),
             Self::Exp(mean) => write!(out, "exp({})", format_duration(mean)),
-            Self::Uniform(low, high) => write!(out, "uniform({},{})", format_duration(low), format_duration(high)),
+            Self::Uniform(low, high) => {
+                write!(out, "uniform({},{})", format_duration(low), format_duration(high))
+            }
             Self::LogNormal { median, p99 } => {
                 write!(out, "lognormal({}, p99={})", format_duration(median), format_duration(p99))
             }
@@ -181,8 +194,9 @@ mod tests {
     /// Quantile `q`, mean and standard deviation over many draws, in milliseconds.
     fn quantile_and_moments(text: &str, q: f64) -> (f64, f64, f64) {
         let distribution = read(text);
-        let mut drawn: Vec<f64> =
-            (0..100_000).map(|task| distribution.sample(crate::draw::draw(3, task, 5)).as_secs_f64() * 1e3).collect();
+        let mut drawn: Vec<f64> = (0..100_000)
+            .map(|task| distribution.sample(crate::draw::draw(3, task, 5)).as_secs_f64() * 1e3)
+            .collect();
         drawn.sort_by(f64::total_cmp);
         let mean = drawn.iter().sum::<f64>() / 1e5;
         let variance = drawn.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / 1e5;
@@ -209,17 +223,25 @@ mod tests {
             near(mean, read(text).mean().as_secs_f64() * 1e3);
             let expected = read(text).spread().as_secs_f64() * 1e3;
             // The spread of a heavy tail converges slowly.
-            assert!((spread - expected).abs() <= 0.05 * expected, "{text}: {spread} against {expected}");
+            assert!(
+                (spread - expected).abs() <= 0.05 * expected,
+                "{text}: {spread} against {expected}"
+            );
         }
     }
 
     #[test]
     fn the_extreme_draws_are_finite_and_within_bounds() {
-        for text in ["5ms", "exp(1ms)", "uniform(1ms,3ms)", "uniform(1ns,2ns)", "lognormal(2ms, p99=12ms)"] {
+        for text in
+            ["5ms", "exp(1ms)", "uniform(1ms,3ms)", "uniform(1ns,2ns)", "lognormal(2ms, p99=12ms)"]
+        {
             for draw in [0, 1, u64::MAX - 1, u64::MAX] {
                 let distribution = read(text);
                 let drawn = distribution.sample(draw);
-                assert!(drawn >= distribution.least() && drawn < Duration::from_secs(60), "{text}: {drawn:?}");
+                assert!(
+                    drawn >= distribution.least() && drawn < Duration::from_secs(60),
+                    "{text}: {drawn:?}"
+                );
             }
         }
         assert_eq!(read("uniform(1ns,2ns)").sample(u64::MAX), Duration::from_nanos(1));
@@ -254,7 +276,8 @@ mod tests {
             time().prop_map(Distribution::Const),
             time().prop_map(Distribution::Exp),
             (time(), time()).prop_map(|(low, more)| Distribution::Uniform(low, low + more)),
-            (time(), time()).prop_map(|(median, more)| Distribution::LogNormal { median, p99: median + more }),
+            (time(), time())
+                .prop_map(|(median, more)| Distribution::LogNormal { median, p99: median + more }),
         ]
     }
 

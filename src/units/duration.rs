@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     UnitError,
-    decimal::{self, Problem},
+    decimal::{self, DecimalProblem},
 };
 
 /// Units and their nanoseconds; the first name of each length is the one that is printed.
@@ -26,15 +26,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     }
     decimal::parse(text, UNITS).map(Duration::from_nanos).map_err(|problem| {
         UnitError(match problem {
-            Problem::Shape => format!("expected a duration such as `20ms`, `1.5s` or `2m`, found `{text}`"),
-            Problem::Negative => format!("a duration such as `20ms` cannot be negative, found `{text}`"),
-            Problem::TooFine => format!("a duration is a whole number of nanoseconds, such as `250ns`, found `{text}`"),
-            Problem::TooLarge => format!("a duration is shorter than 584 years, found `{text}`"),
+            DecimalProblem::Shape => {
+                format!("expected a duration such as `20ms`, `1.5s` or `2m`, found `{text}`")
+            }
+            DecimalProblem::Negative => {
+                format!("a duration such as `20ms` cannot be negative, found `{text}`")
+            }
+            DecimalProblem::TooFine => format!(
+                "a duration is a whole number of nanoseconds, such as `250ns`, found `{text}`"
+            ),
+            DecimalProblem::TooLarge => {
+                format!("a duration is shorter than 584 years, found `{text}`")
+            }
         })
     })
 }
 
-/// Prints a duration exactly, in the largest unit that keeps it short: `1500us` is `1.5ms`. Parses back to itself.
+/// Prints a duration exactly, in the largest unit that keeps it short: `1500us` is `1.5ms`. Parses
+/// back to itself.
 pub fn format_duration(value: Duration) -> String {
     let ns = value.as_nanos();
     let fits = UNITS.iter().filter(|(name, scale)| name.is_ascii() && ns >= u128::from(*scale));
@@ -62,7 +71,8 @@ pub fn format_ns(ns: u64) -> String {
 
 /// A time for people: `850 ms`, `2.1 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 pub fn short_duration(time: Duration) -> String {
-    // Whole units are compared, so that rounding never shows 60 of one that has a larger one above it.
+    // Whole units are compared, so that rounding never shows 60 of one that has a larger one above
+    // it.
     let ms = time.as_nanos().saturating_add(500_000) / 1_000_000;
     let seconds = (ms + 500) / 1000;
     match (ms, seconds) {
@@ -114,9 +124,10 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_duration() {
-        for text in
-            ["", "5", "ms", "1.s", ".5s", "1..5s", "1,5s", "five ms", "5 ms", "NaN", "inf s", "5d", "+5s", "1e3s"]
-        {
+        for text in [
+            "", "5", "ms", "1.s", ".5s", "1..5s", "1,5s", "five ms", "5 ms", "NaN", "inf s", "5d",
+            "+5s", "1e3s",
+        ] {
             let error = parse_duration(text).unwrap_err();
             assert!(error.0.contains("such as `20ms`"), "{text}: {error}");
         }
@@ -140,11 +151,22 @@ mod tests {
 
     #[test]
     fn prints_nanoseconds_for_people() {
-        let shown: Vec<_> =
-            [0, 17, 1_000, 1_234, 12_345, 999_499, 999_500, 1_234_567, 999_600_000, 75_000_000_000, u64::MAX]
-                .into_iter()
-                .map(format_ns)
-                .collect();
+        let shown: Vec<_> = [
+            0,
+            17,
+            1_000,
+            1_234,
+            12_345,
+            999_499,
+            999_500,
+            1_234_567,
+            999_600_000,
+            75_000_000_000,
+            u64::MAX,
+        ]
+        .into_iter()
+        .map(format_ns)
+        .collect();
         let expected = [
             "0ns",
             "17ns",
@@ -165,8 +187,17 @@ mod tests {
     fn times_have_two_units_at_most() {
         let shown = [850, 999, 2_100, 59_949, 59_999, 200_000, 3_599_900, 7_500_000, 273_600_000]
             .map(|ms| short_duration(Duration::from_millis(ms)));
-        let expected =
-            ["850 ms", "999 ms", "2.1 s", "59.9 s", "1 min 0 s", "3 min 20 s", "1 h 0 min", "2 h 5 min", "3 d 4 h"];
+        let expected = [
+            "850 ms",
+            "999 ms",
+            "2.1 s",
+            "59.9 s",
+            "1 min 0 s",
+            "3 min 20 s",
+            "1 h 0 min",
+            "2 h 5 min",
+            "3 d 4 h",
+        ];
         assert_eq!(shown, expected);
     }
 

@@ -1,4 +1,5 @@
-//! What somebody meant who wrote a value with a unit in another way: `5 seconds`, `1m30s`, `10mb`, `100 req/s`.
+//! What somebody meant who wrote a value with a unit in another way: `5 seconds`, `1m30s`, `10mb`,
+//! `100 req/s`.
 
 use super::{format_duration, parse_duration, parse_rate, parse_size};
 
@@ -12,7 +13,8 @@ const TIMES: &[(&str, &[&str])] = &[
     ("h", &["hr", "hrs", "hour", "hours"]),
 ];
 
-/// Units of size, each with what may stand for it; where several may be meant, the binary one is the last.
+/// Units of size, each with what may stand for it; where several may be meant, the binary one is
+/// the last.
 const SIZES: &[(&[&str], &[&str])] = &[
     (&["B"], &["b", "byte", "bytes"]),
     (&["kB", "KiB"], &["k", "kb"]),
@@ -48,7 +50,20 @@ const PER_SECOND: &[&str] = &[
 
 /// … and "per minute" and "per hour".
 const PER_LONGER: &[(&str, &[&str])] = &[
-    ("/m", &["/m", "/min", "/minute", "rpm", "perminute", "requestsperminute", "req/m", "req/min", "requests/min"]),
+    (
+        "/m",
+        &[
+            "/m",
+            "/min",
+            "/minute",
+            "rpm",
+            "perminute",
+            "requestsperminute",
+            "req/m",
+            "req/min",
+            "requests/min",
+        ],
+    ),
     ("/h", &["/h", "/hr", "/hour", "perhour", "requestsperhour", "req/h", "requests/h"]),
 ];
 
@@ -70,7 +85,10 @@ pub fn duration_hint(text: &str) -> Option<String> {
 }
 
 fn unit_of_time(word: &str) -> Option<&'static str> {
-    TIMES.iter().find(|(unit, others)| *unit == word || others.contains(&word)).map(|(unit, _)| *unit)
+    TIMES
+        .iter()
+        .find(|(unit, others)| *unit == word || others.contains(&word))
+        .map(|(unit, _)| *unit)
 }
 
 /// What to write for a size, if it can be guessed.
@@ -79,11 +97,14 @@ pub fn size_hint(text: &str) -> Option<String> {
     let (number, word) = split_number(&plain);
     let (units, _) = SIZES.iter().find(|(_, words)| words.contains(&word))?;
     let fine = |unit: &&&str| parse_size(&format!("{number}{unit}")).is_ok();
-    let ways: Vec<String> = units.iter().filter(fine).map(|unit| format!("\"{number}{unit}\"")).collect();
+    let ways: Vec<String> =
+        units.iter().filter(fine).map(|unit| format!("\"{number}{unit}\"")).collect();
     match ways.as_slice() {
         [] => None,
         [only] => Some(format!("write {only}")),
-        [thousands, binary, ..] => Some(format!("write {thousands} (in thousands) or {binary} (in steps of 1024)")),
+        [thousands, binary, ..] => {
+            Some(format!("write {thousands} (in thousands) or {binary} (in steps of 1024)"))
+        }
     }
 }
 
@@ -102,10 +123,12 @@ pub fn rate_hint(text: &str) -> Option<String> {
     parse_rate(&rate).is_ok().then(|| format!("write \"{rate}\""))
 }
 
-/// The text without what people put between figures, in small letters; nothing of what is too long to be a slip.
+/// The text without what people put between figures, in small letters; nothing of what is too long
+/// to be a slip.
 fn squeezed(text: &str) -> Option<String> {
     let ignored = |c: &char| !c.is_whitespace() && *c != '_';
-    (text.len() <= 100).then(|| text.chars().filter(ignored).collect::<String>().to_ascii_lowercase())
+    (text.len() <= 100)
+        .then(|| text.chars().filter(ignored).collect::<String>().to_ascii_lowercase())
 }
 
 fn split_number(text: &str) -> (&str, &str) {
@@ -130,7 +153,10 @@ mod tests {
         ] {
             assert_eq!(duration_hint(text), Some(format!("write \"{written}\"")), "{text}");
         }
-        assert_eq!(duration_hint("5").unwrap(), "write \"5s\" for seconds, or \"5ms\" for milliseconds");
+        assert_eq!(
+            duration_hint("5").unwrap(),
+            "write \"5s\" for seconds, or \"5ms\" for milliseconds"
+        );
         for text in ["", "soon", "5 parsecs", "s", "-5s", "1.5.5s"] {
             assert_eq!(duration_hint(text), None, "{text}");
         }
@@ -138,9 +164,11 @@ mod tests {
 
     #[test]
     fn sizes_are_guessed() {
-        for (text, written) in
-            [("10 MiB", "write \"10MiB\""), ("16kib", "write \"16KiB\""), ("5 bytes", "write \"5B\"")]
-        {
+        for (text, written) in [
+            ("10 MiB", "write \"10MiB\""),
+            ("16kib", "write \"16KiB\""),
+            ("5 bytes", "write \"5B\""),
+        ] {
             assert_eq!(size_hint(text).as_deref(), Some(written), "{text}");
         }
         for text in ["10mb", "10M", "10 MB"] {

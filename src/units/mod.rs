@@ -1,7 +1,7 @@
 //! Values with units as scenario files write them: durations, sizes, rates, distributions.
 //!
-//! Each type parses from and prints as the text a user writes (`20us`, `16KiB`, `4k/s`, `exp(5ms)`),
-//! and serialises as that text, so that a stored plan reads like its scenario.
+//! Each type parses from and prints as the text a user writes (`20us`, `16KiB`, `4k/s`,
+//! `exp(5ms)`), and serialises as that text, so that a stored plan reads like its scenario.
 
 mod decimal;
 mod distribution;

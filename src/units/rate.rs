@@ -2,7 +2,8 @@
 
 use super::UnitError;
 
-/// What a rate may be counted by, with the seconds in it; the first spelling of a unit is the one that is printed.
+/// What a rate may be counted by, with the seconds in it; the first spelling of a unit is the one
+/// that is printed.
 const UNITS: &[(&str, f64)] = &[("/s", 1.0), ("/m", 60.0), ("/min", 60.0), ("/h", 3600.0)];
 
 /// A number of events per second that prints as text such as `4k/s` or `7/m`.
@@ -15,16 +16,19 @@ impl std::fmt::Display for Rate {
             rate if rate >= 1e6 => write!(out, "{}M/s", rate / 1e6),
             rate if rate >= 1e3 => write!(out, "{}k/s", rate / 1e3),
             rate if rate >= 1.0 || rate <= 0.0 => write!(out, "{rate}/s"),
-            rate => match UNITS.iter().find_map(|(unit, seconds)| Some((unit, plain(rate * seconds)?))) {
-                Some((unit, number)) => write!(out, "{number}{unit}"),
-                None => write!(out, "{rate}/s"),
-            },
+            rate => {
+                match UNITS.iter().find_map(|(unit, seconds)| Some((unit, plain(rate * seconds)?)))
+                {
+                    Some((unit, number)) => write!(out, "{number}{unit}"),
+                    None => write!(out, "{rate}/s"),
+                }
+            }
         }
     }
 }
 
-/// A number with two decimals at most, if it is one but for what a division has rounded: a seventh of a minute is better
-/// read by the minute.
+/// A number with two decimals at most, if it is one but for what a division has rounded: a seventh
+/// of a minute is better read by the minute.
 fn plain(number: f64) -> Option<f64> {
     let rounded = (number * 100.0).round() / 100.0;
     ((number - rounded).abs() <= number * 1e-12).then_some(rounded)
@@ -32,7 +36,8 @@ fn plain(number: f64) -> Option<f64> {
 
 /// Reads a rate such as `4k/s` or `30/m` into events per second.
 pub fn parse_rate(text: &str) -> Result<f64, UnitError> {
-    let wrong = || UnitError(format!("expected a rate such as `250/s`, `4k/s` or `30/m`, found `{text}`"));
+    let wrong =
+        || UnitError(format!("expected a rate such as `250/s`, `4k/s` or `30/m`, found `{text}`"));
     let split = |(unit, seconds): &(&str, f64)| Some((text.trim().strip_suffix(unit)?, *seconds));
     let (number, seconds) = UNITS.iter().find_map(split).ok_or_else(wrong)?;
     let (number, scale) = match number.as_bytes().last() {
@@ -53,13 +58,20 @@ mod tests {
 
     #[test]
     fn prints_what_it_reads() {
-        for text in ["250/s", "4k/s", "1.5M/s", "0.5/s", "0/s", "7/m", "1/m", "0.01/s", "1/h", "7/h", "0.7/m"] {
+        for text in [
+            "250/s", "4k/s", "1.5M/s", "0.5/s", "0/s", "7/m", "1/m", "0.01/s", "1/h", "7/h",
+            "0.7/m",
+        ] {
             assert_eq!(Rate(parse_rate(text).unwrap()).to_string(), text);
         }
         // In the unit in which it is the plainest.
-        for (text, printed) in
-            [("30/m", "0.5/s"), ("6/m", "0.1/s"), ("90/h", "1.5/m"), ("60/min", "1/s"), ("0/h", "0/s")]
-        {
+        for (text, printed) in [
+            ("30/m", "0.5/s"),
+            ("6/m", "0.1/s"),
+            ("90/h", "1.5/m"),
+            ("60/min", "1/s"),
+            ("0/h", "0/s"),
+        ] {
             assert_eq!(Rate(parse_rate(text).unwrap()).to_string(), printed);
         }
     }
@@ -72,9 +84,10 @@ mod tests {
         assert_eq!(parse_rate("30/m"), Ok(0.5));
         assert_eq!((parse_rate("6/min"), parse_rate("3k/m")), (Ok(0.1), Ok(50.0)));
         assert_eq!(parse_rate("90/h"), Ok(0.025));
-        for text in
-            ["", "/s", "/m", "k/s", "4k", "-4/s", "NaN/s", "inf/s", "4kk/s", "1e3/s", "4/ms", "4/d", "4m", "30/M"]
-        {
+        for text in [
+            "", "/s", "/m", "k/s", "4k", "-4/s", "NaN/s", "inf/s", "4kk/s", "1e3/s", "4/ms", "4/d",
+            "4m", "30/M",
+        ] {
             assert!(parse_rate(text).unwrap_err().0.contains("`4k/s` or `30/m`"), "{text}");
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     UnitError,
-    decimal::{self, Problem},
+    decimal::{self, DecimalProblem},
 };
 
 /// Units and their bytes, the binary ones from large to small first.
@@ -55,22 +55,33 @@ impl From<Size> for String {
 
 /// The largest binary unit not above `bytes` that `suits`; bytes themselves if none does.
 fn largest(bytes: u64, suits: impl Fn(u64) -> bool) -> (&'static str, u64) {
-    UNITS[..4].iter().copied().find(|(_, scale)| bytes >= *scale && suits(*scale)).unwrap_or(("B", 1))
+    UNITS[..4]
+        .iter()
+        .copied()
+        .find(|(_, scale)| bytes >= *scale && suits(*scale))
+        .unwrap_or(("B", 1))
 }
 
 /// Reads a size such as `16KiB` into bytes.
 pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     decimal::parse(text, UNITS).map_err(|problem| {
         UnitError(match problem {
-            Problem::Shape => format!("expected a size such as `256B`, `16KiB` or `4kB`, found `{text}`"),
-            Problem::Negative => format!("a size such as `16KiB` cannot be negative, found `{text}`"),
-            Problem::TooFine => format!("a size is a whole number of bytes, such as `256B`, found `{text}`"),
-            Problem::TooLarge => format!("a size is below 16 EiB, found `{text}`"),
+            DecimalProblem::Shape => {
+                format!("expected a size such as `256B`, `16KiB` or `4kB`, found `{text}`")
+            }
+            DecimalProblem::Negative => {
+                format!("a size such as `16KiB` cannot be negative, found `{text}`")
+            }
+            DecimalProblem::TooFine => {
+                format!("a size is a whole number of bytes, such as `256B`, found `{text}`")
+            }
+            DecimalProblem::TooLarge => format!("a size is below 16 EiB, found `{text}`"),
         })
     })
 }
 
-/// Prints bytes for people: in the largest binary unit that stays exact (`16KiB`, `1.5MiB`), else with three digits.
+/// Prints bytes for people: in the largest binary unit that stays exact (`16KiB`, `1.5MiB`), else
+/// with three digits.
 pub fn format_size(bytes: u64) -> String {
     let (name, scale) = largest(bytes, |_| true);
     match decimal::exact(u128::from(bytes), scale).filter(|text| text.len() <= 4) {
@@ -102,7 +113,10 @@ mod tests {
 
     #[test]
     fn prints_sizes_for_people() {
-        let shown: Vec<_> = [0, 256, 1_024, 1_536, 16_384, 1_234_567, 3 << 30].into_iter().map(format_size).collect();
+        let shown: Vec<_> = [0, 256, 1_024, 1_536, 16_384, 1_234_567, 3 << 30]
+            .into_iter()
+            .map(format_size)
+            .collect();
         assert_eq!(shown, ["0B", "256B", "1KiB", "1.5KiB", "16KiB", "1.18MiB", "3GiB"]);
         assert_eq!(Size(1_536).to_string(), "1536B");
     }

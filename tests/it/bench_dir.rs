@@ -46,7 +46,8 @@ pub fn wait_at_most<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) 
 pub struct BenchDir {
     folder: tempfile::TempDir,
     mark: String,
-    /// All processes that were ever seen: one that ends shows its mark no more before its files are closed.
+    /// All processes that were ever seen: one that ends shows its mark no more before its files are
+    /// closed.
     seen: Mutex<HashSet<Pid>>,
 }
 
@@ -119,7 +120,11 @@ impl BenchDir {
         command
     }
 
-    fn dressed<'a>(&self, mut command: Command, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    fn dressed<'a>(
+        &self,
+        mut command: Command,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Command {
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -134,9 +139,14 @@ impl BenchDir {
         command
     }
 
-    /// Runs `regatta` to its end.
+    /// Runs `regatta` to its end. What it prints for programs fits the schema of outputs.
     pub fn run(&self, arguments: &str) -> Seen {
-        self.start(arguments).end()
+        let seen = self.start(arguments).end();
+        if arguments.contains("--format json") && !seen.out.is_empty() {
+            let misfits = crate::schema::output_misfits(&seen.out);
+            assert!(misfits.is_empty(), "{arguments}: {misfits:#?}");
+        }
+        seen
     }
 
     /// Starts `regatta` in a process group of its own, as a shell with a terminal does.
@@ -149,7 +159,8 @@ impl BenchDir {
         store::read(&self.path(folder)).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// Cuts a stored run off behind its first trial, as if it had been killed there; what is left of its file.
+    /// Cuts a stored run off behind its first trial, as if it had been killed there; what is left
+    /// of its file.
     pub fn cut_off(&self, folder: &str) -> String {
         let path = self.path(folder).join("run.jsonl");
         let all = fs::read_to_string(&path).unwrap();
@@ -166,7 +177,9 @@ impl BenchDir {
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
                 let environment = fs::read(entry.path().join("environ")).ok()?;
-                let ours = environment.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes());
+                let ours = environment
+                    .split(|&byte| byte == 0)
+                    .any(|variable| variable == wanted.as_bytes());
                 let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
                 (ours && !line.is_empty()).then(|| (pid, line.replace('\0', " ")))
             })
@@ -177,12 +190,16 @@ impl BenchDir {
 
     /// Waits for a process whose command line contains `part`.
     pub fn process(&self, part: &str) -> Pid {
-        wait_for(part, || self.processes().into_iter().find(|(_, line)| line.contains(part)).map(|(pid, _)| pid))
+        wait_for(part, || {
+            self.processes().into_iter().find(|(_, line)| line.contains(part)).map(|(pid, _)| pid)
+        })
     }
 
     /// Waits until no process of this bench is left, with its locks.
     pub fn wait_until_empty(&self) {
-        let all_over = || self.processes().is_empty() && self.seen.lock().unwrap().iter().copied().all(is_over);
+        let all_over = || {
+            self.processes().is_empty() && self.seen.lock().unwrap().iter().copied().all(is_over)
+        };
         wait_for("the end of all processes", || all_over().then_some(()));
     }
 
@@ -277,7 +294,8 @@ fn is_over(pid: Pid) -> bool {
     let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
     let threads = fs::read_dir(folder.join("task")).map_or(0, Iterator::count);
     // A thread may outlive the first one.
-    threads <= 1 && status.lines().all(|line| !line.starts_with("State:") || line.contains("Z (zombie)"))
+    threads <= 1
+        && status.lines().all(|line| !line.starts_with("State:") || line.contains("Z (zombie)"))
 }
 
 fn code(status: ExitStatus) -> i32 {
@@ -301,13 +319,18 @@ pub fn only_failure(run: &Run) -> (FailureKind, &str) {
     (all[0].1.kind, &all[0].1.reason)
 }
 
-/// Fails unless each planned trial is there exactly once and the run is finished. Disturbed trials may be there again.
+/// Fails unless each planned trial is there exactly once and the run is finished. Disturbed trials
+/// may be there again.
 #[track_caller]
 pub fn assert_complete(run: &Run) {
     let mut found: Vec<(&str, u32)> =
         run.trials.iter().filter(|t| t.attempt == 0).map(|t| (t.cell.as_str(), t.round)).collect();
-    let mut wanted: Vec<(&str, u32)> =
-        run.header.cells.iter().flat_map(|cell| (1..=cell.rounds).map(|round| (cell.name.as_str(), round))).collect();
+    let mut wanted: Vec<(&str, u32)> = run
+        .header
+        .cells
+        .iter()
+        .flat_map(|cell| (1..=cell.rounds).map(|round| (cell.name.as_str(), round)))
+        .collect();
     found.sort_unstable();
     wanted.sort_unstable();
     assert_eq!(found, wanted);

@@ -34,6 +34,20 @@ const BROKEN: &[(&str, &[Expected])] = &[
             (32, 11, "this claim compares cells with themselves"),
         ],
     ),
+    ("closed-nobody", &[(4, 12, "`duration` has no meaning"), (9, 38, "no client takes part")]),
+    (
+        "closed-stages",
+        &[
+            (12, 10, "`stages` has no meaning beside `tasks`"),
+            (13, 3, "missing key `for`"),
+            (14, 24, "a stage has either `clients` or `to`"),
+            (15, 3, "a stage has either `clients` or `to`"),
+            (16, 15, "expected a whole number of at least 0, found the string `8/s`"),
+            (16, 28, "a stage must be longer than zero"),
+            (17, 3, "a stage has either `clients` or `to`"),
+            (17, 5, "unknown key `rate`"),
+        ],
+    ),
     (
         "comment-only",
         &[
@@ -44,7 +58,13 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     ("crlf", &[(4, 30, "`äö` is no valid name"), (4, 40, "unknown operation `spin`")]),
-    ("cycle", &[(8, 30, "the task `a` runs itself: a → b → c → a"), (10, 30, "the task `d` runs itself: d → d")]),
+    (
+        "cycle",
+        &[
+            (8, 30, "the task `a` runs itself: a → b → c → a"),
+            (10, 30, "the task `d` runs itself: d → d"),
+        ],
+    ),
     (
         "distributions",
         &[
@@ -66,7 +86,10 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     ("duplicates", &[(3, 1, "duplicate key"), (11, 8, "duplicate key"), (12, 1, "duplicate key")]),
-    ("duration-with-batch", &[(4, 12, "`duration` has no meaning here: a batch ends when its tasks are done")]),
+    (
+        "duration-with-batch",
+        &[(4, 12, "`duration` has no meaning here: a batch ends when its tasks are done")],
+    ),
     (
         "empty",
         &[
@@ -78,7 +101,12 @@ const BROKEN: &[(&str, &[Expected])] = &[
     ),
     (
         "executors",
-        &[(4, 17, "unknown executor `fibre`"), (4, 26, "unknown executor `Smol`"), (6, 12, "unknown key `tokio`")],
+        &[
+            (4, 17, "unknown executor `fibre`"),
+            (4, 26, "unknown executor `Smol`"),
+            (5, 12, "the baseline `threads` is not in `use`"),
+            (6, 12, "unknown key `tokio`"),
+        ],
     ),
     (
         "huge-integer",
@@ -89,7 +117,15 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     ("key-typo", &[(7, 12, "unknown key `concurency`")]),
-    ("loads", &[(8, 7, "a scenario has exactly one load"), (10, 37, "4 tasks cannot keep 8 clients busy")]),
+    (
+        "loads",
+        &[
+            (10, 7, "`two` is another load's task, too"),
+            (12, 37, "4 tasks cannot keep 8 clients busy"),
+            (14, 8, "this claim does not say which load it is about"),
+            (20, 8, "unknown load `on`"),
+        ],
+    ),
     (
         "negative-duration",
         &[
@@ -98,7 +134,10 @@ const BROKEN: &[(&str, &[Expected])] = &[
             (9, 37, "a duration such as `20ms` cannot be negative, found `-0.5ms`"),
         ],
     ),
-    ("no-load", &[(3, 1, "expected exactly one load, found none"), (4, 8, "the task `a` has no steps")]),
+    (
+        "no-load",
+        &[(3, 1, "expected at least one load, found none"), (4, 8, "the task `a` has no steps")],
+    ),
     (
         "no-operation",
         &[
@@ -124,7 +163,10 @@ const BROKEN: &[(&str, &[Expected])] = &[
             (20, 12, "no pacer hands over as many arrivals"),
         ],
     ),
-    ("open-duration", &[(4, 12, "`duration` has no meaning here: the load ends with its last stage")]),
+    (
+        "open-duration",
+        &[(4, 12, "`duration` has no meaning here: the load ends with its last stage")],
+    ),
     ("open-empty", &[(7, 34, "an open load with `stages` needs at least one")]),
     ("open-nothing", &[(7, 33, "nothing arrives: every stage has a rate of zero")]),
     ("open-timeout", &[(4, 11, "every trial would be killed before it ends")]),
@@ -168,6 +210,30 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     (
+        "shared",
+        &[
+            (4, 22, "expected a whole number of at least 1, found 0"),
+            (8, 11, "unknown key `permits`"),
+            (10, 25, "expected at most 1048576 permits"),
+            (13, 1, "expected exactly one kind of shared object, found `mutex` and `queue`"),
+            (16, 21, "unknown queue `job`"),
+            (17, 22, "`a` is a mutex, not a queue"),
+            (18, 22, "`s` is a semaphore, not a mutex"),
+            (19, 15, "missing key `semaphore`"),
+        ],
+    ),
+    (
+        "shared-rings",
+        &[
+            (19, 29, "`a` is held here, and elsewhere waited for under `b`"),
+            (25, 36, "`s` is waited for while it is held"),
+        ],
+    ),
+    (
+        "shared-unused",
+        &[(3, 9, "nothing uses the queue `jobs`"), (5, 9, "nothing uses the mutex `gate`")],
+    ),
+    (
         "slips",
         &[
             (3, 1, "`rounds` does not belong here"),
@@ -207,7 +273,10 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     ("sweep-huge", &[(8, 1, "the sweep has 20000 combinations; 10000 is the most")]),
-    ("sweep-unused", &[(4, 1, "nothing uses `fanout`: the sweep multiplies the cells without changing them")]),
+    (
+        "sweep-unused",
+        &[(4, 1, "nothing uses `fanout`: the sweep multiplies the cells without changing them")],
+    ),
     (
         "syntax",
         &[
@@ -225,7 +294,10 @@ const BROKEN: &[(&str, &[Expected])] = &[
     ),
     (
         "target-kind",
-        &[(4, 1, "unknown kind of target `htp`"), (5, 1, "expected exactly one kind of target, found none")],
+        &[
+            (4, 1, "unknown kind of target `htp`"),
+            (5, 1, "expected exactly one kind of target, found none"),
+        ],
     ),
     (
         "timeout-over-noop",
@@ -306,10 +378,13 @@ fn errors_in(text: &str) -> Vec<(usize, usize, String)> {
 #[test]
 fn every_error_is_found_in_its_place() {
     for (name, expected) in BROKEN {
-        let (text, found) = errors(read(&folder().join(name).with_extension("toml"), &Overrides::default()));
+        let (text, found) =
+            errors(read(&folder().join(name).with_extension("toml"), &Overrides::default()));
         let shown: Vec<_> = found.iter().map(|d| (d.position(&text), d.message.as_str())).collect();
         assert_eq!(found.len(), expected.len(), "{name}: {shown:#?}");
-        for (&(line, column, part), ((found_line, found_column), message)) in expected.iter().zip(&shown) {
+        for (&(line, column, part), ((found_line, found_column), message)) in
+            expected.iter().zip(&shown)
+        {
             assert_eq!((line, column), (*found_line, *found_column), "{name}: {message}");
             assert!(message.contains(part), "{name}:{line}:{column}: {message}");
         }
@@ -341,9 +416,15 @@ fn the_printed_error_names_file_line_and_column() {
 
 #[test]
 fn a_tower_of_brackets_is_an_error() {
-    for (count, part) in [(100, "recurs"), (1 << 20, "too long"), ((1 << 20) - 40, "recurs"), (10 << 20, "too long")] {
+    for (count, part) in
+        [(100, "recurs"), (1 << 20, "too long"), ((1 << 20) - 40, "recurs"), (10 << 20, "too long")]
+    {
         let found = errors_in(&format!("schema = 1\nname = \"x\"\nrun = {}", "[".repeat(count)));
-        assert!(found.iter().any(|(.., message)| message.contains(part)), "{count}: {:?}", found.first());
+        assert!(
+            found.iter().any(|(.., message)| message.contains(part)),
+            "{count}: {:?}",
+            found.first()
+        );
     }
     let found = errors_in(&format!("schema = 1\n{}", "{ a = ".repeat(10_000)));
     assert!(!found.is_empty());
@@ -357,7 +438,9 @@ fn a_tower_of_dots_is_an_error() {
 
 #[test]
 fn a_tower_of_tasks_is_an_error() {
-    let task = |at: usize| format!("[tasks.t{at}]\nsteps = [{{ repeat = {{ task = \"t{}\", times = 1 }} }}]\n", at + 1);
+    let task = |at: usize| {
+        format!("[tasks.t{at}]\nsteps = [{{ repeat = {{ task = \"t{}\", times = 1 }} }}]\n", at + 1)
+    };
     let tower = |levels: usize, order: &dyn Fn(usize) -> usize| {
         let tasks: String = (0..levels).map(|at| task(order(at))).collect();
         format!(
@@ -377,22 +460,31 @@ fn a_tower_of_tasks_is_an_error() {
 
 #[test]
 fn a_long_line_is_not_printed_whole() {
-    let text = format!("schema = 1\nname = \"{}\"\n{} = 1\n", "x ".repeat(200_000), "k".repeat(400_000));
-    let printed = from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap_err().render(false);
-    assert!(printed.contains("is no valid name") && printed.contains("unknown key"), "{} bytes", printed.len());
+    let text =
+        format!("schema = 1\nname = \"{}\"\n{} = 1\n", "x ".repeat(200_000), "k".repeat(400_000));
+    let printed =
+        from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap_err().render(false);
+    assert!(
+        printed.contains("is no valid name") && printed.contains("unknown key"),
+        "{} bytes",
+        printed.len()
+    );
     assert!(printed.len() < 10_000, "{} bytes", printed.len());
 }
 
 #[test]
 fn at_most_twenty_errors_are_printed() {
     let keys: Vec<String> = (0..40).map(|at| format!("wrong-{at} = {at}")).collect();
-    let printed = from_text(Path::new("x.toml"), &keys.join("\n"), &Overrides::default()).unwrap_err().render(false);
+    let printed = from_text(Path::new("x.toml"), &keys.join("\n"), &Overrides::default())
+        .unwrap_err()
+        .render(false);
     assert_eq!(printed.matches("error: ").count(), 20, "{printed}");
     assert!(printed.ends_with("and 24 more errors\n"), "{printed}");
 }
 
 proptest::proptest! {
-    /// Whatever is done to a good file, reading it ends with a scenario or with errors that can be printed.
+    /// Whatever is done to a good file, reading it ends with a scenario or with errors that can be
+    /// printed.
     #[test]
     fn no_damage_to_a_file_is_a_crash(
         cuts in proptest::collection::vec((0_usize..2_000, 0_usize..30, "[\\[\\]{}=.,'\"#$a0\\-\n\u{0}]{0,4}"), 1..6)

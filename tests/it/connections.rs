@@ -1,5 +1,5 @@
-//! The life of connections, under every executor: when they are opened, what becomes of one that the server has closed,
-//! and what is said of both.
+//! The life of connections, under every executor: when they are opened, what becomes of one that
+//! the server has closed, and what is said of both.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -25,7 +25,9 @@ fn against(url: &str, run: &str, tasks: &str) -> Run {
 
 /// A step that asks the server.
 fn get(more: &str) -> String {
-    format!("{{ http = {{ target = \"own\", path = \"/\" }}, expect = {{ status = 200, bytes = 5 }}{more} }}")
+    format!(
+        "{{ http = {{ target = \"own\", path = \"/\" }}, expect = {{ status = 200, bytes = 5 }}{more} }}"
+    )
 }
 
 /// A task of one request, and a load of it.
@@ -63,7 +65,8 @@ fn a_server_that_serves_one_connection_at_a_time_is_never_kept_waiting() {
     for load in loads {
         all_measured(&against(own.url(), ONCE, &one_request("", load)));
     }
-    // Connections that nobody needs yet: of children of a fan-out, and of branches that are not drawn.
+    // Connections that nobody needs yet: of children of a fan-out, and of branches that are not
+    // drawn.
     let nested = format!(
         "[tasks.root]\nsteps = [{{ parallel = {{ task = \"pick\", count = 3 }} }}]\n\
          [tasks.pick]\nsteps = [{{ choice = {{ of = [{{ task = \"one\" }}, {{ task = \"other\" }}] }} }}]\n\
@@ -99,7 +102,9 @@ fn what_cannot_be_opened_is_an_error_of_the_call_that_needs_it() {
         }
         let own = OddServer::of_few(2, keeps_open);
         let run = against(own.url(), &only, &one_request("", few));
-        let Outcome::Failed(failure) = &run.trials[0].outcome else { panic!("{executor}: it was measured") };
+        let Outcome::Failed(failure) = &run.trials[0].outcome else {
+            panic!("{executor}: it was measured")
+        };
         assert!(failure.reason.contains(own.url()), "{executor}: {}", failure.reason);
     }
 }
@@ -119,7 +124,7 @@ fn only(executor: &str) -> String {
 
 /// What a target counted.
 fn count(measured: &Measurements, name: &str) -> u64 {
-    measured.targets[0].counts.get(name).copied().unwrap_or(0)
+    measured.trial.targets[0].counts.get(name).copied().unwrap_or(0)
 }
 
 /// Answers as `answer` says, so many times, and closes the connection.
@@ -137,8 +142,16 @@ fn a_connection_that_the_server_has_closed_is_replaced() {
     let servers = [
         ("closed after each answer", 1, without_a_word(1)),
         ("closed after three answers", 3, without_a_word(3)),
-        ("closed after each answer, and said so", 1, closing_after(1, |talk| talk.answer("connection: close\r\n"))),
-        ("the body ends with the connection", 1, closing_after(1, |talk| talk.send("HTTP/1.1 200 OK\r\n\r\nhello"))),
+        (
+            "closed after each answer, and said so",
+            1,
+            closing_after(1, |talk| talk.answer("connection: close\r\n")),
+        ),
+        (
+            "the body ends with the connection",
+            1,
+            closing_after(1, |talk| talk.send("HTTP/1.1 200 OK\r\n\r\nhello")),
+        ),
         (
             "reset after each answer",
             1,
@@ -155,20 +168,25 @@ fn a_connection_that_the_server_has_closed_is_replaced() {
         let all = measured(&run);
         assert_eq!(all.len(), EXECUTORS.len(), "{what}");
         for (cell, measured) in all {
-            assert_eq!((measured.completed, measured.steps[0].stream.errors), (24, 0), "{what}: {cell}");
-            let (opened, reopened) = (count(measured, "connections opened"), count(measured, "connections reopened"));
+            assert_eq!(
+                (measured.completed, measured.steps[0].stream.errors),
+                (24, 0),
+                "{what}: {cell}"
+            );
+            let (opened, reopened) =
+                (count(measured, "connections opened"), count(measured, "connections reopened"));
             assert!(opened >= 24 / each, "{what}: {cell}: {opened}");
             // The first of each slot is no other one's successor.
             assert!((1..=2).contains(&(opened - reopened)), "{what}: {cell}: {opened}, {reopened}");
             assert_eq!(count(measured, "connections closed"), opened, "{what}: {cell}");
-            let said = &measured.facts["own: connections"];
+            let said = &measured.trial.facts["own: connections"];
             assert!(said.starts_with(&format!("{opened} opened")), "{what}: {cell}: {said}");
         }
     }
 }
 
-/// The task asks for a change on a connection that the server closes after each answer, and then for something that is
-/// answered only when that has been done.
+/// The task asks for a change on a connection that the server closes after each answer, and then
+/// for something that is answered only when that has been done.
 fn changes_with_closed_connections(method: &str) -> (OddServer, String) {
     let own = OddServer::start(|mut talk| {
         while talk.next() {
@@ -176,7 +194,9 @@ fn changes_with_closed_connections(method: &str) -> (OddServer, String) {
                 return talk.answer("");
             }
             let seen = talk.seen.clone();
-            wait_for("closed connections", || (seen.closed.load(SeqCst) == seen.changes.load(SeqCst)).then_some(()));
+            wait_for("closed connections", || {
+                (seen.closed.load(SeqCst) == seen.changes.load(SeqCst)).then_some(())
+            });
             talk.answer("");
         }
     });
@@ -194,11 +214,16 @@ fn a_change_is_not_sent_on_a_connection_that_is_known_to_be_closed() {
         let (own, tasks) = changes_with_closed_connections(method);
         let run = against(own.url(), ONCE, &tasks);
         all_measured(&run);
-        assert_eq!(own.seen().changes.load(SeqCst), 6 * run.trials.len() as u64, "{method}: each was made once");
+        assert_eq!(
+            own.seen().changes.load(SeqCst),
+            6 * run.trials.len() as u64,
+            "{method}: each was made once"
+        );
     }
 }
 
-/// Answers the first request of all, and then reads one after another and closes the connection upon it.
+/// Answers the first request of all, and then reads one after another and closes the connection
+/// upon it.
 fn deserts_after_the_first() -> OddServer {
     OddServer::start(|mut talk| {
         while talk.next() && talk.seen.requests.load(SeqCst) == 1 {
@@ -211,17 +236,30 @@ fn deserts_after_the_first() -> OddServer {
 fn what_may_have_been_done_is_sent_once_more_only_where_that_is_the_same() {
     let two = "concurrency = 1, tasks = 2";
     for executor in EXECUTORS.iter().map(|info| info.name) {
-        for (method, requests_made) in [("GET", 3), ("HEAD", 3), ("PUT", 3), ("DELETE", 3), ("POST", 2), ("PATCH", 2)] {
+        for (method, requests_made) in
+            [("GET", 3), ("HEAD", 3), ("PUT", 3), ("DELETE", 3), ("POST", 2), ("PATCH", 2)]
+        {
             let own = deserts_after_the_first();
             let run = against(own.url(), &only(executor), &requests(method, "", two));
-            let Outcome::Failed(failure) = &run.trials[0].outcome else { panic!("{executor}, {method}: measured") };
+            let Outcome::Failed(failure) = &run.trials[0].outcome else {
+                panic!("{executor}, {method}: measured")
+            };
             // The first, the second, and the second once more.
-            assert_eq!(own.seen().requests.load(SeqCst), requests_made, "{executor}, {method}: {}", failure.reason);
+            assert_eq!(
+                own.seen().requests.load(SeqCst),
+                requests_made,
+                "{executor}, {method}: {}",
+                failure.reason
+            );
             let says_why = failure.reason.contains("it was not sent again");
             assert_eq!(says_why, requests_made == 2, "{executor}, {method}: {}", failure.reason);
         }
         let own = deserts_after_the_first();
-        let run = against(own.url(), &only(executor), &requests("POST", ", allow = { errors = true }", two));
+        let run = against(
+            own.url(),
+            &only(executor),
+            &requests("POST", ", allow = { errors = true }", two),
+        );
         for (cell, measured) in measured(&run) {
             assert_eq!((measured.completed, measured.steps[0].stream.errors), (2, 1), "{cell}");
         }
@@ -240,8 +278,14 @@ fn an_answer_that_has_begun_is_never_asked_for_again() {
                     talk.answer("");
                 }
             });
-            let run = against(own.url(), &only(executor), &requests("GET", "", "concurrency = 1, tasks = 2"));
-            let Outcome::Failed(failure) = &run.trials[0].outcome else { panic!("{executor}: it was measured") };
+            let run = against(
+                own.url(),
+                &only(executor),
+                &requests("GET", "", "concurrency = 1, tasks = 2"),
+            );
+            let Outcome::Failed(failure) = &run.trials[0].outcome else {
+                panic!("{executor}: it was measured")
+            };
             assert_eq!(own.seen().requests.load(SeqCst), 2, "{executor}: {}", failure.reason);
         }
     }
@@ -260,7 +304,8 @@ fn the_embedded_server_has_accepted_what_was_opened() {
     for (cell, measured) in measured(&run) {
         let opened = count(measured, "connections opened");
         assert!((13..=15).contains(&opened), "{cell}: {opened}");
-        let line = |what: &str| measured.proof.iter().find(|line| line.what.contains(what)).unwrap();
+        let line =
+            |what: &str| measured.trial.proof.iter().find(|line| line.what.contains(what)).unwrap();
         assert_eq!(line("connections opened to target api").found, opened.to_string(), "{cell}");
         assert_eq!(line("connections still open to target api").found, "0", "{cell}");
     }

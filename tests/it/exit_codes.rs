@@ -28,7 +28,8 @@ batch = {{ tasks = 4, repeat = 3 }}
     )
 }
 
-/// One trial of calls to the embedded server, which answers with `server`; `step` is what the step says besides.
+/// One trial of calls to the embedded server, which answers with `server`; `step` is what the step
+/// says besides.
 fn calls(server: &str, step: &str) -> String {
     format!(
         r#"
@@ -55,7 +56,14 @@ closed = {{ concurrency = 2, tasks = 20 }}
 #[test]
 fn zero_for_what_went_well() {
     let bench = BenchDir::with(&batch(""));
-    for command in ["check s.toml", "list s.toml", "run s.toml --out run", "report run", "compare run run", "schema"] {
+    for command in [
+        "check s.toml",
+        "list s.toml",
+        "run s.toml --out run",
+        "report run",
+        "compare run run",
+        "schema",
+    ] {
         bench.run(command).exits(0).says(&[]);
     }
 }
@@ -101,14 +109,18 @@ fn two_for_a_wrong_command_line() {
 #[test]
 fn a_flag_without_effect_on_some_scenarios_is_warned_of() {
     let bench = BenchDir::with(&batch(""));
-    let closed = batch("").replace("batch = { tasks = 4, repeat = 3 }", "closed = { concurrency = 2 }");
+    let closed =
+        batch("").replace("batch = { tasks = 4, repeat = 3 }", "closed = { concurrency = 2 }");
     bench.write("closed.toml", closed.replace("name = \"batch\"", "name = \"closed\""));
     let told = "warning: `--duration` changes nothing about batch, which";
     let seen = bench.run("list s.toml closed.toml --duration 9s").exits(0).says(&[told]);
     assert!(!seen.err.contains("closed"), "{seen:#?}");
     let quick = "--quick cuts batch short: 2 tasks instead of 4, repeat = 1 instead of 3";
     let slow = batch("").replace("time = \"1ms\"", "time = \"100ms\"");
-    bench.write("s.toml", slow.replace("use = [\"threads\", \"tokio\"]", "use = [\"sequential\", \"threads\"]"));
+    bench.write(
+        "s.toml",
+        slow.replace("use = [\"threads\", \"tokio\"]", "use = [\"sequential\", \"threads\"]"),
+    );
     bench.run("list s.toml --quick --duration 250ms").exits(0).says(&[quick]);
 }
 
@@ -125,15 +137,23 @@ fn four_if_nothing_matches() {
 fn sixty_five_for_every_broken_scenario_with_its_place() {
     let bench = BenchDir::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/broken");
-    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     for file in &files {
         let seen = bench.run(&format!("check {}", text(file))).exits(65).says(&[]);
         let place = seen.err.split(text(file)).nth(1).unwrap_or_default();
-        let numbers: Vec<_> = place.trim_start_matches(':').splitn(3, |c: char| !c.is_ascii_digit()).collect();
-        assert!(numbers.len() == 3 && numbers[..2].iter().all(|n| n.parse::<u32>().is_ok()), "{seen:#?}");
+        let numbers: Vec<_> =
+            place.trim_start_matches(':').splitn(3, |c: char| !c.is_ascii_digit()).collect();
+        assert!(
+            numbers.len() == 3 && numbers[..2].iter().all(|n| n.parse::<u32>().is_ok()),
+            "{seen:#?}"
+        );
     }
-    let seen = bench.run(&format!("check {}", text(&folder))).exits(65).says(&["scenario files cannot be used"]);
+    let seen = bench
+        .run(&format!("check {}", text(&folder)))
+        .exits(65)
+        .says(&["scenario files cannot be used"]);
     for file in &files {
         assert!(seen.err.contains(text(file)), "{} is not named: {seen:#?}", file.display());
     }
@@ -168,14 +188,23 @@ fn sixty_five_for_other_versions_and_damaged_lines() {
     let bench = BenchDir::with(&batch(""));
     bench.run("run -v s.toml --out run").exits(0);
     let plan = fs::read_to_string(bench.path("run/plans/0001.json")).unwrap();
-    bench.write("plan.json", plan.replace("\"regatta_trial\": 1", "\"regatta_trial\": 99"));
-    bench.run("trial --plan plan.json").exits(65).says(&["a plan of version 99", "reads version 1"]);
+    bench.write("plan.json", plan.replace("\"regatta_trial\": 2", "\"regatta_trial\": 99"));
+    bench
+        .run("trial --plan plan.json")
+        .exits(65)
+        .says(&["a plan of version 99", "reads version 2"]);
     let run = fs::read_to_string(bench.path("run/run.jsonl")).unwrap();
-    bench.write("newer", run.replacen("\"regatta_run\":1", "\"regatta_run\":99", 1));
+    bench.write("newer", run.replacen("\"regatta_run\":2", "\"regatta_run\":99", 1));
     bench.run("report newer").exits(65).says(&["newer: format 99"]);
-    let damaged: String = run.split_inclusive('\n').map(|line| line.replacen("{\"trial\"", "{\"trail\"", 1)).collect();
+    let damaged: String = run
+        .split_inclusive('\n')
+        .map(|line| line.replacen("{\"trial\"", "{\"trail\"", 1))
+        .collect();
     bench.write("damaged", damaged);
-    bench.run("report damaged").exits(65).says(&["damaged:2: the line is damaged", "delete the line"]);
+    bench
+        .run("report damaged")
+        .exits(65)
+        .says(&["damaged:2: the line is damaged", "delete the line"]);
 }
 
 #[test]
@@ -251,9 +280,11 @@ fn limited(assert: &str) -> BenchDir {
 fn three_for_a_limit_that_nobody_judged() {
     let bench = limited("wait.latency.p99 < 10s");
     let why = "the SLO `wait.latency.p99 < 10s` could not be judged";
-    // In all of its cells, also where few samples were to be expected; the commands agree. What else this machine does
-    // may be another cause.
-    for (command, allowed) in [("run s.toml --out run", 0), ("report run", 0), ("run s.toml --quick --out quick", 0)] {
+    // In all of its cells, also where few samples were to be expected; the commands agree. What
+    // else this machine does may be another cause.
+    for (command, allowed) in
+        [("run s.toml --out run", 0), ("report run", 0), ("run s.toml --quick --out quick", 0)]
+    {
         bench.run(command).exits(3).says(&[why, "batch::threads::tasks=8", "`--allow-unjudged`"]);
         let command = command.replace("--out ", "--out allowed-");
         bench.run(&format!("{command} --allow-unjudged")).exits(allowed).says(&[why]);
@@ -263,7 +294,8 @@ fn three_for_a_limit_that_nobody_judged() {
     let quiet = bench.run("--quiet report run --format json").exits(3).says(&[why]);
     assert!(quiet.out.contains("\"unjudged\": \""), "{quiet:#?}");
     // In none of none: the cells that it is about were left out.
-    let none = "could not be judged of batch: no cell of this run is what it is about; run the cells";
+    let none =
+        "could not be judged of batch: no cell of this run is what it is about; run the cells";
     bench.run("run s.toml -p tasks=4 --out four").exits(3).says(&[none]);
     bench.run("run s.toml -p tasks=4 --out some --allow-unjudged").exits(0).says(&[none]);
     // In some.
@@ -286,15 +318,22 @@ fn seventy_four_where_nothing_can_be_written() {
     assert!(bench.stored("run").finished);
     bench.run("report run").exits(74).says(&["index.html"]);
     bench.run("report run --format json").exits(0);
-    Live::new(bench.shell("exec $REGATTA schema > /dev/full")).end().exits(74).says(&["standard output"]);
+    Live::new(bench.shell("exec $REGATTA schema > /dev/full"))
+        .end()
+        .exits(74)
+        .says(&["standard output"]);
 }
 
 #[test]
 fn a_disk_that_fills_up_ends_the_run_and_keeps_what_was_measured() {
     let bench = BenchDir::with(&batch(""));
-    // A limit on the size of files stands for a full disk: blocks of 512 bytes, enough for header and a few trials.
+    // A limit on the size of files stands for a full disk: blocks of 512 bytes, enough for header
+    // and a few trials.
     let line = "ulimit -f 40; exec $REGATTA run s.toml --rounds 15 --out run";
-    Live::new(bench.shell(line)).end().exits(74).says(&["run/run.jsonl: cannot write", "regatta run --resume run"]);
+    Live::new(bench.shell(line))
+        .end()
+        .exits(74)
+        .says(&["run/run.jsonl: cannot write", "regatta run --resume run"]);
     let kept = bench.stored("run");
     assert!(!kept.trials.is_empty() && !kept.finished);
     bench.wait_until_empty();
@@ -306,12 +345,23 @@ fn a_disk_that_fills_up_ends_the_run_and_keeps_what_was_measured() {
 fn a_reader_that_has_seen_enough_is_no_error() {
     let bench = BenchDir::with(&batch(""));
     bench.run("run s.toml --out run").exits(0);
-    for command in ["list s.toml", "schema", "report run --format json", "--help", "completions bash", "-q run s.toml"]
-    {
+    for command in [
+        "list s.toml",
+        "schema",
+        "report run --format json",
+        "--help",
+        "completions bash",
+        "-q run s.toml",
+    ] {
         // Nobody reads any more when the program starts, the hardest case of `| head -1`.
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = bench.command(command).stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+        let output = bench
+            .command(command)
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), err.as_str()), (Some(0), ""), "{command}");
     }
@@ -322,6 +372,10 @@ fn a_folder_belongs_to_one_run() {
     let bench = BenchDir::with(&batch(""));
     bench.run("run s.toml --out run").exits(0);
     let before = fs::read(bench.path("run/run.jsonl")).unwrap();
-    bench.run("run s.toml --out run").exits(2).says(&["there is a run already", "regatta run --resume run", "--out"]);
+    bench.run("run s.toml --out run").exits(2).says(&[
+        "there is a run already",
+        "regatta run --resume run",
+        "--out",
+    ]);
     assert_eq!(fs::read(bench.path("run/run.jsonl")).unwrap(), before);
 }

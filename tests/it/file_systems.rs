@@ -27,9 +27,11 @@ fn told(path: &Path, fsync: bool) -> (String, String) {
     ));
     bench.run("run s.toml --out out");
     let run = bench.stored("out");
-    let Outcome::Measured(measured) = &run.trials[0].outcome else { panic!("{:?}", run.trials[0].outcome) };
+    let Outcome::Measured(measured) = &run.trials[0].outcome else {
+        panic!("{:?}", run.trials[0].outcome)
+    };
     let page = bench.run("report out --format markdown").exits(0).out;
-    (measured.facts["disk: file system"].clone(), page)
+    (measured.trial.facts["disk: file system"].clone(), page)
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Statements whose calls have timed out: the server ends them, and a call's place is taken again only then, so that the
-//! server never has more of them than the scenario allows.
+//! Statements whose calls have timed out: the server ends them, and a call's place is taken again
+//! only then, so that the server never has more of them than the scenario allows.
 
 use std::{
     sync::{
@@ -24,9 +24,11 @@ use crate::{
 /// Calls of each trial, every one of which times out.
 const CALLS: u64 = 24;
 /// A pool; and the connections that its tasks share, or the clients where each has its own.
-const PLACES: [(&str, &str, i64); 3] = [("pool = { max = 4 }", "pool", 4), ("", "keep", 3), ("", "per-call", 3)];
+const PLACES: [(&str, &str, i64); 3] =
+    [("pool = { max = 4 }", "pool", 4), ("", "keep", 3), ("", "per-call", 3)];
 
-/// Runs calls that time out under every executor, and looks meanwhile how many of them `count` sees on the server: the most.
+/// Runs calls that time out under every executor, and looks meanwhile how many of them `count` sees
+/// on the server: the most.
 fn most_at_once(
     url: &str,
     query: &str,
@@ -61,7 +63,7 @@ fn most_at_once(
     let all = measured(&stored);
     assert_eq!(all.len(), EXECUTORS.len());
     for (cell, measured) in all {
-        let counts = &measured.targets[0].counts;
+        let counts = &measured.trial.targets[0].counts;
         assert_eq!(measured.steps[0].stream.timeouts, CALLS, "{cell}");
         assert_eq!(counts["connections opened"], counts["connections closed"], "{cell}");
         // On a busy machine some time out before they have sent anything.
@@ -93,8 +95,7 @@ fn mariadb_has_no_more_statements_than_places_and_none_in_the_end() {
     server.start(&[]);
     for place in PLACES {
         let mut looker: Mysql<Blocking> = server.open("").unwrap();
-        let running =
-            "SELECT count(*) FROM information_schema.processlist WHERE db = 'regatta_bench' AND state = 'User sleep'";
+        let running = "SELECT count(*) FROM information_schema.processlist WHERE db = 'regatta_bench' AND state = 'User sleep'";
         let count = move || {
             let mut found = None;
             block_on(looker.query(running, |_, cell| found = cell.number())).unwrap();

@@ -1,5 +1,5 @@
-//! Runs that are cut short: by a signal, by a kill, or because a process of theirs is killed. What was measured is
-//! kept, nothing is left running, and the run can be taken up again.
+//! Runs that are cut short: by a signal, by a kill, or because a process of theirs is killed. What
+//! was measured is kept, nothing is left running, and the run can be taken up again.
 //!
 //! Trials are stopped at a known place by a server that holds its answers, never by timing.
 
@@ -64,7 +64,9 @@ impl Halted {
         let own = OwnServer::gated(INTO_THE_SECOND_TRIAL);
         let bench = BenchDir::with(&scenario(&own));
         // Whoever runs the tests with `nohup` ignores a hang-up, and what they start would, too.
-        let live = Live::new(bench.shell("exec env --default-signal=HUP \"$REGATTA\" run s.toml --out run"));
+        let live = Live::new(
+            bench.shell("exec env --default-signal=HUP \"$REGATTA\" run s.toml --out run"),
+        );
         own.wait_until_held();
         Self { bench, own, live }
     }
@@ -90,7 +92,8 @@ fn a_signal_keeps_what_was_measured_and_the_run_can_be_taken_up() {
         (Signal::TERM, "SIGTERM", 143, true),
     ] {
         let halted = Halted::new();
-        // Otherwise a terminal's signal would end the trial as well, and it could be taken for a crash.
+        // Otherwise a terminal's signal would end the trial as well, and it could be taken for a
+        // crash.
         let group = |pid| getpgid(Some(pid)).unwrap();
         assert_ne!(group(halted.bench.process(" trial ")), group(halted.live.pid()));
         if to_group {
@@ -100,12 +103,16 @@ fn a_signal_keeps_what_was_measured_and_the_run_can_be_taken_up() {
         }
         let Halted { bench, own, live } = halted;
         let seen = live.end().exits(code);
-        let said = format!("{name}: what was measured is kept; go on with `regatta run --resume run`");
+        let said =
+            format!("{name}: what was measured is kept; go on with `regatta run --resume run`");
         let seen = seen.says(&[&said]);
         assert!(seen.out.contains("1 of 4 trials measured"), "{seen:#?}");
         bench.wait_until_empty();
         let stopped = bench.stored("run");
-        assert_eq!((stopped.trials.len(), stopped.interruptions.as_slice()), (1, [name.to_owned()].as_slice()));
+        assert_eq!(
+            (stopped.trials.len(), stopped.interruptions.as_slice()),
+            (1, [name.to_owned()].as_slice())
+        );
         assert!(bench.scratch().is_empty(), "{:?}", bench.scratch());
         let live = bench.start("--version");
         assert_eq!(Halted { bench, own, live }.resumed().interruptions, [name]);
@@ -241,7 +248,10 @@ fn two_servers(first: &OwnServer, second: &OwnServer) -> BenchDir {
     let text = |name: &str, own: &OwnServer| {
         let embedded = "[targets.embedded]\nhttp = { }\n";
         let both = "{ http = { target = \"embedded\", path = \"/\" } }, ";
-        let text = scenario(own).replace("rounds = 2", "rounds = 3").replace(embedded, "").replace(both, "");
+        let text = scenario(own)
+            .replace("rounds = 2", "rounds = 3")
+            .replace(embedded, "")
+            .replace(both, "");
         text.replace("name = \"gated\"", &format!("name = \"{name}\""))
     };
     let bench = BenchDir::new();
@@ -250,22 +260,33 @@ fn two_servers(first: &OwnServer, second: &OwnServer) -> BenchDir {
     bench
 }
 
-/// A server that goes away fails every trial of it. The cells of another one are measured meanwhile.
+/// A server that goes away fails every trial of it. The cells of another one are measured
+/// meanwhile.
 #[test]
 fn a_server_that_is_not_there_is_given_up_and_the_run_goes_on_when_it_is() {
     let is_up = Arc::new(AtomicBool::new(false));
     let shown = is_up.clone();
-    let flaky = OwnServer::start(move |_| if shown.load(SeqCst) { Reply::Fine } else { Reply::Close });
+    let flaky =
+        OwnServer::start(move |_| if shown.load(SeqCst) { Reply::Fine } else { Reply::Close });
     let bench = two_servers(&flaky, &OwnServer::start(|_| Reply::Fine));
-    let given_up =
-        format!("warning: target `own` ({}) is given up: 2 trials of this round failed for one reason", flaky.url());
-    let said = [&*given_up, "none was measured, and 4 other trials not run", "go on with `regatta run --resume run`"];
+    let given_up = format!(
+        "warning: target `own` ({}) is given up: 2 trials of this round failed for one reason",
+        flaky.url()
+    );
+    let said = [
+        &*given_up,
+        "none was measured, and 4 other trials not run",
+        "go on with `regatta run --resume run`",
+    ];
     bench.run("run first.toml second.toml --out run").exits(5).says(&said);
     let run = bench.stored("run");
     let failed: Vec<&str> = failures(&run).iter().map(|(trial, _)| trial.cell.as_str()).collect();
     assert_eq!(failed.len(), 2, "{failed:?}");
     assert!(failed.iter().all(|cell| cell.starts_with("first::")), "{failed:?}");
-    assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::Target), "{run:#?}");
+    assert!(
+        failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::Target),
+        "{run:#?}"
+    );
     assert_eq!((trials(&run), run.finished, run.given_up.len()), (8, false, 1));
     assert_eq!(run.given_up[0].cells, ["first::threads", "first::tokio"]);
     // It is as it was: one round more says so.
@@ -279,10 +300,13 @@ fn a_server_that_is_not_there_is_given_up_and_the_run_goes_on_when_it_is() {
     bench.run("run --resume run").exits(0).says(&["the run is finished"]);
 }
 
-/// What has failed in one trial may be mended in the next one, and a run that has it can be completed.
+/// What has failed in one trial may be mended in the next one, and a run that has it can be
+/// completed.
 #[test]
 fn a_server_that_dies_in_mid_trial_costs_that_trial_until_the_run_is_resumed() {
-    let own = OwnServer::start(|request| if request == INTO_THE_SECOND_TRIAL { Reply::CutOff } else { Reply::Fine });
+    let own = OwnServer::start(|request| {
+        if request == INTO_THE_SECOND_TRIAL { Reply::CutOff } else { Reply::Fine }
+    });
     let bench = BenchDir::with(&scenario(&own));
     bench.run("run s.toml --out run").exits(5).says(&["FAILED", "trial 4/4"]);
     assert_eq!(only_failure(&bench.stored("run")).0, FailureKind::Target);
@@ -301,7 +325,11 @@ fn a_run_is_not_taken_up_by_another_build() {
     let of_another = text.replace("[\"profile\",\"", "[\"profile\",\"handmade ");
     assert_ne!(text, of_another);
     fs::write(&path, &of_another).unwrap();
-    halted.bench.run("run --resume run").exits(65).says(&["was begun with `profile` handmade ", "start anew"]);
+    halted
+        .bench
+        .run("run --resume run")
+        .exits(65)
+        .says(&["was begun with `profile` handmade ", "start anew"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), of_another);
     fs::write(&path, &text).unwrap();
     halted.bench.write("s.toml", "# edited");

@@ -1,8 +1,9 @@
-//! A database server that is killed at any moment of a run, twenty times: no hang, no panic, every trial has its outcome
-//! and a reason, and nothing is left on the server.
+//! A database server that is killed at any moment of a run, twenty times: no hang, no panic, every
+//! trial has its outcome and a reason, and nothing is left on the server.
 //!
-//! The moments are drawn from a seed, one in each twentieth of a run that nothing disturbed: preparation, load and end
-//! all get their share on a fast machine and on a slow one. Nothing that is checked depends on where a kill falls.
+//! The moments are drawn from a seed, one in each twentieth of a run that nothing disturbed:
+//! preparation, load and end all get their share on a fast machine and on a slow one. Nothing that
+//! is checked depends on where a kill falls.
 
 use std::{
     thread,
@@ -66,11 +67,15 @@ impl Victim for OwnPostgres {
     }
 
     fn sessions(&self) -> u64 {
-        self.sql("mine", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me'").parse().unwrap()
+        self.sql("mine", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me'")
+            .parse()
+            .unwrap()
     }
 
     fn schemas(&self) -> u64 {
-        self.sql("mine", &format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{SCHEMA}'")).parse().unwrap()
+        self.sql("mine", &format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{SCHEMA}'"))
+            .parse()
+            .unwrap()
     }
 }
 
@@ -78,7 +83,10 @@ impl OwnMariadb {
     fn count(&self, what: &str) -> u64 {
         let mut found = None;
         let mut client = self.open("").unwrap();
-        block_on(client.query(&format!("SELECT count(*) FROM {what}"), |_, cell| found = cell.number())).unwrap();
+        block_on(
+            client.query(&format!("SELECT count(*) FROM {what}"), |_, cell| found = cell.number()),
+        )
+        .unwrap();
         found.unwrap().cast_unsigned()
     }
 }
@@ -179,12 +187,14 @@ fn killed_in(victim: &mut impl Victim, number: u64, usual: Duration) {
     for trial in &stored.trials {
         if let Outcome::Failed(failure) = &trial.outcome {
             let names = |kind: &FaultKind| failure.reason.contains(&format!("{}: ", kind.name()));
-            // A server that recovers on a busy machine may take longer to answer than a connection may take to open.
+            // A server that recovers on a busy machine may take longer to answer than a connection
+            // may take to open.
             let kinds = [FaultKind::Lost, FaultKind::Refused, FaultKind::ConnectTimeout];
             assert_eq!(failure.kind, FailureKind::Target, "{place}\n{failure:?}");
             assert!(kinds.iter().any(names), "{place}\n{failure:?}");
             // One that was run again for a disturbance has figures already.
-            let is_measured = stored.trials.iter().any(|trial| matches!(trial.outcome, Outcome::Measured(_)));
+            let is_measured =
+                stored.trials.iter().any(|trial| matches!(trial.outcome, Outcome::Measured(_)));
             assert!(seen.code == 5 || is_measured, "{place}");
         }
     }
@@ -198,7 +208,8 @@ fn survives_twenty_kills(victim: &mut impl Victim) {
     }
     victim.start_if_ended();
     // A server notices a moment later that a client has gone.
-    let wait_until_left = || wait_for("the end of all sessions", || (victim.sessions() == 0).then_some(()));
+    let wait_until_left =
+        || wait_for("the end of all sessions", || (victim.sessions() == 0).then_some(()));
     wait_until_left();
     // Whatever they have left behind, nobody has to clear it away.
     let bench = BenchDir::new();

@@ -1,4 +1,5 @@
-//! Sessions of other people that keep a schema from being dropped: they are left alone, and it is said what was left behind.
+//! Sessions of other people that keep a schema from being dropped: they are left alone, and it is
+//! said what was left behind.
 
 use regatta::{
     client::{Address, mysql::Mysql, postgres::Postgres},
@@ -48,7 +49,10 @@ fn who_keeps_the_schema_from_being_dropped_is_told_of_and_left_alone() {
     // And this one is elsewhere, though it has locked something.
     let mut other = person(&server, "me", "CREATE TABLE public.other(id INT)");
     server.open_gate();
-    let seen = live.end().exits(0).says(&["`regatta_bench` could not be dropped and is left behind", "is not ended"]);
+    let seen = live
+        .end()
+        .exits(0)
+        .says(&["`regatta_bench` could not be dropped and is left behind", "is not ended"]);
     assert_eq!(seen.err.matches(" of me (person)").count(), 2, "{seen:?}");
     for person in [&mut reader, &mut maker, &mut other] {
         block_on(person.run("COMMIT")).unwrap();
@@ -111,13 +115,15 @@ fn a_database_that_is_left_behind_is_told_of() {
     let mut command = bench.command("run --out out s.toml");
     command.env("DATABASE_URL", server.url("").replace("me:", "few:"));
     let live = Live::new(command);
-    let waiting =
-        "SELECT count(*) FROM information_schema.processlist WHERE db = 'regatta_bench' AND state = 'User lock'";
+    let waiting = "SELECT count(*) FROM information_schema.processlist WHERE db = 'regatta_bench' AND state = 'User lock'";
     wait_for("the step", || (number(&mut boss, waiting) == 1).then_some(()));
     done(&mut boss, "BEGIN; SELECT * FROM regatta_bench.log; DO RELEASE_LOCK('gate')");
     let remedy = "remove it: DROP DATABASE `regatta_bench`";
-    live.end().exits(0).says(&["`regatta_bench` could not be dropped and is left behind: lock timeout", remedy]);
-    let databases = "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'regatta_bench'";
+    live.end()
+        .exits(0)
+        .says(&["`regatta_bench` could not be dropped and is left behind: lock timeout", remedy]);
+    let databases =
+        "SELECT count(*) FROM information_schema.schemata WHERE schema_name = 'regatta_bench'";
     assert_eq!(number(&mut boss, databases), 1);
     done(&mut boss, "ROLLBACK");
     // What is left behind is dropped by the next run. A database may be called by a word of SQL.
@@ -125,7 +131,9 @@ fn a_database_that_is_left_behind_is_told_of() {
     for schema in ["regatta_bench", "table"] {
         let text = scenario(&format!("schema = \"{schema}\""), THREADS, step, BATCH);
         run(&BenchDir::new(), &server.url(""), &text).exits(0);
-        let left = format!("SELECT count(*) FROM information_schema.schemata WHERE schema_name = '{schema}'");
+        let left = format!(
+            "SELECT count(*) FROM information_schema.schemata WHERE schema_name = '{schema}'"
+        );
         assert_eq!(number(&mut boss, &left), 0, "{schema}");
     }
 }

@@ -1,6 +1,8 @@
-//! Little's law at a pool of connections for real: what a trial records as waits must be the queue that somebody else sees.
+//! Little's law at a pool of connections for real: what a trial records as waits must be the queue
+//! that somebody else sees.
 //!
-//! The gauge is in the semaphore of an executor that is otherwise as it is, so that nobody who measures pays for it.
+//! The gauge is in the semaphore of an executor that is otherwise as it is, so that nobody who
+//! measures pays for it.
 
 use std::{
     cell::RefCell,
@@ -10,12 +12,16 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     sync::{Arc, Mutex},
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use regatta::{
     measure::Measurements,
-    runtime::{self, Elapsed, ExecutorInfo, Facts, Native, Queue, Runtime, Semaphore, Setup, Visitor},
+    runtime::{
+        self, Coordination, Elapsed, ExecutorInfo, Facts, Io, Native, NativeTimers, NativeWork,
+        Queue, Runtime, Semaphore, Setup, Visitor,
+    },
     trial::{Answer, TrialPlan, child::run_on},
 };
 
@@ -50,7 +56,8 @@ impl Gauge {
         self.waiting += 1;
         self.asked += 1;
         if self.asked == PREPARED + 1 {
-            // Until here preparation has looked whether the statement can be prepared, which nobody measures.
+            // Until here preparation has looked whether the statement can be prepared, which nobody
+            // measures.
             assert_eq!(self.waiting, 1);
             self.area_s = 0.0;
         }
@@ -94,9 +101,14 @@ impl<S: Semaphore> Semaphore for Gauged<S> {
 /// The primitives `N` with a gauge in their semaphores.
 struct GaugedNative<N>(PhantomData<fn() -> N>);
 
-impl<N: Native> Native for GaugedNative<N> {
-    type Conn = N::Conn;
+impl<N: Native> Coordination for GaugedNative<N> {
     type Semaphore = Gauged<N::Semaphore>;
+    type Mutex = N::Mutex;
+    type Channel = N::Channel;
+}
+
+impl<N: Native> Io for GaugedNative<N> {
+    type Conn = N::Conn;
 
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Conn>> + Send {
         N::connect(address)
@@ -106,18 +118,33 @@ impl<N: Native> Native for GaugedNative<N> {
         N::adopt(stream)
     }
 
+    fn look<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        N::look(poll)
+    }
+
+    fn begin() {
+        N::begin();
+    }
+}
+
+impl<N: Native> NativeTimers for GaugedNative<N> {
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
         N::sleep(time)
     }
 
-    fn timeout<T>(limit: Duration, future: T) -> impl Future<Output = Result<T::Output, Elapsed>> + Send
+    fn timeout<T>(
+        limit: Duration,
+        future: T,
+    ) -> impl Future<Output = Result<T::Output, Elapsed>> + Send
     where
         T: Future + Send,
         T::Output: Send,
     {
         N::timeout(limit, future)
     }
+}
 
+impl<N: Native> NativeWork for GaugedNative<N> {
     fn yield_now() -> impl Future<Output = ()> + Send {
         N::yield_now()
     }
@@ -163,10 +190,6 @@ impl<R: Runtime> Runtime for Watched<R> {
         self.0.spawn_detached(future)
     }
 
-    fn slots(&self, concurrency: u64) -> u64 {
-        self.0.slots(concurrency)
-    }
-
     fn queue(&self) -> Option<&Arc<Queue>> {
         self.0.queue()
     }
@@ -187,15 +210,16 @@ impl Visitor for Race<'_> {
     type Output = (Box<Measurements>, f64);
 
     fn visit<R: Runtime>(self) -> Self::Output {
-        let measured = match run_on::<Watched<R>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))).answer {
-            Answer::Measured(measured) => measured,
-            Answer::Failed(failure) => panic!("{failure:?}"),
-        };
+        let measured =
+            match run_on::<Watched<R>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))).answer {
+                Answer::Measured(measured) => measured.loads[0].clone(),
+                Answer::Failed(failure) => panic!("{failure:?}"),
+            };
         let made = MADE.take();
         assert_eq!(made.len(), 1, "one pool for all tasks");
         let gauge = made[0].lock().unwrap();
         assert_eq!((gauge.waiting, gauge.asked), (0, PREPARED + CALLS));
-        (measured, gauge.area_s)
+        (Box::new(measured), gauge.area_s)
     }
 }
 
@@ -242,7 +266,8 @@ fn waits_for_a_connection_are_the_queue_that_a_gauge_sees() {
         let window_s = measured.window_ns as f64 / 1e9;
         let by_histogram = CALLS as f64 / window_s * waits.latency.0.mean() / 1e9;
         let by_gauge = area_s / window_s;
-        // Four connections are far too few, even where who has one takes it again and again, until its calls are done.
+        // Four connections are far too few, even where who has one takes it again and again, until
+        // its calls are done.
         assert!(by_gauge > CLIENTS as f64 / 4.0, "{executor}: {by_gauge}");
         let off = by_histogram / by_gauge - 1.0;
         assert!(off.abs() < 0.01, "{executor}: histogram {by_histogram}, gauge {by_gauge}");

@@ -1,7 +1,8 @@
-//! Executors that cheat. Each is an honest one with a fault put in, raced through the library; the proof must find
-//! the fault, whatever the figures look like.
+//! Executors that cheat. Each is an honest one with a fault put in, raced through the library; the
+//! proof must find the fault, whatever the figures look like.
 
 use std::{
+    any::Any,
     future::Future,
     io,
     marker::PhantomData,
@@ -20,14 +21,20 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use regatta::{
     limits::Limits,
     plan::{Machine, Plan},
-    runtime::{self, Elapsed, ExecutorInfo, Facts, Native, Queue, Runtime, Setup, Visitor},
+    runtime::{
+        self, Coordination, Elapsed, ExecutorInfo, Facts, Io, Native, NativeTimers, NativeWork,
+        Queue, Runtime, Setup, Tickets, Visitor,
+    },
     scenario::{Overrides, from_text},
+    step::{Done, Sequence, StepOutcome},
     store::FailureKind,
     trial::{Answer, TrialPlan, allowed_cpus, child::run_on},
 };
 
+use super::lossy_shared::{FaultyChannel, FaultyMutex, FaultySemaphore};
+
 /// What is wrong with an executor; by default nothing.
-trait Fault: Clone + Send + Sync + 'static {
+pub trait Fault: Clone + Send + Sync + 'static {
     /// It throws a waiting task away with each worker that it starts.
     const LOSES_TASKS: bool = false;
     /// Its timer does not wait.
@@ -36,12 +43,23 @@ trait Fault: Clone + Send + Sync + 'static {
     const REPEATS_ANSWERS: bool = false;
     /// What has a time limit is given up at once.
     const HAS_NO_PATIENCE: bool = false;
+    /// Its semaphores have one permit more than they should.
+    const GRANTS_ONE_MORE: bool = false;
+    /// Its mutexes let two tasks in.
+    const LETS_TWO_IN: bool = false;
+    /// Its queues lose every thousandth item.
+    const LOSES_ITEMS: bool = false;
+    /// Its queues give every thousandth item twice, and lose the one after it.
+    const REPEATS_ITEMS: bool = false;
+    /// Of the children that it starts, it says of this one, counted from 0, that it ended, and has
+    /// not run it.
+    const LOSES_CHILD: u64 = u64::MAX;
 }
 
 macro_rules! faults {
     ($($name:ident { $($constant:ident)? })*) => {
         $(#[derive(Clone)]
-        struct $name;
+        pub struct $name;
         impl Fault for $name {
             $(const $constant: bool = true;)?
         })*
@@ -54,11 +72,33 @@ faults! {
     NeverSleeps { NEVER_SLEEPS }
     RepeatsAnswers { REPEATS_ANSWERS }
     HasNoPatience { HAS_NO_PATIENCE }
+    GrantsOneMore { GRANTS_ONE_MORE }
+    LetsTwoIn { LETS_TWO_IN }
+    LosesItems { LOSES_ITEMS }
+    RepeatsItems { REPEATS_ITEMS }
 }
 
-/// The executor `R` with a fault.
+/// Loses the child of this number.
 #[derive(Clone)]
-struct Faulty<R, F>(R, PhantomData<F>);
+struct Loses<const CHILD: u64>;
+
+impl<const CHILD: u64> Fault for Loses<CHILD> {
+    const LOSES_CHILD: u64 = CHILD;
+}
+
+/// The executor `R` with a fault, and how many children it has started.
+#[derive(Clone)]
+struct Faulty<R, F>(R, Arc<AtomicU64>, PhantomData<F>);
+
+impl<R, F: Fault> Faulty<R, F> {
+    /// What a child would have answered that is lost, if this is the one.
+    fn lost<T: 'static>(&self) -> Option<T> {
+        let nothing: Box<dyn Any> =
+            Box::new((Sequence::new(Vec::new()), StepOutcome::Ok(Done::default())));
+        let nothing = nothing.downcast::<T>().ok()?;
+        (self.1.fetch_add(1, Relaxed) == F::LOSES_CHILD).then_some(*nothing)
+    }
+}
 
 impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
     const INFO: ExecutorInfo = R::INFO;
@@ -66,7 +106,7 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
     type Join<T: Send + 'static> = R::Join<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
-        Ok(Self(R::start(setup)?, PhantomData))
+        Ok(Self(R::start(setup)?, Arc::default(), PhantomData))
     }
 
     fn block_on<T: Future>(&self, future: T) -> T::Output {
@@ -78,12 +118,16 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
         T: Future + Send + 'static,
         T::Output: Send + 'static,
     {
-        if let Some(queue) = self.0.queue().filter(|_| F::LOSES_TASKS)
-            && queue.next_ticket().is_some()
-        {
-            queue.retire();
+        if let Some(queue) = self.0.queue().filter(|_| F::LOSES_TASKS) {
+            let tickets = Tickets::new(queue, 0);
+            if futures_lite::future::block_on(tickets.next_ticket()).is_some() {
+                tickets.retire();
+            }
         }
-        self.0.spawn(future)
+        match self.lost() {
+            Some(nothing) => self.0.spawn(std::future::ready(nothing)),
+            None => self.0.spawn(future),
+        }
     }
 
     fn spawn_detached<T>(&self, future: T) -> io::Result<()>
@@ -92,10 +136,6 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
     {
         let tenth = F::LOSES_TASKS && STARTED.fetch_add(1, Relaxed) % 10 == 9;
         if tenth { Ok(()) } else { self.0.spawn_detached(future) }
-    }
-
-    fn slots(&self, concurrency: u64) -> u64 {
-        self.0.slots(concurrency)
     }
 
     fn queue(&self) -> Option<&Arc<Queue>> {
@@ -114,9 +154,14 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
 /// The primitives `N` with a fault.
 struct FaultyNative<N, F>(PhantomData<fn() -> (N, F)>);
 
-impl<N: Native, F: Fault> Native for FaultyNative<N, F> {
+impl<N: Native, F: Fault> Coordination for FaultyNative<N, F> {
+    type Semaphore = FaultySemaphore<N::Semaphore, F>;
+    type Mutex = FaultyMutex<N::Semaphore, F>;
+    type Channel = FaultyChannel<N::Channel, F>;
+}
+
+impl<N: Native, F: Fault> Io for FaultyNative<N, F> {
     type Conn = Stream<N::Conn, F>;
-    type Semaphore = N::Semaphore;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         N::connect(address).await.map(Stream::new)
@@ -126,6 +171,16 @@ impl<N: Native, F: Fault> Native for FaultyNative<N, F> {
         N::adopt(stream).map(Stream::new)
     }
 
+    fn begin() {
+        N::begin();
+    }
+
+    fn look<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        N::look(poll)
+    }
+}
+
+impl<N: Native, F: Fault> NativeTimers for FaultyNative<N, F> {
     async fn sleep(time: Duration) {
         if !F::NEVER_SLEEPS {
             N::sleep(time).await;
@@ -139,7 +194,9 @@ impl<N: Native, F: Fault> Native for FaultyNative<N, F> {
     {
         if F::HAS_NO_PATIENCE { Err(Elapsed) } else { N::timeout(limit, future).await }
     }
+}
 
+impl<N: Native, F: Fault> NativeWork for FaultyNative<N, F> {
     fn yield_now() -> impl Future<Output = ()> + Send {
         N::yield_now()
     }
@@ -193,7 +250,11 @@ impl<C: Read + Unpin, F: Fault> Read for Stream<C, F> {
 }
 
 impl<C: Write + Unpin, F: Fault> Write for Stream<C, F> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let tenth = F::REPEATS_ANSWERS && REQUESTS.fetch_add(1, Relaxed) % 10 == 9;
         if tenth && !self.last.is_empty() {
             self.due = self.last.clone();
@@ -232,7 +293,12 @@ const CLOSED: &str = "closed = { concurrency = 4, tasks = 40 }";
 pub fn only_trial(text: &str) -> TrialPlan {
     let scenario = from_text(Path::new("scenario.toml"), text, &Overrides::default());
     let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
-    let machine = Machine { cpus: allowed_cpus(), executor_cpus: None, target_cpus: None, limits: Limits::default() };
+    let machine = Machine {
+        cpus: allowed_cpus(),
+        executor_cpus: None,
+        target_cpus: None,
+        limits: Limits::default(),
+    };
     let plan = Plan::new(&[scenario], &machine, 1, |_| true);
     plan.trial(plan.trials[0])
 }
@@ -261,7 +327,12 @@ task = "request"
 {load}
 "#
     );
-    let plan = only_trial(&text);
+    race_text::<F>(executor, &text)
+}
+
+/// The same of a whole scenario.
+pub fn race_text<F: Fault>(executor: &str, text: &str) -> Result<(), String> {
+    let plan = only_trial(text);
     match runtime::dispatch(executor, Race::<F>(&plan, PhantomData)).unwrap() {
         Answer::Measured(_) => Ok(()),
         Answer::Failed(failure) => {
@@ -272,22 +343,27 @@ task = "request"
 }
 
 #[track_caller]
-fn found(outcome: Result<(), String>, said: &str) {
+pub fn found(outcome: Result<(), String>, said: &str) {
     let reason = outcome.expect_err("the fault was not found");
     assert!(reason.contains(said), "`{said}` is not said: {reason}");
 }
 
 const SLEEP: &str = "{ sleep = { time = \"2ms\" } }";
 const LIMITED: &str = "{ sleep = { time = \"2ms\" }, timeout = \"20s\", on_timeout = \"ignore\" }";
-/// Never waited for by those who are tested with it, and much longer than the rest of a task on the slowest host.
+/// Never waited for by those who are tested with it, and much longer than the rest of a task on the
+/// slowest host.
 const LONG: &str = "{ sleep = { time = \"10s\" } }";
-const LONG_LIMITED: &str = "{ sleep = { time = \"10s\" }, timeout = \"20s\", on_timeout = \"ignore\" }";
+const LONG_LIMITED: &str =
+    "{ sleep = { time = \"10s\" }, timeout = \"20s\", on_timeout = \"ignore\" }";
 
 #[test]
 fn an_honest_executor_behind_the_same_wrapper_passes() {
-    for executor in ["sequential", "threads", "thread-pool", "tokio", "tokio-current-thread", "smol"] {
+    for executor in
+        ["sequential", "threads", "thread-pool", "tokio", "tokio-current-thread", "smol"]
+    {
         for load in [BATCH, CLOSED, OPEN] {
-            race::<Honest>(executor, LIMITED, load).unwrap_or_else(|reason| panic!("{executor}, {load}: {reason}"));
+            race::<Honest>(executor, LIMITED, load)
+                .unwrap_or_else(|reason| panic!("{executor}, {load}: {reason}"));
         }
     }
 }
@@ -308,22 +384,98 @@ fn an_executor_that_drops_every_tenth_arrival_is_found_out() {
 fn a_timer_that_does_not_wait_is_found_out() {
     for executor in ["threads", "thread-pool", "tokio", "smol"] {
         found(race::<NeverSleeps>(executor, LONG, BATCH), " in ns: expected at least");
-        found(race::<NeverSleeps>(executor, LONG, CLOSED), "shortest task in ns: expected at least 10000000000");
+        found(
+            race::<NeverSleeps>(executor, LONG, CLOSED),
+            "shortest task in ns: expected at least 10000000000",
+        );
     }
 }
 
 #[test]
 fn an_executor_that_answers_every_tenth_request_itself_is_found_out() {
     for load in [BATCH, CLOSED] {
-        found(race::<RepeatsAnswers>("tokio", SLEEP, load), "operations that target api served: expected");
+        found(
+            race::<RepeatsAnswers>("tokio", SLEEP, load),
+            "operations that target api served: expected",
+        );
     }
 }
 
 #[test]
 fn a_time_limit_that_ends_at_once_is_found_out() {
-    found(race::<HasNoPatience>("tokio", &LONG_LIMITED.replace("ignore", "fail"), BATCH), "took longer than its limit");
+    found(
+        race::<HasNoPatience>("tokio", &LONG_LIMITED.replace("ignore", "fail"), BATCH),
+        "took longer than its limit",
+    );
     for load in [BATCH, CLOSED] {
         let outcome = race::<HasNoPatience>("tokio", LONG_LIMITED, load);
         assert!(outcome.is_err(), "work that was given up at once counts as done");
+    }
+}
+
+/// Tasks of one client, so that children are started in a known order, and children that each
+/// starts on the way to its last step: one of a thousand is lost.
+const TASKS: u64 = 63;
+const CHILDREN: u64 = 16;
+
+/// Scenarios whose tasks first start sixteen children that all end well, and then do something that
+/// does not always.
+const WITH_CHILDREN: [(&str, &str); 4] = [
+    (
+        "fail-fast",
+        "{ parallel = { task = \"risky\", count = 16, errors = \"fail-fast\" } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"well\", weight = 99 }, { task = \"slow\" }] } }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "time-outs",
+        "{ choice = { of = [{ task = \"well\", weight = 99 }, { task = \"slow\" }] } }, { noop = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "allowed errors",
+        "{ http = { target = \"api\", path = \"/\" }, allow = { status = 503 } }, { noop = {} }",
+    ),
+    (
+        "weighted choice",
+        "{ choice = { of = [{ task = \"well\", weight = 7 }, { task = \"other\", weight = 3 }] } }, { noop = {} }]\n\
+         [tasks.other]\nsteps = [{ noop = {} }, { repeat = { task = \"well\", times = 3 } }",
+    ),
+];
+
+fn with_children<F: Fault>(executor: &str, then: &str) -> Result<(), String> {
+    let fails =
+        "[targets.api]\nhttp = { status = [{ status = 200, weight = 9 }, { status = 503 }] }";
+    let target = if then.contains("api") { fails } else { "" };
+    let text = format!(
+        "schema = 1\nname = \"children\"\n[run]\nwarmup = \"0s\"\ntimeout = \"1h\"\n\
+         [executors]\nuse = [\"{executor}\"]\nbaseline = \"{executor}\"\n[executors.thread-pool]\nsize = 20\n\
+         {target}\n\
+         [tasks.request]\nsteps = [{{ parallel = {{ task = \"well\", count = {CHILDREN} }} }}, {then}]\n\
+         [tasks.well]\nsteps = [{{ noop = {{}} }}, {{ yield = {{}} }}]\n\
+         [load.clients]\ntask = \"request\"\nclosed = {{ concurrency = 1, tasks = {TASKS} }}\n"
+    );
+    race_text::<F>(executor, &text)
+}
+
+#[test]
+fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
+    for (what, then) in WITH_CHILDREN {
+        for executor in runtime::EXECUTORS.iter().map(|executor| executor.name) {
+            with_children::<Honest>(executor, then)
+                .unwrap_or_else(|why| panic!("{what}, {executor}: {why}"));
+            // The sixth of the last task: no other is lost, for its place has nothing to run any
+            // more.
+            let lost = if what == "fail-fast" {
+                with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
+            } else {
+                with_children::<Loses<{ (TASKS - 1) * CHILDREN + 5 }>>(executor, then)
+            };
+            let why = lost.expect_err(&format!("{what}, {executor}: the loss was not found"));
+            assert!(
+                why.contains("task well, noop (step 1): calls: expected "),
+                "{what}, {executor}: {why}"
+            );
+        }
     }
 }

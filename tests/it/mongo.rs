@@ -1,5 +1,6 @@
-//! Document targets against a server of MongoDB's protocol that is not ours: MockupDB, MongoDB's own library for such
-//! servers (`mongo_server.py`). It reads and writes every byte with pymongo's code.
+//! Document targets against a server of MongoDB's protocol that is not ours: MockupDB, MongoDB's
+//! own library for such servers (`mongo_server.py`). It reads and writes every byte with pymongo's
+//! code.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -24,7 +25,9 @@ fn has_package() -> bool {
     let found = found.is_ok_and(|done| done.status.success());
     if !found {
         let remedy = "pip install mockupdb==1.8.1 pymongo==3.13.0";
-        crate::skip::skipped(&format!("no python3 with the package mockupdb on this machine: {remedy}"));
+        crate::skip::skipped(&format!(
+            "no python3 with the package mockupdb on this machine: {remedy}"
+        ));
     }
     found
 }
@@ -39,7 +42,11 @@ struct Server {
 impl Server {
     fn start(arguments: &str) -> Self {
         let mut command = Command::new("python3");
-        command.arg(SCRIPT).args(arguments.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg(SCRIPT)
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut url = String::new();
@@ -88,16 +95,20 @@ fn scenario(step: &str) -> String {
 }
 
 const FIND: &str = "document = { target = \"docs\", find = { filter = {}, batch = 7 } }";
-const INSERT: &str =
-    "document = { target = \"docs\", insert = { documents = [{ a = \"${i}\" }, { b = 2 }], copies = 3 } }";
+const INSERT: &str = "document = { target = \"docs\", insert = { documents = [{ a = \"${i}\" }, { b = 2 }], copies = 3 } }";
 
 /// The sum of a target's count over all trials that were not run again.
 fn counted(run: &Run, what: &str) -> u64 {
-    let measured = run.trials.iter().filter(|trial| trial.attempt == 0).filter_map(|trial| match &trial.outcome {
-        Outcome::Measured(measured) => Some(measured),
-        Outcome::Failed(_) => None,
+    let measured = run.trials.iter().filter(|trial| trial.attempt == 0).filter_map(|trial| {
+        match &trial.outcome {
+            Outcome::Measured(measured) => Some(measured),
+            Outcome::Failed(_) => None,
+        }
     });
-    measured.flat_map(|measured| &measured.targets).filter_map(|target| target.counts.get(what)).sum()
+    measured
+        .flat_map(|measured| &measured.trial.targets)
+        .filter_map(|target| target.counts.get(what))
+        .sum()
 }
 
 /// Both trials fail in this way, and nothing but the run's end is waited for.
@@ -127,13 +138,16 @@ fn the_shipped_scenario_is_valid_under_every_executor() {
     bench.write("s.toml", std::fs::read_to_string(shipped).unwrap());
     run(&bench, "run s.toml --quick --out run", &server.url).exits(0);
     let stored = bench.stored("run");
-    assert!(failures(&stored).is_empty() && stored.header.cells.len() == regatta::runtime::EXECUTORS.len());
+    assert!(
+        failures(&stored).is_empty()
+            && stored.header.cells.len() == regatta::runtime::EXECUTORS.len()
+    );
     let proven = stored.trials.iter().all(|trial| match &trial.outcome {
         Outcome::Measured(measured) => {
             // The server is on this host, so that its CPU time is seen.
-            assert!(measured.targets.iter().all(|target| target.cpu_ns.is_some()));
-            assert_eq!(measured.facts["docs: server"], "MongoDB's protocol, MockupDB 1.8.1");
-            measured.proof.iter().any(|line| line.what.contains("after all inserts"))
+            assert!(measured.trial.targets.iter().all(|target| target.cpu_ns.is_some()));
+            assert_eq!(measured.trial.facts["docs: server"], "MongoDB's protocol, MockupDB 1.8.1");
+            measured.trial.proof.iter().any(|line| line.what.contains("after all inserts"))
         }
         Outcome::Failed(_) => false,
     });
@@ -168,8 +182,16 @@ fn a_run_is_not_taken_up_on_another_server() {
     run(&bench, "run s.toml --out run", &server.url).exits(0);
     let before = bench.cut_off("run");
     let said = format!("was measured with `docs: address` {}", server.url);
-    run(&bench, "run --resume run", &other.url).exits(65).says(&[&said, &other.url, "another `--out`"]);
-    assert_eq!(std::fs::read_to_string(bench.path("run/run.jsonl")).unwrap(), before, "nothing was measured");
+    run(&bench, "run --resume run", &other.url).exits(65).says(&[
+        &said,
+        &other.url,
+        "another `--out`",
+    ]);
+    assert_eq!(
+        std::fs::read_to_string(bench.path("run/run.jsonl")).unwrap(),
+        before,
+        "nothing was measured"
+    );
     run(&bench, "run --resume run", &server.url).exits(0).says(&["1 of 2 trials are there"]);
 }
 
@@ -183,7 +205,9 @@ fn what_is_learned_in_preparation_must_stay() {
     run(&bench, "run s.toml --out run", &server.url).exits(0);
     let proven = |what: &str| {
         bench.stored("run").trials.iter().all(|trial| match &trial.outcome {
-            Outcome::Measured(measured) => measured.proof.iter().any(|line| line.what.contains(what)),
+            Outcome::Measured(measured) => {
+                measured.trial.proof.iter().any(|line| line.what.contains(what))
+            }
             Outcome::Failed(_) => false,
         })
     };
@@ -215,13 +239,18 @@ fn every_fault_has_its_name() {
         fails(&server.url, &format!("{{ {FIND} }}"), of_trial, &said);
         let kind = name.split(':').next().unwrap();
         let server = Server::start(&format!("--fault {fault} --after 8"));
-        let allowed = format!("{{ {FIND}, expect = {{ documents = 20 }}, allow = {{ errors = true }} }}");
+        let allowed =
+            format!("{{ {FIND}, expect = {{ documents = 20 }}, allow = {{ errors = true }} }}");
         let bench = BenchDir::with(&scenario(&allowed));
         run(&bench, "run s.toml --out run", &server.url);
         let stored = bench.stored("run");
         assert!(failures(&stored).is_empty(), "{:#?}", failures(&stored));
         assert!(counted(&stored, &format!("errors: {kind}")) > 0, "{fault}");
-        assert_eq!(counted(&stored, "connections opened"), counted(&stored, "connections closed"), "{fault}");
+        assert_eq!(
+            counted(&stored, "connections opened"),
+            counted(&stored, "connections closed"),
+            "{fault}"
+        );
     }
 }
 
@@ -232,12 +261,16 @@ fn inserts_that_fail_are_not_counted_as_done() {
     }
     for (fault, name) in [("duplicate", "constraint"), ("lost", "lost")] {
         let server = Server::start(&format!("--fault {fault} --after 8 --command insert"));
-        let bench = BenchDir::with(&scenario(&format!("{{ {INSERT}, allow = {{ errors = true }} }}")));
+        let bench =
+            BenchDir::with(&scenario(&format!("{{ {INSERT}, allow = {{ errors = true }} }}")));
         run(&bench, "run s.toml --out run", &server.url);
         let stored = bench.stored("run");
         assert!(failures(&stored).is_empty(), "{:#?}", failures(&stored));
         let errors = counted(&stored, &format!("errors: {name}"));
-        assert!(errors > 0 && counted(&stored, "documents") == 2 * 20 + (24 - errors) * 6, "{fault}: {errors}");
+        assert!(
+            errors > 0 && counted(&stored, "documents") == 2 * 20 + (24 - errors) * 6,
+            "{fault}: {errors}"
+        );
     }
 }
 
@@ -247,7 +280,9 @@ fn a_server_that_keeps_silent_is_left_at_the_time_limit() {
         return;
     }
     let server = Server::start("--fault silent --after 8");
-    let step = format!("{{ {FIND}, expect = {{ documents = 20 }}, timeout = \"300ms\", on_timeout = \"ignore\" }}");
+    let step = format!(
+        "{{ {FIND}, expect = {{ documents = 20 }}, timeout = \"300ms\", on_timeout = \"ignore\" }}"
+    );
     let bench = BenchDir::with(&scenario(&step));
     run(&bench, "run s.toml --out run", &server.url);
     let stored = bench.stored("run");
@@ -307,7 +342,8 @@ fn a_collection_that_another_run_uses_is_left_alone() {
     let first = BenchDir::with(&endless);
     let live = start(&first, "run s.toml --timeout 60s --out run", &server.url);
     server.wait_to_say("40 of find");
-    let said = ["another run uses the collection `regatta_bench`", "of this host", "collection = \"…\""];
+    let said =
+        ["another run uses the collection `regatta_bench`", "of this host", "collection = \"…\""];
     fails(&server.url, &find, FailureKind::Target, &said);
     live.signal(Signal::INT);
     assert_eq!(live.end().code, 130);
@@ -338,7 +374,12 @@ fn a_user_logs_in_by_scram_and_nobody_else_does() {
             let said = ["target `docs`: login: mongodb://", "Authentication failed. (code 18)"];
             fails(&as_user(&server, login), &step, FailureKind::Target, &said);
         }
-        fails(&server.url, &step, FailureKind::Target, &["login", "requires authentication (code 13)"]);
+        fails(
+            &server.url,
+            &step,
+            FailureKind::Target,
+            &["login", "requires authentication (code 13)"],
+        );
         assert_eq!(server.left(), "left behind: nothing; open cursors: 0");
     }
 }
@@ -366,7 +407,9 @@ fn without_its_variable_a_cell_is_refused() {
     unset("check s.toml").exits(0);
     let out = unset("run s.toml --out run").exits(5).out;
     assert!(
-        out.contains("refused: s.toml:17: target `docs`: the environment variable `MONGODB_URL` is not set"),
+        out.contains(
+            "refused: s.toml:17: target `docs`: the environment variable `MONGODB_URL` is not set"
+        ),
         "{out}"
     );
     assert!(out.contains("MONGODB_URL=mongodb://USER:PASSWORD@HOST/DATABASE"), "{out}");
@@ -383,6 +426,9 @@ fn a_password_is_nowhere() {
     let bench = BenchDir::with(&scenario(&format!("{{ {FIND} }}")));
     let seen = run(&bench, "run s.toml -v --out run", &url).exits(5);
     let stored = std::fs::read_to_string(bench.path("run/run.jsonl")).unwrap();
-    assert!(stored.contains("mongodb://me@127.0.0.1") && stored.contains("${env:MONGODB_URL}"), "{stored}");
+    assert!(
+        stored.contains("mongodb://me@127.0.0.1") && stored.contains("${env:MONGODB_URL}"),
+        "{stored}"
+    );
     assert!(![seen.out, seen.err, stored].concat().contains("topsecret"));
 }

@@ -57,7 +57,8 @@ impl Talk {
             if line.is_empty() {
                 break;
             }
-            length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+            length =
+                line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
         }
         if self.reader.read_exact(&mut vec![0; length]).is_err() {
             return false;
@@ -87,7 +88,11 @@ impl Talk {
     /// Resets the connection, instead of closing it in order.
     pub fn reset(mut self) {
         self.resets = true;
-        rustix::net::sockopt::set_socket_linger(self.reader.get_ref(), Some(std::time::Duration::ZERO)).unwrap();
+        rustix::net::sockopt::set_socket_linger(
+            self.reader.get_ref(),
+            Some(std::time::Duration::ZERO),
+        )
+        .unwrap();
     }
 }
 
@@ -126,7 +131,8 @@ impl OddServer {
         })
     }
 
-    /// Serves so many connections, and listens no longer than that. The target takes one, to see that anybody listens.
+    /// Serves so many connections, and listens no longer than that. The target takes one, to see
+    /// that anybody listens.
     pub fn of_few(most: usize, serve: impl Fn(Talk) + Send + Sync + 'static) -> Self {
         let serve = Arc::new(serve);
         Self::listening(move |listener, seen| {

@@ -5,14 +5,15 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use regatta::{
     limits::Limits,
     load::{
-        self, Arrival, Open, Overflow, Shared, Slot, Stage,
-        open::{RealTime, Wait},
+        self, Arrival, LoadShared, Open, Overflow, Slot, Stage,
+        open::{PacerClock, RealTime},
     },
     measure::{Arrivals, Measurements, Recorders, Stream},
     plan::{Machine, Plan},
+    report::load_words,
     runtime::{self, EXECUTORS, Runtime, Setup, Visitor},
     scenario::{Overrides, from_text},
-    step::{Commons, Ledger, Trial},
+    step::Trial,
     store::{FailureKind, Outcome},
 };
 
@@ -21,7 +22,8 @@ use crate::race::{measured, race};
 const HTTP: &str = "[targets.api]\nhttp = { body = \"1KiB\" }\n[tasks.call]\n\
                     steps = [{ http = { target = \"api\", path = \"/${i}\" }, name = \"get\" }]\n";
 const SLEEP: &str = "[tasks.call]\nsteps = [{ sleep = { time = \"20ms\" } }]\n";
-const BRIEF: &str = "[run]\nrounds = 1\nwarmup = \"50ms\"\nduration = \"250ms\"\ntimeout = \"60s\"\n";
+const BRIEF: &str =
+    "[run]\nrounds = 1\nwarmup = \"50ms\"\nduration = \"250ms\"\ntimeout = \"60s\"\n";
 
 /// The account of an open load, which must add up.
 fn account<'a>(cell: &str, measured: &'a Measurements) -> (&'a Arrivals, &'a Stream) {
@@ -36,7 +38,8 @@ fn account<'a>(cell: &str, measured: &'a Measurements) -> (&'a Arrivals, &'a Str
 #[test]
 fn every_arrival_is_accounted_for() {
     for (work, arrival) in [(HTTP, "constant"), (SLEEP, "poisson")] {
-        let open = format!("open = {{ rate = \"400/s\", arrival = \"{arrival}\", max_in_flight = 64 }}\n");
+        let open =
+            format!("open = {{ rate = \"400/s\", arrival = \"{arrival}\", max_in_flight = 64 }}\n");
         let run = race(&format!("{BRIEF}{work}[load.l]\ntask = \"call\"\n{open}"), &[]);
         let all = measured(&run);
         assert_eq!(all.len(), EXECUTORS.len());
@@ -46,7 +49,10 @@ fn every_arrival_is_accounted_for() {
             // The same seed, the same arrivals.
             assert_eq!(arrivals.scheduled, scheduled, "{cell}");
             assert_eq!((arrivals.delayed, arrivals.pacer.count()), (0, scheduled), "{cell}");
-            assert!(task.count > task.censored && arrivals.most_in_flight >= 1, "{cell}: {arrivals:?}");
+            assert!(
+                task.count > task.censored && arrivals.most_in_flight >= 1,
+                "{cell}: {arrivals:?}"
+            );
             assert_eq!(measured.window_ns, 250_000_000, "{cell}");
         }
         assert!(arrival == "poisson" || scheduled == 100, "{scheduled}");
@@ -55,7 +61,8 @@ fn every_arrival_is_accounted_for() {
 
 #[test]
 fn stages_are_the_measured_window() {
-    let stages = "stages = [{ rate = \"200/s\", for = \"100ms\" }, { to = \"600/s\", for = \"200ms\" }]";
+    let stages =
+        "stages = [{ rate = \"200/s\", for = \"100ms\" }, { to = \"600/s\", for = \"200ms\" }]";
     let run = race(
         &format!(
             "[run]\nrounds = 1\nwarmup = \"50ms\"\ntimeout = \"60s\"\n[executors]\nuse = [\"tokio\", \"thread-pool\"]\n\
@@ -63,7 +70,10 @@ fn stages_are_the_measured_window() {
         ),
         &[],
     );
-    assert_eq!(run.header.cells[0].load_words, "open, 2 stages of 200/s to 600/s, at most 1024 in flight");
+    assert_eq!(
+        load_words(&run.header.cells[0].loads[0].kind),
+        "open, 2 stages of 200/s to 600/s, at most 1024 in flight"
+    );
     for (cell, measured) in measured(&run) {
         let (arrivals, _) = account(cell, measured);
         assert_eq!((measured.window_ns, arrivals.scheduled), (300_000_000, 20 + 80), "{cell}");
@@ -73,19 +83,23 @@ fn stages_are_the_measured_window() {
 #[test]
 fn overload_drops_or_delays_and_still_adds_up() {
     for overflow in ["drop", "delay"] {
-        let open =
-            format!("open = {{ rate = \"2k/s\", max_in_flight = 4, overflow = \"{overflow}\", drain = \"100ms\" }}\n");
+        let open = format!(
+            "open = {{ rate = \"2k/s\", max_in_flight = 4, overflow = \"{overflow}\", drain = \"100ms\" }}\n"
+        );
         let run = race(&format!("{BRIEF}{SLEEP}[load.l]\ntask = \"call\"\n{open}"), &[]);
         for (cell, measured) in measured(&run) {
             let (arrivals, task) = account(cell, measured);
             // Four at a time that take 20 ms are a tenth of what arrives.
             assert_eq!((arrivals.scheduled, arrivals.most_in_flight), (500, 4), "{cell}");
-            assert!(measured.facts["slots"].parse::<u64>().unwrap() <= 4, "{cell}");
+            assert!(measured.trial.facts["slots"].parse::<u64>().unwrap() <= 4, "{cell}");
             if overflow == "drop" {
                 assert!(arrivals.dropped >= 300 && arrivals.delayed == 0, "{cell}: {arrivals:?}");
             } else {
                 assert_eq!((arrivals.dropped, task.count), (0, 500), "{cell}");
-                assert!(arrivals.delayed >= 300 && arrivals.censored >= 200, "{cell}: {arrivals:?}");
+                assert!(
+                    arrivals.delayed >= 300 && arrivals.censored >= 200,
+                    "{cell}: {arrivals:?}"
+                );
             }
         }
     }
@@ -104,7 +118,11 @@ fn tasks_that_hang_are_censored_at_the_drain_limit() {
     assert_eq!(all.len(), EXECUTORS.len());
     for (cell, measured) in all {
         let (arrivals, task) = account(cell, measured);
-        assert_eq!((arrivals.scheduled, arrivals.dropped, arrivals.censored), (20, 10, 10), "{cell}");
+        assert_eq!(
+            (arrivals.scheduled, arrivals.dropped, arrivals.censored),
+            (20, 10, 10),
+            "{cell}"
+        );
         assert_eq!((task.count, measured.completed), (10, 0), "{cell}");
         // As if they had ended at the limit, which none was nearer to than the drain.
         assert!(task.latency.0.min() >= 199_000_000, "{cell}: {}", task.latency.0.min());
@@ -126,7 +144,10 @@ fn nested_parallel_work_ends_under_an_open_load() {
         );
         for (cell, measured) in measured(&run) {
             let (arrivals, _) = account(cell, measured);
-            assert!(arrivals.scheduled - arrivals.dropped - arrivals.censored > 0, "{cell}: {arrivals:?}");
+            assert!(
+                arrivals.scheduled - arrivals.dropped - arrivals.censored > 0,
+                "{cell}: {arrivals:?}"
+            );
         }
     }
 }
@@ -158,7 +179,7 @@ struct Stalling {
     waits: u32,
 }
 
-impl Wait for Stalling {
+impl PacerClock for Stalling {
     fn now_ns(&mut self) -> u64 {
         self.inner.now_ns()
     }
@@ -180,7 +201,12 @@ impl Visitor for Stalled {
         let text = "schema = 1\nname = 'x'\n[tasks.nothing]\nsteps = [{ noop = {} }]\n\
                     [load.l]\ntask = 'nothing'\nbatch = { tasks = 1 }\n";
         let scenario = from_text(Path::new("x.toml"), text, &Overrides::default()).unwrap();
-        let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits: Limits::default() };
+        let machine = Machine {
+            cpus: vec![0],
+            executor_cpus: None,
+            target_cpus: None,
+            limits: Limits::default(),
+        };
         let plan = Plan::new(&[scenario], &machine, 1, |_| true).cells.swap_remove(0).trial;
         let runtime = R::start(&Setup { workers: 1, pool_size: 2, stack_size: None }).unwrap();
         let recorders = Recorders::new(2, Vec::new());
@@ -188,16 +214,24 @@ impl Visitor for Stalled {
             runtime: runtime.clone(),
             at_once: "`max_in_flight`",
             seed: 1,
-            tasks: plan.tasks,
+            tasks: Box::new(plan.tasks),
             endpoints: HashMap::default(),
             recorders: recorders.clone(),
-            ledger: Ledger::default(),
-            commons: Commons::default(),
+            ledger: Arc::default(),
+            shared: Arc::default(),
+            commons: Arc::default(),
         });
-        let shared = Arc::new(Shared::default());
-        let slot =
-            |number| Slot::new(number, trial.sequence("nothing", number).unwrap(), &recorders, shared.clone(), 1);
-        let mut slots: Vec<Slot> = (0..runtime.slots(256) as usize).map(slot).collect();
+        let shared = Arc::new(LoadShared::default());
+        let slot = |number| {
+            Slot::new(
+                number,
+                trial.sequence("nothing", number).unwrap(),
+                &recorders,
+                shared.clone(),
+                1,
+            )
+        };
+        let mut slots: Vec<Slot> = (0..R::INFO.style.slots(256, 2) as usize).map(slot).collect();
         load::prepare(&runtime, &mut slots, None).unwrap();
         let open = Open {
             rate: 1_000.0,
@@ -209,18 +243,12 @@ impl Visitor for Stalled {
             drain_ns: 20_000_000_000,
             seed: 1,
         };
-        let outcome = open.run(
-            &runtime,
-            &mut slots,
-            &recorders,
-            || (),
-            |course| {
-                let clock = Stalling { inner: RealTime { spin: false }, waits: 0 };
-                futures_lite::future::block_on(course.run(clock))
-            },
-        );
+        let outcome = open.run(&runtime, &mut slots, &recorders, &(), |pacer_loop| {
+            let clock = Stalling { inner: RealTime { spin: false }, waits: 0 };
+            futures_lite::future::block_on(pacer_loop.run(clock))
+        });
         let arrivals = outcome.unwrap().open.unwrap().arrivals;
-        assert_eq!(slots.len(), runtime.slots(256) as usize, "all slots have come back");
+        assert_eq!(slots.len(), R::INFO.style.slots(256, 2) as usize, "all slots have come back");
         drop((slots, trial));
         runtime.stop();
         (arrivals, recorders.task())
@@ -233,13 +261,18 @@ fn a_stall_of_the_pacer_shows_in_its_own_lateness_and_not_in_the_service() {
         let name = executor.name;
         let (arrivals, task) = runtime::dispatch(name, Stalled).unwrap();
         assert_eq!((arrivals.scheduled, arrivals.dropped, task.count), (200, 0, 200), "{name}");
-        // 60 arrivals were due while the clock stood still; all of them were made up for, as late as they were.
+        // 60 arrivals were due while the clock stood still; all of them were made up for, as late
+        // as they were.
         let late = |histo: &regatta::measure::Histo, ns: u64| histo.0.count_between(ns, u64::MAX);
         assert!(arrivals.pacer.0.max() > STALL_NS * 9 / 10, "{name}: {}", arrivals.pacer.0.max());
         for ns in [10_000_000, 30_000_000, 50_000_000] {
             let least = (STALL_NS - ns) / 1_000_000 - 2;
             for histo in [&arrivals.pacer, &task.lateness, &task.latency] {
-                assert!(late(histo, ns) >= least, "{name}: {} of {least} by {ns} ns", late(histo, ns));
+                assert!(
+                    late(histo, ns) >= least,
+                    "{name}: {} of {least} by {ns} ns",
+                    late(histo, ns)
+                );
             }
         }
         // Nothing was slower for it: what does nothing takes nearly no time, late or not.

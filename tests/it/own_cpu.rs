@@ -1,4 +1,5 @@
-//! The CPU time of a user's own HTTP server is the target's, whatever it is made of, and nobody else's is.
+//! The CPU time of a user's own HTTP server is the target's, whatever it is made of, and nobody
+//! else's is.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -35,7 +36,8 @@ impl Drop for Running {
 fn forking() -> (Running, u16) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/forking_server.py");
     let burn = format!("{}", BURN_NS as f64 / 1e9);
-    let mut child = Command::new("python3").args([script, &burn]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        Command::new("python3").args([script, &burn]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (Running(child), line.trim().parse().unwrap())
@@ -75,7 +77,7 @@ batch = {{ tasks = {TASKS} }}
 /// What the trials measured, in order; of attempts that others have disturbed, too.
 fn measured(run: &Run) -> Vec<&Measurements> {
     let outcomes = run.trials.iter().map(|trial| match &trial.outcome {
-        Outcome::Measured(measured) => &**measured,
+        Outcome::Measured(measured) => &measured.loads[0],
         Outcome::Failed(why) => panic!("{why:?}"),
     });
     outcomes.collect()
@@ -93,17 +95,21 @@ fn children_that_come_and_go_are_the_server_s_and_a_stranger_is_not() {
     let trials = measured(&run);
     assert!(trials.len() >= 2);
     for measured in &trials {
-        let report = &measured.targets[0];
+        let report = &measured.trial.targets[0];
         let cpu_ns = report.cpu_ns.unwrap();
         // Ticks of 10 ms are rounded down once for each counter.
         assert!(cpu_ns >= TASKS * BURN_NS * 9 / 10, "{report:?}");
-        assert!(measured.host.executor.as_ref().unwrap().own_ns >= cpu_ns, "{:?}", measured.host);
+        assert!(
+            measured.trial.host.executor.as_ref().unwrap().own_ns >= cpu_ns,
+            "{:?}",
+            measured.trial.host
+        );
         assert!(report.busy.unwrap() > 0.0 && !report.cpus.is_empty(), "{report:?}");
-        let said = &measured.facts["own: processes"];
+        let said = &measured.trial.facts["own: processes"];
         let expected = format!("python3 ({}) and all below it", server.0.id());
         assert_eq!(said, &expected);
     }
-    let all: u64 = trials.iter().filter_map(|measured| measured.targets[0].cpu_ns).sum();
+    let all: u64 = trials.iter().filter_map(|measured| measured.trial.targets[0].cpu_ns).sum();
     let used = used_ns(port);
     assert!(all <= used, "{all} ns are said to be the server's, which has used {used}");
 }
@@ -112,10 +118,19 @@ fn children_that_come_and_go_are_the_server_s_and_a_stranger_is_not() {
 fn a_shared_cpu_is_said_with_what_keeps_server_and_executor_apart() {
     let (_server, port) = forking();
     let bench = BenchDir::with(&scenario(&format!("http://127.0.0.1:{port}")));
-    let said = bench.run("run s.toml --out run").exits(0).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = bench
+        .run("run s.toml --out run")
+        .exits(0)
+        .out
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     assert!(said.contains("The server of target own shares CPU"), "{said}");
-    let cpus = measured(&bench.stored("run"))[0].targets[0].cpus.clone();
-    assert!(cpus.len() < 2 || said.contains("`--cpus executor=") && said.contains("`taskset -c "), "{said}");
+    let cpus = measured(&bench.stored("run"))[0].trial.targets[0].cpus.clone();
+    assert!(
+        cpus.len() < 2 || said.contains("`--cpus executor=") && said.contains("`taskset -c "),
+        "{said}"
+    );
 }
 
 #[test]
@@ -124,6 +139,9 @@ fn a_server_that_has_started_this_run_counts_without_it() {
     let bench = BenchDir::with(&scenario(own.url()));
     bench.run("run s.toml --out run").exits(0);
     let run = bench.stored("run");
-    let said = &measured(&run)[0].facts["own: processes"];
-    assert!(said.contains(&format!("({}) without what it has started", std::process::id())), "{said}");
+    let said = &measured(&run)[0].trial.facts["own: processes"];
+    assert!(
+        said.contains(&format!("({}) without what it has started", std::process::id())),
+        "{said}"
+    );
 }

@@ -74,8 +74,8 @@ impl OwnMariadb {
 
     /// Starts it, and waits until it answers.
     ///
-    /// Now and then one that was killed cannot recover, or hangs in it. That is its own matter: it is started again, and
-    /// in the end without its data.
+    /// Now and then one that was killed cannot recover, or hangs in it. That is its own matter: it
+    /// is started again, and in the end without its data.
     pub fn start(&mut self, options: &[String]) {
         for attempt in 1..=STARTS {
             self.spawn(options);
@@ -84,7 +84,10 @@ impl OwnMariadb {
             }
             self.kill();
             let log = std::fs::read_to_string(self.path("log.err")).unwrap_or_default();
-            let say = writeln!(io::stderr(), "MariaDB does not start, attempt {attempt} of {STARTS}; it wrote:\n{log}");
+            let say = writeln!(
+                io::stderr(),
+                "MariaDB does not start, attempt {attempt} of {STARTS}; it wrote:\n{log}"
+            );
             say.unwrap();
             if attempt + 1 == STARTS {
                 std::fs::remove_dir_all(self.path("data")).unwrap();
@@ -102,7 +105,12 @@ impl OwnMariadb {
     fn spawn(&mut self, options: &[String]) {
         let path = |name: &str| self.path(name).display().to_string();
         self.server = Command::new(program("mariadbd").unwrap())
-            .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
+            .args([
+                "--no-defaults",
+                "--bind-address=127.0.0.1",
+                "--skip-name-resolve",
+                "--skip-log-bin",
+            ])
             // Some kernels let it hang in io_uring (MDEV-26674).
             .arg("--innodb-use-native-aio=0")
             .args(user())

@@ -17,8 +17,8 @@ pub struct OwnPgbouncer<'a> {
 }
 
 impl<'a> OwnPgbouncer<'a> {
-    /// Starts one with these settings, and its defaults otherwise. None, and a word about it, where it is not installed; in
-    /// CI that is a failure.
+    /// Starts one with these settings, and its defaults otherwise. None, and a word about it, where
+    /// it is not installed; in CI that is a failure.
     pub fn start(server: &'a OwnPostgres, settings: &str) -> Option<Self> {
         if !Path::new(PROGRAM).exists() {
             crate::skip::skipped("no pgbouncer in /usr/sbin (scripts/services up --install)");

@@ -1,14 +1,17 @@
-//! A port of a test's own, on loopback: while it is kept, nobody gets it who has not been told its number.
+//! A port of a test's own, on loopback: while it is kept, nobody gets it who has not been told its
+//! number.
 //!
-//! A port that was free a moment ago is anybody's: a server that is killed and started again finds it taken by a connection
-//! or a listener of another test, to which the system has given it. So it is bound here for as long as the test lives, but
-//! nobody listens. As the socket says `SO_REUSEADDR`, a server that says so, too, may listen on it (`socket(7)`); the system
-//! gives it to nobody who asks for any port, and calls to it are refused while no server runs.
+//! A port that was free a moment ago is anybody's: a server that is killed and started again finds
+//! it taken by a connection or a listener of another test, to which the system has given it. So it
+//! is bound here for as long as the test lives, but nobody listens. As the socket says
+//! `SO_REUSEADDR`, a server that says so, too, may listen on it (`socket(7)`); the system gives it
+//! to nobody who asks for any port, and calls to it are refused while no server runs.
 
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
-    AddressFamily, Ipv4Addr, SocketAddrV4, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
+    AddressFamily, Ipv4Addr, SocketAddrV4, SocketFlags, SocketType, bind, getsockname, socket_with,
+    sockopt,
 };
 
 /// A port that is kept until this is dropped.
@@ -52,7 +55,8 @@ mod tests {
     fn a_kept_port_is_for_its_server_alone() {
         let port = OwnPort::new();
         let address = ("127.0.0.1", port.number());
-        let refused = || TcpStream::connect(address).unwrap_err().kind() == ErrorKind::ConnectionRefused;
+        let refused =
+            || TcpStream::connect(address).unwrap_err().kind() == ErrorKind::ConnectionRefused;
         for _ in 0..2 {
             assert!(refused());
             assert_eq!(bound(port.number(), false).unwrap_err(), rustix::io::Errno::ADDRINUSE);

@@ -10,13 +10,15 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use super::{bench_dir::wait_for, own_port::OwnPort};
 
-/// The server that the environment names, for tests that leave it as they found it. None, and a word about it, where there
-/// is none; in CI that is a failure.
+/// The server that the environment names, for tests that leave it as they found it. None, and a
+/// word about it, where there is none; in CI that is a failure.
 pub fn shared() -> Option<String> {
     const NAME: &str = "REGATTA_TEST_POSTGRES_URL";
     let url = std::env::var(NAME).ok();
     if url.is_none() {
-        crate::skip::skipped(&format!("no PostgreSQL at {NAME} (scripts/services up, source target/services/env)"));
+        crate::skip::skipped(&format!(
+            "no PostgreSQL at {NAME} (scripts/services up, source target/services/env)"
+        ));
     }
     url
 }
@@ -32,10 +34,12 @@ pub struct OwnPostgres {
 pub const PASSWORD: &str = "zQ7-not-to-be-seen";
 
 /// An insert that waits at the gate (see [`OwnPostgres::close_gate`]).
-pub const GATED_INSERT: &str = "INSERT INTO log(task, value) SELECT ?::int, 1 FROM pg_advisory_xact_lock_shared(7)";
+pub const GATED_INSERT: &str =
+    "INSERT INTO log(task, value) SELECT ?::int, 1 FROM pg_advisory_xact_lock_shared(7)";
 
 impl OwnPostgres {
-    /// Starts one. None, and a word about it, where PostgreSQL is not installed; in CI that is a failure.
+    /// Starts one. None, and a word about it, where PostgreSQL is not installed; in CI that is a
+    /// failure.
     pub fn start(settings: &[&str]) -> Option<Self> {
         let Some(bin) = newest() else {
             crate::skip::skipped("no PostgreSQL in /usr/lib/postgresql");
@@ -46,7 +50,9 @@ impl OwnPostgres {
         let server = Self { folder, bin, port };
         server.initialise();
         server.up(settings);
-        let sql = format!("CREATE ROLE me LOGIN PASSWORD '{PASSWORD}'; ALTER ROLE me CONNECTION LIMIT 20");
+        let sql = format!(
+            "CREATE ROLE me LOGIN PASSWORD '{PASSWORD}'; ALTER ROLE me CONNECTION LIMIT 20"
+        );
         server.sql("postgres", &sql);
         server.sql("postgres", "CREATE DATABASE mine OWNER me");
         Some(server)
@@ -55,11 +61,15 @@ impl OwnPostgres {
     fn initialise(&self) {
         // The server must not be root, and then needs a folder of its own.
         if geteuid().is_root() {
-            let done = Command::new("chown").arg("postgres").arg(self.folder.path()).status().unwrap();
+            let done =
+                Command::new("chown").arg("postgres").arg(self.folder.path()).status().unwrap();
             assert!(done.success());
         }
         let data = self.path("data");
-        let done = self.run("initdb", &["-D", data.to_str().unwrap(), "-U", "boss", "--auth-local=trust", "--no-sync"]);
+        let done = self.run(
+            "initdb",
+            &["-D", data.to_str().unwrap(), "-U", "boss", "--auth-local=trust", "--no-sync"],
+        );
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         fs::write(
             data.join("pg_hba.conf"),
@@ -70,7 +80,11 @@ impl OwnPostgres {
 
     /// Starts it, after it was stopped or killed.
     pub fn up(&self, settings: &[&str]) {
-        assert!(self.try_up(settings), "{}", fs::read_to_string(self.path("server.log")).unwrap_or_default());
+        assert!(
+            self.try_up(settings),
+            "{}",
+            fs::read_to_string(self.path("server.log")).unwrap_or_default()
+        );
     }
 
     fn try_up(&self, settings: &[&str]) -> bool {
@@ -82,19 +96,29 @@ impl OwnPostgres {
             self.port.number()
         );
         let (data, log) = (self.path("data"), self.path("server.log"));
-        let arguments =
-            ["-w", "-D", data.to_str().unwrap(), "-l", log.to_str().unwrap(), "-o", options.as_str(), "start"];
+        let arguments = [
+            "-w",
+            "-D",
+            data.to_str().unwrap(),
+            "-l",
+            log.to_str().unwrap(),
+            "-o",
+            options.as_str(),
+            "start",
+        ];
         self.run("pg_ctl", &arguments).status.success()
     }
 
     /// Kills the master alone, as if memory had run out; its children notice by themselves.
     pub fn kill_master(&self) {
         let file = fs::read_to_string(self.path("data").join("postmaster.pid")).unwrap();
-        let pid = file.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+        let pid =
+            file.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
         kill_process(pid.unwrap(), Signal::KILL).unwrap();
     }
 
-    /// Starts it when nothing is left of the one that was killed: its children may live a moment longer.
+    /// Starts it when nothing is left of the one that was killed: its children may live a moment
+    /// longer.
     pub fn up_again(&self) {
         wait_for("PostgreSQL", || self.try_up(&[]).then_some(()));
     }
@@ -108,7 +132,8 @@ impl OwnPostgres {
     /// Runs SQL as its master.
     pub fn sql(&self, database: &str, text: &str) -> String {
         let (folder, port) = (self.folder.path().to_str().unwrap(), self.port.number().to_string());
-        let done = self.run("psql", &["-h", folder, "-p", &port, "-U", "boss", "-Atc", text, database]);
+        let done =
+            self.run("psql", &["-h", folder, "-p", &port, "-U", "boss", "-Atc", text, database]);
         assert!(done.status.success(), "{text}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
@@ -119,8 +144,9 @@ impl OwnPostgres {
         wait_for("the end of all sessions", || (self.sql("mine", count) == "0").then_some(()));
     }
 
-    /// Closes a gate: whoever asks for `pg_advisory_xact_lock_shared(7)` waits. A transaction that no session belongs to
-    /// holds it, so that it outlives the server. Needs `max_prepared_transactions=1`.
+    /// Closes a gate: whoever asks for `pg_advisory_xact_lock_shared(7)` waits. A transaction that
+    /// no session belongs to holds it, so that it outlives the server. Needs
+    /// `max_prepared_transactions=1`.
     pub fn close_gate(&self) {
         self.sql("mine", "BEGIN; SELECT pg_advisory_xact_lock(7); PREPARE TRANSACTION 'gate'");
     }
@@ -128,7 +154,9 @@ impl OwnPostgres {
     /// Waits until so many wait at the gate.
     pub fn wait_at_gate(&self, how_many: u32) {
         let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
-        wait_for("calls at the gate", || (self.sql("mine", waiting) == how_many.to_string()).then_some(()));
+        wait_for("calls at the gate", || {
+            (self.sql("mine", waiting) == how_many.to_string()).then_some(())
+        });
     }
 
     /// Lets everybody through the gate.
@@ -153,7 +181,8 @@ impl OwnPostgres {
             let done = Command::new("chmod").arg("600").arg(self.path(name)).status().unwrap();
             assert!(done.success());
             if geteuid().is_root() {
-                let done = Command::new("chown").arg("postgres").arg(self.path(name)).status().unwrap();
+                let done =
+                    Command::new("chown").arg("postgres").arg(self.path(name)).status().unwrap();
                 assert!(done.success());
             }
         }
@@ -182,8 +211,12 @@ impl OwnPostgres {
         // A server inherits what it is started with; a pipe would then never end.
         let (out, err) = (self.path("out"), self.path("err"));
         let file = |path: &Path| Stdio::from(fs::File::create(path).unwrap());
-        let status =
-            command.args(arguments).current_dir("/").stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
+        let status = command
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(file(&out))
+            .stderr(file(&err));
         let status = status.status().unwrap();
         Output { status, stdout: fs::read(out).unwrap(), stderr: fs::read(err).unwrap() }
     }

@@ -1,4 +1,5 @@
-//! A server of the user's own, which behaves as a test wants: it answers, keeps silent, closes, or talks nonsense.
+//! A server of the user's own, which behaves as a test wants: it answers, keeps silent, closes, or
+//! talks nonsense.
 
 use std::{
     io::{BufRead, BufReader, Write},

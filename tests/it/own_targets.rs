@@ -1,5 +1,5 @@
-//! A user's own server that is not there, keeps silent, closes, or talks nonsense: the trial fails, the url and a
-//! remedy are named, and the run ends with 5.
+//! A user's own server that is not there, keeps silent, closes, or talks nonsense: the trial fails,
+//! the url and a remedy are named, and the run ends with 5.
 
 use regatta::store::FailureKind;
 
@@ -44,7 +44,12 @@ fn one_that_answers_is_raced() {
 fn one_that_is_not_there() {
     let silent = OwnPort::new();
     let url = format!("http://127.0.0.1:{}", silent.number());
-    fails(&url, "", FailureKind::Target, &["target `own`", &url, "start the server, or correct the url"]);
+    fails(
+        &url,
+        "",
+        FailureKind::Target,
+        &["target `own`", &url, "start the server, or correct the url"],
+    );
 }
 
 #[test]
@@ -56,7 +61,11 @@ fn one_whose_name_nobody_knows() {
 #[test]
 fn one_that_closes_the_connection() {
     let own = OwnServer::start(|request| if request < 3 { Reply::Fine } else { Reply::Close });
-    let said = [own.url(), "/item", "the server closed the connection and did not answer; if that may happen: `allow"];
+    let said = [
+        own.url(),
+        "/item",
+        "the server closed the connection and did not answer; if that may happen: `allow",
+    ];
     fails(own.url(), "", FailureKind::Target, &said);
 }
 
@@ -90,9 +99,15 @@ fn one_that_keeps_silent() {
 fn one_that_keeps_silent_for_ever_is_left_to_the_watchdog() {
     let own = OwnServer::start(|_| Reply::Hold);
     let bench = BenchDir::with(&scenario(own.url(), ""));
-    bench.run("run s.toml --timeout 1s --out run").exits(5).says(&["no answer came from target `own`", "in 1s"]);
+    bench
+        .run("run s.toml --timeout 1s --out run")
+        .exits(5)
+        .says(&["no answer came from target `own`", "in 1s"]);
     let run = bench.stored("run");
-    assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::Target) && run.finished);
+    assert!(
+        failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::Target)
+            && run.finished
+    );
 }
 
 #[test]
@@ -103,5 +118,8 @@ fn one_that_answers_and_then_keeps_silent_is_slow() {
     let bench = BenchDir::with(&only);
     bench.run("run s.toml --timeout 1s --out run").exits(5).says(&["took longer than 1s"]);
     let run = bench.stored("run");
-    assert!(failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::TimedOut) && run.finished);
+    assert!(
+        failures(&run).iter().all(|(_, failure)| failure.kind == FailureKind::TimedOut)
+            && run.finished
+    );
 }

@@ -1,9 +1,11 @@
-//! The longer check of the MongoDB client: against PoloDB, a server that is not ours and that stores what it is told.
+//! The longer check of the MongoDB client: against PoloDB, a server that is not ours and that
+//! stores what it is told.
 //!
-//! CONTRIBUTING.md says how to make it. PoloDB 5.3.0 knows MongoDB's commands, but not all of its messages: an answer has
-//! no word of flags, one to `find` does not say which request it answers, and the changes of an `update` are looked for
-//! in the command only, not in a section of their own. The client refuses such answers, as the protocol demands, which is
-//! tested here as well; so a [`Mender`] stands between the two, writes an `update` the other way, and puts the frame of
+//! CONTRIBUTING.md says how to make it. PoloDB 5.3.0 knows MongoDB's commands, but not all of its
+//! messages: an answer has no word of flags, one to `find` does not say which request it answers,
+//! and the changes of an `update` are looked for in the command only, not in a section of their
+//! own. The client refuses such answers, as the protocol demands, which is tested here as well; so
+//! a [`Mender`] stands between the two, writes an `update` the other way, and puts the frame of
 //! each answer right. The client's streams are the product's own, under each executor.
 
 use std::{
@@ -21,7 +23,10 @@ use bson::{
 use regatta::{
     client::{
         Address, Fault,
-        mongo::{Collection, Connection, Documents, Find, Found, Site, Update, Updated},
+        mongo::{
+            Collection, Documents, FindCommand, FoundDocuments, MongoConnection, MongoSite,
+            UpdateCommand, Updated,
+        },
     },
     runtime::{self, EXECUTORS, Runtime, Setup, Visitor},
 };
@@ -33,7 +38,8 @@ const HEADER: usize = 16;
 const FLAGS: usize = 4;
 /// Documents that are inserted.
 const DOCUMENTS: u64 = 1000;
-/// PoloDB's own size of a batch: it heeds only `batchSize` of 32 bits, and the client sends 64, which MongoDB takes, too.
+/// PoloDB's own size of a batch: it heeds only `batchSize` of 32 bits, and the client sends 64,
+/// which MongoDB takes, too.
 const BATCH: u64 = 101;
 
 /// What every call of the client gave, in the order of the calls.
@@ -42,17 +48,18 @@ struct Account {
     inserted: u64,
     /// The number of documents, as the server adds up.
     totals: u64,
-    all: Found,
+    all: FoundDocuments,
     /// The sum of a field over what a cursor gave.
     sum: i64,
-    some: Found,
-    left: Found,
+    some: FoundDocuments,
+    left: FoundDocuments,
     updated: Updated,
     /// The number and the sum after the update.
     afterwards: (u64, i64),
 }
 
-/// A listener that passes requests on, an `update` in one section, and answers with their frames put right.
+/// A listener that passes requests on, an `update` in one section, and answers with their frames
+/// put right.
 struct Mender {
     url: String,
     /// The first name of each command: which it is.
@@ -68,22 +75,35 @@ impl Mender {
         thread::spawn(move || {
             for client in listener.incoming() {
                 // It ends when the client goes.
-                let _ = pass_on(&mut client.unwrap(), &mut TcpStream::connect(&server).unwrap(), &heard);
+                let _ = pass_on(
+                    &mut client.unwrap(),
+                    &mut TcpStream::connect(&server).unwrap(),
+                    &heard,
+                );
             }
         });
         Self { url, asked }
     }
 }
 
-fn pass_on(client: &mut TcpStream, server: &mut TcpStream, asked: &Mutex<Vec<String>>) -> io::Result<()> {
+fn pass_on(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    asked: &Mutex<Vec<String>>,
+) -> io::Result<()> {
     loop {
         let request = message(client)?;
         let command = document(&request[HEADER + FLAGS + 1..]);
         let name = command.iter().next().unwrap().unwrap().0.as_str().to_owned();
-        server.write_all(&if name == "update" { in_one_section(&request, command) } else { request.clone() })?;
+        server.write_all(&if name == "update" {
+            in_one_section(&request, command)
+        } else {
+            request.clone()
+        })?;
         asked.lock().unwrap().push(name);
         let mut answer = message(server)?;
-        // PoloDB sends a zero, the document's length and the document: no flags and no kind of section.
+        // PoloDB sends a zero, the document's length and the document: no flags and no kind of
+        // section.
         assert_eq!(answer[HEADER], 0);
         assert_eq!(
             answer[HEADER + 1..HEADER + 5],
@@ -136,7 +156,7 @@ impl Visitor for Check<'_> {
 
     fn visit<R: Runtime>(self) -> Self::Output {
         let runtime = R::start(&Setup { workers: 1, pool_size: 2, stack_size: None }).unwrap();
-        let site = Site::new(Address::parse(self.url).unwrap()).unwrap();
+        let site = MongoSite::new(Address::parse(self.url).unwrap()).unwrap();
         let collection = self.collection;
         let whole = async move {
             let mut connection = site.open::<R::Native>().await?;
@@ -148,7 +168,10 @@ impl Visitor for Check<'_> {
     }
 }
 
-async fn account<S>(to: &mut Connection<S>, items: &Collection) -> Result<Account, regatta::client::mongo::Error>
+async fn account<S>(
+    to: &mut MongoConnection<S>,
+    items: &Collection,
+) -> Result<Account, regatta::client::mongo::MongoError>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
@@ -163,7 +186,8 @@ where
     let (some, _) = prices(to, items, &rawdoc! { "category": 7_i64 }, None).await?;
     let (left, _) = prices(to, items, &rawdoc! {}, Some(BATCH + 50)).await?;
     let change = rawdoc! { "$inc": { "price": 1000_i64 } };
-    let update = Update { filter: &rawdoc! { "category": 7_i64 }, change: &change, many: true };
+    let update =
+        UpdateCommand { filter: &rawdoc! { "category": 7_i64 }, change: &change, many: true };
     let updated = to.update(items, &update).await?;
     let (again, sum_again) = prices(to, items, &rawdoc! {}, None).await?;
     let afterwards = (again.documents, sum_again);
@@ -172,11 +196,11 @@ where
 
 /// Reads what matches, and adds up their prices.
 async fn prices<S>(
-    from: &mut Connection<S>,
+    from: &mut MongoConnection<S>,
     items: &Collection,
     filter: &RawDocumentBuf,
     take: Option<u64>,
-) -> Result<(Found, i64), regatta::client::mongo::Error>
+) -> Result<(FoundDocuments, i64), regatta::client::mongo::MongoError>
 where
     S: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
@@ -185,7 +209,8 @@ where
         sum += document.get("price")?.and_then(RawBsonRef::as_i64).unwrap_or_default();
         Ok(())
     };
-    let found = from.find(items, &Find { filter, batch: 7, limit: None, take }, each).await?;
+    let found =
+        from.find(items, &FindCommand { filter, batch: 7, limit: None, take }, each).await?;
     Ok((found, sum))
 }
 
@@ -197,7 +222,8 @@ fn items(of: &str) -> Collection {
 
 /// Where PoloDB listens.
 fn server() -> String {
-    let url = std::env::var(VARIABLE).unwrap_or_else(|_| panic!("no PoloDB at {VARIABLE}: see CONTRIBUTING.md"));
+    let url = std::env::var(VARIABLE)
+        .unwrap_or_else(|_| panic!("no PoloDB at {VARIABLE}: see CONTRIBUTING.md"));
     url.trim_start_matches("mongodb://").trim_end_matches('/').to_owned()
 }
 
@@ -212,8 +238,13 @@ fn what_is_told_is_stored_and_found_under_every_executor() {
         let price: i64 = (0..DOCUMENTS.cast_signed()).map(|id| id % 7).sum();
         let raised = price + 1000 * 100;
         let bytes = account.all.bytes;
-        let found = |documents: u64, killed| Found { documents, bytes: 0, batches: documents / BATCH + 1, killed };
-        let without_bytes = |found: Found| Found { bytes: 0, ..found };
+        let found = |documents: u64, killed| FoundDocuments {
+            documents,
+            bytes: 0,
+            batches: documents / BATCH + 1,
+            killed,
+        };
+        let without_bytes = |found: FoundDocuments| FoundDocuments { bytes: 0, ..found };
         assert_eq!(account.inserted, DOCUMENTS);
         assert_eq!((account.totals, account.sum), (DOCUMENTS, price), "{}", executor.name);
         assert_eq!(without_bytes(account.all), found(DOCUMENTS, false));

@@ -1,5 +1,6 @@
-//! PostgreSQL behind a pooler that takes no parameters with the login, or drops them: nothing is written anywhere but in the
-//! trial's schema, steps find their tables, and sessions that others use are left alone.
+//! PostgreSQL behind a pooler that takes no parameters with the login, or drops them: nothing is
+//! written anywhere but in the trial's schema, steps find their tables, and sessions that others
+//! use are left alone.
 
 use regatta::{
     client::{Address, postgres::Postgres},
@@ -27,7 +28,9 @@ fn steps(protocol: &str) -> String {
         "query = \"SELECT name FROM items WHERE id = 7\", driver = \"customary\"",
     ];
     let step = |what: &&str| {
-        format!("{{ sql = {{ target = \"db\", protocol = \"{protocol}\", {what} }}, expect = {{ rows = 1 }} }}")
+        format!(
+            "{{ sql = {{ target = \"db\", protocol = \"{protocol}\", {what} }}, expect = {{ rows = 1 }} }}"
+        )
     };
     let transaction = "transaction = [{ query = \"UPDATE items SET price = price + 0 WHERE id = ?\", args = [1] }, \
                        { query = \"INSERT INTO log(task, value) VALUES (?, 3)\", args = [\"${i}\"] }]";
@@ -37,7 +40,8 @@ fn steps(protocol: &str) -> String {
     format!("{}, {both}", each.iter().map(step).collect::<Vec<_>>().join(", "))
 }
 
-/// Runs all kinds of steps under every executor through a pooler, and sees that nothing is left anywhere.
+/// Runs all kinds of steps under every executor through a pooler, and sees that nothing is left
+/// anywhere.
 fn runs_through(settings: &str, protocol: &str, between: &str) {
     let Some(server) = OwnPostgres::start(&["max_connections=60"]) else { return };
     server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 50");
@@ -55,15 +59,30 @@ fn runs_through(settings: &str, protocol: &str, between: &str) {
     let all = measured(&stored);
     assert_eq!(all.len(), EXECUTORS.len());
     for (cell, measured) in all {
-        let counts = &measured.targets[0].counts;
-        assert_eq!((counts["rows log"], counts["sum log.value"], counts["rows items"]), (24, 60, 100), "{cell}");
-        assert!(measured.facts["db: between"].contains(between), "{cell}: {:?}", measured.facts);
+        let counts = &measured.trial.targets[0].counts;
+        assert_eq!(
+            (counts["rows log"], counts["sum log.value"], counts["rows items"]),
+            (24, 60, 100),
+            "{cell}"
+        );
+        assert!(
+            measured.trial.facts["db: between"].contains(between),
+            "{cell}: {:?}",
+            measured.trial.facts
+        );
     }
     block_on(other.run("COMMIT")).unwrap();
-    let tables = "SELECT string_agg(relname, ',') FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    let tables =
+        "SELECT string_agg(relname, ',') FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(server.sql("mine", tables), "theirs");
-    assert_eq!(server.sql("mine", "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'regatta%'"), "0");
-    assert_eq!(server.sql("mine", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "0");
+    assert_eq!(
+        server.sql("mine", "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'regatta%'"),
+        "0"
+    );
+    assert_eq!(
+        server.sql("mine", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"),
+        "0"
+    );
 }
 
 #[test]
@@ -92,7 +111,8 @@ fn what_a_pooler_does_not_keep_is_refused_before_anything_is_written() {
         let seen = run(&BenchDir::new(), &pooler.url(), &text);
         assert!(seen.code != 0 && said.iter().all(|said| seen.err.contains(said)), "{seen:#?}");
     };
-    let prepared = ["gives each transaction another session", "protocol = \"simple\"", "Nothing was written"];
+    let prepared =
+        ["gives each transaction another session", "protocol = \"simple\"", "Nothing was written"];
     refused(TRANSACTION, &prepared);
     refused(DROPS, &prepared);
     refused("pool_mode = statement", &["pool_mode = statement", "has no transactions"]);
@@ -108,7 +128,10 @@ fn another_run_that_uses_the_schema_is_seen_through_a_pooler() {
     let step = "{ sql = { target = \"db\", query = \"SELECT 1\", protocol = \"simple\" } }";
     let text = scenario("", THREADS, step, "batch = { tasks = 1, repeat = 1 }");
     let seen = run(&BenchDir::new(), &pooler.url(), &text);
-    assert!(seen.code != 0 && seen.err.contains("another run uses the schema `regatta_bench`"), "{seen:#?}");
+    assert!(
+        seen.code != 0 && seen.err.contains("another run uses the schema `regatta_bench`"),
+        "{seen:#?}"
+    );
     drop(other);
     run(&BenchDir::new(), &pooler.url(), &text).exits(0);
 }

@@ -1,5 +1,5 @@
-//! What can go wrong with a database server: each fault has its name, is counted where the scenario allows it, and no
-//! trial hangs.
+//! What can go wrong with a database server: each fault has its name, is counted where the scenario
+//! allows it, and no trial hangs.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,10 @@ fn what_is_wrong_with_the_url_is_named_before_anything_is_measured() {
             server.url("").replace("/mine", "/postgres"),
             ["may not make the schema", "GRANT CREATE ON DATABASE postgres TO me"],
         ),
-        (server.url("").replace("127.0.0.1", "no-such-host.invalid"), ["name not resolved", "name has no address"]),
+        (
+            server.url("").replace("127.0.0.1", "no-such-host.invalid"),
+            ["name not resolved", "name has no address"],
+        ),
         (server.url("?sslmode=require"), ["tls", "no TLS"]),
     ] {
         let bench = BenchDir::new();
@@ -52,7 +55,10 @@ fn a_variable_that_is_not_set_is_told_with_its_remedy() {
     assert_eq!(seen.code, 5, "{seen:#?}");
     // The terminal's lines may break between words.
     let said = seen.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("`DATABASE_URL` is not set; export DATABASE_URL=postgres://USER"), "{said}");
+    assert!(
+        said.contains("`DATABASE_URL` is not set; export DATABASE_URL=postgres://USER"),
+        "{said}"
+    );
     // Nobody needs it to look at a scenario.
     let mut command = bench.command("check s.toml");
     command.env_remove("DATABASE_URL");
@@ -86,7 +92,10 @@ fn a_schema_that_another_run_uses_is_left_alone() {
     live.signal(Signal::INT);
     assert_eq!(live.end().code, 130);
     server.wait_until_left();
-    assert_eq!(server.sql("mine", "SELECT count(*) FROM pg_namespace WHERE nspname = 'regatta_bench'"), "0");
+    assert_eq!(
+        server.sql("mine", "SELECT count(*) FROM pg_namespace WHERE nspname = 'regatta_bench'"),
+        "0"
+    );
 }
 
 #[test]
@@ -99,7 +108,10 @@ fn a_mistake_of_the_scenario_is_no_lost_connection() {
     run(&bench, &server.url(""), &scenario("", THREADS, step, BATCH)).exits(5);
     let stored = bench.stored("out");
     let (_, reason) = only_failure(&stored);
-    assert!(reason.contains("error serializing parameter 0") && !reason.contains("lost"), "{reason}");
+    assert!(
+        reason.contains("error serializing parameter 0") && !reason.contains("lost"),
+        "{reason}"
+    );
     assert!(!reason.contains("allow ="), "{reason}");
 }
 
@@ -107,7 +119,8 @@ fn a_mistake_of_the_scenario_is_no_lost_connection() {
 fn what_goes_wrong_in_preparation_is_not_said_to_be_allowable() {
     let Some(server) = OwnPostgres::start(&[]) else { return };
     // Learned in preparation.
-    let step = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(60)\" }, allow = { errors = true } }";
+    let step =
+        "{ sql = { target = \"db\", query = \"SELECT pg_sleep(60)\" }, allow = { errors = true } }";
     let url = server.url("?options=-c%20statement_timeout%3D50");
     let bench = BenchDir::new();
     run(&bench, &url, &scenario("", THREADS, step, BATCH)).exits(5);
@@ -141,7 +154,12 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
         server.sql("postgres", "ALTER ROLE me CONNECTION LIMIT 20");
         server.close_gate();
         let use_it = format!("[executors]\nuse = [\"{executor}\"]");
-        let bench = BenchDir::with(&scenario("", &use_it, gated, "closed = { concurrency = 4, tasks = 20 }"));
+        let bench = BenchDir::with(&scenario(
+            "",
+            &use_it,
+            gated,
+            "closed = { concurrency = 4, tasks = 20 }",
+        ));
         let mut command = bench.command("run --out out s.toml");
         command.env("DATABASE_URL", server.url(""));
         let live = Live::new(command);
@@ -151,7 +169,10 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
         server.open_gate();
         live.end().exits(0);
         for (cell, measured) in measured(&bench.stored("out")) {
-            assert_eq!(measured.targets[0].counts["errors: too many connections"], 16, "{cell}");
+            assert_eq!(
+                measured.trial.targets[0].counts["errors: too many connections"], 16,
+                "{cell}"
+            );
             assert_eq!(measured.steps[0].stream.errors, 16, "{cell}");
         }
         server.wait_until_left();
@@ -161,14 +182,20 @@ fn the_limit_on_connections_is_an_error_with_a_name() {
 #[test]
 fn preparation_outlasts_the_limit_on_waiting_for_the_pool() {
     let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1"]) else { return };
-    // Learned in preparation: the first slot stands at the gate with the pool's only connection, and the others wait.
+    // Learned in preparation: the first slot stands at the gate with the pool's only connection,
+    // and the others wait.
     let gated = "{ sql = { target = \"db\", query = \"SELECT pg_advisory_xact_lock_shared(7)\" }, \
         allow = { errors = true }, name = \"gated\" }";
     let target = "pool = { max = 1, acquire_timeout = \"1ms\" }";
     for executor in ["threads", "tokio", "smol"] {
         server.close_gate();
         let use_it = format!("[executors]\nuse = [\"{executor}\"]");
-        let bench = BenchDir::with(&scenario(target, &use_it, gated, "closed = { concurrency = 4, tasks = 8 }"));
+        let bench = BenchDir::with(&scenario(
+            target,
+            &use_it,
+            gated,
+            "closed = { concurrency = 4, tasks = 8 }",
+        ));
         let mut command = bench.command("run --out out s.toml");
         command.env("DATABASE_URL", server.url(""));
         let live = Live::new(command);
@@ -177,8 +204,13 @@ fn preparation_outlasts_the_limit_on_waiting_for_the_pool() {
         live.end().exits(0);
         for (cell, measured) in measured(&bench.stored("out")) {
             // Calls of the load do mind the limit.
-            let late = measured.targets[0].counts.get("errors: pool timeout").copied().unwrap_or(0);
-            assert_eq!(measured.steps.iter().find(|step| step.name == "gated").unwrap().stream.errors, late, "{cell}");
+            let late =
+                measured.trial.targets[0].counts.get("errors: pool timeout").copied().unwrap_or(0);
+            assert_eq!(
+                measured.steps.iter().find(|step| step.name == "gated").unwrap().stream.errors,
+                late,
+                "{cell}"
+            );
         }
         server.wait_until_left();
     }
@@ -188,49 +220,61 @@ fn preparation_outlasts_the_limit_on_waiting_for_the_pool() {
 fn statements_that_take_too_long_are_counted() {
     let Some(server) = OwnPostgres::start(&[]) else { return };
     let slow = |allow: &str| {
-        format!("{{ sql = {{ target = \"db\", query = \"SELECT pg_sleep(60)\" }}, name = \"slow\"{allow} }}")
+        format!(
+            "{{ sql = {{ target = \"db\", query = \"SELECT pg_sleep(60)\" }}, name = \"slow\"{allow} }}"
+        )
     };
     // It leaves preparation room, where nothing is allowed.
     let url = server.url("?options=-c%20statement_timeout%3D3000");
     let bench = BenchDir::new();
     let allowed = slow(", allow = { errors = true }");
     // What is learned in preparation would take as long.
-    let allowed =
-        allowed.replace("\"SELECT pg_sleep(60)\"", "\"SELECT pg_sleep(60) WHERE ? = ?\", args = [1, \"${j}\"]");
+    let allowed = allowed.replace(
+        "\"SELECT pg_sleep(60)\"",
+        "\"SELECT pg_sleep(60) WHERE ? = ?\", args = [1, \"${j}\"]",
+    );
     let allowed = allowed.replace("WHERE ? = ?", "WHERE ?::int > ?::int");
     run(&bench, &url, &scenario("", TWO, &allowed, BATCH)).exits(0);
     for (cell, measured) in measured(&bench.stored("out")) {
-        assert_eq!(measured.targets[0].counts["errors: timeout"], 4, "{cell}");
+        assert_eq!(measured.trial.targets[0].counts["errors: timeout"], 4, "{cell}");
         assert_eq!(measured.steps[0].stream.errors, 4, "{cell}");
     }
     let bench = BenchDir::new();
     let url = server.url("?options=-c%20statement_timeout%3D400");
-    run(&bench, &url, &scenario("", THREADS, &slow(""), BATCH)).exits(5).says(&["timeout", "SQLSTATE 57014"]);
+    run(&bench, &url, &scenario("", THREADS, &slow(""), BATCH))
+        .exits(5)
+        .says(&["timeout", "SQLSTATE 57014"]);
 }
 
 #[test]
 fn a_time_out_of_the_scenario_closes_the_connection() {
-    let Some(server) = OwnPostgres::start(&["client_connection_check_interval=20ms"]) else { return };
+    let Some(server) = OwnPostgres::start(&["client_connection_check_interval=20ms"]) else {
+        return;
+    };
     let slow = "{ sql = { target = \"db\", query = \"SELECT pg_sleep(60) WHERE ?::int > -1\", args = [\"${i}\"] }, \
         name = \"slow\", timeout = \"200ms\", on_timeout = \"ignore\" }";
     let bench = BenchDir::new();
     run(&bench, &server.url(""), &scenario("", "", slow, BATCH)).exits(0);
     for (cell, measured) in measured(&bench.stored("out")) {
         assert_eq!(measured.steps[0].stream.timeouts, 4, "{cell}");
-        let counts = &measured.targets[0].counts;
-        // One in preparation of each slot; each call that timed out closed its own, and the next one opened another. On a
-        // busy machine it may time out before it has: then the first call's is all there is beside that of preparation.
+        let counts = &measured.trial.targets[0].counts;
+        // One in preparation of each slot; each call that timed out closed its own, and the next
+        // one opened another. On a busy machine it may time out before it has: then the first
+        // call's is all there is beside that of preparation.
         assert!(counts["connections opened"] >= 2, "{cell}: {counts:?}");
         assert_eq!(counts["connections opened"], counts["connections closed"], "{cell}");
     }
     server.wait_until_left();
 }
 
-/// A run with transactions that wait for each other. Those whose tasks have even numbers take the first row first, the
-/// others the second one; a gate keeps one of each kind between its rows, so that a circle is sure to be closed.
+/// A run with transactions that wait for each other. Those whose tasks have even numbers take the
+/// first row first, the others the second one; a gate keeps one of each kind between its rows, so
+/// that a circle is sure to be closed.
 pub fn deadlocked(server: &OwnPostgres, executor: &str, driver: &str) -> Run {
     let take = |row: &str, by: &str| {
-        format!("{{ query = \"UPDATE items SET price = price {by} WHERE id = {row}\", args = [\"${{i}}\"] }}")
+        format!(
+            "{{ query = \"UPDATE items SET price = price {by} WHERE id = {row}\", args = [\"${{i}}\"] }}"
+        )
     };
     let step = format!(
         "{{ sql = {{ target = \"db\", driver = \"{driver}\", transaction = [{}, \
@@ -240,7 +284,8 @@ pub fn deadlocked(server: &OwnPostgres, executor: &str, driver: &str) -> Run {
         take("2 - ?::int % 2", "- 1"),
     );
     let use_it = format!("[executors]\nuse = [\"{executor}\"]");
-    let bench = BenchDir::with(&scenario("", &use_it, &step, "closed = { concurrency = 4, tasks = 30 }"));
+    let bench =
+        BenchDir::with(&scenario("", &use_it, &step, "closed = { concurrency = 4, tasks = 30 }"));
     let mut command = bench.command("run --out out s.toml");
     command.env("DATABASE_URL", server.url(""));
     server.close_gate();
@@ -253,11 +298,15 @@ pub fn deadlocked(server: &OwnPostgres, executor: &str, driver: &str) -> Run {
 
 #[test]
 fn the_victim_of_a_deadlock_is_counted_and_nothing_of_it_stays() {
-    let Some(server) = OwnPostgres::start(&["max_prepared_transactions=1", "deadlock_timeout=10ms"]) else { return };
+    let Some(server) =
+        OwnPostgres::start(&["max_prepared_transactions=1", "deadlock_timeout=10ms"])
+    else {
+        return;
+    };
     let mut sums = BTreeSet::new();
     for executor in ["threads", "tokio"] {
         for (cell, measured) in measured(&deadlocked(&server, executor, "same")) {
-            let counts = &measured.targets[0].counts;
+            let counts = &measured.trial.targets[0].counts;
             assert!(counts["errors: deadlock"] > 0, "{cell}: {counts:?}");
             let errors: u64 = measured.steps.iter().map(|step| step.stream.errors).sum();
             assert_eq!(errors, counts["errors: deadlock"], "{cell}");
@@ -265,7 +314,8 @@ fn the_victim_of_a_deadlock_is_counted_and_nothing_of_it_stays() {
         }
         server.wait_until_left();
     }
-    // However many there were, each took as much from one row as it gave to the other, or did nothing.
+    // However many there were, each took as much from one row as it gave to the other, or did
+    // nothing.
     assert_eq!(sums.len(), 1, "{sums:?}");
 }
 
@@ -290,7 +340,8 @@ fn a_server_that_is_killed_hangs_nobody() {
     let insert = step("INSERT INTO log(task, value) VALUES (?, 1)", "");
     let text = scenario("", THREADS, &insert, "closed = { concurrency = 4 }");
     let (live, bench) = start(&text.replace("rounds = 1", "rounds = 1\nduration = \"50s\""));
-    let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
+    let count =
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'me' AND query LIKE 'INSERT%'";
     wait_for("the load", || (server.sql("mine", count) == "4").then_some(()));
     server.kill();
     server.up(SETTINGS);
@@ -301,11 +352,14 @@ fn a_server_that_is_killed_hangs_nobody() {
     assert!(reason.contains("lost") || reason.contains("refused"), "{reason}");
     server.wait_until_left();
 
-    // Else the first four calls are lost at a gate, which outlives the server, and the trial goes on. Its tasks take their
-    // time, for the target waits only some seconds for a server that starts again.
+    // Else the first four calls are lost at a gate, which outlives the server, and the trial goes
+    // on. Its tasks take their time, for the target waits only some seconds for a server that
+    // starts again.
     server.close_gate();
-    let gated = step(GATED_INSERT, ", allow = { errors = true }") + ", { sleep = { time = \"1s\" } }";
-    let (live, bench) = start(&scenario("", THREADS, &gated, "closed = { concurrency = 4, tasks = 20 }"));
+    let gated =
+        step(GATED_INSERT, ", allow = { errors = true }") + ", { sleep = { time = \"1s\" } }";
+    let (live, bench) =
+        start(&scenario("", THREADS, &gated, "closed = { concurrency = 4, tasks = 20 }"));
     server.wait_at_gate(4);
     server.kill();
     server.up(SETTINGS);
@@ -314,7 +368,7 @@ fn a_server_that_is_killed_hangs_nobody() {
     let stored = bench.stored("out");
     assert_complete(&stored);
     for (cell, measured) in measured(&stored) {
-        let counts = &measured.targets[0].counts;
+        let counts = &measured.trial.targets[0].counts;
         assert!(counts["errors: lost"] >= 4, "{cell}: {counts:?}");
     }
     server.wait_until_left();
@@ -341,4 +395,20 @@ fn a_trial_that_is_killed_leaves_neither_schema_nor_sessions() {
     assert_eq!(live.end().code, 130);
     assert_eq!(server.sql("mine", schemas), "0");
     server.wait_until_left();
+}
+
+/// See `race::a_call_after_children_is_written_before_its_answer_is_waited_for`: this driver reads
+/// before it writes, too.
+#[test]
+fn a_statement_after_children_is_sent_before_its_answer_is_waited_for() {
+    let Some(url) = super::own_postgres::shared() else { return };
+    let executors =
+        "[executors]\nuse = [\"threads\", \"thread-pool\"]\n[executors.thread-pool]\nsize = 20";
+    let steps = "{ parallel = { task = \"child\", count = 16 } }, { sql = { target = \"db\", query = \"SELECT 1\" } }";
+    let load = "closed = { concurrency = 1, tasks = 60 }\n[tasks.child]\nsteps = [{ noop = {} }, { yield = {} }]";
+    let bench = BenchDir::new();
+    run(&bench, &url, &scenario("schema = \"regatta_it_children\"", executors, steps, load));
+    for (cell, measured) in measured(&bench.stored("out")) {
+        assert_eq!(measured.completed, 60, "{cell}");
+    }
 }

@@ -27,19 +27,20 @@ pub fn race(scenario: &str, extra: &[&str]) -> Run {
     store::read(&out).unwrap_or_else(|why| panic!("{why}\n{said}"))
 }
 
-/// The measurements of every trial, with its cell's name; a failed trial fails the test. One that is run again, because
-/// other processes disturbed it, did the same work.
+/// The measurements of every trial, with its cell's name; a failed trial fails the test. One that
+/// is run again, because other processes disturbed it, did the same work.
 pub fn measured(run: &Run) -> Vec<(&str, &Measurements)> {
-    let each = run.trials.iter().filter(|trial| trial.attempt == 0).map(|trial| match &trial.outcome {
-        Outcome::Measured(measured) => (trial.cell.as_str(), measured.as_ref()),
-        Outcome::Failed(failure) => panic!("{}: {}", trial.cell, failure.reason),
-    });
+    let each =
+        run.trials.iter().filter(|trial| trial.attempt == 0).map(|trial| match &trial.outcome {
+            Outcome::Measured(measured) => (trial.cell.as_str(), &measured.loads[0]),
+            Outcome::Failed(failure) => panic!("{}: {}", trial.cell, failure.reason),
+        });
     each.collect()
 }
 
 /// Least and most tasks of any client.
 fn per_client(measured: &Measurements) -> (u64, u64) {
-    let (least, most) = measured.facts["tasks per client"].split_once(" to ").unwrap();
+    let (least, most) = measured.trial.facts["tasks per client"].split_once(" to ").unwrap();
     (least.parse().unwrap(), most.parse().unwrap())
 }
 
@@ -59,8 +60,13 @@ fn no_client_of_work_that_never_waits_starves() {
     for (cell, measured) in all {
         assert!(per_client(measured).0 > 0, "{cell}: {:?}", per_client(measured));
         // Who sees to it: the executor's tasks by themselves, or the kernel.
-        let preempted = ["::sequential", "::threads", "::thread-pool"].iter().any(|name| cell.contains(name));
-        assert_eq!(measured.facts["a client steps back"].starts_with("never"), preempted, "{cell}");
+        let preempted =
+            ["::sequential", "::threads", "::thread-pool"].iter().any(|name| cell.contains(name));
+        assert_eq!(
+            measured.trial.facts["a client steps back"].starts_with("never"),
+            preempted,
+            "{cell}"
+        );
     }
 }
 
@@ -84,6 +90,43 @@ fn nested_parallel_work_ends_in_a_pool_of_any_size() {
     }
 }
 
+/// Children whose time is over while they still connect have not begun, and came back all the same.
+#[test]
+fn children_may_be_cancelled_before_they_begin() {
+    let run = race(
+        &format!(
+            "{ONCE}[targets.api]\nhttp = {{ delay = \"20ms\" }}\n\
+             [tasks.page]\nsteps = [{{ parallel = {{ task = \"call\", count = 16 }}, timeout = \"50ms\", on_timeout = \"skip\" }}]\n\
+             [tasks.call]\nsteps = [{{ http = {{ target = \"api\", path = \"/\" }} }}]\n\
+             [load.l]\ntask = \"page\"\nclosed = {{ concurrency = 2, tasks = 6 }}\n"
+        ),
+        &[],
+    );
+    for (cell, measured) in measured(&run) {
+        assert_eq!(measured.completed, 6, "{cell}");
+    }
+}
+
+/// Children that another thread runs, and then a call on a connection that is kept: who waited for
+/// the children must not wait for an answer before it has asked.
+#[test]
+fn a_call_after_children_is_written_before_its_answer_is_waited_for() {
+    let run = race(
+        &format!(
+            "{ONCE}[executors]\nuse = [\"sequential\", \"threads\", \"thread-pool\", \"tokio\", \"smol\"]\n\
+             [executors.thread-pool]\nsize = 20\n[targets.api]\nhttp = {{}}\n\
+             [tasks.call]\nsteps = [{{ parallel = {{ task = \"child\", count = 16 }} }}, \
+             {{ http = {{ target = \"api\", path = \"/\" }} }}]\n\
+             [tasks.child]\nsteps = [{{ noop = {{}} }}, {{ yield = {{}} }}]\n\
+             [load.l]\ntask = \"call\"\nclosed = {{ concurrency = 1, tasks = 60 }}\n"
+        ),
+        &[],
+    );
+    for (cell, measured) in measured(&run) {
+        assert_eq!(measured.completed, 60, "{cell}");
+    }
+}
+
 #[test]
 fn equal_work_is_equal_on_every_executor() {
     let run = race(
@@ -101,9 +144,13 @@ fn equal_work_is_equal_on_every_executor() {
         assert_eq!(measured.completed, 100, "{cell}");
         // The same requests got the same answers, whatever the order in which they arrived.
         assert_eq!(measured.steps[0].stream.errors, first.steps[0].stream.errors, "{cell}");
-        assert_eq!(measured.targets[0].counts["requests"], 100, "{cell}");
-        assert_eq!(measured.targets[0].counts["bytes received"], 100 * 2048, "{cell}");
-        assert_eq!(measured.targets[0].counts["status 503"], first.targets[0].counts["status 503"], "{cell}");
+        assert_eq!(measured.trial.targets[0].counts["requests"], 100, "{cell}");
+        assert_eq!(measured.trial.targets[0].counts["bytes received"], 100 * 2048, "{cell}");
+        assert_eq!(
+            measured.trial.targets[0].counts["status 503"],
+            first.trial.targets[0].counts["status 503"],
+            "{cell}"
+        );
     }
 }
 
@@ -123,7 +170,7 @@ fn a_time_out_ends_the_call_and_its_connection() {
         // It fired, not early, and the twenty seconds were not waited for.
         assert!(step.latency.0.min() >= 29_900_000, "{cell}: {}", step.latency.0.min());
         assert!(step.latency.0.max() < 10_000_000_000, "{cell}: {}", step.latency.0.max());
-        let counts = &measured.targets[0].counts;
+        let counts = &measured.trial.targets[0].counts;
         // A connection that timed out is never used again.
         assert!(counts["connections"] >= 6, "{cell}: {counts:?}");
     }
@@ -186,12 +233,19 @@ fn a_get_under_threads_is_one_write_and_one_read() {
         .unwrap();
     assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stdout));
     let trace = std::fs::read_to_string(trace).unwrap();
-    let client = trace.lines().find(|line| line.contains(" writev(")).and_then(|line| line.split_whitespace().next());
+    let client = trace
+        .lines()
+        .find(|line| line.contains(" writev("))
+        .and_then(|line| line.split_whitespace().next());
     let client = client.expect("the client writes with writev");
     assert_eq!(calls(&trace, client, &["writev", "write", "sendto", "sendmsg"]), 1000);
     assert_eq!(calls(&trace, client, &["recvfrom", "read", "readv", "recvmsg"]), 1000);
     // The limits on reading and writing are set once.
-    assert!(calls(&trace, client, &["setsockopt"]) <= 3, "{}", calls(&trace, client, &["setsockopt"]));
+    assert!(
+        calls(&trace, client, &["setsockopt"]) <= 3,
+        "{}",
+        calls(&trace, client, &["setsockopt"])
+    );
 }
 
 /// A thread of a programmer's own does not ask the kernel to run another: it is preempted.
@@ -242,8 +296,12 @@ fn plan_of(folder: &Path, scenario: &str) -> std::path::PathBuf {
     let file = folder.join("traced.toml");
     std::fs::write(&file, format!("schema = 1\nname = \"traced\"\n{scenario}")).unwrap();
     let out = folder.join("out");
-    let run =
-        Command::new(env!("CARGO_BIN_EXE_regatta")).args(["run", "-v", "--out"]).arg(&out).arg(&file).output().unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_regatta"))
+        .args(["run", "-v", "--out"])
+        .arg(&out)
+        .arg(&file)
+        .output()
+        .unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     out.join("plans/0001.json")
 }

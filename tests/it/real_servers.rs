@@ -1,5 +1,5 @@
-//! Servers that many people have, at their defaults, under every executor: nginx and uvicorn. They close kept connections
-//! when they think fit, as real servers do.
+//! Servers that many people have, at their defaults, under every executor: nginx and uvicorn. They
+//! close kept connections when they think fit, as real servers do.
 
 use regatta::runtime::EXECUTORS;
 
@@ -8,11 +8,14 @@ use super::{
     postgres::measured,
 };
 
-/// The address that the environment names. None, and a word about it, where there is none; in CI that is a failure.
+/// The address that the environment names. None, and a word about it, where there is none; in CI
+/// that is a failure.
 fn server(name: &str) -> Option<String> {
     let url = std::env::var(name).ok();
     if url.is_none() {
-        crate::skip::skipped(&format!("no server at {name} (scripts/services up, source target/services/env)"));
+        crate::skip::skipped(&format!(
+            "no server at {name} (scripts/services up, source target/services/env)"
+        ));
     }
     url
 }

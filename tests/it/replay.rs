@@ -1,4 +1,5 @@
-//! A trial by hand: the command that `run -v` prints does the same trial again, from any folder and any shell.
+//! A trial by hand: the command that `run -v` prints does the same trial again, from any folder and
+//! any shell.
 
 use std::{fs, process::Command};
 
@@ -19,7 +20,11 @@ fn commands(bench: &BenchDir, arguments: &str) -> Vec<String> {
 fn by_hand(command: &str) -> Answer {
     let elsewhere = BenchDir::new();
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).current_dir(elsewhere.path("tmp")).env_clear().env("PATH", "/usr/bin:/bin");
+    shell
+        .args(["-c", command])
+        .current_dir(elsewhere.path("tmp"))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
     let seen = Live::new(shell).end().exits(0).says(&[]);
     serde_json::from_str(&seen.out).unwrap()
 }
@@ -38,13 +43,14 @@ fn the_printed_command_replays_every_executor() {
     let mut run = bench.command("run -v s.toml --out run");
     run.current_dir(bench.path("it's mine"));
     let seen = Live::new(run).end().exits(0);
-    let commands: Vec<&str> = seen.err.lines().filter_map(|line| line.strip_prefix("replay: ")).collect();
+    let commands: Vec<&str> =
+        seen.err.lines().filter_map(|line| line.strip_prefix("replay: ")).collect();
     assert_eq!(commands.len(), 7, "{seen:#?}");
     for command in commands {
         match by_hand(command) {
             Answer::Measured(measured) => {
-                assert_eq!(measured.task.count, 12);
-                assert!(measured.proof.iter().any(|line| line.what == "tasks recorded"));
+                assert_eq!(measured.loads[0].task.count, 12);
+                assert!(measured.trial.proof.iter().any(|line| line.what == "tasks recorded"));
             }
             Answer::Failed(failure) => panic!("{command}: {failure:?}"),
         }
@@ -54,7 +60,9 @@ fn the_printed_command_replays_every_executor() {
 #[test]
 fn async_std_starts_itself_again_with_its_environment() {
     // Without the environment it would have as many workers as the host has CPUs.
-    let bench = BenchDir::with(&batch("").replace("baseline = \"threads\"", "baseline = \"threads\"\nworkers = 5"));
+    let bench = BenchDir::with(
+        &batch("").replace("baseline = \"threads\"", "baseline = \"threads\"\nworkers = 5"),
+    );
     let printed = commands(&bench, "run -v s.toml -e async-std,threads --out run");
     let plans = bench.path("run/plans");
     let command = printed.iter().find(|command| {
@@ -62,6 +70,7 @@ fn async_std_starts_itself_again_with_its_environment() {
         fs::read_to_string(plans.join(name)).unwrap().contains("\"executor\": \"async-std\"")
     });
     let Answer::Measured(measured) = by_hand(command.unwrap()) else { panic!("was not measured") };
-    let facts: Vec<String> = measured.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let facts: Vec<String> =
+        measured.trial.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert!(facts.iter().any(|fact| fact.contains("5 workers")), "{facts:#?}");
 }

@@ -1,5 +1,5 @@
-//! Clients of a pool of one connection: under executors whose semaphore gives it to who asks first, most of them starve,
-//! and the run says so by name.
+//! Clients of a pool of one connection: under executors whose semaphore gives it to who asks first,
+//! most of them starve, and the run says so by name.
 
 use regatta::analysis::{Validity, analyse};
 
@@ -25,13 +25,19 @@ fn a_pool_of_one_starves_clients_under_smol_and_async_std_and_says_why() {
         assert_eq!(starved, cell.executor != "tokio", "{}: {:?}", cell.name, cell.judgement);
         if starved {
             let why = cell.judgement.reason().expect("it is told");
-            assert!(why.contains("the semaphore of async-lock gives a place to who asks first"), "{why}");
+            assert!(
+                why.contains("the semaphore of async-lock gives a place to who asks first"),
+                "{why}"
+            );
             seen += 1;
         }
     }
     assert_eq!(seen, 2);
     for format in ["human", "markdown", "html", "json", "csv"] {
         let text = bench.run(&format!("report out --format {format}")).exits(0).out;
-        assert!(text.contains("STARVED") && text.contains("the semaphore of async-lock"), "{format}");
+        assert!(
+            text.contains("STARVED") && text.contains("the semaphore of async-lock"),
+            "{format}"
+        );
     }
 }

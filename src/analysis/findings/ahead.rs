@@ -1,16 +1,16 @@
 //! Sentences on who is faster than the baseline, and from where on.
 
-use super::{collect, list, places};
+use super::words::{collect, list, places};
 use crate::{
-    analysis::{Group, MetricId, RatioVerdict, ScenarioResult, Unit},
+    analysis::{CellGroup, MetricId, RatioVerdict, ScenarioResult, Unit},
     scenario::Param,
 };
 
 /// Places up to which each is named.
 const NAMED: usize = 4;
 
-/// In a sweep, in which groups each executor is shown to be faster than the baseline; executors that are so in the same
-/// groups share a sentence. Without a sweep the lead says enough.
+/// In a sweep, in which groups each executor is shown to be faster than the baseline; executors
+/// that are so in the same groups share a sentence. Without a sweep the lead says enough.
 pub(super) fn of_baseline(scenario: &ScenarioResult) -> Vec<String> {
     if scenario.groups.len() < 2 {
         return Vec::new();
@@ -36,7 +36,12 @@ pub(super) fn of_baseline(scenario: &ScenarioResult) -> Vec<String> {
                 format!("{} {verb} faster than {}{place}.", list(labels), scenario.baseline)
             }
             other => {
-                format!("{} {verb} better than {} in {}{place}.", list(labels), scenario.baseline, other.info().label)
+                format!(
+                    "{} {verb} better than {} in {}{place}.",
+                    list(labels),
+                    scenario.baseline,
+                    other.info().label
+                )
             }
         }
     };
@@ -44,21 +49,32 @@ pub(super) fn of_baseline(scenario: &ScenarioResult) -> Vec<String> {
 }
 
 /// Where it is so: ` everywhere`, ` from waits=256 on`, or the places.
-fn region(groups: &[Group], at: &[usize]) -> String {
+fn region(groups: &[CellGroup], at: &[usize]) -> String {
     let params: Vec<&[Param]> = at.iter().map(|&index| groups[index].params.as_slice()).collect();
-    let to_the_end = at.len() > 1 && at.iter().rev().copied().eq((groups.len() - at.len()..groups.len()).rev());
+    let to_the_end =
+        at.len() > 1 && at.iter().rev().copied().eq((groups.len() - at.len()..groups.len()).rev());
     match params.as_slice() {
-        all if all.len() == groups.len() => format!(" at all {} parameter combinations", groups.len()),
-        [[first], ..] if to_the_end && ascending(groups) => format!(" from {}={} on", first.name, first.value),
-        many if many.len() > NAMED => format!(" at {} of {} parameter combinations", many.len(), groups.len()),
+        all if all.len() == groups.len() => {
+            format!(" at all {} parameter combinations", groups.len())
+        }
+        [[first], ..] if to_the_end && ascending(groups) => {
+            format!(" from {}={} on", first.name, first.value)
+        }
+        many if many.len() > NAMED => {
+            format!(" at {} of {} parameter combinations", many.len(), groups.len())
+        }
         some => places(some),
     }
 }
 
 /// Whether one parameter is swept, and over quantities that grow.
-fn ascending(groups: &[Group]) -> bool {
-    let value = |group: &Group| if let [only] = group.params.as_slice() { Some(only.value.clone()) } else { None };
-    let Some(texts) = groups.iter().map(value).collect::<Option<Vec<String>>>() else { return false };
+fn ascending(groups: &[CellGroup]) -> bool {
+    let value = |group: &CellGroup| {
+        if let [only] = group.params.as_slice() { Some(only.value.clone()) } else { None }
+    };
+    let Some(texts) = groups.iter().map(value).collect::<Option<Vec<String>>>() else {
+        return false;
+    };
     let unit = Unit::of(texts.iter().map(String::as_str));
     unit.is_some_and(|unit| texts.iter().map(|text| unit.value(text)).is_sorted())
 }

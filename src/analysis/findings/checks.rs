@@ -1,12 +1,13 @@
 //! Sentences on claims and SLOs.
 
-use super::{collect, interval, list, places, plural};
+use super::words::{collect, interval, list, places, plural};
 use crate::{
     analysis::{ClaimResult, ClaimVerdict, Ratio, ScenarioResult, SloResult, significant},
     scenario::{Claim, Direction},
 };
 
-/// Each claim beside what was measured: one sentence, over all executors and places that it is about.
+/// Each claim beside what was measured: one sentence, over all executors and places that it is
+/// about.
 pub(super) fn claims(scenario: &ScenarioResult) -> Vec<String> {
     let mut by_claim: Vec<(&Claim, Vec<&ClaimResult>)> = Vec::new();
     for result in &scenario.claims {
@@ -25,9 +26,16 @@ fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
     };
     let factor = significant(claim.factor);
     let verdicts = verdicts(results);
-    let measured: Vec<&Ratio> = results.iter().filter_map(|result| result.measured.as_ref()).collect();
+    let measured: Vec<&Ratio> =
+        results.iter().filter_map(|result| result.measured.as_ref()).collect();
     let (figures, verdicts) = match (results, measured.as_slice()) {
-        (_, []) => return format!("Claim “{text}”: {} was not measured{}.", whom(results, against), why(results)),
+        (_, []) => {
+            return format!(
+                "Claim “{text}”: {} was not measured{}.",
+                whom(results, against),
+                why(results)
+            );
+        }
         ([_], [one]) => {
             let whom = whom(results, against);
             (
@@ -44,7 +52,10 @@ fn claim_sentence(claim: &Claim, results: &[&ClaimResult]) -> String {
             (format!("{least} to {most} measured against {against}"), verdicts.join(", "))
         }
     };
-    format!("Claim “{text}”: {claimed}{factor} is claimed and {figures}: {verdicts}{}.", why(results))
+    format!(
+        "Claim “{text}”: {claimed}{factor} is claimed and {figures}: {verdicts}{}.",
+        why(results)
+    )
 }
 
 /// What the first of the results that lack something lacks.
@@ -61,8 +72,14 @@ fn verdicts<'a>(results: &[&'a ClaimResult]) -> Vec<(Vec<&'a ClaimResult>, &'sta
         (ClaimVerdict::Inconclusive, "inconclusive"),
         (ClaimVerdict::NotMeasured, "not measured"),
     ];
-    let with = |verdict| results.iter().filter(|result| result.verdict == verdict).copied().collect::<Vec<_>>();
-    words.map(|(verdict, word)| (with(verdict), word)).into_iter().filter(|(some, _)| !some.is_empty()).collect()
+    let with = |verdict| {
+        results.iter().filter(|result| result.verdict == verdict).copied().collect::<Vec<_>>()
+    };
+    words
+        .map(|(verdict, word)| (with(verdict), word))
+        .into_iter()
+        .filter(|(some, _)| !some.is_empty())
+        .collect()
 }
 
 /// One or two by name, more by number.
@@ -70,7 +87,9 @@ fn few(results: &[&ClaimResult]) -> String {
     let name = |result: &&ClaimResult| format!("{}{}", result.executor, places(&[&result.params]));
     match results {
         [_] | [_, _] => list(&results.iter().map(name).collect::<Vec<_>>()),
-        many if many.iter().all(|result| result.params.is_empty()) => plural(many.len(), "executor"),
+        many if many.iter().all(|result| result.params.is_empty()) => {
+            plural(many.len(), "executor")
+        }
         many => plural(many.len(), "cell"),
     }
 }
@@ -93,17 +112,28 @@ pub(super) fn slos(scenario: &ScenarioResult) -> Vec<String> {
 
 fn slo(assert: &str, results: &[&SloResult]) -> String {
     let with = |holds: Option<bool>| -> Vec<String> {
-        results.iter().filter(|result| result.holds == holds).map(|result| result.cell.clone()).collect()
+        results
+            .iter()
+            .filter(|result| result.holds == holds)
+            .map(|result| result.cell.clone())
+            .collect()
     };
     let (failed, unknown, all) = (with(Some(false)), with(None), plural(results.len(), "cell"));
     let result = match failed.len() {
-        0 if unknown.len() == results.len() => return format!("SLO `{assert}` could not be measured in any of {all}."),
+        0 if unknown.len() == results.len() => {
+            return format!("SLO `{assert}` could not be measured in any of {all}.");
+        }
         0 if unknown.is_empty() => return format!("SLO `{assert}` holds in {all}."),
         0 => format!("SLO `{assert}` holds where it was measured"),
-        failures => format!("SLO `{assert}` does not hold in {failures} of {all}: {}", list(&failed)),
+        failures => {
+            format!("SLO `{assert}` does not hold in {failures} of {all}: {}", list(&failed))
+        }
     };
-    let rest =
-        if unknown.is_empty() { String::new() } else { format!("; it could not be measured in {}", list(&unknown)) };
+    let rest = if unknown.is_empty() {
+        String::new()
+    } else {
+        format!("; it could not be measured in {}", list(&unknown))
+    };
     format!("{result}{rest}.")
 }
 
@@ -116,7 +146,10 @@ mod tests {
     };
 
     fn about(fixture: Fixture, start: &str) -> Vec<String> {
-        findings(&analyse(&fixture.build())).into_iter().filter(|sentence| sentence.starts_with(start)).collect()
+        findings(&analyse(&fixture.build()))
+            .into_iter()
+            .filter(|sentence| sentence.starts_with(start))
+            .collect()
     }
 
     #[test]
@@ -162,11 +195,10 @@ mod tests {
             only: Vec::new(),
             line: limit as usize,
         };
-        let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).cell("tokio", &[], &[400.0]).cell(
-            "smol",
-            &[],
-            &[],
-        );
+        let fixture = Fixture::closed("threads", 1)
+            .cell("threads", &[], &[100.0])
+            .cell("tokio", &[], &[400.0])
+            .cell("smol", &[], &[]);
         let expected = [
             "SLO `request.throughput > 50/s` holds where it was measured; it could not be measured in demo::smol.",
             "SLO `request.throughput > 200/s` does not hold in 1 of 3 cells: demo::threads; \
@@ -176,6 +208,9 @@ mod tests {
         let all = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).slo(slo(50.0));
         assert_eq!(about(all, "SLO"), ["SLO `request.throughput > 50/s` holds in 1 cell."]);
         let none = Fixture::closed("threads", 1).cell("smol", &[], &[]).slo(slo(50.0));
-        assert_eq!(about(none, "SLO"), ["SLO `request.throughput > 50/s` could not be measured in any of 1 cell."]);
+        assert_eq!(
+            about(none, "SLO"),
+            ["SLO `request.throughput > 50/s` could not be measured in any of 1 cell."]
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{analysis::ScenarioResult, measure::PLACEMENT};
 
-/// One for each server, with what keeps the two apart. Each takes time from the other, so that a faster executor slows
-/// its own server down.
+/// One for each server, with what keeps the two apart. Each takes time from the other, so that a
+/// faster executor slows its own server down.
 pub fn shared_cpus(scenario: &ScenarioResult) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     let facts = scenario.groups.iter().flat_map(|group| &group.cells).flat_map(|cell| &cell.facts);
@@ -28,13 +28,21 @@ mod tests {
     #[test]
     fn a_shared_cpu_is_said_once_with_its_remedy() {
         let advice = "shares CPUs 0,1 with the executor; to keep them apart, type this";
-        let both = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).cell("tokio", &[], &[100.0]);
+        let both = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).cell(
+            "tokio",
+            &[],
+            &[100.0],
+        );
         let placed = |_, measured: &mut crate::measure::Measurements| {
-            measured.facts.insert("api: placement".into(), advice.into());
-            measured.facts.insert("api: processes".into(), "python3 (7) and all below it".into());
+            measured.trial_mut().facts.insert("api: placement".into(), advice.into());
+            measured
+                .trial_mut()
+                .facts
+                .insert("api: processes".into(), "python3 (7) and all below it".into());
         };
         let run = both.measured("demo::threads", placed).measured("demo::tokio", placed).build();
-        let said: Vec<String> = findings(&analyse(&run)).into_iter().filter(|said| said.contains("server")).collect();
+        let said: Vec<String> =
+            findings(&analyse(&run)).into_iter().filter(|said| said.contains("server")).collect();
         assert_eq!(said, [format!("The server of target api {advice}.")]);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{collect, list, places, plural};
+use super::words::{collect, list, places, plural};
 use crate::{
-    analysis::{Analysis, CellResult, CellStatus, Group, ScenarioResult},
+    analysis::{Analysis, CellGroup, CellResult, CellStatus, ScenarioResult},
     scenario::Param,
 };
 
@@ -18,15 +18,23 @@ const EACH: usize = 3;
 pub(super) fn errors(scenario: &ScenarioResult) -> Vec<String> {
     let erring: Vec<(String, &CellResult, String)> = cells(scenario)
         .filter_map(|(group, cell)| {
-            Some((format!("{}{}", cell.label, places(&[&group.params])), cell, cell.errors.words()?))
+            Some((
+                format!("{}{}", cell.label, places(&[&group.params])),
+                cell,
+                cell.errors.words()?,
+            ))
         })
         .collect();
     if erring.len() <= EACH {
         return erring.iter().map(|(name, _, words)| format!("{name}: {words}.")).collect();
     }
-    let worst = erring.iter().max_by(|(_, a, _), (_, b, _)| a.errors.share().total_cmp(&b.errors.share()));
+    let worst =
+        erring.iter().max_by(|(_, a, _), (_, b, _)| a.errors.share().total_cmp(&b.errors.share()));
     let sentence = |(name, _, words): &(String, &CellResult, String)| {
-        format!("Calls of {} ended in errors, most in {name}: {words}.", plural(erring.len(), "cell"))
+        format!(
+            "Calls of {} ended in errors, most in {name}: {words}.",
+            plural(erring.len(), "cell")
+        )
     };
     worst.map(sentence).into_iter().collect()
 }
@@ -36,7 +44,11 @@ pub(super) fn failures(scenario: &ScenarioResult) -> Vec<String> {
     let mut by_reason: Vec<(&str, Vec<(String, usize)>)> = Vec::new();
     for (group, cell) in cells(scenario) {
         for (reason, count) in &cell.failures {
-            collect(&mut by_reason, reason, (format!("{}{}", cell.label, places(&[&group.params])), *count));
+            collect(
+                &mut by_reason,
+                reason,
+                (format!("{}{}", cell.label, places(&[&group.params])), *count),
+            );
         }
     }
     let sentence = |(reason, cells): &(&str, Vec<(String, usize)>)| {
@@ -58,8 +70,9 @@ pub(super) fn not_run(scenario: &ScenarioResult) -> Vec<String> {
         };
         collect(&mut by_reason, (&cell.label, verb, reason), &group.params);
     }
-    let sentence =
-        |((label, verb, reason), at): &(Why<'_>, Vec<&[Param]>)| format!("{label} {verb}{}: {reason}.", places(at));
+    let sentence = |((label, verb, reason), at): &(Why<'_>, Vec<&[Param]>)| {
+        format!("{label} {verb}{}: {reason}.", places(at))
+    };
     by_reason.iter().map(sentence).collect()
 }
 
@@ -79,7 +92,7 @@ pub(super) fn not_run_yet(analysis: &Analysis) -> Option<String> {
     ))
 }
 
-fn cells(scenario: &ScenarioResult) -> impl Iterator<Item = (&Group, &CellResult)> {
+fn cells(scenario: &ScenarioResult) -> impl Iterator<Item = (&CellGroup, &CellResult)> {
     scenario.groups.iter().flat_map(|group| group.cells.iter().map(move |cell| (group, cell)))
 }
 
@@ -95,22 +108,36 @@ mod tests {
     fn failing(cells: &[(&str, u64)]) -> Vec<String> {
         let mut fixture = Fixture::closed(cells[0].0, 7);
         for (executor, failed) in cells {
-            let counts = [("errors: refused".to_owned(), *failed), ("connections opened".to_owned(), 64)].into();
+            let counts =
+                [("errors: refused".to_owned(), *failed), ("connections opened".to_owned(), 64)]
+                    .into();
             let report = TargetReport { counts, ..TargetReport::default() };
-            fixture = fixture.cell(executor, &[], &[100.0; 7]).measured(&format!("demo::{executor}"), |_, measured| {
-                (measured.task.errors, measured.steps[0].stream.errors) = (*failed, *failed);
-                measured.targets = vec![report.clone()];
-            });
+            fixture = fixture.cell(executor, &[], &[100.0; 7]).measured(
+                &format!("demo::{executor}"),
+                |_, measured| {
+                    (measured.task.errors, measured.steps[0].stream.errors) = (*failed, *failed);
+                    measured.trial_mut().targets = vec![report.clone()];
+                },
+            );
         }
-        findings(&analyse(&fixture.build())).into_iter().filter(|said| said.contains("ended in errors")).collect()
+        findings(&analyse(&fixture.build()))
+            .into_iter()
+            .filter(|said| said.contains("ended in errors"))
+            .collect()
     }
 
     #[test]
     fn a_disk_that_is_none_is_told_once() {
         let on = |system: &str| {
-            let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).cell("tokio", &[], &[100.0]);
+            let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]).cell(
+                "tokio",
+                &[],
+                &[100.0],
+            );
             let fact = ("disk: file system".to_owned(), system.to_owned());
-            let note = |_, measured: &mut crate::measure::Measurements| measured.facts.extend([fact.clone()]);
+            let note = |_, measured: &mut crate::measure::Measurements| {
+                measured.trial_mut().facts.extend([fact.clone()]);
+            };
             let fixture = fixture.measured("demo::threads", note).measured("demo::tokio", note);
             let said = findings(&analyse(&fixture.build()));
             said.into_iter().filter(|said| said.contains("disk")).collect::<Vec<_>>()
@@ -123,15 +150,16 @@ mod tests {
     #[test]
     fn calls_that_ended_in_errors_are_said_however_few() {
         assert!(failing(&[("threads", 0)]).is_empty());
-        let few =
-            "0.0500 % of the tasks and 0.0500 % of the calls of `call` ended in errors (over whole trials: refused 7).";
+        let few = "0.0500 % of the tasks and 0.0500 % of the calls of `call` ended in errors (over whole trials: refused 7).";
         assert_eq!(failing(&[("threads", 0), ("tokio", 1)]), [format!("tokio: {few}")]);
-        let all =
-            "100 % of the tasks and 100 % of the calls of `call` ended in errors (over whole trials: refused 14000).";
+        let all = "100 % of the tasks and 100 % of the calls of `call` ended in errors (over whole trials: refused 14000).";
         let unranked = "smol is not ranked (ERRORS): 100.0 % of the tasks ended in errors; what fails is not the work \
                         that was compared: see why calls fail, and measure again.";
         let many = failing(&[("threads", 1), ("tokio", 1), ("smol", 2000), ("async-std", 1)]);
-        assert_eq!(many, [unranked.to_owned(), format!("Calls of 4 cells ended in errors, most in smol: {all}")]);
+        assert_eq!(
+            many,
+            [unranked.to_owned(), format!("Calls of 4 cells ended in errors, most in smol: {all}")]
+        );
     }
 
     #[test]

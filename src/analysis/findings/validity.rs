@@ -1,7 +1,8 @@
-//! Sentences on cells whose figures do not mean what they seem to mean: which, why, and what to do about it.
+//! Sentences on cells whose figures do not mean what they seem to mean: which, why, and what to do
+//! about it.
 
-use super::{collect, list, places, plural};
-use crate::analysis::{CellResult, Group, ScenarioResult, Steadiness, Validity};
+use super::words::{collect, list, places, plural};
+use crate::analysis::{CellGroup, CellResult, ScenarioResult, Steadiness, Validity};
 
 /// Cells up to which each is named.
 const NAMED: usize = 3;
@@ -10,7 +11,8 @@ const NAMED: usize = 3;
 pub(super) fn not_ranked(scenario: &ScenarioResult) -> Vec<String> {
     let mut by_verdict: Vec<(Validity, Vec<(String, &CellResult)>)> = Vec::new();
     // Why trials failed is said elsewhere.
-    let unranked = |cell: &CellResult| !cell.is_ranked() && cell.judgement.validity != Validity::Failed;
+    let unranked =
+        |cell: &CellResult| !cell.is_ranked() && cell.judgement.validity != Validity::Failed;
     for (name, cell) in measured(scenario).filter(|(_, cell)| unranked(cell)) {
         collect(&mut by_verdict, cell.judgement.validity, (name, cell));
     }
@@ -34,9 +36,13 @@ pub(super) fn not_steady(scenario: &ScenarioResult) -> Vec<String> {
     let sentence = |(class, cells): &(Steadiness, Vec<(String, &CellResult)>)| {
         let (who, verb) = whom(cells);
         match class {
-            Steadiness::Warming => format!("{who} {verb} still warming up when the window begins; raise `warmup`."),
+            Steadiness::Warming => {
+                format!("{who} {verb} still warming up when the window begins; raise `warmup`.")
+            }
             Steadiness::Drifting => {
-                format!("{who} {verb} drifting over the window; the figures depend on its length, raise `duration`.")
+                format!(
+                    "{who} {verb} drifting over the window; the figures depend on its length, raise `duration`."
+                )
             }
             _ => format!("{who} {verb} unsteady: throughput jumps within the window."),
         }
@@ -54,15 +60,16 @@ pub(super) fn withheld(scenario: &ScenarioResult) -> Option<String> {
 
 /// Cells with times that are only known to be high.
 pub(super) fn clipped(scenario: &ScenarioResult) -> Vec<String> {
-    let clipped =
-        measured(scenario).filter_map(|(name, cell)| Some(format!("{name}: {}.", cell.judgement.clipped.as_ref()?)));
+    let clipped = measured(scenario)
+        .filter_map(|(name, cell)| Some(format!("{name}: {}.", cell.judgement.clipped.as_ref()?)));
     clipped.collect()
 }
 
 /// Cells in which threads of a pool are left from before the window.
 pub(super) fn pool_past(scenario: &ScenarioResult) -> Vec<String> {
-    let past =
-        measured(scenario).filter_map(|(name, cell)| Some(format!("{name}: {}.", cell.judgement.pool_past.as_ref()?)));
+    let past = measured(scenario).filter_map(|(name, cell)| {
+        Some(format!("{name}: {}.", cell.judgement.pool_past.as_ref()?))
+    });
     past.collect()
 }
 
@@ -78,9 +85,13 @@ pub(super) fn unseen(scenario: &ScenarioResult) -> Option<String> {
 }
 
 fn measured(scenario: &ScenarioResult) -> impl Iterator<Item = (String, &CellResult)> {
-    let name = |group: &Group, cell: &CellResult| format!("{}{}", cell.label, places(&[&group.params]));
-    let cells =
-        scenario.groups.iter().flat_map(move |group| group.cells.iter().map(move |cell| (name(group, cell), cell)));
+    let name = |group: &CellGroup, cell: &CellResult| {
+        format!("{}{}", cell.label, places(&[&group.params]))
+    };
+    let cells = scenario
+        .groups
+        .iter()
+        .flat_map(move |group| group.cells.iter().map(move |cell| (name(group, cell), cell)));
     cells.filter(|(_, cell)| cell.has_figures())
 }
 
@@ -105,12 +116,14 @@ mod tests {
     };
 
     fn bound(executors: &[&str]) -> Vec<String> {
-        let saturated = TargetReport { name: "api".into(), busy: Some(0.99), ..TargetReport::default() };
+        let saturated =
+            TargetReport { name: "api".into(), busy: Some(0.99), ..TargetReport::default() };
         let mut fixture = Fixture::closed(executors[0], 6);
         for executor in executors {
             fixture = fixture.cell(executor, &[], &[100.0; 6]);
-            fixture = fixture
-                .measured(&format!("demo::{executor}"), |_, measured| measured.targets = vec![saturated.clone()]);
+            fixture = fixture.measured(&format!("demo::{executor}"), |_, measured| {
+                measured.trial_mut().targets = vec![saturated.clone()];
+            });
         }
         let all = findings(&analyse(&fixture.build()));
         all.into_iter().filter(|sentence| sentence.contains("not ranked")).collect()
@@ -122,6 +135,9 @@ mod tests {
                    for 0.0 % of the window; the executors were not compared: give the target more CPUs, or tasks \
                    more work of their own.";
         assert_eq!(bound(&["threads", "tokio"]), [format!("threads and tokio are {why}")]);
-        assert_eq!(bound(&["threads", "tokio", "smol", "async-std"]), [format!("4 cells, such as threads, are {why}")]);
+        assert_eq!(
+            bound(&["threads", "tokio", "smol", "async-std"]),
+            [format!("4 cells, such as threads, are {why}")]
+        );
     }
 }

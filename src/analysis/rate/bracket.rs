@@ -1,8 +1,10 @@
-//! Where the highest rate lies, as far as it is known, and which rate is to be tried next. Pure: it measures nothing.
+//! Where the highest rate lies, as far as it is known, and which rate is to be tried next. Pure: it
+//! measures nothing.
 //!
-//! Rates are doubled until one does not pass, or halved until one does. Then the highest rate that passes is enclosed
-//! by bisection on a logarithmic scale. A rate at which trials contradict each other is neither: the highest that passes is
-//! sought below it, and the least that fails above it, so that the answer says how wide the noise is.
+//! Rates are doubled until one does not pass, or halved until one does. Then the highest rate that
+//! passes is enclosed by bisection on a logarithmic scale. A rate at which trials contradict each
+//! other is neither: the highest that passes is sought below it, and the least that fails above it,
+//! so that the answer says how wide the noise is.
 
 /// What the trials of a rate have decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub enum Decision {
 
 /// What is known of a cell's highest rate. Rates are in arrivals per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Answer {
+pub enum SearchAnswer {
     /// It lies between these two, which are as near to each other as was asked for.
     Found {
         /// The highest rate that passes.
@@ -46,11 +48,11 @@ pub enum Answer {
 
 /// What comes next in a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Next {
+pub enum SearchStep {
     /// Try this rate.
     Probe(f64),
     /// There is an answer.
-    Answered(Answer),
+    Answered(SearchAnswer),
 }
 
 /// By what a rate is multiplied or divided until it is enclosed.
@@ -70,8 +72,8 @@ pub struct Bracket {
 }
 
 impl Bracket {
-    /// Begins at the rate `start`, goes no higher than `highest`, and ends where the rates that enclose the answer
-    /// differ by no more than `precision`, as a share.
+    /// Begins at the rate `start`, goes no higher than `highest`, and ends where the rates that
+    /// enclose the answer differ by no more than `precision`, as a share.
     pub fn new(start: f64, highest: f64, precision: f64) -> Self {
         Self { start: start.min(highest), highest, precision, known: Vec::new() }
     }
@@ -82,56 +84,68 @@ impl Bracket {
     }
 
     /// What comes next.
-    pub fn next(&self) -> Next {
-        let Some(passes) = self.rates(Decision::Passes).reduce(f64::max) else { return self.downwards() };
+    pub fn next(&self) -> SearchStep {
+        let Some(passes) = self.rates(Decision::Passes).reduce(f64::max) else {
+            return self.downwards();
+        };
         let fails = self.rates(Decision::Fails).reduce(f64::min);
-        let open: Vec<f64> = self.rates(Decision::Undecided).filter(|rate| *rate > passes).collect();
+        let open: Vec<f64> =
+            self.rates(Decision::Undecided).filter(|rate| *rate > passes).collect();
         let ceiling = open.iter().copied().chain(fails).reduce(f64::min);
         match ceiling {
-            None if passes >= self.highest => Next::Answered(Answer::AtLeast { passes }),
-            None => Next::Probe((passes * STEP).min(self.highest)),
+            None if passes >= self.highest => {
+                SearchStep::Answered(SearchAnswer::AtLeast { passes })
+            }
+            None => SearchStep::Probe((passes * STEP).min(self.highest)),
             Some(ceiling) => match self.between(passes, ceiling) {
-                Some(rate) => Next::Probe(rate),
+                Some(rate) => SearchStep::Probe(rate),
                 None => self.upper_end(passes, fails, &open),
             },
         }
     }
 
     /// What is known where no more is tried.
-    pub fn give_up(&self) -> Answer {
+    pub fn give_up(&self) -> SearchAnswer {
         let passes = self.rates(Decision::Passes).reduce(f64::max);
-        Answer::Inconclusive { passes, fails: self.rates(Decision::Fails).reduce(f64::min) }
+        SearchAnswer::Inconclusive { passes, fails: self.rates(Decision::Fails).reduce(f64::min) }
     }
 
-    /// The highest rate that passes is found; so is the least that fails, unless rates without a decision lie between.
-    fn upper_end(&self, passes: f64, fails: Option<f64>, open: &[f64]) -> Next {
-        let undecided = Next::Answered(Answer::Inconclusive { passes: Some(passes), fails });
+    /// The highest rate that passes is found; so is the least that fails, unless rates without a
+    /// decision lie between.
+    fn upper_end(&self, passes: f64, fails: Option<f64>, open: &[f64]) -> SearchStep {
+        let undecided =
+            SearchStep::Answered(SearchAnswer::Inconclusive { passes: Some(passes), fails });
         match (open.iter().copied().reduce(f64::max), fails) {
-            (None, Some(fails)) => Next::Answered(Answer::Found { passes, fails }),
-            (Some(top), Some(fails)) => self.between(top, fails).map_or(undecided, Next::Probe),
+            (None, Some(fails)) => SearchStep::Answered(SearchAnswer::Found { passes, fails }),
+            (Some(top), Some(fails)) => {
+                self.between(top, fails).map_or(undecided, SearchStep::Probe)
+            }
             (Some(top), None) if open.len() < MOST_OPEN && top < self.highest => {
-                Next::Probe((top * STEP).min(self.highest))
+                SearchStep::Probe((top * STEP).min(self.highest))
             }
             (_, None) => undecided,
         }
     }
 
     /// Nothing has passed yet.
-    fn downwards(&self) -> Next {
+    fn downwards(&self) -> SearchStep {
         let Some(&(rate, decision)) = self.known.iter().min_by(|a, b| a.0.total_cmp(&b.0)) else {
-            return Next::Probe(self.start);
+            return SearchStep::Probe(self.start);
         };
         let fails = self.rates(Decision::Fails).reduce(f64::min);
-        // What is undecided at rates so far apart does not depend on the rate: the host is to blame.
+        // What is undecided at rates so far apart does not depend on the rate: the host is to
+        // blame.
         if self.rates(Decision::Undecided).count() >= MOST_OPEN {
-            return Next::Answered(Answer::Inconclusive { passes: None, fails });
+            return SearchStep::Answered(SearchAnswer::Inconclusive { passes: None, fails });
         }
         if rate > self.start / DEPTH * STEP.sqrt() {
-            return Next::Probe(three_digits(rate / STEP));
+            return SearchStep::Probe(three_digits(rate / STEP));
         }
-        Next::Answered(match decision {
-            Decision::Fails => Answer::Nothing { fails: rate },
-            Decision::Passes | Decision::Undecided => Answer::Inconclusive { passes: None, fails },
+        SearchStep::Answered(match decision {
+            Decision::Fails => SearchAnswer::Nothing { fails: rate },
+            Decision::Passes | Decision::Undecided => {
+                SearchAnswer::Inconclusive { passes: None, fails }
+            }
         })
     }
 
@@ -156,11 +170,11 @@ mod tests {
     use super::*;
 
     /// Asks for rates until there is an answer, which must come soon; also the number of rates.
-    fn search(mut bracket: Bracket, decide: impl Fn(f64) -> Decision) -> (Answer, usize) {
+    fn search(mut bracket: Bracket, decide: impl Fn(f64) -> Decision) -> (SearchAnswer, usize) {
         for probes in 0..60 {
             match bracket.next() {
-                Next::Probe(rate) => bracket.tell(rate, decide(rate)),
-                Next::Answered(answer) => return (answer, probes),
+                SearchStep::Probe(rate) => bracket.tell(rate, decide(rate)),
+                SearchStep::Answered(answer) => return (answer, probes),
             }
         }
         panic!("no answer: {bracket:?}")
@@ -174,8 +188,9 @@ mod tests {
     fn a_threshold_is_enclosed_wherever_the_search_begins() {
         for start in [1.0, 100.0, 999.0, 7_777.0, 100_000.0] {
             for precision in [0.01, 0.05, 0.5] {
-                let (answer, probes) = search(Bracket::new(start, 1e7, precision), threshold(1_234.5));
-                let Answer::Found { passes, fails } = answer else { panic!("{answer:?}") };
+                let (answer, probes) =
+                    search(Bracket::new(start, 1e7, precision), threshold(1_234.5));
+                let SearchAnswer::Found { passes, fails } = answer else { panic!("{answer:?}") };
                 assert!(passes <= 1_234.5 && 1_234.5 < fails, "{start}: {answer:?}");
                 assert!(fails / passes <= 1.0 + precision + 1e-9, "{start}: {answer:?}");
                 assert!(probes < 25, "{probes}");
@@ -186,11 +201,11 @@ mod tests {
     #[test]
     fn what_has_no_end_within_bounds_is_said() {
         let all = search(Bracket::new(1_000.0, 3_000.0, 0.05), |_| Decision::Passes);
-        assert_eq!(all, (Answer::AtLeast { passes: 3_000.0 }, 3));
+        assert_eq!(all, (SearchAnswer::AtLeast { passes: 3_000.0 }, 3));
         let above = search(Bracket::new(9_000.0, 3_000.0, 0.05), |_| Decision::Passes);
-        assert_eq!(above, (Answer::AtLeast { passes: 3_000.0 }, 1));
+        assert_eq!(above, (SearchAnswer::AtLeast { passes: 3_000.0 }, 1));
         let (none, probes) = search(Bracket::new(1_024.0, 1e7, 0.05), |_| Decision::Fails);
-        let Answer::Nothing { fails } = none else { panic!("{none:?}") };
+        let SearchAnswer::Nothing { fails } = none else { panic!("{none:?}") };
         assert!((0.9..1.1).contains(&fails) && probes == 11, "{fails} after {probes}");
     }
 
@@ -203,17 +218,24 @@ mod tests {
         };
         for start in [100.0, 1_000.0, 10_000.0] {
             let (answer, _) = search(Bracket::new(start, 1e7, 0.05), noisy);
-            let Answer::Inconclusive { passes: Some(passes), fails: Some(fails) } = answer else {
+            let SearchAnswer::Inconclusive { passes: Some(passes), fails: Some(fails) } = answer
+            else {
                 panic!("{answer:?}")
             };
             assert!(passes <= 900.0 && passes * 1.06 > 900.0, "{answer:?}");
             assert!(fails > 1_500.0 && fails < 1_500.0 * 1.06, "{answer:?}");
         }
         let (answer, probes) = search(Bracket::new(100.0, 1e7, 0.05), |_| Decision::Undecided);
-        assert_eq!((answer, probes), (Answer::Inconclusive { passes: None, fails: None }, MOST_OPEN));
+        assert_eq!(
+            (answer, probes),
+            (SearchAnswer::Inconclusive { passes: None, fails: None }, MOST_OPEN)
+        );
         let never_fails = |rate| if rate <= 900.0 { Decision::Passes } else { Decision::Undecided };
         let (answer, _) = search(Bracket::new(100.0, 1e7, 0.05), never_fails);
-        assert!(matches!(answer, Answer::Inconclusive { passes: Some(_), fails: None }), "{answer:?}");
+        assert!(
+            matches!(answer, SearchAnswer::Inconclusive { passes: Some(_), fails: None }),
+            "{answer:?}"
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What the trials of one rate decide: a verdict that leads by two.
 //!
-//! A single trial may pass or fail by chance. Near the limit a trial passes with some probability p, and the trials of a
-//! rate are independent processes, so that the lead of one verdict over the other is a random walk that ends at two to
-//! either side (Wald, *Sequential Analysis*, 1947). A rate that passes nine times in ten is decided wrongly in one case of
-//! 82, with little more than two trials on average; one that passes half of the time is left undecided more often than
-//! any other.
+//! A single trial may pass or fail by chance. Near the limit a trial passes with some probability
+//! p, and the trials of a rate are independent processes, so that the lead of one verdict over the
+//! other is a random walk that ends at two to either side (Wald, *Sequential Analysis*, 1947). A
+//! rate that passes nine times in ten is decided wrongly in one case of 82, with little more than
+//! two trials on average; one that passes half of the time is left undecided more often than any
+//! other.
 
 use super::bracket::Decision;
 use crate::analysis::Validity;
@@ -34,13 +35,16 @@ impl Vote {
     pub fn why(&self) -> Option<&str> {
         match self {
             Self::Meets => None,
-            Self::Misses(why) | Self::Failed(why) | Self::Disturbed(why) | Self::Invalid(why) | Self::Open(why) => {
-                Some(why)
-            }
+            Self::Misses(why)
+            | Self::Failed(why)
+            | Self::Disturbed(why)
+            | Self::Invalid(why)
+            | Self::Open(why) => Some(why),
         }
     }
 
-    /// What to do about a trial that says nothing, beside what is said already; none where it says something.
+    /// What to do about a trial that says nothing, beside what is said already; none where it says
+    /// something.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Meets | Self::Misses(_) | Self::Failed(_) => None,
@@ -99,18 +103,28 @@ mod tests {
 
     #[test]
     fn a_lead_of_two_decides() {
-        assert_eq!([decided(0, 0, 0), decided(1, 0, 0), decided(1, 1, 0), decided(2, 1, 0)], [None; 4]);
-        assert_eq!([decided(2, 0, 0), decided(3, 1, 0), decided(2, 0, 2)], [Some(Decision::Passes); 3]);
+        assert_eq!(
+            [decided(0, 0, 0), decided(1, 0, 0), decided(1, 1, 0), decided(2, 1, 0)],
+            [None; 4]
+        );
+        assert_eq!(
+            [decided(2, 0, 0), decided(3, 1, 0), decided(2, 0, 2)],
+            [Some(Decision::Passes); 3]
+        );
         assert_eq!([decided(0, 2, 0), decided(1, 3, 0)], [Some(Decision::Fails); 2]);
     }
 
     #[test]
     fn no_trial_is_run_that_cannot_decide() {
-        assert_eq!([decided(2, 2, 0), decided(0, 0, 4), decided(1, 0, 4)], [Some(Decision::Undecided); 3]);
+        assert_eq!(
+            [decided(2, 2, 0), decided(0, 0, 4), decided(1, 0, 4)],
+            [Some(Decision::Undecided); 3]
+        );
         assert_eq!([decided(0, 0, 3), decided(1, 0, 3)], [None; 2]);
     }
 
-    /// With any number of trials the lead ends at two on the wrong side in q²/(p² + q²) of all cases.
+    /// With any number of trials the lead ends at two on the wrong side in q²/(p² + q²) of all
+    /// cases.
     #[test]
     fn errors_are_as_rare_as_those_of_a_random_walk() {
         let outcomes = |p: f64| {
@@ -131,6 +145,9 @@ mod tests {
         let [passes, fails, undecided] = outcomes(0.9);
         assert!(fails < 0.015 && passes > 0.94 && undecided < 0.05, "{passes} {fails} {undecided}");
         let [passes, fails, undecided] = outcomes(0.5);
-        assert!((passes - fails).abs() < 0.02 && (undecided - 0.25).abs() < 0.02, "{passes} {fails} {undecided}");
+        assert!(
+            (passes - fails).abs() < 0.02 && (undecided - 0.25).abs() < 0.02,
+            "{passes} {fails} {undecided}"
+        );
     }
 }

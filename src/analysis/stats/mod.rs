@@ -1,7 +1,9 @@
-//! Statistics of a few rounds: medians, exact intervals, sizes of effects. Pure functions of slices of finite numbers.
+//! Statistics of a few rounds: medians, exact intervals, sizes of effects. Pure functions of slices
+//! of finite numbers.
 //!
-//! The unit is the round. Nothing here assumes a distribution of the values; intervals are exact for any continuous
-//! one, at a level of at least 95 %, and there is none where so few values cannot give one.
+//! The unit is the round. Nothing here assumes a distribution of the values; intervals are exact
+//! for any continuous one, at a level of at least 95 %, and there is none where so few values
+//! cannot give one.
 
 #[cfg(test)]
 mod fixture;
@@ -10,7 +12,9 @@ mod power;
 mod scalability;
 mod two_samples;
 
-pub use paired::{LEAST_ROUNDS, hodges_lehmann, signed_rank_greater, signed_rank_interval, signed_rank_two_sided};
+pub use paired::{
+    LEAST_ROUNDS, hodges_lehmann, signed_rank_greater, signed_rank_interval, signed_rank_two_sided,
+};
 pub use power::detectable_percent;
 pub use scalability::Scalability;
 pub use two_samples::{shift, shift_interval};
@@ -29,8 +33,9 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// The exact 95 % interval of the median: the k-th value from below to the k-th from above, with the largest k for
-/// which P(Bin(n, ½) < k) ≤ 2.5 % (Conover, *Practical Nonparametric Statistics*, 3.2). None below six values.
+/// The exact 95 % interval of the median: the k-th value from below to the k-th from above, with
+/// the largest k for which P(Bin(n, ½) < k) ≤ 2.5 % (Conover, *Practical Nonparametric Statistics*,
+/// 3.2). None below six values.
 pub fn median_interval(values: &[f64]) -> Option<(f64, f64)> {
     let n = values.len();
     inner(&sorted(values), cut(&binomial_halves(n)))
@@ -40,7 +45,8 @@ pub fn median_interval(values: &[f64]) -> Option<(f64, f64)> {
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    (values.len() >= 2).then(|| (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
+    (values.len() >= 2)
+        .then(|| (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {

@@ -1,31 +1,38 @@
-//! Paired rounds: the Hodges–Lehmann estimate and the signed-rank test of Wilcoxon, exact for every number of rounds.
+//! Paired rounds: the Hodges–Lehmann estimate and the signed-rank test of Wilcoxon, exact for every
+//! number of rounds.
 //!
-//! Sources: Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3.1–3.3; Pratt and Gibbons, *Concepts
-//! of Nonparametric Theory*, 3. The null distribution is that of Σ rank·coin, convolved one coin at a time.
+//! Sources: Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3.1–3.3; Pratt and
+//! Gibbons, *Concepts of Nonparametric Theory*, 3. The null distribution is that of Σ rank·coin,
+//! convolved one coin at a time.
 //!
-//! Zeros and ties: a test drops differences of zero and gives tied ones the mean of their ranks, and its distribution
-//! is the exact one for those ranks. Intervals use the distribution without ties; with ties they only get wider.
+//! Zeros and ties: a test drops differences of zero and gives tied ones the mean of their ranks,
+//! and its distribution is the exact one for those ranks. Intervals use the distribution without
+//! ties; with ties they only get wider.
 
 use std::cmp::Ordering;
 
 use super::{convolve_coin, cut, inner, median, sorted};
 
-/// The least number of differences that an interval of 95 % can be had from: 2·2⁻⁶ is the first below 5 %.
+/// The least number of differences that an interval of 95 % can be had from: 2·2⁻⁶ is the first
+/// below 5 %.
 pub const LEAST_ROUNDS: usize = 6;
 
-/// The Hodges–Lehmann estimate of the centre of the differences: the median of their Walsh averages (xᵢ + xⱼ)/2, i ≤ j.
+/// The Hodges–Lehmann estimate of the centre of the differences: the median of their Walsh averages
+/// (xᵢ + xⱼ)/2, i ≤ j.
 pub fn hodges_lehmann(differences: &[f64]) -> Option<f64> {
     median(&walsh_averages(differences))
 }
 
-/// The exact 95 % interval of the centre: the k-th Walsh average from below to the k-th from above, with the largest
-/// k for which P(T < k) ≤ 2.5 %. None below six differences; at six it reaches from the least to the greatest.
+/// The exact 95 % interval of the centre: the k-th Walsh average from below to the k-th from above,
+/// with the largest k for which P(T < k) ≤ 2.5 %. None below six differences; at six it reaches
+/// from the least to the greatest.
 pub fn signed_rank_interval(differences: &[f64]) -> Option<(f64, f64)> {
     let ranks: Vec<usize> = (1..=differences.len()).collect();
     inner(&sorted(&walsh_averages(differences)), cut(&rank_sums(&ranks)))
 }
 
-/// The p value against "the differences are centred on zero", in either direction. 1 where all are zero.
+/// The p value against "the differences are centred on zero", in either direction. 1 where all are
+/// zero.
 pub fn signed_rank_two_sided(differences: &[f64]) -> f64 {
     let mirrored: Vec<f64> = differences.iter().map(|d| -d).collect();
     (2.0 * signed_rank_greater(differences).min(signed_rank_greater(&mirrored))).min(1.0)
@@ -35,12 +42,14 @@ pub fn signed_rank_two_sided(differences: &[f64]) -> f64 {
 pub fn signed_rank_greater(differences: &[f64]) -> f64 {
     let kept: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     let ranks = doubled_ranks(&kept);
-    let observed: usize = kept.iter().zip(&ranks).filter(|(d, _)| **d > 0.0).map(|(_, rank)| rank).sum();
+    let observed: usize =
+        kept.iter().zip(&ranks).filter(|(d, _)| **d > 0.0).map(|(_, rank)| rank).sum();
     rank_sums(&ranks)[observed..].iter().sum::<f64>().min(1.0)
 }
 
 fn walsh_averages(values: &[f64]) -> Vec<f64> {
-    let pairs = values.iter().enumerate().flat_map(|(i, a)| values[i..].iter().map(move |b| (a, b)));
+    let pairs =
+        values.iter().enumerate().flat_map(|(i, a)| values[i..].iter().map(move |b| (a, b)));
     pairs.map(|(a, b)| f64::midpoint(*a, *b)).collect()
 }
 
@@ -52,7 +61,9 @@ fn rank_sums(ranks: &[usize]) -> Vec<f64> {
 /// Twice the rank of each value's magnitude, tied ones having the mean of theirs: whole numbers.
 fn doubled_ranks(values: &[f64]) -> Vec<usize> {
     let rank = |value: &f64| {
-        let count = |order| values.iter().filter(|other| other.abs().total_cmp(&value.abs()) == order).count();
+        let count = |order| {
+            values.iter().filter(|other| other.abs().total_cmp(&value.abs()) == order).count()
+        };
         2 * count(Ordering::Less) + count(Ordering::Equal) + 1
     };
     values.iter().map(rank).collect()
@@ -65,7 +76,9 @@ mod tests {
     #[test]
     fn the_least_number_of_rounds_is_the_first_with_an_interval() {
         let rounds: Vec<f64> = (1..=LEAST_ROUNDS).map(|round| round as f64).collect();
-        assert!(signed_rank_interval(&rounds).is_some() && signed_rank_interval(&rounds[1..]).is_none());
+        assert!(
+            signed_rank_interval(&rounds).is_some() && signed_rank_interval(&rounds[1..]).is_none()
+        );
     }
     use crate::{
         analysis::stats::fixture::{TIED, UNTIED},
@@ -75,8 +88,8 @@ mod tests {
     const SEVEN: [f64; 7] = [0.12, -0.03, 0.20, 0.07, 0.15, -0.01, 0.09];
     /// `np.round(np.random.default_rng(7).normal(0.05, 0.1, 20), 4)`, the magnitudes are distinct.
     const TWENTY: [f64; 20] = [
-        0.0501, 0.0799, 0.0226, -0.0391, 0.0045, -0.0492, 0.056, 0.184, 0.0008, -0.012, 0.099, 0.0857, 0.0605, -0.043,
-        0.0471, 0.1195, -0.0844, 0.0042, -0.1401, -0.079,
+        0.0501, 0.0799, 0.0226, -0.0391, 0.0045, -0.0492, 0.056, 0.184, 0.0008, -0.012, 0.099,
+        0.0857, 0.0605, -0.043, 0.0471, 0.1195, -0.0844, 0.0042, -0.1401, -0.079,
     ];
 
     fn close(found: f64, expected: f64) {
@@ -128,7 +141,8 @@ mod tests {
         close(signed_rank_two_sided(&[]), 1.0);
     }
 
-    /// `np.median` of the Walsh averages; the ends are where `wilcoxon(x - end, method='exact').pvalue` crosses .05.
+    /// `np.median` of the Walsh averages; the ends are where `wilcoxon(x - end,
+    /// method='exact').pvalue` crosses .05.
     #[test]
     fn estimates_and_intervals_invert_the_test() {
         close(hodges_lehmann(&SEVEN).expect("some"), 0.0875);
@@ -144,7 +158,8 @@ mod tests {
         assert_eq!(signed_rank_interval(&six[..5]), None);
     }
 
-    /// Differences that are symmetric about 0.1 with heavy tails: nothing that a normal approximation would like.
+    /// Differences that are symmetric about 0.1 with heavy tails: nothing that a normal
+    /// approximation would like.
     fn heavy_tailed(rounds: u64, seed: u64) -> Vec<f64> {
         let of = |round| {
             let centred = 2.0 * unit(draw(seed, round, 0)) - 1.0;
@@ -153,12 +168,14 @@ mod tests {
         (0..rounds).map(of).collect()
     }
 
-    /// Exact levels: 1 − 2·P(T < k) is 96.9 % at six rounds, 95.3 % at seven, 95.1 % at ten, 95.2 % at twenty.
+    /// Exact levels: 1 − 2·P(T < k) is 96.9 % at six rounds, 95.3 % at seven, 95.1 % at ten, 95.2 %
+    /// at twenty.
     #[test]
     fn intervals_contain_the_truth_as_often_as_they_say() {
         for (rounds, level) in [(6, 0.969), (7, 0.953), (10, 0.951), (20, 0.952)] {
             let covers = |seed: &u64| {
-                let (low, high) = signed_rank_interval(&heavy_tailed(rounds, *seed)).expect("six or more");
+                let (low, high) =
+                    signed_rank_interval(&heavy_tailed(rounds, *seed)).expect("six or more");
                 low <= 0.1 && 0.1 <= high
             };
             let share = (0..4000).filter(covers).count() as f64 / 4000.0;

@@ -1,16 +1,18 @@
 //! How small an effect a few rounds can show.
 //!
-//! An effect is shown where the whole signed-rank interval lies on its side of zero. With normal noise of standard
-//! deviation σ, that happens in 80 % of runs for an effect of c·σ/√R, and c depends on the number of rounds R: at six
-//! the interval reaches from the least to the greatest difference, so that all six must lie on one side, and c is
-//! √6·Φ⁻¹(0.8^(1/6)) = 4.39; for many rounds it falls to (z₀.₉₇₅ + z₀.₈)/√(3/π) = 2.87 (the test's efficiency of Pitman
-//! is 3/π; Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3.1).
+//! An effect is shown where the whole signed-rank interval lies on its side of zero. With normal
+//! noise of standard deviation σ, that happens in 80 % of runs for an effect of c·σ/√R, and c
+//! depends on the number of rounds R: at six the interval reaches from the least to the greatest
+//! difference, so that all six must lie on one side, and c is √6·Φ⁻¹(0.8^(1/6)) = 4.39; for many
+//! rounds it falls to (z₀.₉₇₅ + z₀.₈)/√(3/π) = 2.87 (the test's efficiency of Pitman is 3/π;
+//! Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 3.1).
 
 use super::standard_deviation;
 
-/// Rounds, and c from there on. Simulated with `numpy`, `default_rng(1)`, 400 000 runs up to 20 rounds and 60 000 above:
-/// the 80 % quantile of −√R·W, where W is the lower end of the interval of R standard normal differences. A test
-/// repeats it with fewer runs. At 13 rounds its 3.141 is rounded up.
+/// Rounds, and c from there on. Simulated with `numpy`, `default_rng(1)`, 400 000 runs up to 20
+/// rounds and 60 000 above: the 80 % quantile of −√R·W, where W is the lower end of the interval of
+/// R standard normal differences. A test repeats it with fewer runs. At 13 rounds its 3.141 is
+/// rounded up.
 const FACTORS: [(usize, f64); 18] = [
     (6, 4.39),
     (7, 3.53),
@@ -32,8 +34,9 @@ const FACTORS: [(usize, f64); 18] = [
     (100, 2.88),
 ];
 
-/// The least effect that rounds with this spread would show in 80 % of runs, in percent: e^(c·σ/√R) − 1, where σ is
-/// the standard deviation of the R log-ratios. None below six rounds, which have no interval and show nothing.
+/// The least effect that rounds with this spread would show in 80 % of runs, in percent: e^(c·σ/√R)
+/// − 1, where σ is the standard deviation of the R log-ratios. None below six rounds, which have no
+/// interval and show nothing.
 pub fn detectable_percent(log_ratios: &[f64]) -> Option<f64> {
     let rounds = log_ratios.len();
     let factor = factor(rounds)?;
@@ -66,8 +69,9 @@ mod tests {
         for (rounds, factor) in FACTORS.into_iter().filter(|(rounds, _)| *rounds <= 20) {
             let effect = factor / (rounds as f64).sqrt();
             let shown = |run: &u32| {
-                let differences: Vec<f64> =
-                    (0..rounds as u64).map(|round| effect + normal(u64::from(*run), round)).collect();
+                let differences: Vec<f64> = (0..rounds as u64)
+                    .map(|round| effect + normal(u64::from(*run), round))
+                    .collect();
                 signed_rank_interval(&differences).is_some_and(|(low, _)| low > 0.0)
             };
             let power = (0..RUNS).filter(shown).count() as f64 / f64::from(RUNS);

@@ -1,9 +1,10 @@
-//! The Universal Scalability Law, fitted: X(N) = λN / (1 + σ(N − 1) + κN(N − 1)) (Gunther, *Guerrilla Capacity Planning*,
-//! 2007, 4 and 5). λ is the rate of one, σ what must be done one after another, κ what each must agree on with each.
+//! The Universal Scalability Law, fitted: X(N) = λN / (1 + σ(N − 1) + κN(N − 1)) (Gunther,
+//! *Guerrilla Capacity Planning*, 2007, 4 and 5). λ is the rate of one, σ what must be done one
+//! after another, κ what each must agree on with each.
 //!
-//! Divided by the measured X, the law's reciprocal is linear in 1/λ, σ/λ and κ/λ. So the sum of the squared relative
-//! residuals X/X̂ − 1 has one least value within the bounds 0 ≤ σ ≤ 1 and κ ≥ 0, and it is found exactly: on one of the
-//! bounds or their meetings, or between them.
+//! Divided by the measured X, the law's reciprocal is linear in 1/λ, σ/λ and κ/λ. So the sum of the
+//! squared relative residuals X/X̂ − 1 has one least value within the bounds 0 ≤ σ ≤ 1 and κ ≥ 0,
+//! and it is found exactly: on one of the bounds or their meetings, or between them.
 
 /// The law with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,9 +18,12 @@ pub struct Scalability {
 }
 
 impl Scalability {
-    /// Fits the law to pairs of N and X, all positive; none of fewer than three, or where they do not determine it.
+    /// Fits the law to pairs of N and X, all positive; none of fewer than three, or where they do
+    /// not determine it.
     pub fn fit(points: &[(f64, f64)]) -> Option<Self> {
-        if points.len() < 3 || points.iter().any(|&(n, x)| n <= 0.0 || x <= 0.0 || !(n * x).is_finite()) {
+        if points.len() < 3
+            || points.iter().any(|&(n, x)| n <= 0.0 || x <= 0.0 || !(n * x).is_finite())
+        {
             return None;
         }
         let fits = FACES.iter().filter_map(|face| on_face(points, face));
@@ -55,10 +59,12 @@ impl Scalability {
     }
 }
 
-/// What the coefficients of 1, N − 1 and N(N − 1) are made of: for each, which unknown it is, if any.
+/// What the coefficients of 1, N − 1 and N(N − 1) are made of: for each, which unknown it is, if
+/// any.
 type Face = [Option<usize>; 3];
 
-/// Between the bounds; on κ = 0, σ = 0, both; on σ = 1, where the first two coefficients are one; on σ = 1 and κ = 0.
+/// Between the bounds; on κ = 0, σ = 0, both; on σ = 1, where the first two coefficients are one;
+/// on σ = 1 and κ = 0.
 const FACES: [Face; 6] = [
     [Some(0), Some(1), Some(2)],
     [Some(0), Some(1), None],
@@ -83,13 +89,18 @@ fn on_face(points: &[(f64, f64)], face: &Face) -> Option<Scalability> {
     let rows: Vec<[f64; 3]> = points.iter().map(row).collect();
     let solution = least_squares(&rows, unknowns)?;
     let [a, b, c] = face.map(|unknown| unknown.map_or(0.0, |unknown| solution[unknown]));
-    (a > 0.0 && b >= 0.0 && b <= a && c >= 0.0).then(|| Scalability { lambda: 1.0 / a, sigma: b / a, kappa: c / a })
+    (a > 0.0 && b >= 0.0 && b <= a && c >= 0.0).then(|| Scalability {
+        lambda: 1.0 / a,
+        sigma: b / a,
+        kappa: c / a,
+    })
 }
 
-/// The unknowns with which each row comes nearest to 1, by the normal equations of rows whose columns are scaled to
-/// length 1; none where columns depend on each other.
+/// The unknowns with which each row comes nearest to 1, by the normal equations of rows whose
+/// columns are scaled to length 1; none where columns depend on each other.
 fn least_squares(rows: &[[f64; 3]], unknowns: usize) -> Option<[f64; 3]> {
-    let scale: Vec<f64> = (0..unknowns).map(|k| rows.iter().map(|row| row[k] * row[k]).sum::<f64>().sqrt()).collect();
+    let scale: Vec<f64> =
+        (0..unknowns).map(|k| rows.iter().map(|row| row[k] * row[k]).sum::<f64>().sqrt()).collect();
     if scale.iter().any(|length| *length <= 0.0) {
         return None;
     }
@@ -110,8 +121,8 @@ fn least_squares(rows: &[[f64; 3]], unknowns: usize) -> Option<[f64; 3]> {
     Some(solution)
 }
 
-/// Gauss and Jordan's elimination. The matrix is positive definite with ones on its diagonal, so that no rows need be
-/// exchanged, and a small pivot means dependent columns.
+/// Gauss and Jordan's elimination. The matrix is positive definite with ones on its diagonal, so
+/// that no rows need be exchanged, and a small pivot means dependent columns.
 fn eliminate(equations: &mut [[f64; 4]; 3], unknowns: usize) -> Option<()> {
     for pivot in 0..unknowns {
         if equations[pivot][pivot] < 1e-12 {
@@ -140,12 +151,17 @@ mod tests {
     }
 
     fn near(found: f64, expected: f64, tolerance: f64) {
-        assert!((found - expected).abs() <= tolerance * expected.abs(), "{found} is not {expected}");
+        assert!(
+            (found - expected).abs() <= tolerance * expected.abs(),
+            "{found} is not {expected}"
+        );
     }
 
     #[test]
     fn known_parameters_are_found_again() {
-        for (lambda, sigma, kappa) in [(995.6, 0.0267, 7.69e-4), (4e5, 0.3, 1e-7), (3.0, 0.0, 0.01), (1.0, 0.05, 0.0)] {
+        for (lambda, sigma, kappa) in
+            [(995.6, 0.0267, 7.69e-4), (4e5, 0.3, 1e-7), (3.0, 0.0, 0.01), (1.0, 0.05, 0.0)]
+        {
             let law = Scalability { lambda, sigma, kappa };
             let found = Scalability::fit(&of(law)).expect("determined");
             near(found.lambda, lambda, 1e-6);
@@ -163,7 +179,8 @@ mod tests {
         let law = Scalability { lambda: 400.0, sigma: 0.02, kappa: 2e-4 };
         for seed in 0..50 {
             let noise = noisy(1.0, 0.03, N.len() as u32, seed);
-            let points: Vec<(f64, f64)> = of(law).iter().zip(noise).map(|(&(n, x), noise)| (n, x * noise)).collect();
+            let points: Vec<(f64, f64)> =
+                of(law).iter().zip(noise).map(|(&(n, x), noise)| (n, x * noise)).collect();
             let found = Scalability::fit(&points).expect("determined");
             near(found.lambda, 400.0, 0.06);
             near(found.sigma, 0.02, 0.4);
@@ -179,7 +196,8 @@ mod tests {
         let found = Scalability::fit(&steep).expect("determined");
         assert_eq!((found.sigma, found.kappa), (0.0, 0.0));
         // One runs at 100 and any more at 40, which asks for σ = 2.5.
-        let falling: Vec<(f64, f64)> = N.iter().map(|&n| (n, if n > 1.0 { 40.0 } else { 100.0 })).collect();
+        let falling: Vec<(f64, f64)> =
+            N.iter().map(|&n| (n, if n > 1.0 { 40.0 } else { 100.0 })).collect();
         let found = Scalability::fit(&falling).expect("determined");
         assert!(found.sigma <= 1.0 && found.kappa >= 0.0, "{found:?}");
         let constant: Vec<(f64, f64)> = N.iter().map(|&n| (n, 50.0)).collect();
@@ -193,10 +211,12 @@ mod tests {
     #[test]
     fn no_other_law_is_nearer() {
         let noise = noisy(1.0, 0.2, N.len() as u32, 7);
-        let points: Vec<(f64, f64)> = N.iter().zip(noise).map(|(&n, noise)| (n, noise * n.min(20.0))).collect();
+        let points: Vec<(f64, f64)> =
+            N.iter().zip(noise).map(|(&n, noise)| (n, noise * n.min(20.0))).collect();
         let best = Scalability::fit(&points).expect("determined");
         for step in 0..125 {
-            let [a, b, c] = [step % 5, step / 5 % 5, step / 25].map(|place| f64::from(place) * 0.02 - 0.04);
+            let [a, b, c] =
+                [step % 5, step / 5 % 5, step / 25].map(|place| f64::from(place) * 0.02 - 0.04);
             let other = Scalability {
                 lambda: best.lambda * (1.0 + a),
                 sigma: (best.sigma + b).clamp(0.0, 1.0),

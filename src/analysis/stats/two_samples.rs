@@ -1,9 +1,11 @@
-//! Two samples that are not paired: the Hodges–Lehmann shift and its interval from the distribution of Mann and
-//! Whitney (Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, 4.1–4.3).
+//! Two samples that are not paired: the Hodges–Lehmann shift and its interval from the distribution
+//! of Mann and Whitney (Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*,
+//! 4.1–4.3).
 
 use super::{cut, inner, median, sorted};
 
-/// Above this product of sample sizes the ranks of the interval's ends come from the normal approximation.
+/// Above this product of sample sizes the ranks of the interval's ends come from the normal
+/// approximation.
 const EXACT_UP_TO: usize = 2_500;
 
 /// The shift from `a` to `b`: the median of all differences bⱼ − aᵢ; none where a sample is empty.
@@ -11,9 +13,9 @@ pub fn shift(a: &[f64], b: &[f64]) -> Option<f64> {
     median(&differences(a, b))
 }
 
-/// The 95 % interval of the shift: the k-th difference from below to the k-th from above, with the largest k for which
-/// P(U < k) ≤ 2.5 %. None where so few values have no such k (four and four are the fewest of equal size).
-/// With ties the interval only gets wider.
+/// The 95 % interval of the shift: the k-th difference from below to the k-th from above, with the
+/// largest k for which P(U < k) ≤ 2.5 %. None where so few values have no such k (four and four are
+/// the fewest of equal size). With ties the interval only gets wider.
 pub fn shift_interval(a: &[f64], b: &[f64]) -> Option<(f64, f64)> {
     inner(&sorted(&differences(a, b)), mann_whitney_cut(a.len(), b.len()))
 }
@@ -28,8 +30,9 @@ fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
 
 /// P(U = u) for samples of n and m values, for every u from 0 to n·m.
 ///
-/// The greatest of all n + m values belongs to the first sample with probability n/(n + m), and is then above all m
-/// of the other; else it adds nothing. So P(n, m)(u) = n/(n+m)·P(n−1, m)(u−m) + m/(n+m)·P(n, m−1)(u).
+/// The greatest of all n + m values belongs to the first sample with probability n/(n + m), and is
+/// then above all m of the other; else it adds nothing. So P(n, m)(u) = n/(n+m)·P(n−1, m)(u−m) +
+/// m/(n+m)·P(n, m−1)(u).
 fn mann_whitney(n: usize, m: usize) -> Vec<f64> {
     let mut row: Vec<Vec<f64>> = vec![vec![1.0]; m + 1];
     for first in 1..=n {
@@ -89,7 +92,9 @@ mod tests {
         let b = [11.0, 10.6, 11.3, 10.9, 10.35, 11.1, 10.7].map(f64::ln);
         let (low, high) = shift_interval(&a, &b).expect("enough");
         let found = [shift(&a, &b).expect("some"), low, high].map(f64::exp);
-        for (found, expected) in found.into_iter().zip([1.077_669_902_912_621_5, 1.038_834_951, 1.111_111_111]) {
+        for (found, expected) in
+            found.into_iter().zip([1.077_669_902_912_621_5, 1.038_834_951, 1.111_111_111])
+        {
             assert!((found - expected).abs() < 2e-9, "{found} is not {expected}");
         }
         assert_eq!(shift_interval(&a[..3], &b[..3]), None);

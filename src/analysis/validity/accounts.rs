@@ -1,16 +1,19 @@
-//! Whether the harness's own accounts agree with each other and with the laws that hold whatever is measured.
+//! Whether the harness's own accounts agree with each other and with the laws that hold whatever is
+//! measured.
 
-use super::{Cause, percent};
+use super::cause::{Cause, percent};
 use crate::{
     analysis::{Validity, significant},
     measure::{Arrivals, Histo, Measurements},
-    store::StoredCell,
+    scenario::ClientStages,
+    store::Row,
     units::format_ns,
 };
 
 /// Little's law may be off by this much beside what hangs over the edges of the window.
 const LAW: f64 = 0.01;
-/// Think times that are drawn may add up to so many standard deviations more or less than their mean says.
+/// Think times that are drawn may add up to so many standard deviations more or less than their
+/// mean says.
 const SIGMAS: f64 = 4.0;
 /// A pacer may be this late at its p99, in ns: what the timers of an idle machine do.
 const PACER_NS: u64 = 200_000;
@@ -18,42 +21,53 @@ const PACER_NS: u64 = 200_000;
 const PACER_SHARE: f64 = 0.1;
 
 /// Accounts that contradict each other.
-pub(super) fn contradiction(cell: &StoredCell, measured: &Measurements) -> Option<Cause> {
-    let arrivals = measured.arrivals.as_ref().and_then(|arrivals| lost_arrivals(arrivals, measured));
-    arrivals.or_else(|| little(cell, measured))
+pub(super) fn contradiction(row: Row<'_>, measured: &Measurements) -> Option<Cause> {
+    let arrivals =
+        measured.arrivals.as_ref().and_then(|arrivals| lost_arrivals(arrivals, measured));
+    arrivals.or_else(|| little(row, measured))
 }
 
 /// Little's law: N clients are always in a task or thinking, so N = X·(R̄ + Z).
 ///
-/// The window's tasks are those that are meant to start in it. A client's cycles follow each other without gaps, so
-/// their sum is N times the window but for what hangs over its edges: at most the longest cycle of each client.
-fn little(cell: &StoredCell, measured: &Measurements) -> Option<Cause> {
-    let (clients, window) = (cell.clients as f64, measured.window_ns as f64);
+/// The window's tasks are those that are meant to start in it. A client's cycles follow each other
+/// without gaps, so their sum is N times the window but for what hangs over its edges: at most the
+/// longest cycle of each client. Where clients come and go, N is their mean, and each that leaves
+/// has its own edge.
+fn little(row: Row<'_>, measured: &Measurements) -> Option<Cause> {
+    let kind = &row.load.kind;
+    let stages =
+        kind.client_stages().unwrap_or(ClientStages { mean: kind.clients() as f64, leaves: 0 });
+    let (clients, window) = (stages.mean, measured.window_ns as f64);
+    let edges = kind.clients().saturating_add(stages.leaves);
+    let [think, think_spread] = [kind.think().mean(), kind.think().spread()];
+    let [think_ns, think_spread_ns] = [think, think_spread].map(|time| time.as_nanos() as f64);
     let latency = &measured.task.latency;
-    if cell.load != "closed" || clients == 0.0 || window == 0.0 || latency.count() == 0 {
+    if clients == 0.0 || window == 0.0 || latency.count() == 0 {
         return None;
     }
     // Of times that are only known to be high there is no mean, and the law says nothing.
-    let cycle = latency.mean()? + cell.think_ns as f64;
+    let cycle = latency.mean()? + think_ns;
     let found = latency.count() as f64 * cycle / window;
-    let hanging = if cell.tasks.is_some() {
+    let hanging = if kind.tasks().is_some() {
         // The last tasks are waited for, and no client has a next one.
         latency.0.max() as f64
     } else {
-        longest_mean(latency, cell.clients).max(longest_of_slices(measured, cell.clients))
+        longest_mean(latency, edges).max(longest_of_slices(measured, edges))
     };
+    let hanging = (hanging + think_ns) * edges as f64 / clients;
     // The mean think time is that of all draws, and a window has only so many of them.
-    let drawn = SIGMAS * cell.think_spread_ns as f64 * (latency.count() as f64).sqrt() / (clients * window);
-    let tolerance = LAW + (hanging + cell.think_ns as f64) / window + drawn;
+    let drawn = SIGMAS * think_spread_ns * (latency.count() as f64).sqrt() / (clients * window);
+    let tolerance = LAW + hanging / window + drawn;
     let off = found / clients - 1.0;
-    let counts = measured.completed.abs_diff(latency.count() - measured.task.censored.min(latency.count()));
-    (off.abs() > tolerance || counts > cell.clients).then(|| Cause {
+    let counts =
+        measured.completed.abs_diff(latency.count() - measured.task.censored.min(latency.count()));
+    (off.abs() > tolerance || counts > kind.clients()).then(|| Cause {
         validity: Validity::Invalid,
         evidence: format!(
             "Little's law does not hold: throughput times latency makes {} clients, and there are {} \
              ({} completed, {} recorded)",
             significant(found),
-            cell.clients,
+            significant(clients),
             measured.completed,
             latency.count()
         ),
@@ -63,15 +77,23 @@ fn little(cell: &StoredCell, measured: &Measurements) -> Option<Cause> {
 
 /// Mean of the `many` longest values in ns.
 fn longest_mean(histo: &Histo, many: u64) -> f64 {
-    let recorded: Vec<(u64, u64)> =
-        histo.0.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect();
+    let recorded: Vec<(u64, u64)> = histo
+        .0
+        .iter_recorded()
+        .map(|value| (value.value_iterated_to(), value.count_at_value()))
+        .collect();
     mean_of_first(recorded.into_iter().rev(), many)
 }
 
-/// The same of the tasks that ended in the window: some began before it, and are not in the histogram.
+/// The same of the tasks that ended in the window: some began before it, and are not in the
+/// histogram.
 fn longest_of_slices(measured: &Measurements, many: u64) -> f64 {
-    let mut buckets: Vec<(u64, u64)> =
-        measured.slices.iter().filter(|slice| slice.from_ns >= 0).flat_map(|slice| slice.latencies.clone()).collect();
+    let mut buckets: Vec<(u64, u64)> = measured
+        .slices
+        .iter()
+        .filter(|slice| slice.from_ns >= 0)
+        .flat_map(|slice| slice.latencies.clone())
+        .collect();
     buckets.sort_unstable();
     mean_of_first(buckets.into_iter().rev(), many)
 }
@@ -117,10 +139,12 @@ pub(super) fn late_pacer(measured: &Measurements) -> Option<Cause> {
     })
 }
 
-/// Times shorter than this many readings of the clock have no quantiles: the readings would be much of them.
+/// Times shorter than this many readings of the clock have no quantiles: the readings would be much
+/// of them.
 const READINGS: f64 = 20.0;
 
-/// Why the quantiles of times with this median are withheld, if they are. `clock_ns` is what a reading costs.
+/// Why the quantiles of times with this median are withheld, if they are. `clock_ns` is what a
+/// reading costs.
 pub(in crate::analysis) fn too_short(times: &Histo, clock_ns: f64) -> Option<String> {
     let median = times.median()?;
     let share = clock_ns / median.max(1) as f64;
@@ -135,21 +159,41 @@ pub(in crate::analysis) fn too_short(times: &Histo, clock_ns: f64) -> Option<Str
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         measure::{Slice, Stream},
-        store::{Run, fixture::Fixture},
+        scenario::LoadKind,
+        store::{
+            Run,
+            fixture::{CLIENTS, Fixture, clients},
+        },
+        units::Distribution,
     };
 
-    /// A closed load over 20 s with 100 tasks/s, of which the tests change what was measured for 100 clients.
+    /// A closed load over 20 s with 100 tasks/s, of which the tests change what was measured for
+    /// 100 clients.
     fn run(change: impl FnMut(u32, &mut Measurements)) -> Run {
         let fixture = Fixture::closed("threads", 1).cell("threads", &[], &[100.0]);
-        fixture.measured("demo::threads", change).with(|run| run.header.cells[0].clients = 100).build()
+        fixture
+            .measured("demo::threads", change)
+            .with(|run| run.header.cells[0].loads[0].kind = clients(100))
+            .build()
+    }
+
+    /// A closed load whose clients pause.
+    fn thinking(concurrency: u64, pause: Distribution) -> LoadKind {
+        let LoadKind::Closed { stages, tasks, drain, .. } = clients(concurrency) else {
+            panic!("it is closed")
+        };
+        LoadKind::Closed { concurrency, stages, think: pause, tasks, drain }
     }
 
     fn judged(run: &Run) -> Option<String> {
         let crate::store::Outcome::Measured(measured) = &run.trials[0].outcome else { return None };
-        contradiction(&run.header.cells[0], measured).map(|cause| cause.evidence)
+        let row = run.header.cells[0].rows().next()?;
+        contradiction(row, row.of(measured)?).map(|cause| cause.evidence)
     }
 
     #[test]
@@ -167,35 +211,39 @@ mod tests {
             measured.completed = 1_000;
         });
         let said = judged(&half).expect("half of the tasks are gone");
-        assert!(said.starts_with("Little's law does not hold: throughput times latency makes 50"), "{said}");
+        assert!(
+            said.starts_with("Little's law does not hold: throughput times latency makes 50"),
+            "{said}"
+        );
     }
 
     #[test]
     fn think_time_is_part_of_a_cycle() {
         let mut right = Fixture::closed("threads", 1).cell("threads", &[], &[1000.0]).build();
         // Tasks of 0.11 s and 0.11 s between them: as many of them need twice the clients.
-        right.header.cells[0].think_ns = 110_000_000;
+        let kind = |clients| thinking(clients, Distribution::Const(Duration::from_millis(110)));
+        right.header.cells[0].loads[0].kind = kind(CLIENTS);
         assert!(judged(&right).is_some());
-        right.header.cells[0].clients *= 2;
+        right.header.cells[0].loads[0].kind = kind(2 * CLIENTS);
         assert_eq!(judged(&right), None);
     }
 
     #[test]
     fn think_times_that_are_drawn_need_not_add_up_to_their_mean() {
-        // One client that thinks for 1 s on average: of a window of 20 s it has thought 10 times, and more than 1 s each time.
-        let thinking = |spread_ns: u64| {
+        // One client that thinks for 1 s on average: of a window of 20 s it has thought 10 times,
+        // and more than 1 s each time.
+        let of_one = |think: Distribution| {
             let mut run = run(|_, measured| {
                 let mut stream = Stream { count: 10, ..Stream::default() };
                 stream.latency.0.saturating_record_n(1_000_000, 10);
                 measured.task = stream;
                 measured.completed = 10;
             });
-            let cell = &mut run.header.cells[0];
-            (cell.clients, cell.think_ns, cell.think_spread_ns) = (1, 1_000_000_000, spread_ns);
+            run.header.cells[0].loads[0].kind = thinking(1, think);
             judged(&run)
         };
-        assert!(thinking(0).is_some());
-        assert_eq!(thinking(1_000_000_000), None);
+        assert!(of_one(Distribution::Const(Duration::from_secs(1))).is_some());
+        assert_eq!(of_one(Distribution::Exp(Duration::from_secs(1))), None);
     }
 
     #[test]
@@ -230,7 +278,11 @@ mod tests {
                 measured.task = stream;
                 measured.completed = 1_900;
                 if sliced {
-                    measured.slices = vec![Slice { from_ns: 0, length_ns: 1, latencies: vec![(4_000_000_000, 100)] }];
+                    measured.slices = vec![Slice {
+                        from_ns: 0,
+                        length_ns: 1,
+                        latencies: vec![(4_000_000_000, 100)],
+                    }];
                 }
             })
         };
@@ -248,10 +300,14 @@ mod tests {
 
     #[test]
     fn every_arrival_is_completed_dropped_or_in_flight() {
-        let lost = |measured: Measurements| lost_arrivals(measured.arrivals.as_ref().expect("open"), &measured);
+        let lost = |measured: Measurements| {
+            lost_arrivals(measured.arrivals.as_ref().expect("open"), &measured)
+        };
         assert!(lost(arrivals(10_000, 1)).is_none());
         let cause = lost(arrivals(10_001, 1)).expect("one is lost");
-        assert!(cause.evidence.contains("10001 arrivals were scheduled, and 10000 are accounted for"));
+        assert!(
+            cause.evidence.contains("10001 arrivals were scheduled, and 10000 are accounted for")
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Whether so many calls ended in errors that speed says little: a call that fails at once is a fast one.
+//! Whether so many calls ended in errors that speed says little: a call that fails at once is a
+//! fast one.
 
-use super::{Cause, percent};
+use super::cause::{Cause, percent};
 use crate::{
     analysis::{Errors, Validity},
     measure::Measurements,
@@ -9,7 +10,8 @@ use crate::{
 /// No more than this share of a trial's tasks may have ended in errors.
 const MOST: f64 = 0.01;
 
-/// More errors than a small share, where the scenario allows some. Without that a trial with an error is a failed one.
+/// More errors than a small share, where the scenario allows some. Without that a trial with an
+/// error is a failed one.
 pub(super) fn cause(measured: &Measurements) -> Option<Cause> {
     let share = Errors::of(&[measured]).share();
     (share > MOST).then(|| Cause {

@@ -1,17 +1,19 @@
 //! How a cell behaved from slice to slice of its window: flat, warming, drifting or unsteady.
 //!
-//! The series of a round is its throughput per slice; that of a batch load is the inverse of its makespans in order,
-//! in at most sixteen groups of which each gives its median. Values are relative to the series' median.
+//! The series of a round is its throughput per slice; that of a batch load is the inverse of its
+//! makespans in order, in at most sixteen groups of which each gives its median. Values are
+//! relative to the series' median.
 //!
-//! - A **trend** is a difference between the means of the first and of the last quarter that is above 5 %, and above
-//!   four standard errors of the noise from one slice to the next.
-//! - A trend up that is over in the second half is **warming**. A trend of which one step makes more than half is
-//!   **unsteady**: it jumped. Any other trend is **drifting**.
-//! - Without a trend a series is **unsteady** where a slice is further from the median than 25 %, six standard
-//!   deviations of that noise and five of counting, and otherwise **flat**.
+//! - A **trend** is a difference between the means of the first and of the last quarter that is
+//!   above 5 %, and above four standard errors of the noise from one slice to the next.
+//! - A trend up that is over in the second half is **warming**. A trend of which one step makes
+//!   more than half is **unsteady**: it jumped. Any other trend is **drifting**.
+//! - Without a trend a series is **unsteady** where a slice is further from the median than 25 %,
+//!   six standard deviations of that noise and five of counting, and otherwise **flat**.
 //!
-//! Of a cell the median over the rounds is judged for a trend, for then it belongs to the cell and not to the moment.
-//! Without one the cell is unsteady where at least half of its rounds are not flat by themselves.
+//! Of a cell the median over the rounds is judged for a trend, for then it belongs to the cell and
+//! not to the moment. Without one the cell is unsteady where at least half of its rounds are not
+//! flat by themselves.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +33,8 @@ const JUMP: f64 = 0.25;
 pub(in crate::analysis) fn steadiness(rounds: &[&Measurements]) -> Option<Steadiness> {
     let series: Vec<Series> = rounds.iter().filter_map(|measured| Series::of(measured)).collect();
     let slices = series.iter().map(|series| series.speeds.len()).min()?;
-    let typical = (0..slices).map(|at| stats::median(&series.iter().map(|one| one.speeds[at]).collect::<Vec<_>>()));
+    let typical = (0..slices)
+        .map(|at| stats::median(&series.iter().map(|one| one.speeds[at]).collect::<Vec<_>>()));
     let typical = Series { speeds: typical.collect::<Option<_>>()?, counting: 0.0 };
     if let Some(trend) = typical.trend() {
         return Some(trend);
@@ -64,11 +67,19 @@ struct Series {
 
 impl Series {
     fn of(measured: &Measurements) -> Option<Self> {
-        let window = measured.slices.iter().filter(|slice| slice.from_ns >= 0 && slice.length_ns > 0);
-        let sliced: Vec<f64> = window.map(|slice| slice.completed() as f64 / slice.length_ns as f64).collect();
+        let window =
+            measured.slices.iter().filter(|slice| slice.from_ns >= 0 && slice.length_ns > 0);
+        let sliced: Vec<f64> =
+            window.map(|slice| slice.completed() as f64 / slice.length_ns as f64).collect();
         let speeds = if sliced.is_empty() { of_makespans(&measured.makespans_ns) } else { sliced };
-        let middle = stats::median(&speeds).filter(|middle| *middle > 0.0 && speeds.len() >= LEAST)?;
-        let tasks = measured.slices.iter().filter(|slice| slice.from_ns >= 0).map(Slice::completed).sum::<u64>();
+        let middle =
+            stats::median(&speeds).filter(|middle| *middle > 0.0 && speeds.len() >= LEAST)?;
+        let tasks = measured
+            .slices
+            .iter()
+            .filter(|slice| slice.from_ns >= 0)
+            .map(Slice::completed)
+            .sum::<u64>();
         let counting = if tasks > 0 { (speeds.len() as f64 / tasks as f64).sqrt() } else { 0.0 };
         Some(Self { speeds: speeds.iter().map(|speed| speed / middle).collect(), counting })
     }
@@ -92,7 +103,8 @@ impl Series {
             return None;
         }
         let later = (mean(end) - mean(third)).abs();
-        let steepest = self.speeds.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+        let steepest =
+            self.speeds.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
         Some(if change > 0.0 && later <= limit / 2.0 {
             Steadiness::Warming
         } else if steepest > change.abs() / 2.0 && steepest > limit {
@@ -102,9 +114,11 @@ impl Series {
         })
     }
 
-    /// Standard deviation of a speed, from the differences between neighbours, which a trend hardly changes.
+    /// Standard deviation of a speed, from the differences between neighbours, which a trend hardly
+    /// changes.
     fn noise(&self) -> f64 {
-        let steps: Vec<f64> = self.speeds.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+        let steps: Vec<f64> =
+            self.speeds.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
         // The median of |N(0, σ√2)| is 0.6745·σ√2.
         stats::median(&steps).unwrap_or(0.0) / (0.6745 * std::f64::consts::SQRT_2)
     }
@@ -112,7 +126,9 @@ impl Series {
 
 fn of_makespans(makespans_ns: &[u64]) -> Vec<f64> {
     let size = makespans_ns.len().div_ceil(GROUPS).max(1);
-    let speed = |group: &[u64]| stats::median(&group.iter().map(|&ns| 1.0 / ns.max(1) as f64).collect::<Vec<_>>());
+    let speed = |group: &[u64]| {
+        stats::median(&group.iter().map(|&ns| 1.0 / ns.max(1) as f64).collect::<Vec<_>>())
+    };
     // A short last group would be noisier than the others.
     makespans_ns.chunks_exact(size).filter_map(speed).collect()
 }
@@ -126,13 +142,18 @@ mod tests {
     use super::*;
     use crate::draw::{draw, unit};
 
-    /// A round with so many slices, of which each has 10 000 times `speed(slice)` tasks, up to `noise` more or fewer.
+    /// A round with so many slices, of which each has 10 000 times `speed(slice)` tasks, up to
+    /// `noise` more or fewer.
     fn round(slices: u32, noise: f64, seed: u64, speed: impl Fn(f64) -> f64) -> Measurements {
         let tasks = |at: u32| {
             let off = 1.0 + noise * (2.0 * unit(draw(seed, u64::from(at), 0)) - 1.0);
             (10_000.0 * off * speed(f64::from(at) / f64::from(slices))) as u64
         };
-        let slice = |at: u32| Slice { from_ns: i64::from(at) * 1000, length_ns: 1000, latencies: vec![(1, tasks(at))] };
+        let slice = |at: u32| Slice {
+            from_ns: i64::from(at) * 1000,
+            length_ns: 1000,
+            latencies: vec![(1, tasks(at))],
+        };
         Measurements { slices: (0..slices).map(slice).collect(), ..Measurements::default() }
     }
 
@@ -145,10 +166,18 @@ mod tests {
     fn the_classes_of_plain_series() {
         for noise in [0.0, 0.02, 0.1] {
             assert_eq!(class(noise, |_| 1.0), Steadiness::Flat, "{noise}");
-            assert_eq!(class(noise, |at| 1.0 - 0.6 * (-8.0 * at).exp()), Steadiness::Warming, "{noise}");
+            assert_eq!(
+                class(noise, |at| 1.0 - 0.6 * (-8.0 * at).exp()),
+                Steadiness::Warming,
+                "{noise}"
+            );
             assert_eq!(class(noise, |at| 1.0 - 0.5 * at), Steadiness::Drifting, "{noise}");
             assert_eq!(class(noise, |at| 1.0 + 0.5 * at), Steadiness::Drifting, "{noise}");
-            assert_eq!(class(noise, |at| if at < 0.6 { 1.0 } else { 0.4 }), Steadiness::Unsteady, "{noise}");
+            assert_eq!(
+                class(noise, |at| if at < 0.6 { 1.0 } else { 0.4 }),
+                Steadiness::Unsteady,
+                "{noise}"
+            );
             let dip = |at: f64| if (0.4..0.5).contains(&at) { 0.2 } else { 1.0 };
             assert_eq!(class(noise, dip), Steadiness::Unsteady, "{noise}");
         }
@@ -163,7 +192,8 @@ mod tests {
     #[test]
     fn noise_alone_is_flat() {
         let wrong = (0..200).filter(|seed| {
-            let rounds: Vec<Measurements> = (0..7).map(|round_| round(16, 0.1, 100 * seed + round_, |_| 1.0)).collect();
+            let rounds: Vec<Measurements> =
+                (0..7).map(|round_| round(16, 0.1, 100 * seed + round_, |_| 1.0)).collect();
             steadiness(&rounds.iter().collect::<Vec<_>>()) != Some(Steadiness::Flat)
         });
         assert!(wrong.count() <= 4);
@@ -172,7 +202,8 @@ mod tests {
     #[test]
     fn one_disturbed_round_does_not_make_a_cell_unsteady() {
         let dip = |at: f64| if (0.4..0.5).contains(&at) { 0.2 } else { 1.0 };
-        let mut rounds: Vec<Measurements> = (0..6).map(|seed| round(16, 0.01, seed, |_| 1.0)).collect();
+        let mut rounds: Vec<Measurements> =
+            (0..6).map(|seed| round(16, 0.01, seed, |_| 1.0)).collect();
         rounds.push(round(16, 0.01, 7, dip));
         assert_eq!(steadiness(&rounds.iter().collect::<Vec<_>>()), Some(Steadiness::Flat));
         assert_eq!(Series::of(&rounds[6]).expect("slices").class(), Steadiness::Unsteady);
@@ -189,13 +220,18 @@ mod tests {
         assert_eq!(class(batches(|_| 1_000, 10)), Some(Steadiness::Flat));
         assert_eq!(class(batches(|at| 1_000 + 10 * at, 100)), Some(Steadiness::Drifting));
         // The first tenth takes twice as long.
-        assert_eq!(class(batches(|at| if at < 100 { 2_000 } else { 1_000 }, 1_000)), Some(Steadiness::Warming));
+        assert_eq!(
+            class(batches(|at| if at < 100 { 2_000 } else { 1_000 }, 1_000)),
+            Some(Steadiness::Warming)
+        );
     }
 
     #[test]
     fn the_warm_up_is_not_judged_and_too_few_slices_are_not_either() {
         let mut measured = round(16, 0.0, 1, |_| 1.0);
-        measured.slices.insert(0, Slice { from_ns: -1000, length_ns: 1000, latencies: vec![(1, 1)] });
+        measured
+            .slices
+            .insert(0, Slice { from_ns: -1000, length_ns: 1000, latencies: vec![(1, 1)] });
         assert_eq!(steadiness(&[&measured]), Some(Steadiness::Flat));
         assert_eq!(steadiness(&[&round(9, 0.0, 1, |_| 1.0)]), None);
         assert_eq!(steadiness(&[]), None);

@@ -5,7 +5,10 @@ use crate::{
     analysis::{Analysis, CellResult, LimitingFactor, MetricId, Steadiness, analyse, findings},
     measure::{Arrivals, CpuSetDelta, Slice, TargetReport},
     scenario::{Comparison, Slo, SloMetric},
-    store::{FailureKind, fixture::Fixture},
+    store::{
+        FailureKind,
+        fixture::{Fixture, kind},
+    },
 };
 
 const CELL: &str = "demo::threads";
@@ -25,7 +28,7 @@ fn words(judgement: &Judgement) -> Vec<&str> {
 
 /// Others use 30 % of the executor's CPU.
 fn disturb(measured: &mut Measurements) {
-    measured.host.executor = Some(CpuSetDelta {
+    measured.trial_mut().host.executor = Some(CpuSetDelta {
         cpus: 1,
         wall_ns: 20_000_000_000,
         busy_ns: 10_000_000_000,
@@ -46,7 +49,10 @@ fn disturbed(fixture: Fixture, cell: &str, which: &'static [u32]) -> Fixture {
 fn a_cell_without_faults_is_valid_in_every_round() {
     let judgement = cell(seven()).judgement;
     assert_eq!(judgement.validity, Validity::Valid);
-    assert!(judgement.rounds.iter().all(|(_, validity)| *validity == Validity::Valid) && judgement.evidence.is_empty());
+    assert!(
+        judgement.rounds.iter().all(|(_, validity)| *validity == Validity::Valid)
+            && judgement.evidence.is_empty()
+    );
 }
 
 #[test]
@@ -63,14 +69,21 @@ fn six_valid_rounds_and_two_thirds_are_needed() {
     // It is shown with all its rounds, and not compared.
     assert_eq!((two.metrics[&MetricId::Throughput].rounds.len(), &two.ratio), (7, &None));
 
-    let many = |rounds: u32| Fixture::closed("threads", rounds).cell("threads", &[], &vec![100.0; rounds as usize]);
+    let many = |rounds: u32| {
+        Fixture::closed("threads", rounds).cell("threads", &[], &vec![100.0; rounds as usize])
+    };
     assert_eq!(cell(disturbed(many(9), CELL, &[1, 2, 3])).judgement.validity, Validity::Valid);
-    assert_eq!(cell(disturbed(many(10), CELL, &[1, 2, 3, 4])).judgement.validity, Validity::Disturbed);
+    assert_eq!(
+        cell(disturbed(many(10), CELL, &[1, 2, 3, 4])).judgement.validity,
+        Validity::Disturbed
+    );
 }
 
 #[test]
 fn where_few_rounds_are_planned_two_thirds_are_enough() {
-    let quick = |rounds: usize| Fixture::closed("threads", rounds as u32).cell("threads", &[], &vec![100.0; rounds]);
+    let quick = |rounds: usize| {
+        Fixture::closed("threads", rounds as u32).cell("threads", &[], &vec![100.0; rounds])
+    };
     assert_eq!(cell(quick(1)).judgement.validity, Validity::Valid);
     assert_eq!(cell(disturbed(quick(1), CELL, &[1])).judgement.validity, Validity::Disturbed);
     assert_eq!(cell(disturbed(quick(3), CELL, &[1])).judgement.validity, Validity::Valid);
@@ -81,32 +94,45 @@ fn where_few_rounds_are_planned_two_thirds_are_enough() {
 fn the_commonest_cause_names_the_cell() {
     let mixed = seven().measured(CELL, |round, measured| match round {
         1 => disturb(measured),
-        2 | 3 => measured.targets = vec![saturated()],
+        2 | 3 => measured.trial_mut().targets = vec![saturated()],
         _ => {}
     });
     let judgement = cell(mixed).judgement;
     assert_eq!(judgement.validity, Validity::TargetBound);
-    assert!(judgement.evidence[0].words.starts_with("in 2 of 7 rounds the target api was busy"), "{judgement:?}");
-    assert!(judgement.evidence[1].words.starts_with("in 1 of 7 rounds other processes"), "{judgement:?}");
+    assert!(
+        judgement.evidence[0].words.starts_with("in 2 of 7 rounds the target api was busy"),
+        "{judgement:?}"
+    );
+    assert!(
+        judgement.evidence[1].words.starts_with("in 1 of 7 rounds other processes"),
+        "{judgement:?}"
+    );
     assert_eq!(judgement.reason(), Some(judgement.evidence[0].words.as_str()));
 }
 
 fn saturated() -> TargetReport {
-    TargetReport { name: "api".into(), busy: Some(0.97), run_delay_ns: Some(0), ..TargetReport::default() }
+    TargetReport {
+        name: "api".into(),
+        busy: Some(0.97),
+        run_delay_ns: Some(0),
+        ..TargetReport::default()
+    }
 }
 
 #[test]
 fn a_disturbance_comes_before_what_it_explains() {
     let both = seven().measured(CELL, |_, measured| {
         disturb(measured);
-        measured.targets = vec![saturated()];
-        measured.arrivals = Some(Arrivals { scheduled: 4_000, dropped: 2_000, ..Arrivals::default() });
+        measured.trial_mut().targets = vec![saturated()];
+        measured.arrivals =
+            Some(Arrivals { scheduled: 4_000, dropped: 2_000, ..Arrivals::default() });
     });
     let judgement = cell(both).judgement;
     assert_eq!(judgement.validity, Validity::Disturbed);
     let overloaded = seven().measured(CELL, |_, measured| {
-        measured.targets = vec![saturated()];
-        measured.arrivals = Some(Arrivals { scheduled: 4_000, dropped: 2_000, ..Arrivals::default() });
+        measured.trial_mut().targets = vec![saturated()];
+        measured.arrivals =
+            Some(Arrivals { scheduled: 4_000, dropped: 2_000, ..Arrivals::default() });
     });
     let judgement = cell(overloaded).judgement;
     assert_eq!(judgement.validity, Validity::Overloaded);
@@ -153,8 +179,8 @@ fn overload(measured: &mut Measurements) {
     measured.task.latency.0.saturating_record_n(2_000_000_000, 2_000);
 }
 
-/// Nine rounds of an open load for each of two executors. A limit lies between what rounds without an overload show
-/// of its quantile (1 s) and what an overload makes of it (2 s).
+/// Nine rounds of an open load for each of two executors. A limit lies between what rounds without
+/// an overload show of its quantile (1 s) and what an overload makes of it (2 s).
 fn open_load() -> Fixture {
     let limit = Slo {
         assert: "request.latency.p80 < 1500ms".into(),
@@ -165,8 +191,14 @@ fn open_load() -> Fixture {
         only: Vec::new(),
         line: 7,
     };
-    let fixture = Fixture::closed("threads", 9).cell("threads", &[], &[100.0; 9]).cell("tokio", &[], &[100.0; 9]);
-    fixture.slo(limit).with(|run| run.header.cells.iter_mut().for_each(|cell| cell.load = "open".into()))
+    let fixture = Fixture::closed("threads", 9).cell("threads", &[], &[100.0; 9]).cell(
+        "tokio",
+        &[],
+        &[100.0; 9],
+    );
+    fixture
+        .slo(limit)
+        .with(|run| run.header.cells.iter_mut().for_each(|cell| cell.loads[0].kind = kind("open")))
 }
 
 fn overloaded(fixture: Fixture, which: &'static [u32]) -> Fixture {
@@ -183,8 +215,14 @@ fn what_the_system_did_counts_in_a_valid_cell() {
     let analysis = analyse(&overloaded(open_load(), &[2, 5, 7]).build());
     let cell = &analysis.scenarios[0].groups[0].cells[1];
     assert_eq!(cell.judgement.validity, Validity::Valid);
-    assert_eq!(words(&cell.judgement), ["in 3 of 9 rounds offered 200/s, achieved 100/s, 2000 of 4000 dropped"]);
-    assert_eq!((cell.metrics[&MetricId::Throughput].rounds.len(), cell.latency.count()), (9, 18_000));
+    assert_eq!(
+        words(&cell.judgement),
+        ["in 3 of 9 rounds offered 200/s, achieved 100/s, 2000 of 4000 dropped"]
+    );
+    assert_eq!(
+        (cell.metrics[&MetricId::Throughput].rounds.len(), cell.latency.count()),
+        (9, 18_000)
+    );
     assert_eq!(cell.ratio.as_ref().map(|ratio| ratio.rounds), Some(9));
     assert_eq!(cell.arrivals.as_ref().map(|arrivals| arrivals.dropped), Some(6_000));
     assert_eq!(analysis.scenarios[0].slos[1].holds, Some(false));
@@ -197,7 +235,8 @@ fn what_the_host_did_is_left_out_of_an_overloaded_cell_too() {
     let analysis = analyse(&mixed.build());
     let cell = &analysis.scenarios[0].groups[0].cells[1];
     assert_eq!(cell.judgement.validity, Validity::Overloaded);
-    let rounds: Vec<u32> = cell.metrics[&MetricId::Throughput].rounds.iter().map(|(round, _)| *round).collect();
+    let rounds: Vec<u32> =
+        cell.metrics[&MetricId::Throughput].rounds.iter().map(|(round, _)| *round).collect();
     assert_eq!(rounds, [1, 2, 3, 4, 7, 8, 9]);
     assert_eq!(analysis.scenarios[0].slos[1].holds, Some(false));
 }
@@ -222,7 +261,10 @@ fn disturbed_leader() -> Analysis {
 fn a_cell_that_is_not_valid_takes_no_part_in_rankings() {
     let analysis = disturbed_leader();
     let runners = analysis.scenarios[0].groups[0].runners(MetricId::Throughput);
-    assert_eq!(runners.iter().map(|cell| cell.label.as_str()).collect::<Vec<_>>(), ["threads", "smol"]);
+    assert_eq!(
+        runners.iter().map(|cell| cell.label.as_str()).collect::<Vec<_>>(),
+        ["threads", "smol"]
+    );
     let said = findings(&analysis);
     assert!(said[1].starts_with("smol has the highest throughput"), "{said:?}");
     let why = "tokio is not ranked (DISTURBED): in 2 of 7 rounds other processes used 30.0 % of the executor's CPU \
@@ -232,8 +274,12 @@ fn a_cell_that_is_not_valid_takes_no_part_in_rankings() {
 
 #[test]
 fn claims_are_not_judged_by_cells_that_are_not_valid() {
-    let pair =
-        seven().cell("tokio", &[], &[200.0; 7]).claim(Some("tokio"), "threads", 2.0, crate::scenario::Direction::About);
+    let pair = seven().cell("tokio", &[], &[200.0; 7]).claim(
+        Some("tokio"),
+        "threads",
+        2.0,
+        crate::scenario::Direction::About,
+    );
     let analysis = analyse(&disturbed(pair, "demo::tokio", &[1, 2]).build());
     assert_eq!(analysis.scenarios[0].claims[0].verdict, crate::analysis::ClaimVerdict::NotMeasured);
 }
@@ -242,8 +288,14 @@ fn claims_are_not_judged_by_cells_that_are_not_valid() {
 fn operations_of_a_few_clock_readings_keep_throughput_and_lose_quantiles() {
     let short = cell(seven().with(|run| run.header.clock_ns = 1e8));
     assert!(short.judgement.withheld.is_some());
-    assert_eq!((short.latency.count(), short.service.count(), short.steps[0].latency.count()), (0, 0, 0));
-    assert!(!short.metrics.contains_key(&MetricId::LatencyP50) && short.metrics.contains_key(&MetricId::Throughput));
+    assert_eq!(
+        (short.latency.count(), short.service.count(), short.steps[0].latency.count()),
+        (0, 0, 0)
+    );
+    assert!(
+        !short.metrics.contains_key(&MetricId::LatencyP50)
+            && short.metrics.contains_key(&MetricId::Throughput)
+    );
     assert_eq!(cell(seven()).judgement.withheld, None);
 }
 
@@ -267,7 +319,8 @@ fn a_cell_that_is_not_flat_is_warned_of() {
         length_ns: 1_000_000_000,
         latencies: vec![(1_000_000, 100 - 3 * at as u64)],
     };
-    let drifting = seven().measured(CELL, |_, measured| measured.slices = (0..20).map(slice).collect());
+    let drifting =
+        seven().measured(CELL, |_, measured| measured.slices = (0..20).map(slice).collect());
     let analysis = analyse(&drifting.build());
     let cell = &analysis.scenarios[0].groups[0].cells[0];
     assert_eq!((cell.steadiness, cell.slices.len()), (Some(Steadiness::Drifting), 20));
@@ -283,10 +336,11 @@ fn limit(change: impl Fn(&mut Measurements)) -> Option<LimitingFactor> {
 /// The executor's CPU over the window, with so much used by the trial.
 fn used(measured: &mut Measurements, share: f64) {
     let wall_ns = measured.window_ns;
-    measured.cpu_user_ns = (share * wall_ns as f64) as u64;
-    measured.cpu_system_ns = 0;
-    let own_ns = measured.cpu_user_ns;
-    measured.host.executor = Some(CpuSetDelta { cpus: 1, wall_ns, busy_ns: own_ns, own_ns, ..CpuSetDelta::default() });
+    measured.trial_mut().cpu_user_ns = (share * wall_ns as f64) as u64;
+    measured.trial_mut().cpu_system_ns = 0;
+    let own_ns = measured.trial_mut().cpu_user_ns;
+    measured.trial_mut().host.executor =
+        Some(CpuSetDelta { cpus: 1, wall_ns, busy_ns: own_ns, own_ns, ..CpuSetDelta::default() });
 }
 
 #[test]
@@ -294,10 +348,14 @@ fn what_stands_out_is_the_limit() {
     // Tasks of 1 s that compute for 25 µs.
     assert_eq!(limit(|_| {}), Some(LimitingFactor::RoundTrip));
     assert_eq!(limit(|measured| used(measured, 0.85)), Some(LimitingFactor::ExecutorCpu));
-    assert_eq!(limit(|measured| measured.targets = vec![saturated()]), Some(LimitingFactor::TargetCpu));
+    assert_eq!(
+        limit(|measured| measured.trial_mut().targets = vec![saturated()]),
+        Some(LimitingFactor::TargetCpu)
+    );
     let disks = |measured: &mut Measurements| {
         used(measured, 0.1);
-        measured.host.executor.as_mut().expect("just set").iowait_ns = measured.window_ns / 4;
+        measured.trial_mut().host.executor.as_mut().expect("just set").iowait_ns =
+            measured.window_ns / 4;
     };
     assert_eq!(limit(disks), Some(LimitingFactor::Io));
     let paced = |measured: &mut Measurements| {
@@ -307,7 +365,7 @@ fn what_stands_out_is_the_limit() {
     // Interrupts of its traffic fill the executor's CPU, too.
     let interrupted = |measured: &mut Measurements| {
         used(measured, 0.6);
-        let set = measured.host.executor.as_mut().expect("just set");
+        let set = measured.trial_mut().host.executor.as_mut().expect("just set");
         set.interrupts_ns = set.wall_ns / 4;
         set.busy_ns += set.interrupts_ns;
     };
@@ -343,10 +401,17 @@ fn nothing_that_stands_out_is_no_limit() {
 /// A dead server makes an executor the fastest.
 #[test]
 fn a_cell_whose_calls_failed_is_shown_and_not_ranked() {
-    let fixture = || Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]).cell("tokio", &[], &[900.0; 7]);
+    let fixture = || {
+        Fixture::closed("threads", 7).cell("threads", &[], &[100.0; 7]).cell(
+            "tokio",
+            &[],
+            &[900.0; 7],
+        )
+    };
     let failing = |from: u32| {
         let failing = fixture().measured("demo::tokio", |round, measured| {
-            measured.task.errors = if round >= from { measured.task.count } else { measured.task.count / 100 };
+            measured.task.errors =
+                if round >= from { measured.task.count } else { measured.task.count / 100 };
         });
         analyse(&failing.build()).scenarios[0].groups[0].cells[1].clone()
     };
@@ -356,6 +421,9 @@ fn a_cell_whose_calls_failed_is_shown_and_not_ranked() {
     assert!(last.is_ranked());
     assert_eq!(words(&last.judgement), ["in 1 of 7 rounds 100.0 % of the tasks ended in errors"]);
     let two = failing(6);
-    assert_eq!((two.judgement.validity, two.is_ranked(), &two.ratio), (Validity::Errors, false, &None));
+    assert_eq!(
+        (two.judgement.validity, two.is_ranked(), &two.ratio),
+        (Validity::Errors, false, &None)
+    );
     assert!(two.has_figures() && two.metrics.contains_key(&MetricId::Throughput));
 }

@@ -6,11 +6,12 @@ use super::super::{Fault, FaultKind};
 
 /// Why a command was not done, or not wholly.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum MongoError {
     /// The connection ended, or could not be written to.
     #[error("the connection was lost: {0}")]
     Lost(#[from] io::Error),
-    /// A document or a message is larger than the server or this client accepts; nothing of it was sent or read.
+    /// A document or a message is larger than the server or this client accepts; nothing of it was
+    /// sent or read.
     #[error("the {what} has {bytes} bytes, where at most {most} are allowed")]
     Oversized {
         /// `document`, `command` or `answer`.
@@ -52,10 +53,11 @@ pub enum Error {
     },
 }
 
-/// The server's numbers of errors that have a name of their own in reports, from MongoDB's `error_codes.yml`:
-/// Unauthorized, AuthenticationFailed, LockTimeout, MaxTimeMSExpired, ExceededTimeLimit, ShutdownInProgress,
-/// PrimarySteppedDown, NotWritablePrimary, InterruptedAtShutdown, WriteConflict, and the violation of a unique index
-/// under its present and its former numbers.
+/// The server's numbers of errors that have a name of their own in reports, from MongoDB's
+/// `error_codes.yml`: Unauthorized, AuthenticationFailed, LockTimeout, MaxTimeMSExpired,
+/// ExceededTimeLimit, ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary,
+/// InterruptedAtShutdown, WriteConflict, and the violation of a unique index under its present and
+/// its former numbers.
 fn kind_of(code: i32) -> FaultKind {
     match code {
         13 | 18 => FaultKind::Login,
@@ -68,7 +70,7 @@ fn kind_of(code: i32) -> FaultKind {
     }
 }
 
-impl Error {
+impl MongoError {
     /// The name under which it is counted.
     pub fn kind(&self) -> FaultKind {
         match self {
@@ -87,14 +89,14 @@ impl Error {
 }
 
 /// An answer that is no BSON.
-impl From<bson::error::Error> for Error {
+impl From<bson::error::Error> for MongoError {
     fn from(why: bson::error::Error) -> Self {
         Self::Protocol(why.to_string())
     }
 }
 
-impl From<Error> for Fault {
-    fn from(why: Error) -> Self {
+impl From<MongoError> for Fault {
+    fn from(why: MongoError) -> Self {
         Self::new(why.kind(), why.to_string())
     }
 }
@@ -105,17 +107,26 @@ mod tests {
 
     #[test]
     fn every_error_has_the_name_of_its_kind() {
-        let command = |code| Error::Command { command: "find", code, message: "m".into() };
+        let command = |code| MongoError::Command { command: "find", code, message: "m".into() };
         let names = [
-            (Error::from(io::Error::from(io::ErrorKind::BrokenPipe)), "lost"),
-            (Error::Oversized { what: "answer", bytes: 2, most: 1 }, "oversized"),
-            (Error::protocol("x"), "protocol"),
-            (Error::Login("x".into()), "login"),
+            (MongoError::from(io::Error::from(io::ErrorKind::BrokenPipe)), "lost"),
+            (MongoError::Oversized { what: "answer", bytes: 2, most: 1 }, "oversized"),
+            (MongoError::protocol("x"), "protocol"),
+            (MongoError::Login("x".into()), "login"),
             (command(18), "login"),
             (command(50), "timeout"),
             (command(112), "serialization"),
             (command(59), "statement"),
-            (Error::Writes { command: "insert", code: 11_000, message: "m".into(), done: 1, of: 2 }, "constraint"),
+            (
+                MongoError::Writes {
+                    command: "insert",
+                    code: 11_000,
+                    message: "m".into(),
+                    done: 1,
+                    of: 2,
+                },
+                "constraint",
+            ),
         ];
         for (error, name) in names {
             let words = error.to_string();

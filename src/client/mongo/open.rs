@@ -1,6 +1,6 @@
 //! From a url to a connection: the stream, the greeting and the login, within a time limit.
 
-use super::{Connection, Login};
+use super::{Login, MongoConnection, login};
 use crate::{
     client::{Address, Fault, TlsMode, Transport, connect, within_limit},
     runtime::Native,
@@ -15,14 +15,14 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 
 /// A server, and as whom to log in.
 #[derive(Debug)]
-pub struct Site {
+pub struct MongoSite {
     /// Where it is.
     pub address: Address,
     tls: TlsMode,
     login: Option<Login>,
 }
 
-impl Site {
+impl MongoSite {
     /// Of a url; the error says what is wrong with it.
     pub fn new(address: Address) -> Result<Self, String> {
         address.knows_options(OPTIONS)?;
@@ -35,7 +35,9 @@ impl Site {
             );
         }
         if address.options.get("authMechanism").is_some_and(|mechanism| mechanism != MECHANISM) {
-            return Err(format!("the only mechanism of login is {MECHANISM}; remove `authMechanism` from the url"));
+            return Err(format!(
+                "the only mechanism of login is {MECHANISM}; remove `authMechanism` from the url"
+            ));
         }
         let login = match (&address.password, address.user.as_str()) {
             (_, "") => None,
@@ -54,11 +56,12 @@ impl Site {
     }
 
     /// Connects, encrypts if the url says so, greets and logs in.
-    pub async fn open<N: Native>(&self) -> Result<Connection<Transport<N::Conn>>, Fault> {
+    pub async fn open<N: Native>(&self) -> Result<MongoConnection<Transport<N::Conn>>, Fault> {
         let opening = async {
             // Encrypted from the first byte: the protocol has no word for changing over.
-            let stream = connect::<N>(&self.address).await?.encrypted(&self.tls, &self.address).await?;
-            Connection::open(stream, self.login.as_ref()).await.map_err(Fault::from)
+            let stream =
+                connect::<N>(&self.address).await?.encrypted(&self.tls, &self.address).await?;
+            login::open(stream, self.login.as_ref()).await.map_err(Fault::from)
         };
         let opened = within_limit::<N, _>(&self.address, opening).await;
         opened.map_err(|fault| fault.at(&self.address))
@@ -69,8 +72,8 @@ impl Site {
 mod tests {
     use super::*;
 
-    fn site(url: &str) -> Result<Site, String> {
-        Site::new(Address::parse(url).unwrap())
+    fn site(url: &str) -> Result<MongoSite, String> {
+        MongoSite::new(Address::parse(url).unwrap())
     }
 
     #[test]
@@ -82,7 +85,10 @@ mod tests {
             ("mongodb://me:pw@h/shop?authSource=users&authMechanism=SCRAM-SHA-256", "users"),
         ] {
             let login = format!("{:?}", site(url).unwrap().login);
-            assert!(login.contains(&format!("source: \"{source}\"")) && !login.contains("pw"), "{login}");
+            assert!(
+                login.contains(&format!("source: \"{source}\"")) && !login.contains("pw"),
+                "{login}"
+            );
         }
         assert!(site("mongodb://me@h").unwrap_err().contains("no password"));
     }

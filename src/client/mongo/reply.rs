@@ -1,14 +1,15 @@
-//! How answers are understood: whether a command was done, how many writes were, and what a batch of a cursor holds.
+//! How answers are understood: whether a command was done, how many writes were, and what a batch
+//! of a cursor holds.
 
 use bson::{
     RawDocument,
     raw::{RawArray, RawBsonRef},
 };
 
-use super::error::Error;
+use super::error::MongoError;
 
 /// A whole number, whatever type of number the server chose; none if there is none under that key.
-pub(super) fn whole(answer: &RawDocument, key: &str) -> Result<Option<i64>, Error> {
+pub(super) fn whole(answer: &RawDocument, key: &str) -> Result<Option<i64>, MongoError> {
     Ok(answer.get(key)?.and_then(|value| match value {
         RawBsonRef::Int32(number) => Some(i64::from(number)),
         RawBsonRef::Int64(number) => Some(number),
@@ -20,29 +21,34 @@ pub(super) fn whole(answer: &RawDocument, key: &str) -> Result<Option<i64>, Erro
 }
 
 /// A number that must be there.
-fn needed(answer: &RawDocument, key: &str) -> Result<i64, Error> {
-    whole(answer, key)?.ok_or_else(|| Error::Protocol(format!("an answer without the number `{key}`")))
+fn needed(answer: &RawDocument, key: &str) -> Result<i64, MongoError> {
+    whole(answer, key)?
+        .ok_or_else(|| MongoError::Protocol(format!("an answer without the number `{key}`")))
 }
 
 /// The server's number and words for an error.
-fn told(error: &RawDocument) -> Result<(i32, String), Error> {
+fn told(error: &RawDocument) -> Result<(i32, String), MongoError> {
     let code = whole(error, "code")?.and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
     let words = error.get("errmsg")?.and_then(RawBsonRef::as_str).unwrap_or("it does not say why");
     Ok((code, words.to_owned()))
 }
 
 /// Fails if the command was not done: `ok` is not 1.
-pub(super) fn check(command: &'static str, answer: &RawDocument) -> Result<(), Error> {
+pub(super) fn check(command: &'static str, answer: &RawDocument) -> Result<(), MongoError> {
     if needed(answer, "ok")? == 1 {
         return Ok(());
     }
     let (code, message) = told(answer)?;
-    Err(Error::Command { command, code, message })
+    Err(MongoError::Command { command, code, message })
 }
 
-/// How many writes were done: `n` and, of updates, `nModified`. An error if there are fewer than `of` because of
-/// errors, or if the server could not make them as safe as it should.
-pub(super) fn writes(command: &'static str, answer: &RawDocument, of: u64) -> Result<(u64, u64), Error> {
+/// How many writes were done: `n` and, of updates, `nModified`. An error if there are fewer than
+/// `of` because of errors, or if the server could not make them as safe as it should.
+pub(super) fn writes(
+    command: &'static str,
+    answer: &RawDocument,
+    of: u64,
+) -> Result<(u64, u64), MongoError> {
     let done = needed(answer, "n")?.max(0).cast_unsigned();
     let modified = whole(answer, "nModified")?.unwrap_or(0).max(0).cast_unsigned();
     let first = match answer.get("writeErrors")?.and_then(RawBsonRef::as_array) {
@@ -54,14 +60,17 @@ pub(super) fn writes(command: &'static str, answer: &RawDocument, of: u64) -> Re
         None => answer.get("writeConcernError")?.and_then(RawBsonRef::as_document),
     };
     match error.map(told).transpose()? {
-        Some((code, message)) => Err(Error::Writes { command, code, message, done, of }),
+        Some((code, message)) => Err(MongoError::Writes { command, code, message, done, of }),
         None => Ok((done, modified)),
     }
 }
 
 /// What a cursor gave: its id, 0 once it has ended, and documents.
-pub(super) fn batch<'a>(answer: &'a RawDocument, key: &str) -> Result<(i64, &'a RawArray), Error> {
-    let missing = || Error::Protocol(format!("an answer without `cursor.{key}`"));
+pub(super) fn batch<'a>(
+    answer: &'a RawDocument,
+    key: &str,
+) -> Result<(i64, &'a RawArray), MongoError> {
+    let missing = || MongoError::Protocol(format!("an answer without `cursor.{key}`"));
     let cursor = answer.get("cursor")?.and_then(RawBsonRef::as_document).ok_or_else(missing)?;
     let documents = cursor.get(key)?.and_then(RawBsonRef::as_array).ok_or_else(missing)?;
     Ok((needed(cursor, "id")?, documents))
@@ -78,11 +87,18 @@ mod tests {
         for ok in [rawbson!(1), rawbson!(1_i64), rawbson!(1.0), rawbson!(true)] {
             check("ping", &rawdoc! { "ok": ok }).unwrap();
         }
-        for answer in [rawdoc! { "ok": 0.0, "errmsg": "no such thing", "code": 59 }, rawdoc! { "ok": false }] {
-            assert!(matches!(check("ping", &answer), Err(Error::Command { command: "ping", .. })));
+        for answer in
+            [rawdoc! { "ok": 0.0, "errmsg": "no such thing", "code": 59 }, rawdoc! { "ok": false }]
+        {
+            assert!(matches!(
+                check("ping", &answer),
+                Err(MongoError::Command { command: "ping", .. })
+            ));
         }
-        assert!(matches!(check("ping", &rawdoc! {}), Err(Error::Protocol(_))));
-        let words = check("find", &rawdoc! { "ok": 0, "errmsg": "no such thing", "code": 59 }).unwrap_err().to_string();
+        assert!(matches!(check("ping", &rawdoc! {}), Err(MongoError::Protocol(_))));
+        let words = check("find", &rawdoc! { "ok": 0, "errmsg": "no such thing", "code": 59 })
+            .unwrap_err()
+            .to_string();
         assert_eq!(words, "the server refused `find`: no such thing (code 59)");
     }
 
@@ -92,9 +108,18 @@ mod tests {
         let failed = rawdoc! { "n": 1, "writeErrors": [{ "index": 1, "code": 11000, "errmsg": "duplicate" }] };
         let words = writes("insert", &failed, 3).unwrap_err().to_string();
         assert_eq!(words, "the server did 1 of 3 writes of `insert`: duplicate (code 11000)");
-        let unsafe_ = rawdoc! { "n": 3, "writeConcernError": { "code": 64, "errmsg": "timed out" } };
-        assert!(matches!(writes("insert", &unsafe_, 3), Err(Error::Writes { code: 64, done: 3, .. })));
-        assert!(writes("insert", &rawdoc! {}, 3).unwrap_err().to_string().contains("without the number `n`"));
+        let unsafe_ =
+            rawdoc! { "n": 3, "writeConcernError": { "code": 64, "errmsg": "timed out" } };
+        assert!(matches!(
+            writes("insert", &unsafe_, 3),
+            Err(MongoError::Writes { code: 64, done: 3, .. })
+        ));
+        assert!(
+            writes("insert", &rawdoc! {}, 3)
+                .unwrap_err()
+                .to_string()
+                .contains("without the number `n`")
+        );
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding: what is said, as pure functions of what was said.
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding: what is said, as pure functions of
+//! what was said.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use super::error::Error;
+use super::error::MongoError;
 
-/// Rounds of salting that a server may ask for: fewer are forbidden by RFC 7677, and MongoDB asks for 15 000. More than
-/// so many would let a server keep its clients busy for minutes.
+/// Rounds of salting that a server may ask for: fewer are forbidden by RFC 7677, and MongoDB asks
+/// for 15 000. More than so many would let a server keep its clients busy for minutes.
 const ROUNDS: std::ops::RangeInclusive<u32> = 4096..=10_000_000;
 
-type Key = [u8; 32];
+type ScramKey = [u8; 32];
 
 /// The client's first words.
 pub(super) struct First {
@@ -47,25 +48,32 @@ pub(super) struct Challenge {
 
 impl Challenge {
     /// Reads them, and sees to it that they answer the client's.
-    pub(super) fn read(text: &str, first: &First) -> Result<Self, Error> {
-        let wrong = |what: &str| Error::Login(format!("the server's challenge has {what}"));
-        let nonce = field(text, 'r').filter(|nonce| nonce.starts_with(&first.nonce) && *nonce != first.nonce);
+    pub(super) fn read(text: &str, first: &First) -> Result<Self, MongoError> {
+        let wrong = |what: &str| MongoError::Login(format!("the server's challenge has {what}"));
+        let nonce = field(text, 'r')
+            .filter(|nonce| nonce.starts_with(&first.nonce) && *nonce != first.nonce);
         let nonce = nonce.ok_or_else(|| wrong("a nonce that does not begin with ours"))?.to_owned();
-        let salt = field(text, 's').and_then(|salt| STANDARD.decode(salt).ok()).ok_or_else(|| wrong("no salt"))?;
-        let rounds = field(text, 'i').and_then(|rounds| rounds.parse().ok()).filter(|rounds| ROUNDS.contains(rounds));
-        let rounds = rounds.ok_or_else(|| wrong("a number of rounds that is missing, or out of bounds"))?;
+        let salt = field(text, 's')
+            .and_then(|salt| STANDARD.decode(salt).ok())
+            .ok_or_else(|| wrong("no salt"))?;
+        let rounds = field(text, 'i')
+            .and_then(|rounds| rounds.parse().ok())
+            .filter(|rounds| ROUNDS.contains(rounds));
+        let rounds =
+            rounds.ok_or_else(|| wrong("a number of rounds that is missing, or out of bounds"))?;
         Ok(Self { text: text.to_owned(), nonce, salt, rounds })
     }
 
     /// The client's last words, and the signature that the server must answer with.
-    pub(super) fn answer(&self, first: &First, salted: &Salted) -> (String, Key) {
+    pub(super) fn answer(&self, first: &First, salted: &Salted) -> (String, ScramKey) {
         // `biws` is the header `n,,` again, in Base64.
         let bare = format!("c=biws,r={}", self.nonce);
         let signed = format!("{},{},{bare}", first.bare, self.text);
         let client = hmac(&salted.key, b"Client Key");
-        let stored: Key = Sha256::digest(client).into();
+        let stored: ScramKey = Sha256::digest(client).into();
         let signature = hmac(&stored, signed.as_bytes());
-        let proof: Vec<u8> = client.iter().zip(signature).map(|(key, signature)| key ^ signature).collect();
+        let proof: Vec<u8> =
+            client.iter().zip(signature).map(|(key, signature)| key ^ signature).collect();
         let server = hmac(&salted.key, b"Server Key");
         (format!("{bare},p={}", STANDARD.encode(proof)), hmac(&server, signed.as_bytes()))
     }
@@ -76,7 +84,7 @@ impl Challenge {
 pub(super) struct Salted {
     salt: Vec<u8>,
     rounds: u32,
-    key: Key,
+    key: ScramKey,
 }
 
 impl std::fmt::Debug for Salted {
@@ -87,11 +95,17 @@ impl std::fmt::Debug for Salted {
 
 impl Salted {
     /// Salts a password as the server asks; slow on purpose.
-    pub(super) fn new(password: &str, challenge: &Challenge) -> Result<Self, Error> {
-        let password = stringprep::saslprep(password)
-            .map_err(|_| Error::Login("the password has characters that SCRAM does not permit".into()))?;
-        let mut key = Key::default();
-        pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &challenge.salt, challenge.rounds, &mut key);
+    pub(super) fn new(password: &str, challenge: &Challenge) -> Result<Self, MongoError> {
+        let password = stringprep::saslprep(password).map_err(|_| {
+            MongoError::Login("the password has characters that SCRAM does not permit".into())
+        })?;
+        let mut key = ScramKey::default();
+        pbkdf2::pbkdf2_hmac::<Sha256>(
+            password.as_bytes(),
+            &challenge.salt,
+            challenge.rounds,
+            &mut key,
+        );
         Ok(Self { salt: challenge.salt.clone(), rounds: challenge.rounds, key })
     }
 
@@ -102,15 +116,15 @@ impl Salted {
 }
 
 /// Sees to it that the server's last words prove that it knows the password, too.
-pub(super) fn verify(text: &str, expected: &Key) -> Result<(), Error> {
+pub(super) fn verify(text: &str, expected: &ScramKey) -> Result<(), MongoError> {
     if let Some(why) = field(text, 'e') {
-        return Err(Error::Login(format!("the server says: {why}")));
+        return Err(MongoError::Login(format!("the server says: {why}")));
     }
     let signature = field(text, 'v').and_then(|signature| STANDARD.decode(signature).ok());
     if signature.as_deref() == Some(expected) {
         return Ok(());
     }
-    Err(Error::Login("the server did not prove that it knows the password".into()))
+    Err(MongoError::Login("the server did not prove that it knows the password".into()))
 }
 
 /// The value of one of the fields `r=…,s=…,i=…`.
@@ -118,8 +132,9 @@ fn field(text: &str, name: char) -> Option<&str> {
     text.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
-fn hmac(key: &Key, text: &[u8]) -> Key {
-    let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(text).finalize().into_bytes().into());
+fn hmac(key: &ScramKey, text: &[u8]) -> ScramKey {
+    let mac = Hmac::<Sha256>::new_from_slice(key)
+        .map(|mac| mac.chain_update(text).finalize().into_bytes().into());
     // HMAC takes keys of any length (RFC 2104), so that there is no error.
     mac.unwrap_or_default()
 }
@@ -130,12 +145,13 @@ mod tests {
 
     // The exchange of RFC 7677, section 3.
     const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
-    const CHALLENGE: &str = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    const CHALLENGE: &str =
+        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
     const PROOF: &str = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
     const VERIFIER: &str = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
-    fn answered(password: &str) -> (String, Key) {
+    fn answered(password: &str) -> (String, ScramKey) {
         let first = first_with("user", NONCE.into());
         let challenge = Challenge::read(CHALLENGE, &first).unwrap();
         challenge.answer(&first, &Salted::new(password, &challenge).unwrap())
@@ -154,7 +170,9 @@ mod tests {
         let (proof, expected) = answered("Pencil");
         assert_ne!(proof, PROOF);
         assert!(verify(VERIFIER, &expected).unwrap_err().to_string().contains("did not prove"));
-        assert!(verify("e=invalid-proof", &expected).unwrap_err().to_string().contains("invalid-proof"));
+        assert!(
+            verify("e=invalid-proof", &expected).unwrap_err().to_string().contains("invalid-proof")
+        );
         assert!(verify("", &expected).is_err());
     }
 

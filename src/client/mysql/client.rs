@@ -9,21 +9,21 @@ use mysql_common::{
 };
 
 use super::{
-    error::{Error, malformed},
+    error::{MysqlError, malformed},
     packet::Packets,
     resultset::{Answers, Format, Summary, skip_eof},
-    value::{Cell, Column, Param, write_params},
+    value::{Column, ColumnValue, MysqlParam, write_params},
 };
 use crate::client::FaultKind;
 
 /// A connection that is logged in.
 ///
-/// A call that is dropped before it has ended leaves it unusable, and so does any error that is not the server's own:
-/// [`Client::is_open`] is false from then on.
-pub struct Client<S> {
+/// A call that is dropped before it has ended leaves it unusable, and so does any error that is not
+/// the server's own: [`MysqlClient::is_open`] is false from then on.
+pub struct MysqlClient<S> {
     packets: Packets<S>,
     capabilities: CapabilityFlags,
-    server: Server,
+    server: MysqlServer,
     /// Whether the last answer was read to its end.
     is_open: bool,
     columns: Vec<Column>,
@@ -31,7 +31,7 @@ pub struct Client<S> {
 
 /// What the server said about itself and this connection.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct MysqlServer {
     pub version: String,
     pub connection_id: u32,
     pub backslash: bool,
@@ -39,13 +39,13 @@ pub(super) struct Server {
 
 /// A prepared statement, on the connection that prepared it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Statement {
+pub struct PreparedStatement {
     id: u32,
     params: u16,
     columns: u16,
 }
 
-impl Statement {
+impl PreparedStatement {
     /// How many arguments it takes.
     pub fn params(self) -> usize {
         self.params.into()
@@ -57,8 +57,12 @@ impl Statement {
     }
 }
 
-impl<S> Client<S> {
-    pub(super) fn new(packets: Packets<S>, capabilities: CapabilityFlags, server: Server) -> Self {
+impl<S> MysqlClient<S> {
+    pub(super) fn new(
+        packets: Packets<S>,
+        capabilities: CapabilityFlags,
+        server: MysqlServer,
+    ) -> Self {
         Self { packets, capabilities, server, is_open: true, columns: Vec::new() }
     }
 
@@ -72,8 +76,8 @@ impl<S> Client<S> {
         self.server.connection_id
     }
 
-    /// Whether the server now takes a backslash in a text for the beginning of something else: usually it does (it
-    /// depends on `sql_mode`). It says so with every answer.
+    /// Whether the server now takes a backslash in a text for the beginning of something else:
+    /// usually it does (it depends on `sql_mode`). It says so with every answer.
     pub fn escapes_with_backslash(&self) -> bool {
         self.server.backslash
     }
@@ -106,20 +110,25 @@ impl<S> Client<S> {
     }
 }
 
-impl<S: Read + Write + Unpin> Client<S> {
-    /// Sends statements as text, separated by `;`, and shows each value of their answers with its column's number.
-    pub async fn query(&mut self, text: &str, show: impl FnMut(usize, Cell<'_>)) -> Result<Summary, Error> {
+impl<S: Read + Write + Unpin> MysqlClient<S> {
+    /// Sends statements as text, separated by `;`, and shows each value of their answers with its
+    /// column's number.
+    pub async fn query(
+        &mut self,
+        text: &str,
+        show: impl FnMut(usize, ColumnValue<'_>),
+    ) -> Result<Summary, MysqlError> {
         self.command(Command::COM_QUERY, |request| request.extend(text.as_bytes()));
         self.exchange(Format::Text, show).await
     }
 
     /// Sends statements as text, and does not look at what they return.
-    pub async fn run(&mut self, text: &str) -> Result<Summary, Error> {
+    pub async fn run(&mut self, text: &str) -> Result<Summary, MysqlError> {
         self.query(text, |_, _| {}).await
     }
 
     /// Prepares a statement.
-    pub async fn prepare(&mut self, text: &str) -> Result<Statement, Error> {
+    pub async fn prepare(&mut self, text: &str) -> Result<PreparedStatement, MysqlError> {
         self.command(Command::COM_STMT_PREPARE, |request| request.extend(text.as_bytes()));
         self.is_open = false;
         let prepared = self.read_prepared().await;
@@ -132,10 +141,10 @@ impl<S: Read + Write + Unpin> Client<S> {
     /// If there are not as many arguments as the statement takes.
     pub async fn execute<'a>(
         &mut self,
-        statement: Statement,
-        params: impl ExactSizeIterator<Item = Param<'a>> + Clone,
-        show: impl FnMut(usize, Cell<'_>),
-    ) -> Result<Summary, Error> {
+        statement: PreparedStatement,
+        params: impl ExactSizeIterator<Item = MysqlParam<'a>> + Clone,
+        show: impl FnMut(usize, ColumnValue<'_>),
+    ) -> Result<Summary, MysqlError> {
         assert_eq!(params.len(), statement.params(), "arguments of a prepared statement");
         self.command(Command::COM_STMT_EXECUTE, |request| {
             request.put_u32_le(statement.id);
@@ -148,7 +157,7 @@ impl<S: Read + Write + Unpin> Client<S> {
     }
 
     /// Forgets a prepared statement. The server does not answer.
-    pub async fn close(&mut self, statement: Statement) -> Result<(), Error> {
+    pub async fn close(&mut self, statement: PreparedStatement) -> Result<(), MysqlError> {
         self.command(Command::COM_STMT_CLOSE, |request| request.put_u32_le(statement.id));
         self.is_open = false;
         let sent = self.packets.send().await;
@@ -156,20 +165,24 @@ impl<S: Read + Write + Unpin> Client<S> {
     }
 
     /// Asks whether the server is there.
-    pub async fn ping(&mut self) -> Result<(), Error> {
+    pub async fn ping(&mut self) -> Result<(), MysqlError> {
         self.command(Command::COM_PING, |_| {});
         self.exchange(Format::Text, |_, _| {}).await.map(drop)
     }
 
     /// Says goodbye, so that the server counts no aborted connection.
-    pub async fn quit(mut self) -> Result<(), Error> {
+    pub async fn quit(mut self) -> Result<(), MysqlError> {
         self.command(Command::COM_QUIT, |_| {});
         self.packets.send().await?;
         self.packets.shut_down().await
     }
 
     /// Sends what was appended and reads the whole answer.
-    async fn exchange(&mut self, format: Format, show: impl FnMut(usize, Cell<'_>)) -> Result<Summary, Error> {
+    async fn exchange(
+        &mut self,
+        format: Format,
+        show: impl FnMut(usize, ColumnValue<'_>),
+    ) -> Result<Summary, MysqlError> {
         self.is_open = false;
         let answered = async {
             self.packets.send().await?;
@@ -177,35 +190,44 @@ impl<S: Read + Write + Unpin> Client<S> {
             Answers { packets, capabilities: *capabilities, format, columns }.read(show).await
         };
         let answered = answered.await.map(|(summary, status)| {
-            self.server.backslash = !status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES);
+            self.server.backslash =
+                !status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES);
             summary
         });
         self.settle(answered)
     }
 
-    async fn read_prepared(&mut self) -> Result<Statement, Error> {
+    async fn read_prepared(&mut self) -> Result<PreparedStatement, MysqlError> {
         self.packets.send().await?;
         self.packets.read().await?;
         let packet = self.packets.payload();
         if packet[0] == 0xff {
-            return Err(Error::from_packet(packet));
+            return Err(MysqlError::from_packet(packet));
         }
-        let read: StmtPacket = ParseBuf(packet).parse(()).map_err(|_| malformed("a prepared statement"))?;
-        for definitions in [read.num_params(), read.num_columns()].into_iter().filter(|count| *count > 0) {
+        let read: StmtPacket =
+            ParseBuf(packet).parse(()).map_err(|_| malformed("a prepared statement"))?;
+        for definitions in
+            [read.num_params(), read.num_columns()].into_iter().filter(|count| *count > 0)
+        {
             // Their types come again with every answer.
             for _ in 0..definitions {
                 self.packets.read().await?;
             }
             skip_eof(&mut self.packets, self.capabilities).await?;
         }
-        Ok(Statement { id: read.statement_id(), params: read.num_params(), columns: read.num_columns() })
+        Ok(PreparedStatement {
+            id: read.statement_id(),
+            params: read.num_params(),
+            columns: read.num_columns(),
+        })
     }
 
-    /// An answer that was read to its end leaves the connection usable, also if it is an error of the statement.
-    fn settle<T>(&mut self, answered: Result<T, Error>) -> Result<T, Error> {
+    /// An answer that was read to its end leaves the connection usable, also if it is an error of
+    /// the statement.
+    fn settle<T>(&mut self, answered: Result<T, MysqlError>) -> Result<T, MysqlError> {
         self.is_open = match &answered {
             Ok(_) => true,
-            Err(error @ Error::Server { .. }) => error.kind() != FaultKind::Lost,
+            Err(error @ MysqlError::Server { .. }) => error.kind() != FaultKind::Lost,
             Err(_) => false,
         };
         answered

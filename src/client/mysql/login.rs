@@ -1,4 +1,5 @@
-//! How a connection begins: the server's greeting, TLS if it is wanted, and the password in one of two scrambled forms.
+//! How a connection begins: the server's greeting, TLS if it is wanted, and the password in one of
+//! two scrambled forms.
 
 use std::collections::HashMap;
 
@@ -6,15 +7,17 @@ use hyper::rt::{Read, Write};
 use mysql_common::{
     constants::{CapabilityFlags, StatusFlags},
     io::ParseBuf,
-    packets::{AuthMoreData, AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse, SslRequest},
+    packets::{
+        AuthMoreData, AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse, SslRequest,
+    },
     proto::MySerialize as _,
     scramble::{scramble_native, scramble_sha256},
 };
 
 use super::{
-    Client,
-    client::Server,
-    error::{Error, malformed},
+    MysqlClient,
+    client::MysqlServer,
+    error::{MysqlError, malformed},
     packet::{MOST_PAYLOAD, Packets},
     resultset::ok_packet,
 };
@@ -23,7 +26,8 @@ use super::{
 const NEEDED: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
     .union(CapabilityFlags::CLIENT_SECURE_CONNECTION)
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
-/// What it uses where the server has it. FOUND_ROWS: an UPDATE counts the rows that it finds, as other databases do.
+/// What it uses where the server has it. FOUND_ROWS: an UPDATE counts the rows that it finds, as
+/// other databases do.
 const WELCOME: CapabilityFlags = CapabilityFlags::CLIENT_LONG_PASSWORD
     .union(CapabilityFlags::CLIENT_FOUND_ROWS)
     .union(CapabilityFlags::CLIENT_LONG_FLAG)
@@ -44,7 +48,8 @@ const OK: u8 = 0x00;
 const MORE: u8 = 0x01;
 const SWITCH: u8 = 0xfe;
 const ERR: u8 = 0xff;
-/// What caching_sha2_password says: the scrambled password was enough, or the password itself is wanted.
+/// What caching_sha2_password says: the scrambled password was enough, or the password itself is
+/// wanted.
 const ENOUGH: &[u8] = &[3];
 const WANTED: &[u8] = &[4];
 
@@ -60,7 +65,7 @@ pub struct Credentials<'a> {
 }
 
 /// A connection on which the server has spoken and nobody has logged in.
-pub struct Opening<S> {
+pub struct MysqlOpening<S> {
     packets: Packets<S>,
     greeting: Greeting,
     /// Whether it is encrypted.
@@ -92,9 +97,9 @@ enum Method {
     CachingSha2,
 }
 
-impl<S: Read + Write + Unpin> Opening<S> {
+impl<S: Read + Write + Unpin> MysqlOpening<S> {
     /// Reads the server's greeting.
-    pub async fn read(stream: S) -> Result<Self, Error> {
+    pub async fn read(stream: S) -> Result<Self, MysqlError> {
         let mut packets = Packets::new(stream);
         packets.read().await?;
         let greeting = Greeting::read(packets.payload())?;
@@ -106,13 +111,17 @@ impl<S: Read + Write + Unpin> Opening<S> {
         self.greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL)
     }
 
-    /// Asks the server to go on with TLS: the stream is to be wrapped, and then goes into [`BeforeTls::resume`].
+    /// Asks the server to go on with TLS: the stream is to be wrapped, and then goes into
+    /// [`BeforeTls::resume`].
     ///
     /// # Errors
     /// If the server does not offer it. Never falls back to an open connection.
-    pub async fn ask_for_tls(mut self, who: &Credentials<'_>) -> Result<(S, BeforeTls), Error> {
+    pub async fn ask_for_tls(
+        mut self,
+        who: &Credentials<'_>,
+    ) -> Result<(S, BeforeTls), MysqlError> {
         if !self.offers_tls() {
-            return Err(Error::Tls("the server offers no TLS".into()));
+            return Err(MysqlError::Tls("the server offers no TLS".into()));
         }
         // Servers go by the capabilities in this packet, not in the one that follows.
         let capabilities = self.agreed(true, who.database.is_some());
@@ -121,13 +130,13 @@ impl<S: Read + Write + Unpin> Opening<S> {
         });
         self.packets.send().await?;
         let sequence = self.packets.sequence();
-        let early = || Error::protocol("it sent bytes in the open after it was asked for TLS");
+        let early = || MysqlError::protocol("it sent bytes in the open after it was asked for TLS");
         let stream = self.packets.into_stream().ok_or_else(early)?;
         Ok((stream, BeforeTls { greeting: self.greeting, sequence }))
     }
 
     /// Logs in.
-    pub async fn log_in(mut self, who: &Credentials<'_>) -> Result<Client<S>, Error> {
+    pub async fn log_in(mut self, who: &Credentials<'_>) -> Result<MysqlClient<S>, MysqlError> {
         let capabilities = self.agreed(self.secure, who.database.is_some());
         self.respond(who, capabilities);
         self.packets.send().await?;
@@ -137,28 +146,39 @@ impl<S: Read + Write + Unpin> Opening<S> {
             let packet = self.packets.payload();
             match packet[0] {
                 OK => break ok_packet(packet, capabilities)?.status_flags(),
-                ERR => return Err(Error::from_packet(packet)),
+                ERR => return Err(MysqlError::from_packet(packet)),
                 SWITCH => {
                     let (wanted, nonce) = switch(packet)?;
                     method = wanted;
-                    self.packets.append(|request| request.extend(wanted.scramble(&nonce, who.password)));
+                    self.packets
+                        .append(|request| request.extend(wanted.scramble(&nonce, who.password)));
                 }
                 MORE if method == Method::CachingSha2 => {
                     if is_enough(packet)? {
                         continue;
                     }
                     if !self.secure {
-                        return Err(Error::Login(UNENCRYPTED.into()));
+                        return Err(MysqlError::Login(UNENCRYPTED.into()));
                     }
-                    self.packets.append(|request| request.extend([who.password.as_bytes(), b"\0"].concat()));
+                    self.packets.append(|request| {
+                        request.extend([who.password.as_bytes(), b"\0"].concat());
+                    });
                 }
-                _ => return Err(Error::protocol("it says something else than the login expects")),
+                _ => {
+                    return Err(MysqlError::protocol(
+                        "it says something else than the login expects",
+                    ));
+                }
             }
             self.packets.send().await?;
         };
         let Greeting { version, connection_id, .. } = self.greeting;
         let backslash = !status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES);
-        Ok(Client::new(self.packets, capabilities, Server { version, connection_id, backslash }))
+        Ok(MysqlClient::new(
+            self.packets,
+            capabilities,
+            MysqlServer { version, connection_id, backslash },
+        ))
     }
 
     /// What both sides can do and we want.
@@ -199,66 +219,79 @@ const UNENCRYPTED: &str = "the server has this password not in its cache (cachin
 
 impl BeforeTls {
     /// Goes on over the encrypted stream.
-    pub fn resume<T>(self, stream: T) -> Opening<T> {
+    pub fn resume<T>(self, stream: T) -> MysqlOpening<T> {
         let packets = Packets::<T>::on(stream, self.sequence);
-        Opening { packets, greeting: self.greeting, secure: true }
+        MysqlOpening { packets, greeting: self.greeting, secure: true }
     }
 }
 
 impl Greeting {
-    fn read(packet: &[u8]) -> Result<Self, Error> {
+    fn read(packet: &[u8]) -> Result<Self, MysqlError> {
         match packet[0] {
             10 => {}
-            ERR => return Err(Error::from_packet(packet)),
-            other => return Err(Error::protocol(format!("it speaks version {other} of the protocol, not 10"))),
+            ERR => return Err(MysqlError::from_packet(packet)),
+            other => {
+                return Err(MysqlError::protocol(format!(
+                    "it speaks version {other} of the protocol, not 10"
+                )));
+            }
         }
         if !says_a_short_nonce(packet) {
             return Err(malformed("the greeting"));
         }
-        let read: HandshakePacket<'_> = ParseBuf(packet).parse(()).map_err(|_| malformed("the greeting"))?;
+        let read: HandshakePacket<'_> =
+            ParseBuf(packet).parse(()).map_err(|_| malformed("the greeting"))?;
         let capabilities = read.capabilities();
         if !capabilities.contains(NEEDED) {
-            return Err(Error::Login(format!("server {} is too old for this client", read.server_version_str())));
+            return Err(MysqlError::Login(format!(
+                "server {} is too old for this client",
+                read.server_version_str()
+            )));
         }
         let nonce = read.nonce().try_into().map_err(|_| malformed("the greeting"))?;
         // Where the server prefers another method it will say which one the user has.
-        let method = read.auth_plugin().and_then(|plugin| Method::of(&plugin)).unwrap_or(Method::Native);
+        let method =
+            read.auth_plugin().and_then(|plugin| Method::of(&plugin)).unwrap_or(Method::Native);
         let version = read.server_version_str().into_owned();
         Ok(Self { version, connection_id: read.connection_id(), capabilities, nonce, method })
     }
 }
 
-/// Whether the length of the random bytes is one that the codec can read: it takes it for a number with a sign and
-/// subtracts 8. Servers say 21.
+/// Whether the length of the random bytes is one that the codec can read: it takes it for a number
+/// with a sign and subtracts 8. Servers say 21.
 fn says_a_short_nonce(packet: &[u8]) -> bool {
-    // After the version: connection (4), random bytes (8), zero, capabilities (2), collation, status (2), and more
-    // capabilities (2).
-    let after = packet.iter().position(|byte| *byte == 0).map(|zero| zero + 1 + 4 + 8 + 1 + 2 + 1 + 2 + 2);
+    // After the version: connection (4), random bytes (8), zero, capabilities (2), collation,
+    // status (2), and more capabilities (2).
+    let after =
+        packet.iter().position(|byte| *byte == 0).map(|zero| zero + 1 + 4 + 8 + 1 + 2 + 1 + 2 + 2);
     after.and_then(|at| packet.get(at)).is_some_and(|length| *length < 128)
 }
 
 /// Whether caching_sha2_password is content with the scrambled password.
-fn is_enough(packet: &[u8]) -> Result<bool, Error> {
-    let more: AuthMoreData<'_> = ParseBuf(packet).parse(()).map_err(|_| malformed("what it says about the login"))?;
+fn is_enough(packet: &[u8]) -> Result<bool, MysqlError> {
+    let more: AuthMoreData<'_> =
+        ParseBuf(packet).parse(()).map_err(|_| malformed("what it says about the login"))?;
     match more.data() {
         ENOUGH => Ok(true),
         WANTED => Ok(false),
-        _ => Err(Error::protocol("caching_sha2_password says something else than yes or no")),
+        _ => Err(MysqlError::protocol("caching_sha2_password says something else than yes or no")),
     }
 }
 
 /// The method that the server asks for instead, with its new random bytes.
-fn switch(packet: &[u8]) -> Result<(Method, [u8; NONCE]), Error> {
+fn switch(packet: &[u8]) -> Result<(Method, [u8; NONCE]), MysqlError> {
     if packet.len() == 1 {
-        return Err(Error::Login(
-            "the user has a password in the form of before MySQL 4.1, which anybody can read".into(),
+        return Err(MysqlError::Login(
+            "the user has a password in the form of before MySQL 4.1, which anybody can read"
+                .into(),
         ));
     }
-    let wanted: AuthSwitchRequest<'_> = ParseBuf(packet).parse(()).map_err(|_| malformed("another way to log in"))?;
+    let wanted: AuthSwitchRequest<'_> =
+        ParseBuf(packet).parse(()).map_err(|_| malformed("another way to log in"))?;
     let plugin = wanted.auth_plugin();
     let method = Method::of(&plugin).ok_or_else(|| {
         let name = String::from_utf8_lossy(plugin.as_bytes()).into_owned();
-        Error::Login(format!(
+        MysqlError::Login(format!(
             "the user logs in with {name:?}, and this client knows mysql_native_password and caching_sha2_password"
         ))
     })?;

@@ -2,20 +2,20 @@
 
 use hyper::rt::{Read, Write};
 
-use super::{Client, Credentials, Opening};
+use super::{Credentials, MysqlClient, MysqlOpening};
 use crate::{
     client::{Address, Fault, FaultKind, TlsMode, Transport, connect, within_limit},
-    runtime::Native,
+    runtime::{Io, Native},
 };
 
 /// A connection over the streams of an executor.
-pub type Mysql<N> = Client<Transport<<N as Native>::Conn>>;
+pub type Mysql<N> = MysqlClient<Transport<<N as Io>::Conn>>;
 
 /// Options of a url that are heeded, besides those of every protocol.
 pub const OPTIONS: &[&str] = &["charset"];
 
-/// Connects and logs in within the time limit. `database` is the one that names without a database mean; none: the
-/// address's.
+/// Connects and logs in within the time limit. `database` is the one that names without a database
+/// mean; none: the address's.
 pub async fn open<N: Native>(address: &Address, database: Option<&str>) -> Result<Mysql<N>, Fault> {
     address.knows_options(OPTIONS).map_err(|why| Fault::new(FaultKind::Refused, why))?;
     let who = Credentials {
@@ -37,8 +37,8 @@ async fn log_in<C: Read + Write + Unpin>(
     who: &Credentials<'_>,
     tls: &TlsMode,
     address: &Address,
-) -> Result<Client<Transport<C>>, Fault> {
-    let mut opening = Opening::read(stream).await?;
+) -> Result<MysqlClient<Transport<C>>, Fault> {
+    let mut opening = MysqlOpening::read(stream).await?;
     if *tls != TlsMode::Off {
         let (stream, before) = opening.ask_for_tls(who).await?;
         opening = before.resume(stream.encrypted(tls, address).await?);

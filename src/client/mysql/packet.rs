@@ -1,17 +1,20 @@
-//! Packets: a length of three bytes, a number in the sequence, and the payload; long payloads go in several.
+//! Packets: a length of three bytes, a number in the sequence, and the payload; long payloads go in
+//! several.
 
 use std::ops::Range;
 
 use hyper::rt::{Read, Write};
 
-use super::error::Error;
+use super::error::MysqlError;
 use crate::client::wire::Wire;
 
 /// Length and number of a packet, in bytes.
 const HEADER: usize = 4;
-/// The longest payload that one packet can have. A payload of so many bytes or more is continued in the next packet.
+/// The longest payload that one packet can have. A payload of so many bytes or more is continued in
+/// the next packet.
 const LONGEST: usize = 0xff_ffff;
-/// The longest payload that is taken in, in bytes; also the server's upper limit for `max_allowed_packet`.
+/// The longest payload that is taken in, in bytes; also the server's upper limit for
+/// `max_allowed_packet`.
 pub(super) const MOST_PAYLOAD: usize = 1 << 30;
 /// First byte of a packet that reports an error.
 const ERR: u8 = 0xff;
@@ -33,7 +36,8 @@ impl<S> Packets<S> {
         Self { wire: Wire::new(stream), sequence: 0, current: 0..0, joined: None }
     }
 
-    /// Begins a new request: numbers start again, and what is left of the answer before is given up.
+    /// Begins a new request: numbers start again, and what is left of the answer before is given
+    /// up.
     pub fn begin(&mut self) {
         self.sequence = 0;
         self.release();
@@ -54,7 +58,8 @@ impl<S> Packets<S> {
         }
     }
 
-    /// Cuts a payload that is too long for one packet. The last packet is shorter than the longest, if need be empty.
+    /// Cuts a payload that is too long for one packet. The last packet is shorter than the longest,
+    /// if need be empty.
     fn split(&mut self, start: usize) {
         let request = self.wire.request();
         let payload = request.split_off(start + HEADER);
@@ -100,7 +105,12 @@ impl<S> Packets<S> {
 
     fn header(&self) -> (usize, u8) {
         let received = self.wire.received();
-        (usize::from(received[0]) | usize::from(received[1]) << 8 | usize::from(received[2]) << 16, received[3])
+        (
+            usize::from(received[0])
+                | usize::from(received[1]) << 8
+                | usize::from(received[2]) << 16,
+            received[3],
+        )
     }
 }
 
@@ -110,25 +120,25 @@ fn header(length: usize, sequence: u8) -> [u8; HEADER] {
 
 impl<S: Read + Write + Unpin> Packets<S> {
     /// Sends what was appended.
-    pub async fn send(&mut self) -> Result<(), Error> {
+    pub async fn send(&mut self) -> Result<(), MysqlError> {
         Ok(self.wire.send().await?)
     }
 
     /// Reads the next packet; [`Packets::payload`] has it then.
-    pub async fn read(&mut self) -> Result<(), Error> {
+    pub async fn read(&mut self) -> Result<(), MysqlError> {
         self.release();
         let length = self.read_part().await?;
         if length == LONGEST {
             self.join().await?;
         }
         if self.payload().is_empty() {
-            return Err(Error::protocol("an empty packet"));
+            return Err(MysqlError::protocol("an empty packet"));
         }
         Ok(())
     }
 
     /// Reads one packet, which may be a part of a longer payload, and returns its length.
-    async fn read_part(&mut self) -> Result<usize, Error> {
+    async fn read_part(&mut self) -> Result<usize, MysqlError> {
         self.wire.fill(HEADER).await?;
         let (length, number) = self.header();
         self.wire.fill(HEADER + length).await?;
@@ -136,20 +146,23 @@ impl<S: Read + Write + Unpin> Packets<S> {
         // A server that ends a connection by itself says why with a number of its own.
         let is_error = self.wire.received().get(HEADER) == Some(&ERR);
         if number != self.sequence && !(length > 0 && is_error) {
-            return Err(Error::protocol(format!("packet {number} came where packet {} was due", self.sequence)));
+            return Err(MysqlError::protocol(format!(
+                "packet {number} came where packet {} was due",
+                self.sequence
+            )));
         }
         self.sequence = number.wrapping_add(1);
         Ok(length)
     }
 
     /// Reads the rest of a payload that has come in several packets.
-    async fn join(&mut self) -> Result<(), Error> {
+    async fn join(&mut self) -> Result<(), MysqlError> {
         let mut joined = self.payload().to_vec();
         loop {
             self.release();
             let length = self.read_part().await?;
             if joined.len() + length > MOST_PAYLOAD {
-                return Err(Error::protocol("a packet of more than 1 GiB"));
+                return Err(MysqlError::protocol("a packet of more than 1 GiB"));
             }
             joined.extend(self.payload());
             if length < LONGEST {
@@ -160,7 +173,7 @@ impl<S: Read + Write + Unpin> Packets<S> {
     }
 
     /// Says to the server that nothing more will come.
-    pub async fn shut_down(&mut self) -> Result<(), Error> {
+    pub async fn shut_down(&mut self) -> Result<(), MysqlError> {
         Ok(self.wire.shut_down().await?)
     }
 }
@@ -176,7 +189,7 @@ mod tests {
         [&header(payload.len(), number)[..], payload].concat()
     }
 
-    fn read(says: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+    fn read(says: &[Vec<u8>]) -> Result<Vec<u8>, MysqlError> {
         let mut packets = Packets::new(Scripted::new(says.to_vec()));
         block_on(packets.read()).map(|()| packets.payload().to_vec())
     }
@@ -190,7 +203,10 @@ mod tests {
         packets.begin();
         packets.append(|_| {});
         block_on(packets.send()).unwrap();
-        assert_eq!(packets.wire.into_stream().unwrap().writes, [&b"\x02\0\0\0ab\x01\0\0\x01c"[..], b"\0\0\0\0"]);
+        assert_eq!(
+            packets.wire.into_stream().unwrap().writes,
+            [&b"\x02\0\0\0ab\x01\0\0\x01c"[..], b"\0\0\0\0"]
+        );
     }
 
     #[test]
@@ -209,7 +225,8 @@ mod tests {
 
     #[test]
     fn several_packets_in_one_piece_are_one_read() {
-        let mut packets = Packets::new(Scripted::new([[packet(0, b"a"), packet(1, b"bc")].concat()]));
+        let mut packets =
+            Packets::new(Scripted::new([[packet(0, b"a"), packet(1, b"bc")].concat()]));
         block_on(packets.read()).unwrap();
         assert_eq!(packets.payload(), b"a");
         block_on(packets.read()).unwrap();

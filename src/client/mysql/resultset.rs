@@ -8,9 +8,9 @@ use mysql_common::{
 };
 
 use super::{
-    error::{Error, malformed},
+    error::{MysqlError, malformed},
     packet::Packets,
-    value::{Cell, Column, read_binary, read_text},
+    value::{Column, ColumnValue, read_binary, read_text},
 };
 
 /// First byte of an answer without rows.
@@ -60,9 +60,12 @@ pub(super) struct Answers<'a, S> {
 }
 
 impl<S: Read + Write + Unpin> Answers<'_, S> {
-    /// Reads until the last statement's answer has ended, and shows every cell with the number of its column. Says also
-    /// how the session is then.
-    pub async fn read(&mut self, mut show: impl FnMut(usize, Cell<'_>)) -> Result<(Summary, StatusFlags), Error> {
+    /// Reads until the last statement's answer has ended, and shows every cell with the number of
+    /// its column. Says also how the session is then.
+    pub async fn read(
+        &mut self,
+        mut show: impl FnMut(usize, ColumnValue<'_>),
+    ) -> Result<(Summary, StatusFlags), MysqlError> {
         let mut summary = Summary::default();
         loop {
             let status = self.read_one(&mut summary, &mut show).await?;
@@ -76,8 +79,8 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
     async fn read_one(
         &mut self,
         summary: &mut Summary,
-        show: &mut impl FnMut(usize, Cell<'_>),
-    ) -> Result<StatusFlags, Error> {
+        show: &mut impl FnMut(usize, ColumnValue<'_>),
+    ) -> Result<StatusFlags, MysqlError> {
         self.packets.read().await?;
         let packet = self.packets.payload();
         match packet[0] {
@@ -86,11 +89,14 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
                 summary.affected = summary.affected.saturating_add(ok.affected_rows());
                 Ok(ok.status_flags())
             }
-            ERR => Err(Error::from_packet(packet)),
-            LOCAL_INFILE => Err(Error::protocol("it asks for a file, which was never offered")),
+            ERR => Err(MysqlError::from_packet(packet)),
+            LOCAL_INFILE => {
+                Err(MysqlError::protocol("it asks for a file, which was never offered"))
+            }
             _ => {
-                let count =
-                    ParseBuf(packet).checked_eat_lenenc_int().filter(|count| (1..=MOST_COLUMNS).contains(count));
+                let count = ParseBuf(packet)
+                    .checked_eat_lenenc_int()
+                    .filter(|count| (1..=MOST_COLUMNS).contains(count));
                 let count = count.ok_or_else(|| malformed("a number of columns"))?;
                 self.read_columns(count).await?;
                 summary.result_sets += 1;
@@ -99,7 +105,7 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
         }
     }
 
-    async fn read_columns(&mut self, count: u64) -> Result<(), Error> {
+    async fn read_columns(&mut self, count: u64) -> Result<(), MysqlError> {
         self.columns.clear();
         for _ in 0..count {
             self.packets.read().await?;
@@ -111,19 +117,21 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
     async fn read_rows(
         &mut self,
         summary: &mut Summary,
-        show: &mut impl FnMut(usize, Cell<'_>),
-    ) -> Result<StatusFlags, Error> {
+        show: &mut impl FnMut(usize, ColumnValue<'_>),
+    ) -> Result<StatusFlags, MysqlError> {
         loop {
             self.packets.read().await?;
             let packet = self.packets.payload();
             match packet[0] {
-                ERR => return Err(Error::from_packet(packet)),
-                END if ends_rows(packet, self.capabilities) => return status_at_end(packet, self.capabilities),
+                ERR => return Err(MysqlError::from_packet(packet)),
+                END if ends_rows(packet, self.capabilities) => {
+                    return status_at_end(packet, self.capabilities);
+                }
                 _ => {}
             }
             summary.rows += 1;
             let received = &mut summary.received;
-            let show = |at, cell: Cell<'_>| {
+            let show = |at, cell: ColumnValue<'_>| {
                 *received += cell.length();
                 show(at, cell);
             };
@@ -136,7 +144,10 @@ impl<S: Read + Write + Unpin> Answers<'_, S> {
 }
 
 /// Reads an OK packet.
-pub(super) fn ok_packet(packet: &[u8], capabilities: CapabilityFlags) -> Result<OkPacket<'_>, Error> {
+pub(super) fn ok_packet(
+    packet: &[u8],
+    capabilities: CapabilityFlags,
+) -> Result<OkPacket<'_>, MysqlError> {
     let read = ParseBuf(packet).parse::<OkPacketDeserializer<'_, CommonOkPacket>>(capabilities);
     read.map(OkPacketDeserializer::into_inner).map_err(|_| malformed("an OK packet"))
 }
@@ -145,31 +156,34 @@ pub(super) fn ok_packet(packet: &[u8], capabilities: CapabilityFlags) -> Result<
 pub(super) async fn skip_eof<S: Read + Write + Unpin>(
     packets: &mut Packets<S>,
     capabilities: CapabilityFlags,
-) -> Result<(), Error> {
+) -> Result<(), MysqlError> {
     if capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF) {
         return Ok(());
     }
     packets.read().await?;
     let packet = packets.payload();
     match packet[0] {
-        ERR => Err(Error::from_packet(packet)),
+        ERR => Err(MysqlError::from_packet(packet)),
         END if packet.len() < LONGEST_EOF => Ok(()),
-        _ => Err(Error::protocol("definitions do not end where they must")),
+        _ => Err(MysqlError::protocol("definitions do not end where they must")),
     }
 }
 
-/// Whether a packet that begins like the end of rows is it. A row of text may begin so, with a value of 16 MiB.
+/// Whether a packet that begins like the end of rows is it. A row of text may begin so, with a
+/// value of 16 MiB.
 fn ends_rows(packet: &[u8], capabilities: CapabilityFlags) -> bool {
     let is_new = capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF);
     packet.len() < if is_new { MAX_PAYLOAD_LEN } else { LONGEST_EOF }
 }
 
-fn status_at_end(packet: &[u8], capabilities: CapabilityFlags) -> Result<StatusFlags, Error> {
+fn status_at_end(packet: &[u8], capabilities: CapabilityFlags) -> Result<StatusFlags, MysqlError> {
     let rest = &mut ParseBuf(packet);
     let read = if capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF) {
-        rest.parse::<OkPacketDeserializer<'_, ResultSetTerminator>>(capabilities).map(OkPacketDeserializer::into_inner)
+        rest.parse::<OkPacketDeserializer<'_, ResultSetTerminator>>(capabilities)
+            .map(OkPacketDeserializer::into_inner)
     } else {
-        rest.parse::<OkPacketDeserializer<'_, OldEofPacket>>(capabilities).map(OkPacketDeserializer::into_inner)
+        rest.parse::<OkPacketDeserializer<'_, OldEofPacket>>(capabilities)
+            .map(OkPacketDeserializer::into_inner)
     };
     read.map(|end| end.status_flags()).map_err(|_| malformed("the end of rows"))
 }

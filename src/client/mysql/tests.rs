@@ -1,4 +1,5 @@
-//! The client against peers that speak from scripts: byte vectors, both logins, and bytes that make no sense.
+//! The client against peers that speak from scripts: byte vectors, both logins, and bytes that make
+//! no sense.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +11,8 @@ use super::*;
 use crate::client::{FaultKind, testing::Scripted};
 
 /// What MariaDB 10.11 said first, to nobody in particular.
-const GREETING: &[u8] = b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x04\0\0\0u$QMlYW-\0\xfe\xf7\x08\x02\0\xff\x81\x15\
+const GREETING: &[u8] =
+    b"\n5.5.5-10.11.19-MariaDB-0+deb12u1\0\x04\0\0\0u$QMlYW-\0\xfe\xf7\x08\x02\0\xff\x81\x15\
     \0\0\0\0\0\0\x1d\0\0\0t%Wh(+?:E.T=\0mysql_native_password\0";
 /// The twenty random bytes in it.
 const NONCE: &[u8; 20] = b"u$QMlYW-t%Wh(+?:E.T=";
@@ -48,18 +50,21 @@ fn answer(payloads: &[&[u8]]) -> Vec<u8> {
     payloads.iter().enumerate().flat_map(|(at, payload)| packet(at as u8 + 1, payload)).collect()
 }
 
-async fn log_in(says: Vec<Vec<u8>>, who: &Credentials<'_>) -> Result<Client<Scripted>, Error> {
-    Opening::read(Scripted::new(says)).await?.log_in(who).await
+async fn log_in(
+    says: Vec<Vec<u8>>,
+    who: &Credentials<'_>,
+) -> Result<MysqlClient<Scripted>, MysqlError> {
+    MysqlOpening::read(Scripted::new(says)).await?.log_in(who).await
 }
 
 /// A client whose server greets so and then gives these answers.
-fn client(greeting: &[u8], answers: &[Vec<u8>]) -> Client<Scripted> {
+fn client(greeting: &[u8], answers: &[Vec<u8>]) -> MysqlClient<Scripted> {
     let login = [packet(0, greeting), packet(2, OK)];
     block_on(log_in([&login[..], answers].concat(), &WHO)).unwrap()
 }
 
 /// What the peer heard, without the headers of packets.
-fn heard(client: Client<Scripted>) -> Vec<Vec<u8>> {
+fn heard(client: MysqlClient<Scripted>) -> Vec<Vec<u8>> {
     let stream = client.into_stream().unwrap();
     stream.writes.iter().map(|write| write[4..].to_vec()).collect()
 }
@@ -90,11 +95,13 @@ fn a_native_password_is_scrambled_with_what_the_server_drew() {
 
 #[test]
 fn a_password_that_the_server_remembers_takes_the_fast_path() {
-    let says = vec![packet(0, &greeting_of_mysql()), [packet(2, b"\x01\x03"), packet(3, OK)].concat()];
+    let says =
+        vec![packet(0, &greeting_of_mysql()), [packet(2, b"\x01\x03"), packet(3, OK)].concat()];
     let heard = heard(block_on(log_in(says, &WHO)).unwrap());
     let response: HandshakeResponse<'_> = ParseBuf(&heard[0]).parse(()).unwrap();
     assert_eq!(response.auth_plugin().unwrap().as_bytes(), b"caching_sha2_password");
-    // SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce), computed with Python's hashlib.
+    // SHA256(password) XOR SHA256(SHA256(SHA256(password)) + nonce), computed with Python's
+    // hashlib.
     let found = format!("{:x}", bytes::Bytes::copy_from_slice(response.scramble_buf()));
     assert_eq!(found, "449efa41efbebc8187700ad90361c59478dd6c16cacd284fe8f5ed9bd31c86b3");
     assert_eq!(heard.len(), 1);
@@ -112,7 +119,7 @@ fn a_password_that_the_server_does_not_remember_is_not_sent_in_the_open() {
 fn over_tls_the_password_itself_is_sent() {
     let says = vec![packet(0, &greeting_of_mysql()), packet(3, b"\x01\x04"), packet(5, OK)];
     let client = block_on(async {
-        let opening = Opening::read(Scripted::new(says)).await.unwrap();
+        let opening = MysqlOpening::read(Scripted::new(says)).await.unwrap();
         // As if it were encrypted from here on: the script goes on in the same stream.
         let (stream, before) = opening.ask_for_tls(&WHO).await.unwrap();
         before.resume(stream).log_in(&WHO).await.unwrap()
@@ -129,7 +136,7 @@ fn over_tls_the_password_itself_is_sent() {
 fn tls_is_never_given_up_and_never_begun_with_early_bytes() {
     let ask = |says: Vec<Vec<u8>>| {
         block_on(async {
-            let opening = Opening::read(Scripted::new(says)).await.unwrap();
+            let opening = MysqlOpening::read(Scripted::new(says)).await.unwrap();
             opening.ask_for_tls(&WHO).await.err().unwrap().to_string()
         })
     };
@@ -159,9 +166,15 @@ fn logins_that_cannot_be_are_refused_with_the_reason() {
     assert!(error.to_string().contains("\"client_ed25519\""), "{error}");
     assert_eq!(refuse(GREETING, b"\xfe").kind(), FaultKind::Login);
     assert_eq!(refuse(GREETING, b"\x01\x03").kind(), FaultKind::Protocol);
-    assert_eq!(refuse(b"\xff\x10\x04Too many connections", OK).kind(), FaultKind::TooManyConnections);
+    assert_eq!(
+        refuse(b"\xff\x10\x04Too many connections", OK).kind(),
+        FaultKind::TooManyConnections
+    );
     assert_eq!(refuse(b"\x09old", OK).kind(), FaultKind::Protocol);
-    let old = GREETING.iter().enumerate().map(|(at, byte)| if at == 1 + 33 + 4 + 8 + 1 + 1 { 0x05 } else { *byte });
+    let old = GREETING
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| if at == 1 + 33 + 4 + 8 + 1 + 1 { 0x05 } else { *byte });
     assert!(refuse(&old.collect::<Vec<_>>(), OK).to_string().contains("too old"));
 }
 
@@ -169,13 +182,19 @@ fn logins_that_cannot_be_are_refused_with_the_reason() {
 fn a_query_reads_its_rows_with_and_without_the_old_end() {
     let (number, text) = (column(8, 0), column(253, 0));
     let eof: &[u8] = b"\xfe\0\0\x02\0";
-    let new = answer(&[b"\x02", &number, &text, b"\x011\x02ab", b"\x012\xfb", b"\xfe\0\0\x02\0\0\0"]);
+    let new =
+        answer(&[b"\x02", &number, &text, b"\x011\x02ab", b"\x012\xfb", b"\xfe\0\0\x02\0\0\0"]);
     let old = answer(&[b"\x02", &number, &text, eof, b"\x011\x02ab", b"\x012\xfb", eof]);
     for (greeting, says) in [(GREETING.to_vec(), new), (greeting_with_eof(), old)] {
         let mut client = client(&greeting, &[says]);
         let mut cells = Vec::new();
-        let summary = block_on(client.query("SELECT n, t", |at, cell| cells.push(format!("{at} {cell:?}")))).unwrap();
-        assert_eq!(summary, Summary { rows: 2, affected: 0, received: 4, statements: 1, result_sets: 1 });
+        let summary =
+            block_on(client.query("SELECT n, t", |at, cell| cells.push(format!("{at} {cell:?}"))))
+                .unwrap();
+        assert_eq!(
+            summary,
+            Summary { rows: 2, affected: 0, received: 4, statements: 1, result_sets: 1 }
+        );
         assert_eq!(cells, ["0 Bytes([49])", "1 Bytes([97, 98])", "0 Bytes([50])", "1 Null"]);
         let stream = client.into_stream().unwrap();
         // The login and the query: one write and one read for each, besides the greeting.
@@ -196,28 +215,37 @@ fn answers_of_several_statements_are_read_to_the_last() {
     ]);
     let mut client = client(GREETING, &[says, answer(&[OK])]);
     let summary = block_on(client.run("DELETE …; SELECT …; DELETE …")).unwrap();
-    assert_eq!(summary, Summary { rows: 1, affected: 5, received: 1, statements: 3, result_sets: 1 });
+    assert_eq!(
+        summary,
+        Summary { rows: 1, affected: 5, received: 1, statements: 3, result_sets: 1 }
+    );
     block_on(client.ping()).unwrap();
     assert_eq!(heard(client)[2], b"\x0e");
 }
 
 #[test]
 fn a_prepared_statement_is_executed_with_arguments_and_closed() {
-    for (greeting, eof) in [(GREETING.to_vec(), None), (greeting_with_eof(), Some(&b"\xfe\0\0\x02\0"[..]))] {
+    for (greeting, eof) in
+        [(GREETING.to_vec(), None), (greeting_with_eof(), Some(&b"\xfe\0\0\x02\0"[..]))]
+    {
         let (param, number) = (column(253, 0), column(8, 0));
         let prepared = [&b"\0\x07\0\0\0\x01\0\x01\0\0\0\0"[..], &param];
-        let prepared = prepared.into_iter().chain(eof).chain([&number[..]]).chain(eof).collect::<Vec<_>>();
+        let prepared =
+            prepared.into_iter().chain(eof).chain([&number[..]]).chain(eof).collect::<Vec<_>>();
         let row: &[u8] = b"\0\0\x2a\0\0\0\0\0\0\0";
         let end = eof.unwrap_or(b"\xfe\0\0\x02\0\0\0");
-        let rows = [&b"\x01"[..], &number].into_iter().chain(eof).chain([row, end]).collect::<Vec<_>>();
+        let rows =
+            [&b"\x01"[..], &number].into_iter().chain(eof).chain([row, end]).collect::<Vec<_>>();
         let mut client = client(&greeting, &[answer(&prepared), answer(&rows)]);
         block_on(async {
             let statement = client.prepare("SELECT ?").await.unwrap();
             assert_eq!((statement.params(), statement.columns()), (1, 1));
             let mut cells = Vec::new();
-            let params = [Param::Integer(42)];
-            let summary =
-                client.execute(statement, params.into_iter(), |_, cell| cells.push(cell.number())).await.unwrap();
+            let params = [MysqlParam::Integer(42)];
+            let summary = client
+                .execute(statement, params.into_iter(), |_, cell| cells.push(cell.number()))
+                .await
+                .unwrap();
             assert_eq!((summary.rows, summary.received, cells), (1, 8, vec![Some(42)]));
             client.close(statement).await.unwrap();
         });
@@ -231,8 +259,14 @@ fn a_prepared_statement_is_executed_with_arguments_and_closed() {
 #[test]
 fn an_error_of_a_statement_leaves_the_connection_open_and_others_do_not() {
     let deadlock = answer(&[b"\xff\xbd\x04#40001Deadlock found"]);
-    let late = answer(&[b"\x01", &column(8, 0), b"\x011", b"\xff\xb1\x07#70100Query execution was interrupted"]);
-    let mut client = client(GREETING, &[deadlock, late, answer(&[OK]), answer(&[b"\xff\x87\x07#70100Killed"])]);
+    let late = answer(&[
+        b"\x01",
+        &column(8, 0),
+        b"\x011",
+        b"\xff\xb1\x07#70100Query execution was interrupted",
+    ]);
+    let mut client =
+        client(GREETING, &[deadlock, late, answer(&[OK]), answer(&[b"\xff\x87\x07#70100Killed"])]);
     let mut run = || {
         let kind = block_on(client.run("UPDATE …")).map_err(|error| error.kind());
         (kind.err(), client.is_open())
@@ -286,7 +320,7 @@ proptest! {
         let _ = block_on(async {
             if prepared {
                 let statement = client.prepare("SELECT ?").await?;
-                client.execute(statement, vec![Param::Null; statement.params()].into_iter(), |_, _| {}).await
+                client.execute(statement, vec![MysqlParam::Null; statement.params()].into_iter(), |_, _| {}).await
             } else {
                 client.run("SELECT 1").await
             }
@@ -317,11 +351,16 @@ proptest! {
 
 /// Packets of short payloads that often begin as a server's do, numbered from `first` on.
 fn packets(first: u8) -> impl Strategy<Value = Vec<u8>> {
-    let head = prop_oneof![Just(0_u8), Just(1), Just(2), Just(0xfe), Just(0xff), Just(0xfb), any::<u8>()];
-    let payload =
-        (head, prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(head, rest)| [&[head][..], &rest].concat());
+    let head =
+        prop_oneof![Just(0_u8), Just(1), Just(2), Just(0xfe), Just(0xff), Just(0xfb), any::<u8>()];
+    let payload = (head, prop::collection::vec(any::<u8>(), 0..40))
+        .prop_map(|(head, rest)| [&[head][..], &rest].concat());
     prop::collection::vec(payload, 1..6).prop_map(move |payloads| {
-        payloads.iter().enumerate().flat_map(|(at, payload)| packet(first + at as u8, payload)).collect()
+        payloads
+            .iter()
+            .enumerate()
+            .flat_map(|(at, payload)| packet(first + at as u8, payload))
+            .collect()
     })
 }
 
@@ -329,7 +368,8 @@ fn packets(first: u8) -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn claims_cost_nothing() {
     let shown = AtomicUsize::new(0);
-    for says in [&b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"[..], b"\xfc\xff\x0f", b"\xfd\xff\xff\xff"] {
+    for says in [&b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"[..], b"\xfc\xff\x0f", b"\xfd\xff\xff\xff"]
+    {
         let mut client = client(GREETING, &[answer(&[says])]);
         let asked = client.query("SELECT 1", |_, _| {
             shown.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use mysql_common::{
     io::{BufMutExt as _, ParseBuf},
 };
 
-use super::error::{Error, malformed};
+use super::error::{MysqlError, malformed};
 
 /// Set in the type of an argument that has no sign; ours all have one.
 const SIGNED: u8 = 0;
@@ -15,7 +15,7 @@ const NULL: u8 = 0xfb;
 
 /// An argument of a prepared statement.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Param<'a> {
+pub enum MysqlParam<'a> {
     /// No value.
     Null,
     /// A whole number.
@@ -26,7 +26,7 @@ pub enum Param<'a> {
     Text(&'a str),
 }
 
-impl Param<'_> {
+impl MysqlParam<'_> {
     fn kind(self) -> ColumnType {
         match self {
             Self::Null => ColumnType::MYSQL_TYPE_NULL,
@@ -47,16 +47,20 @@ impl Param<'_> {
 }
 
 /// Appends the arguments of COM_STMT_EXECUTE: which are null, their types, their values.
-pub(super) fn write_params<'a>(params: impl ExactSizeIterator<Item = Param<'a>> + Clone, request: &mut Vec<u8>) {
+pub(super) fn write_params<'a>(
+    params: impl ExactSizeIterator<Item = MysqlParam<'a>> + Clone,
+    request: &mut Vec<u8>,
+) {
     if params.len() == 0 {
         return;
     }
     let nulls = request.len();
     request.resize(nulls + params.len().div_ceil(8), 0);
-    for (at, _) in params.clone().enumerate().filter(|(_, param)| *param == Param::Null) {
+    for (at, _) in params.clone().enumerate().filter(|(_, param)| *param == MysqlParam::Null) {
         request[nulls + at / 8] |= 1 << (at % 8);
     }
-    // Types follow in every call: the server would remember them, but a call's types may differ from the last one's.
+    // Types follow in every call: the server would remember them, but a call's types may differ
+    // from the last one's.
     request.push(1);
     for param in params.clone() {
         request.extend([param.kind() as u8, SIGNED]);
@@ -66,7 +70,7 @@ pub(super) fn write_params<'a>(params: impl ExactSizeIterator<Item = Param<'a>> 
 
 /// A cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cell<'a> {
+pub enum ColumnValue<'a> {
     /// No value.
     Null,
     /// A whole number.
@@ -75,12 +79,12 @@ pub enum Cell<'a> {
     Unsigned(u64),
     /// Another number.
     Real(f64),
-    /// Text, bytes or a decimal number; the text protocol sends all values so. Dates and times of the prepared
-    /// protocol in their packed form.
+    /// Text, bytes or a decimal number; the text protocol sends all values so. Dates and times of
+    /// the prepared protocol in their packed form.
     Bytes(&'a [u8]),
 }
 
-impl Cell<'_> {
+impl ColumnValue<'_> {
     /// Its length in bytes; a number has 8.
     pub fn length(self) -> u64 {
         match self {
@@ -110,7 +114,7 @@ pub(super) struct Column {
 
 impl Column {
     /// Reads a column's definition.
-    pub fn read(packet: &[u8]) -> Result<Self, Error> {
+    pub fn read(packet: &[u8]) -> Result<Self, MysqlError> {
         Self::parse(packet).ok_or_else(|| malformed("a column's definition"))
     }
 
@@ -129,60 +133,78 @@ impl Column {
 }
 
 /// Shows the cells of a row of the text protocol.
-pub(super) fn read_text(row: &[u8], columns: usize, mut show: impl FnMut(usize, Cell<'_>)) -> Result<(), Error> {
+pub(super) fn read_text(
+    row: &[u8],
+    columns: usize,
+    mut show: impl FnMut(usize, ColumnValue<'_>),
+) -> Result<(), MysqlError> {
     let mut rest = ParseBuf(row);
     for at in 0..columns {
         let cell = match rest.0.first() {
             Some(&NULL) => {
                 rest.skip(1);
-                Cell::Null
+                ColumnValue::Null
             }
-            _ => Cell::Bytes(rest.checked_eat_lenenc_str().ok_or_else(|| malformed("a row of text"))?),
+            _ => ColumnValue::Bytes(
+                rest.checked_eat_lenenc_str().ok_or_else(|| malformed("a row of text"))?,
+            ),
         };
         show(at, cell);
     }
     ends(&rest)
 }
 
-/// Shows the cells of a row of the prepared protocol: a zero, a bit for each column that is null after two that are
-/// unused, and the values of the others.
-pub(super) fn read_binary(row: &[u8], columns: &[Column], mut show: impl FnMut(usize, Cell<'_>)) -> Result<(), Error> {
+/// Shows the cells of a row of the prepared protocol: a zero, a bit for each column that is null
+/// after two that are unused, and the values of the others.
+pub(super) fn read_binary(
+    row: &[u8],
+    columns: &[Column],
+    mut show: impl FnMut(usize, ColumnValue<'_>),
+) -> Result<(), MysqlError> {
     let mut rest = ParseBuf(row);
-    let nulls = (rest.checked_eat_u8() == Some(0)).then(|| rest.checked_eat((columns.len() + 2).div_ceil(8))).flatten();
+    let nulls = (rest.checked_eat_u8() == Some(0))
+        .then(|| rest.checked_eat((columns.len() + 2).div_ceil(8)))
+        .flatten();
     let nulls = nulls.ok_or_else(|| malformed("a row"))?;
     for (at, column) in columns.iter().enumerate() {
         let bit = at + 2;
         let is_null = nulls[bit / 8] & (1 << (bit % 8)) != 0;
-        let cell = if is_null { Some(Cell::Null) } else { column.cell(&mut rest) };
+        let cell = if is_null { Some(ColumnValue::Null) } else { column.cell(&mut rest) };
         show(at, cell.ok_or_else(|| malformed("a value in a row"))?);
     }
     ends(&rest)
 }
 
-fn ends(rest: &ParseBuf<'_>) -> Result<(), Error> {
+fn ends(rest: &ParseBuf<'_>) -> Result<(), MysqlError> {
     if rest.is_empty() { Ok(()) } else { Err(malformed("a row with more values than columns")) }
 }
 
 impl Column {
     /// The next value, which is of this column's type; none if the row ends too early.
-    fn cell<'a>(self, rest: &mut ParseBuf<'a>) -> Option<Cell<'a>> {
+    fn cell<'a>(self, rest: &mut ParseBuf<'a>) -> Option<ColumnValue<'a>> {
         use ColumnType as Kind;
         Some(match (self.kind, self.unsigned) {
-            (Kind::MYSQL_TYPE_NULL, _) => Cell::Null,
-            (Kind::MYSQL_TYPE_TINY, false) => Cell::Integer(rest.checked_eat_i8()?.into()),
-            (Kind::MYSQL_TYPE_TINY, true) => Cell::Integer(rest.checked_eat_u8()?.into()),
-            (Kind::MYSQL_TYPE_SHORT, false) => Cell::Integer(rest.checked_eat_i16_le()?.into()),
-            (Kind::MYSQL_TYPE_SHORT, true) | (Kind::MYSQL_TYPE_YEAR, _) => {
-                Cell::Integer(rest.checked_eat_u16_le()?.into())
+            (Kind::MYSQL_TYPE_NULL, _) => ColumnValue::Null,
+            (Kind::MYSQL_TYPE_TINY, false) => ColumnValue::Integer(rest.checked_eat_i8()?.into()),
+            (Kind::MYSQL_TYPE_TINY, true) => ColumnValue::Integer(rest.checked_eat_u8()?.into()),
+            (Kind::MYSQL_TYPE_SHORT, false) => {
+                ColumnValue::Integer(rest.checked_eat_i16_le()?.into())
             }
-            (Kind::MYSQL_TYPE_LONG | Kind::MYSQL_TYPE_INT24, false) => Cell::Integer(rest.checked_eat_i32_le()?.into()),
-            (Kind::MYSQL_TYPE_LONG | Kind::MYSQL_TYPE_INT24, true) => Cell::Integer(rest.checked_eat_u32_le()?.into()),
-            (Kind::MYSQL_TYPE_LONGLONG, false) => Cell::Integer(rest.checked_eat_i64_le()?),
-            (Kind::MYSQL_TYPE_LONGLONG, true) => Cell::Unsigned(rest.checked_eat_u64_le()?),
-            (Kind::MYSQL_TYPE_FLOAT, _) => Cell::Real(rest.checked_eat_f32_le()?.into()),
-            (Kind::MYSQL_TYPE_DOUBLE, _) => Cell::Real(rest.checked_eat_f64_le()?),
+            (Kind::MYSQL_TYPE_SHORT, true) | (Kind::MYSQL_TYPE_YEAR, _) => {
+                ColumnValue::Integer(rest.checked_eat_u16_le()?.into())
+            }
+            (Kind::MYSQL_TYPE_LONG | Kind::MYSQL_TYPE_INT24, false) => {
+                ColumnValue::Integer(rest.checked_eat_i32_le()?.into())
+            }
+            (Kind::MYSQL_TYPE_LONG | Kind::MYSQL_TYPE_INT24, true) => {
+                ColumnValue::Integer(rest.checked_eat_u32_le()?.into())
+            }
+            (Kind::MYSQL_TYPE_LONGLONG, false) => ColumnValue::Integer(rest.checked_eat_i64_le()?),
+            (Kind::MYSQL_TYPE_LONGLONG, true) => ColumnValue::Unsigned(rest.checked_eat_u64_le()?),
+            (Kind::MYSQL_TYPE_FLOAT, _) => ColumnValue::Real(rest.checked_eat_f32_le()?.into()),
+            (Kind::MYSQL_TYPE_DOUBLE, _) => ColumnValue::Real(rest.checked_eat_f64_le()?),
             // Text and the like; dates and times also begin with their length.
-            _ => Cell::Bytes(rest.checked_eat_lenenc_str()?),
+            _ => ColumnValue::Bytes(rest.checked_eat_lenenc_str()?),
         })
     }
 }
@@ -198,7 +220,7 @@ mod tests {
         Column::read(&[&names[..], &[kind, low, high, 0, 0, 0]].concat()).unwrap()
     }
 
-    fn cells(row: &[u8], columns: &[Column]) -> Result<Vec<String>, Error> {
+    fn cells(row: &[u8], columns: &[Column]) -> Result<Vec<String>, MysqlError> {
         let mut found = Vec::new();
         read_binary(row, columns, |at, cell| found.push(format!("{at} {cell:?}")))?;
         Ok(found)
@@ -207,7 +229,12 @@ mod tests {
     #[test]
     fn arguments_are_written_as_the_protocol_says() {
         let mut request = Vec::new();
-        let params = [Param::Integer(-2), Param::Null, Param::Text("ab"), Param::Real(1.5)];
+        let params = [
+            MysqlParam::Integer(-2),
+            MysqlParam::Null,
+            MysqlParam::Text("ab"),
+            MysqlParam::Real(1.5),
+        ];
         write_params(params.into_iter(), &mut request);
         let values = [&(-2_i64).to_le_bytes()[..], b"\x02ab", &1.5_f64.to_le_bytes()].concat();
         assert_eq!(request, [&[0b10, 1, 8, 0, 6, 0, 253, 0, 5, 0][..], &values].concat());
@@ -218,8 +245,15 @@ mod tests {
 
     #[test]
     fn rows_of_the_prepared_protocol_have_typed_cells() {
-        let columns =
-            [column(8, 0), column(8, 32), column(1, 0), column(1, 32), column(5, 0), column(253, 0), column(3, 0)];
+        let columns = [
+            column(8, 0),
+            column(8, 32),
+            column(1, 0),
+            column(1, 32),
+            column(5, 0),
+            column(253, 0),
+            column(3, 0),
+        ];
         let row = [
             &[0, 0, 1][..],
             &(-1_i64).to_le_bytes(),
@@ -246,19 +280,33 @@ mod tests {
     fn rows_that_end_too_early_or_too_late_are_refused() {
         let columns = [column(8, 0)];
         assert!(cells(b"\0\0\0\0\0\0\0\0\0\0", &columns).is_ok());
-        for row in [&b""[..], b"\0", b"\x01\0\0\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\0\0\0\0"] {
+        for row in [
+            &b""[..],
+            b"\0",
+            b"\x01\0\0\0\0\0\0\0\0\0",
+            b"\0\0\0\0\0\0\0\0\0",
+            b"\0\0\0\0\0\0\0\0\0\0\0",
+        ] {
             assert!(cells(row, &columns).is_err(), "{row:?}");
         }
         assert!(read_text(b"\x01a\xfb", 2, |_, _| {}).is_ok());
-        for row in [&b"\x01a"[..], b"\x01a\x02b", b"\x01a\x01bc", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        for row in
+            [&b"\x01a"[..], b"\x01a\x02b", b"\x01a\x01bc", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff"]
+        {
             assert!(read_text(row, 2, |_, _| {}).is_err(), "{row:?}");
         }
     }
 
     #[test]
     fn lengths_and_numbers() {
-        let cells = [Cell::Null, Cell::Integer(-3), Cell::Unsigned(u64::MAX), Cell::Real(1.0), Cell::Bytes(b"17")];
-        assert_eq!(cells.map(Cell::length), [0, 8, 8, 8, 2]);
-        assert_eq!(cells.map(Cell::number), [None, Some(-3), None, None, Some(17)]);
+        let cells = [
+            ColumnValue::Null,
+            ColumnValue::Integer(-3),
+            ColumnValue::Unsigned(u64::MAX),
+            ColumnValue::Real(1.0),
+            ColumnValue::Bytes(b"17"),
+        ];
+        assert_eq!(cells.map(ColumnValue::length), [0, 8, 8, 8, 2]);
+        assert_eq!(cells.map(ColumnValue::number), [None, Some(-3), None, None, Some(17)]);
     }
 }

@@ -16,10 +16,16 @@ fn numbers_have_ranges() {
     assert_eq!(read::<u32>("7"), Ok(7));
     assert_eq!(read::<u64>("0"), Ok(0));
     assert_eq!(read::<NonZeroU64>("1"), Ok(NonZeroU64::MIN));
-    assert_eq!(read::<NonZeroU32>("0"), Err("expected a whole number of at least 1, found 0".into()));
+    assert_eq!(
+        read::<NonZeroU32>("0"),
+        Err("expected a whole number of at least 1, found 0".into())
+    );
     assert_eq!(read::<usize>("-1"), Err("expected a whole number of at least 0, found -1".into()));
     assert_eq!(read::<u16>("65536"), Err("65536 is too large here".into()));
-    assert_eq!(read::<u32>("1.5"), Err("expected a whole number of at least 0, found a float".into()));
+    assert_eq!(
+        read::<u32>("1.5"),
+        Err("expected a whole number of at least 0, found a float".into())
+    );
     assert_eq!(read::<f64>("2"), Ok(2.0));
     assert_eq!(read::<f64>("nan"), Err("expected a finite number".into()));
     assert!(read::<u64>("99999999999999999999").unwrap_err().contains("64 bits"));
@@ -29,7 +35,10 @@ fn numbers_have_ranges() {
 fn units_are_strings_and_zero_may_be_bare() {
     assert_eq!(read::<Duration>("'20ms'"), Ok(Duration::from_millis(20)));
     assert_eq!(read::<Duration>("0"), Ok(Duration::ZERO));
-    assert_eq!(read::<Duration>("5"), Err("expected a duration such as `20ms`, found an integer".into()));
+    assert_eq!(
+        read::<Duration>("5"),
+        Err("expected a duration such as `20ms`, found an integer".into())
+    );
     assert!(read::<Duration>("'-5ms'").unwrap_err().contains("negative"));
     assert_eq!(read::<Size>("'16KiB'"), Ok(Size(16_384)));
     assert_eq!(read::<Size>("512"), Ok(Size(512)));
@@ -41,7 +50,10 @@ fn units_are_strings_and_zero_may_be_bare() {
 #[test]
 fn every_item_of_an_array_is_checked() {
     assert_eq!(read::<Vec<u32>>("[1, 2]"), Ok(vec![1, 2]));
-    assert_eq!(read::<Vec<bool>>("[1, 2]").unwrap_err().matches("expected `true` or `false`").count(), 2);
+    assert_eq!(
+        read::<Vec<bool>>("[1, 2]").unwrap_err().matches("expected `true` or `false`").count(),
+        2
+    );
     assert_eq!(read::<Vec<u32>>("1"), Err("expected an array, found an integer".into()));
 }
 
@@ -52,7 +64,10 @@ fn tables_of_names_keep_their_order() {
         named.0.iter().map(|(name, value)| (name.text.as_str(), *value)).collect::<Vec<_>>(),
         [("z", 1), ("a", 2)]
     );
-    assert_eq!(read::<BTreeMap<String, bool>>("{ z = true }"), Ok(BTreeMap::from([("z".into(), true)])));
+    assert_eq!(
+        read::<BTreeMap<String, bool>>("{ z = true }"),
+        Ok(BTreeMap::from([("z".into(), true)]))
+    );
 }
 
 #[test]

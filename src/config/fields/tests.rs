@@ -51,7 +51,10 @@ fn reads_what_is_there_and_defaults_the_rest() {
     let (outer, errors) = read("count = 3\ninner = { time = 'exp(1ms)' }");
     assert_eq!(errors, []);
     let inner = Inner { time: Distribution::Exp(Duration::from_millis(1)) };
-    assert_eq!(outer, Some(Outer { count: 3, think: Duration::from_millis(20), inner: Some(inner) }));
+    assert_eq!(
+        outer,
+        Some(Outer { count: 3, think: Duration::from_millis(20), inner: Some(inner) })
+    );
 }
 
 #[test]
@@ -59,7 +62,11 @@ fn all_errors_are_reported_at_once() {
     let (outer, errors) = read("cuont = 3\nthink = 5\ninner = { tim = 1 }");
     assert_eq!(outer, None);
     let messages: Vec<_> = errors.iter().map(|(_, message, _)| message.as_str()).collect();
-    let expected = ["unknown key `cuont`", "expected a duration such as `20ms`, found an integer", "unknown key `tim`"];
+    let expected = [
+        "unknown key `cuont`",
+        "expected a duration such as `20ms`, found an integer",
+        "unknown key `tim`",
+    ];
     assert_eq!(messages, expected);
     assert_eq!(errors[0].2, "did you mean `count`? valid keys: count, think, inner");
     assert_eq!(errors[2].0, 30..33);
@@ -88,6 +95,9 @@ fn the_same_function_describes_the_table() {
     assert_eq!(schema["required"], json!(["count"]));
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["think"]["default"], json!("20ms"));
-    assert_eq!(schema["properties"]["inner"]["properties"]["time"]["description"], json!("How long."));
+    assert_eq!(
+        schema["properties"]["inner"]["properties"]["time"]["description"],
+        json!("How long.")
+    );
     assert_eq!(schema["properties"]["count"]["anyOf"][0]["minimum"], json!(0));
 }

@@ -1,4 +1,5 @@
-//! What is in flight: the slots of an open load, who uses them, and the account that holds even if some never come back.
+//! What is in flight: the slots of an open load, who uses them, and the account that holds even if
+//! some never come back.
 
 use std::{
     future::Future,
@@ -11,8 +12,8 @@ use std::{
 };
 
 use super::{
-    Door, Pacer,
-    free::{Free, Held},
+    HandOff, Pacer,
+    free::{Free, HeldSlots},
 };
 use crate::{
     clock,
@@ -22,11 +23,13 @@ use crate::{
     step::{self, Failure},
 };
 
-/// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the slot, read by the
-/// load when it ends. A task is settled by whoever takes it out of `state`: its slot, or the load that gives it up.
+/// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the
+/// slot, read by the load when it ends. A task is settled by whoever takes it out of `state`: its
+/// slot, or the load that gives it up.
 #[derive(Default)]
-struct Log {
-    /// [`IDLE`], [`SETTLING`], [`GIVEN_UP`], or when its task was meant to start, in ns after [`RUNNING`].
+struct FlightLog {
+    /// [`IDLE`], [`SETTLING`], [`GIVEN_UP`], or when its task was meant to start, in ns after
+    /// [`RUNNING`].
     state: AtomicU64,
     /// When its task has started; 0: not yet.
     actual_ns: AtomicU64,
@@ -36,7 +39,6 @@ struct Log {
     measured: AtomicU64,
     /// Tasks that completed inside the window.
     completed: AtomicU64,
-    timeouts: AtomicU64,
 }
 
 const IDLE: u64 = 0;
@@ -45,11 +47,11 @@ const GIVEN_UP: u64 = 2;
 const RUNNING: u64 = 3;
 
 /// A slot of an open load. It goes back to the free ones by itself when its task has ended.
-pub(super) struct Berth {
+pub(super) struct InFlightSlot {
     /// Its place among the free ones.
     place: usize,
     slot: Slot,
-    log: &'static Log,
+    log: &'static FlightLog,
     flight: &'static Flight,
     /// What it answers for.
     ticket: Ticket,
@@ -57,7 +59,7 @@ pub(super) struct Berth {
     actual_ns: u64,
 }
 
-impl Berth {
+impl InFlightSlot {
     /// From now on the slot answers for this ticket.
     pub(super) fn begin(&mut self, ticket: Ticket) {
         (self.ticket, self.actual_ns) = (ticket, 0);
@@ -65,12 +67,13 @@ impl Berth {
         self.log.state.store(ticket.due_ns + RUNNING, Release);
     }
 
-    /// Goes on with the task of the ticket, and settles it in the end. Connections that the slot opens, when it is used
-    /// for the first time, are opened before the task's clock is read.
+    /// Goes on with the task of the ticket, and settles it in the end. Connections that the slot
+    /// opens, when it is used for the first time, are opened before the task's clock is read.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Ticket { number, due_ns } = self.ticket;
         if self.actual_ns == 0 {
-            let opened = if self.slot.is_open() { Ok(()) } else { ready!(self.slot.poll_open(context)) };
+            let opened =
+                if self.slot.is_open() { Ok(()) } else { ready!(self.slot.poll_open(context)) };
             self.actual_ns = clock::now_ns();
             self.log.actual_ns.store(self.actual_ns, Relaxed);
             if let Err(failure) = opened {
@@ -85,7 +88,7 @@ impl Berth {
     }
 
     /// Settles the task of the ticket unless the load has given it up meanwhile.
-    fn end(&mut self, completed_ns: u64, outcome: step::Outcome) {
+    fn end(&mut self, completed_ns: u64, outcome: step::StepOutcome) {
         let Ticket { number, due_ns } = self.ticket;
         if self.log.state.compare_exchange(due_ns + RUNNING, SETTLING, AcqRel, Relaxed).is_ok() {
             self.slot.settle(number, (due_ns, self.actual_ns, completed_ns), outcome);
@@ -100,13 +103,14 @@ impl Berth {
             log.measured.store(log.measured.load(Relaxed) + 1, Relaxed);
         }
         log.completed.store(slot.completed, Relaxed);
-        log.timeouts.store(slot.timeouts, Relaxed);
-        // Whoever sees the task as ended sees everything that was counted for it, recorders included.
+        // Whoever sees the task as ended sees everything that was counted for it, recorders
+        // included.
         log.ended.store(slot.ran, Release);
         log.state.store(IDLE, Release);
     }
 
-    /// Gives the slot back. Only then its task is no longer in flight, so that who comes in finds a free slot.
+    /// Gives the slot back. Only then its task is no longer in flight, so that who comes in finds a
+    /// free slot.
     pub(super) fn go_back(self: Box<Self>) {
         let flight = self.flight;
         flight.put(self);
@@ -114,38 +118,38 @@ impl Berth {
     }
 }
 
-/// A slot on its way through a task of the executor's own. An executor that drops the task, or lets it panic, drops
-/// this with it, and the trial fails.
-pub(super) struct Boarded(Option<Box<Berth>>);
+/// A slot on its way through a task of the executor's own. An executor that drops the task, or lets
+/// it panic, drops this with it, and the trial fails.
+pub(super) struct InFlightTask(Option<Box<InFlightSlot>>);
 
-impl Boarded {
+impl InFlightTask {
     /// From now on the slot answers for the ticket.
-    pub(super) fn new(mut berth: Box<Berth>, ticket: Ticket) -> Self {
-        berth.begin(ticket);
-        Self(Some(berth))
+    pub(super) fn new(mut slot: Box<InFlightSlot>, ticket: Ticket) -> Self {
+        slot.begin(ticket);
+        Self(Some(slot))
     }
 }
 
 /// Runs the task and gives the slot back.
-impl Future for Boarded {
+impl Future for InFlightTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(berth) = &mut self.0 {
-            ready!(berth.poll(context));
+        if let Some(slot) = &mut self.0 {
+            ready!(slot.poll(context));
         }
-        if let Some(berth) = self.0.take() {
-            berth.go_back();
+        if let Some(slot) = self.0.take() {
+            slot.go_back();
         }
         Poll::Ready(())
     }
 }
 
-impl Drop for Boarded {
+impl Drop for InFlightTask {
     fn drop(&mut self) {
-        if let Some(berth) = &self.0 {
+        if let Some(slot) = &self.0 {
             let lost = Failure::Wrong("the executor did not run it to its end".to_owned());
-            berth.slot.shared().fail(lost.at(format_args!("task {}", berth.ticket.number)));
+            slot.slot.shared().fail(lost.at(format_args!("task {}", slot.ticket.number)));
         }
     }
 }
@@ -159,8 +163,6 @@ pub struct Totals {
     pub measured: u64,
     /// Tasks that completed inside the window.
     pub completed: u64,
-    /// Time-outs, warm-up included.
-    pub timeouts: u64,
 }
 
 /// Tasks that were given up.
@@ -172,44 +174,56 @@ pub struct Censored {
     pub measured: u64,
 }
 
-/// What the pacer, the intake, the tasks and the load share. It lives as long as the process: tasks that hang outlive
-/// their load, and counting references to it would be a part of what every task costs.
+/// What the pacer, the intake, the tasks and the load share. It lives as long as the process: tasks
+/// that hang outlive their load, and counting references to it would be a part of what every task
+/// costs.
 pub struct Flight {
     tasks: AtomicU64,
     stop: AtomicBool,
     all_sent: AtomicBool,
-    free: Free<Berth>,
-    logs: Vec<Log>,
+    free: Free<InFlightSlot>,
+    logs: Vec<FlightLog>,
     recorders: Recorders,
     window: (u64, u64),
 }
 
 impl Flight {
     /// All slots free. Completions in `window` are counted.
-    pub(super) fn new(slots: &mut Vec<Slot>, recorders: &Recorders, window: (u64, u64)) -> &'static Self {
+    pub(super) fn new(
+        slots: &mut Vec<Slot>,
+        recorders: &Recorders,
+        window: (u64, u64),
+    ) -> &'static Self {
         let flight: &'static Self = Box::leak(Box::new(Self {
             tasks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             all_sent: AtomicBool::new(false),
             free: Free::new(slots.len()),
-            logs: slots.iter().map(|_| Log::default()).collect(),
+            logs: slots.iter().map(|_| FlightLog::default()).collect(),
             recorders: recorders.clone(),
             window,
         }));
         for (place, (mut slot, log)) in slots.drain(..).zip(&flight.logs).enumerate() {
             slot.window = window;
-            flight.put(Box::new(Berth { place, slot, log, flight, ticket: Ticket::default(), actual_ns: 0 }));
+            flight.put(Box::new(InFlightSlot {
+                place,
+                slot,
+                log,
+                flight,
+                ticket: Ticket::default(),
+                actual_ns: 0,
+            }));
         }
         flight
     }
 
     /// A free slot; none only if more tasks are in flight than there are slots.
-    pub(super) fn take(&self, held: &mut Held) -> Option<Box<Berth>> {
+    pub(super) fn take(&self, held: &mut HeldSlots) -> Option<Box<InFlightSlot>> {
         self.free.take(held)
     }
 
-    pub(super) fn put(&self, berth: Box<Berth>) {
-        self.free.put(berth.place, berth);
+    pub(super) fn put(&self, slot: Box<InFlightSlot>) {
+        self.free.put(slot.place, slot);
     }
 
     /// Tasks in flight, those included that wait for the executor.
@@ -241,8 +255,8 @@ impl Flight {
         self.stop.load(Relaxed)
     }
 
-    /// Says that everything was handed over, and stays until the load ends: a thread that is gone has used no time,
-    /// as far as the counters at the edges of the window can see.
+    /// Says that everything was handed over, and stays until the load ends: a thread that is gone
+    /// has used no time, as far as the counters at the edges of the window can see.
     pub(super) fn stay(&self) {
         const NAP_NS: u64 = 2_000_000;
         self.all_sent.store(true, Release);
@@ -263,26 +277,35 @@ impl Flight {
             totals.ended += log.ended.load(Acquire);
             totals.measured += log.measured.load(Relaxed);
             totals.completed += log.completed.load(Relaxed);
-            totals.timeouts += log.timeouts.load(Relaxed);
         }
         totals
     }
 
-    /// Gives up whatever is in flight at `now_ns`: what waits, and what runs. None, if the account cannot be closed:
-    /// what the pacer has handed over (`emitted`) has neither ended nor is it anywhere.
-    pub(super) fn give_up(&self, door: &Door, emitted: u64, now_ns: u64) -> Option<Censored> {
-        /// A ticket that was taken from the queue is in a slot a moment later, and a task that is being settled ends.
+    /// Gives up whatever is in flight at `now_ns`: what waits, and what runs. None, if the account
+    /// cannot be closed: what the pacer has handed over (`emitted`) has neither ended nor is it
+    /// anywhere.
+    pub(super) fn give_up(
+        &self,
+        hand_off: &HandOff,
+        emitted: u64,
+        now_ns: u64,
+    ) -> Option<Censored> {
+        /// A ticket that was taken from the queue is in a slot a moment later, and a task that is
+        /// being settled ends.
         const MOMENT_NS: u64 = 200_000;
         const MOMENTS: u32 = 25_000;
         let mut censored = Censored::default();
         for _ in 0..MOMENTS {
-            while let Some(ticket) = door.withdraw() {
+            while let Some(ticket) = hand_off.withdraw() {
                 self.censor(ticket.due_ns, None, now_ns, &mut censored);
             }
             for log in &self.logs {
                 let state = log.state.load(Acquire);
-                if state >= RUNNING && log.state.compare_exchange(state, GIVEN_UP, AcqRel, Relaxed).is_ok() {
-                    let actual_ns = Some(log.actual_ns.load(Relaxed)).filter(|&at| at > 0 && at <= now_ns);
+                if state >= RUNNING
+                    && log.state.compare_exchange(state, GIVEN_UP, AcqRel, Relaxed).is_ok()
+                {
+                    let actual_ns =
+                        Some(log.actual_ns.load(Relaxed)).filter(|&at| at > 0 && at <= now_ns);
                     self.censor(state - RUNNING, actual_ns, now_ns, &mut censored);
                 }
             }
@@ -311,6 +334,6 @@ impl Flight {
 
     /// The slots that are not in use, when the load has ended.
     pub fn slots(&self) -> Vec<Slot> {
-        self.free.drain().map(|berth| berth.slot).collect()
+        self.free.drain().map(|slot| slot.slot).collect()
     }
 }

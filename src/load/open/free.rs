@@ -1,5 +1,6 @@
-//! The free slots of an open load. The one that was given back last is taken first, about: its connection and its steps
-//! are still in the CPU's caches, and hardly more slots are in use than there are tasks in flight.
+//! The free slots of an open load. The one that was given back last is taken first, about: its
+//! connection and its steps are still in the CPU's caches, and hardly more slots are in use than
+//! there are tasks in flight.
 
 use std::sync::atomic::{
     AtomicU32,
@@ -8,16 +9,17 @@ use std::sync::atomic::{
 
 use crossbeam_utils::atomic::AtomicCell;
 
-/// A stack without a lock, of things that each have a place of their own. Whoever takes from it takes all that is there,
-/// so that no place is put back under the eyes of somebody who has just read what lies below it; and lays it on what
-/// was held already, so that what was given back since comes first.
+/// A stack without a lock, of things that each have a place of their own. Whoever takes from it
+/// takes all that is there, so that no place is put back under the eyes of somebody who has just
+/// read what lies below it; and lays it on what was held already, so that what was given back since
+/// comes first.
 pub(super) struct Free<T> {
     /// The topmost place, from 1; 0 where nothing is free.
     top: AtomicU32,
-    places: Vec<Place<T>>,
+    places: Vec<FreePlace<T>>,
 }
 
-struct Place<T> {
+struct FreePlace<T> {
     item: AtomicCell<Option<Box<T>>>,
     /// The place below, while this one is free.
     below: AtomicU32,
@@ -25,17 +27,18 @@ struct Place<T> {
 
 /// What somebody has taken and not used yet: the topmost place, from 1.
 #[derive(Debug, Default)]
-pub(super) struct Held(u32);
+pub(super) struct HeldSlots(u32);
 
 impl<T> Free<T> {
     /// So many places, all empty.
     pub(super) fn new(places: usize) -> Self {
-        let empty = || Place { item: AtomicCell::new(None), below: AtomicU32::new(0) };
+        let empty = || FreePlace { item: AtomicCell::new(None), below: AtomicU32::new(0) };
         Self { top: AtomicU32::new(0), places: (0..places).map(|_| empty()).collect() }
     }
 
-    /// The topmost item of all that is free, which is held from then on, and of what was held before.
-    pub(super) fn take(&self, held: &mut Held) -> Option<Box<T>> {
+    /// The topmost item of all that is free, which is held from then on, and of what was held
+    /// before.
+    pub(super) fn take(&self, held: &mut HeldSlots) -> Option<Box<T>> {
         if self.top.load(Relaxed) != 0 {
             let freed = self.top.swap(0, AcqRel);
             self.lay_on(freed, held);
@@ -45,8 +48,9 @@ impl<T> Free<T> {
         place.item.take()
     }
 
-    /// Lays what was free on what is held: each place is passed once for each time that it was given back.
-    fn lay_on(&self, freed: u32, held: &mut Held) {
+    /// Lays what was free on what is held: each place is passed once for each time that it was
+    /// given back.
+    fn lay_on(&self, freed: u32, held: &mut HeldSlots) {
         let mut next = freed;
         while let Some(place) = (next as usize).checked_sub(1).and_then(|at| self.places.get(at)) {
             next = place.below.load(Relaxed);
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_last_is_taken_first() {
-        let (free, mut held) = (Free::new(3), Held::default());
+        let (free, mut held) = (Free::new(3), HeldSlots::default());
         let mut take = || free.take(&mut held).map(|item| *item);
         assert_eq!(take(), None);
         for place in 0..3 {
@@ -111,7 +115,7 @@ mod tests {
             .map(|_| {
                 let free = free.clone();
                 thread::spawn(move || {
-                    let (mut turns, mut held) = (0, Held::default());
+                    let (mut turns, mut held) = (0, HeldSlots::default());
                     while turns < 20_000 {
                         let Some(mut item) = free.take(&mut held) else { continue };
                         item.1 += 1;

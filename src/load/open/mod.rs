@@ -1,12 +1,15 @@
 //! `open`: tasks arrive when the schedule says so, whatever has become of those before.
 //!
-//! [`Schedule`] says when; [`Pacer`] hands arrivals over on time, from a thread of its own; [`Ring`] (or the pool's
-//! queue) carries them to the executor, where an intake starts them; [`Flight`] knows what is in flight. The parts
-//! below [`Open::run`] run as well on a simulated executor with a simulated clock.
+//! [`Schedule`] says when; [`Pacer`] hands arrivals over on time, from a thread of its own;
+//! [`Ring`] (or the pool's queue) carries them to the executor, where an intake starts them;
+//! [`Flight`] knows what is in flight. The parts below [`Open::run`] run as well on a simulated
+//! executor with a simulated clock.
 
 mod flight;
 mod free;
+mod hand_off;
 mod intake;
+mod outcome;
 mod pacer;
 mod ring;
 mod schedule;
@@ -17,21 +20,20 @@ use std::{
 };
 
 pub use flight::{Censored, Flight, Totals};
-pub use intake::{Door, attend, take_in};
-pub use pacer::{Account, Next, Overflow, Pacer};
+pub use hand_off::HandOff;
+pub use intake::{attend, take_in};
+pub use outcome::OpenOutcome;
+pub use pacer::{Overflow, Pacer, PacerAccount, PacerStep};
 pub use ring::Ring;
 pub use schedule::{Arrival, Schedule, Stage};
 
-use super::{LoadError, Outcome, Slot};
-use crate::{
-    clock,
-    measure::{Arrivals, Recorders},
-    runtime::Runtime,
-};
+use super::{LoadError, LoadOutcome, Slot, Window, window::tickets};
+use crate::{clock, measure::Recorders, runtime::Runtime};
 
 /// The first arrival is due so long after the threads were started, in ns.
 const LEAD_NS: u64 = 2_000_000;
-/// How often it is looked whether the load need not be waited for, in ns; and, after the last arrival, whether it is over.
+/// How often it is looked whether the load need not be waited for, in ns; and, after the last
+/// arrival, whether it is over.
 const GLANCE_NS: u64 = 50_000_000;
 const FINAL_GLANCE_NS: u64 = 1_000_000;
 /// The pacer looks at least so often whether it should stop, in ns.
@@ -60,21 +62,8 @@ pub struct Open {
     pub seed: u64,
 }
 
-/// What became of an open load.
-#[derive(Debug, Clone, Default)]
-pub struct Landed {
-    /// What arrived in the window.
-    pub arrivals: Arrivals,
-    /// Arrivals handed to the executor, warm-up included.
-    pub emitted: u64,
-    /// By the slots.
-    pub totals: Totals,
-    /// Of them, those that were given up in flight.
-    pub given_up: u64,
-}
-
 /// The pacer's clock: the real one, or one that a test moves or stalls.
-pub trait Wait: Send {
+pub trait PacerClock: Send {
     /// What it shows, in ns.
     fn now_ns(&mut self) -> u64;
     /// Waits until it shows `at_ns`.
@@ -84,11 +73,12 @@ pub trait Wait: Send {
 /// The real clock, on a thread of its own: waiting blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct RealTime {
-    /// Whether the last stretch is spun rather than slept, for a thread whose CPU nobody else needs.
+    /// Whether the last stretch is spun rather than slept, for a thread whose CPU nobody else
+    /// needs.
     pub spin: bool,
 }
 
-impl Wait for RealTime {
+impl PacerClock for RealTime {
     fn now_ns(&mut self) -> u64 {
         clock::now_ns()
     }
@@ -106,29 +96,32 @@ impl Wait for RealTime {
     }
 }
 
-/// What the pacer's thread does: a pacer, the door that it hands arrivals to, and what it is told of the others.
-pub struct Course {
+/// What the pacer's thread does: a pacer, the hand-off that it gives arrivals to, and what it is
+/// told of the others.
+pub struct PacerLoop {
     /// Says what to do when.
     pub pacer: Pacer,
     /// Where arrivals go.
-    pub door: Door,
+    pub hand_off: HandOff,
     /// What is in flight.
     pub flight: &'static Flight,
 }
 
-impl Course {
-    /// Hands over all arrivals, or as many as there is time for. The same on a thread with a real clock, where
-    /// waiting blocks, and as a task on a simulated one.
-    pub async fn run(mut self, mut wait: impl Wait) -> (Account, Censored) {
+impl PacerLoop {
+    /// Hands over all arrivals, or as many as there is time for. The same on a thread with a real
+    /// clock, where waiting blocks, and as a task on a simulated one.
+    pub async fn run(mut self, mut wait: impl PacerClock) -> (PacerAccount, Censored) {
         while !self.flight.stopped() {
             let now_ns = wait.now_ns();
             match self.pacer.next(now_ns, self.flight.in_flight()) {
-                Next::Emit(ticket) => {
+                PacerStep::Emit(ticket) => {
                     self.flight.enter();
-                    self.door.push(ticket);
+                    self.hand_off.push(ticket);
                 }
-                Next::SleepUntil(at_ns) => wait.until(at_ns.min(now_ns + LONGEST_NAP_NS)).await,
-                Next::Done => break,
+                PacerStep::SleepUntil(at_ns) => {
+                    wait.until(at_ns.min(now_ns + LONGEST_NAP_NS)).await;
+                }
+                PacerStep::Done => break,
             }
         }
         let unsent = self.flight.give_up_unsent(&mut self.pacer, wait.now_ns());
@@ -139,9 +132,9 @@ impl Course {
 /// A load that has been set up: everything but who drives it.
 pub struct Launch {
     /// For the pacer.
-    pub course: Course,
+    pub pacer_loop: PacerLoop,
     /// For the executor.
-    pub door: Door,
+    pub hand_off: HandOff,
     /// For both.
     pub flight: &'static Flight,
     /// Arrivals that are meant for it are measured, in ns of the clock.
@@ -161,6 +154,7 @@ impl Open {
         slots: &mut Vec<Slot>,
         recorders: &Recorders,
         start_ns: u64,
+        trial: &impl Window,
     ) -> Launch {
         let warmup = Stage { from: self.rate, to: self.rate, length_ns: self.warmup_ns };
         let stages = std::iter::once(warmup).chain(self.stages.iter().copied()).collect();
@@ -170,29 +164,39 @@ impl Open {
         recorders.set_window(window.0, window.1);
         recorders.slice(start_ns, window.0, window.1);
         let pacer = Pacer::new(schedule, start_ns, window, self.max_in_flight, self.overflow);
-        let (door, flight) = (Door::of(runtime, self.max_in_flight), Flight::new(slots, recorders, window));
-        Launch { course: Course { pacer, door: door.clone(), flight }, door, flight, window }
+        let (hand_off, flight) = (
+            HandOff::of(tickets(runtime, trial), self.max_in_flight),
+            Flight::new(slots, recorders, window),
+        );
+        Launch {
+            pacer_loop: PacerLoop { pacer, hand_off: hand_off.clone(), flight },
+            hand_off,
+            flight,
+            window,
+        }
     }
 
-    /// Runs the load. `sample` reads the counters at the edges of the window; `pace` drives the pacer on a thread of
-    /// its own. A load ends even if tasks hang: slots that have not come back are missing afterwards.
-    pub fn run<R: Runtime, S>(
+    /// Runs the load in the window of its trial; `pace` drives the pacer on a thread of its own. A
+    /// load ends even if tasks hang: slots that have not come back are missing afterwards.
+    pub fn run<R: Runtime>(
         &self,
         runtime: &R,
         slots: &mut Vec<Slot>,
         recorders: &Recorders,
-        sample: impl Fn() -> S,
-        pace: impl FnOnce(Course) -> (Account, Censored) + Send + 'static,
-    ) -> Result<Outcome<S>, LoadError> {
+        trial: &impl Window,
+        pace: impl FnOnce(PacerLoop) -> (PacerAccount, Censored) + Send + 'static,
+    ) -> Result<LoadOutcome, LoadError> {
         let shared = slots.first().map(Slot::shared).unwrap_or_default();
-        let Launch { course, door, flight, window } = self.launch(runtime, slots, recorders, clock::now_ns() + LEAD_NS);
+        let start_ns = trial.start_ns().unwrap_or_else(|| clock::now_ns() + LEAD_NS);
+        let Launch { pacer_loop, hand_off, flight, window } =
+            self.launch(runtime, slots, recorders, start_ns, trial);
         let executor = {
-            let (runtime, door) = (runtime.clone(), door.clone());
-            start("executor", move || attend(&runtime, door, flight))?
+            let (runtime, hand_off) = (runtime.clone(), hand_off.clone());
+            start("executor", move || attend(&runtime, hand_off, flight))?
         };
         let pacer = {
             start("pacer", move || {
-                let paced = pace(course);
+                let paced = pace(pacer_loop);
                 flight.stay();
                 paced
             })?
@@ -201,16 +205,18 @@ impl Open {
         // A trial that must fail, or an executor that has failed, need not be waited for.
         let lost = || shared.stopped() || executor.is_finished();
         sleep_unless(window.0, GLANCE_NS, lost);
-        let before = sample();
+        trial.opens();
         sleep_unless(window.1, GLANCE_NS, lost);
-        let edges = (before, sample());
-        let landed = || flight.all_sent() && flight.in_flight() == 0;
-        sleep_unless(window.1.saturating_add(self.drain_ns), FINAL_GLANCE_NS, || lost() || landed());
+        trial.closes();
+        let all_ended = || flight.all_sent() && flight.in_flight() == 0;
+        sleep_unless(window.1.saturating_add(self.drain_ns), FINAL_GLANCE_NS, || {
+            lost() || all_ended()
+        });
 
         flight.stop();
         let (account, unsent) = joined(pacer);
-        door.close();
-        let in_flight = flight.give_up(&door, account.emitted, clock::now_ns());
+        hand_off.close();
+        let in_flight = flight.give_up(&hand_off, account.emitted, clock::now_ns());
         recorders.set_window(u64::MAX, 0);
         if in_flight.is_none_or(|given_up| given_up.total > 0) {
             sleep_unless(clock::now_ns() + GRACE_NS, FINAL_GLANCE_NS, || executor.is_finished());
@@ -220,28 +226,19 @@ impl Open {
         }
         let in_flight = in_flight.ok_or_else(|| unaccounted(account.emitted, flight.totals()))?;
         *slots = flight.slots();
-        Ok(self.outcome(edges, Landed::new(account, flight.totals(), in_flight, unsent)))
+        Ok(self.outcome(OpenOutcome::new(account, flight.totals(), in_flight, unsent)))
     }
 
-    fn outcome<S>(&self, edges: (S, S), landed: Landed) -> Outcome<S> {
-        Outcome {
+    fn outcome(&self, open: OpenOutcome) -> LoadOutcome {
+        LoadOutcome {
             makespans_ns: Vec::new(),
             window_ns: self.window_ns(),
-            completed: landed.totals.completed,
-            total_tasks: landed.totals.ended,
+            completed: open.totals.completed,
+            total_tasks: open.totals.ended,
             per_client: None,
             closed: None,
-            open: Some(landed),
-            edges,
+            open: Some(open),
         }
-    }
-}
-
-impl Landed {
-    fn new(account: Account, totals: Totals, in_flight: Censored, unsent: Censored) -> Self {
-        let censored = in_flight.measured + unsent.measured;
-        let arrivals = Arrivals { censored, ..account.arrivals };
-        Self { arrivals, emitted: account.emitted, totals, given_up: in_flight.total }
     }
 }
 
@@ -253,7 +250,10 @@ fn unaccounted(emitted: u64, totals: Totals) -> LoadError {
     ))
 }
 
-fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, LoadError> {
+fn start<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, LoadError> {
     let thread = thread::Builder::new().name(name.into()).spawn(work);
     thread.map_err(|source| LoadError::Thread { started: 0, wanted: 2, source })
 }

@@ -1,5 +1,5 @@
-//! The pacer: hands arrivals over when they are due, whatever has become of those before. A pure state machine, told
-//! the time and how many tasks are in flight.
+//! The pacer: hands arrivals over when they are due, whatever has become of those before. A pure
+//! state machine, told the time and how many tasks are in flight.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,13 +15,14 @@ const GLANCE_NS: u64 = 50_000;
 pub enum Overflow {
     /// It is not started, and counted.
     Drop,
-    /// It waits for room, and so do all that come after it. Its latency counts from when it was meant to start.
+    /// It waits for room, and so do all that come after it. Its latency counts from when it was
+    /// meant to start.
     Delay,
 }
 
 /// What the pacer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum PacerStep {
     /// Hands this arrival over, and asks again.
     Emit(Ticket),
     /// Waits until then, and asks again.
@@ -32,10 +33,11 @@ pub enum Next {
 
 /// What a pacer has counted.
 #[derive(Debug, Clone, Default)]
-pub struct Account {
+pub struct PacerAccount {
     /// Arrivals handed over, warm-up included.
     pub emitted: u64,
-    /// Those meant for the window. Only the pacer's part of it: what is censored is counted elsewhere.
+    /// Those meant for the window. Only the pacer's part of it: what is censored is counted
+    /// elsewhere.
     pub arrivals: Arrivals,
 }
 
@@ -48,17 +50,25 @@ pub struct Pacer {
     max_in_flight: u64,
     overflow: Overflow,
     upcoming: Option<Ticket>,
-    /// Whether the upcoming arrival has been seen to be due, and whether it has been seen to have no room.
+    /// Whether the upcoming arrival has been seen to be due, and whether it has been seen to have
+    /// no room.
     noticed: bool,
     waited: bool,
     /// When there was last seen to be no room; only where arrivals wait for it.
     full_ns: u64,
-    account: Account,
+    account: PacerAccount,
 }
 
 impl Pacer {
-    /// A pacer for the schedule, whose offsets count from `start_ns`; it counts arrivals that are due in `window`.
-    pub fn new(schedule: Schedule, start_ns: u64, window: (u64, u64), max_in_flight: u64, overflow: Overflow) -> Self {
+    /// A pacer for the schedule, whose offsets count from `start_ns`; it counts arrivals that are
+    /// due in `window`.
+    pub fn new(
+        schedule: Schedule,
+        start_ns: u64,
+        window: (u64, u64),
+        max_in_flight: u64,
+        overflow: Overflow,
+    ) -> Self {
         let mut pacer = Self {
             schedule,
             start_ns,
@@ -69,7 +79,7 @@ impl Pacer {
             noticed: false,
             waited: false,
             full_ns: 0,
-            account: Account::default(),
+            account: PacerAccount::default(),
         };
         pacer.account.arrivals.pacer.0.prepare();
         pacer.upcoming = pacer.arrival(0);
@@ -81,10 +91,10 @@ impl Pacer {
     }
 
     /// What to do at `now_ns` while `in_flight` tasks are in flight, queued ones included.
-    pub fn next(&mut self, now_ns: u64, in_flight: u64) -> Next {
+    pub fn next(&mut self, now_ns: u64, in_flight: u64) -> PacerStep {
         while let Some(ticket) = self.upcoming {
             if ticket.due_ns > now_ns {
-                return Next::SleepUntil(ticket.due_ns);
+                return PacerStep::SleepUntil(ticket.due_ns);
             }
             self.notice(ticket, now_ns);
             if in_flight < self.max_in_flight {
@@ -92,7 +102,7 @@ impl Pacer {
                 let most = &mut self.account.arrivals.most_in_flight;
                 *most = (*most).max(in_flight + 1);
                 self.advance(ticket);
-                return Next::Emit(ticket);
+                return PacerStep::Emit(ticket);
             }
             match self.overflow {
                 Overflow::Drop => {
@@ -102,11 +112,11 @@ impl Pacer {
                 Overflow::Delay => {
                     self.full_ns = now_ns;
                     self.waits(ticket);
-                    return Next::SleepUntil(now_ns + GLANCE_NS);
+                    return PacerStep::SleepUntil(now_ns + GLANCE_NS);
                 }
             }
         }
-        Next::Done
+        PacerStep::Done
     }
 
     /// The arrivals that were not handed over when the load was given up; they count as scheduled.
@@ -121,7 +131,7 @@ impl Pacer {
     }
 
     /// What was counted so far.
-    pub fn into_account(self) -> Account {
+    pub fn into_account(self) -> PacerAccount {
         self.account
     }
 
@@ -135,8 +145,8 @@ impl Pacer {
         }
     }
 
-    /// The first time that an arrival is seen to be due. How late that is, is the pacer's own doing, but for the time
-    /// in which it had to wait for room.
+    /// The first time that an arrival is seen to be due. How late that is, is the pacer's own
+    /// doing, but for the time in which it had to wait for room.
     fn notice(&mut self, ticket: Ticket, now_ns: u64) {
         if self.noticed {
             return;
@@ -186,20 +196,23 @@ mod tests {
     #[test]
     fn missed_ticks_are_all_emitted_and_their_lateness_is_measured() {
         let mut pacer = pacer(100, Overflow::Drop);
-        assert_eq!(pacer.next(0, 0), Next::SleepUntil(100 * MS));
-        assert_eq!(pacer.next(100 * MS, 0), Next::Emit(ticket(0)));
-        assert_eq!(pacer.next(100 * MS, 1), Next::SleepUntil(101 * MS));
+        assert_eq!(pacer.next(0, 0), PacerStep::SleepUntil(100 * MS));
+        assert_eq!(pacer.next(100 * MS, 0), PacerStep::Emit(ticket(0)));
+        assert_eq!(pacer.next(100 * MS, 1), PacerStep::SleepUntil(101 * MS));
         // The clock stalls for more than five ticks.
         for number in 1..=6 {
-            assert_eq!(pacer.next(106 * MS + 7, number), Next::Emit(ticket(number)));
+            assert_eq!(pacer.next(106 * MS + 7, number), PacerStep::Emit(ticket(number)));
         }
-        assert_eq!(pacer.next(106 * MS + 7, 7), Next::SleepUntil(107 * MS));
+        assert_eq!(pacer.next(106 * MS + 7, 7), PacerStep::SleepUntil(107 * MS));
         for number in 7..10 {
-            assert_eq!(pacer.next(ticket(number).due_ns, 0), Next::Emit(ticket(number)));
+            assert_eq!(pacer.next(ticket(number).due_ns, 0), PacerStep::Emit(ticket(number)));
         }
-        assert_eq!(pacer.next(u64::MAX, 0), Next::Done);
+        assert_eq!(pacer.next(u64::MAX, 0), PacerStep::Done);
         let account = pacer.into_account();
-        assert_eq!((account.emitted, account.arrivals.scheduled, account.arrivals.most_in_flight), (10, 8, 7));
+        assert_eq!(
+            (account.emitted, account.arrivals.scheduled, account.arrivals.most_in_flight),
+            (10, 8, 7)
+        );
         let late = &account.arrivals.pacer;
         assert_eq!((late.count(), late.0.min()), (8, 0));
         assert!(late.0.max().abs_diff(4 * MS) < 4_000, "{}", late.0.max());
@@ -208,11 +221,11 @@ mod tests {
     #[test]
     fn without_room_arrivals_are_dropped_and_counted() {
         let mut pacer = pacer(2, Overflow::Drop);
-        assert_eq!(pacer.next(100 * MS, 0), Next::Emit(ticket(0)));
-        assert_eq!(pacer.next(101 * MS, 1), Next::Emit(ticket(1)));
-        assert_eq!(pacer.next(105 * MS, 2), Next::SleepUntil(106 * MS));
-        assert_eq!(pacer.next(106 * MS, 1), Next::Emit(ticket(6)));
-        assert_eq!(pacer.next(109 * MS, 2), Next::Done);
+        assert_eq!(pacer.next(100 * MS, 0), PacerStep::Emit(ticket(0)));
+        assert_eq!(pacer.next(101 * MS, 1), PacerStep::Emit(ticket(1)));
+        assert_eq!(pacer.next(105 * MS, 2), PacerStep::SleepUntil(106 * MS));
+        assert_eq!(pacer.next(106 * MS, 1), PacerStep::Emit(ticket(6)));
+        assert_eq!(pacer.next(109 * MS, 2), PacerStep::Done);
         let arrivals = pacer.into_account().arrivals;
         assert_eq!((arrivals.scheduled, arrivals.dropped, arrivals.delayed), (8, 7, 0));
         assert_eq!((arrivals.most_in_flight, arrivals.pacer.count()), (2, 8));
@@ -221,23 +234,31 @@ mod tests {
     #[test]
     fn without_room_arrivals_can_wait_which_is_not_the_pacers_lateness() {
         let mut pacer = pacer(1, Overflow::Delay);
-        assert_eq!(pacer.next(100 * MS, 0), Next::Emit(ticket(0)));
-        assert_eq!(pacer.next(101 * MS, 0), Next::Emit(ticket(1)));
+        assert_eq!(pacer.next(100 * MS, 0), PacerStep::Emit(ticket(0)));
+        assert_eq!(pacer.next(101 * MS, 0), PacerStep::Emit(ticket(1)));
         let mut now = 102 * MS;
         while now < 105 * MS {
-            assert_eq!(pacer.next(now, 1), Next::SleepUntil(now + GLANCE_NS));
+            assert_eq!(pacer.next(now, 1), PacerStep::SleepUntil(now + GLANCE_NS));
             now += GLANCE_NS;
         }
         // Arrivals 3 and 4 were due meanwhile, and 5 is due now.
         for number in 2..=5 {
-            assert_eq!(pacer.next(now, 0), Next::Emit(ticket(number)));
+            assert_eq!(pacer.next(now, 0), PacerStep::Emit(ticket(number)));
         }
-        assert_eq!(pacer.next(now, 1), Next::SleepUntil(106 * MS));
+        assert_eq!(pacer.next(now, 1), PacerStep::SleepUntil(106 * MS));
         // The rest is given up.
-        let given_up: Vec<u64> = std::iter::from_fn(|| pacer.give_up()).map(|ticket| ticket.number).collect();
+        let given_up: Vec<u64> =
+            std::iter::from_fn(|| pacer.give_up()).map(|ticket| ticket.number).collect();
         assert_eq!(given_up, [6, 7, 8, 9]);
         let account = pacer.into_account();
-        assert_eq!((account.emitted, account.arrivals.scheduled, account.arrivals.delayed), (6, 8, 3));
-        assert!(account.arrivals.pacer.0.max() <= 2 * GLANCE_NS, "{}", account.arrivals.pacer.0.max());
+        assert_eq!(
+            (account.emitted, account.arrivals.scheduled, account.arrivals.delayed),
+            (6, 8, 3)
+        );
+        assert!(
+            account.arrivals.pacer.0.max() <= 2 * GLANCE_NS,
+            "{}",
+            account.arrivals.pacer.0.max()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The hand-over from the pacer's thread to the executor: bounded, allocated beforehand, and silent unless the other
-//! side sleeps.
+//! The hand-over from the pacer's thread to the executor: bounded, allocated beforehand, and silent
+//! unless the other side sleeps.
 
 use std::{
     future::poll_fn,
@@ -58,7 +58,8 @@ impl Ring {
             }
             self.waker.register(context.waker());
             self.parked.store(true, Ordering::Relaxed);
-            // Pairs with the fence in `wake`: either the pacer sees the flag, or its ticket is seen here.
+            // Pairs with the fence in `wake`: either the pacer sees the flag, or its ticket is seen
+            // here.
             fence(Ordering::SeqCst);
             let Some(ready) = self.look() else { return Poll::Pending };
             self.parked.store(false, Ordering::Relaxed);

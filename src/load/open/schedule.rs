@@ -1,8 +1,9 @@
 //! When tasks arrive: a pure function of the seed, the kind of gaps and the rate over time.
 //!
-//! The schedule is made in the mass of arrivals, the integral of the rate: constant arrivals are one unit of it
-//! apart, those of a Poisson process by independent draws from the unit exponential distribution (the time change
-//! of an inhomogeneous Poisson process). Turning mass back into time is exact for constant rates and linear ramps.
+//! The schedule is made in the mass of arrivals, the integral of the rate: constant arrivals are
+//! one unit of it apart, those of a Poisson process by independent draws from the unit exponential
+//! distribution (the time change of an inhomogeneous Poisson process). Turning mass back into time
+//! is exact for constant rates and linear ramps.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +39,8 @@ impl Stage {
         f64::midpoint(self.from, self.to) * (self.length_ns as f64 / 1e9)
     }
 
-    /// When so many arrivals have come since its start, in ns. The root is written so that it neither cancels nor
-    /// divides by a slope of zero.
+    /// When so many arrivals have come since its start, in ns. The root is written so that it
+    /// neither cancels nor divides by a slope of zero.
     fn time_of(&self, mass: f64) -> u64 {
         if mass <= 0.0 {
             return 0;
@@ -69,7 +70,16 @@ pub struct Schedule {
 impl Schedule {
     /// The schedule of these stages, one after another.
     pub fn new(stages: Vec<Stage>, arrival: Arrival, seed: u64) -> Self {
-        let mut schedule = Self { stages, arrival, seed, number: 0, mass: 0.0, at: 0, begins_ns: 0, begins_mass: 0.0 };
+        let mut schedule = Self {
+            stages,
+            arrival,
+            seed,
+            number: 0,
+            mass: 0.0,
+            at: 0,
+            begins_ns: 0,
+            begins_mass: 0.0,
+        };
         if arrival == Arrival::Poisson {
             // A constant schedule begins with an arrival, a Poisson process with a gap.
             schedule.mass = schedule.gap();
@@ -129,7 +139,8 @@ mod tests {
     #[test]
     fn a_ramp_integrates_the_rate() {
         // 1000/s to 3000/s in 4 s: 8000 arrivals; after x seconds 1000x + 250x² of them.
-        let arrivals = all(&[stage(1_000.0, 3_000.0, 4), stage(3_000.0, 0.5, 2)], Arrival::Constant, 1);
+        let arrivals =
+            all(&[stage(1_000.0, 3_000.0, 4), stage(3_000.0, 0.5, 2)], Arrival::Constant, 1);
         let in_first = arrivals.iter().filter(|&&at| at < 4 * SECOND).count();
         assert_eq!((in_first, arrivals.len()), (8_000, 11_001));
         for (number, seconds) in [(1_250, 1.0), (3_000, 2.0), (5_250, 3.0)] {
@@ -159,10 +170,15 @@ mod tests {
 
     #[test]
     fn nothing_arrives_in_a_pause() {
-        let pause = [stage(0.0, 100.0, 1), stage(100.0, 0.0, 1), stage(0.0, 0.0, 3), stage(0.0, 50.0, 2)];
+        let pause =
+            [stage(0.0, 100.0, 1), stage(100.0, 0.0, 1), stage(0.0, 0.0, 3), stage(0.0, 50.0, 2)];
         let arrivals = all(&pause, Arrival::Constant, 1);
-        let between = |from: u64, to: u64| arrivals.iter().filter(|&&at| at >= from && at < to).count();
-        assert_eq!([between(0, SECOND), between(SECOND, 2 * SECOND), between(5 * SECOND, 7 * SECOND)], [50; 3]);
+        let between =
+            |from: u64, to: u64| arrivals.iter().filter(|&&at| at >= from && at < to).count();
+        assert_eq!(
+            [between(0, SECOND), between(SECOND, 2 * SECOND), between(5 * SECOND, 7 * SECOND)],
+            [50; 3]
+        );
         assert_eq!((arrivals.len(), between(2 * SECOND, 5 * SECOND)), (150, 0));
         // The first after the pause is due when its ramp begins.
         assert_eq!(arrivals[100], 5 * SECOND);
@@ -182,7 +198,10 @@ mod tests {
                 / arrivals.len() as f64
         };
         assert!((share(0, 5) - 0.375).abs() < 0.01 && (share(20, 25) - 0.375).abs() < 0.01);
-        assert_eq!(arrivals.iter().filter(|&&at| (10 * SECOND..15 * SECOND).contains(&at)).count(), 0);
+        assert_eq!(
+            arrivals.iter().filter(|&&at| (10 * SECOND..15 * SECOND).contains(&at)).count(),
+            0
+        );
         assert!(arrivals.is_sorted());
     }
 
@@ -193,8 +212,12 @@ mod tests {
         assert!(arrivals.len().abs_diff(100_000) < 1_265, "{}", arrivals.len());
         let gaps: Vec<f64> = arrivals.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let spread = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
-        assert!((mean / 1e5 - 1.0).abs() < 0.02 && (spread / mean - 1.0).abs() < 0.02, "{mean} ± {spread}");
+        let spread =
+            (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+        assert!(
+            (mean / 1e5 - 1.0).abs() < 0.02 && (spread / mean - 1.0).abs() < 0.02,
+            "{mean} ± {spread}"
+        );
     }
 
     #[test]
@@ -202,7 +225,11 @@ mod tests {
         let arrivals = all(&[stage(0.0, 20_000.0, 10)], Arrival::Poisson, 3);
         // A quarter of the mass lies in the first half.
         let early = arrivals.iter().filter(|&&at| at < 5 * SECOND).count() as f64;
-        assert!((early / arrivals.len() as f64 - 0.25).abs() < 0.01, "{early} of {}", arrivals.len());
+        assert!(
+            (early / arrivals.len() as f64 - 0.25).abs() < 0.01,
+            "{early} of {}",
+            arrivals.len()
+        );
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Base {
 
 /// A scale, its ends and its ticks.
 #[derive(Debug, Clone)]
-pub struct Axis {
+pub struct ChartAxis {
     scale: Scale,
     low: f64,
     high: f64,
@@ -47,10 +47,14 @@ pub struct Axis {
     pub ticks: Vec<(f64, String)>,
 }
 
-impl Axis {
-    /// A log axis with ticks at 1, 2 and 5 times powers of ten, which ends at ticks; at most `most` of them.
-    /// Nothing without a positive finite value.
-    pub fn log(values: impl IntoIterator<Item = f64>, most: usize, format: impl Fn(f64) -> String) -> Option<Self> {
+impl ChartAxis {
+    /// A log axis with ticks at 1, 2 and 5 times powers of ten, which ends at ticks; at most `most`
+    /// of them. Nothing without a positive finite value.
+    pub fn log(
+        values: impl IntoIterator<Item = f64>,
+        most: usize,
+        format: impl Fn(f64) -> String,
+    ) -> Option<Self> {
         let (low, high) = bounds(values.into_iter().filter(|v| *v > 0.0))?;
         let all = ticks_125(low, high);
         let (low, high) = (*all.first()?, *all.last()?);
@@ -63,8 +67,14 @@ impl Axis {
         let (low, high) = bounds(values.into_iter().filter(|v| *v > 0.0)).unwrap_or((1.0, 1.0));
         if low >= FRAC_1_SQRT_2 && high <= SQRT_2 {
             // Less than half an octave to either side: closer, since there would be little to see.
-            let ticks = [(FRAC_1_SQRT_2, "0.71"), (1.0, "1"), (SQRT_2, "1.41")].map(|(v, text)| (v, text.into()));
-            return Self { scale: Scale::Log, low: FRAC_1_SQRT_2, high: SQRT_2, ticks: ticks.to_vec() };
+            let ticks = [(FRAC_1_SQRT_2, "0.71"), (1.0, "1"), (SQRT_2, "1.41")]
+                .map(|(v, text)| (v, text.into()));
+            return Self {
+                scale: Scale::Log,
+                low: FRAC_1_SQRT_2,
+                high: SQRT_2,
+                ticks: ticks.to_vec(),
+            };
         }
         let low = (low.log2().floor() as i32).min(-1);
         let high = (high.log2().ceil() as i32).max(1);
@@ -72,7 +82,12 @@ impl Axis {
         // Multiples of the step, so that 1 is always a tick; the ends move outwards to one.
         let (low, high) = (low.div_euclid(step) * step, -((-high).div_euclid(step)) * step);
         let ticks = (0..=(high - low) / step).map(|i| 2_f64.powi(low + i * step)).collect();
-        Self { scale: Scale::Log, low: 2_f64.powi(low), high: 2_f64.powi(high), ticks: labelled(ticks, fraction) }
+        Self {
+            scale: Scale::Log,
+            low: 2_f64.powi(low),
+            high: 2_f64.powi(high),
+            ticks: labelled(ticks, fraction),
+        }
     }
 
     /// A linear axis from 0 to a round number.
@@ -87,23 +102,33 @@ impl Axis {
         let step = base.ceil(high / (most.max(2) - 1) as f64);
         let count = (high / step - 1e-9).ceil().max(1.0) as usize;
         let ticks = (0..=count).map(|i| i as f64 * step).collect();
-        Self { scale: Scale::Linear, low: 0.0, high: count as f64 * step, ticks: labelled(ticks, |v| tick(&format(v))) }
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high: count as f64 * step,
+            ticks: labelled(ticks, |v| tick(&format(v))),
+        }
     }
 
     /// A linear axis around 0 that reaches equally far to both sides.
-    pub fn around_zero(values: impl IntoIterator<Item = f64>, format: impl Fn(f64) -> String) -> Self {
+    pub fn around_zero(
+        values: impl IntoIterator<Item = f64>,
+        format: impl Fn(f64) -> String,
+    ) -> Self {
         let most = bounds(values.into_iter().map(f64::abs)).map_or(0.0, |b| b.1).max(0.5);
         let high = ceil_125(most);
         let ticks = [-1.0, -0.5, 0.0, 0.5, 1.0].map(|part| part * high).to_vec();
         Self { scale: Scale::Linear, low: -high, high, ticks: labelled(ticks, format) }
     }
 
-    /// A linear axis of seconds from the least value, or 0 if that is less, to the greatest; its ticks are round.
+    /// A linear axis of seconds from the least value, or 0 if that is less, to the greatest; its
+    /// ticks are round.
     pub fn seconds(values: impl IntoIterator<Item = f64>, most: usize) -> Self {
         let (low, high) = bounds(values).unwrap_or((0.0, 1.0));
         let (low, high) = (low.min(0.0), if high > low.min(0.0) { high } else { low + 1.0 });
         let step = ceil_125((high - low) / most.max(2) as f64);
-        let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+        let (first, last) =
+            ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
         let ticks = (first..=last).map(|i| i as f64 * step).collect();
         let format = |v: f64| tick(&format!("{v:.3}")).replace('-', "−");
         Self { scale: Scale::Linear, low, high, ticks: labelled(ticks, format) }
@@ -142,12 +167,13 @@ impl Axis {
     }
 }
 
-impl Ranged for Axis {
+impl Ranged for ChartAxis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        (f64::from(limit.0) + self.share(*value).clamp(0.0, 1.0) * f64::from(limit.1 - limit.0)).round() as i32
+        (f64::from(limit.0) + self.share(*value).clamp(0.0, 1.0) * f64::from(limit.1 - limit.0))
+            .round() as i32
     }
 
     fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
@@ -207,7 +233,8 @@ fn thinned(all: Vec<f64>, most: usize) -> Vec<f64> {
     if all.len() <= most {
         return all;
     }
-    let powers: Vec<f64> = all.iter().copied().filter(|v| (v.log10() - v.log10().round()).abs() < 1e-9).collect();
+    let powers: Vec<f64> =
+        all.iter().copied().filter(|v| (v.log10() - v.log10().round()).abs() < 1e-9).collect();
     if powers.len() < 2 {
         let step = all.len().div_ceil(most);
         return all.into_iter().step_by(step).collect();
@@ -235,13 +262,13 @@ mod tests {
         units::format_size,
     };
 
-    fn labels(axis: &Axis) -> Vec<&str> {
+    fn labels(axis: &ChartAxis) -> Vec<&str> {
         axis.ticks.iter().map(|t| t.1.as_str()).collect()
     }
 
     #[test]
     fn log_axes_have_ticks_in_any_range() {
-        let log = |low, high| Axis::log([low, high], 8, count).expect("positive values");
+        let log = |low, high| ChartAxis::log([low, high], 8, count).expect("positive values");
         assert_eq!(labels(&log(2.0, 8.0)), ["2", "5", "10"]);
         assert_eq!(labels(&log(150e3, 900e3)), ["100k", "200k", "500k", "1M"]);
         for same in [1.0, 3.0, 5.0, 150e3, 1e-7, 123.456e9] {
@@ -249,44 +276,56 @@ mod tests {
         }
         assert!(log(1.0, 1e15).ticks.len() >= 2);
         assert_eq!(
-            labels(&Axis::log([90.0, 21e6], 7, ns).expect("positive")),
+            labels(&ChartAxis::log([90.0, 21e6], 7, ns).expect("positive")),
             ["100ns", "1us", "10us", "100us", "1ms", "10ms"]
         );
-        assert!(Axis::log([0.0, f64::NAN, -1.0], 8, count).is_none());
+        assert!(ChartAxis::log([0.0, f64::NAN, -1.0], 8, count).is_none());
     }
 
     #[test]
     fn ratio_axes_are_centred_on_one_where_little_differs() {
-        assert_eq!(labels(&Axis::ratio([0.97, 1.04], 7)), ["0.71", "1", "1.41"]);
-        assert_eq!(labels(&Axis::ratio([0.97, 1.5], 7)), ["½", "1", "2"]);
-        assert_eq!(labels(&Axis::ratio([0.3, 1.04], 7)), ["¼", "½", "1", "2"]);
-        let wide = Axis::ratio([0.011, 90.0], 7);
-        assert!(wide.ticks.len() <= 7 && wide.ticks.iter().any(|t| (t.0 - 1.0).abs() < 1e-9), "{wide:?}");
+        assert_eq!(labels(&ChartAxis::ratio([0.97, 1.04], 7)), ["0.71", "1", "1.41"]);
+        assert_eq!(labels(&ChartAxis::ratio([0.97, 1.5], 7)), ["½", "1", "2"]);
+        assert_eq!(labels(&ChartAxis::ratio([0.3, 1.04], 7)), ["¼", "½", "1", "2"]);
+        let wide = ChartAxis::ratio([0.011, 90.0], 7);
+        assert!(
+            wide.ticks.len() <= 7 && wide.ticks.iter().any(|t| (t.0 - 1.0).abs() < 1e-9),
+            "{wide:?}"
+        );
     }
 
     #[test]
     fn linear_axes_start_at_zero() {
-        assert_eq!(labels(&Axis::from_zero([0.041, 0.052], 3, Base::Ten, |v| v.to_string())), ["0", "0.05", "0.1"]);
-        assert_eq!(labels(&Axis::from_zero([9000.0], 2, Base::Two, |v| format_size(v as u64))), ["0", "16KiB"]);
-        assert!(Axis::from_zero([], 3, Base::Ten, count).ticks.len() >= 2);
-        assert!(Axis::from_zero([5.0, 5.0], 4, Base::Ten, count).ticks.len() >= 2);
+        assert_eq!(
+            labels(&ChartAxis::from_zero([0.041, 0.052], 3, Base::Ten, |v| v.to_string())),
+            ["0", "0.05", "0.1"]
+        );
+        assert_eq!(
+            labels(&ChartAxis::from_zero([9000.0], 2, Base::Two, |v| format_size(v as u64))),
+            ["0", "16KiB"]
+        );
+        assert!(ChartAxis::from_zero([], 3, Base::Ten, count).ticks.len() >= 2);
+        assert!(ChartAxis::from_zero([5.0, 5.0], 4, Base::Ten, count).ticks.len() >= 2);
     }
 
     #[test]
     fn seconds_begin_with_the_warm_up() {
-        assert_eq!(labels(&Axis::seconds([-1.0, 5.0], 8)), ["−1", "0", "1", "2", "3", "4", "5"]);
-        assert_eq!(labels(&Axis::seconds([0.05, 0.35], 4)), ["0", "0.1", "0.2", "0.3"]);
-        assert_eq!(Axis::seconds([-0.5, 5.0], 8).map(&-0.5, (0, 100)), 0);
-        assert!(Axis::seconds([], 8).ticks.len() >= 2);
+        assert_eq!(
+            labels(&ChartAxis::seconds([-1.0, 5.0], 8)),
+            ["−1", "0", "1", "2", "3", "4", "5"]
+        );
+        assert_eq!(labels(&ChartAxis::seconds([0.05, 0.35], 4)), ["0", "0.1", "0.2", "0.3"]);
+        assert_eq!(ChartAxis::seconds([-0.5, 5.0], 8).map(&-0.5, (0, 100)), 0);
+        assert!(ChartAxis::seconds([], 8).ticks.len() >= 2);
     }
 
     #[test]
     fn nines_are_evenly_spaced_and_values_off_a_log_axis_are_refused() {
-        let axis = Axis::nines(3.3);
+        let axis = ChartAxis::nines(3.3);
         assert_eq!(labels(&axis), ["p50", "p90", "p99", "p99.9"]);
         assert_eq!(axis.map(&0.9, (0, 330)), 100);
         assert_eq!(axis.map(&0.99, (0, 330)), 200);
-        let log = Axis::log([1.0, 10.0], 5, count).expect("positive");
+        let log = ChartAxis::log([1.0, 10.0], 5, count).expect("positive");
         assert!(!log.takes(0.0) && !log.takes(f64::NAN) && log.takes(3.0));
     }
 }

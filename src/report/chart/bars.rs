@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::{
     Caption,
-    axis::{Axis, Base},
+    axis::{Base, ChartAxis},
     canvas::{Anchor, FONT, Ink, place},
     frame::Rows,
     style::{Ident, STEPS},
@@ -48,7 +48,12 @@ pub fn panels(caption: &Caption, rows: &[BarRow], panels: &[Panel<'_>]) -> Marku
     for (index, panel) in panels.iter().enumerate() {
         let left = frame.x.0 + share * index as f64;
         let x = (left, left + share - VALUE_ROOM);
-        let axis = Axis::from_zero(panel.values.iter().copied().flatten(), 2, panel.base, panel.format);
+        let axis = ChartAxis::from_zero(
+            panel.values.iter().copied().flatten(),
+            2,
+            panel.base,
+            panel.format,
+        );
         canvas_panel(&mut canvas, &frame, rows, panel, &axis, x);
     }
     canvas.finish(caption)
@@ -59,7 +64,7 @@ fn canvas_panel(
     frame: &Rows,
     rows: &[BarRow],
     panel: &Panel<'_>,
-    axis: &Axis,
+    axis: &ChartAxis,
     x: (f64, f64),
 ) {
     frame.axis(canvas, axis, x, panel.title);
@@ -104,7 +109,12 @@ pub fn stacked(
     format: impl Fn(f64) -> String,
 ) -> Markup {
     let frame = Rows::new(rows.iter().map(|r| r.0.label.as_str()), 28.0, 24.0);
-    let axis = Axis::from_zero(rows.iter().map(|r| r.1.iter().map(|s| s.value).sum()), 6, Base::Ten, format);
+    let axis = ChartAxis::from_zero(
+        rows.iter().map(|r| r.1.iter().map(|s| s.value).sum()),
+        6,
+        Base::Ten,
+        format,
+    );
     let mut canvas = frame.canvas();
     frame.axis(&mut canvas, &axis, frame.x, title);
     for (index, (row, segments)) in rows.iter().enumerate() {
@@ -115,7 +125,8 @@ pub fn stacked(
         frame.name(&mut canvas, index, row.ident, label);
         let mut start = 0.0;
         for segment in segments {
-            let (from, to) = (place(&axis, start, frame.x), place(&axis, start + segment.value, frame.x));
+            let (from, to) =
+                (place(&axis, start, frame.x), place(&axis, start + segment.value, frame.x));
             let tip = format!("{label}, {}: {}", segment.name, segment.words);
             // The gap of a pixel tells neighbours apart where their tints do not.
             let right = (to - 1.0).max(from + 0.5);
@@ -129,6 +140,8 @@ pub fn stacked(
             start += segment.value;
         }
     }
-    canvas.layer(Ink::Axis, |pen| pen.line(&[(frame.x.0, frame.top), (frame.x.0, frame.bottom())], 1.0));
+    canvas.layer(Ink::Axis, |pen| {
+        pen.line(&[(frame.x.0, frame.top), (frame.x.0, frame.bottom())], 1.0);
+    });
     canvas.finish(caption)
 }

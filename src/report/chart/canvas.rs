@@ -1,8 +1,8 @@
 //! A drawing: layers of shapes that plotters writes, texts that we place, one SVG at the end.
 //!
-//! plotters rounds to whole pixels, so shapes are drawn four times as large and scaled down. A layer has one colour:
-//! it is drawn in black, which then becomes `currentColor` of a group that carries the class, the fallback colour and
-//! the text of a tooltip.
+//! plotters rounds to whole pixels, so shapes are drawn four times as large and scaled down. A
+//! layer has one colour: it is drawn in black, which then becomes `currentColor` of a group that
+//! carries the class, the fallback colour and the text of a tooltip.
 
 use std::fmt::Write as _;
 
@@ -146,12 +146,13 @@ impl Canvas {
         let ends = fine(&[corner, opposite]);
         let (width, height) = (ends[1].0 - ends[0].0, ends[1].1 - ends[0].1);
         let fill = format!("url(#{pattern})");
-        let rect = html! { rect x=(ends[0].0) y=(ends[0].1) width=(width) height=(height) fill=(fill) {} };
+        let rect =
+            html! { rect x=(ends[0].0) y=(ends[0].1) width=(width) height=(height) fill=(fill) {} };
         self.shapes.push_str(&rect.into_string());
     }
 
-    /// Adds rectangles of one colour, given by opposite corners, as a single path: a map has too many of them for an
-    /// element each.
+    /// Adds rectangles of one colour, given by opposite corners, as a single path: a map has too
+    /// many of them for an element each.
     pub fn tiles(&mut self, ink: Ink, tiles: &[Corners]) {
         if tiles.is_empty() {
             return;
@@ -176,7 +177,8 @@ impl Canvas {
         let class = (!class.is_empty()).then_some(class);
         // A third of the font's size below the middle is the baseline.
         let (x, y) = (format!("{x:.1}"), format!("{:.1}", y + FONT / 3.0));
-        html! { text x=(x) y=(y) class=[class] text-anchor=[anchor] { (text) } }.render_to(&mut self.texts);
+        html! { text x=(x) y=(y) class=[class] text-anchor=[anchor] { (text) } }
+            .render_to(&mut self.texts);
     }
 
     /// Adds an executor's name, which is highlighted with its shapes.
@@ -233,10 +235,12 @@ fn slimmed(shapes: &str) -> String {
         .replace("/>\n", "/>")
 }
 
-/// Where a layer is nothing but lines of one width, the width moves to the group, and what all share to the page.
+/// Where a layer is nothing but lines of one width, the width moves to the group, and what all
+/// share to the page.
 fn hoisted(shapes: String) -> (Option<String>, String) {
     let start = "<polyline fill=\"none\" stroke=\"currentColor\" stroke-width=\"";
-    let width = shapes.strip_prefix(start).and_then(|rest| rest.split('"').next()).map(String::from);
+    let width =
+        shapes.strip_prefix(start).and_then(|rest| rest.split('"').next()).map(String::from);
     let Some(width) = width else { return (None, shapes) };
     let whole = format!("{start}{width}\"");
     if shapes.matches(&whole).count() != shapes.matches('<').count() {
@@ -286,8 +290,9 @@ fn fine(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
     points.iter().map(|(x, y)| ((x * FINE).round() as i32, (y * FINE).round() as i32)).collect()
 }
 
-/// The way back from plotters' whole numbers: a pixel range four times as large for an axis to map into.
-pub fn place(axis: &super::axis::Axis, value: f64, range: (f64, f64)) -> f64 {
+/// The way back from plotters' whole numbers: a pixel range four times as large for an axis to map
+/// into.
+pub fn place(axis: &super::axis::ChartAxis, value: f64, range: (f64, f64)) -> f64 {
     use plotters::coord::ranged1d::Ranged as _;
     f64::from(axis.map(&value, ((range.0 * FINE) as i32, (range.1 * FINE) as i32))) / FINE
 }

@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::{
     Caption,
-    axis::Axis,
+    axis::ChartAxis,
     canvas::{Anchor, Canvas, Ink, Pen},
     frame::Plane,
     marker,
@@ -69,8 +69,9 @@ pub struct CrossingMark {
     pub tip: String,
 }
 
-/// Latency over nines: each line ends where too few samples are left. `limits` are SLOs: text and value in ns; the
-/// lines of executors that are not ranked are broken. Nothing where there is no sample.
+/// Latency over nines: each line ends where too few samples are left. `limits` are SLOs: text and
+/// value in ns; the lines of executors that are not ranked are broken. Nothing where there is no
+/// sample.
 pub fn nines(
     caption: &Caption,
     curves: &[Curve],
@@ -78,9 +79,9 @@ pub fn nines(
     unranked: impl Fn(&Curve) -> bool,
 ) -> Option<Markup> {
     let points = || curves.iter().flat_map(|c| &c.points);
-    let up = Axis::log(points().map(|p| p.y).chain(limits.iter().map(|l| l.1)), 8, ns)?;
+    let up = ChartAxis::log(points().map(|p| p.y).chain(limits.iter().map(|l| l.1)), 8, ns)?;
     let deepest = points().map(|p| -(1.0 - p.x).log10()).fold(1.0, f64::max);
-    let plane = Plane::new(Axis::nines(deepest), up, curves.iter().map(|c| c.label.as_str()));
+    let plane = Plane::new(ChartAxis::nines(deepest), up, curves.iter().map(|c| c.label.as_str()));
     let mut canvas = plane.canvas("percentile of tasks", "latency");
     for (text, value) in limits {
         limit(&mut canvas, &plane, text, *value);
@@ -89,7 +90,8 @@ pub fn nines(
     Some(canvas.finish(caption))
 }
 
-/// A metric over a swept parameter, both axes logarithmic. Nothing where there is no positive value.
+/// A metric over a swept parameter, both axes logarithmic. Nothing where there is no positive
+/// value.
 pub fn scaling(
     caption: &Caption,
     curves: &[Curve],
@@ -98,10 +100,12 @@ pub fn scaling(
     (format_across, format_up): (impl Fn(f64) -> String, impl Fn(f64) -> String),
 ) -> Option<Markup> {
     let points = || curves.iter().flat_map(|c| &c.points);
-    let ends = points().flat_map(|p| [Some(p.y), p.interval.map(|i| i.0), p.interval.map(|i| i.1)]).flatten();
+    let ends = points()
+        .flat_map(|p| [Some(p.y), p.interval.map(|i| i.0), p.interval.map(|i| i.1)])
+        .flatten();
     let plane = Plane::new(
-        Axis::log(points().map(|p| p.x), 8, format_across)?,
-        Axis::log(ends, 8, format_up)?,
+        ChartAxis::log(points().map(|p| p.x), 8, format_across)?,
+        ChartAxis::log(ends, 8, format_up)?,
         curves.iter().map(|c| c.label.as_str()),
     );
     let mut canvas = plane.canvas(across, up);
@@ -133,7 +137,9 @@ fn crossing(canvas: &mut Canvas, plane: &Plane, mark: &CrossingMark) {
     let Some((x, y)) = plane.at(mark.at) else { return };
     canvas.marked(Ink::Claim, &mark.tip, |pen| {
         pen.line(&[(x, y - 7.0), (x, y + 7.0)], 1.5);
-        let ends = mark.interval.and_then(|(low, high)| plane.at((low, mark.at.1)).zip(plane.at((high, mark.at.1))));
+        let ends = mark
+            .interval
+            .and_then(|(low, high)| plane.at((low, mark.at.1)).zip(plane.at((high, mark.at.1))));
         if let Some((low, high)) = ends {
             pen.line(&[low, high], 1.0);
             for (end, _) in [low, high] {
@@ -165,8 +171,9 @@ fn lines(canvas: &mut Canvas, plane: &Plane, curves: &[Curve], broken: impl Fn(&
         for point in curve.points.iter().filter(|p| !p.tip.is_empty()) {
             let Some(at) = plane.at((point.x, point.y)) else { continue };
             canvas.marked(Ink::Executor(curve.ident), &point.tip, |pen| {
-                if let Some((low, high)) =
-                    point.interval.and_then(|(l, h)| plane.at((point.x, l)).zip(plane.at((point.x, h))))
+                if let Some((low, high)) = point
+                    .interval
+                    .and_then(|(l, h)| plane.at((point.x, l)).zip(plane.at((point.x, h))))
                 {
                     pen.line(&[low, high], 1.25);
                 }
@@ -201,13 +208,26 @@ mod tests {
     use crate::report::format::digits;
 
     fn curve(values: &[f64]) -> Curve {
-        let point = |(i, &y): (usize, &f64)| Point { x: (i + 1) as f64, y, interval: None, tip: format!("{y}") };
-        Curve { ident: ident("tokio"), label: "tokio".into(), points: values.iter().enumerate().map(point).collect() }
+        let point = |(i, &y): (usize, &f64)| Point {
+            x: (i + 1) as f64,
+            y,
+            interval: None,
+            tip: format!("{y}"),
+        };
+        Curve {
+            ident: ident("tokio"),
+            label: "tokio".into(),
+            points: values.iter().enumerate().map(point).collect(),
+        }
     }
 
     fn draw(values: &[f64]) -> Option<String> {
-        let caption =
-            Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
+        let caption = Caption {
+            id: "c".into(),
+            title: "a title".into(),
+            head: "a title".into(),
+            finding: "a finding".into(),
+        };
         scaling(&caption, &[curve(values)], &Overlay::default(), ("x", "y"), (digits, digits))
             .map(maud::PreEscaped::into_string)
     }
@@ -217,22 +237,38 @@ mod tests {
         let whole = draw(&[2.0, 4.0, 8.0, 5.0, 3.0]).expect("drawn");
         let broken = draw(&[2.0, 4.0, 0.0, 5.0, f64::NAN]).expect("drawn");
         let lines = |svg: &str| svg.matches("stroke-width=\"8\"").count();
-        assert_eq!((lines(&whole), lines(&broken)), (1, 1), "a single point after the gap has no line");
+        assert_eq!(
+            (lines(&whole), lines(&broken)),
+            (1, 1),
+            "a single point after the gap has no line"
+        );
         assert_eq!(broken.matches("data-tip").count(), 3);
         assert!(draw(&[0.0, f64::NAN]).is_none());
     }
 
     #[test]
     fn laws_and_crossings_are_drawn_beside_the_lines() {
-        let caption =
-            Caption { id: "c".into(), title: "a title".into(), head: "a title".into(), finding: "a finding".into() };
-        let mark = CrossingMark { at: (2.0, 4.0), interval: Some((1.5, 2.5)), tip: "they cross".into() };
+        let caption = Caption {
+            id: "c".into(),
+            title: "a title".into(),
+            head: "a title".into(),
+            finding: "a finding".into(),
+        };
+        let mark =
+            CrossingMark { at: (2.0, 4.0), interval: Some((1.5, 2.5)), tip: "they cross".into() };
         let points = vec![(1.0, 2.0), (2.0, 3.5), (3.0, 5.0)];
         let law = LawLine { ident: ident("tokio"), tip: "a law".into(), points };
         let overlay = Overlay { laws: vec![law], crossings: vec![mark], hatched: vec![(2.0, 4.0)] };
         let curves = [curve(&[2.0, 4.0, 8.0])];
-        let svg = scaling(&caption, &curves, &overlay, ("x", "y"), (digits, digits)).expect("drawn").into_string();
-        for part in ["data-tip=\"they cross\"", "data-tip=\"a law\"", "Universal Scalability Law", "stroke-dasharray"] {
+        let svg = scaling(&caption, &curves, &overlay, ("x", "y"), (digits, digits))
+            .expect("drawn")
+            .into_string();
+        for part in [
+            "data-tip=\"they cross\"",
+            "data-tip=\"a law\"",
+            "Universal Scalability Law",
+            "stroke-dasharray",
+        ] {
             assert!(svg.contains(part), "{part}");
         }
         assert!(!draw(&[2.0, 4.0, 8.0]).expect("drawn").contains("Universal Scalability Law"));

@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::{
     Caption,
-    axis::{Axis, Base},
+    axis::{Base, ChartAxis},
     canvas::Ink,
     curves::pieces,
     frame::Plane,
@@ -27,13 +27,14 @@ pub struct Steps {
 
 /// The distributions of one group over a logarithmic axis. Nothing where no value is positive.
 pub fn shares(caption: &Caption, rows: &[Steps], what: &str) -> Option<Markup> {
-    let across = Axis::log(rows.iter().flat_map(|r| r.points.iter().map(|p| p.0)), 8, ns)?;
-    let up = Axis::from_zero([1.0], 6, Base::Ten, |share| format!("{:.0} %", share * 100.0));
+    let across = ChartAxis::log(rows.iter().flat_map(|r| r.points.iter().map(|p| p.0)), 8, ns)?;
+    let up = ChartAxis::from_zero([1.0], 6, Base::Ten, |share| format!("{:.0} %", share * 100.0));
     let plane = Plane::new(across, up, rows.iter().map(|r| r.label.as_str()));
     let mut canvas = plane.canvas(what, "share of tasks at or below");
     for row in rows {
         let lines = pieces(&plane, stairs(&row.points).into_iter());
-        let draw = |pen: &super::canvas::Pen<'_, '_>| lines.iter().for_each(|piece| pen.line(piece, 1.75));
+        let draw =
+            |pen: &super::canvas::Pen<'_, '_>| lines.iter().for_each(|piece| pen.line(piece, 1.75));
         if row.hatched {
             canvas.dashed(Ink::Executor(row.ident), draw);
         } else {
@@ -43,7 +44,13 @@ pub fn shares(caption: &Caption, rows: &[Steps], what: &str) -> Option<Markup> {
     let ends: Vec<_> = rows
         .iter()
         // All lines end at the top; where along it says nothing, so that no leader is drawn to it.
-        .filter_map(|row| Some((row.ident, row.label.as_str(), (plane.x.1 + 8.0, plane.at(*row.points.last()?)?.1))))
+        .filter_map(|row| {
+            Some((
+                row.ident,
+                row.label.as_str(),
+                (plane.x.1 + 8.0, plane.at(*row.points.last()?)?.1),
+            ))
+        })
         .collect();
     plane.ends(&mut canvas, &ends);
     Some(canvas.finish(caption))
@@ -62,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_share_holds_until_the_next_value() {
-        assert_eq!(stairs(&[(1.0, 0.5), (4.0, 1.0)]), [(1.0, 0.0), (1.0, 0.5), (4.0, 0.5), (4.0, 1.0)]);
+        assert_eq!(
+            stairs(&[(1.0, 0.5), (4.0, 1.0)]),
+            [(1.0, 0.0), (1.0, 0.5), (4.0, 0.5), (4.0, 1.0)]
+        );
         assert_eq!(stairs(&[(2.0, 1.0)]), [(2.0, 0.0), (2.0, 1.0)]);
         assert!(stairs(&[]).is_empty());
     }

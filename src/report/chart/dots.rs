@@ -1,11 +1,11 @@
-//! A dot per round: how far each is from its cell's median. Within a row, earlier rounds are higher, so that a drift
-//! leans to one side.
+//! A dot per round: how far each is from its cell's median. Within a row, earlier rounds are
+//! higher, so that a drift leans to one side.
 
 use maud::Markup;
 
 use super::{
     Caption,
-    axis::Axis,
+    axis::ChartAxis,
     canvas::{Ink, place},
     frame::Rows,
     style::Ident,
@@ -28,9 +28,15 @@ pub struct RoundRow {
 /// The dots of one group.
 pub fn rounds(caption: &Caption, rows: &[RoundRow], what: &str) -> Markup {
     let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 30.0, 24.0);
-    let axis = Axis::around_zero(rows.iter().flat_map(|r| r.rounds.iter().map(|d| d.1)), signed);
+    let axis =
+        ChartAxis::around_zero(rows.iter().flat_map(|r| r.rounds.iter().map(|d| d.1)), signed);
     let mut canvas = frame.canvas();
-    frame.axis(&mut canvas, &axis, frame.x, &format!("{what}: distance of a round from the cell's median"));
+    frame.axis(
+        &mut canvas,
+        &axis,
+        frame.x,
+        &format!("{what}: distance of a round from the cell's median"),
+    );
     canvas.layer(Ink::Grid, |pen| {
         for row in 1..rows.len() {
             let y = frame.top + frame.height * row as f64;

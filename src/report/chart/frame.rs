@@ -1,7 +1,8 @@
-//! What surrounds the data: a plotting area with grid, ticks and labels, for rows by name and for curves.
+//! What surrounds the data: a plotting area with grid, ticks and labels, for rows by name and for
+//! curves.
 
 use super::{
-    axis::Axis,
+    axis::ChartAxis,
     canvas::{Anchor, Canvas, FONT, Ink, place},
     label::spread,
     marker,
@@ -9,7 +10,8 @@ use super::{
 };
 use crate::report::width::{fit, pixels};
 
-/// Width of every chart: two stand side by side on a wide page, and one stays readable on a narrow one.
+/// Width of every chart: two stand side by side on a wide page, and one stays readable on a narrow
+/// one.
 pub const WIDTH: f64 = 560.0;
 /// The widest that a label beside a chart may be.
 const WIDEST_LABEL: f64 = 170.0;
@@ -30,7 +32,8 @@ impl Rows {
     /// Leaves room for the names and, at the right, for `right` pixels of text.
     pub fn new<'a>(labels: impl IntoIterator<Item = &'a str>, height: f64, right: f64) -> Self {
         let labels: Vec<&str> = labels.into_iter().collect();
-        let left = labels.iter().map(|label| pixels(label, FONT)).fold(0.0, f64::max).min(WIDEST_LABEL);
+        let left =
+            labels.iter().map(|label| pixels(label, FONT)).fold(0.0, f64::max).min(WIDEST_LABEL);
         Self { x: (left + 14.0, WIDTH - right), top: 8.0, height, count: labels.len() }
     }
 
@@ -63,7 +66,7 @@ impl Rows {
     }
 
     /// Draws the grid of a part of the plotting area, with its ticks and its title below.
-    pub fn axis(&self, canvas: &mut Canvas, axis: &Axis, x: (f64, f64), title: &str) {
+    pub fn axis(&self, canvas: &mut Canvas, axis: &ChartAxis, x: (f64, f64), title: &str) {
         let (top, bottom) = (self.top, self.bottom());
         canvas.layer(Ink::Grid, |pen| {
             for (value, _) in &axis.ticks {
@@ -88,15 +91,20 @@ pub struct Plane {
     /// Bottom and top: values grow upwards.
     pub y: (f64, f64),
     /// The axis below.
-    pub across: Axis,
+    pub across: ChartAxis,
     /// The axis at the left.
-    pub up: Axis,
+    pub up: ChartAxis,
 }
 
 impl Plane {
     /// Leaves room for the names at the right and for the ticks at the left.
-    pub fn new<'a>(across: Axis, up: Axis, names: impl IntoIterator<Item = &'a str>) -> Self {
-        let right = names.into_iter().map(|n| pixels(n, FONT)).fold(0.0, f64::max).min(WIDEST_LABEL);
+    pub fn new<'a>(
+        across: ChartAxis,
+        up: ChartAxis,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let right =
+            names.into_iter().map(|n| pixels(n, FONT)).fold(0.0, f64::max).min(WIDEST_LABEL);
         let left = up.ticks.iter().map(|t| pixels(&t.1, FONT)).fold(0.0, f64::max);
         Self { x: (left + 10.0, WIDTH - right - 36.0), y: (286.0, 26.0), across, up }
     }
@@ -115,19 +123,32 @@ impl Plane {
             }
         });
         for (value, text) in &self.across.ticks {
-            canvas.text(place(&self.across, *value, self.x), self.y.0 + 13.0, Anchor::Middle, "tk", text);
+            canvas.text(
+                place(&self.across, *value, self.x),
+                self.y.0 + 13.0,
+                Anchor::Middle,
+                "tk",
+                text,
+            );
         }
         for (value, text) in &self.up.ticks {
             canvas.text(self.x.0 - 6.0, place(&self.up, *value, self.y), Anchor::End, "tk", text);
         }
-        canvas.text(f64::midpoint(self.x.0, self.x.1), self.y.0 + 31.0, Anchor::Middle, "tt", across);
+        canvas.text(
+            f64::midpoint(self.x.0, self.x.1),
+            self.y.0 + 31.0,
+            Anchor::Middle,
+            "tt",
+            across,
+        );
         canvas.text(0.0, 8.0, Anchor::Start, "tt", up);
         canvas
     }
 
     /// Where a point lies; nothing for a value that the axes cannot show.
     pub fn at(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
-        (self.across.takes(x) && self.up.takes(y)).then(|| (place(&self.across, x, self.x), place(&self.up, y, self.y)))
+        (self.across.takes(x) && self.up.takes(y))
+            .then(|| (place(&self.across, x, self.x), place(&self.up, y, self.y)))
     }
 
     /// Hatches the ground of a point: it is not ranked.

@@ -1,11 +1,11 @@
-//! Latency over time: a strip per executor, darker where more of a slice's tasks are. One path per shade, since an
-//! element per tile would be many times as large.
+//! Latency over time: a strip per executor, darker where more of a slice's tasks are. One path per
+//! shade, since an element per tile would be many times as large.
 
 use maud::Markup;
 
 use super::{
     Caption,
-    axis::Axis,
+    axis::ChartAxis,
     canvas::{Anchor, Canvas, Corners, FONT, Ink, place},
     frame::Rows,
     style::{HEAT, Ident},
@@ -49,8 +49,8 @@ pub struct Tile {
 /// The strips of one group, on the same two axes. Nothing where there is no tile.
 pub fn heat(caption: &Caption, rows: &[HeatRow]) -> Option<Markup> {
     let tiles = || rows.iter().flat_map(|row| &row.tiles);
-    let up = Axis::log(tiles().flat_map(|t| [t.latency.0, t.latency.1]), 4, ns)?;
-    let across = Axis::seconds(tiles().flat_map(|t| [t.time.0, t.time.1]), 8);
+    let up = ChartAxis::log(tiles().flat_map(|t| [t.latency.0, t.latency.1]), 4, ns)?;
+    let across = ChartAxis::seconds(tiles().flat_map(|t| [t.time.0, t.time.1]), 8);
     let words = rows.iter().flat_map(|row| [row.label.as_str(), row.words.as_str()]);
     let mut frame = Rows::new(words, STRIP, 12.0);
     let ticks = up.ticks.iter().map(|t| pixels(&t.1, FONT)).fold(0.0, f64::max);
@@ -72,19 +72,28 @@ pub fn heat(caption: &Caption, rows: &[HeatRow]) -> Option<Markup> {
 }
 
 /// Marks what comes before the window, where there is something.
-fn warm_up(canvas: &mut Canvas, frame: &Rows, across: &Axis) {
+fn warm_up(canvas: &mut Canvas, frame: &Rows, across: &ChartAxis) {
     let start = place(across, 0.0, frame.x);
     if start - frame.x.0 < 1.0 {
         return;
     }
     canvas.layer(Ink::Band, |pen| pen.rect((frame.x.0, frame.top), (start, frame.bottom())));
-    canvas.dashed(Ink::Axis, |pen| pen.line(&[(start, frame.top - 14.0), (start, frame.bottom())], 1.5));
+    canvas.dashed(Ink::Axis, |pen| {
+        pen.line(&[(start, frame.top - 14.0), (start, frame.bottom())], 1.5);
+    });
     canvas.text(start - 6.0, 8.0, Anchor::End, "tt", "warm-up");
     canvas.text(start + 6.0, 8.0, Anchor::Start, "tt", "measured");
 }
 
 /// Ticks, name and words of a strip.
-fn strip(canvas: &mut Canvas, frame: &Rows, index: usize, row: &HeatRow, (_, up): (&Axis, &Axis), names: f64) {
+fn strip(
+    canvas: &mut Canvas,
+    frame: &Rows,
+    index: usize,
+    row: &HeatRow,
+    (_, up): (&ChartAxis, &ChartAxis),
+    names: f64,
+) {
     let (bottom, top) = inner(frame, index);
     let middle = frame.y(index);
     canvas.name(names, middle - 8.0, Anchor::End, row.ident, &fit(&row.label, FONT, names));
@@ -105,8 +114,14 @@ fn inner(frame: &Rows, index: usize) -> (f64, f64) {
     (frame.y(index) + STRIP / 2.0 - 7.0, frame.y(index) - STRIP / 2.0 + 7.0)
 }
 
-/// The tiles of all strips by shade, as corners. Neighbours touch, so that no gap is taken for a value.
-fn shaded(rows: &[HeatRow], frame: &Rows, across: &Axis, up: &Axis) -> [Vec<Corners>; HEAT.len()] {
+/// The tiles of all strips by shade, as corners. Neighbours touch, so that no gap is taken for a
+/// value.
+fn shaded(
+    rows: &[HeatRow],
+    frame: &Rows,
+    across: &ChartAxis,
+    up: &ChartAxis,
+) -> [Vec<Corners>; HEAT.len()] {
     let mut shades: [Vec<Corners>; HEAT.len()] = Default::default();
     for (index, row) in rows.iter().enumerate() {
         let ends = inner(frame, index);
@@ -126,7 +141,8 @@ fn joined(tiles: &[Tile]) -> Vec<(usize, Tile)> {
     let mut joined: Vec<(usize, Tile)> = Vec::new();
     for tile in ordered {
         let level = SHARES.iter().rposition(|least| tile.share >= *least).unwrap_or(0);
-        let touches = |last: &Tile| last.latency == tile.latency && (last.time.1 - tile.time.0).abs() < 1e-9;
+        let touches =
+            |last: &Tile| last.latency == tile.latency && (last.time.1 - tile.time.0).abs() < 1e-9;
         match joined.last_mut() {
             Some((same, last)) if *same == level && touches(last) => last.time.1 = tile.time.1,
             _ => joined.push((level, tile)),
@@ -141,8 +157,15 @@ mod tests {
     use crate::report::chart::ident;
 
     fn draw(tiles: Vec<Tile>) -> Option<String> {
-        let caption = Caption { id: "c".into(), title: "t".into(), head: "h".into(), finding: "f".into() };
-        let row = HeatRow { ident: ident("tokio"), label: "tokio".into(), words: "flat".into(), hatched: false, tiles };
+        let caption =
+            Caption { id: "c".into(), title: "t".into(), head: "h".into(), finding: "f".into() };
+        let row = HeatRow {
+            ident: ident("tokio"),
+            label: "tokio".into(),
+            words: "flat".into(),
+            hatched: false,
+            tiles,
+        };
         heat(&caption, &[row]).map(Markup::into_string)
     }
 
@@ -150,17 +173,30 @@ mod tests {
     fn neighbours_of_one_shade_are_joined() {
         let tile = |start: f64, latency, share| Tile { time: (start, start + 1.0), latency, share };
         let (low, high) = ((1e6, 2e6), (2e6, 4e6));
-        let tiles =
-            [tile(0.0, low, 0.6), tile(1.0, low, 0.7), tile(2.0, low, 0.1), tile(4.0, low, 0.1), tile(2.0, high, 0.1)];
-        let found: Vec<_> = joined(&tiles).into_iter().map(|(level, t)| (level, t.time, t.latency)).collect();
-        let expected = [(4, (0.0, 2.0), low), (2, (2.0, 3.0), low), (2, (4.0, 5.0), low), (2, (2.0, 3.0), high)];
+        let tiles = [
+            tile(0.0, low, 0.6),
+            tile(1.0, low, 0.7),
+            tile(2.0, low, 0.1),
+            tile(4.0, low, 0.1),
+            tile(2.0, high, 0.1),
+        ];
+        let found: Vec<_> =
+            joined(&tiles).into_iter().map(|(level, t)| (level, t.time, t.latency)).collect();
+        let expected = [
+            (4, (0.0, 2.0), low),
+            (2, (2.0, 3.0), low),
+            (2, (4.0, 5.0), low),
+            (2, (2.0, 3.0), high),
+        ];
         assert_eq!(found, expected);
     }
 
     #[test]
     fn there_is_one_path_per_shade() {
-        let tile = |start: f64, share| Tile { time: (start, start + 1.0), latency: (1e6, 2e6), share };
-        let svg = draw(vec![tile(-1.0, 0.6), tile(0.0, 0.6), tile(1.0, 0.7), tile(2.0, 0.01)]).expect("drawn");
+        let tile =
+            |start: f64, share| Tile { time: (start, start + 1.0), latency: (1e6, 2e6), share };
+        let svg = draw(vec![tile(-1.0, 0.6), tile(0.0, 0.6), tile(1.0, 0.7), tile(2.0, 0.01)])
+            .expect("drawn");
         assert_eq!(svg.matches("<path").count(), 2);
         assert!(svg.contains("class=\"h4\"") && svg.contains("class=\"h0\""));
         assert!(svg.contains("warm-up"));

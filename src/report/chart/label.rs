@@ -1,8 +1,8 @@
 //! Labels that do not collide: pushed apart as little as possible.
 
-/// Places for labels that want to be at `wanted`, at least `gap` apart and within `low..=high` where they fit.
-/// Neighbours that collide form a block around the mean of their wishes (pool adjacent violators), so that the sum of
-/// squared shifts is least.
+/// Places for labels that want to be at `wanted`, at least `gap` apart and within `low..=high`
+/// where they fit. Neighbours that collide form a block around the mean of their wishes (pool
+/// adjacent violators), so that the sum of squared shifts is least.
 pub fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let count = wanted.len();
     if count == 0 {
@@ -63,11 +63,20 @@ mod tests {
 
     #[test]
     fn labels_keep_their_distance_and_their_order() {
-        for wanted in [vec![50.0; 7], vec![0.0, 1.0, 2.0, 99.0, 100.0, 98.0], vec![30.0, 10.0, 20.0], vec![5.0]] {
+        for wanted in [
+            vec![50.0; 7],
+            vec![0.0, 1.0, 2.0, 99.0, 100.0, 98.0],
+            vec![30.0, 10.0, 20.0],
+            vec![5.0],
+        ] {
             let places = spread(&wanted, 14.0, 0.0, 100.0);
-            let mut pairs: Vec<(f64, f64)> = wanted.iter().copied().zip(places.iter().copied()).collect();
+            let mut pairs: Vec<(f64, f64)> =
+                wanted.iter().copied().zip(places.iter().copied()).collect();
             pairs.sort_by(|a, b| a.1.total_cmp(&b.1));
-            assert!(pairs.windows(2).all(|p| p[1].1 - p[0].1 >= 14.0 - 1e-9 && p[0].0 <= p[1].0), "{pairs:?}");
+            assert!(
+                pairs.windows(2).all(|p| p[1].1 - p[0].1 >= 14.0 - 1e-9 && p[0].0 <= p[1].0),
+                "{pairs:?}"
+            );
             assert!(places.iter().all(|y| (0.0..=100.0).contains(y)), "{places:?}");
         }
         assert_eq!(spread(&[10.0, 50.0], 14.0, 0.0, 100.0), [10.0, 50.0], "no shift without need");

@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::{
     Caption,
-    axis::{Axis, Base},
+    axis::{Base, ChartAxis},
     canvas::{Canvas, Ink},
     curves::{limit, pieces},
     frame::Plane,
@@ -31,8 +31,9 @@ pub struct LoadPoint {
     pub tip: String,
 }
 
-/// A quantile of latency over the offered rate, a line per executor. The axis of latencies covers `reach` too, so that
-/// the panels beside each other share it. `limits` are SLOs: text and value in ns. Nothing where no latency is known.
+/// A quantile of latency over the offered rate, a line per executor. The axis of latencies covers
+/// `reach` too, so that the panels beside each other share it. `limits` are SLOs: text and value in
+/// ns. Nothing where no latency is known.
 pub fn load(
     caption: &Caption,
     lines: &[(Ident, String, Vec<LoadPoint>)],
@@ -41,9 +42,14 @@ pub fn load(
     quantile: &str,
 ) -> Option<Markup> {
     let points = || lines.iter().flat_map(|line| &line.2);
-    let known = points().map(|p| p.latency).chain(reach.iter().copied()).chain(limits.iter().map(|l| l.1));
-    let up = Axis::log(known, 8, ns)?;
-    let plane = Plane::new(across(points().map(|p| p.offered))?, up, lines.iter().map(|line| line.1.as_str()));
+    let known =
+        points().map(|p| p.latency).chain(reach.iter().copied()).chain(limits.iter().map(|l| l.1));
+    let up = ChartAxis::log(known, 8, ns)?;
+    let plane = Plane::new(
+        across(points().map(|p| p.offered))?,
+        up,
+        lines.iter().map(|line| line.1.as_str()),
+    );
     let mut canvas = plane.canvas("offered, tasks per second", &format!("{quantile} of latency"));
     for (text, value) in limits {
         limit(&mut canvas, &plane, text, *value);
@@ -63,10 +69,15 @@ pub fn load(
 }
 
 /// Linear from 0, unless the rates are far apart.
-fn across(rates: impl Iterator<Item = f64>) -> Option<Axis> {
+fn across(rates: impl Iterator<Item = f64>) -> Option<ChartAxis> {
     let rates: Vec<f64> = rates.filter(|rate| *rate > 0.0 && rate.is_finite()).collect();
-    let (low, high) = (rates.iter().copied().reduce(f64::min)?, rates.iter().copied().reduce(f64::max)?);
-    if high / low > WIDE { Axis::log(rates, 8, digits) } else { Some(Axis::from_zero(rates, 6, Base::Ten, digits)) }
+    let (low, high) =
+        (rates.iter().copied().reduce(f64::min)?, rates.iter().copied().reduce(f64::max)?);
+    if high / low > WIDE {
+        ChartAxis::log(rates, 8, digits)
+    } else {
+        Some(ChartAxis::from_zero(rates, 6, Base::Ten, digits))
+    }
 }
 
 fn line(canvas: &mut Canvas, plane: &Plane, ident: Ident, points: &[LoadPoint]) {
@@ -100,7 +111,8 @@ mod tests {
     use crate::report::chart::ident;
 
     fn draw(points: &[(f64, f64, bool)]) -> Option<String> {
-        let caption = Caption { id: "c".into(), title: "t".into(), head: "h".into(), finding: "f".into() };
+        let caption =
+            Caption { id: "c".into(), title: "t".into(), head: "h".into(), finding: "f".into() };
         let points = points.iter().map(|&(offered, latency, short)| LoadPoint {
             offered,
             latency,
@@ -116,8 +128,14 @@ mod tests {
     fn what_was_not_achieved_is_hollow_and_hatched() {
         let svg = draw(&[(1e3, 1e6, false), (2e3, 2e6, false), (4e3, 9e8, true)]).expect("drawn");
         assert_eq!(svg.matches("data-tip=").count(), 3);
-        assert_eq!((svg.matches("class=\"gd\"").count(), svg.matches("url(#hatch)").count()), (1, 1));
-        assert!(svg.contains("p99 &lt; 25ms") && svg.contains("class=\"li\""), "the limit is drawn");
+        assert_eq!(
+            (svg.matches("class=\"gd\"").count(), svg.matches("url(#hatch)").count()),
+            (1, 1)
+        );
+        assert!(
+            svg.contains("p99 &lt; 25ms") && svg.contains("class=\"li\""),
+            "the limit is drawn"
+        );
     }
 
     #[test]

@@ -13,7 +13,9 @@ pub fn draw(pen: &Pen<'_, '_>, ident: Ident, (x, y): (f64, f64), radius: f64) {
         corners.iter().map(|(dx, dy)| (x + dx * radius, y + dy * radius)).collect()
     };
     match ident.marker() {
-        Marker::Square => pen.area(&at(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)])),
+        Marker::Square => {
+            pen.area(&at(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)]));
+        }
         Marker::Up => pen.area(&at(&[(0.0, -1.1), (1.05, 0.8), (-1.05, 0.8)])),
         Marker::Down => pen.area(&at(&[(0.0, 1.1), (1.05, -0.8), (-1.05, -0.8)])),
         Marker::Disc => pen.disc((x, y), radius),

@@ -1,5 +1,6 @@
-//! Charts as inline SVG. plotters does the geometry (scales, shapes); axes, labels, colours and accessibility are
-//! ours, and plotters is named nowhere outside this module, so that it can be replaced.
+//! Charts as inline SVG. plotters does the geometry (scales, shapes); axes, labels, colours and
+//! accessibility are ours, and plotters is named nowhere outside this module, so that it can be
+//! replaced.
 
 mod axis;
 mod bars;

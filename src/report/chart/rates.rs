@@ -1,11 +1,11 @@
-//! The rates that a search has tried, a row per executor on a log axis: from the highest that passes to the least that
-//! fails there is a line, on which the true one lies.
+//! The rates that a search has tried, a row per executor on a log axis: from the highest that
+//! passes to the least that fails there is a line, on which the true one lies.
 
 use maud::Markup;
 
 use super::{
     Caption,
-    axis::Axis,
+    axis::ChartAxis,
     canvas::{Anchor, FONT, Ink, place},
     frame::Rows,
     marker,
@@ -47,12 +47,19 @@ impl RateRow {
 
 /// The rates of one group; nothing where none was tried.
 pub fn rates(caption: &Caption, rows: &[RateRow]) -> Option<Markup> {
-    let axis = Axis::log(rows.iter().flat_map(RateRow::all), 7, |rate| format!("{}/s", tick(&digits(rate))))?;
+    let axis = ChartAxis::log(rows.iter().flat_map(RateRow::all), 7, |rate| {
+        format!("{}/s", tick(&digits(rate)))
+    })?;
     let right = rows.iter().map(|row| pixels(&row.words, FONT)).fold(0.0, f64::max).min(WORDS);
     let frame = Rows::new(rows.iter().map(|row| row.label.as_str()), 26.0, right + 20.0);
     let mut canvas = frame.canvas();
     let x = |value: f64| place(&axis, value, frame.x);
-    frame.axis(&mut canvas, &axis, frame.x, "arrivals per second: filled passes, ring fails, dot undecided");
+    frame.axis(
+        &mut canvas,
+        &axis,
+        frame.x,
+        "arrivals per second: filled passes, ring fails, dot undecided",
+    );
     for (index, row) in rows.iter().enumerate() {
         let y = frame.y(index);
         frame.name(&mut canvas, index, row.ident, &row.label);

@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::{
     Caption,
-    axis::Axis,
+    axis::ChartAxis,
     canvas::{Anchor, FONT, Ink, place},
     frame::Rows,
     marker,
@@ -33,15 +33,18 @@ pub struct RatioRow {
     pub hatched: bool,
 }
 
-/// The dots of one group, `times` as fast as something. The axis covers `reach` too, so that the groups of a scenario
-/// share it.
+/// The dots of one group, `times` as fast as something. The axis covers `reach` too, so that the
+/// groups of a scenario share it.
 pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], times: &str) -> Markup {
     let right = pixels(WIDEST_WORDS, FONT);
     let frame = Rows::new(rows.iter().map(|r| r.label.as_str()), 24.0, right + 14.0);
-    // What is not ranked may be far off and decides nothing about the axis; it has no dot where it is beyond its ends.
+    // What is not ranked may be far off and decides nothing about the axis; it has no dot where it
+    // is beyond its ends.
     let values = rows.iter().filter(|r| !r.hatched).filter_map(|r| r.value);
-    let ends = values.flat_map(|(dot, interval)| [Some(dot), interval.map(|i| i.0), interval.map(|i| i.1)]).flatten();
-    let axis = Axis::ratio(ends.chain(reach.iter().copied()), 7);
+    let ends = values
+        .flat_map(|(dot, interval)| [Some(dot), interval.map(|i| i.0), interval.map(|i| i.1)])
+        .flatten();
+    let axis = ChartAxis::ratio(ends.chain(reach.iter().copied()), 7);
     let mut canvas = frame.canvas();
     let x = |value: f64| place(&axis, value, frame.x);
     canvas.layer(Ink::Band, |pen| pen.rect((x(BAND.0), frame.top), (x(BAND.1), frame.bottom())));
@@ -54,7 +57,9 @@ pub fn ratios(caption: &Caption, rows: &[RatioRow], reach: &[f64], times: &str) 
         }
         frame.name(&mut canvas, index, row.ident, &row.label);
         canvas.name(frame.x.1 + 12.0, y, Anchor::Start, row.ident, &fit(&row.words, FONT, right));
-        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.covers(*dot)) else { continue };
+        let Some((dot, interval)) = row.value.filter(|(dot, _)| axis.covers(*dot)) else {
+            continue;
+        };
         canvas.marked(Ink::Executor(row.ident), &format!("{}: {}", row.label, row.words), |pen| {
             if let Some((low, high)) = interval {
                 whisker(pen, (x(low), x(high)), y);

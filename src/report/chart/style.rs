@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// Executors with their light and dark colours and their markers, then one for executors that this version does not know. By name, since
-/// a report must not need the executors themselves.
-/// Okabe and Ito's set, darkened or lightened until the contrast is at least 3:1 on either ground; families
+/// Executors with their light and dark colours and their markers, then one for executors that this
+/// version does not know. By name, since a report must not need the executors themselves. Okabe and
+/// Ito's set, darkened or lightened until the contrast is at least 3:1 on either ground; families
 /// (threads and pool, the two tokios) are near in hue and far in lightness.
 const COLOURS: &[(&str, &str, &str, Marker)] = &[
     ("sequential", "#1a1a1a", "#f0f3f6", Marker::Square),
@@ -87,8 +87,11 @@ pub fn ident(executor: &str) -> Ident {
 /// The style sheet's colour variables: (light, dark).
 pub fn variables() -> (String, String) {
     let (mut light, mut dark) = (String::new(), String::new());
-    let executors: Vec<_> = COLOURS.iter().map(|&(_, on_white, on_black, _)| (on_white, on_black)).collect();
-    for (kind, colours) in [("e", executors.as_slice()), ("t", STEPS.as_slice()), ("h", HEAT.as_slice())] {
+    let executors: Vec<_> =
+        COLOURS.iter().map(|&(_, on_white, on_black, _)| (on_white, on_black)).collect();
+    for (kind, colours) in
+        [("e", executors.as_slice()), ("t", STEPS.as_slice()), ("h", HEAT.as_slice())]
+    {
         for (index, (on_white, on_black)) in colours.iter().enumerate() {
             let _ = write!(light, "--{kind}{index}:{on_white};");
             let _ = write!(dark, "--{kind}{index}:{on_black};");
@@ -118,7 +121,8 @@ mod tests {
     /// Relative luminance of WCAG 2.
     fn luminance(hex: &str) -> f64 {
         let channel = |at: usize| {
-            let c = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("two hex digits")) / 255.0;
+            let c = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("two hex digits"))
+                / 255.0;
             if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
@@ -132,7 +136,11 @@ mod tests {
     #[test]
     fn every_executor_has_a_colour_and_a_marker() {
         for info in EXECUTORS {
-            assert!(ident(info.name).0 < COLOURS.len() - 1, "{} needs a colour in this file", info.name);
+            assert!(
+                ident(info.name).0 < COLOURS.len() - 1,
+                "{} needs a colour in this file",
+                info.name
+            );
         }
         assert_eq!(ident("unheard of").0, COLOURS.len() - 1);
     }
@@ -140,14 +148,22 @@ mod tests {
     #[test]
     fn no_two_executors_share_a_marker() {
         for (index, row) in COLOURS.iter().enumerate() {
-            assert!(COLOURS[..index].iter().all(|other| other.3 != row.3), "{} needs a marker of its own", row.0);
+            assert!(
+                COLOURS[..index].iter().all(|other| other.3 != row.3),
+                "{} needs a marker of its own",
+                row.0
+            );
         }
     }
 
     #[test]
     fn every_executor_stands_out_on_either_ground() {
         for (_, light, dark, _) in COLOURS {
-            assert!(contrast(light, "#ffffff") >= 3.0, "{light} on white: {}", contrast(light, "#ffffff"));
+            assert!(
+                contrast(light, "#ffffff") >= 3.0,
+                "{light} on white: {}",
+                contrast(light, "#ffffff")
+            );
             assert!(contrast(dark, "#0d1117") >= 3.0, "{dark} on black");
         }
     }

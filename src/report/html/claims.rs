@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, figure, mark, table};
+use super::part::{FieldValue, Page, figure, mark, table};
 use crate::{
     analysis::{CellResult, ClaimResult, ClaimVerdict, ScenarioResult},
     report::{
@@ -10,7 +10,10 @@ use crate::{
         format::{NOTHING, digits, plural, prose},
         sentence,
         validity::is_unranked,
-        view::{self, ClaimSummary, claim_mark, claimant, claimed_words, holding_mark, params, ratio_words, times_as},
+        view::{
+            self, ClaimSummary, claim_mark, claimant, claimed_words, holding_mark, params,
+            ratio_words, times_as,
+        },
     },
 };
 
@@ -24,8 +27,10 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         let part = || html! { @if several { p.note { (scenario.question) } } (scenario_claims(index, scenario)) };
         (!scenario.claims.is_empty()).then(part)
     })?;
-    let claims: Vec<(&ScenarioResult, ClaimSummary<'_>)> =
-        scenarios.iter().flat_map(|s| view::claims(s).into_iter().map(move |claim| (s, claim))).collect();
+    let claims: Vec<(&ScenarioResult, ClaimSummary<'_>)> = scenarios
+        .iter()
+        .flat_map(|s| view::claims(s).into_iter().map(move |claim| (s, claim)))
+        .collect();
     let body = html! {
         (contradictions(&claims))
         @if claims.len() >= MANY { (overview(&claims)) }
@@ -36,7 +41,8 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
 
 /// A sentence for each claim that disagrees somewhere.
 fn contradictions(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
-    let sentences: Vec<String> = claims.iter().filter_map(|(scenario, claim)| contradiction(scenario, claim)).collect();
+    let sentences: Vec<String> =
+        claims.iter().filter_map(|(scenario, claim)| contradiction(scenario, claim)).collect();
     html! {
         @if !sentences.is_empty() {
             ul.claims { @for sentence in sentences { li { (mark(claim_mark(ClaimVerdict::Disagrees))) " " (sentence) } } }
@@ -44,27 +50,31 @@ fn contradictions(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
     }
 }
 
-/// `http-100, “…”: claimed at least 50.0 times as fast as sequential, with a tolerance of 10%; measured 20.1 [19.2, 21.0]
-/// with tokio and 18.0 [17.1, 18.8] with smol.`
+/// `http-100, “…”: claimed at least 50.0 times as fast as sequential, with a tolerance of 10%;
+/// measured 20.1 [19.2, 21.0] with tokio and 18.0 [17.1, 18.8] with smol.`
 fn contradiction(scenario: &ScenarioResult, claim: &ClaimSummary<'_>) -> Option<String> {
-    let disagreeing = claim.results.iter().filter(|result| result.verdict == ClaimVerdict::Disagrees);
+    let disagreeing =
+        claim.results.iter().filter(|result| result.verdict == ClaimVerdict::Disagrees);
     let measured: Vec<String> = disagreeing
-        .filter_map(|result| Some(format!("{} with {}", ratio_words(result.measured.as_ref()?), claimant(result))))
+        .filter_map(|result| {
+            Some(format!("{} with {}", ratio_words(result.measured.as_ref()?), claimant(result)))
+        })
         .collect();
     let (name, text, claimed) = (scenario.title(), &claim.claim.text, claimed_words(claim));
-    (!measured.is_empty()).then(|| format!("{name}, “{text}”: claimed {claimed}; measured {}.", prose(&measured)))
+    (!measured.is_empty())
+        .then(|| format!("{name}, “{text}”: claimed {claimed}; measured {}.", prose(&measured)))
 }
 
 /// Every claim of the run in a line.
 fn overview(claims: &[(&ScenarioResult, ClaimSummary<'_>)]) -> Markup {
     let line = |(scenario, claim): &(&ScenarioResult, ClaimSummary<'_>)| {
         let fields = vec![
-            Value::Text(scenario.title()),
-            Value::Text(claim.claim.text.clone()),
-            Value::Text(claimed_words(claim)),
-            Value::Text(claim.measured()),
-            Value::Text(plural(claim.results.len(), "comparison")),
-            Value::Marked(holding_mark(claim.holding())),
+            FieldValue::Text(scenario.title()),
+            FieldValue::Text(claim.claim.text.clone()),
+            FieldValue::Text(claimed_words(claim)),
+            FieldValue::Text(claim.measured()),
+            FieldValue::Text(plural(claim.results.len(), "comparison")),
+            FieldValue::Marked(holding_mark(claim.holding())),
         ];
         (None, fields)
     };
@@ -79,7 +89,8 @@ fn scenario_claims(index: usize, scenario: &ScenarioResult) -> Markup {
         head: "Claimed and measured".into(),
         finding: sentence::claims(std::slice::from_ref(scenario)),
     };
-    let rows: Vec<ClaimRow> = scenario.claims.iter().map(|claim| chart_row(scenario, claim)).collect();
+    let rows: Vec<ClaimRow> =
+        scenario.claims.iter().map(|claim| chart_row(scenario, claim)).collect();
     html! {
         div.grid {
             (figure(&caption, &chart::claims(&caption, &rows, &times(&scenario.claims)), &claim_table(scenario)))
@@ -103,7 +114,10 @@ fn times(claims: &[ClaimResult]) -> String {
 }
 
 fn words(result: &ClaimResult) -> String {
-    let measured = result.measured.as_ref().map_or_else(String::new, |ratio| format!(": {}", ratio_words(ratio)));
+    let measured = result
+        .measured
+        .as_ref()
+        .map_or_else(String::new, |ratio| format!(": {}", ratio_words(ratio)));
     let lacking = result.lacking.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
     format!("{}{measured}{lacking}", claimant(result))
 }
@@ -139,15 +153,15 @@ fn claim_table(scenario: &ScenarioResult) -> Markup {
         .iter()
         .map(|result| {
             let values = vec![
-                Value::Text(result.executor.clone()),
-                Value::Text(result.against.clone()),
-                Value::Text(params(&result.params)),
-                Value::number(Some(result.claim.factor), digits),
-                Value::Number(
+                FieldValue::Text(result.executor.clone()),
+                FieldValue::Text(result.against.clone()),
+                FieldValue::Text(params(&result.params)),
+                FieldValue::number(Some(result.claim.factor), digits),
+                FieldValue::Number(
                     result.measured.as_ref().map_or_else(|| NOTHING.into(), ratio_words),
                     result.measured.as_ref().map(|r| r.estimate),
                 ),
-                Value::Marked(claim_mark(result.verdict)),
+                FieldValue::Marked(claim_mark(result.verdict)),
             ];
             (None, values)
         })
@@ -171,7 +185,10 @@ mod tests {
         assert!(page(&analysis).contains(&axis("times as fast")));
         analysis.scenarios[1].claims[0].metric = MetricId::MemoryPerSlot;
         let memory = axis(&times_as(MetricId::MemoryPerSlot));
-        assert!(memory.starts_with(">times as good in ") && page(&analysis).contains(&memory), "{memory}");
+        assert!(
+            memory.starts_with(">times as good in ") && page(&analysis).contains(&memory),
+            "{memory}"
+        );
         let mut faster = analysis.scenarios[1].claims[0].clone();
         faster.metric = MetricId::Makespan;
         analysis.scenarios[1].claims.push(faster);

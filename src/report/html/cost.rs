@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, bar_row, caption, figure, not_ranked, table};
+use super::part::{FieldValue, Page, bar_row, caption, figure, not_ranked, table};
 use crate::{
-    analysis::{CellResult, Group, MetricId},
+    analysis::{CellGroup, CellResult, MetricId},
     report::{
         chart::{self, BarRow, Base, Panel},
         format::{label, metric},
@@ -35,23 +35,37 @@ const LISTED: [MetricId; 9] = [
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let body = page.per_scenario(|index, scenario| {
         let groups = scenario.groups.iter().enumerate();
-        let figures: Vec<Markup> = groups.filter_map(|(g, group)| group_figure((index, g), group)).collect();
+        let figures: Vec<Markup> =
+            groups.filter_map(|(g, group)| group_figure((index, g), group)).collect();
         (!figures.is_empty()).then(|| html! { div.grid { @for f in &figures { (f) } } })
     })?;
     let cpu = |cell: &CellResult| cell.metrics.get(&MetricId::CpuPerThousand).map(|v| v.median);
     let heading = sentence::widest(&page.analysis.scenarios, cpu).map_or_else(
-        || sentence::none_widest(&page.analysis.scenarios, "CPU time was not measured for two executors"),
-        |(s, g)| format!("{} in {} at {}", sentence::spread(g, MetricId::CpuPerThousand), s.name, group_name(g)),
+        || {
+            sentence::none_widest(
+                &page.analysis.scenarios,
+                "CPU time was not measured for two executors",
+            )
+        },
+        |(s, g)| {
+            format!(
+                "{} in {} at {}",
+                sentence::spread(g, MetricId::CpuPerThousand),
+                s.title(),
+                group_name(g)
+            )
+        },
     );
     Some((heading, body))
 }
 
-fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
+fn group_figure(place: (usize, usize), group: &CellGroup) -> Option<Markup> {
     let rows: Vec<&CellResult> = group.cells.iter().filter(|c| !c.metrics.is_empty()).collect();
     if rows.is_empty() {
         return None;
     }
-    let caption = caption("cost", place, group, "Cost", sentence::spread(group, MetricId::CpuPerThousand));
+    let caption =
+        caption("cost", place, group, "Cost", sentence::spread(group, MetricId::CpuPerThousand));
     let formats = DRAWN.map(|(id, ..)| move |v: f64| metric(id, v));
     let panels: Vec<Panel<'_>> = DRAWN
         .iter()
@@ -73,7 +87,9 @@ fn cost_table(rows: &[&CellResult]) -> Markup {
     let rows: Vec<_> = rows
         .iter()
         .map(|cell| {
-            let value = |id: MetricId| Value::number(cell.metrics.get(&id).map(|v| v.median), |v| metric(id, v));
+            let value = |id: MetricId| {
+                FieldValue::number(cell.metrics.get(&id).map(|v| v.median), |v| metric(id, v))
+            };
             (Some(*cell), LISTED.map(value).into_iter().collect())
         })
         .collect();

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, not_ranked, table};
+use super::part::{FieldValue, Page, not_ranked, table};
 use crate::{
-    analysis::{CellResult, Group, MetricId},
+    analysis::{CellGroup, CellResult, MetricId},
     measure::{Delay, Histo},
     report::{
         sentence,
-        view::{delays, group_name, group_title},
+        view::{group_name, group_title, without_delays},
     },
 };
 
@@ -23,7 +23,14 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let p99 = |cell: &CellResult| cell.metrics.get(&MetricId::DelayP99).map(|value| value.median);
     let heading = sentence::widest(&page.analysis.scenarios, p99).map_or_else(
         || "How late each executor runs what is ready".to_string(),
-        |(s, g)| format!("{} in {} at {}", sentence::spread(g, MetricId::DelayP99), s.name, group_name(g)),
+        |(s, g)| {
+            format!(
+                "{} in {} at {}",
+                sentence::spread(g, MetricId::DelayP99),
+                s.title(),
+                group_name(g)
+            )
+        },
     );
     let body = html! {
         p.note {
@@ -35,8 +42,8 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     Some((sentence::capital(&heading), body))
 }
 
-fn of_group(group: &Group) -> Option<Markup> {
-    let rows: Vec<(Option<&CellResult>, Vec<Value>)> = group
+fn of_group(group: &CellGroup) -> Option<Markup> {
+    let rows: Vec<(Option<&CellResult>, Vec<FieldValue>)> = group
         .cells
         .iter()
         .filter_map(|cell| match &cell.delay {
@@ -44,9 +51,10 @@ fn of_group(group: &Group) -> Option<Markup> {
             _ => None,
         })
         .collect();
-    let absent = delays(group).into_iter().filter(|words| words.starts_with("no "));
-    let absent: Vec<String> = absent.map(|words| sentence::upper(&words)).collect();
-    let heads: Vec<&str> = ["executor"].into_iter().chain(QUANTILES.map(|(name, _)| name)).chain(["max"]).collect();
+    let absent: Vec<String> =
+        without_delays(group).iter().map(|words| sentence::upper(words)).collect();
+    let heads: Vec<&str> =
+        ["executor"].into_iter().chain(QUANTILES.map(|(name, _)| name)).chain(["max"]).collect();
     (!rows.is_empty() || !absent.is_empty()).then(|| {
         html! {
             div {
@@ -59,8 +67,8 @@ fn of_group(group: &Group) -> Option<Markup> {
     })
 }
 
-fn values(delays: &Histo) -> Vec<Value> {
-    let quantile = |(_, q)| Value::time(delays.bound(q));
-    let most = Value::time(delays.greatest_bound());
+fn values(delays: &Histo) -> Vec<FieldValue> {
+    let quantile = |(_, q)| FieldValue::time(delays.bound(q));
+    let most = FieldValue::time(delays.greatest_bound());
     QUANTILES.map(quantile).into_iter().chain([most]).collect()
 }

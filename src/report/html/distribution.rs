@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, not_ranked, table};
+use super::part::{FieldValue, Page, caption, figure, not_ranked, table};
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult},
+    analysis::{CellGroup, CellResult, ScenarioResult},
     measure::Histo,
     report::{
         chart::{self, Caption, Steps, ident},
@@ -18,8 +18,15 @@ use crate::{
 /// Points of a line at most; more cannot be told apart.
 const POINTS: u64 = 40;
 /// What the table lists; a share below a half needs as many samples below as one above needs above.
-const LISTED: [(&str, f64); 7] =
-    [("p1", 0.01), ("p10", 0.1), ("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p99", 0.99)];
+const LISTED: [(&str, f64); 7] = [
+    ("p1", 0.01),
+    ("p10", 0.1),
+    ("p25", 0.25),
+    ("p50", 0.5),
+    ("p75", 0.75),
+    ("p90", 0.9),
+    ("p99", 0.99),
+];
 
 /// One kind of time that a task takes.
 struct Kind {
@@ -31,14 +38,19 @@ struct Kind {
 
 const KINDS: [Kind; 3] = [
     Kind { name: "Latency", what: "latency: from intended start to end", of: |cell| &cell.latency },
-    Kind { name: "Lateness", what: "lateness: from intended to actual start", of: |cell| &cell.lateness },
+    Kind {
+        name: "Lateness",
+        what: "lateness: from intended to actual start",
+        of: |cell| &cell.lateness,
+    },
     Kind { name: "Service", what: "service: from actual start to end", of: |cell| &cell.service },
 ];
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let body = page.per_scenario(|index, scenario| {
         let groups = scenario.groups.iter().enumerate();
-        let folded: Vec<Markup> = groups.filter_map(|(g, group)| folded((index, g), group)).collect();
+        let folded: Vec<Markup> =
+            groups.filter_map(|(g, group)| folded((index, g), group)).collect();
         (!folded.is_empty()).then(|| html! { @for group in &folded { (group) } })
     })?;
     let note = html! {
@@ -56,13 +68,18 @@ fn heading(scenarios: &[ScenarioResult]) -> String {
     let spreads = groups.filter_map(|(s, g)| Some((spread(g, KINDS[0].of)?.0, s, g)));
     match spreads.max_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((_, s, g)) => {
-            format!("{} in {} at {}", sentence::upper(&finding(g, KINDS[0].of)), s.name, group_name(g))
+            format!(
+                "{} in {} at {}",
+                sentence::upper(&finding(g, KINDS[0].of)),
+                s.title(),
+                group_name(g)
+            )
         }
         None => "Too few samples of a ranked executor for p10 and p90".into(),
     }
 }
 
-fn folded(place: (usize, usize), group: &Group) -> Option<Markup> {
+fn folded(place: (usize, usize), group: &CellGroup) -> Option<Markup> {
     let open = group.cells.iter().any(|cell| cell.arrivals.is_some());
     let kinds = KINDS.iter().take(if open { KINDS.len() } else { 1 });
     let figures: Vec<Markup> = kinds.filter_map(|kind| kind_figure(place, group, kind)).collect();
@@ -77,18 +94,25 @@ fn folded(place: (usize, usize), group: &Group) -> Option<Markup> {
     })
 }
 
-fn kind_figure(place: (usize, usize), group: &Group, kind: &Kind) -> Option<Markup> {
+fn kind_figure(place: (usize, usize), group: &CellGroup, kind: &Kind) -> Option<Markup> {
     let general = caption("distribution", place, group, kind.name, finding(group, kind.of));
-    let caption =
-        Caption { id: format!("{}-{}", general.id, kind.name.to_lowercase()), head: kind.name.into(), ..general };
-    let rows: Vec<Steps> = group.cells.iter().filter(|c| (kind.of)(c).count() > 0).map(|c| steps(c, kind)).collect();
+    let caption = Caption {
+        id: format!("{}-{}", general.id, kind.name.to_lowercase()),
+        head: kind.name.into(),
+        ..general
+    };
+    let rows: Vec<Steps> =
+        group.cells.iter().filter(|c| (kind.of)(c).count() > 0).map(|c| steps(c, kind)).collect();
     let chart = chart::shares(&caption, &rows, kind.what)?;
     Some(figure(&caption, &chart, &share_table(group, kind)))
 }
 
-/// How far apart the middle eight tenths of the tasks are, for the ranked executor under which they are furthest apart:
-/// factor, cell, p10 and p90 in ns.
-fn spread(group: &Group, of: fn(&CellResult) -> &Histo) -> Option<(f64, &CellResult, u64, u64)> {
+/// How far apart the middle eight tenths of the tasks are, for the ranked executor under which they
+/// are furthest apart: factor, cell, p10 and p90 in ns.
+fn spread(
+    group: &CellGroup,
+    of: fn(&CellResult) -> &Histo,
+) -> Option<(f64, &CellResult, u64, u64)> {
     let ranked = group.cells.iter().filter(|cell| cell.is_ranked());
     let spread = ranked.filter_map(|cell| {
         let (low, high) = (lower(of(cell), 0.1)?, of(cell).quantile(0.9)?);
@@ -97,7 +121,7 @@ fn spread(group: &Group, of: fn(&CellResult) -> &Histo) -> Option<(f64, &CellRes
     spread.max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-fn finding(group: &Group, of: fn(&CellResult) -> &Histo) -> String {
+fn finding(group: &CellGroup, of: fn(&CellResult) -> &Histo) -> String {
     match spread(group, of) {
         Some((_, cell, low, high)) => {
             format!(
@@ -122,7 +146,12 @@ fn has_below(histo: &Histo, q: f64) -> bool {
 
 fn steps(cell: &CellResult, kind: &Kind) -> Steps {
     let points = points((kind.of)(cell));
-    Steps { ident: ident(&cell.executor), label: cell.label.clone(), hatched: is_unranked(cell), points }
+    Steps {
+        ident: ident(&cell.executor),
+        label: cell.label.clone(),
+        hatched: is_unranked(cell),
+        points,
+    }
 }
 
 /// Values with the share at or below them: every bucket, or as many of them as can be told apart.
@@ -132,7 +161,8 @@ fn points(histo: &Histo) -> Vec<(f64, f64)> {
     let (mut below, mut shown) = (0, 0);
     let mut points = Vec::new();
     let clipped = histo.0.clipped_from().unwrap_or(u64::MAX);
-    for bucket in histo.0.iter_recorded().take_while(|bucket| bucket.value_iterated_to() < clipped) {
+    for bucket in histo.0.iter_recorded().take_while(|bucket| bucket.value_iterated_to() < clipped)
+    {
         below += bucket.count_at_value();
         if below >= shown + step || below == count || shown == 0 {
             points.push((bucket.value_iterated_to() as f64, below as f64 / count as f64));
@@ -142,18 +172,20 @@ fn points(histo: &Histo) -> Vec<(f64, f64)> {
     points
 }
 
-fn share_table(group: &Group, kind: &Kind) -> Markup {
-    let heads: Vec<&str> = std::iter::once("executor").chain(LISTED.map(|l| l.0)).chain(["max", "samples"]).collect();
+fn share_table(group: &CellGroup, kind: &Kind) -> Markup {
+    let heads: Vec<&str> =
+        std::iter::once("executor").chain(LISTED.map(|l| l.0)).chain(["max", "samples"]).collect();
     let rows: Vec<_> = group
         .cells
         .iter()
         .filter(|cell| (kind.of)(cell).count() > 0)
         .map(|cell| {
             let histo = (kind.of)(cell);
-            let quantile = |(_, q)| Value::time(has_below(histo, q).then(|| histo.bound(q)).flatten());
-            let mut values: Vec<Value> = LISTED.map(quantile).into_iter().collect();
-            values.push(Value::time(histo.greatest_bound()));
-            values.push(Value::number(Some(histo.count() as f64), |v| format!("{v:.0}")));
+            let quantile =
+                |(_, q)| FieldValue::time(has_below(histo, q).then(|| histo.bound(q)).flatten());
+            let mut values: Vec<FieldValue> = LISTED.map(quantile).into_iter().collect();
+            values.push(FieldValue::time(histo.greatest_bound()));
+            values.push(FieldValue::number(Some(histo.count() as f64), |v| format!("{v:.0}")));
             (Some(cell), values)
         })
         .collect();

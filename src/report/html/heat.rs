@@ -4,21 +4,23 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::part::{Value, caption, figure, not_ranked, table};
+use super::part::{FieldValue, caption, figure, not_ranked, table};
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult, Steadiness},
+    analysis::{CellGroup, CellResult, ScenarioResult, Steadiness},
     measure::Slice,
     report::{
         chart::{self, Caption, HEAT, HEAT_SHARES, HeatRow, Tile, ident},
         format::{NOTHING, digits, ns, prose},
-        validity::{is_unranked, steadiness_word, steadiness_words},
+        steadiness::{steadiness_word, steadiness_words},
+        validity::is_unranked,
     },
 };
 
 /// The heat maps of a scenario; nothing where nothing was sliced.
 pub(super) fn over_time(index: usize, scenario: &ScenarioResult) -> Option<Markup> {
     let groups = scenario.groups.iter().enumerate();
-    let figures: Vec<Markup> = groups.filter_map(|(g, group)| group_figure((index, g), group)).collect();
+    let figures: Vec<Markup> =
+        groups.filter_map(|(g, group)| group_figure((index, g), group)).collect();
     let note = html! {
         p.note {
             "Latency over time, all rounds together: the darker a tile, the larger the share of that slice's tasks with \
@@ -28,7 +30,7 @@ pub(super) fn over_time(index: usize, scenario: &ScenarioResult) -> Option<Marku
     (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
 }
 
-fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
+fn group_figure(place: (usize, usize), group: &CellGroup) -> Option<Markup> {
     let general = caption("stability", place, group, "Latency over time", steadiness(group));
     let caption = Caption { id: format!("{}-heat", general.id), ..general };
     let cells = || group.cells.iter().filter(|cell| !cell.slices.is_empty());
@@ -40,8 +42,9 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
 }
 
 /// `threads drifting; tokio and smol flat`.
-fn steadiness(group: &Group) -> String {
-    const ALL: [Steadiness; 4] = [Steadiness::Unsteady, Steadiness::Drifting, Steadiness::Warming, Steadiness::Flat];
+fn steadiness(group: &CellGroup) -> String {
+    const ALL: [Steadiness; 4] =
+        [Steadiness::Unsteady, Steadiness::Drifting, Steadiness::Warming, Steadiness::Flat];
     let with = |steadiness| -> Vec<String> {
         let cells = group.cells.iter().filter(|cell| cell.steadiness == Some(steadiness));
         cells.map(|cell| cell.label.clone()).collect()
@@ -52,10 +55,15 @@ fn steadiness(group: &Group) -> String {
         .filter(|(labels, _)| !labels.is_empty())
         .map(|(labels, steadiness)| format!("{} {}", prose(&labels), steadiness_word(steadiness)))
         .collect();
-    if parts.is_empty() { "how steady the cells were is not known".into() } else { parts.join("; ") }
+    if parts.is_empty() {
+        "how steady the cells were is not known".into()
+    } else {
+        parts.join("; ")
+    }
 }
 
-/// Where the buckets of slices begin: only their upper ends are stored, and empty ones are left out.
+/// Where the buckets of slices begin: only their upper ends are stored, and empty ones are left
+/// out.
 struct Resolution {
     ends: BTreeSet<u64>,
     /// The usual ratio between the ends of neighbours.
@@ -64,9 +72,11 @@ struct Resolution {
 
 impl Resolution {
     fn of<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Self {
-        let ends: BTreeSet<u64> = cells.flat_map(|c| &c.slices).flat_map(|s| &s.latencies).map(|l| l.0).collect();
+        let ends: BTreeSet<u64> =
+            cells.flat_map(|c| &c.slices).flat_map(|s| &s.latencies).map(|l| l.0).collect();
         let neighbours = ends.iter().zip(ends.iter().skip(1));
-        let mut ratios: Vec<f64> = neighbours.map(|(low, high)| *high as f64 / (*low).max(1) as f64).collect();
+        let mut ratios: Vec<f64> =
+            neighbours.map(|(low, high)| *high as f64 / (*low).max(1) as f64).collect();
         ratios.sort_by(f64::total_cmp);
         let ratio = ratios.get(ratios.len() / 2).copied().unwrap_or(2.0);
         Self { ends, ratio }
@@ -95,7 +105,9 @@ fn tiles(slice: &Slice, resolution: &Resolution) -> Vec<Tile> {
     let time = (from, from + slice.length_ns as f64 / 1e9);
     let share = |tasks: u64| tasks as f64 / all.max(1.0);
     let buckets = slice.latencies.iter();
-    buckets.map(|&(end, tasks)| Tile { time, latency: resolution.bucket(end), share: share(tasks) }).collect()
+    buckets
+        .map(|&(end, tasks)| Tile { time, latency: resolution.bucket(end), share: share(tasks) })
+        .collect()
 }
 
 /// Which shade is which share.
@@ -127,7 +139,7 @@ fn median(slice: &Slice) -> Option<f64> {
     ordered.iter().find(reaches_half).map(|(end, _)| *end as f64)
 }
 
-fn slice_table(group: &Group) -> Markup {
+fn slice_table(group: &CellGroup) -> Markup {
     let heads = [
         "executor",
         "over time",
@@ -142,19 +154,20 @@ fn slice_table(group: &Group) -> Markup {
     table(&heads, &cells.map(|cell| (Some(cell), values(cell))).collect())
 }
 
-fn values(cell: &CellResult) -> Vec<Value> {
+fn values(cell: &CellResult) -> Vec<FieldValue> {
     let measured: Vec<&Slice> = cell.slices.iter().filter(|slice| slice.from_ns >= 0).collect();
-    let rates = || measured.iter().map(|s| s.completed() as f64 / (s.length_ns.max(1) as f64 / 1e9));
+    let rates =
+        || measured.iter().map(|s| s.completed() as f64 / (s.length_ns.max(1) as f64 / 1e9));
     let medians = || measured.iter().filter_map(|slice| median(slice));
-    let count = |count: usize| Value::number(Some(count as f64), |v| format!("{v:.0}"));
+    let count = |count: usize| FieldValue::number(Some(count as f64), |v| format!("{v:.0}"));
     vec![
-        Value::Text(cell.steadiness.map_or(NOTHING, steadiness_words).into()),
+        FieldValue::Text(cell.steadiness.map_or(NOTHING, steadiness_words).into()),
         count(cell.slices.len() - measured.len()),
         count(measured.len()),
-        Value::number(rates().reduce(f64::min), digits),
-        Value::number(rates().reduce(f64::max), digits),
-        Value::number(medians().reduce(f64::min), ns),
-        Value::number(medians().reduce(f64::max), ns),
+        FieldValue::number(rates().reduce(f64::min), digits),
+        FieldValue::number(rates().reduce(f64::max), digits),
+        FieldValue::number(medians().reduce(f64::min), ns),
+        FieldValue::number(medians().reduce(f64::max), ns),
     ]
 }
 
@@ -166,7 +179,11 @@ mod tests {
     #[test]
     fn buckets_reach_down_to_the_next_one_and_not_across_gaps() {
         let mut cell = fixture::open().groups[0].cells[3].clone();
-        let slice = |latencies: &[(u64, u64)]| Slice { from_ns: 0, length_ns: 1, latencies: latencies.to_vec() };
+        let slice = |latencies: &[(u64, u64)]| Slice {
+            from_ns: 0,
+            length_ns: 1,
+            latencies: latencies.to_vec(),
+        };
         cell.slices = vec![slice(&[(1000, 1), (2000, 1), (4000, 1)]), slice(&[(64_000, 1)])];
         let resolution = Resolution::of(std::iter::once(&cell));
         assert_eq!(resolution.bucket(4000), (2000.0, 4000.0));
@@ -176,7 +193,10 @@ mod tests {
     #[test]
     fn steadiness_is_said_in_words() {
         let words = steadiness(&fixture::open().groups[0]);
-        assert!(words.starts_with("tokio unsteady; thread-pool(64) drifting; threads warming; "), "{words}");
+        assert!(
+            words.starts_with("tokio unsteady; thread-pool(64) drifting; threads warming; "),
+            "{words}"
+        );
     }
 
     #[test]

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::{
     latency::limits,
-    part::{Page, Value, limit, not_ranked_at, pair, table, verdict},
+    part::{FieldValue, Page, limit, not_ranked_at, pair, table, verdict},
 };
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult},
+    analysis::{CellGroup, CellResult, ScenarioResult},
     measure::Histo,
     report::{
         chart::{self, Caption, LoadPoint, ident},
@@ -22,7 +22,8 @@ use crate::{
 
 /// Less than this part of what was offered is not "achieved".
 const ACHIEVED: f64 = 0.99;
-/// Offered rates closer than this are the same: arrivals are counted in windows that differ a little.
+/// Offered rates closer than this are the same: arrivals are counted in windows that differ a
+/// little.
 const SAME_RATE: f64 = 0.02;
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
@@ -37,7 +38,8 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         };
         (!parts.is_empty()).then(|| html! { (note) @for part in &parts { (part) } })
     })?;
-    let first = page.analysis.scenarios.iter().find_map(|scenario| facets(scenario).into_iter().next())?;
+    let first =
+        page.analysis.scenarios.iter().find_map(|scenario| facets(scenario).into_iter().next())?;
     Some((sentence::upper(&finding(&first)), body))
 }
 
@@ -45,11 +47,11 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
 struct Facet<'a> {
     /// The other parameters.
     at: Vec<&'a Param>,
-    groups: Vec<(f64, &'a Group)>,
+    groups: Vec<(f64, &'a CellGroup)>,
 }
 
 /// The rate that a group's load offered; none for other loads.
-fn offered(group: &Group) -> Option<f64> {
+fn offered(group: &CellGroup) -> Option<f64> {
     group.cells.iter().find_map(CellResult::offered).filter(|rate| *rate > 0.0)
 }
 
@@ -57,10 +59,12 @@ fn same(a: f64, b: f64) -> bool {
     (a / b - 1.0).abs() < SAME_RATE
 }
 
-/// The swept parameter that is the rate: where it differs and the others do not, so does what was offered, and where it
-/// does not differ, what was offered does not either.
-fn rate_param<'a>(groups: &[(f64, &'a Group)]) -> Option<&'a str> {
-    let value = |group: &'a Group, name: &str| group.params.iter().find(|p| p.name == name).map(|p| p.value.as_str());
+/// The swept parameter that is the rate: where it differs and the others do not, so does what was
+/// offered, and where it does not differ, what was offered does not either.
+fn rate_param<'a>(groups: &[(f64, &'a CellGroup)]) -> Option<&'a str> {
+    let value = |group: &'a CellGroup, name: &str| {
+        group.params.iter().find(|p| p.name == name).map(|p| p.value.as_str())
+    };
     let is_rate = |name: &str| {
         let pairs = || groups.iter().flat_map(|a| groups.iter().map(move |b| (a, b)));
         let varies = pairs().any(|(a, b)| value(a.1, name) != value(b.1, name));
@@ -71,11 +75,13 @@ fn rate_param<'a>(groups: &[(f64, &'a Group)]) -> Option<&'a str> {
 }
 
 fn facets(scenario: &ScenarioResult) -> Vec<Facet<'_>> {
-    let groups: Vec<(f64, &Group)> = scenario.groups.iter().filter_map(|g| Some((offered(g)?, g))).collect();
+    let groups: Vec<(f64, &CellGroup)> =
+        scenario.groups.iter().filter_map(|g| Some((offered(g)?, g))).collect();
     let rate = rate_param(&groups);
     let mut facets: Vec<Facet<'_>> = Vec::new();
     for (offered, group) in groups {
-        let at: Vec<&Param> = group.params.iter().filter(|p| Some(p.name.as_str()) != rate).collect();
+        let at: Vec<&Param> =
+            group.params.iter().filter(|p| Some(p.name.as_str()) != rate).collect();
         match facets.iter_mut().find(|facet| facet.at == at) {
             Some(facet) => facet.groups.push((offered, group)),
             None => facets.push(Facet { at, groups: vec![(offered, group)] }),
@@ -92,12 +98,15 @@ fn is_short(cell: &CellResult) -> bool {
     matches!((cell.offered(), cell.achieved()), (Some(offered), Some(achieved)) if achieved < ACHIEVED * offered)
 }
 
-/// Up to which of the offered rates each executor kept up: `highest rate achieved: 4.00k/s by tokio and smol, …`.
+/// Up to which of the offered rates each executor kept up: `highest rate achieved: 4.00k/s by tokio
+/// and smol, …`.
 fn finding(facet: &Facet<'_>) -> String {
     let mut by_rate: Vec<(f64, Vec<String>)> = Vec::new();
     let mut never = Vec::new();
     for cell in executors(&facet.groups) {
-        let kept = |(_, group): &&(f64, &Group)| find(group, cell).is_some_and(|c| c.is_ranked() && !is_short(c));
+        let kept = |(_, group): &&(f64, &CellGroup)| {
+            find(group, cell).is_some_and(|c| c.is_ranked() && !is_short(c))
+        };
         match facet.groups.iter().rev().find(kept) {
             Some((rate, _)) => match by_rate.iter_mut().find(|(known, _)| same(*known, *rate)) {
                 Some((_, labels)) => labels.push(cell.label.clone()),
@@ -107,8 +116,10 @@ fn finding(facet: &Facet<'_>) -> String {
         }
     }
     by_rate.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let mut parts: Vec<String> =
-        by_rate.iter().map(|(rate, labels)| format!("{}/s by {}", digits(*rate), prose(labels))).collect();
+    let mut parts: Vec<String> = by_rate
+        .iter()
+        .map(|(rate, labels)| format!("{}/s by {}", digits(*rate), prose(labels)))
+        .collect();
     if !never.is_empty() {
         parts.push(format!("none by {}", prose(&never)));
     }
@@ -120,20 +131,31 @@ fn at(facet: &Facet<'_>) -> String {
     params(&facet.at.iter().map(|p| (*p).clone()).collect::<Vec<_>>())
 }
 
-fn find<'a>(group: &'a Group, like: &CellResult) -> Option<&'a CellResult> {
+fn find<'a>(group: &'a CellGroup, like: &CellResult) -> Option<&'a CellResult> {
     group.cells.iter().find(|cell| cell.executor == like.executor)
 }
 
-fn part(page: &Page<'_>, (index, number): (usize, usize), scenario: &ScenarioResult, facet: &Facet<'_>) -> Markup {
-    let head = if facet.at.is_empty() { "Latency over the offered rate".to_string() } else { at(facet) };
+fn part(
+    page: &Page<'_>,
+    (index, number): (usize, usize),
+    scenario: &ScenarioResult,
+    facet: &Facet<'_>,
+) -> Markup {
+    let head =
+        if facet.at.is_empty() { "Latency over the offered rate".to_string() } else { at(facet) };
     let caption = Caption {
         id: format!("load-{index}-{number}"),
-        title: if facet.at.is_empty() { head.clone() } else { format!("Latency over the offered rate: {head}") },
+        title: if facet.at.is_empty() {
+            head.clone()
+        } else {
+            format!("Latency over the offered rate: {head}")
+        },
         head,
         finding: finding(facet),
     };
     let table = rate_table(facet);
-    let charts = if facet.groups.len() > 1 { charts(page, scenario, facet, &caption) } else { Vec::new() };
+    let charts =
+        if facet.groups.len() > 1 { charts(page, scenario, facet, &caption) } else { Vec::new() };
     let notes = html! { @for (_, group) in &facet.groups { (not_ranked_at(group)) } };
     if charts.is_empty() {
         // A single rate is no curve.
@@ -143,7 +165,12 @@ fn part(page: &Page<'_>, (index, number): (usize, usize), scenario: &ScenarioRes
 }
 
 /// p50 and p99 beside each other, on the same axis.
-fn charts(page: &Page<'_>, scenario: &ScenarioResult, facet: &Facet<'_>, caption: &Caption) -> Vec<Markup> {
+fn charts(
+    page: &Page<'_>,
+    scenario: &ScenarioResult,
+    facet: &Facet<'_>,
+    caption: &Caption,
+) -> Vec<Markup> {
     let quantiles = [("p50", 0.5), ("p99", 0.99)];
     let cells = || facet.groups.iter().flat_map(|(_, group)| &group.cells);
     let reach: Vec<f64> = cells()
@@ -168,7 +195,7 @@ fn charts(page: &Page<'_>, scenario: &ScenarioResult, facet: &Facet<'_>, caption
 }
 
 fn points(facet: &Facet<'_>, like: &CellResult, (name, q): (&str, f64)) -> Vec<LoadPoint> {
-    let point = |(offered, group): &(f64, &Group)| {
+    let point = |(offered, group): &(f64, &CellGroup)| {
         let cell = find(group, like)?;
         let latency = cell.latency.quantile(q).map(|value| value as f64);
         let state = if is_unranked(cell) {
@@ -214,13 +241,14 @@ fn rate_table(facet: &Facet<'_>) -> Markup {
     table(&heads, &rows)
 }
 
-fn values(group: &Group, cell: &CellResult) -> Vec<Value> {
+fn values(group: &CellGroup, cell: &CellResult) -> Vec<FieldValue> {
     let arrivals = cell.arrivals.as_ref();
-    let count = |value: Option<u64>| Value::number(value.map(|v| v as f64), |v| format!("{v:.0}"));
-    let time = |histo: Option<&Histo>, q| Value::time(histo.and_then(|h| h.bound(q)));
+    let count =
+        |value: Option<u64>| FieldValue::number(value.map(|v| v as f64), |v| format!("{v:.0}"));
+    let time = |histo: Option<&Histo>, q| FieldValue::time(histo.and_then(|h| h.bound(q)));
     vec![
-        Value::number(cell.offered(), digits),
-        Value::number(cell.achieved(), digits),
+        FieldValue::number(cell.offered(), digits),
+        FieldValue::number(cell.achieved(), digits),
         count(arrivals.map(|a| a.dropped)),
         count(arrivals.map(|a| a.delayed)),
         count(arrivals.map(|a| a.censored)),
@@ -245,7 +273,10 @@ mod tests {
         assert_eq!(at(&facets[1]), "body=16KiB");
         let rates: Vec<f64> = facets[0].groups.iter().map(|(rate, _)| *rate).collect();
         assert_eq!(rates, [500.0, 1000.0, 2000.0, 4000.0, 8000.0]);
-        assert!(super::facets(&fixture::analysis().scenarios[0]).is_empty(), "a closed load offers no rate");
+        assert!(
+            super::facets(&fixture::analysis().scenarios[0]).is_empty(),
+            "a closed load offers no rate"
+        );
     }
 
     #[test]
@@ -262,7 +293,10 @@ mod tests {
     #[test]
     fn an_executor_that_the_lowest_rate_lacks_has_its_line_and_its_words() {
         let mut scenario = fixture::open();
-        let lowest = scenario.groups.iter_mut().find(|group| offered(group).is_some_and(|rate| same(rate, 500.0)));
+        let lowest = scenario
+            .groups
+            .iter_mut()
+            .find(|group| offered(group).is_some_and(|rate| same(rate, 500.0)));
         lowest.expect("a group").cells.retain(|cell| cell.executor == "smol");
         let facets = facets(&scenario);
         let words = finding(&facets[0]);
@@ -275,7 +309,10 @@ mod tests {
         let scenario = fixture::open();
         let facet = &facets(&scenario)[0];
         let points = points(facet, executors(&facet.groups)[0], ("p99", 0.99));
-        assert_eq!(points.iter().map(|p| p.short).collect::<Vec<_>>(), [false, true, true, true, true]);
+        assert_eq!(
+            points.iter().map(|p| p.short).collect::<Vec<_>>(),
+            [false, true, true, true, true]
+        );
         assert!(points[1].tip.ends_with("900/s achieved, OVERLOADED"), "{}", points[1].tip);
     }
 }

@@ -1,7 +1,9 @@
-//! The report as one HTML file: no network, readable without scripts, every string of a scenario escaped.
+//! The report as one HTML file: no network, readable without scripts, every string of a scenario
+//! escaped.
 //!
-//! A section is one file here and one line in [`SECTIONS`]. Sections are numbered as they follow each other on the page,
-//! without those that have nothing to show; links name them by a word, which stays the same.
+//! A section is one file here and one line in [`SECTIONS`]. Sections are numbered as they follow
+//! each other on the page, without those that have nothing to show; links name them by a word,
+//! which stays the same.
 
 mod claims;
 mod cost;
@@ -36,31 +38,33 @@ use crate::{
 };
 
 /// A section of the page.
-struct Section {
+struct PageSection {
     /// The name of links to it, which stays the same when others are left out.
     id: &'static str,
     /// What it is called in the table of contents.
     name: &'static str,
-    /// Its heading, a sentence computed from the figures, and its body; nothing where there is nothing to show.
+    /// Its heading, a sentence computed from the figures, and its body; nothing where there is
+    /// nothing to show.
     render: fn(&Page<'_>) -> Option<(String, Markup)>,
 }
 
-/// All sections, in the order of decisions. Who searches for a rate or races a claim asks for that first.
-const SECTIONS: &[Section] = &[
-    Section { id: "verdict", name: "Verdict", render: verdict::render },
-    Section { id: "rates", name: "Highest rate", render: rates::render },
-    Section { id: "claims", name: "Claimed and measured", render: claims::render },
-    Section { id: "race", name: "Who wins, by how much", render: race::render },
-    Section { id: "latency", name: "Latency by percentile", render: latency::render },
-    Section { id: "scaling", name: "Scaling", render: scaling::render },
-    Section { id: "load", name: "Load against latency", render: load::render },
-    Section { id: "cost", name: "Cost", render: cost::render },
-    Section { id: "stability", name: "Stability", render: stability::render },
-    Section { id: "distribution", name: "Distribution", render: distribution::render },
-    Section { id: "delay", name: "Scheduling delay", render: delay::render },
-    Section { id: "steps", name: "Where the time went", render: steps::render },
-    Section { id: "numbers", name: "All numbers", render: numbers::render },
-    Section { id: "provenance", name: "How it was run", render: provenance::render },
+/// All sections, in the order of decisions. Who searches for a rate or races a claim asks for that
+/// first.
+const SECTIONS: &[PageSection] = &[
+    PageSection { id: "verdict", name: "Verdict", render: verdict::render },
+    PageSection { id: "rates", name: "Highest rate", render: rates::render },
+    PageSection { id: "claims", name: "Claimed and measured", render: claims::render },
+    PageSection { id: "race", name: "Who wins, by how much", render: race::render },
+    PageSection { id: "latency", name: "Latency by percentile", render: latency::render },
+    PageSection { id: "scaling", name: "Scaling", render: scaling::render },
+    PageSection { id: "load", name: "Load against latency", render: load::render },
+    PageSection { id: "cost", name: "Cost", render: cost::render },
+    PageSection { id: "stability", name: "Stability", render: stability::render },
+    PageSection { id: "distribution", name: "Distribution", render: distribution::render },
+    PageSection { id: "delay", name: "Scheduling delay", render: delay::render },
+    PageSection { id: "steps", name: "Where the time went", render: steps::render },
+    PageSection { id: "numbers", name: "All numbers", render: numbers::render },
+    PageSection { id: "provenance", name: "How it was run", render: provenance::render },
 ];
 
 const SCRIPT: &str = include_str!("script.js");
@@ -68,7 +72,9 @@ const SCRIPT: &str = include_str!("script.js");
 /// The report as a page.
 pub fn html(header: &Header, analysis: &Analysis) -> String {
     let page = Page { header, analysis };
-    let shown = SECTIONS.iter().filter_map(|section| (section.render)(&page).map(|rendered| (section, rendered)));
+    let shown = SECTIONS
+        .iter()
+        .filter_map(|section| (section.render)(&page).map(|rendered| (section, rendered)));
     let sections: Vec<_> = (1..).zip(shown).collect();
     let style = style();
     let markup = html! {
@@ -166,7 +172,9 @@ fn cpu_words(analysis: &Analysis) -> String {
 /// Every executor once, in the order of the charts; a press highlights it everywhere.
 fn legend(analysis: &Analysis) -> Markup {
     let mut executors: Vec<(usize, &str)> = Vec::new();
-    for cell in analysis.scenarios.iter().flat_map(|s: &ScenarioResult| &s.groups).flat_map(|g| &g.cells) {
+    for cell in
+        analysis.scenarios.iter().flat_map(|s: &ScenarioResult| &s.groups).flat_map(|g| &g.cells)
+    {
         let place = chart::ident(&cell.executor).0;
         if !executors.contains(&(place, cell.executor.as_str())) {
             executors.push((place, &cell.executor));
@@ -191,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        analysis::{Evidence, LimitingFactor, Validity},
+        analysis::{LimitingFactor, RoundEvidence, Validity},
         report::fixture,
     };
 
@@ -229,10 +237,12 @@ mod tests {
     #[test]
     fn nothing_is_fetched() {
         // A pattern of the page itself is drawn, not fetched.
-        let page = page().replace("fill=\"url(#hatch)\"", "").replace("fill=\"url(#hatch-over)\"", "");
-        for source in
-            ["http://", "https://", "src=", "@import", "url(", "<link", "<img", "<iframe", " style=", "onclick"]
-        {
+        let page =
+            page().replace("fill=\"url(#hatch)\"", "").replace("fill=\"url(#hatch-over)\"", "");
+        for source in [
+            "http://", "https://", "src=", "@import", "url(", "<link", "<img", "<iframe",
+            " style=", "onclick",
+        ] {
             assert!(!page.contains(source), "{source}");
         }
         assert!(page.contains("default-src 'none'") || page.contains("default-src &#39;none&#39;"));
@@ -241,14 +251,30 @@ mod tests {
     #[test]
     fn every_figure_is_told_in_words_and_numbers() {
         let page = page();
-        let figures: Vec<&str> =
-            page.split("<figure").skip(1).map(|f| f.split("</figure>").next().unwrap_or("")).collect();
+        let figures: Vec<&str> = page
+            .split("<figure")
+            .skip(1)
+            .map(|f| f.split("</figure>").next().unwrap_or(""))
+            .collect();
         assert!(figures.len() > 20, "{}", figures.len());
         for figure in figures {
-            for part in ["role=\"img\"", "<title id=", "<desc id=", "<figcaption", "<details", "<table", "viewBox="] {
+            for part in [
+                "role=\"img\"",
+                "<title id=",
+                "<desc id=",
+                "<figcaption",
+                "<details",
+                "<table",
+                "viewBox=",
+            ] {
                 assert!(figure.contains(part), "{part} is missing in {figure}");
             }
-            let desc = figure.split("<desc").nth(1).and_then(|d| d.split_once('>')).expect("a description").1;
+            let desc = figure
+                .split("<desc")
+                .nth(1)
+                .and_then(|d| d.split_once('>'))
+                .expect("a description")
+                .1;
             assert!(desc.starts_with(|c: char| c.is_alphanumeric() || c == '&'), "{desc}");
         }
     }
@@ -256,7 +282,8 @@ mod tests {
     #[test]
     fn ids_are_unique() {
         let page = page();
-        let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut ids: Vec<&str> =
+            page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();
@@ -268,9 +295,15 @@ mod tests {
         assert!(SCRIPT.len() <= 10 * 1024, "{}", SCRIPT.len());
         let size = page().len();
         let cells = fixture::with_open().cells().count();
-        assert!(size / cells < 23_000, "{size} bytes for {cells} cells, of which most are open loads");
+        assert!(
+            size / cells < 23_000,
+            "{size} bytes for {cells} cells, of which most are open loads"
+        );
         let closed = html(&fixture::header(), &fixture::analysis()).len();
-        assert!(closed * 70 / 56 < 1_250_000, "{closed} bytes for 56 cells of batches and closed loads");
+        assert!(
+            closed * 70 / 56 < 1_250_000,
+            "{closed} bytes for 56 cells of batches and closed loads"
+        );
     }
 
     #[test]
@@ -296,10 +329,13 @@ mod tests {
         for (index, cell) in analysis.scenarios[0].groups[0].cells.iter_mut().enumerate() {
             // The same values in other rounds: nobody is ahead.
             for value in cell.metrics.values_mut() {
-                value.rounds = (1..=7).map(|round| (round, 1e6 + f64::from((round + index as u32) % 7))).collect();
+                value.rounds = (1..=7)
+                    .map(|round| (round, 1e6 + f64::from((round + index as u32) % 7)))
+                    .collect();
             }
             let ratio = cell.ratio.as_mut().expect("has a ratio");
-            (ratio.interval, ratio.verdict) = (Some((0.9, 1.1)), crate::analysis::RatioVerdict::NoDifference);
+            (ratio.interval, ratio.verdict) =
+                (Some((0.9, 1.1)), crate::analysis::RatioVerdict::NoDifference);
         }
         let page = html(&fixture::header(), &analysis);
         assert!(!page.contains("is the fastest"));
@@ -313,7 +349,8 @@ mod tests {
         for cell in &mut analysis.scenarios[0].groups[0].cells {
             cell.judgement.validity = validity(&cell.executor);
             let words = format!("evidence about {}", cell.label);
-            cell.judgement.evidence = vec![Evidence { validity: cell.judgement.validity, words }];
+            cell.judgement.evidence =
+                vec![RoundEvidence { validity: cell.judgement.validity, words }];
             cell.judgement.limit = Some(LimitingFactor::TargetCpu);
         }
         html(&fixture::header_of(&analysis), &analysis)
@@ -331,7 +368,10 @@ mod tests {
         assert!(none.contains(Validity::TargetBound.remedy()));
         let words = "TARGET-BOUND: evidence about smol; limited by the target's CPU";
         assert_eq!(none.matches(words).count(), 2, "in the verdict and in the race");
-        assert!(none.matches("TARGET-BOUND: evidence about smol</td>").count() >= 2, "in the tables");
+        assert!(
+            none.matches("TARGET-BOUND: evidence about smol</td>").count() >= 2,
+            "in the tables"
+        );
     }
 
     #[test]
@@ -339,14 +379,19 @@ mod tests {
         let few = batch_page(|_| Validity::Valid);
         let said = "smol: 0.00857 % of the tasks ended in errors (over whole trials: constraint 9, lost 4).";
         assert!(few.contains(&format!("<li>{said}</li>")), "among the findings");
-        let many = batch_page(|executor| if executor == "smol" { Validity::Errors } else { Validity::Valid });
+        let many = batch_page(
+            |executor| if executor == "smol" { Validity::Errors } else { Validity::Valid },
+        );
         assert!(many.contains("1 of 7 cells with figures is not ranked: 1 ERRORS"));
         assert!(many.contains(Validity::Errors.remedy()) && !many.contains(" and ranked</li>"));
     }
 
     #[test]
     fn what_is_not_valid_is_hatched_in_every_chart_and_table() {
-        let page = batch_page(|executor| if executor == "tokio" { Validity::Disturbed } else { Validity::Valid });
+        let page =
+            batch_page(
+                |executor| if executor == "tokio" { Validity::Disturbed } else { Validity::Valid },
+            );
         let section = |id: &str| {
             let start = page.find(&format!("<section id=\"{id}\"")).expect("a section");
             page[start..].split("</section>").next().unwrap_or_default()
@@ -355,10 +400,16 @@ mod tests {
             let figure = section(id);
             assert!(figure.contains("url(#hatch"), "section {id}");
             assert!(figure.contains("tokio DISTURBED"), "section {id} says so in words");
-            assert!(figure.contains("<tr class=\"r3 hatched\">"), "section {id} hatches the table's row");
+            assert!(
+                figure.contains("<tr class=\"r3 hatched\">"),
+                "section {id} hatches the table's row"
+            );
         }
         for id in ["latency", "distribution"] {
-            assert!(section(id).contains("stroke-dasharray=\"20 14\""), "section {id} breaks the line");
+            assert!(
+                section(id).contains("stroke-dasharray=\"20 14\""),
+                "section {id} breaks the line"
+            );
             assert!(section(id).contains("tokio DISTURBED"), "section {id} says so in words");
         }
         assert!(
@@ -370,10 +421,15 @@ mod tests {
 
     #[test]
     fn nothing_is_compared_with_a_baseline_that_is_not_valid() {
-        let pool = |executor: &str| if executor == "thread-pool" { Validity::Invalid } else { Validity::Valid };
+        let pool = |executor: &str| {
+            if executor == "thread-pool" { Validity::Invalid } else { Validity::Valid }
+        };
         let page = batch_page(pool);
         assert!(page.contains("the baseline is not ranked"));
-        assert!(page.contains("The baseline is not valid") || page.contains("the baseline is not valid"));
+        assert!(
+            page.contains("The baseline is not valid")
+                || page.contains("the baseline is not valid")
+        );
         assert!(!page.contains("</b> faster") && !page.contains("</b> slower"));
     }
 
@@ -385,13 +441,20 @@ mod tests {
         let mut shown = Vec::new();
         for (analysis, has_claims) in [(&small, false), (&claimed, true)] {
             let page = html(&fixture::header_of(analysis), analysis);
-            let headings = page.split("<h2><span class=\"k\">").skip(1).filter_map(|rest| rest.split_once(" · "));
+            let headings = page
+                .split("<h2><span class=\"k\">")
+                .skip(1)
+                .filter_map(|rest| rest.split_once(" · "));
             let (numbers, names): (Vec<&str>, Vec<&str>) = headings.unzip();
-            let counted: Vec<String> = (1..=numbers.len()).map(|number| number.to_string()).collect();
+            let counted: Vec<String> =
+                (1..=numbers.len()).map(|number| number.to_string()).collect();
             assert_eq!(numbers, counted);
             assert_eq!(names.iter().any(|name| name.starts_with("Claimed")), has_claims);
             for number in numbers {
-                assert!(page.contains(&format!("\">{number} ")), "{number} is in the table of contents");
+                assert!(
+                    page.contains(&format!("\">{number} ")),
+                    "{number} is in the table of contents"
+                );
             }
             shown.push(counted.len());
         }
@@ -400,7 +463,11 @@ mod tests {
 
     #[test]
     fn a_run_without_figures_is_a_page() {
-        let empty = Analysis { scenarios: vec![], trials: crate::analysis::TrialCounts::default(), search: None };
+        let empty = Analysis {
+            scenarios: vec![],
+            trials: crate::analysis::TrialCounts::default(),
+            search: None,
+        };
         assert!(html(&fixture::header(), &empty).contains("How it was run"));
     }
 }

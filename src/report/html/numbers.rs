@@ -3,9 +3,9 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 
-use super::part::{Page, Value, limit, sortable, verdict};
+use super::part::{FieldValue, Page, limit, sortable, verdict};
 use crate::{
-    analysis::{CellResult, Group, MetricId, ScenarioResult},
+    analysis::{CellGroup, CellResult, MetricId, ScenarioResult},
     report::{
         csv::csv,
         format::{NOTHING, bound, digits, label, metric, plural, shown},
@@ -50,7 +50,8 @@ fn present(scenario: &ScenarioResult) -> Vec<MetricId> {
 
 fn scenario_table(scenario: &ScenarioResult) -> Markup {
     let metrics = present(scenario);
-    let (primary, others): (Vec<MetricId>, Vec<MetricId>) = metrics.into_iter().partition(|id| *id == scenario.primary);
+    let (primary, others): (Vec<MetricId>, Vec<MetricId>) =
+        metrics.into_iter().partition(|id| *id == scenario.primary);
     let mut heads = vec!["executor", "group", "verdict"];
     heads.extend(primary.iter().map(|id| label(*id)));
     heads.extend(["ratio", "low", "high"]);
@@ -61,30 +62,48 @@ fn scenario_table(scenario: &ScenarioResult) -> Markup {
     let mut rows = Vec::new();
     for group in &scenario.groups {
         let name = group_name(group);
-        rows.extend(group.cells.iter().map(|cell| (Some(cell), values(group, cell, &name, &primary, &others))));
+        rows.extend(
+            group
+                .cells
+                .iter()
+                .map(|cell| (Some(cell), values(group, cell, &name, &primary, &others))),
+        );
     }
     sortable(&heads, &rows)
 }
 
-fn values(group: &Group, cell: &CellResult, name: &str, primary: &[MetricId], others: &[MetricId]) -> Vec<Value> {
+fn values(
+    group: &CellGroup,
+    cell: &CellResult,
+    name: &str,
+    primary: &[MetricId],
+    others: &[MetricId],
+) -> Vec<FieldValue> {
     let ratio = cell.ratio.as_ref();
-    let of = |id: &MetricId| Value::number(cell.metrics.get(id).map(|v| v.median), |v| metric(*id, v));
-    let whole = |v: u64| Value::number(Some(v as f64), |v| format!("{v:.0}"));
-    let mut values = vec![Value::Text(name.into()), verdict(group, cell)];
+    let of = |id: &MetricId| {
+        FieldValue::number(cell.metrics.get(id).map(|v| v.median), |v| metric(*id, v))
+    };
+    let whole = |v: u64| FieldValue::number(Some(v as f64), |v| format!("{v:.0}"));
+    let mut values = vec![FieldValue::Text(name.into()), verdict(group, cell)];
     values.extend(primary.iter().map(of));
     values.extend([
-        Value::number(ratio.map(|r| r.estimate), digits),
-        Value::number(ratio.and_then(|r| r.interval).map(|i| i.0), bound),
-        Value::number(ratio.and_then(|r| r.interval).map(|i| i.1), bound),
+        FieldValue::number(ratio.map(|r| r.estimate), digits),
+        FieldValue::number(ratio.and_then(|r| r.interval).map(|i| i.0), bound),
+        FieldValue::number(ratio.and_then(|r| r.interval).map(|i| i.1), bound),
     ]);
-    values.extend(QUANTILES.map(|(_, q)| Value::time(cell.latency.bound(q))));
+    values.extend(QUANTILES.map(|(_, q)| FieldValue::time(cell.latency.bound(q))));
     values.extend(BY_ROUND.map(|(_, id)| by_round(cell, id)));
     values.extend(others.iter().map(of));
-    values.extend([whole(cell.counts.completed), whole(cell.counts.errors), whole(cell.counts.timeouts), limit(cell)]);
+    values.extend([
+        whole(cell.counts.completed),
+        whole(cell.counts.errors),
+        whole(cell.counts.timeouts),
+        limit(cell),
+    ]);
     values
 }
 
 /// The exact 95 % interval of the median of the rounds' own quantiles.
-fn by_round(cell: &CellResult, id: MetricId) -> Value {
-    Value::Text(rounds_interval(cell, id).unwrap_or_else(|| NOTHING.into()))
+fn by_round(cell: &CellResult, id: MetricId) -> FieldValue {
+    FieldValue::Text(rounds_interval(cell, id).unwrap_or_else(|| NOTHING.into()))
 }

@@ -3,14 +3,19 @@
 use maud::{Markup, html};
 
 use crate::{
-    analysis::{Analysis, CellResult, CellStatus, Group, LimitingFactor, Ratio, RatioVerdict, ScenarioResult},
+    analysis::{
+        Analysis, CellGroup, CellResult, CellStatus, LimitingFactor, Ratio, RatioVerdict,
+        ScenarioResult,
+    },
     measure::Bound,
     report::{
         chart::{BarRow, Caption, icon, ident},
         format::NOTHING,
         sentence,
         validity::{self, HATCHED, validity_words},
-        view::{Mark, Tone, bound_words, group_name, group_title, ratio_mark, status_mark, status_words},
+        view::{
+            Mark, Tone, bound_words, group_name, group_title, ratio_mark, status_mark, status_words,
+        },
     },
     store::Header,
 };
@@ -24,11 +29,17 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// A part per scenario; scenarios without one are left out. Names head the parts where there are several.
-    pub fn per_scenario(&self, part: impl Fn(usize, &ScenarioResult) -> Option<Markup>) -> Option<Markup> {
+    /// A part per scenario; scenarios without one are left out. Names head the parts where there
+    /// are several.
+    pub fn per_scenario(
+        &self,
+        part: impl Fn(usize, &ScenarioResult) -> Option<Markup>,
+    ) -> Option<Markup> {
         let scenarios = self.analysis.scenarios.iter().enumerate();
-        let parts: Vec<_> = scenarios.filter_map(|(index, s)| part(index, s).map(|markup| (s, markup))).collect();
-        let named = self.analysis.scenarios.len() > 1 || parts.iter().any(|(scenario, _)| scenario.lane().is_some());
+        let parts: Vec<_> =
+            scenarios.filter_map(|(index, s)| part(index, s).map(|markup| (s, markup))).collect();
+        let named = self.analysis.scenarios.len() > 1
+            || parts.iter().any(|(scenario, _)| scenario.is_part());
         let markup = html! {
             @for (scenario, part) in &parts {
                 @if named { h3 { (scenario.title()) } }
@@ -40,7 +51,13 @@ impl Page<'_> {
 }
 
 /// A caption for a group's figure.
-pub fn caption(section: &str, place: (usize, usize), group: &Group, what: &str, finding: String) -> Caption {
+pub fn caption(
+    section: &str,
+    place: (usize, usize),
+    group: &CellGroup,
+    what: &str,
+    finding: String,
+) -> Caption {
     let (scenario, index) = place;
     Caption {
         id: format!("{section}-{scenario}-{index}"),
@@ -76,11 +93,16 @@ pub fn pair(caption: &Caption, charts: &[Markup], table: &Markup) -> Markup {
 
 /// How a cell's bars are named.
 pub fn bar_row(cell: &CellResult) -> BarRow {
-    BarRow { ident: ident(&cell.executor), label: cell.label.clone(), hatched: validity::is_unranked(cell) }
+    BarRow {
+        ident: ident(&cell.executor),
+        label: cell.label.clone(),
+        hatched: validity::is_unranked(cell),
+    }
 }
 
-/// Which cells of a group are hatched and why, for the foot of its figures; nothing where all are ranked.
-pub fn not_ranked(group: &Group) -> Markup {
+/// Which cells of a group are hatched and why, for the foot of its figures; nothing where all are
+/// ranked.
+pub fn not_ranked(group: &CellGroup) -> Markup {
     html! {
         @if let Some(words) = validity::unranked(group) {
             p.unranked { (HATCHED) " not ranked: " (words) }
@@ -89,7 +111,7 @@ pub fn not_ranked(group: &Group) -> Markup {
 }
 
 /// Of which cells quantiles are withheld, and why.
-pub fn withheld(group: &Group) -> Markup {
+pub fn withheld(group: &CellGroup) -> Markup {
     html! {
         @for cell in &group.cells {
             @for why in [&cell.judgement.withheld, &cell.judgement.clipped].into_iter().flatten() {
@@ -100,7 +122,7 @@ pub fn withheld(group: &Group) -> Markup {
 }
 
 /// As [`not_ranked`], where a figure is of several groups.
-pub fn not_ranked_at(group: &Group) -> Markup {
+pub fn not_ranked_at(group: &CellGroup) -> Markup {
     html! {
         @if let Some(words) = validity::unranked(group) {
             p.unranked { (HATCHED) " not ranked at " (group_name(group)) ": " (words) }
@@ -109,34 +131,37 @@ pub fn not_ranked_at(group: &Group) -> Markup {
 }
 
 /// Why a cell is not ranked, with its evidence; else what its state or its ratio says.
-pub fn verdict(group: &Group, cell: &CellResult) -> Value {
+pub fn verdict(group: &CellGroup, cell: &CellResult) -> FieldValue {
     let state = status_mark(&cell.status).0;
     if validity::is_unranked(cell) {
-        return Value::Text(format!("{HATCHED} {}", validity_words(cell)));
+        return FieldValue::Text(format!("{HATCHED} {}", validity_words(cell)));
     }
     match ranked_ratio(group, cell) {
-        Some(ratio) if cell.status == CellStatus::Complete => Value::Marked(ratio_mark(ratio.verdict)),
+        Some(ratio) if cell.status == CellStatus::Complete => {
+            FieldValue::Marked(ratio_mark(ratio.verdict))
+        }
         Some(ratio) => {
             let mark = ratio_mark(ratio.verdict);
-            Value::Text(format!("{} {}; {}", mark.symbol, mark.words, status_words(cell)))
+            FieldValue::Text(format!("{} {}; {}", mark.symbol, mark.words, status_words(cell)))
         }
-        None if cell.ratio.is_some() => Value::Text("? the baseline is not ranked".into()),
-        None if cell.status == CellStatus::Complete => Value::Marked(state),
-        None => Value::Text(format!("{} {}", state.symbol, status_words(cell))),
+        None if cell.ratio.is_some() => FieldValue::Text("? the baseline is not ranked".into()),
+        None if cell.status == CellStatus::Complete => FieldValue::Marked(state),
+        None => FieldValue::Text(format!("{} {}", state.symbol, status_words(cell))),
     }
 }
 
 /// A cell's ratio where both it and the baseline are ranked.
-pub fn ranked_ratio<'a>(group: &Group, cell: &'a CellResult) -> Option<&'a Ratio> {
-    let is_baseline = |c: &&CellResult| c.ratio.as_ref().is_some_and(|r| r.verdict == RatioVerdict::Baseline);
+pub fn ranked_ratio<'a>(group: &CellGroup, cell: &'a CellResult) -> Option<&'a Ratio> {
+    let is_baseline =
+        |c: &&CellResult| c.ratio.as_ref().is_some_and(|r| r.verdict == RatioVerdict::Baseline);
     let baseline = group.cells.iter().find(is_baseline);
     let ranked = cell.is_ranked() && baseline.is_none_or(CellResult::is_ranked);
     cell.ratio.as_ref().filter(|_| ranked)
 }
 
 /// What held a cell back.
-pub fn limit(cell: &CellResult) -> Value {
-    Value::Text(cell.judgement.limit.map_or(NOTHING, LimitingFactor::words).into())
+pub fn limit(cell: &CellResult) -> FieldValue {
+    FieldValue::Text(cell.judgement.limit.map_or(NOTHING, LimitingFactor::words).into())
 }
 
 /// A finding as a sentence: a capital first (unless it is a name) and a full stop.
@@ -145,19 +170,19 @@ fn finding(text: &str) -> String {
 }
 
 /// Rows of a table: the cell that a row is about, which is its first field, and the other fields.
-pub type Rows<'a> = Vec<(Option<&'a CellResult>, Vec<Value>)>;
+pub type TableRows<'a> = Vec<(Option<&'a CellResult>, Vec<FieldValue>)>;
 
 /// A table that scrolls by itself where it is too wide.
-pub fn table(head: &[&str], rows: &Rows<'_>) -> Markup {
+pub fn table(head: &[&str], rows: &TableRows<'_>) -> Markup {
     table_with(head, rows, false)
 }
 
 /// A table that the script makes sortable.
-pub fn sortable(head: &[&str], rows: &Rows<'_>) -> Markup {
+pub fn sortable(head: &[&str], rows: &TableRows<'_>) -> Markup {
     table_with(head, rows, true)
 }
 
-fn table_with(head: &[&str], rows: &Rows<'_>, sortable: bool) -> Markup {
+fn table_with(head: &[&str], rows: &TableRows<'_>, sortable: bool) -> Markup {
     html! {
         div.scroll.sortable[sortable] tabindex="0" role="group" aria-label=(format!("Table: {}", head.join(", "))) {
             table {
@@ -169,14 +194,14 @@ fn table_with(head: &[&str], rows: &Rows<'_>, sortable: bool) -> Markup {
 }
 
 /// Whether a column holds numbers, whose heading then stands at the right as they do.
-fn numeric(rows: &Rows<'_>, column: usize) -> bool {
+fn numeric(rows: &TableRows<'_>, column: usize) -> bool {
     rows.first().is_some_and(|(cell, values)| {
         let value = column.checked_sub(usize::from(cell.is_some())).and_then(|at| values.get(at));
-        matches!(value, Some(Value::Number(..)))
+        matches!(value, Some(FieldValue::Number(..)))
     })
 }
 
-fn row(cell: Option<&CellResult>, values: &[Value], sortable: bool) -> Markup {
+fn row(cell: Option<&CellResult>, values: &[FieldValue], sortable: bool) -> Markup {
     let class = cell.map(|cell| {
         let hatched = if validity::is_unranked(cell) { " hatched" } else { "" };
         format!("r{}{hatched}", ident(&cell.executor).0)
@@ -193,7 +218,7 @@ fn row(cell: Option<&CellResult>, values: &[Value], sortable: bool) -> Markup {
 const LONG_FIELD: usize = 40;
 
 /// A field of a table.
-pub enum Value {
+pub enum FieldValue {
     /// Text.
     Text(String),
     /// A number: as shown, and by which it is sorted.
@@ -202,7 +227,7 @@ pub enum Value {
     Marked(Mark),
 }
 
-impl Value {
+impl FieldValue {
     /// A number, or a dash.
     pub fn number(value: Option<f64>, format: impl Fn(f64) -> String) -> Self {
         Self::Number(value.map_or_else(|| NOTHING.into(), format), value)

@@ -2,17 +2,21 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, table};
+use super::part::{FieldValue, Page, table};
 use crate::{
     analysis::{self, Agreement, Manifest},
     report::{
         format::{NOTHING, metric, moment, ns, plural},
+        load::load_words,
         view::params,
     },
-    store::{Absent, Fitness, StoredCell, StoredScenario},
+    store::{Absent, Fitness, Row, StoredCell, StoredScenario},
 };
 
-#[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the type of every section; this one always has something to show"
+)]
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let header = page.header;
     // Texts and facts of one scenario are at hand; those of many would bury the rest of the page.
@@ -103,7 +107,8 @@ fn checks(page: &Page<'_>) -> Option<Markup> {
     })
 }
 
-/// What the trials reported of themselves: one table per scenario, of the group in which most executors have facts.
+/// What the trials reported of themselves: one table per scenario, of the group in which most
+/// executors have facts.
 fn manifests(page: &Page<'_>) -> Markup {
     html! {
         @for scenario in &page.analysis.scenarios {
@@ -114,7 +119,11 @@ fn manifests(page: &Page<'_>) -> Markup {
 
 /// Rows that differ; the others in one sentence.
 fn table_of_facts(scenario: &str, manifest: &Manifest) -> Markup {
-    let place = if manifest.params.is_empty() { String::new() } else { format!(" at {}", params(&manifest.params)) };
+    let place = if manifest.params.is_empty() {
+        String::new()
+    } else {
+        format!(" at {}", params(&manifest.params))
+    };
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| NOTHING.into());
     html! {
         p.note { (scenario) (place) ": what the kernel and the executor say of each trial's process." }
@@ -139,7 +148,8 @@ fn table_of_facts(scenario: &str, manifest: &Manifest) -> Markup {
 }
 
 fn cells(cells: &[StoredCell]) -> Markup {
-    let rows: Vec<_> = cells.iter().map(|cell| (None, cell_values(cell))).collect();
+    let rows: Vec<_> =
+        cells.iter().flat_map(StoredCell::rows).map(|row| (None, values(row))).collect();
     table(
         &[
             "cell",
@@ -156,7 +166,8 @@ fn cells(cells: &[StoredCell]) -> Markup {
     )
 }
 
-fn cell_values(cell: &StoredCell) -> Vec<Value> {
+fn values(row: Row<'_>) -> Vec<FieldValue> {
+    let cell = row.cell;
     let list = |cpus: &[usize]| cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let why = match &cell.absent {
         None => String::new(),
@@ -164,15 +175,17 @@ fn cell_values(cell: &StoredCell) -> Vec<Value> {
         Some(Absent::Refused(why)) => format!("refused: {why}"),
     };
     vec![
-        Value::Text(cell.name.clone()),
-        Value::Text(cell.load_words.clone()),
-        Value::number(Some(cell.slots as f64), |v| format!("{v:.0}")),
-        Value::number(Some(cell.workers as f64), |v| metric(crate::analysis::MetricId::Threads, v)),
-        Value::Text(list(&cell.executor_cpus)),
-        Value::Text(list(&cell.target_cpus)),
-        Value::number(Some(cell.least_task_ns as f64), ns),
-        Value::number(Some(f64::from(cell.rounds)), |v| format!("{v:.0}")),
-        Value::Text(why),
+        FieldValue::Text(row.name()),
+        FieldValue::Text(load_words(&row.load.kind)),
+        FieldValue::number(Some(row.load.slots as f64), |v| format!("{v:.0}")),
+        FieldValue::number(Some(cell.workers as f64), |v| {
+            metric(crate::analysis::MetricId::Threads, v)
+        }),
+        FieldValue::Text(list(&cell.executor_cpus)),
+        FieldValue::Text(list(&cell.target_cpus)),
+        FieldValue::number(Some(row.load.least_task_ns as f64), ns),
+        FieldValue::number(Some(f64::from(cell.rounds)), |v| format!("{v:.0}")),
+        FieldValue::Text(why),
     ]
 }
 

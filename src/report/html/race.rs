@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, caption, figure, limit, ranked_ratio, table, verdict};
+use super::part::{FieldValue, Page, caption, figure, limit, ranked_ratio, table, verdict};
 use crate::{
-    analysis::{CellResult, Group, ScenarioResult},
+    analysis::{CellGroup, CellResult, ScenarioResult},
     report::{
         chart::{self, RatioRow, ident},
         format::{NOTHING, bound, digits, metric, ratio},
@@ -15,11 +15,12 @@ use crate::{
 };
 
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
-    let scenarios: Vec<_> = page.analysis.scenarios.iter().enumerate().filter(|(_, s)| !s.groups.is_empty()).collect();
+    let scenarios: Vec<_> =
+        page.analysis.scenarios.iter().enumerate().filter(|(_, s)| !s.groups.is_empty()).collect();
     if scenarios.is_empty() {
         return None;
     }
-    let named = page.analysis.scenarios.len() > 1 || page.analysis.scenarios[0].lane().is_some();
+    let named = page.analysis.scenarios.len() > 1 || page.analysis.scenarios[0].is_part();
     // Scenarios of one group stand side by side; a sweep has the whole width.
     let body = html! {
         div.grid {
@@ -43,21 +44,41 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
 }
 
 fn figures(index: usize, scenario: &ScenarioResult) -> Markup {
-    let figures = || scenario.groups.iter().enumerate().map(|(g, group)| group_figure((index, g), scenario, group));
+    let figures = || {
+        scenario
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(g, group)| group_figure((index, g), scenario, group))
+    };
     if scenario.groups.len() == 1 {
         return html! { @for figure in figures() { (figure) } };
     }
     html! { div.grid { @for figure in figures() { (figure) } } }
 }
 
-fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &Group) -> Markup {
+fn group_figure(place: (usize, usize), scenario: &ScenarioResult, group: &CellGroup) -> Markup {
     let times = times_as(scenario.primary);
-    let finding =
-        format!("{}; {}; {}", sentence::lead(scenario, group), sentence::against_baseline(group), cpus(group));
-    let caption =
-        caption("race", place, group, &sentence::capital(&format!("{times} as {}", scenario.baseline)), finding);
+    let finding = format!(
+        "{}; {}; {}",
+        sentence::lead(scenario, group),
+        sentence::against_baseline(group),
+        cpus(group)
+    );
+    let caption = caption(
+        "race",
+        place,
+        group,
+        &sentence::capital(&format!("{times} as {}", scenario.baseline)),
+        finding,
+    );
     let rows: Vec<RatioRow> = group.cells.iter().map(|cell| row(group, cell)).collect();
-    let chart = chart::ratios(&caption, &rows, &reach(scenario), &format!("{times} as {}", scenario.baseline));
+    let chart = chart::ratios(
+        &caption,
+        &rows,
+        &reach(scenario),
+        &format!("{times} as {}", scenario.baseline),
+    );
     html! { div { (figure(&caption, &chart, &ratio_table(scenario, group))) (why_not_ranked(group)) } }
 }
 
@@ -71,7 +92,7 @@ fn reach(scenario: &ScenarioResult) -> Vec<f64> {
 }
 
 /// The cells that are hatched, with evidence and limit.
-fn why_not_ranked(group: &Group) -> Markup {
+fn why_not_ranked(group: &CellGroup) -> Markup {
     let cells: Vec<&CellResult> = group.cells.iter().filter(|cell| is_unranked(cell)).collect();
     html! {
         @if !cells.is_empty() {
@@ -80,35 +101,65 @@ fn why_not_ranked(group: &Group) -> Markup {
     }
 }
 
-fn row(group: &Group, cell: &CellResult) -> RatioRow {
+fn row(group: &CellGroup, cell: &CellResult) -> RatioRow {
     let state = status_mark(&cell.status).0;
     let words = match ranked_ratio(group, cell) {
-        _ if is_unranked(cell) => format!("{HATCHED} {}, not ranked", validity_mark(cell.judgement.validity).words),
-        Some(r) => format!("{} {} {}", ratio(r.estimate), ratio_mark(r.verdict).symbol, ratio_mark(r.verdict).words),
+        _ if is_unranked(cell) => {
+            format!("{HATCHED} {}, not ranked", validity_mark(cell.judgement.validity).words)
+        }
+        Some(r) => format!(
+            "{} {} {}",
+            ratio(r.estimate),
+            ratio_mark(r.verdict).symbol,
+            ratio_mark(r.verdict).words
+        ),
         None if cell.ratio.is_some() => "? the baseline is not ranked".into(),
         None if cell.has_figures() => "? no ratio".into(),
         None => format!("{} {}", state.symbol, state.words),
     };
     let value = cell.ratio.as_ref().map(|r| (r.estimate, r.interval));
-    RatioRow { ident: ident(&cell.executor), label: cell.label.clone(), value, words, hatched: is_unranked(cell) }
+    RatioRow {
+        ident: ident(&cell.executor),
+        label: cell.label.clone(),
+        value,
+        words,
+        hatched: is_unranked(cell),
+    }
 }
 
-fn ratio_table(scenario: &ScenarioResult, group: &Group) -> Markup {
+fn ratio_table(scenario: &ScenarioResult, group: &CellGroup) -> Markup {
     let primary = crate::report::format::label(scenario.primary);
-    let rows: Vec<_> = group.cells.iter().map(|cell| (Some(cell), values(scenario, group, cell))).collect();
-    table(&["executor", primary, "ratio", "low", "high", "rounds", "shows from", "limited by", "verdict"], &rows)
+    let rows: Vec<_> =
+        group.cells.iter().map(|cell| (Some(cell), values(scenario, group, cell))).collect();
+    table(
+        &[
+            "executor",
+            primary,
+            "ratio",
+            "low",
+            "high",
+            "rounds",
+            "shows from",
+            "limited by",
+            "verdict",
+        ],
+        &rows,
+    )
 }
 
-fn values(scenario: &ScenarioResult, group: &Group, cell: &CellResult) -> Vec<Value> {
+fn values(scenario: &ScenarioResult, group: &CellGroup, cell: &CellResult) -> Vec<FieldValue> {
     let r = cell.ratio.as_ref();
     let value = cell.metrics.get(&scenario.primary).map(|v| v.median);
     vec![
-        Value::number(value, |v| metric(scenario.primary, v)),
-        Value::number(r.map(|r| r.estimate), digits),
-        Value::number(r.and_then(|r| r.interval).map(|i| i.0), bound),
-        Value::number(r.and_then(|r| r.interval).map(|i| i.1), bound),
-        Value::Number(r.map_or_else(|| NOTHING.into(), |r| r.rounds.to_string()), r.map(|r| r.rounds as f64)),
-        Value::number(r.and_then(|r| r.detectable_percent), |v| format!("{} %", digits(v))),
+        FieldValue::number(value, |v| metric(scenario.primary, v)),
+        FieldValue::number(r.map(|r| r.estimate), digits),
+        FieldValue::number(r.and_then(|r| r.interval).map(|i| i.0), bound),
+        FieldValue::number(r.and_then(|r| r.interval).map(|i| i.1), bound),
+        FieldValue::Number(
+            r.map_or_else(|| NOTHING.into(), |r| r.rounds.to_string()),
+            r.map(|r| r.rounds as f64),
+        ),
+        FieldValue::number(r.and_then(|r| r.detectable_percent), |v| format!("{} %", digits(v))),
         limit(cell),
         verdict(group, cell),
     ]

@@ -1,13 +1,14 @@
-//! A section: the highest rate within the limits, as `find-rate` has found it, and every rate that was tried.
+//! A section: the highest rate within the limits, as `find-rate` has found it, and every rate that
+//! was tried.
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, figure, table};
+use super::part::{FieldValue, Page, figure, table};
 use crate::{
     analysis::{Decision, RateResult, TriedRate, rate_leader},
     report::{
         chart::{self, Caption, RateRow, ident},
-        rates::{self, Group, measured_words, note, rate, rate_words},
+        rates::{self, SearchGroup, measured_words, note, rate, rate_words},
         sentence,
     },
 };
@@ -35,21 +36,25 @@ pub(super) fn heading(page: &Page<'_>) -> Option<String> {
 }
 
 /// Who sustains the highest rate; a name only where it is above all that another's can be.
-fn over(groups: &[Group<'_>]) -> String {
+fn over(groups: &[SearchGroup<'_>]) -> String {
     match groups {
         [one] => sentence::upper(&finding(one)),
         many => format!("The highest rates that were found, in {} groups", many.len()),
     }
 }
 
-fn finding(group: &Group<'_>) -> String {
+fn finding(group: &SearchGroup<'_>) -> String {
     match rate_leader(&group.cells) {
-        Some(best) => format!("{} sustains the highest rate: {}", best.label, rate_words(best, best.bounds().0)),
+        Some(best) => format!(
+            "{} sustains the highest rate: {}",
+            best.label,
+            rate_words(best, best.bounds().0)
+        ),
         None => "no executor is shown to sustain a higher rate than all others".into(),
     }
 }
 
-fn group_part(index: usize, group: &Group<'_>, precision: f64) -> Markup {
+fn group_part(index: usize, group: &SearchGroup<'_>, precision: f64) -> Markup {
     let caption = Caption {
         id: format!("rates-{index}"),
         title: format!("Highest rate: {}", group.title()),
@@ -59,7 +64,10 @@ fn group_part(index: usize, group: &Group<'_>, precision: f64) -> Markup {
     let rows: Vec<RateRow> = group.cells.iter().map(|cell| row(cell)).collect();
     let heads = group.heads();
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let answers = group.cells.iter().map(|cell| (None, group.row(cell).into_iter().map(Value::Text).collect()));
+    let answers = group
+        .cells
+        .iter()
+        .map(|cell| (None, group.row(cell).into_iter().map(FieldValue::Text).collect()));
     html! {
         p.note { (group.terms(precision)) }
         @match chart::rates(&caption, &rows) {
@@ -73,7 +81,11 @@ fn group_part(index: usize, group: &Group<'_>, precision: f64) -> Markup {
 
 fn row(cell: &RateResult) -> RateRow {
     let of = |decision| -> Vec<f64> {
-        cell.rates.iter().filter(|tried| tried.decision == decision).map(|tried| tried.rate).collect()
+        cell.rates
+            .iter()
+            .filter(|tried| tried.decision == decision)
+            .map(|tried| tried.rate)
+            .collect()
     };
     let (passes, fails) = cell.bounds();
     RateRow {
@@ -88,29 +100,34 @@ fn row(cell: &RateResult) -> RateRow {
 }
 
 /// Every rate that was tried, with its votes.
-fn tried_table(group: &Group<'_>) -> Markup {
-    let mut heads = vec!["executor".to_owned(), "rate".into(), "verdict".into(), "trials that pass".into()];
+fn tried_table(group: &SearchGroup<'_>) -> Markup {
+    let mut heads =
+        vec!["executor".to_owned(), "rate".into(), "verdict".into(), "trials that pass".into()];
     heads.extend(["that fail", "undecided"].map(String::from));
     heads.extend(group.limits.iter().map(measured_words));
     heads.push("why".into());
     let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
-    let tried = group.cells.iter().flat_map(|cell| cell.rates.iter().map(move |tried| (*cell, tried)));
+    let tried =
+        group.cells.iter().flat_map(|cell| cell.rates.iter().map(move |tried| (*cell, tried)));
     table(&heads, &tried.map(|(cell, tried)| (None, fields(cell, tried))).collect())
 }
 
-fn fields(cell: &RateResult, tried: &TriedRate) -> Vec<Value> {
+fn fields(cell: &RateResult, tried: &TriedRate) -> Vec<FieldValue> {
     let verdict = match tried.decision {
         Some(Decision::Passes) => "+ passes",
         Some(Decision::Fails) => "x fails",
         Some(Decision::Undecided) => "? undecided",
         None => "? not finished",
     };
-    let number = |votes: u32| Value::number(Some(f64::from(votes)), |votes| votes.to_string());
-    let mut fields = vec![Value::Text(cell.label.clone()), Value::number(Some(tried.rate), rate)];
-    fields.push(Value::Text(verdict.into()));
+    let number = |votes: u32| FieldValue::number(Some(f64::from(votes)), |votes| votes.to_string());
+    let mut fields =
+        vec![FieldValue::Text(cell.label.clone()), FieldValue::number(Some(tried.rate), rate)];
+    fields.push(FieldValue::Text(verdict.into()));
     fields.extend([tried.votes.meets, tried.votes.misses, tried.votes.open].map(number));
-    fields.extend((0..cell.limits.len()).map(|limit| Value::Text(rates::value(cell, tried, limit))));
-    fields.push(Value::Text(tried.reasons.join("; ")));
+    fields.extend(
+        (0..cell.limits.len()).map(|limit| FieldValue::Text(rates::value(cell, tried, limit))),
+    );
+    fields.push(FieldValue::Text(tried.reasons.join("; ")));
     fields
 }
 
@@ -125,7 +142,10 @@ mod tests {
         assert!(!html(&header, &analysis).contains("id=\"rates\""));
         analysis.search = Some(fixture::searched());
         let page = html(&header, &analysis);
-        let section = page.split("<section id=\"rates\">").nth(1).and_then(|rest| rest.split("</section>").next());
+        let section = page
+            .split("<section id=\"rates\">")
+            .nth(1)
+            .and_then(|rest| rest.split("</section>").next());
         let section = section.unwrap();
         for words in [
             "tokio sustains the highest rate: at least 4.00k/s",

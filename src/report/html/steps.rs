@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::part::{Page, Value, bar_row, caption, figure, not_ranked, table};
+use super::part::{FieldValue, Page, bar_row, caption, figure, not_ranked, table};
 use crate::{
-    analysis::{CellResult, Group},
+    analysis::{CellGroup, CellResult},
     report::{
         chart::{self, STEPS, Segment},
         format::ns,
@@ -24,12 +24,13 @@ pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
         };
         (!figures.is_empty()).then(|| html! { (note) div.grid { @for f in &figures { (f) } } })
     })?;
-    let first = page.analysis.scenarios.iter().flat_map(|s| &s.groups).find(|g| !names(g).is_empty())?;
+    let first =
+        page.analysis.scenarios.iter().flat_map(|s| &s.groups).find(|g| !names(g).is_empty())?;
     Some((sentence::upper(&sentence::steps(first)), body))
 }
 
 /// Names of the top-level steps, in scenario order.
-fn names(group: &Group) -> Vec<&str> {
+fn names(group: &CellGroup) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in group.cells.iter().flat_map(sentence::top_steps) {
         if !names.contains(&name) {
@@ -39,7 +40,7 @@ fn names(group: &Group) -> Vec<&str> {
     names
 }
 
-fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
+fn group_figure(place: (usize, usize), group: &CellGroup) -> Option<Markup> {
     let names = names(group);
     if names.is_empty() {
         return None;
@@ -55,7 +56,14 @@ fn group_figure(place: (usize, usize), group: &Group) -> Option<Markup> {
 fn segments(cell: &CellResult, names: &[&str]) -> Vec<Segment> {
     let place = |name: &str| names.iter().position(|n| *n == name).unwrap_or(0);
     let steps = sentence::top_steps(cell).into_iter();
-    steps.map(|(name, mean)| Segment { step: place(name), name: name.into(), value: mean, words: ns(mean) }).collect()
+    steps
+        .map(|(name, mean)| Segment {
+            step: place(name),
+            name: name.into(),
+            value: mean,
+            words: ns(mean),
+        })
+        .collect()
 }
 
 /// Which tint is which step; from the sixth on they share one.
@@ -69,26 +77,33 @@ fn key(names: &[&str]) -> Markup {
     }
 }
 
-fn step_table(group: &Group) -> Markup {
+fn step_table(group: &CellGroup) -> Markup {
     let mut rows = Vec::new();
     for cell in &group.cells {
         for step in &cell.steps {
-            let quantile = |q| Value::time(step.latency.bound(q));
+            let quantile = |q| FieldValue::time(step.latency.bound(q));
             let mean = step.latency.mean();
             rows.push((
                 Some(cell),
                 vec![
-                    Value::Text(step.name.clone()),
-                    Value::Text(if step.top_level { "in the bar".into() } else { "overlaps".into() }),
-                    Value::number(mean, ns),
+                    FieldValue::Text(step.name.clone()),
+                    FieldValue::Text(if step.top_level {
+                        "in the bar".into()
+                    } else {
+                        "overlaps".into()
+                    }),
+                    FieldValue::number(mean, ns),
                     quantile(0.5),
                     quantile(0.99),
-                    Value::number(Some(step.counts.completed as f64), |v| format!("{v:.0}")),
-                    Value::number(Some(step.counts.errors as f64), |v| format!("{v:.0}")),
-                    Value::number(Some(step.counts.timeouts as f64), |v| format!("{v:.0}")),
+                    FieldValue::number(Some(step.counts.completed as f64), |v| format!("{v:.0}")),
+                    FieldValue::number(Some(step.counts.errors as f64), |v| format!("{v:.0}")),
+                    FieldValue::number(Some(step.counts.timeouts as f64), |v| format!("{v:.0}")),
                 ],
             ));
         }
     }
-    table(&["executor", "step", "shown", "mean", "p50", "p99", "completed", "errors", "time-outs"], &rows)
+    table(
+        &["executor", "step", "shown", "mean", "p50", "p99", "completed", "errors", "time-outs"],
+        &rows,
+    )
 }

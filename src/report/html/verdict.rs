@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-#[expect(clippy::unnecessary_wraps, reason = "the type of every section; this one always has something to show")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the type of every section; this one always has something to show"
+)]
 pub(super) fn render(page: &Page<'_>) -> Option<(String, Markup)> {
     let analysis = page.analysis;
     let body = html! {
@@ -110,16 +113,29 @@ mod tests {
     fn a_limit_that_a_search_has_exceeded_is_no_failed_slo() {
         let mut analysis = fixture::small();
         let mut header = fixture::header_of(&analysis);
-        let said =
-            |header: &_, analysis: &_| [html(header, analysis), markdown(header, analysis), plain(header, analysis)];
-        assert!(said(&header, &analysis).iter().all(|text| text.contains("FAIL</span>") || text.contains(" FAIL")));
+        let said = |header: &_, analysis: &_| {
+            [html(header, analysis), markdown(header, analysis), plain(header, analysis)]
+        };
+        assert!(
+            said(&header, &analysis)
+                .iter()
+                .all(|text| text.contains("FAIL</span>") || text.contains(" FAIL"))
+        );
         assert!(findings(&analysis).iter().any(|said| said.contains("SLO `")));
         let search = Search { cells: Vec::new(), precision: 0.05, most_trials: 5, highest: 1e7 };
         (analysis.search, header.search) = (Some(fixture::searched()), Some(search));
         let [page, markdown, text] = said(&header, &analysis);
-        assert!(!page.contains("FAIL</span>") && !markdown.contains(" FAIL") && !text.contains(" FAIL"));
+        assert!(
+            !page.contains("FAIL</span>") && !markdown.contains(" FAIL") && !text.contains(" FAIL")
+        );
         assert!(!findings(&analysis).iter().any(|said| said.contains("SLO `")));
-        let verdict = page.split("<section id=\"verdict\">").nth(1).and_then(|rest| rest.split("</h2>").next());
-        assert!(verdict.is_some_and(|heading| heading.contains("tokio sustains the highest rate")), "{verdict:?}");
+        let verdict = page
+            .split("<section id=\"verdict\">")
+            .nth(1)
+            .and_then(|rest| rest.split("</h2>").next());
+        assert!(
+            verdict.is_some_and(|heading| heading.contains("tokio sustains the highest rate")),
+            "{verdict:?}"
+        );
     }
 }

@@ -1,9 +1,13 @@
-//! What the blocking executors share: the same futures as everywhere, driven so that each wait is one blocking
-//! system call, as a synchronous programmer would write it.
+//! What the blocking executors share: the same futures as everywhere, driven so that each wait is
+//! one blocking system call, as a synchronous programmer would write it.
 //!
-//! A stream never blocks while the task could still do something else. Only when the whole task can make no
-//! progress does [`block_on`] allow one blocking call and poll again. So an HTTP GET is one write and one read.
+//! Nothing blocks while the task could still do something else. Only when the whole task can
+//! make no progress does [`block_on`] allow one blocking call and poll again. So an HTTP GET is one
+//! write and one read.
 
+mod channel;
+mod line;
+mod mutex;
 mod native;
 mod semaphore;
 mod stream;

@@ -9,18 +9,25 @@ use std::{
 };
 
 use super::{
-    super::{Elapsed, Native},
+    super::{Coordination, Elapsed, Io, NativeTimers, NativeWork},
+    channel::BlockingChannel,
+    mutex::BlockingMutex,
     semaphore::BlockingSemaphore,
     stream::BlockingStream,
     task,
 };
 
-/// Blocking sockets, `thread::sleep`, and blocking work where it stands.
+/// Blocking sockets, `thread::sleep`, blocking work where it stands, and condition variables.
 pub struct Blocking;
 
-impl Native for Blocking {
-    type Conn = BlockingStream;
+impl Coordination for Blocking {
     type Semaphore = BlockingSemaphore;
+    type Mutex = BlockingMutex;
+    type Channel = BlockingChannel;
+}
+
+impl Io for Blocking {
+    type Conn = BlockingStream;
 
     async fn connect(address: SocketAddr) -> io::Result<BlockingStream> {
         BlockingStream::connect(address).await
@@ -34,6 +41,12 @@ impl Native for Blocking {
         task::look(poll)
     }
 
+    fn begin() {
+        task::begin();
+    }
+}
+
+impl NativeTimers for Blocking {
     async fn sleep(time: Duration) {
         task::sleep(time).await;
     }
@@ -45,7 +58,9 @@ impl Native for Blocking {
     {
         task::timeout(limit, future).await
     }
+}
 
+impl NativeWork for Blocking {
     async fn yield_now() {
         std::thread::yield_now();
     }

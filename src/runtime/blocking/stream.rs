@@ -17,7 +17,7 @@ use rustix::{
 
 use super::{
     super::fill::fill,
-    task::{Turn, deadline, expire, may_block},
+    task::{BlockingTurn, deadline, expire, may_block},
 };
 use crate::clock;
 
@@ -29,7 +29,8 @@ pub struct BlockingStream {
 }
 
 impl BlockingStream {
-    /// Connects, at most until the task's deadline; then the time-out ends the task, as on every other executor.
+    /// Connects, at most until the task's deadline; then the time-out ends the task, as on every
+    /// other executor.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         poll_fn(|_| Self::connect_until(address, deadline())).await
     }
@@ -76,14 +77,16 @@ impl BlockingStream {
     }
 
     /// Reads, as its turn has it.
-    fn take_turn(&mut self, turn: &Turn, free: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn take_turn(&mut self, turn: &BlockingTurn, free: &mut [u8]) -> Poll<io::Result<usize>> {
         match turn {
-            Turn::Block(deadline) => self.until(*deadline, Self::limit_reads, |socket| socket.read(free)),
-            Turn::Look => match recv(&self.socket, free, RecvFlags::DONTWAIT) {
+            BlockingTurn::Block(deadline) => {
+                self.until(*deadline, Self::limit_reads, |socket| socket.read(free))
+            }
+            BlockingTurn::Look => match recv(&self.socket, free, RecvFlags::DONTWAIT) {
                 Err(Errno::WOULDBLOCK | Errno::INTR) => Poll::Pending,
                 read => Poll::Ready(read.map(|(read, _)| read).map_err(io::Error::from)),
             },
-            Turn::Wait => Poll::Pending,
+            BlockingTurn::Wait => Poll::Pending,
         }
     }
 
@@ -105,15 +108,20 @@ impl BlockingStream {
             };
             set_limit(self, limit)?;
             match call(&mut self.socket) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) => {}
                 result => return Poll::Ready(result),
             }
         }
     }
 }
 
-/// Whether a limit that is set serves for another one: a call with an unchanged time-out must not cost a system
-/// call only because a moment has passed since. The time-out then fires at most a fiftieth late.
+/// Whether a limit that is set serves for another one: a call with an unchanged time-out must not
+/// cost a system call only because a moment has passed since. The time-out then fires at most a
+/// fiftieth late.
 fn is_near(set: Option<Duration>, wanted: Option<Duration>) -> bool {
     match (set, wanted) {
         (Some(set), Some(wanted)) => set.abs_diff(wanted) <= wanted / 50 + Duration::from_millis(1),
@@ -134,7 +142,7 @@ impl Read for BlockingStream {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let turn = may_block(context);
-        if matches!(turn, Turn::Wait) {
+        if matches!(turn, BlockingTurn::Wait) {
             return Poll::Pending;
         }
         let mut pending = false;
@@ -150,7 +158,11 @@ impl Read for BlockingStream {
 }
 
 impl Write for BlockingStream {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.until(deadline(), Self::limit_writes, |socket| socket.write(bytes))
     }
 
@@ -179,25 +191,32 @@ impl Write for BlockingStream {
 mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
+    use rustix::net::{
+        AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with,
+    };
 
     use super::*;
-    use crate::runtime::{Blocking, Native as _, block_on};
+    use crate::runtime::{Blocking, Io as _, NativeTimers as _, block_on};
 
     #[test]
     fn a_connect_that_meets_the_deadline_is_a_time_out_and_no_error() {
         // It has room for one connection, and accepts none: who comes next is not answered.
-        let server = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let server =
+            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .unwrap();
         bind(&server, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
         listen(&server, 0).unwrap();
-        let address: SocketAddr = SocketAddrV4::try_from(getsockname(&server).unwrap()).unwrap().into();
+        let address: SocketAddr =
+            SocketAddrV4::try_from(getsockname(&server).unwrap()).unwrap().into();
         let _first = TcpStream::connect(address).unwrap();
         for limit in [Duration::from_millis(20), Duration::ZERO] {
             assert!(block_on(Blocking::timeout(limit, Blocking::connect(address))).is_err());
         }
         // The system gives port 1 to nobody.
         let closed = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1).into();
-        let refused = block_on(Blocking::timeout(Duration::from_secs(60), Blocking::connect(closed))).unwrap();
+        let refused =
+            block_on(Blocking::timeout(Duration::from_secs(60), Blocking::connect(closed)))
+                .unwrap();
         assert_eq!(refused.err().map(|error| error.kind()), Some(io::ErrorKind::ConnectionRefused));
     }
 

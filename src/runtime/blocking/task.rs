@@ -18,7 +18,7 @@ use crate::clock;
 
 /// What the driver and the streams of one task tell each other.
 #[derive(Default)]
-struct Task {
+struct BlockingTask {
     /// Set by a stream that can only go on by blocking: who polled it.
     wants_to_block: Option<Waker>,
     /// Set by the driver: the next poll of a stream may block once.
@@ -32,14 +32,14 @@ struct Task {
 }
 
 thread_local! {
-    static TASK: RefCell<Task> = RefCell::new(Task::default());
+    static TASK: RefCell<BlockingTask> = RefCell::new(BlockingTask::default());
     static PARKER: (Arc<Parker>, Waker) = {
         let parker = Arc::new(Parker { thread: std::thread::current(), woken: AtomicBool::new(false) });
         (parker.clone(), parker.into())
     };
 }
 
-fn with_task<T>(change: impl FnOnce(&mut Task) -> T) -> T {
+fn with_task<T>(change: impl FnOnce(&mut BlockingTask) -> T) -> T {
     TASK.with_borrow_mut(change)
 }
 
@@ -56,18 +56,22 @@ impl Wake for Parker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // A thread that wakes itself is not parked, so the system call can be saved.
-        if !self.woken.swap(true, Ordering::Release) && std::thread::current().id() != self.thread.id() {
+        if !self.woken.swap(true, Ordering::Release)
+            && std::thread::current().id() != self.thread.id()
+        {
             self.thread.unpark();
         }
     }
 }
 
-/// Runs a future to its end on this thread. May be nested: a task that waits for its own children runs them.
+/// Runs a future to its end on this thread. May be nested: a task that waits for its own children
+/// runs them.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let outer = with_task(std::mem::take);
     let output = PARKER.with(|(parker, waker)| drive(future, parker, waker));
     with_task(|task| *task = outer);
-    // The inner task may have taken a wake-up that was meant for the outer one; one more poll is harmless.
+    // The inner task may have taken a wake-up that was meant for the outer one; one more poll is
+    // harmless.
     PARKER.with(|(parker, _)| parker.woken.store(true, Ordering::Release));
     output
 }
@@ -75,11 +79,20 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 fn drive<F: Future>(future: F, parker: &Parker, waker: &Waker) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(waker);
+    let mut allowed = false;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        if !parker.woken.swap(false, Ordering::Acquire) && !allow_blocking(parker, waker) {
+        if std::mem::take(&mut allowed) {
+            // It was for this poll, in which there was nothing else to do.
+            with_task(|task| task.may_block = false);
+        }
+        if parker.woken.swap(false, Ordering::Acquire) {
+            continue;
+        }
+        allowed = allow_blocking(parker, waker);
+        if !allowed {
             park(parker);
         }
     }
@@ -104,7 +117,7 @@ fn park(parker: &Parker) {
 }
 
 /// What a stream may do now.
-pub(super) enum Turn {
+pub(super) enum BlockingTurn {
     /// Block, at most until this deadline.
     Block(Option<u64>),
     /// Return `Pending`: the driver will come back when nothing else can be done.
@@ -114,20 +127,30 @@ pub(super) enum Turn {
 }
 
 /// Asked by a stream before it reads.
-pub(super) fn may_block(context: &mut Context<'_>) -> Turn {
+pub(super) fn may_block(context: &mut Context<'_>) -> BlockingTurn {
     with_task(|task| {
         if task.looks {
-            return Turn::Look;
+            return BlockingTurn::Look;
         }
         if std::mem::take(&mut task.may_block) {
-            return Turn::Block(task.deadline_ns);
+            return BlockingTurn::Block(task.deadline_ns);
         }
         match &task.wants_to_block {
             Some(waker) if waker.will_wake(context.waker()) => {}
             _ => task.wants_to_block = Some(context.waker().clone()),
         }
-        Turn::Wait
+        BlockingTurn::Wait
     })
+}
+
+/// Something new is done: whoever asked to block before, or was allowed to, did so for what is
+/// over. A stream that blocked now would wait for the answer to a request that has not been
+/// written.
+pub(super) fn begin() {
+    with_task(|task| {
+        task.wants_to_block = None;
+        task.may_block = false;
+    });
 }
 
 /// Polls with streams that read what is there and do not block.
@@ -143,7 +166,8 @@ pub(super) fn deadline() -> Option<u64> {
     with_task(|task| task.deadline_ns)
 }
 
-/// Told by a stream or a sleep that had to stop at the deadline; it then returns `Pending`, and the time-out ends it.
+/// Told by a stream or a sleep that had to stop at the deadline; it then returns `Pending`, and the
+/// time-out ends it.
 pub(super) fn expire(deadline_ns: u64) {
     with_task(|task| task.expired_ns = Some(deadline_ns));
 }
@@ -172,7 +196,8 @@ pub async fn sleep(time: Duration) {
     .await;
 }
 
-/// Ends `future` at the deadline: the blocking call that is under way then returns, and the future is dropped.
+/// Ends `future` at the deadline: the blocking call that is under way then returns, and the future
+/// is dropped.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     let own = clock::now_ns().saturating_add(limit.as_nanos() as u64);
     let mut future = pin!(future);

@@ -6,16 +6,18 @@ use super::*;
 use crate::scenario::{Overrides, Variant, from_text};
 
 fn variant(tasks: &str) -> Variant {
-    let text = format!("schema = 1\nname = \"x\"\n{tasks}\n[load.l]\ntask = \"root\"\nbatch = {{ tasks = 1 }}\n");
+    let text = format!(
+        "schema = 1\nname = \"x\"\n{tasks}\n[load.l]\ntask = \"root\"\nbatch = {{ tasks = 1 }}\n"
+    );
     match from_text(Path::new("x.toml"), &text, &Overrides::default()) {
         Ok(mut scenario) => scenario.variants.remove(0),
         Err(error) => panic!("{error}"),
     }
 }
 
-fn times_of(variant: &Variant) -> Vec<(usize, usize, f64, bool)> {
+fn times_of(variant: &Variant) -> Vec<(usize, usize, f64)> {
     let reached = reach(&variant.tasks, "root");
-    reached.into_iter().map(|r| (r.task, r.step, r.times, r.exact)).collect()
+    reached.into_iter().map(|r| (r.task, r.step, r.times)).collect()
 }
 
 const NESTED: &str = "
@@ -29,7 +31,7 @@ const NESTED: &str = "
 #[test]
 fn executions_multiply_down_the_tree() {
     let expected = [(0, 0, 19.0), (0, 1, 19.0), (1, 0, 1.0), (1, 1, 1.0), (2, 0, 3.0), (2, 1, 3.0)];
-    assert_eq!(times_of(&variant(NESTED)), expected.map(|(task, step, times)| (task, step, times, true)));
+    assert_eq!(times_of(&variant(NESTED)), expected);
 }
 
 #[test]
@@ -37,13 +39,20 @@ fn time_adds_up_down_the_tree() {
     let variant = variant(NESTED);
     for concurrent in [false, true] {
         let cost = time_of_task(&variant.tasks, &variant.targets, "root", concurrent);
-        assert_eq!(cost, Cost { least: Duration::from_millis(38), mean: Duration::from_millis(41), ..Cost::default() });
+        assert_eq!(
+            cost,
+            Cost {
+                least: Duration::from_millis(38),
+                mean: Duration::from_millis(41),
+                ..Cost::default()
+            }
+        );
     }
     assert_eq!(time_of_task(&variant.tasks, &[], "nowhere", true), Cost::default());
 }
 
 #[test]
-fn a_skipped_rest_is_neither_exact_nor_waited_for() {
+fn a_skipped_rest_is_not_waited_for() {
     let variant = variant(
         "[tasks.leaf]
         steps = [{ sleep = { time = '2ms' } }]
@@ -55,9 +64,35 @@ fn a_skipped_rest_is_neither_exact_nor_waited_for() {
           { repeat = { task = 'leaf', times = 2 } },
         ]",
     );
-    let exact: Vec<_> = times_of(&variant).into_iter().map(|(.., exact)| exact).collect();
-    assert_eq!(exact, [false, true, true, false, false]);
     assert_eq!(time_of_task(&variant.tasks, &[], "root", true).least, Duration::from_millis(6));
+}
+
+/// A child that is skipped ends the task around its `repeat` or `choice`; of those at once it only
+/// ends itself, unless they fail fast: then any time-out of a child ends all.
+#[test]
+fn a_child_that_is_cut_short_may_end_the_task_around_it() {
+    let least = |combinator: &str, on_timeout: &str| {
+        let variant = variant(&format!(
+            "[tasks.leaf]
+            steps = [{{ sleep = {{ time = '3ms' }} }}, {{ sleep = {{ time = '20ms' }}, timeout = '1ms', on_timeout = '{on_timeout}' }}, \
+             {{ sleep = {{ time = '6ms' }} }}]
+            [tasks.root]
+            steps = [{{ {combinator} }}, {{ sleep = {{ time = '10ms' }} }}]",
+        ));
+        time_of_task(&variant.tasks, &variant.targets, "root", true).least.as_millis()
+    };
+    for (combinator, skipped, ignored) in [
+        ("repeat = { task = 'leaf', times = 2 }", 4, 30),
+        ("choice = { of = [{ task = 'leaf' }] }", 4, 20),
+        ("parallel = { task = 'leaf', count = 2 }", 14, 20),
+        ("parallel = { task = 'leaf', count = 2, errors = 'fail-fast' }", 4, 10),
+    ] {
+        assert_eq!(
+            (least(combinator, "skip"), least(combinator, "ignore")),
+            (skipped, ignored),
+            "{combinator}"
+        );
+    }
 }
 
 #[test]
@@ -68,8 +103,9 @@ fn many_levels_are_counted_once_each() {
         format!("[tasks.{}]\nsteps = [{step}, {step}]\n", name(at))
     };
     let tower: String = (0..30).map(level).collect();
-    let variant = variant(&format!("{tower}[tasks.t30]\nsteps = [{{ sleep = {{ time = '1ns' }} }}]\n"));
-    assert!(times_of(&variant).contains(&(30, 0, 4_f64.powi(30), true)));
+    let variant =
+        variant(&format!("{tower}[tasks.t30]\nsteps = [{{ sleep = {{ time = '1ns' }} }}]\n"));
+    assert!(times_of(&variant).contains(&(30, 0, 4_f64.powi(30))));
     let expected = Duration::from_nanos(4_u64.pow(30));
     assert_eq!(time_of_task(&variant.tasks, &[], "root", true).least, expected);
 }
@@ -81,9 +117,14 @@ fn children_at_once_cost_the_longest_only_where_they_run_at_once() {
     );
     let name = crate::config::Name::from("leaf".to_owned());
     let cost = |times, concurrent| {
-        let mut clock = Clock { tasks: Tasks::new(&variant.tasks), targets: &[], concurrent, known: HashMap::new() };
+        let mut clock = Clock {
+            tasks: Tasks::new(&variant.tasks),
+            targets: &[],
+            concurrent,
+            known: HashMap::new(),
+        };
         clock.task(0);
-        clock.child(Child { task: &name, times })
+        clock.child(Child { task: &name, times, ends: Ends::Never })
     };
     let ms = |least, mean| Cost {
         least: Duration::from_millis(least),

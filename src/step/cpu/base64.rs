@@ -1,9 +1,10 @@
-//! `base64`: one iteration encodes 1 KiB and decodes it again; the first bytes count the iterations.
+//! `base64`: one iteration encodes 1 KiB and decodes it again; the first bytes count the
+//! iterations.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::kernel::{Kernel, bytes};
+use super::computation::{Kernel, bytes};
 
 /// What is encoded.
 const LENGTH: usize = 1024;
@@ -29,7 +30,8 @@ impl Kernel for Base64 {
         let mut result = 0;
         for number in 0..iterations {
             self.plain[..8].copy_from_slice(&number.to_le_bytes());
-            // Both buffers are as long as they must be; were they not, the lengths would give another result.
+            // Both buffers are as long as they must be; were they not, the lengths would give
+            // another result.
             let encoded = STANDARD.encode_slice(self.plain, &mut self.text).unwrap_or(0);
             let decoded = STANDARD.decode_slice(&self.text[..encoded], &mut self.back).unwrap_or(0);
             result = xxh3_64_with_seed(&self.back[..decoded], result ^ encoded as u64);

@@ -1,12 +1,14 @@
-//! `json`: one iteration parses a document of about 1 KiB into a tree and writes the tree out again.
+//! `json`: one iteration parses a document of about 1 KiB into a tree and writes the tree out
+//! again.
 //!
-//! Parsing allocates a string or a map per node, some 70 per iteration; that is what JSON costs a service, and it
-//! exercises the allocator that the executor's threads share. Writing uses a buffer of the kernel's own.
+//! Parsing allocates a string or a map per node, some 70 per iteration; that is what JSON costs a
+//! service, and it exercises the allocator that the executor's threads share. Writing uses a buffer
+//! of the kernel's own.
 
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::kernel::Kernel;
+use super::computation::Kernel;
 
 /// An order as a web shop would send it.
 const DOCUMENT: &str = r#"{"id":"9f1c2a7e-53b0-4c1d-8a8e-0d6b7f2e4c11","placed":"2024-05-17T09:26:53.589Z",
@@ -43,7 +45,8 @@ impl Json {
 impl Kernel for Json {
     fn run(&mut self, iterations: u64) -> u64 {
         (1..=iterations).fold(0, |result, number| {
-            // The document is valid and a buffer takes everything; otherwise the result would be another one.
+            // The document is valid and a buffer takes everything; otherwise the result would be
+            // another one.
             let seed = if self.round() { result } else { !result };
             xxh3_64_with_seed(&self.text, seed ^ number)
         })
@@ -58,8 +61,10 @@ mod tests {
     fn the_document_is_written_as_it_was_read() {
         let mut kernel = Json::new();
         assert!(kernel.round());
-        let (read, written): (Value, Value) =
-            (serde_json::from_str(DOCUMENT).unwrap(), serde_json::from_slice(&kernel.text).unwrap());
+        let (read, written): (Value, Value) = (
+            serde_json::from_str(DOCUMENT).unwrap(),
+            serde_json::from_slice(&kernel.text).unwrap(),
+        );
         assert_eq!(read, written);
         assert_eq!(written["items"][2]["title"], "Ink, bläulich");
         assert!((900..1_300).contains(&kernel.text.len()), "{}", kernel.text.len());

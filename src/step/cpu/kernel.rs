@@ -1,28 +1,21 @@
-//! What a kernel is, the table of all kernels, and how fast they are on this machine.
+//! The table of all kernels, and how fast they are on this machine.
 
-use rand_xoshiro::{
-    SplitMix64,
-    rand_core::{Rng, SeedableRng},
-};
 use serde::{Deserialize, Serialize};
 
-use super::{base64::Base64, json::Json, sha256::Sha256, sum_squares::SumSquares};
+use super::{
+    base64::Base64, computation::Kernel, json::Json, sha256::Sha256, sum_squares::SumSquares,
+};
 use crate::{
     clock,
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
 };
 
-/// A computation in a loop, with the buffers that it needs.
-pub trait Kernel: Send {
-    /// Does `iterations` iterations from the same beginning, and gives a result that depends on every one of them.
-    fn run(&mut self, iterations: u64) -> u64;
-}
-
 /// What is known of a kernel without running it.
 pub struct KernelInfo {
     /// Its name in scenarios.
     pub name: &'static str,
-    /// Time per iteration on an ordinary machine of 2024 in ns; only for estimates of how long a run takes.
+    /// Time per iteration on an ordinary machine of 2024 in ns; only for estimates of how long a
+    /// run takes.
     pub nominal_ns: f64,
     /// Makes its state.
     pub make: fn() -> Box<dyn Kernel>,
@@ -54,7 +47,11 @@ impl std::fmt::Debug for KernelName {
 impl TryFrom<String> for KernelName {
     type Error = String;
     fn try_from(name: String) -> Result<Self, String> {
-        KERNELS.iter().find(|info| info.name == name).map(Self).ok_or_else(|| format!("there is no kernel `{name}`"))
+        KERNELS
+            .iter()
+            .find(|info| info.name == name)
+            .map(Self)
+            .ok_or_else(|| format!("there is no kernel `{name}`"))
     }
 }
 
@@ -74,13 +71,13 @@ impl Field for KernelName {
     }
 }
 
-/// Length of one timed burst, in ns: shorter than the turn that the system's scheduler gives a thread, so that on a
-/// busy machine too some bursts run through. All together take about 50 ms.
+/// Length of one timed burst, in ns: shorter than the turn that the system's scheduler gives a
+/// thread, so that on a busy machine too some bursts run through. All together take about 50 ms.
 const BURST_NS: u64 = 1_000_000;
 const BURSTS: u32 = 30;
 
-/// Iterations per second of a kernel on this thread now: the fastest of many bursts, for other work only ever makes
-/// them slower.
+/// Iterations per second of a kernel on this thread now: the fastest of many bursts, for other work
+/// only ever makes them slower.
 pub fn iterations_per_second(info: &KernelInfo) -> f64 {
     let mut kernel = (info.make)();
     let mut time = |iterations: u64| {
@@ -88,21 +85,16 @@ pub fn iterations_per_second(info: &KernelInfo) -> f64 {
         std::hint::black_box(kernel.run(std::hint::black_box(iterations)));
         (clock::now_ns() - start).max(1)
     };
-    let mut fastest = |bursts: u32, iterations: u64| (0..bursts).map(|_| time(iterations)).min().unwrap_or(1);
-    // Doubling warms caches and the clock frequency up on the way; three bursts each, so that one interruption does
-    // not end it too early. A kernel that no compiler could make this fast stops at 2⁴⁰.
+    let mut fastest =
+        |bursts: u32, iterations: u64| (0..bursts).map(|_| time(iterations)).min().unwrap_or(1);
+    // Doubling warms caches and the clock frequency up on the way; three bursts each, so that one
+    // interruption does not end it too early. A kernel that no compiler could make this fast stops
+    // at 2⁴⁰.
     let mut iterations = 1;
     while fastest(3, iterations) < BURST_NS && iterations < 1 << 40 {
         iterations *= 2;
     }
     iterations as f64 * 1e9 / fastest(BURSTS, iterations) as f64
-}
-
-/// Bytes that look random and are always the same.
-pub fn bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SplitMix64::seed_from_u64(0x7265_6761_7474_6121).fill_bytes(&mut bytes);
-    bytes
 }
 
 #[cfg(test)]
@@ -113,8 +105,10 @@ mod tests {
     fn results_are_the_same_again_and_depend_on_the_iterations() {
         for info in &KERNELS {
             let mut kernel = (info.make)();
-            let results: Vec<u64> = [0, 1, 2, 3, 50].into_iter().map(|iterations| kernel.run(iterations)).collect();
-            let again: Vec<u64> = [0, 1, 2, 3, 50].into_iter().map(|n| (info.make)().run(n)).collect();
+            let results: Vec<u64> =
+                [0, 1, 2, 3, 50].into_iter().map(|iterations| kernel.run(iterations)).collect();
+            let again: Vec<u64> =
+                [0, 1, 2, 3, 50].into_iter().map(|n| (info.make)().run(n)).collect();
             assert_eq!(results, again, "{}", info.name);
             for pair in results.windows(2) {
                 assert_ne!(pair[0], pair[1], "{}: {results:?}", info.name);

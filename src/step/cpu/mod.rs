@@ -1,10 +1,12 @@
 //! `cpu`: computes. One file per kernel, plus its two lines in `mod.rs` and `kernel.rs`.
 //!
-//! The work is a number of iterations. Where the scenario gives a time, the parent measures the kernel once per run
-//! and writes the iterations into the plan, so that every trial of every executor does equally many. The result of
-//! each call is compared with that of the same computation done in preparation.
+//! The work is a number of iterations. Where the scenario gives a time, the parent measures the
+//! kernel once per run and writes the iterations into the plan, so that every trial of every
+//! executor does equally many. The result of each call is compared with that of the same
+//! computation done in preparation.
 
 mod base64;
+mod computation;
 mod json;
 mod kernel;
 mod sha256;
@@ -19,14 +21,18 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::kernel::{Kernel, KernelName, iterations_per_second};
+use self::{
+    computation::Kernel,
+    kernel::{KernelName, iterations_per_second},
+};
 use super::{
-    Blocking, BuildError, Calibration, Call, Cost, Done, Failure, Lookup, Operation, Outcome, Site, Step, StepKind,
+    BlockingChoice, BuildError, Calibration, Call, Cost, Done, Failure, Lookup, Operation, Site,
+    Step, StepKind, StepOutcome,
 };
 use crate::{
     config::Fields,
     runtime::{Native, Runtime},
-    target::TargetSpec,
+    targets::TargetSpec,
     units::serde_duration,
 };
 
@@ -35,10 +41,10 @@ use crate::{
 pub struct Cpu {
     kernel: KernelName,
     amount: Amount,
-    blocking: Blocking,
+    blocking: BlockingChoice,
     /// What all slots of a process share; each process finds it out for itself.
     #[serde(skip)]
-    known: Arc<Known>,
+    known: Arc<ResultCheck>,
 }
 
 /// How much is computed.
@@ -55,7 +61,7 @@ enum Amount {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct ResultCheck {
     /// Iterations of a plan that was never calibrated.
     iterations: OnceLock<u64>,
     /// The result of the right number of iterations.
@@ -64,16 +70,19 @@ struct Known {
 
 impl StepKind for Cpu {
     const KEY: &'static str = "cpu";
-    const DOC: &'static str = "Computes: a kernel for a number of iterations, or for a time that becomes one.";
+    const DOC: &'static str =
+        "Computes: a kernel for a number of iterations, or for a time that becomes one.";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let kernel = op.required("kernel", "What is computed.");
-        let iterations: Option<NonZeroU64> = op.optional("iterations", "How many iterations; or give `time`.");
-        let time: Option<Duration> =
-            op.optional("time", "How long on an idle CPU, turned into iterations once per run; or give `iterations`.");
-        let doc =
-            "`inline` computes on the thread that runs the task, `offload` on the executor's pool for blocking work.";
-        let blocking = op.or("blocking", Blocking::Inline, doc);
+        let iterations: Option<NonZeroU64> =
+            op.optional("iterations", "How many iterations; or give `time`.");
+        let time: Option<Duration> = op.optional(
+            "time",
+            "How long on an idle CPU, turned into iterations once per run; or give `iterations`.",
+        );
+        let doc = "`inline` computes on the thread that runs the task, `offload` on the executor's pool for blocking work.";
+        let blocking = op.or("blocking", BlockingChoice::Inline, doc);
         let amount = amount(op, iterations, time);
         Some(Self { kernel: kernel?, amount: amount?, blocking, known: Arc::default() })
     }
@@ -87,7 +96,8 @@ impl StepKind for Cpu {
             Amount::Iterations(iterations) => nominal(self.kernel, iterations),
             Amount::Time { time, .. } => time,
         };
-        // The least is zero: no bound that holds on every machine can be told from the number of iterations.
+        // The least is zero: no bound that holds on every machine can be told from the number of
+        // iterations.
         Cost { mean, cpu: mean, ..Cost::default() }
     }
 
@@ -99,9 +109,10 @@ impl StepKind for Cpu {
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let (kernel, blocking, known, iterations) = (self.kernel, self.blocking, self.known.clone(), self.iterations());
+        let (kernel, blocking, known, iterations) =
+            (self.kernel, self.blocking, self.known.clone(), self.iterations());
         Ok(site.operation(move || Compute::<R::Native> {
-            work: Some(Work { kernel: (kernel.0.make)(), iterations }),
+            work: Some(CpuWork { kernel: (kernel.0.make)(), iterations }),
             known: known.clone(),
             blocking,
             native: PhantomData,
@@ -110,11 +121,21 @@ impl StepKind for Cpu {
 }
 
 /// Exactly one of the two keys.
-fn amount(op: &mut Fields<'_>, iterations: Option<NonZeroU64>, time: Option<Duration>) -> Option<Amount> {
+fn amount(
+    op: &mut Fields<'_>,
+    iterations: Option<NonZeroU64>,
+    time: Option<Duration>,
+) -> Option<Amount> {
     let help = || Some("`iterations = 1000`, or `time = \"20us\"`".to_owned());
     match (op.has("iterations"), op.has("time")) {
-        (true, true) => op.reject("time", "`iterations` and `time` say the same", Some("keep one of them".to_owned())),
-        (false, false) => op.reject("iterations", "expected `iterations` or `time`, found neither", help()),
+        (true, true) => op.reject(
+            "time",
+            "`iterations` and `time` say the same",
+            Some("keep one of them".to_owned()),
+        ),
+        (false, false) => {
+            op.reject("iterations", "expected `iterations` or `time`, found neither", help());
+        }
         (false, true) if time.is_some_and(|time| time.is_zero()) => {
             op.reject("time", "the time must be above zero", help());
         }
@@ -137,26 +158,29 @@ fn iterations_in(time: Duration, kernel: KernelName, calibration: &mut Calibrati
 }
 
 impl Cpu {
-    /// The number of iterations. A plan that nobody calibrated is calibrated here, once for all slots.
+    /// The number of iterations. A plan that nobody calibrated is calibrated here, once for all
+    /// slots.
     fn iterations(&self) -> u64 {
         match self.amount {
-            Amount::Iterations(iterations) | Amount::Time { iterations: Some(iterations), .. } => iterations.get(),
-            Amount::Time { time, iterations: None } => *self
-                .known
-                .iterations
-                .get_or_init(|| iterations_in(time, self.kernel, &mut Calibration::default()).get()),
+            Amount::Iterations(iterations) | Amount::Time { iterations: Some(iterations), .. } => {
+                iterations.get()
+            }
+            Amount::Time { time, iterations: None } => *self.known.iterations.get_or_init(|| {
+                iterations_in(time, self.kernel, &mut Calibration::default()).get()
+            }),
         }
     }
 }
 
 /// What moves to the thread that computes, and back.
-struct Work {
+struct CpuWork {
     kernel: Box<dyn Kernel>,
     iterations: u64,
 }
 
-impl Work {
-    /// Both black boxes keep the compiler from knowing the iterations or that nobody needs the result.
+impl CpuWork {
+    /// Both black boxes keep the compiler from knowing the iterations or that nobody needs the
+    /// result.
     fn run(&mut self) -> u64 {
         std::hint::black_box(self.kernel.run(std::hint::black_box(self.iterations)))
     }
@@ -164,15 +188,16 @@ impl Work {
 
 struct Compute<N> {
     /// None only while it is computed elsewhere.
-    work: Option<Work>,
-    known: Arc<Known>,
-    blocking: Blocking,
+    work: Option<CpuWork>,
+    known: Arc<ResultCheck>,
+    blocking: BlockingChoice,
     native: PhantomData<fn() -> N>,
 }
 
 impl<N: Native> Compute<N> {
     async fn result(&mut self) -> Result<u64, Failure> {
-        // A future that is dropped while it computes takes this whole state with it, so nobody ever sees the gap.
+        // A future that is dropped while it computes takes this whole state with it, so nobody ever
+        // sees the gap.
         let Some(mut work) = self.work.take() else {
             return Err(Failure::Wrong("a computation was given up and used again".to_owned()));
         };
@@ -187,22 +212,24 @@ impl<N: Native> Compute<N> {
 }
 
 impl<N: Native> Operation for Compute<N> {
-    /// Computes the expected result, in the first slot only: one that must be computed for each of a thousand slots
-    /// would take as long as the trial.
-    async fn prepare(&mut self) -> Outcome {
+    /// Computes the expected result, in the first slot only: one that must be computed for each of
+    /// a thousand slots would take as long as the trial.
+    async fn prepare(&mut self) -> StepOutcome {
         if let (None, Some(work)) = (self.known.result.get(), &mut self.work) {
             self.known.result.get_or_init(|| work.run());
         }
         Ok(Done::default())
     }
 
-    async fn call(&mut self, _call: Call) -> Outcome {
+    async fn call(&mut self, _call: Call) -> StepOutcome {
         let result = self.result().await?;
         let expected = *self.known.result.get_or_init(|| result);
         if result == expected {
             return Ok(Done::default());
         }
-        Err(Failure::Wrong(format!("cpu: the kernel's result is {result:#x}, and was {expected:#x} in preparation")))
+        Err(Failure::Wrong(format!(
+            "cpu: the kernel's result is {result:#x}, and was {expected:#x} in preparation"
+        )))
     }
 }
 
@@ -224,8 +251,9 @@ mod tests {
         for executor in EXECUTORS {
             for kernel in ["sum-squares", "sha256", "base64", "json"] {
                 for blocking in ["inline", "offload"] {
-                    let text =
-                        format!("{{ cpu = {{ kernel = '{kernel}', iterations = 7, blocking = '{blocking}' }} }}");
+                    let text = format!(
+                        "{{ cpu = {{ kernel = '{kernel}', iterations = 7, blocking = '{blocking}' }} }}"
+                    );
                     let ran = Rig::new(&[&text]).slots(3).run(executor, 4);
                     assert_eq!((ran.wrong(), ran.outcomes.len()), (None, 12), "{executor} {text}");
                     assert_eq!(ran.tallies[0].ended, 12, "{executor} {text}");
@@ -238,10 +266,15 @@ mod tests {
     fn a_different_result_fails() {
         for executor in EXECUTORS {
             for blocking in ["inline", "offload"] {
-                let cpu = cpu(&format!("{{ cpu = {{ kernel = 'json', iterations = 2, blocking = '{blocking}' }} }}"));
+                let cpu = cpu(&format!(
+                    "{{ cpu = {{ kernel = 'json', iterations = 2, blocking = '{blocking}' }} }}"
+                ));
                 cpu.known.result.set(1).unwrap();
                 let ran = Rig::new(&["{ noop = {} }"]).step(StepSpec::Cpu(cpu)).run(executor, 2);
-                assert!(ran.wrong().unwrap().contains("was 0x1 in preparation"), "{executor}: {ran:?}");
+                assert!(
+                    ran.wrong().unwrap().contains("was 0x1 in preparation"),
+                    "{executor}: {ran:?}"
+                );
                 assert_eq!(ran.outcomes.iter().filter(|outcome| outcome.is_err()).count(), 2);
             }
         }
@@ -271,7 +304,10 @@ mod tests {
     fn an_uncalibrated_plan_is_calibrated_once_for_all_slots() {
         let cpu = cpu("{ cpu = { kernel = 'sum-squares', time = '1us' } }");
         let known = cpu.known.clone();
-        let ran = Rig::new(&["{ noop = {} }"]).step(StepSpec::Cpu(cpu.clone())).slots(3).run("threads", 2);
+        let ran = Rig::new(&["{ noop = {} }"])
+            .step(StepSpec::Cpu(cpu.clone()))
+            .slots(3)
+            .run("threads", 2);
         assert_eq!(ran.wrong(), None);
         assert_eq!(known.iterations.get(), Some(&cpu.iterations()));
     }
@@ -282,7 +318,10 @@ mod tests {
         let timed = cost("{ cpu = { kernel = 'json', time = '20us' } }");
         let mean = Duration::from_micros(20);
         assert_eq!(timed, Cost { least: Duration::ZERO, mean, cpu: mean });
-        assert_eq!(cost("{ cpu = { kernel = 'sha256', iterations = 10 } }").mean, Duration::from_micros(8));
+        assert_eq!(
+            cost("{ cpu = { kernel = 'sha256', iterations = 10 } }").mean,
+            Duration::from_micros(8)
+        );
     }
 
     #[test]
@@ -294,6 +333,9 @@ mod tests {
         assert!(errors("kernel = 'json', time = '0s'")[0].contains("above zero"));
         assert!(errors("kernel = 'json', iterations = 0")[0].contains("at least 1"));
         assert!(errors("kernel = 'jsom', iterations = 1")[0].contains("did you mean `json`?"));
-        assert!(errors("kernel = 'json', iterations = 1, blocking = 'of'")[0].contains("inline, offload"));
+        assert!(
+            errors("kernel = 'json', iterations = 1, blocking = 'of'")[0]
+                .contains("inline, offload")
+        );
     }
 }

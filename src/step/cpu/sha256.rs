@@ -1,8 +1,9 @@
-//! `sha256`: one iteration digests 1 KiB, whose first 32 bytes are the digest of the iteration before.
+//! `sha256`: one iteration digests 1 KiB, whose first 32 bytes are the digest of the iteration
+//! before.
 
 use sha2::Digest;
 
-use super::kernel::{Kernel, bytes};
+use super::computation::{Kernel, bytes};
 
 /// What is digested.
 const LENGTH: usize = 1024;

@@ -1,9 +1,9 @@
 //! `sum-squares`: the sum of the squares of 1, 2, 3 …, rotated by one bit after each addition.
 //!
-//! Without the rotation a compiler knows a formula for the sum; with it every iteration needs the one before. It
-//! touches no memory, so it is the part of a machine that executors share least.
+//! Without the rotation a compiler knows a formula for the sum; with it every iteration needs the
+//! one before. It touches no memory, so it is the part of a machine that executors share least.
 
-use super::kernel::Kernel;
+use super::computation::Kernel;
 
 /// No state: the sum lives in a register.
 pub struct SumSquares;

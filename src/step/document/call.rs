@@ -10,56 +10,55 @@ use crossbeam_utils::atomic::AtomicCell;
 use hyper::rt::{Read, Write};
 
 use super::{
-    Document, Keep,
-    operation::{self, Operation},
-    pattern::{Filled, Shape},
+    operation::{self, DocumentOperation},
+    pattern::{FilledPattern, Shape},
 };
 use crate::{
     client::{
         Fault, FaultKind, Transport,
-        mongo::{Collection, Connection, Documents, Error, Find, Update},
+        mongo::{Collection, Documents, FindCommand, MongoConnection, MongoError, UpdateCommand},
     },
     draw,
     runtime::Native,
-    step::{self, Call, Done, Failure, Opening, Outcome, Site},
-    target::document::{Account, Opened, Store},
+    step::{self, Call, Done, Failure, Opening, StepOutcome},
+    targets::document::{Opened, Store, WriteAccount},
 };
 
 /// A connection of a step.
-struct Seat<N: Native> {
-    connection: Connection<Transport<N::Conn>>,
+struct DocumentConnection<N: Native> {
+    connection: MongoConnection<Transport<N::Conn>>,
     _counted: Opened,
 }
 
 /// Where the steps of one sequence find the connection that they share: they run one after another.
-pub(super) struct Shelf<N: Native>(AtomicCell<Option<Box<Seat<N>>>>);
+pub(super) struct DocumentConnectionSlot<N: Native>(AtomicCell<Option<Box<DocumentConnection<N>>>>);
 
-impl<N: Native> Default for Shelf<N> {
+impl<N: Native> Default for DocumentConnectionSlot<N> {
     fn default() -> Self {
         Self(AtomicCell::new(None))
     }
 }
 
 /// What the instances of a step share.
-pub(super) struct Work {
-    words: String,
-    store: Arc<Store>,
-    keeps: bool,
-    allow_errors: bool,
+pub(super) struct DocumentWork {
+    pub(super) words: String,
+    pub(super) store: Arc<Store>,
+    pub(super) keeps: bool,
+    pub(super) allow_errors: bool,
     /// What asks for fewer connections.
-    at_once: &'static str,
+    pub(super) at_once: &'static str,
     /// Documents that must come of each call, as soon as that is known; none if it never is.
-    expected: Option<Arc<OnceLock<u64>>>,
-    verb: &'static str,
-    writes: bool,
-    deed: Deed,
+    pub(super) expected: Option<Arc<OnceLock<u64>>>,
+    pub(super) verb: &'static str,
+    pub(super) writes: bool,
+    pub(super) deed: Deed,
 }
 
 /// A command whose documents are filled in for each call.
-enum Deed {
-    Find { filter: Filled, rest: operation::Find },
+pub(super) enum Deed {
+    FindCommand { filter: FilledPattern, rest: operation::Find },
     Insert { documents: Vec<Shape>, copies: u64, seed: u64 },
-    Update { filter: Filled, change: Filled, many: bool },
+    Update { filter: FilledPattern, change: FilledPattern, many: bool },
 }
 
 /// What a command came to.
@@ -70,27 +69,7 @@ struct Came {
     done: Done,
 }
 
-impl Work {
-    pub(super) fn new<R: crate::runtime::Runtime>(step: &Document, site: &Site<R>, store: Arc<Store>) -> Self {
-        let is_learned = match &step.operation {
-            Operation::Find(find) => find.filter.is_constant() && step.is_read_only(site),
-            Operation::Insert(_) | Operation::Update(_) => false,
-        };
-        let known = step.expected().map(|documents| Arc::new(OnceLock::from(documents)));
-        let name = format!("documents of step {}", site.number);
-        Self {
-            words: step.words(site),
-            store,
-            keeps: step.connection == Keep::Keep,
-            allow_errors: step.allow.errors,
-            at_once: site.trial.at_once,
-            expected: known.or_else(|| is_learned.then(|| site.trial.commons.shared(&name, OnceLock::new))),
-            verb: step.operation.verb(),
-            writes: step.operation.writes(),
-            deed: Deed::new(&step.operation, site.seed()),
-        }
-    }
-
+impl DocumentWork {
     /// Whether the number of documents is to be learned in preparation.
     fn is_open(&self) -> bool {
         self.expected.as_ref().is_some_and(|expected| expected.get().is_none())
@@ -106,15 +85,16 @@ impl Work {
         Err(format!("{}: documents {}: expected {expected}, found {found}", self.words, self.verb))
     }
 
-    /// Whether a fault is counted and does not fail the trial: a command that the server does not understand is a mistake
-    /// in the scenario.
+    /// Whether a fault is counted and does not fail the trial: a command that the server does not
+    /// understand is a mistake in the scenario.
     fn allows(&self, fault: &Fault) -> bool {
         self.allow_errors && fault.kind != FaultKind::Statement
     }
 
     /// A fault with its name, where it happened, and the remedy.
     fn told(&self, fault: &Fault) -> String {
-        let told = format!("{}: {}: {fault}{}", self.words, fault.kind.name(), fault.lower(self.at_once));
+        let told =
+            format!("{}: {}: {fault}{}", self.words, fault.kind.name(), fault.lower(self.at_once));
         match fault.kind {
             FaultKind::Statement => told,
             _ => format!("{told}; if that may happen: `allow = {{ errors = true }}`"),
@@ -123,16 +103,19 @@ impl Work {
 }
 
 impl Deed {
-    fn new(operation: &Operation, seed: u64) -> Self {
+    pub(super) fn new(operation: &DocumentOperation, seed: u64) -> Self {
         match operation {
-            Operation::Find(find) => Self::Find { filter: Filled::new(&find.filter, seed), rest: find.clone() },
-            Operation::Insert(operation::Insert { documents, copies }) => {
+            DocumentOperation::Find(find) => Self::FindCommand {
+                filter: FilledPattern::new(&find.filter, seed),
+                rest: find.clone(),
+            },
+            DocumentOperation::Insert(operation::Insert { documents, copies }) => {
                 Self::Insert { documents: documents.clone(), copies: *copies, seed }
             }
-            Operation::Update(update) => Self::Update {
-                filter: Filled::new(&update.filter, seed),
+            DocumentOperation::Update(update) => Self::Update {
+                filter: FilledPattern::new(&update.filter, seed),
                 // Apart from the filter, or both would draw the same.
-                change: Filled::new(&update.change, draw::mix(seed, 1)),
+                change: FilledPattern::new(&update.change, draw::mix(seed, 1)),
                 many: update.many,
             },
         }
@@ -150,17 +133,26 @@ impl Deed {
     /// Does it on a connection.
     async fn run<S: Read + Write + Unpin>(
         &self,
-        connection: &mut Connection<S>,
+        connection: &mut MongoConnection<S>,
         collection: &Collection,
         call: &Call,
         room: &Documents,
-    ) -> Result<Came, Error> {
+    ) -> Result<Came, MongoError> {
         match self {
-            Self::Find { filter, rest } => {
+            Self::FindCommand { filter, rest } => {
                 let filter = filter.of(call);
-                let find = Find { filter: &filter, batch: rest.batch, limit: rest.limit, take: rest.take };
+                let find = FindCommand {
+                    filter: &filter,
+                    batch: rest.batch,
+                    limit: rest.limit,
+                    take: rest.take,
+                };
                 let found = connection.find(collection, &find, read_fields).await?;
-                let done = Done { received: found.bytes, sent: filter.as_bytes().len() as u64, ..Done::default() };
+                let done = Done {
+                    received: found.bytes,
+                    sent: filter.as_bytes().len() as u64,
+                    ..Done::default()
+                };
                 Ok(Came { documents: found.documents, done })
             }
             Self::Insert { .. } => {
@@ -169,7 +161,7 @@ impl Deed {
             }
             Self::Update { filter, change, many } => {
                 let (filter, change) = (filter.of(call), change.of(call));
-                let update = Update { filter: &filter, change: &change, many: *many };
+                let update = UpdateCommand { filter: &filter, change: &change, many: *many };
                 let updated = connection.update(collection, &update).await?;
                 let sent = (filter.as_bytes().len() + change.as_bytes().len()) as u64;
                 Ok(Came { documents: updated.modified, done: Done { sent, ..Done::default() } })
@@ -179,7 +171,7 @@ impl Deed {
 }
 
 /// Reads every field of a document, as a program would.
-fn read_fields(document: &RawDocument) -> Result<(), Error> {
+fn read_fields(document: &RawDocument) -> Result<(), MongoError> {
     for field in document {
         std::hint::black_box(field?);
     }
@@ -187,119 +179,128 @@ fn read_fields(document: &RawDocument) -> Result<(), Error> {
 }
 
 /// How many of so many documents the server has inserted; none if it is not known.
-fn settled(came: &Result<Came, Error>, documents: u64) -> Option<u64> {
+fn settled(came: &Result<Came, MongoError>, documents: u64) -> Option<u64> {
     match came {
         Ok(_) => Some(documents),
-        Err(Error::Writes { done, .. }) => Some(*done.min(&documents)),
+        Err(MongoError::Writes { done, .. }) => Some(*done.min(&documents)),
         // More than one message may have been sent, and one of the first may have been done.
         Err(_) => None,
     }
 }
 
 /// A step in one slot.
-pub(super) struct Calls<N: Native> {
-    work: Arc<Work>,
-    shelf: Arc<Shelf<N>>,
-    account: Arc<Account>,
+pub(super) struct DocumentCalls<N: Native> {
+    work: Arc<DocumentWork>,
+    slot: Arc<DocumentConnectionSlot<N>>,
+    account: Arc<WriteAccount>,
     room: Documents,
     native: PhantomData<fn() -> N>,
 }
 
 /// Why a call did not do what it should.
-enum Trouble {
+enum DocumentTrouble {
     /// A fault of the server, or on the way to it.
     Fault(Fault),
     /// Other documents than expected.
     Wrong(String),
 }
 
-impl From<Fault> for Trouble {
+impl From<Fault> for DocumentTrouble {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl<N: Native> Calls<N> {
+impl<N: Native> DocumentCalls<N> {
     /// Calls without a connection as yet.
-    pub fn new(work: Arc<Work>, shelf: Arc<Shelf<N>>) -> Self {
+    pub fn new(work: Arc<DocumentWork>, slot: Arc<DocumentConnectionSlot<N>>) -> Self {
         let account = work.store.account();
-        Self { work, shelf, account, room: Documents::default(), native: PhantomData }
+        Self { work, slot, account, room: Documents::default(), native: PhantomData }
     }
 
     /// The connection of this sequence, or a new one. A call should find the one that is kept.
-    async fn take(&self, in_call: bool) -> Result<Box<Seat<N>>, Fault> {
-        let kept = if self.work.keeps { self.shelf.0.take() } else { None };
-        if let Some(seat) = kept {
-            return Ok(seat);
+    async fn take(&self, in_call: bool) -> Result<Box<DocumentConnection<N>>, Fault> {
+        let kept = if self.work.keeps { self.slot.0.take() } else { None };
+        if let Some(opened) = kept {
+            return Ok(opened);
         }
         if in_call && self.work.keeps {
             self.work.store.reopen();
         }
         let connection = self.work.store.site.open::<N>().await?;
-        Ok(Box::new(Seat { connection, _counted: self.work.store.open() }))
+        Ok(Box::new(DocumentConnection { connection, _counted: self.work.store.open() }))
     }
 
     /// Keeps a connection that can be used again; closes another one.
-    fn put_back(&self, seat: Box<Seat<N>>) {
-        if self.work.keeps && seat.connection.is_usable() {
-            self.shelf.0.store(Some(seat));
+    fn put_back(&self, opened: Box<DocumentConnection<N>>) {
+        if self.work.keeps && opened.connection.is_usable() {
+            self.slot.0.store(Some(opened));
         }
     }
 
     /// One call, whose documents were filled in.
-    async fn once(&self, call: &Call, in_call: bool) -> Result<Done, Trouble> {
-        let mut seat = self.take(in_call).await?;
+    async fn once(&self, call: &Call, in_call: bool) -> Result<Done, DocumentTrouble> {
+        let mut opened = self.take(in_call).await?;
         let documents = self.room.len() as u64;
         if self.work.writes {
             // If this future is dropped in the middle, the documents stay in doubt.
             self.account.begin(documents);
         }
-        let Work { deed, store, .. } = &*self.work;
-        let came = deed.run(&mut seat.connection, &store.collection, call, &self.room).await;
+        let DocumentWork { deed, store, .. } = &*self.work;
+        let came = deed.run(&mut opened.connection, &store.collection, call, &self.room).await;
         if let Some(inserted) = settled(&came, documents).filter(|_| self.work.writes) {
             self.account.end(documents, inserted);
         }
-        self.put_back(seat);
+        self.put_back(opened);
         let came = came.map_err(Fault::from)?;
-        self.work.compare(came.documents).map_err(Trouble::Wrong)?;
+        self.work.compare(came.documents).map_err(DocumentTrouble::Wrong)?;
         Ok(came.done)
     }
 
-    fn outcome(&self, done: Result<Done, Trouble>) -> Outcome {
+    fn outcome(&self, done: Result<Done, DocumentTrouble>) -> StepOutcome {
         match done {
             Ok(done) => Ok(done),
-            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
-            Err(Trouble::Fault(fault)) if self.work.allows(&fault) => {
+            Err(DocumentTrouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Err(DocumentTrouble::Fault(fault)) if self.work.allows(&fault) => {
                 self.work.store.count(&fault);
                 Ok(Done { errors: 1, ..Done::default() })
             }
-            Err(Trouble::Fault(fault)) => Err(Failure::of_fault(&fault, self.work.told(&fault))),
+            Err(DocumentTrouble::Fault(fault)) => {
+                Err(Failure::of_fault(&fault, self.work.told(&fault)))
+            }
         }
     }
 }
 
-impl<N: Native> step::Operation for Calls<N> {
-    /// Connects, and learns what is to be learned. In preparation no faults are allowed: nothing is measured yet.
-    async fn open(&mut self, when: Opening) -> Outcome {
+impl<N: Native> step::Operation for DocumentCalls<N> {
+    /// Connects, and learns what is to be learned. In preparation no faults are allowed: nothing is
+    /// measured yet.
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         let prepared = async {
             if self.work.is_open() {
                 self.once(&Call::default(), false).await?;
             } else if self.work.keeps {
-                let seat = self.take(false).await?;
-                self.put_back(seat);
+                let opened = self.take(false).await?;
+                self.put_back(opened);
             }
             Ok(Done::default())
         };
         match prepared.await {
             // The call tries again, and counts it.
-            Err(Trouble::Fault(fault)) if when == Opening::FirstUse && self.work.allows(&fault) => Ok(Done::default()),
-            Err(Trouble::Fault(fault)) => Err(Failure::of_fault(&fault, self.work.told(&fault))),
-            Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
+            Err(DocumentTrouble::Fault(fault))
+                if when == Opening::FirstUse && self.work.allows(&fault) =>
+            {
+                Ok(Done::default())
+            }
+            Err(DocumentTrouble::Fault(fault)) => {
+                Err(Failure::of_fault(&fault, self.work.told(&fault)))
+            }
+            Err(DocumentTrouble::Wrong(why)) => Err(Failure::Wrong(why)),
             Ok(done) => Ok(done),
         }
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         self.work.deed.fill(&call, &mut self.room);
         let done = self.once(&call, true).await;
         self.outcome(done)

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::pattern::Shape;
 use crate::config::{Fields, Section};
 
-/// Documents of one batch, unless the scenario says otherwise: as MongoDB's servers do by themselves.
+/// Documents of one batch, unless the scenario says otherwise: as MongoDB's servers do by
+/// themselves.
 const USUAL_BATCH: u32 = 101;
 /// Most documents of one `insert` step.
 const MOST_DOCUMENTS: u64 = 1_000_000;
@@ -13,7 +14,7 @@ const MOST_DOCUMENTS: u64 = 1_000_000;
 /// One of the three.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Operation {
+pub(super) enum DocumentOperation {
     /// Reads what matches.
     Find(Find),
     /// Adds documents.
@@ -46,7 +47,7 @@ pub(super) struct Update {
     pub many: bool,
 }
 
-impl Operation {
+impl DocumentOperation {
     /// Whether it changes what is in the collection.
     pub fn writes(&self) -> bool {
         !matches!(self, Self::Find(_))
@@ -89,8 +90,15 @@ impl Section for Find {
     const DOC: &'static str = "Reads all documents that match, batch by batch.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let filter = fields.required("filter", "What documents must match, such as `{ category = 7 }`; `{}` is all.");
-        let batch = fields.or("batch", USUAL_BATCH, "Documents of one batch: the first answer, and each `getMore`.");
+        let filter = fields.required(
+            "filter",
+            "What documents must match, such as `{ category = 7 }`; `{}` is all.",
+        );
+        let batch = fields.or(
+            "batch",
+            USUAL_BATCH,
+            "Documents of one batch: the first answer, and each `getMore`.",
+        );
         let limit = fields.optional("limit", "Most documents that the server gives.");
         let take = fields.optional(
             "take",
@@ -111,15 +119,22 @@ impl Section for Insert {
             "documents",
             "The documents, such as `[{ task = \"${i}\", value = \"${uniform(1,9)}\" }]`. Without `_id` the server gives one.",
         );
-        let copies =
-            fields.or("copies", 1, "How often the documents are inserted by one call, each with draws of its own.");
+        let copies = fields.or(
+            "copies",
+            1,
+            "How often the documents are inserted by one call, each with draws of its own.",
+        );
         refuse_none(fields, "copies", copies == 0);
         let insert = Self { documents: documents?, copies };
         if insert.documents.is_empty() {
             fields.reject("documents", "an insert needs at least one document", None);
         }
         if insert.count() > MOST_DOCUMENTS {
-            fields.reject("copies", format!("at most {MOST_DOCUMENTS} documents in one call"), None);
+            fields.reject(
+                "copies",
+                format!("at most {MOST_DOCUMENTS} documents in one call"),
+                None,
+            );
         }
         Some(insert)
     }
@@ -129,13 +144,16 @@ impl Section for Update {
     const DOC: &'static str = "Changes documents in place.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let filter =
-            fields.required("filter", "What documents must match, such as `{ _id = \"${uniform(1,1000)}\" }`.");
+        let filter = fields.required(
+            "filter",
+            "What documents must match, such as `{ _id = \"${uniform(1,1000)}\" }`.",
+        );
         let change = fields.required(
             "change",
             "What becomes of them, such as `{ \"$inc\" = { price = 1 } }` or `{ \"$set\" = { … } }`.",
         );
-        let many = fields.or("many", false, "Whether all that match are changed, not only the first.");
+        let many =
+            fields.or("many", false, "Whether all that match are changed, not only the first.");
         Some(Self { filter: filter?, change: change?, many })
     }
 }

@@ -1,4 +1,5 @@
-//! Documents as a scenario writes them: TOML tables, with templates for what differs from call to call.
+//! Documents as a scenario writes them: TOML tables, with templates for what differs from call to
+//! call.
 
 use std::borrow::Cow;
 
@@ -112,13 +113,13 @@ impl Shape {
 }
 
 /// A shape that is filled once, if it is the same for every call.
-pub(super) struct Filled {
+pub(super) struct FilledPattern {
     shape: Shape,
     seed: u64,
     constant: Option<RawDocumentBuf>,
 }
 
-impl Filled {
+impl FilledPattern {
     /// With the seed of its draws.
     pub fn new(shape: &Shape, seed: u64) -> Self {
         let constant = shape.is_constant().then(|| shape.fill(&Call::default(), seed));
@@ -162,9 +163,11 @@ fn pattern(node: &Node, diagnostics: &mut Diagnostics) -> Option<Pattern> {
         Value::Integer(value) => Some(Pattern::Integer(*value)),
         Value::Float(value) if value.is_finite() => Some(Pattern::Real(*value)),
         Value::Text(_) => <Template as Field>::read(node, diagnostics).map(Pattern::Text),
-        Value::Array(items) => {
-            items.iter().map(|item| pattern(item, diagnostics)).collect::<Option<_>>().map(Pattern::List)
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| pattern(item, diagnostics))
+            .collect::<Option<_>>()
+            .map(Pattern::List),
         Value::Table(_) => Shape::read(node, diagnostics).map(Pattern::Table),
         Value::Float(_) | Value::Invalid => {
             mismatch(node, "a finite number", diagnostics);
@@ -189,7 +192,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_value_becomes_its_own() {
-        let shape = shape("{ b = true, n = 7, x = 0.5, t = 'a ${i}', k = '${i}', '$in' = [1, 'y'], d.e = 1 }").unwrap();
+        let shape = shape(
+            "{ b = true, n = 7, x = 0.5, t = 'a ${i}', k = '${i}', '$in' = [1, 'y'], d.e = 1 }",
+        )
+        .unwrap();
         let call = Call { task: 3, ..Call::default() };
         let expected = rawdoc! {
             "b": true, "n": 7_i64, "x": 0.5, "t": "a 3", "k": 3_i64, "$in": [1_i64, "y"], "d": { "e": 1_i64 },
@@ -202,7 +208,8 @@ mod tests {
 
     #[test]
     fn draws_differ_by_place_and_call_and_by_nothing_else() {
-        let shape = shape("{ a = '${uniform(1,1000000)}', b = { c = ['${uniform(1,1000000)}'] } }").unwrap();
+        let shape = shape("{ a = '${uniform(1,1000000)}', b = { c = ['${uniform(1,1000000)}'] } }")
+            .unwrap();
         let of = |key, seed| shape.fill(&Call { key, ..Call::default() }, seed);
         assert_eq!(of(1, 1), of(1, 1));
         assert!(of(1, 1) != of(2, 1) && of(1, 1) != of(1, 2));
@@ -213,9 +220,9 @@ mod tests {
 
     #[test]
     fn what_is_constant_is_filled_once() {
-        let filled = Filled::new(&shape("{ category = 7 }").unwrap(), 1);
+        let filled = FilledPattern::new(&shape("{ category = 7 }").unwrap(), 1);
         assert!(matches!(filled.of(&Call::default()), Cow::Borrowed(_)));
-        let filled = Filled::new(&shape("{ category = '${i}' }").unwrap(), 1);
+        let filled = FilledPattern::new(&shape("{ category = '${i}' }").unwrap(), 1);
         assert!(matches!(filled.of(&Call::default()), Cow::Owned(_)));
     }
 

@@ -1,7 +1,11 @@
-//! What a scenario may say, and what is known of a step before it runs. What it does is in `tests/it/mongo.rs`.
+//! What a scenario may say, and what is known of a step before it runs. What it does is in
+//! `tests/it/mongo.rs`.
 
 use super::*;
-use crate::step::testing::{errors_of, read_step};
+use crate::step::{
+    StepSpec,
+    testing::{errors_of, read_step},
+};
 
 fn document(text: &str) -> Document {
     match read_step(text).unwrap_or_else(|found| panic!("{text}: {found:?}")) {
@@ -13,10 +17,22 @@ fn document(text: &str) -> Document {
 #[test]
 fn each_command_is_read_and_stored() {
     for (text, expected) in [
-        ("{ document = { target = 'd', find = { filter = {}, batch = 5, limit = 9, take = 7 } } }", None),
-        ("{ document = { target = 'd', find = { filter = { a = '${i}' } } }, expect = { documents = 3 } }", Some(3)),
-        ("{ document = { target = 'd', insert = { documents = [{ a = 1 }, { a = '${i}' }], copies = 4 } } }", Some(8)),
-        ("{ document = { target = 'd', update = { filter = { a = 1 }, change = { '$inc' = { a = 1 } } } } }", None),
+        (
+            "{ document = { target = 'd', find = { filter = {}, batch = 5, limit = 9, take = 7 } } }",
+            None,
+        ),
+        (
+            "{ document = { target = 'd', find = { filter = { a = '${i}' } } }, expect = { documents = 3 } }",
+            Some(3),
+        ),
+        (
+            "{ document = { target = 'd', insert = { documents = [{ a = 1 }, { a = '${i}' }], copies = 4 } } }",
+            Some(8),
+        ),
+        (
+            "{ document = { target = 'd', update = { filter = { a = 1 }, change = { '$inc' = { a = 1 } } } } }",
+            None,
+        ),
     ] {
         let step = document(text);
         assert_eq!((step.expected(), step.cancellable(&|_| None)), (expected, true), "{text}");
@@ -30,7 +46,9 @@ fn each_command_is_read_and_stored() {
 #[test]
 fn a_connection_of_its_own_costs_a_greeting() {
     let kept = document("{ document = { target = 'd', find = { filter = {} } } }");
-    let opened = document("{ document = { target = 'd', find = { filter = {} }, connection = 'per-call' } }");
+    let opened = document(
+        "{ document = { target = 'd', find = { filter = {} }, connection = 'per-call' } }",
+    );
     assert!(!kept.connects_per_call() && opened.connects_per_call());
     assert!(opened.cost(&|_| None).mean > kept.cost(&|_| None).mean);
 }
@@ -44,7 +62,10 @@ fn what_cannot_be_is_told_with_a_remedy() {
         ("target = 'd', find = { filter = {}, take = 0 }", "expected at least 1"),
         ("target = 'd', find = { filter = { a = '${k}' } }", "unknown name in `${k}`"),
         ("target = 'd', insert = { documents = [] }", "at least one document"),
-        ("target = 'd', insert = { documents = [{}], copies = 1000001 }", "at most 1000000 documents"),
+        (
+            "target = 'd', insert = { documents = [{}], copies = 1000001 }",
+            "at most 1000000 documents",
+        ),
         ("target = 'd', insert = { documents = [7] }", "a document such as"),
         ("target = 'd', update = { filter = {} }", "change"),
         ("find = { filter = {} }", "target"),

@@ -1,7 +1,7 @@
 //! `file`: writes, reads, appends to or scans a file of a directory target.
 //!
-//! Everything goes through `std::fs`, on every executor: what differs is the thread that waits. `work.rs` holds the
-//! system calls, `tests.rs` the tests.
+//! Everything goes through `std::fs`, on every executor: what differs is the thread that waits.
+//! `work.rs` holds the system calls, `tests.rs` the tests.
 
 mod work;
 
@@ -9,15 +9,15 @@ use std::{io, marker::PhantomData, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use self::work::{Action, Work};
+use self::work::{Action, FileWork};
 use super::{
-    Blocking, BuildError, Call, Cost, Done, Failure, Lookup, Operation, Outcome, Site, Step, StepKind, TargetUse,
-    Template,
+    BlockingChoice, BuildError, Call, Cost, Done, Failure, Lookup, Operation, Site, Step, StepKind,
+    StepOutcome, TargetUse, Template,
 };
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
     runtime::{Native, Runtime},
-    target::{
+    targets::{
         TargetKind, TargetSpec,
         directory::{Directory, Folder, LOG, SEEDED},
     },
@@ -27,7 +27,8 @@ use crate::{
 /// Most bytes that one call writes: they are kept in memory, once for all slots.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What opening and closing a file takes on an ordinary machine of 2024; the figures of this kind are for estimates.
+/// What opening and closing a file takes on an ordinary machine of 2024; the figures of this kind
+/// are for estimates.
 const NOMINAL_CALL: Duration = Duration::from_micros(15);
 /// What a byte takes to be copied to or from the page cache and digested, in ns.
 const NOMINAL_BYTE_NS: f64 = 0.5;
@@ -38,7 +39,7 @@ const NOMINAL_FSYNC: Duration = Duration::from_millis(2);
 
 /// An operation on a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct File {
+pub struct FileAction {
     target: Name,
     op: Op,
     /// Not of `scan`, which reads the log.
@@ -48,7 +49,7 @@ pub struct File {
     /// Of `scan`.
     pattern: Option<String>,
     fsync: bool,
-    blocking: Blocking,
+    blocking: BlockingChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,8 @@ enum Op {
     Scan,
 }
 
-const OPS: &[(&str, Op)] = &[("write", Op::Write), ("read", Op::Read), ("append", Op::Append), ("scan", Op::Scan)];
+const OPS: &[(&str, Op)] =
+    &[("write", Op::Write), ("read", Op::Read), ("append", Op::Append), ("scan", Op::Scan)];
 
 impl Op {
     fn name(self) -> &'static str {
@@ -101,7 +103,7 @@ impl Field for Op {
     }
 }
 
-impl StepKind for File {
+impl StepKind for FileAction {
     const KEY: &'static str = "file";
     const DOC: &'static str = "Writes, reads, appends to or scans a file of a directory target.";
 
@@ -123,10 +125,14 @@ impl StepKind for File {
             "How many bytes `write` and `append` write, by default 4KiB; with `read`: the length of a file that a \
              `write` step has made.",
         );
-        let pattern = op.optional("pattern", "What `scan` looks for, by default `ERROR`, which is a level of the log.");
-        let fsync = op.or("fsync", false, "Whether `write` and `append` wait until the disk has the data.");
+        let pattern = op.optional(
+            "pattern",
+            "What `scan` looks for, by default `ERROR`, which is a level of the log.",
+        );
+        let fsync =
+            op.or("fsync", false, "Whether `write` and `append` wait until the disk has the data.");
         let doc = "`offload` uses the executor's pool for blocking work, `inline` the thread that runs the task, which waits.";
-        let blocking = op.or("blocking", Blocking::Offload, doc);
+        let blocking = op.or("blocking", BlockingChoice::Offload, doc);
         let file = Self { target: target?, op: kind?, path, bytes, pattern, fsync, blocking };
         file.check(op);
         Some(file)
@@ -152,7 +158,11 @@ impl StepKind for File {
         };
         let cpu = NOMINAL_CALL + Duration::from_nanos(ns as u64);
         // The least is zero: how fast a file system can be is not known.
-        Cost { mean: cpu + if self.fsync { NOMINAL_FSYNC } else { Duration::ZERO }, cpu, ..Cost::default() }
+        Cost {
+            mean: cpu + if self.fsync { NOMINAL_FSYNC } else { Duration::ZERO },
+            cpu,
+            ..Cost::default()
+        }
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
@@ -168,7 +178,7 @@ impl StepKind for File {
         let action = self.action(&folder, &path);
         let (blocking, seed) = (self.blocking, site.seed());
         Ok(site.operation(move || FileOperation::<R::Native> {
-            work: Some(Work::new(folder.clone(), action.clone())),
+            work: Some(FileWork::new(folder.clone(), action.clone())),
             path: path.clone(),
             seed,
             blocking,
@@ -177,7 +187,7 @@ impl StepKind for File {
     }
 }
 
-impl File {
+impl FileAction {
     /// How many bytes a call writes.
     fn length(&self) -> u64 {
         self.bytes.map_or(4 << 10, |bytes| bytes.0)
@@ -188,14 +198,18 @@ impl File {
             folder.will_sync();
         }
         match self.op {
-            Op::Write => Action::Write { contents: folder.contents(self.length()), fsync: self.fsync },
+            Op::Write => {
+                Action::Write { contents: folder.contents(self.length()), fsync: self.fsync }
+            }
             Op::Append => Action::Append {
                 contents: folder.contents(self.length()),
                 fsync: self.fsync,
                 growth: path.constant().map(|name| folder.growth(&name)),
             },
             Op::Read => Action::Read { made: self.bytes.map(|bytes| folder.contents(bytes.0)) },
-            Op::Scan => Action::Scan { pattern: self.pattern.clone().unwrap_or_else(|| "ERROR".to_owned()) },
+            Op::Scan => {
+                Action::Scan { pattern: self.pattern.clone().unwrap_or_else(|| "ERROR".to_owned()) }
+            }
         }
     }
 
@@ -212,7 +226,11 @@ impl File {
         if self.bytes.is_some_and(|bytes| bytes.0 > MOST_BYTES) {
             fields.reject("bytes", format!("at most {} at a time", format_size(MOST_BYTES)), None);
         }
-        if self.pattern.as_deref().is_some_and(|pattern| pattern.is_empty() || pattern.contains('\n')) {
+        if self
+            .pattern
+            .as_deref()
+            .is_some_and(|pattern| pattern.is_empty() || pattern.contains('\n'))
+        {
             let help = "`pattern = \"ERROR\"` counts the lines of that level".to_owned();
             fields.reject("pattern", "a pattern is part of one line, and not empty", Some(help));
         }
@@ -223,12 +241,13 @@ impl File {
         }
     }
 
-    /// What is wrong with a path, and the remedy. Keys become numbers, so only the text around them can leave the
-    /// folder.
+    /// What is wrong with a path, and the remedy. Keys become numbers, so only the text around them
+    /// can leave the folder.
     fn wrong_path(&self, path: &str) -> Option<(String, String)> {
         if path.is_empty() || path == "." || path == ".." || path.contains(['/', '\0']) {
             let example = self.op.default_path();
-            let help = format!("name a file in the target's folder, without `/`, such as `{example}`");
+            let help =
+                format!("name a file in the target's folder, without `/`, such as `{example}`");
             return Some((format!("{} would leave the target's folder", quote(path)), help));
         }
         let is_seeded = path == LOG || path.starts_with(SEEDED);
@@ -242,12 +261,18 @@ impl File {
             }
             Op::Read if self.bytes.is_some() && is_seeded => {
                 let help = "remove `bytes`: the length of seeded files is known".to_owned();
-                Some((format!("{} is a seeded file, and none that a `write` step makes", quote(path)), help))
+                Some((
+                    format!("{} is a seeded file, and none that a `write` step makes", quote(path)),
+                    help,
+                ))
             }
             // `file${uniform(-9,-1)}` would be one, too.
             Op::Write | Op::Append if is_seeded || path.starts_with("file$") => {
                 let help = format!("use another name, such as `{}`", self.op.default_path());
-                Some((format!("{} is a seeded file, which other steps may read", quote(path)), help))
+                Some((
+                    format!("{} is a seeded file, which other steps may read", quote(path)),
+                    help,
+                ))
             }
             _ => None,
         }
@@ -257,31 +282,32 @@ impl File {
 /// The state of one slot.
 struct FileOperation<N> {
     /// None only while it is done elsewhere.
-    work: Option<Work>,
+    work: Option<FileWork>,
     path: Template,
     seed: u64,
-    blocking: Blocking,
+    blocking: BlockingChoice,
     native: PhantomData<fn() -> N>,
 }
 
 impl<N: Native> Operation for FileOperation<N> {
-    async fn prepare(&mut self) -> Outcome {
+    async fn prepare(&mut self) -> StepOutcome {
         self.away(|work| work.prepare().map(|()| Done::default())).await
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         let (path, seed) = (&self.path, self.seed);
         if let Some(work) = &mut self.work {
             work.rename(|name| path.render(&call, seed, name));
         }
-        self.away(Work::run).await
+        self.away(FileWork::run).await
     }
 }
 
 impl<N: Native> FileOperation<N> {
     /// Does something with the work where blocking work is done; it goes there and comes back.
-    async fn away(&mut self, what: fn(&mut Work) -> io::Result<Done>) -> Outcome {
-        // A future that is dropped while the work is away takes this whole state with it, so nobody sees the gap.
+    async fn away(&mut self, what: fn(&mut FileWork) -> io::Result<Done>) -> StepOutcome {
+        // A future that is dropped while the work is away takes this whole state with it, so nobody
+        // sees the gap.
         let Some(mut work) = self.work.take() else {
             return Err(Failure::Wrong("a file operation was given up and used again".to_owned()));
         };
@@ -290,7 +316,8 @@ impl<N: Native> FileOperation<N> {
             (work, outcome)
         };
         let (work, outcome) = self.blocking.run::<N, _, _>(run).await;
-        let outcome = outcome.map_err(|why| Failure::Wrong(format!("file `{}`: {why}", work.name())));
+        let outcome =
+            outcome.map_err(|why| Failure::Wrong(format!("file `{}`: {why}", work.name())));
         self.work = Some(work);
         outcome
     }

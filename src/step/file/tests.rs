@@ -8,7 +8,7 @@ use crate::{
         StepSpec,
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, start_target},
     },
-    target::{Started, directory::Folder},
+    targets::{Started, directory::Folder},
 };
 
 /// A folder and steps that act on it.
@@ -27,8 +27,10 @@ impl Bench {
     }
 
     fn rig(&self, steps: &[&str]) -> Rig {
-        let steps: Vec<String> =
-            steps.iter().map(|keys| format!("{{ file = {{ target = 'scratch', {keys} }} }}")).collect();
+        let steps: Vec<String> = steps
+            .iter()
+            .map(|keys| format!("{{ file = {{ target = 'scratch', {keys} }} }}"))
+            .collect();
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
         Rig::new(&steps).endpoint("scratch", self.started.endpoint())
     }
@@ -45,13 +47,19 @@ impl Bench {
     }
 }
 
-/// Runs a step on a fresh folder under every executor, inline and offloaded, and looks at what came of it.
+/// Runs a step on a fresh folder under every executor, inline and offloaded, and looks at what came
+/// of it.
 fn everywhere(keys: &str, look: impl Fn(&mut Bench, &Ran)) {
     for executor in EXECUTORS {
         for blocking in ["inline", "offload"] {
             let mut bench = Bench::new();
-            let ran = bench.rig(&[&format!("{keys}, blocking = '{blocking}'")]).slots(3).run(executor, 5);
-            assert_eq!((ran.wrong(), ran.outcomes.len()), (None, 15), "{executor}, {keys}, {blocking}");
+            let ran =
+                bench.rig(&[&format!("{keys}, blocking = '{blocking}'")]).slots(3).run(executor, 5);
+            assert_eq!(
+                (ran.wrong(), ran.outcomes.len()),
+                (None, 15),
+                "{executor}, {keys}, {blocking}"
+            );
             look(&mut bench, &ran);
         }
     }
@@ -80,7 +88,10 @@ fn writes_leave_the_files_that_they_say() {
 fn a_write_empties_what_was_there() {
     let bench = Bench::new();
     fs::write(bench.path("out.bin"), [7; 9_000]).unwrap();
-    assert_eq!(bench.rig(&["op = 'write', path = 'out.bin', bytes = 10"]).run("sequential", 1).wrong(), None);
+    assert_eq!(
+        bench.rig(&["op = 'write', path = 'out.bin', bytes = 10"]).run("sequential", 1).wrong(),
+        None
+    );
     assert_eq!(len(&bench.path("out.bin")), 10);
 }
 
@@ -90,7 +101,10 @@ fn a_write_sees_a_file_of_another_length() {
         let bench = Bench::new();
         std::os::unix::fs::symlink("/dev/null", bench.path("out.bin")).unwrap();
         let ran = bench.rig(&["op = 'write', path = 'out.bin', bytes = 10"]).run(executor, 1);
-        assert!(ran.wrong().unwrap().contains("is 0 bytes long after 10 were written"), "{executor}: {ran:?}");
+        assert!(
+            ran.wrong().unwrap().contains("is 0 bytes long after 10 were written"),
+            "{executor}: {ran:?}"
+        );
     }
 }
 
@@ -113,7 +127,10 @@ fn the_log_and_written_files_can_be_read() {
         assert_eq!(ran.tallies[0].done.received, 15 * bench.folder.log.bytes);
     });
     let bench = Bench::new();
-    let steps = ["op = 'write', path = 'o-${i}', bytes = '1KiB'", "op = 'read', path = 'o-${i}', bytes = '1KiB'"];
+    let steps = [
+        "op = 'write', path = 'o-${i}', bytes = '1KiB'",
+        "op = 'read', path = 'o-${i}', bytes = '1KiB'",
+    ];
     let ran = bench.rig(&steps).slots(2).run("tokio", 4);
     assert_eq!((ran.wrong(), ran.tallies[1].done.received), (None, 8 << 10));
 }
@@ -147,7 +164,8 @@ fn a_read_of_a_file_that_nobody_seeded_says_so() {
     assert!(ran.wrong().unwrap().contains("no such seeded file among 3"), "{ran:?}");
     let scratch = tempfile::tempdir().unwrap();
     let empty = start_target("{ directory = { files = 0 } }", scratch.path()).unwrap();
-    let rig = Rig::new(&["{ file = { target = 'scratch', op = 'read' } }"]).endpoint("scratch", empty.endpoint());
+    let rig = Rig::new(&["{ file = { target = 'scratch', op = 'read' } }"])
+        .endpoint("scratch", empty.endpoint());
     assert!(rig.run("sequential", 1).wrong().unwrap().contains("among 0"));
 }
 
@@ -162,7 +180,10 @@ fn appends_add_up() {
     });
     everywhere("op = 'append', path = 'a-${i}', fsync = true", |bench, _| {
         let (counts, holds) = bench.report();
-        assert_eq!((counts["files appended to"], len(&bench.path("a-9")), holds), (15, 4_096, true));
+        assert_eq!(
+            (counts["files appended to"], len(&bench.path("a-9")), holds),
+            (15, 4_096, true)
+        );
     });
 }
 
@@ -172,9 +193,14 @@ fn a_file_may_be_written_and_then_appended_to() {
         let mut bench = Bench::new();
         let write = format!("op = 'write', path = '{path}', bytes = 10");
         let append = format!("op = 'append', path = '{path}', bytes = 5");
-        let ran = bench.rig(&[&write, &append, &append, "op = 'write', path = 'other'"]).run("sequential", 4);
+        let ran = bench
+            .rig(&[&write, &append, &append, "op = 'write', path = 'other'"])
+            .run("sequential", 4);
         let (counts, holds) = bench.report();
-        assert_eq!((ran.wrong(), counts["files appended to"], counts["bytes in them"]), (None, files, files * 20));
+        assert_eq!(
+            (ran.wrong(), counts["files appended to"], counts["bytes in them"]),
+            (None, files, files * 20)
+        );
         assert!(holds);
     }
 }
@@ -213,7 +239,7 @@ fn an_instance_that_takes_the_place_of_a_lost_one_works_unprepared() {
         Action::Append { contents: bench.folder.contents(9), fsync: false, growth: None },
     ] {
         let name = if matches!(action, Action::Append { .. }) { "grown" } else { LOG };
-        let mut work = Work::new(bench.folder.clone(), action);
+        let mut work = FileWork::new(bench.folder.clone(), action);
         work.rename(|out| out.push_str(name));
         let done = work.run().unwrap();
         assert_eq!(done.received + done.sent, if name == LOG { bench.folder.log.bytes } else { 9 });
@@ -230,7 +256,10 @@ fn paths_stay_in_the_folder() {
         for path in ["../x", "..", ".", "/etc/passwd", "a/b", "", "x/../../y", "${i}/x"] {
             let found = errors(&format!("op = '{op}', path = '{path}'"));
             assert_eq!(found.len(), 1, "{op} {path}: {found:?}");
-            assert!(found[0].contains("would leave the target's folder; name a file"), "{op} {path}: {found:?}");
+            assert!(
+                found[0].contains("would leave the target's folder; name a file"),
+                "{op} {path}: {found:?}"
+            );
         }
     }
     assert!(errors("op = 'write', path = 'x${k}'")[0].contains("unknown name in `${k}`"));
@@ -242,7 +271,10 @@ fn seeded_files_are_only_read() {
     for path in ["file-1", "file-${i}", "log.txt", "file${uniform(-9,-1)}"] {
         for op in ["write", "append"] {
             let found = errors(&format!("op = '{op}', path = '{path}'"));
-            assert!(found.len() == 1 && found[0].contains("other steps may read"), "{op} {path}: {found:?}");
+            assert!(
+                found.len() == 1 && found[0].contains("other steps may read"),
+                "{op} {path}: {found:?}"
+            );
         }
     }
     assert!(errors("op = 'read', path = 'out-${i}.bin'")[0].contains("give the `bytes`"));
@@ -264,7 +296,12 @@ fn keys_must_go_with_the_operation() {
         let found = errors(&format!("op = '{op}', {all}"));
         assert_eq!(found.len(), strangers.len(), "{op}: {found:?}");
         for (error, stranger) in found.iter().zip(strangers) {
-            assert!(error.starts_with(&format!("{stranger} does not go with `op = \"{op}\"`; remove it")), "{error}");
+            assert!(
+                error.starts_with(&format!(
+                    "{stranger} does not go with `op = \"{op}\"`; remove it"
+                )),
+                "{error}"
+            );
         }
     }
     assert!(errors("op = 'wirte'")[0].contains("did you mean `write`?"));
@@ -275,15 +312,22 @@ fn keys_must_go_with_the_operation() {
 
 #[test]
 fn costs_are_estimated_from_the_target() {
-    let target = crate::step::testing::read_target("{ directory = { bytes = '20kB', lines = 1000 } }").unwrap();
+    let target =
+        crate::step::testing::read_target("{ directory = { bytes = '20kB', lines = 1000 } }")
+            .unwrap();
     let cost = |keys: &str| {
-        let Ok(StepSpec::File(file)) = read_step(&format!("{{ file = {{ target = 't', {keys} }} }}")) else {
+        let Ok(StepSpec::File(file)) =
+            read_step(&format!("{{ file = {{ target = 't', {keys} }} }}"))
+        else {
             panic!("{keys}")
         };
         file.cost(&|name| (name == "t").then_some(&target))
     };
-    let micros =
-        |mean, cpu| Cost { least: Duration::ZERO, mean: Duration::from_micros(mean), cpu: Duration::from_micros(cpu) };
+    let micros = |mean, cpu| Cost {
+        least: Duration::ZERO,
+        mean: Duration::from_micros(mean),
+        cpu: Duration::from_micros(cpu),
+    };
     assert_eq!(cost("op = 'read'"), micros(25, 25));
     assert_eq!(cost("op = 'scan'"), micros(95, 95));
     assert_eq!(cost("op = 'write', bytes = '2kB', fsync = true"), micros(2_016, 16));

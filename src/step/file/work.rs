@@ -1,8 +1,9 @@
 //! The system calls of file operations, and the comparison of what they did with what they must do.
 //!
-//! Each call opens its file, as a program does that has many. What is checked: `write` asks the open file for its
-//! length afterwards (one `fstat`, under a microsecond), `read` digests what it reads (xxh3, some 10 GB/s), `scan`
-//! counts; the length of files that are appended to is compared when the trial has ended. Buffers belong to the slot.
+//! Each call opens its file, as a program does that has many. What is checked: `write` asks the
+//! open file for its length afterwards (one `fstat`, under a microsecond), `read` digests what it
+//! reads (xxh3, some 10 GB/s), `scan` counts; the length of files that are appended to is compared
+//! when the trial has ended. Buffers belong to the slot.
 
 use std::{
     fmt::Write as _,
@@ -16,10 +17,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     step::Done,
-    target::directory::{Contents, Folder, Growth, LOG, SEEDED},
+    targets::directory::{Contents, Folder, Growth, LOG, SEEDED},
 };
 
-/// Most bytes of one `read` call. A longer file takes several, so that a slot's memory does not grow with it.
+/// Most bytes of one `read` call. A longer file takes several, so that a slot's memory does not
+/// grow with it.
 const CHUNK: u64 = 64 << 10;
 
 /// What is done, the same for every instance of a step.
@@ -36,7 +38,7 @@ pub enum Action {
 }
 
 /// An action with its buffers; it moves to the thread that does it, and back.
-pub struct Work(Box<Inner>);
+pub struct FileWork(Box<Inner>);
 
 struct Inner {
     action: Action,
@@ -59,24 +61,30 @@ struct Buffers {
     matches: Option<u64>,
 }
 
-type Lines = BufReader<Source>;
+type Lines = BufReader<OpenedFile>;
 
 /// A file, or none.
 #[derive(Default)]
-struct Source(Option<File>);
+struct OpenedFile(Option<File>);
 
-impl Read for Source {
+impl Read for OpenedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.as_mut().map_or(Ok(0), |file| file.read(buffer))
     }
 }
 
-impl Work {
+impl FileWork {
     /// Fresh buffers for an action in a folder.
     pub fn new(folder: Arc<Folder>, action: Action) -> Self {
         // The last part of the path is what `rename` replaces.
         let path = folder.path.join(LOG);
-        Self(Box::new(Inner { action, folder, name: LOG.to_owned(), path, buffers: Buffers::default() }))
+        Self(Box::new(Inner {
+            action,
+            folder,
+            name: LOG.to_owned(),
+            path,
+            buffers: Buffers::default(),
+        }))
     }
 
     /// The name of the file of this call.
@@ -97,7 +105,8 @@ impl Work {
         match action {
             Action::Scan { pattern } => buffers.get_ready_to_scan(folder, pattern).map(|_| ()),
             Action::Read { made } => {
-                let length = made.as_ref().map_or(folder.spec.bytes.0, |made| made.bytes.len() as u64);
+                let length =
+                    made.as_ref().map_or(folder.spec.bytes.0, |made| made.bytes.len() as u64);
                 buffers.get_ready_to_read(length);
                 Ok(())
             }
@@ -121,14 +130,16 @@ impl Work {
                 let expected = made.as_ref().map(|made| (made.bytes.len() as u64, made.digest));
                 inner.read(expected)
             }
-            Action::Scan { pattern } => scan(&inner.path, pattern, &inner.folder, &mut inner.buffers),
+            Action::Scan { pattern } => {
+                scan(&inner.path, pattern, &inner.folder, &mut inner.buffers)
+            }
         }
     }
 }
 
 impl Buffers {
-    /// A chunk into which `length` bytes fit, if it may be as long, and one byte more, which shows that a file is
-    /// longer.
+    /// A chunk into which `length` bytes fit, if it may be as long, and one byte more, which shows
+    /// that a file is longer.
     fn get_ready_to_read(&mut self, length: u64) {
         let wanted = length.min(CHUNK - 1) as usize + 1;
         if self.chunk.len() < wanted {
@@ -136,14 +147,22 @@ impl Buffers {
         }
     }
 
-    /// The reader, the line, and the number of lines that must contain `pattern`. Done in preparation, and again by
-    /// an instance that takes the place of a lost one.
-    fn get_ready_to_scan(&mut self, folder: &Folder, pattern: &str) -> io::Result<(&mut Lines, &mut String, u64)> {
+    /// The reader, the line, and the number of lines that must contain `pattern`. Done in
+    /// preparation, and again by an instance that takes the place of a lost one.
+    fn get_ready_to_scan(
+        &mut self,
+        folder: &Folder,
+        pattern: &str,
+    ) -> io::Result<(&mut Lines, &mut String, u64)> {
         let matches = match self.matches {
             Some(matches) => matches,
             None => *self.matches.insert(folder.matches(pattern)?),
         };
-        Ok((self.lines.get_or_insert_with(|| BufReader::new(Source::default())), &mut self.line, matches))
+        Ok((
+            self.lines.get_or_insert_with(|| BufReader::new(OpenedFile::default())),
+            &mut self.line,
+            matches,
+        ))
     }
 }
 
@@ -187,19 +206,28 @@ impl Inner {
         }
         let found = (received, digest.digest());
         if found != expected {
-            let difference = if found.0 == expected.0 { ", and they are not those that were written" } else { "" };
-            return Err(wrong(format!("{received} bytes were read, {} are expected{difference}", expected.0)));
+            let difference = if found.0 == expected.0 {
+                ", and they are not those that were written"
+            } else {
+                ""
+            };
+            return Err(wrong(format!(
+                "{received} bytes were read, {} are expected{difference}",
+                expected.0
+            )));
         }
         Ok(Done { received, ..Done::default() })
     }
 
-    /// Length and digest of the seeded file that is named; the number behind `file-` starts again after the last one.
+    /// Length and digest of the seeded file that is named; the number behind `file-` starts again
+    /// after the last one.
     fn seeded(&mut self) -> io::Result<(u64, u64)> {
         if self.name == LOG {
             return Ok((self.folder.log.bytes, self.folder.log.digest));
         }
         let digests = &self.folder.digests;
-        let number: Option<u64> = self.name.strip_prefix(SEEDED).and_then(|number| number.parse().ok());
+        let number: Option<u64> =
+            self.name.strip_prefix(SEEDED).and_then(|number| number.parse().ok());
         let file = number.and_then(|number| number.checked_rem(digests.len() as u64));
         let Some(file) = file else {
             return Err(wrong(format!(
@@ -238,8 +266,8 @@ fn scan(path: &Path, pattern: &str, folder: &Folder, buffers: &mut Buffers) -> i
     Ok(Done { received, ..Done::default() })
 }
 
-/// What is appended is counted before and after, here on the thread that does it: a call that was given up may be
-/// done nonetheless.
+/// What is appended is counted before and after, here on the thread that does it: a call that was
+/// given up may be done nonetheless.
 fn append(path: &Path, contents: &Contents, fsync: bool, growth: &Growth) -> io::Result<Done> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     let sent = contents.bytes.len() as u64;

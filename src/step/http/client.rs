@@ -3,33 +3,34 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use super::{
-    Keep, Shared,
-    exchange::{Answer, Connection, Failed},
+    exchange::{Connection, Failed, HttpAnswer},
     lost::Lost,
+    shared::HttpShared,
+    spec::HttpLifetime,
 };
 use crate::{
     client::FaultKind,
     runtime::Native,
-    step::{Call, Done, Failure, Opening, Operation, Outcome},
+    step::{Call, Done, Failure, Opening, Operation, StepOutcome},
 };
 
 /// A slot's client.
-pub(super) struct Client<N: Native> {
-    shared: Arc<Shared>,
+pub(super) struct HttpClient<N: Native> {
+    shared: Arc<HttpShared>,
     /// None while the connection is per call, or after it was lost.
     connection: Option<Box<Connection<N>>>,
     text: String,
     native: PhantomData<fn() -> N>,
 }
 
-impl<N: Native> Client<N> {
+impl<N: Native> HttpClient<N> {
     /// A client that has no connection yet.
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<HttpShared>) -> Self {
         Self { shared, connection: None, text: String::new(), native: PhantomData }
     }
 }
 
-impl<N: Native> Client<N> {
+impl<N: Native> HttpClient<N> {
     /// Checks the SHA-256 of the body; its cheaper digest then serves for all slots.
     async fn learn(&mut self) -> Result<(), Failure> {
         let shared = &self.shared;
@@ -37,28 +38,32 @@ impl<N: Native> Client<N> {
         let opened = Connection::<N>::open(&shared.endpoint).await;
         let mut connection = opened.map_err(|why| shared.lost(&why, b""))?;
         let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(wrong)?;
-        let answer = connection.exchange(request, true).await.map_err(|why| shared.unanswered(&why))?;
+        let answer =
+            connection.exchange(request, true).await.map_err(|why| shared.unanswered(&why))?;
         let learned = shared.expected.learn(&answer).map_err(wrong)?;
         // Preparation is done once; were it done again, it has checked the same.
         let _ = shared.learned.set(learned);
-        if shared.spec.connection == Keep::Keep && connection.is_open() {
+        if shared.spec.connection == HttpLifetime::Keep && connection.is_open() {
             self.connection = Some(connection);
         }
         Ok(())
     }
 }
 
-impl<N: Native> Operation for Client<N> {
-    async fn prepare(&mut self) -> Outcome {
-        self.shared.expected.contradiction().map_or(Ok(Done::default()), |reason| Err(Failure::Wrong(reason)))
+impl<N: Native> Operation for HttpClient<N> {
+    async fn prepare(&mut self) -> StepOutcome {
+        self.shared
+            .expected
+            .contradiction()
+            .map_or(Ok(Done::default()), |reason| Err(Failure::Wrong(reason)))
     }
 
-    async fn open(&mut self, when: Opening) -> Outcome {
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         let shared = &self.shared;
         if when == Opening::Preparation && shared.expected.wants_sha256() {
             Box::pin(self.learn()).await?;
         }
-        if self.shared.spec.connection == Keep::PerCall || self.connection.is_some() {
+        if self.shared.spec.connection == HttpLifetime::PerCall || self.connection.is_some() {
             return Ok(Done::default());
         }
         match Connection::open(&self.shared.endpoint).await {
@@ -70,50 +75,69 @@ impl<N: Native> Operation for Client<N> {
         Ok(Done::default())
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
-        let mut next = self.shared.request(&call, &mut self.text).map_err(|why| self.shared.wrong(&why))?;
+    async fn call(&mut self, call: Call) -> StepOutcome {
+        let mut next =
+            self.shared.request(&call, &mut self.text).map_err(|why| self.shared.wrong(&why))?;
         loop {
             let (request, sent) = next;
             let (mut connection, was_kept) = match self.take().await {
                 Ok(taken) => taken,
-                Err(why) => return self.shared.failed(why.kind(b""), || self.shared.lost(&why, b"")),
+                Err(why) => {
+                    return self.shared.failed(why.kind(b""), || self.shared.lost(&why, b""));
+                }
             };
             match connection.exchange(request, false).await {
                 Ok(answer) => return self.end(connection, &answer, &call, sent),
-                // Once more at most, for this happens on a kept connection only, and then there is none.
+                // Once more at most, for this happens on a kept connection only, and then there is
+                // none.
                 Err(why) if was_kept && why.may_go_again(self.shared.is_idempotent) => {
                     if why.is_unanswered() {
                         self.shared.endpoint.connections.repeat();
                     }
-                    next = self.shared.request(&call, &mut self.text).map_err(|why| self.shared.wrong(&why))?;
+                    next = self
+                        .shared
+                        .request(&call, &mut self.text)
+                        .map_err(|why| self.shared.wrong(&why))?;
                 }
-                Err(why) => return self.shared.failed(why.why.kind(&why.unread), || self.shared.unanswered(&why)),
+                Err(why) => {
+                    return self
+                        .shared
+                        .failed(why.why.kind(&why.unread), || self.shared.unanswered(&why));
+                }
             }
         }
     }
 }
 
-impl<N: Native> Client<N> {
-    /// The connection that was kept, unless the peer has closed it, or a new one; and whether it was kept.
+impl<N: Native> HttpClient<N> {
+    /// The connection that was kept, unless the peer has closed it, or a new one; and whether it
+    /// was kept.
     async fn take(&mut self) -> Result<(Box<Connection<N>>, bool), Lost> {
         let shared = &self.shared;
         if let Some(mut kept) = self.connection.take() {
-            // What changes something is not sent twice, so that it is looked before; the others just try.
+            // What changes something is not sent twice, so that it is looked before; the others
+            // just try.
             if shared.is_idempotent || !kept.has_ended() {
                 return Ok((kept, true));
             }
         }
         let opened = Connection::open(&shared.endpoint).await?;
-        if shared.spec.connection == Keep::Keep {
+        if shared.spec.connection == HttpLifetime::Keep {
             shared.endpoint.connections.reopen();
         }
         Ok((opened, false))
     }
 
     /// Keeps the connection and checks the answer.
-    fn end(&mut self, connection: Box<Connection<N>>, answer: &Answer, call: &Call, sent: u64) -> Outcome {
+    fn end(
+        &mut self,
+        connection: Box<Connection<N>>,
+        answer: &HttpAnswer,
+        call: &Call,
+        sent: u64,
+    ) -> StepOutcome {
         let shared = &self.shared;
-        if shared.spec.connection == Keep::Keep && connection.is_open() {
+        if shared.spec.connection == HttpLifetime::Keep && connection.is_open() {
             self.connection = Some(connection);
         }
         let judged = shared.expected.judge(answer, shared.id(call), shared.learned.get().copied());
@@ -122,7 +146,7 @@ impl<N: Native> Client<N> {
     }
 }
 
-impl Shared {
+impl HttpShared {
     fn wrong(&self, why: &str) -> Failure {
         Failure::Wrong(format!("{}: {why}", self.words()))
     }
@@ -140,12 +164,16 @@ impl Shared {
     /// The same of one whose request was sent, or a part of it.
     fn unanswered(&self, failed: &Failed) -> Failure {
         let may_be_done = !self.is_idempotent && failed.is_unanswered();
-        let more = if may_be_done { "; it was not sent again, for the server may have done it" } else { "" };
+        let more = if may_be_done {
+            "; it was not sent again, for the server may have done it"
+        } else {
+            ""
+        };
         self.lost_and(&failed.why, &failed.unread, more)
     }
 
     /// A call that got no answer: counted where the scenario allows it.
-    fn failed(&self, kind: FaultKind, failure: impl FnOnce() -> Failure) -> Outcome {
+    fn failed(&self, kind: FaultKind, failure: impl FnOnce() -> Failure) -> StepOutcome {
         if self.spec.allow.errors {
             self.endpoint.count(kind);
             return Ok(Done { errors: 1, ..Done::default() });

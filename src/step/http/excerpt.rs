@@ -1,4 +1,5 @@
-//! The first bytes of what a server has sent, for a message: one line, and never anything that a terminal would obey.
+//! The first bytes of what a server has sent, for a message: one line, and never anything that a
+//! terminal would obey.
 
 /// Most characters that are shown.
 const MOST: usize = 200;
@@ -13,7 +14,10 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
             break;
         }
         match character {
-            '\u{fffd}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
                 shown.extend(character.escape_unicode());
             }
             _ if character.is_control() => shown.extend(character.escape_default()),
@@ -35,7 +39,10 @@ mod tests {
         assert_eq!(excerpt("caf\u{e9} \u{202e}x".as_bytes()), "`caf\u{e9} \\u{202e}x`");
         assert_eq!(excerpt(b"\x15\x03\xff"), "`\\u{15}\\u{3}\\u{fffd}`");
         let long = excerpt("\u{e9}".repeat(1000).as_bytes());
-        assert!(long.ends_with("`…") && long.chars().filter(|&found| found == '\u{e9}').count() == MOST, "{long}");
+        assert!(
+            long.ends_with("`…") && long.chars().filter(|&found| found == '\u{e9}').count() == MOST,
+            "{long}"
+        );
         assert_eq!(excerpt(&[b'a'; MOST]), format!("`{}`", "a".repeat(MOST)));
     }
 }

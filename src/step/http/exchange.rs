@@ -1,7 +1,8 @@
 //! One connection and one exchange at a time on it, the same for every executor.
 //!
-//! The connection is polled by the task that waits for the answer, so that no helper task differs between
-//! executors: what a spawned driver costs is a property of the executor, and nobody asked for one.
+//! The connection is polled by the task that waits for the answer, so that no helper task differs
+//! between executors: what a spawned driver costs is a property of the executor, and nobody asked
+//! for one.
 
 use std::{
     future::{Future, poll_fn},
@@ -23,12 +24,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::lost::{Lost, MOST_FIELDS};
 use crate::{
     runtime::Native,
-    target::{Opened, http::Endpoint},
+    targets::{Opened, http::HttpEndpoint},
 };
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     /// The status code.
     pub status: u16,
     /// Length of the body.
@@ -45,7 +46,9 @@ pub(super) struct Answer {
 
 /// Whether a peer that has closed the connection is what is behind an error.
 fn is_closed(error: &hyper::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof,
+    };
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
         if let Some(io) = next.downcast_ref::<io::Error>() {
@@ -68,8 +71,9 @@ pub(super) struct Connection<N: Native> {
 }
 
 impl<N: Native> Connection<N> {
-    /// Connects. Boxed, because a connection is moved into each call and back: a kilobyte that would be copied twice.
-    pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<Self>, Lost> {
+    /// Connects. Boxed, because a connection is moved into each call and back: a kilobyte that
+    /// would be copied twice.
+    pub(super) async fn open(endpoint: &HttpEndpoint) -> Result<Box<Self>, Lost> {
         let attempt = endpoint.connections.attempt();
         let connected = N::connect(endpoint.address).await;
         let (stream, counted) = match connected {
@@ -81,8 +85,8 @@ impl<N: Native> Connection<N> {
         };
         let mut builder = http1::Builder::new();
         if endpoint.embedded.is_none() {
-            // A server of the user's own may send more fields than the 100 that hyper has room for without asking for
-            // memory, and may fold them: RFC 9112, section 5.2.
+            // A server of the user's own may send more fields than the 100 that hyper has room for
+            // without asking for memory, and may fold them: RFC 9112, section 5.2.
             builder.max_headers(MOST_FIELDS).allow_obsolete_multiline_headers_in_responses(true);
         }
         let (sender, driver) = builder.handshake(stream).await?;
@@ -94,8 +98,9 @@ impl<N: Native> Connection<N> {
         self.driver.is_some() && !self.sender.is_closed()
     }
 
-    /// Looks whether the peer has closed it, without waiting. Only where streams do not see that by themselves before they
-    /// write: otherwise an exchange does ([`Native::look`]).
+    /// Looks whether the peer has closed it, without waiting. Only where streams do not see that by
+    /// themselves before they write: otherwise an exchange does
+    /// ([`Io::look`](crate::runtime::Io::look)).
     pub(super) fn has_ended(&mut self) -> bool {
         if let Some(driver) = &mut self.driver {
             let look = || Pin::new(driver).poll(&mut Context::from_waker(Waker::noop()));
@@ -106,14 +111,21 @@ impl<N: Native> Connection<N> {
         self.driver.is_none()
     }
 
-    /// Sends a request and reads its answer to the end. `sha256` is for preparation: it costs more than the request.
+    /// Sends a request and reads its answer to the end. `sha256` is for preparation: it costs more
+    /// than the request.
     ///
-    /// The answer is looked at first: one that has arrived counts, whatever becomes of the connection afterwards. A driver
-    /// that has ended is dropped, which fails whatever still waits for it.
-    pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>, sha256: bool) -> Result<Answer, Failed> {
+    /// The answer is looked at first: one that has arrived counts, whatever becomes of the
+    /// connection afterwards. A driver that has ended is dropped, which fails whatever still waits
+    /// for it.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        sha256: bool,
+    ) -> Result<HttpAnswer, Failed> {
         let Self { sender, driver, .. } = self;
+        N::begin();
         let mut answer = pin!(ask(sender, request, sha256));
-        let mut end = End::default();
+        let mut end = DriverEnd::default();
         let answered = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
@@ -125,7 +137,7 @@ impl<N: Native> Connection<N> {
                 end.unread = unread(driver);
             }
             match answer.as_mut().poll(context) {
-                Poll::Pending if driver.is_none() => Poll::Ready(Err(Broken::Silent)),
+                Poll::Pending if driver.is_none() => Poll::Ready(Err(BrokenExchange::Silent)),
                 polled => polled,
             }
         })
@@ -161,20 +173,22 @@ pub(super) struct Failed {
 enum Reached {
     /// Nothing of it was sent.
     Nowhere,
-    /// Something of it was sent, and the peer has closed the connection before any byte of an answer.
+    /// Something of it was sent, and the peer has closed the connection before any byte of an
+    /// answer.
     Unanswered,
     /// There are bytes of an answer, or something else went wrong.
     Answered,
 }
 
 impl Failed {
-    /// Whether the request may be sent once more: a server cannot have done what it was never sent, and doing twice what
-    /// is idempotent (RFC 9110, section 9.2.2) is the same as doing it once.
+    /// Whether the request may be sent once more: a server cannot have done what it was never sent,
+    /// and doing twice what is idempotent (RFC 9110, section 9.2.2) is the same as doing it once.
     pub(super) fn may_go_again(&self, is_idempotent: bool) -> bool {
         self.reached == Reached::Nowhere || (is_idempotent && self.is_unanswered())
     }
 
-    /// Whether something of the request was sent, and the peer has closed the connection before any byte of an answer.
+    /// Whether something of the request was sent, and the peer has closed the connection before any
+    /// byte of an answer.
     pub(super) fn is_unanswered(&self) -> bool {
         self.reached == Reached::Unanswered
     }
@@ -182,30 +196,32 @@ impl Failed {
 
 /// What is known of a driver that has ended.
 #[derive(Default)]
-struct End {
+struct DriverEnd {
     why: Option<hyper::Error>,
     /// What was read of an answer, and was no whole head.
     unread: Bytes,
 }
 
-impl End {
+impl DriverEnd {
     /// Why an exchange did not end well, and how far it had come.
-    fn failed(self, broken: Broken) -> Failed {
+    fn failed(self, broken: BrokenExchange) -> Failed {
         let Self { why: ended, unread } = self;
         let (why, reached) = match broken {
             // What the driver says is the cause; that a request was given back follows from it.
-            Broken::Unsent(why) => (Lost::Head(ended.unwrap_or(why)), Reached::Nowhere),
-            Broken::Sent(why) if unread.is_empty() && is_closed(&why) => (Lost::Head(why), Reached::Unanswered),
-            Broken::Sent(why) => (Lost::Head(why), Reached::Answered),
-            Broken::Body(why, received) => (Lost::Body(why, received), Reached::Answered),
-            Broken::Silent => (ended.map_or(Lost::Silent, Lost::Head), Reached::Answered),
+            BrokenExchange::Unsent(why) => (Lost::Head(ended.unwrap_or(why)), Reached::Nowhere),
+            BrokenExchange::Sent(why) if unread.is_empty() && is_closed(&why) => {
+                (Lost::Head(why), Reached::Unanswered)
+            }
+            BrokenExchange::Sent(why) => (Lost::Head(why), Reached::Answered),
+            BrokenExchange::Body(why, received) => (Lost::Body(why, received), Reached::Answered),
+            BrokenExchange::Silent => (ended.map_or(Lost::Silent, Lost::Head), Reached::Answered),
         };
         Failed { why, unread, reached }
     }
 }
 
 /// Where an exchange has broken.
-enum Broken {
+enum BrokenExchange {
     /// The request was not sent.
     Unsent(hyper::Error),
     /// It was, or a part of it.
@@ -220,27 +236,37 @@ async fn ask(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     sha256: bool,
-) -> Result<Answer, Broken> {
-    sender.ready().await.map_err(Broken::Unsent)?;
-    let response = sender.try_send_request(request).await.map_err(|failed| match failed.message() {
-        Some(_) => Broken::Unsent(failed.into_error()),
-        None => Broken::Sent(failed.into_error()),
-    })?;
+) -> Result<HttpAnswer, BrokenExchange> {
+    sender.ready().await.map_err(BrokenExchange::Unsent)?;
+    let response =
+        sender.try_send_request(request).await.map_err(|failed| match failed.message() {
+            Some(_) => BrokenExchange::Unsent(failed.into_error()),
+            None => BrokenExchange::Sent(failed.into_error()),
+        })?;
     let (head, mut body) = response.into_parts();
-    let location = if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
+    let location =
+        if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
     let mut digest = Digest { sha256: sha256.then(Box::default), ..Digest::default() };
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|why| Broken::Body(why, digest.bytes))?;
+        let frame = frame.map_err(|why| BrokenExchange::Body(why, digest.bytes))?;
         if let Ok(data) = frame.into_data() {
             digest.add(data);
         }
     }
     let (bytes, xxh3) = (digest.bytes, digest.finish());
     let sha256 = digest.sha256.map(|sha256| sha256.finalize().into());
-    Ok(Answer { status: head.status.as_u16(), bytes, digest: xxh3, sha256, first: digest.first, location })
+    Ok(HttpAnswer {
+        status: head.status.as_u16(),
+        bytes,
+        digest: xxh3,
+        sha256,
+        first: digest.first,
+        location,
+    })
 }
 
-/// The digest of a body that usually comes in one piece: only a second piece pays for the streaming state.
+/// The digest of a body that usually comes in one piece: only a second piece pays for the streaming
+/// state.
 #[derive(Default)]
 struct Digest {
     bytes: u64,

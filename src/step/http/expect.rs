@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{excerpt::excerpt, exchange::Answer};
+use super::{excerpt::excerpt, exchange::HttpAnswer};
 use crate::{
     config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch_with},
-    target::http::{self as target, Endpoint},
+    targets::http::{self as target, HttpEndpoint},
     units::Size,
 };
 
 /// `expect`: what the answer must be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Expect {
+pub struct HttpExpect {
     status: Statuses,
     bytes: Option<Size>,
     sha256: Option<String>,
@@ -23,7 +23,7 @@ pub struct Expect {
 
 /// `allow`: what is counted as an error and goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Allow {
+pub struct HttpAllow {
     status: Statuses,
     /// Lost and refused connections.
     pub(super) errors: bool,
@@ -39,7 +39,10 @@ fn read_status(node: &Node, diagnostics: &mut Diagnostics) -> Option<u16> {
     let Value::Text(text) = &node.value else { return u16::read(node, diagnostics) };
     let help = match text.parse::<u16>() {
         Ok(status) => format!("write {status}, without quotes"),
-        Err(_) => "write a list, such as [200, 204]; `expect` without `status` takes any from 200 to 299".to_owned(),
+        Err(_) => {
+            "write a list, such as [200, 204]; `expect` without `status` takes any from 200 to 299"
+                .to_owned()
+        }
     };
     mismatch_with(node, "a status such as 200, or a list of them", Some(help), diagnostics);
     None
@@ -54,7 +57,8 @@ impl Field for Statuses {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let several: Vec<u16> = match &node.value {
             Value::Array(items) => {
-                let read: Vec<_> = items.iter().map(|item| read_status(item, diagnostics)).collect();
+                let read: Vec<_> =
+                    items.iter().map(|item| read_status(item, diagnostics)).collect();
                 read.into_iter().collect::<Option<_>>()?
             }
             _ => vec![read_status(node, diagnostics)?],
@@ -68,28 +72,68 @@ impl Field for Statuses {
     }
 }
 
-impl Expect {
+impl HttpExpect {
     /// Whether it names a SHA-256.
     pub(super) fn has_sha256(&self) -> bool {
         self.sha256.is_some()
     }
+
+    /// What a racer is told: statuses, and the length of the body.
+    pub(super) fn told(&self) -> Result<(Vec<u16>, Option<u64>), String> {
+        if self.has_sha256() {
+            return Err("the protocol has no `sha256` of an answer".to_owned());
+        }
+        Ok((self.status.0.clone(), self.bytes.map(|Size(bytes)| bytes)))
+    }
+
+    /// The same the other way round.
+    pub(super) fn heard(status: &[u16], bytes: Option<u64>) -> Self {
+        Self { status: Statuses(status.to_vec()), bytes: bytes.map(Size), sha256: None }
+    }
 }
 
-impl Section for Expect {
+impl HttpAllow {
+    /// What a racer is told: statuses.
+    pub(super) fn told(&self) -> Result<Vec<u16>, String> {
+        if self.errors {
+            return Err("the protocol has no `allow = { errors = true }`".to_owned());
+        }
+        Ok(self.status.0.clone())
+    }
+
+    /// The same the other way round.
+    pub(super) fn heard(status: &[u16]) -> Self {
+        Self { status: Statuses(status.to_vec()), errors: false }
+    }
+}
+
+impl Section for HttpExpect {
     const DOC: &'static str = "What the answer must be; an answer that is not fails the trial.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let status = fields.or("status", Statuses::default(), "A status, or several; without it any from 200 to 299.");
+        let status = fields.or(
+            "status",
+            Statuses::default(),
+            "A status, or several; without it any from 200 to 299.",
+        );
         let bytes = fields.optional("bytes", "Length of the body.");
-        let sha256: Option<String> = fields.optional("sha256", "SHA-256 of the body, in hexadecimal.");
-        if sha256.as_ref().is_some_and(|hex| hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-            fields.reject("sha256", "a SHA-256 has 64 hexadecimal digits", Some("`sha256sum FILE` prints it".into()));
+        let sha256: Option<String> =
+            fields.optional("sha256", "SHA-256 of the body, in hexadecimal.");
+        if sha256
+            .as_ref()
+            .is_some_and(|hex| hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        {
+            fields.reject(
+                "sha256",
+                "a SHA-256 has 64 hexadecimal digits",
+                Some("`sha256sum FILE` prints it".into()),
+            );
         }
         Some(Self { status, bytes, sha256 })
     }
 }
 
-impl Section for Allow {
+impl Section for HttpAllow {
     const DOC: &'static str = "What is counted as an error and does not fail the trial.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -100,14 +144,14 @@ impl Section for Allow {
 }
 
 /// What the answers of one step must be.
-pub(super) struct Expected {
+pub(super) struct ExpectedAnswer {
     status: Vec<u16>,
     allowed: Vec<u16>,
     bytes: Option<u64>,
     /// xxh3 of the body, where it is known.
     digest: Option<u64>,
     /// The embedded server, whose status for each request is known.
-    embedded: Option<(target::Http, u64)>,
+    embedded: Option<(target::HttpTarget, u64)>,
     /// SHA-256 of the body of the user's own server, checked once in preparation.
     sha256: Option<String>,
     /// The server's host and the path of its url, for messages.
@@ -118,8 +162,13 @@ pub(super) struct Expected {
     contradiction: Option<String>,
 }
 
-impl Expected {
-    pub(super) fn new(expect: &Expect, allow: &Allow, head: bool, endpoint: &Endpoint) -> Self {
+impl ExpectedAnswer {
+    pub(super) fn new(
+        expect: &HttpExpect,
+        allow: &HttpAllow,
+        head: bool,
+        endpoint: &HttpEndpoint,
+    ) -> Self {
         let mut expected = Self {
             status: expect.status.0.clone(),
             allowed: allow.status.0.clone(),
@@ -152,8 +201,9 @@ impl Expected {
         self.sha256.is_some()
     }
 
-    /// Checks the SHA-256 of an answer in preparation; its cheaper digest then serves for all that follow.
-    pub(super) fn learn(&self, answer: &Answer) -> Result<u64, String> {
+    /// Checks the SHA-256 of an answer in preparation; its cheaper digest then serves for all that
+    /// follow.
+    pub(super) fn learn(&self, answer: &HttpAnswer) -> Result<u64, String> {
         let found = answer.sha256.map(|bytes| hex(&bytes)).unwrap_or_default();
         match &self.sha256 {
             Some(wanted) if !found.eq_ignore_ascii_case(wanted) => {
@@ -163,34 +213,56 @@ impl Expected {
         }
     }
 
-    /// Whether the answer counts as an allowed error; an error if it is wrong. `learned` is the digest of a body
-    /// that was checked in preparation.
-    pub(super) fn judge(&self, answer: &Answer, id: u64, learned: Option<u64>) -> Result<bool, String> {
+    /// Whether the answer counts as an allowed error; an error if it is wrong. `learned` is the
+    /// digest of a body that was checked in preparation.
+    pub(super) fn judge(
+        &self,
+        answer: &HttpAnswer,
+        id: u64,
+        learned: Option<u64>,
+    ) -> Result<bool, String> {
         let status = answer.status;
         if let Some((server, seed)) = &self.embedded {
             // Without a mix of statuses nothing has to be drawn.
-            let known = if server.status.is_empty() { 200 } else { target::response_for(server, *seed, id).0 };
+            let known = if server.status.is_empty() {
+                200
+            } else {
+                target::response_for(server, *seed, id).0
+            };
             if known != status {
-                return Err(format!("the embedded server had to answer request {id} with {known}, found {status}"));
+                return Err(format!(
+                    "the embedded server had to answer request {id} with {known}, found {status}"
+                ));
             }
         }
-        let fine = if self.status.is_empty() { (200..300).contains(&status) } else { self.status.contains(&status) };
+        let fine = if self.status.is_empty() {
+            (200..300).contains(&status)
+        } else {
+            self.status.contains(&status)
+        };
         if !fine && !self.allowed.contains(&status) {
             return Err(self.wrong_status(answer));
         }
         let bodyless = self.headless || status == 204 || status == 304;
-        if !bodyless && let Some(bytes) = self.bytes.filter(|bytes| *bytes != answer.bytes && fine) {
-            return Err(format!("expected a body of {bytes} bytes, found {}{}", answer.bytes, begins(answer)));
+        if !bodyless && let Some(bytes) = self.bytes.filter(|bytes| *bytes != answer.bytes && fine)
+        {
+            return Err(format!(
+                "expected a body of {bytes} bytes, found {}{}",
+                answer.bytes,
+                begins(answer)
+            ));
         }
         let digest = self.digest.or(learned.filter(|_| fine));
         if !bodyless && digest.is_some_and(|digest| digest != answer.digest) {
             let (bytes, begins) = (answer.bytes, begins(answer));
-            return Err(format!("the body of {bytes} bytes is not the one that the server has sent{begins}"));
+            return Err(format!(
+                "the body of {bytes} bytes is not the one that the server has sent{begins}"
+            ));
         }
         Ok(!fine)
     }
 
-    fn wrong_status(&self, answer: &Answer) -> String {
+    fn wrong_status(&self, answer: &HttpAnswer) -> String {
         let status = answer.status;
         let mut text = String::from("expected status ");
         if self.status.is_empty() {
@@ -205,7 +277,7 @@ impl Expected {
     }
 
     /// What helps against a status that was not expected.
-    fn remedy(&self, answer: &Answer) -> String {
+    fn remedy(&self, answer: &HttpAnswer) -> String {
         let status = answer.status;
         let Some(location) = &answer.location else {
             return format!("if that may happen: `allow = {{ status = [{status}] }}`");
@@ -223,7 +295,7 @@ impl Expected {
 }
 
 /// What an answer's body says, as far as a message has room for it.
-fn begins(answer: &Answer) -> String {
+fn begins(answer: &HttpAnswer) -> String {
     if answer.first.is_empty() {
         String::new()
     } else {
@@ -253,13 +325,17 @@ fn hex(bytes: &[u8; 32]) -> String {
 }
 
 /// Why what is expected is not what the embedded server answers.
-fn contradiction(expect: &Expect, body: &[u8]) -> Option<String> {
+fn contradiction(expect: &HttpExpect, body: &[u8]) -> Option<String> {
     if let Some(Size(bytes)) = expect.bytes.filter(|Size(bytes)| *bytes != body.len() as u64) {
-        return Some(format!("`expect.bytes` is {bytes}, and the target's `body` has {} bytes", body.len()));
+        return Some(format!(
+            "`expect.bytes` is {bytes}, and the target's `body` has {} bytes",
+            body.len()
+        ));
     }
     let sha256 = expect.sha256.as_ref()?;
     let found = hex(&Sha256::digest(body).into());
-    (!found.eq_ignore_ascii_case(sha256)).then(|| format!("`expect.sha256` is not that of the target's body: {found}"))
+    (!found.eq_ignore_ascii_case(sha256))
+        .then(|| format!("`expect.sha256` is not that of the target's body: {found}"))
 }
 
 #[cfg(test)]
@@ -268,35 +344,53 @@ mod tests {
 
     use super::*;
 
-    fn endpoint(status: Vec<target::StatusWeight>) -> Endpoint {
-        let server = target::Http { body: 64, status, ..target::Http::default() };
+    fn endpoint(status: Vec<target::StatusWeight>) -> HttpEndpoint {
+        let server = target::HttpTarget { body: 64, status, ..target::HttpTarget::default() };
         let address = ([127, 0, 0, 1], 1).into();
-        Endpoint::new(address, "h".into(), String::new(), Some((server, 7)))
+        HttpEndpoint::new(address, "h".into(), String::new(), Some((server, 7)))
     }
 
-    fn answer(status: u16) -> Answer {
+    fn answer(status: u16) -> HttpAnswer {
         let body = target::body(64);
         let (digest, first) = (xxh3_64(&body), Bytes::from(body));
-        Answer { status, bytes: 64, digest, sha256: None, first, location: None }
+        HttpAnswer { status, bytes: 64, digest, sha256: None, first, location: None }
     }
 
     #[test]
     fn the_embedded_server_s_answers_are_known() {
-        let expected = Expected::new(&Expect::default(), &Allow::default(), false, &endpoint(Vec::new()));
+        let expected = ExpectedAnswer::new(
+            &HttpExpect::default(),
+            &HttpAllow::default(),
+            false,
+            &endpoint(Vec::new()),
+        );
         assert_eq!(expected.judge(&answer(200), 1, None), Ok(false));
         assert!(expected.judge(&answer(201), 1, None).is_err());
-        assert!(expected.judge(&Answer { bytes: 63, ..answer(200) }, 1, None).unwrap_err().contains("64 bytes"));
-        assert!(expected.judge(&Answer { digest: 0, ..answer(200) }, 1, None).unwrap_err().contains("not the one"));
+        assert!(
+            expected
+                .judge(&HttpAnswer { bytes: 63, ..answer(200) }, 1, None)
+                .unwrap_err()
+                .contains("64 bytes")
+        );
+        assert!(
+            expected
+                .judge(&HttpAnswer { digest: 0, ..answer(200) }, 1, None)
+                .unwrap_err()
+                .contains("not the one")
+        );
     }
 
     #[test]
     fn allowed_statuses_count_as_errors() {
         let always = vec![target::StatusWeight { status: 503, weight: 1.0 }];
         let endpoint = endpoint(always);
-        let strict = Expected::new(&Expect::default(), &Allow::default(), false, &endpoint);
-        assert!(strict.judge(&answer(503), 1, None).unwrap_err().contains("allow = { status = [503] }"));
-        let allow = Allow { status: Statuses(vec![503]), errors: false };
-        let lenient = Expected::new(&Expect::default(), &allow, false, &endpoint);
+        let strict =
+            ExpectedAnswer::new(&HttpExpect::default(), &HttpAllow::default(), false, &endpoint);
+        assert!(
+            strict.judge(&answer(503), 1, None).unwrap_err().contains("allow = { status = [503] }")
+        );
+        let allow = HttpAllow { status: Statuses(vec![503]), errors: false };
+        let lenient = ExpectedAnswer::new(&HttpExpect::default(), &allow, false, &endpoint);
         assert_eq!(lenient.judge(&answer(503), 1, None), Ok(true));
     }
 
@@ -304,62 +398,87 @@ mod tests {
     fn a_sha256_of_another_server_is_checked_once_and_then_its_cheap_digest() {
         let endpoint = own("");
         let sha256 = Some(hex(&Sha256::digest(target::body(64)).into()));
-        let expect = Expect { sha256, ..Expect::default() };
-        let expected = Expected::new(&expect, &Allow::default(), false, &endpoint);
-        let right = Answer { sha256: Some(Sha256::digest(target::body(64)).into()), ..answer(200) };
+        let expect = HttpExpect { sha256, ..HttpExpect::default() };
+        let expected = ExpectedAnswer::new(&expect, &HttpAllow::default(), false, &endpoint);
+        let right =
+            HttpAnswer { sha256: Some(Sha256::digest(target::body(64)).into()), ..answer(200) };
         let learned = expected.learn(&right).unwrap();
-        assert!(expected.learn(&Answer { sha256: Some([0; 32]), ..right.clone() }).unwrap_err().contains("SHA-256"));
+        assert!(
+            expected
+                .learn(&HttpAnswer { sha256: Some([0; 32]), ..right.clone() })
+                .unwrap_err()
+                .contains("SHA-256")
+        );
         assert_eq!(expected.judge(&answer(200), 1, Some(learned)), Ok(false));
-        assert!(expected.judge(&Answer { digest: 1, ..right.clone() }, 1, Some(learned)).is_err());
+        assert!(
+            expected.judge(&HttpAnswer { digest: 1, ..right.clone() }, 1, Some(learned)).is_err()
+        );
     }
 
     /// A server of the user's own.
-    fn own(base: &str) -> Endpoint {
-        Endpoint::new(([127, 0, 0, 1], 1).into(), "h:81".into(), base.into(), None)
+    fn own(base: &str) -> HttpEndpoint {
+        HttpEndpoint::new(([127, 0, 0, 1], 1).into(), "h:81".into(), base.into(), None)
     }
 
-    fn told_of(base: &str, answer: &Answer) -> String {
-        Expected::new(&Expect::default(), &Allow::default(), false, &own(base)).judge(answer, 1, None).unwrap_err()
+    fn told_of(base: &str, answer: &HttpAnswer) -> String {
+        ExpectedAnswer::new(&HttpExpect::default(), &HttpAllow::default(), false, &own(base))
+            .judge(answer, 1, None)
+            .unwrap_err()
     }
 
-    fn told(answer: &Answer) -> String {
+    fn told(answer: &HttpAnswer) -> String {
         told_of("", answer)
     }
 
     #[test]
     fn a_wrong_status_comes_with_what_the_server_says() {
-        let unauthorized = Answer { first: Bytes::from("{\"error\":\n\"no token\"}"), ..answer(401) };
+        let unauthorized =
+            HttpAnswer { first: Bytes::from("{\"error\":\n\"no token\"}"), ..answer(401) };
         let said = told(&unauthorized);
         assert!(
-            said.contains("found 401, and a body that begins with `{\"error\":\\n\"no token\"}`; if that"),
+            said.contains(
+                "found 401, and a body that begins with `{\"error\":\\n\"no token\"}`; if that"
+            ),
             "{said}"
         );
         assert_eq!(
-            told(&Answer { first: Bytes::new(), ..answer(500) }),
+            told(&HttpAnswer { first: Bytes::new(), ..answer(500) }),
             "expected status 200 to 299, found 500; if that may happen: `allow = { status = [500] }`"
         );
     }
 
     #[test]
     fn a_redirect_names_where_it_leads_and_what_to_write() {
-        let to = |status, place: &'static str| Answer {
+        let to = |status, place: &'static str| HttpAnswer {
             first: Bytes::new(),
             location: Some(hyper::header::HeaderValue::from_static(place)),
             ..answer(status)
         };
         for status in [301, 302, 303, 307, 308] {
             let said = told(&to(status, "/login?next=%2F"));
-            assert!(said.contains("redirects are not followed") && !said.contains("allow"), "{said}");
+            assert!(
+                said.contains("redirects are not followed") && !said.contains("allow"),
+                "{said}"
+            );
             assert!(said.contains("`path = \"/login?next=%2F\"`"), "{said}");
             assert!(said.contains(&format!("`expect = {{ status = {status} }}`")), "{said}");
         }
         assert!(told(&to(302, "http://h:81/x")).contains("`path = \"/x\"`"));
         assert!(told_of("/api", &to(302, "/api/x?y=1")).contains("`path = \"/x?y=1\"`"));
-        for (base, place) in
-            [("", "https://h:81/x"), ("", "http://h/x"), ("", "../x"), ("/api", "/x"), ("/api", "/apix")]
-        {
+        for (base, place) in [
+            ("", "https://h:81/x"),
+            ("", "http://h/x"),
+            ("", "../x"),
+            ("/api", "/x"),
+            ("/api", "/apix"),
+        ] {
             let said = told_of(base, &to(302, place));
-            assert!(said.contains(&format!("leads to `{place}`: name that place in the target's `url`")), "{said}");
+            assert!(
+                said.contains(&format!(
+                    "leads to `{place}`: name that place in the target's `url`"
+                )),
+                "{said}"
+            );
         }
         // Without a place it is a status like any other.
         assert!(told(&answer(304)).contains("allow = { status = [304] }"));
@@ -367,8 +486,9 @@ mod tests {
 
     #[test]
     fn contradictions_are_found_before_measuring() {
-        let expect = Expect { bytes: Some(Size(65)), ..Expect::default() };
-        let expected = Expected::new(&expect, &Allow::default(), false, &endpoint(Vec::new()));
+        let expect = HttpExpect { bytes: Some(Size(65)), ..HttpExpect::default() };
+        let expected =
+            ExpectedAnswer::new(&expect, &HttpAllow::default(), false, &endpoint(Vec::new()));
         assert!(expected.contradiction().is_some_and(|reason| reason.contains("65")));
     }
 }

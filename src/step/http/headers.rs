@@ -1,4 +1,5 @@
-//! What `check` says of a request's path and headers: what can be sent, and what is Regatta's to say.
+//! What `check` says of a request's path and headers: what can be sent, and what is Regatta's to
+//! say.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,14 +11,14 @@ use hyper::{Uri, header::HeaderName};
 use crate::{
     config::{Fields, quote},
     step::{Template, template::EnvTemplate},
-    target::http as target,
+    targets::http as target,
 };
 
 /// Longest path with its query that hyper sends, in bytes.
 pub(super) const LONGEST_PATH: usize = u16::MAX as usize - 1;
 
-/// Headers that say where a request ends, or what becomes of its connection: RFC 9110, sections 7.6 and 10.1.1, RFC 9112,
-/// section 6, and what was customary before. In lower case.
+/// Headers that say where a request ends, or what becomes of its connection: RFC 9110, sections 7.6
+/// and 10.1.1, RFC 9112, section 6, and what was customary before. In lower case.
 const FRAMING: [&str; 10] = [
     "connection",
     "content-length",
@@ -31,8 +32,13 @@ const FRAMING: [&str; 10] = [
     "upgrade",
 ];
 
-/// Reports a path that does not begin with a slash or has what no path can have, and headers that are none.
-pub(super) fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTreeMap<String, EnvTemplate>) {
+/// Reports a path that does not begin with a slash or has what no path can have, and headers that
+/// are none.
+pub(super) fn check(
+    op: &mut Fields<'_>,
+    path: Option<&Template>,
+    headers: &BTreeMap<String, EnvTemplate>,
+) {
     if let Some(path) = path {
         check_path(op, path);
     }
@@ -43,13 +49,22 @@ pub(super) fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTre
         if let Some((message, help)) = flaw(name, &lower) {
             op.reject("headers", message, help);
         } else if let Some(before) = seen.insert(lower, name) {
-            let message = format!("`{before}` and `{name}` are the same header: names of headers have no case");
+            let message = format!(
+                "`{before}` and `{name}` are the same header: names of headers have no case"
+            );
             op.reject("headers", message, Some("keep one of the two".into()));
         }
         // A tab is the only control character that a value can have.
-        if let Some(wrong) = value.0.text().chars().find(|&found| found != '\t' && !(' '..='~').contains(&found)) {
-            let message = format!("the value of `{name}` has {}, which a header cannot have", shown(wrong));
-            op.reject("headers", message, Some("a value has printable ASCII characters only".into()));
+        if let Some(wrong) =
+            value.0.text().chars().find(|&found| found != '\t' && !(' '..='~').contains(&found))
+        {
+            let message =
+                format!("the value of `{name}` has {}, which a header cannot have", shown(wrong));
+            op.reject(
+                "headers",
+                message,
+                Some("a value has printable ASCII characters only".into()),
+            );
         }
     }
 }
@@ -57,7 +72,10 @@ pub(super) fn check(op: &mut Fields<'_>, path: Option<&Template>, headers: &BTre
 /// What is wrong with a header's name, and what helps.
 fn flaw(name: &str, lower: &str) -> Option<(String, Option<String>)> {
     if name.is_empty() {
-        return Some(("a header has an empty name".into(), Some("write its name, or remove it".into())));
+        return Some((
+            "a header has an empty name".into(),
+            Some("write its name, or remove it".into()),
+        ));
     }
     if name.parse::<HeaderName>().is_err() {
         let help = "a name has letters, digits and `-`, without spaces and `:`";
@@ -67,11 +85,19 @@ fn flaw(name: &str, lower: &str) -> Option<(String, Option<String>)> {
         return Some((format!("`{name}` is set by Regatta"), Some("remove it".into())));
     }
     let help = match lower {
-        "content-length" | "transfer-encoding" | "trailer" => "remove it: `body` and `body_size` say how much is sent",
-        "connection" | "keep-alive" | "proxy-connection" => "remove it: `connection` says how long a connection lives",
-        _ => "remove it: a request is sent as a whole over HTTP/1.1, and its answer is read as that",
+        "content-length" | "transfer-encoding" | "trailer" => {
+            "remove it: `body` and `body_size` say how much is sent"
+        }
+        "connection" | "keep-alive" | "proxy-connection" => {
+            "remove it: `connection` says how long a connection lives"
+        }
+        _ => {
+            "remove it: a request is sent as a whole over HTTP/1.1, and its answer is read as that"
+        }
     };
-    let message = || format!("`{name}` is set by Regatta: it says how a request is sent, not what it asks for");
+    let message = || {
+        format!("`{name}` is set by Regatta: it says how a request is sent, not what it asks for")
+    };
     FRAMING.contains(&lower).then(|| (message(), Some(help.into())))
 }
 
@@ -103,8 +129,11 @@ fn check_path(op: &mut Fields<'_>, path: &Template) {
 
 /// Why a path of this many bytes cannot be sent.
 pub(super) fn too_long(bytes: usize) -> Option<String> {
-    let message =
-        || format!("the path has {bytes} bytes, and at most {LONGEST_PATH} can be sent, with the query and the url's");
+    let message = || {
+        format!(
+            "the path has {bytes} bytes, and at most {LONGEST_PATH} can be sent, with the query and the url's"
+        )
+    };
     (bytes > LONGEST_PATH).then(message)
 }
 
@@ -113,7 +142,8 @@ fn shown(character: char) -> String {
     if character == ' ' { "a space".to_owned() } else { quote(&character.to_string()) }
 }
 
-/// The first character that cannot stand in a path, or after its `?` not in a query: what hyper makes of it decides.
+/// The first character that cannot stand in a path, or after its `?` not in a query: what hyper
+/// makes of it decides.
 pub(super) fn stray(path: &str) -> Option<char> {
     let mut before = "/";
     path.chars().find(|&character| {
@@ -144,14 +174,21 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_found_by_its_first_character() {
-        for fine in ["/", "/a%20b?q=a+b&c[]=1|2", "/~a.b-c_d/(x);v=1,2:@!$'*", "/a?b?c={d}", "/a\u{fc}"] {
+        for fine in
+            ["/", "/a%20b?q=a+b&c[]=1|2", "/~a.b-c_d/(x);v=1,2:@!$'*", "/a?b?c={d}", "/a\u{fc}"]
+        {
             assert_eq!(stray(fine), None, "{fine}");
             assert!(fine.parse::<Uri>().is_ok(), "{fine}");
         }
-        for (wrong, first) in [("/a b", ' '), ("/<b>", '<'), ("/x#frag", '#'), ("/x?q=a b", ' '), ("/a\tb", '\t')] {
+        for (wrong, first) in
+            [("/a b", ' '), ("/<b>", '<'), ("/x#frag", '#'), ("/x?q=a b", ' '), ("/a\tb", '\t')]
+        {
             assert_eq!(stray(wrong), Some(first), "{wrong}");
         }
-        assert_eq!((escaped(' '), escaped('<'), escaped('\u{e9}')), ("%20".into(), "%3C".into(), "%C3%A9".into()));
+        assert_eq!(
+            (escaped(' '), escaped('<'), escaped('\u{e9}')),
+            ("%20".into(), "%3C".into(), "%C3%A9".into())
+        );
     }
 
     #[test]
@@ -160,11 +197,17 @@ mod tests {
         assert!(longest.parse::<Uri>().is_ok() && format!("{longest}a").parse::<Uri>().is_err());
         assert_eq!(errors(&format!("path = \"{longest}\"")), [""; 0]);
         let wrong = errors(&format!("path = \"{longest}?\""));
-        assert!(wrong.len() == 1 && wrong[0].contains("65535 bytes, and at most 65534"), "{wrong:?}");
+        assert!(
+            wrong.len() == 1 && wrong[0].contains("65535 bytes, and at most 65534"),
+            "{wrong:?}"
+        );
         // A template adds at least a digit.
         assert_eq!(errors(&format!("path = \"{longest}${{i}}\"")).len(), 1);
-        for (path, said) in [("", "begins with `/`"), ("http://h/", "the host is the target's"), ("?a", "begins with")]
-        {
+        for (path, said) in [
+            ("", "begins with `/`"),
+            ("http://h/", "the host is the target's"),
+            ("?a", "begins with"),
+        ] {
             let wrong = errors(&format!("path = \"{path}\""));
             assert!(wrong.len() == 1 && wrong[0].contains(said), "{path}: {wrong:?}");
         }
@@ -173,18 +216,31 @@ mod tests {
     #[test]
     fn framing_is_regatta_s_in_whatever_case_it_is_written() {
         let mixed = |name: &str| -> String {
-            let up = |(at, letter): (usize, char)| if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter };
+            let up = |(at, letter): (usize, char)| {
+                if at % 2 == 0 { letter.to_ascii_uppercase() } else { letter }
+            };
             name.chars().enumerate().map(up).collect()
         };
         for name in FRAMING.into_iter().chain([target::ID_HEADER]) {
             for written in [name.to_owned(), name.to_ascii_uppercase(), mixed(name)] {
-                let wrong = errors(&format!("path = \"/\", headers = {{ \"{written}\" = \"10\" }}"));
+                let wrong =
+                    errors(&format!("path = \"/\", headers = {{ \"{written}\" = \"10\" }}"));
                 assert_eq!(wrong.len(), 1, "{written}: {wrong:?}");
                 assert!(wrong[0].contains(&format!("`{written}` is set by Regatta")), "{wrong:?}");
                 assert!(wrong[0].contains("; remove it"), "{wrong:?}");
             }
         }
-        let fine = ["Host", "HOST", "User-Agent", "Authorization2", "Accept", "Cookie2", "X-Regatta", "Range", "Date"];
+        let fine = [
+            "Host",
+            "HOST",
+            "User-Agent",
+            "Authorization2",
+            "Accept",
+            "Cookie2",
+            "X-Regatta",
+            "Range",
+            "Date",
+        ];
         for name in fine {
             let wrong = errors(&format!("path = \"/\", headers = {{ \"{name}\" = \"${{i}}\" }}"));
             assert_eq!(wrong, [""; 0], "{name}");

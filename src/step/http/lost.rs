@@ -1,7 +1,7 @@
 //! Why a call got no answer: each kind with its own cause and remedy.
 //!
-//! hyper tells little of what it could not read, and its words are not to be relied upon. So what was received and not
-//! understood is looked at here. Nothing of this runs while answers come.
+//! hyper tells little of what it could not read, and its words are not to be relied upon. So what
+//! was received and not understood is looked at here. Nothing of this runs while answers come.
 
 use std::{error::Error as _, io, net::SocketAddr};
 
@@ -13,7 +13,8 @@ pub(super) const MOST_FIELDS: usize = 1000;
 
 /// The first bytes that a TLS server sends to one who speaks plain text: an alert.
 const TLS: [&[u8]; 2] = [b"\x15\x03", b"\x16\x03"];
-/// HTTP/2 begins with a frame of settings: three bytes of length, its type, its flags and the stream 0.
+/// HTTP/2 begins with a frame of settings: three bytes of length, its type, its flags and the
+/// stream 0.
 const SETTINGS: &[u8] = b"\x04\0\0\0\0\0";
 
 /// A connection could not be opened or was lost, or what came on it is no answer.
@@ -54,7 +55,9 @@ impl Lost {
             Self::Connect(why) => return unopened(why),
             Self::Silent if unread.is_empty() => return FaultKind::Closed,
             Self::Silent => return FaultKind::CutOff,
-            Self::Head(why) if why.is_parse() && why.to_string().contains("too large") => return FaultKind::Oversized,
+            Self::Head(why) if why.is_parse() && why.to_string().contains("too large") => {
+                return FaultKind::Oversized;
+            }
             Self::Head(why) if why.is_parse() => return FaultKind::Protocol,
             Self::Head(why) | Self::Body(why, _) => why,
         };
@@ -91,7 +94,9 @@ const ALLOW: &str = "if that may happen: `allow = { errors = true }`";
 
 fn head(kind: FaultKind, why: &hyper::Error, unread: &[u8]) -> String {
     match kind {
-        FaultKind::Closed => format!("the server closed the connection and did not answer; {ALLOW}"),
+        FaultKind::Closed => {
+            format!("the server closed the connection and did not answer; {ALLOW}")
+        }
         FaultKind::Reset => format!("the server reset the connection and did not answer; {ALLOW}"),
         FaultKind::CutOff => format!(
             "the server closed the connection in the middle of an answer, after {} bytes of its head; {ALLOW}",
@@ -122,7 +127,10 @@ fn body(kind: FaultKind, why: &hyper::Error, received: u64) -> String {
         FaultKind::CutOff => format!(
             "the server closed the connection in the middle of an answer, after {received} bytes of its body; {ALLOW}"
         ),
-        _ => format!("the connection was lost after {received} bytes of an answer's body: {}; {ALLOW}", causes(why)),
+        _ => format!(
+            "the connection was lost after {received} bytes of an answer's body: {}; {ALLOW}",
+            causes(why)
+        ),
     }
 }
 
@@ -133,18 +141,26 @@ fn too_large(unread: &[u8]) -> String {
     if fields >= MOST_FIELDS {
         format!("the answer's head has more than {MOST_FIELDS} fields; let the server send fewer")
     } else {
-        format!("the answer's head is longer than {} bytes; let the server send less in it", unread.len())
+        format!(
+            "the answer's head is longer than {} bytes; let the server send less in it",
+            unread.len()
+        )
     }
 }
 
 /// An answer that is none, or whose head has a mistake.
 fn no_http(why: &hyper::Error, unread: &[u8]) -> String {
     // A head that was understood and contradicts itself is gone from what is unread.
-    let is_of_lengths = ["content-length", "transfer-encoding"].iter().any(|name| why.to_string().contains(name));
+    let is_of_lengths =
+        ["content-length", "transfer-encoding"].iter().any(|name| why.to_string().contains(name));
     if is_of_lengths || unread.starts_with(b"HTTP/1.") || unread.is_empty() {
         let place = suspicious(unread).filter(|_| !is_of_lengths);
-        let place = place.map_or_else(String::new, |line| format!(", in the line {}", excerpt(line)));
-        return format!("the answer's head is not valid HTTP/1.1: {}{place}; correct the server", causes(why));
+        let place =
+            place.map_or_else(String::new, |line| format!(", in the line {}", excerpt(line)));
+        return format!(
+            "the answer's head is not valid HTTP/1.1: {}{place}; correct the server",
+            causes(why)
+        );
     }
     let begins = excerpt(unread);
     if TLS.iter().any(|alert| unread.starts_with(alert)) {
@@ -153,17 +169,24 @@ fn no_http(why: &hyper::Error, unread: &[u8]) -> String {
         );
     }
     if unread.get(3..9) == Some(SETTINGS) {
-        return format!("the server speaks HTTP/2 and not HTTP/1.1: name another port in the url; found {begins}");
+        return format!(
+            "the server speaks HTTP/2 and not HTTP/1.1: name another port in the url; found {begins}"
+        );
     }
-    format!("invalid HTTP: the answer begins with {begins}; correct the url, if another service has this port")
+    format!(
+        "invalid HTTP: the answer begins with {begins}; correct the url, if another service has this port"
+    )
 }
 
 /// The first line of a head that is no field.
 fn suspicious(head: &[u8]) -> Option<&[u8]> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines =
+        head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let status = lines.next()?;
-    let is_status = status.len() >= 12 && status.get(8) == Some(&b' ') && status[9..12].iter().all(u8::is_ascii_digit);
+    let is_status = status.len() >= 12
+        && status.get(8) == Some(&b' ')
+        && status[9..12].iter().all(u8::is_ascii_digit);
     if !is_status {
         return Some(status);
     }
@@ -171,7 +194,9 @@ fn suspicious(head: &[u8]) -> Option<&[u8]> {
     let is_folded = |line: &[u8]| line.starts_with(b" ") || line.starts_with(b"\t");
     lines.take_while(|line| !line.is_empty()).filter(|line| !is_folded(line)).find(|line| {
         let colon = line.iter().position(|&byte| byte == b':');
-        let value = |at: usize| line[at + 1..].iter().any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f);
+        let value = |at: usize| {
+            line[at + 1..].iter().any(|&byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
+        };
         colon.is_none_or(|at| at == 0 || !line[..at].iter().all(is_name) || value(at))
     })
 }
@@ -198,13 +223,20 @@ mod tests {
     fn a_call_without_a_connection_has_its_cause_and_its_remedy() {
         let address = ([127, 0, 0, 1], 7).into();
         for (why, kind, said) in [
-            (io::ErrorKind::ConnectionRefused, FaultKind::Refused, "nothing answers: 127.0.0.1:7: "),
+            (
+                io::ErrorKind::ConnectionRefused,
+                FaultKind::Refused,
+                "nothing answers: 127.0.0.1:7: ",
+            ),
             (io::ErrorKind::AddrNotAvailable, FaultKind::Ports, "ip_local_port_range"),
             (io::ErrorKind::NetworkUnreachable, FaultKind::Unreachable, "routes, firewall"),
         ] {
             let lost = Lost::Connect(why.into());
             let words = lost.words(address, b"");
-            assert!(lost.kind(b"") == kind && words.contains(said) && !words.contains("allow"), "{words}");
+            assert!(
+                lost.kind(b"") == kind && words.contains(said) && !words.contains("allow"),
+                "{words}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Odd servers, under every kind of executor: what they do has a name, a cause and a remedy, and is counted as that.
+//! Odd servers, under every kind of executor: what they do has a name, a cause and a remedy, and is
+//! counted as that.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +13,8 @@ use std::{
 use rustix::net::sockopt::set_socket_linger;
 
 use crate::step::{
-    Failure,
-    testing::{EXECUTORS, Ran, Rig, start_target},
+    Failure, StepSpec,
+    testing::{EXECUTORS, Ran, Rig, read_step, start_target},
 };
 
 /// What a server does once it has read a request.
@@ -61,8 +62,11 @@ fn sends(bytes: impl AsRef<[u8]>) -> Does {
 fn ran(does: &Does, rest: &str, executor: &str) -> (Ran, BTreeMap<String, u64>) {
     let scratch = tempfile::tempdir().unwrap();
     let url = server(does.clone());
-    let mut target = start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path()).unwrap();
-    let step = format!("{{ http = {{ target = \"api\", path = \"/\", connection = \"per-call\" }}{rest} }}");
+    let mut target =
+        start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path()).unwrap();
+    let step = format!(
+        "{{ http = {{ target = \"api\", path = \"/\", connection = \"per-call\" }}{rest} }}"
+    );
     let ran = Rig::new(&[&step]).endpoint("api", target.endpoint()).run(executor, 3);
     (ran, target.report().unwrap().counts)
 }
@@ -76,21 +80,46 @@ fn fields(number: usize) -> String {
     (0..number).fold(String::new(), |text, at| text + &format!("X-H{at}: v\r\n"))
 }
 
-#[test]
-fn each_way_to_give_no_answer_has_its_words_its_class_and_its_name() {
+/// Ways to give no answer, each with the class of its failure, its name, and some of its words.
+fn ways_to_give_no_answer() -> [(Does, Class, &'static str, &'static str); 14] {
     let chunked = "Transfer-Encoding: chunked\r\n";
     let settings = b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80";
     let (failed, wrong): (Class, Class) = (Failure::Target, Failure::Wrong);
-    let cases: [(Does, Class, &str, &str); 14] = [
-        (sends(""), failed, "closed", "closed the connection and did not answer; if that may happen: `allow"),
+    [
+        (
+            sends(""),
+            failed,
+            "closed",
+            "closed the connection and did not answer; if that may happen: `allow",
+        ),
         (Does::Resets, failed, "reset", "the server reset the connection and did not answer"),
         (sends("HTTP/1.1 200 OK\r\nConte"), failed, "cut off", "after 22 bytes of its head"),
         (answer("Content-Length: 12\r\n", "Hello"), failed, "cut off", "after 5 bytes of its body"),
         (answer(chunked, "5\r\nHello\r\n"), failed, "cut off", "after 5 bytes of its body"),
-        (answer(chunked, "5\r\nHello\r\nzz\r\n"), wrong, "protocol", "not sent as HTTP/1.1 demands, after 5 bytes"),
-        (answer("Content-Length: 5\r\nContent-Length: 6\r\n", "Hello"), wrong, "protocol", "content-length"),
-        (answer("no field\r\n", ""), wrong, "protocol", "in the line `no field`; correct the server"),
-        (sends("220 mail ESMTP\r\n"), wrong, "protocol", "invalid HTTP: the answer begins with `220 mail ESMTP"),
+        (
+            answer(chunked, "5\r\nHello\r\nzz\r\n"),
+            wrong,
+            "protocol",
+            "not sent as HTTP/1.1 demands, after 5 bytes",
+        ),
+        (
+            answer("Content-Length: 5\r\nContent-Length: 6\r\n", "Hello"),
+            wrong,
+            "protocol",
+            "content-length",
+        ),
+        (
+            answer("no field\r\n", ""),
+            wrong,
+            "protocol",
+            "in the line `no field`; correct the server",
+        ),
+        (
+            sends("220 mail ESMTP\r\n"),
+            wrong,
+            "protocol",
+            "invalid HTTP: the answer begins with `220 mail ESMTP",
+        ),
         (sends(b"\x15\x03\x01\0\x02\x02\x46"), wrong, "protocol", "the server speaks TLS"),
         (sends(settings), wrong, "protocol", "speaks HTTP/2 and not HTTP/1.1"),
         (answer(&fields(1001), ""), wrong, "oversized", "more than 1000 fields"),
@@ -101,11 +130,17 @@ fn each_way_to_give_no_answer_has_its_words_its_class_and_its_name() {
             "the answer's head is longer than",
         ),
         (sends("HTTP/1.1 2x0 OK\r\n\r\n"), wrong, "protocol", "in the line `HTTP/1.1 2x0 OK`"),
-    ];
-    for (does, class, name, said) in cases {
+    ]
+}
+
+#[test]
+fn each_way_to_give_no_answer_has_its_words_its_class_and_its_name() {
+    for (does, class, name, said) in ways_to_give_no_answer() {
         for executor in EXECUTORS {
             let (ran, _) = ran_strict(&does, executor);
-            let Some(Err(failure)) = ran.outcomes.first() else { panic!("{said}, {executor}: {ran:?}") };
+            let Some(Err(failure)) = ran.outcomes.first() else {
+                panic!("{said}, {executor}: {ran:?}")
+            };
             let words = failure.to_string();
             assert_eq!(*failure, class(words.clone()), "{executor}");
             assert!(words.contains(said), "`{said}` is not said under {executor}: {words}");
@@ -113,7 +148,11 @@ fn each_way_to_give_no_answer_has_its_words_its_class_and_its_name() {
             let (ran, counts) = ran_lenient(&does, executor);
             let errors: u64 = ran.tallies.iter().map(|tally| tally.done.errors).sum();
             assert_eq!((ran.wrong(), errors), (None, 3), "{executor}");
-            assert_eq!(counts.get(&format!("errors: {name}")), Some(&3), "{said}, {executor}: {counts:?}");
+            assert_eq!(
+                counts.get(&format!("errors: {name}")),
+                Some(&3),
+                "{said}, {executor}: {counts:?}"
+            );
         }
     }
 }
@@ -145,11 +184,11 @@ fn calls_that_never_connected_are_counted_apart() {
     for executor in EXECUTORS {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = format!("http://{}", socket.local_addr().unwrap());
-        let mut target = start_target(&format!("{{ http = {{ url = \"{own}\" }} }}"), scratch.path()).unwrap();
+        let mut target =
+            start_target(&format!("{{ http = {{ url = \"{own}\" }} }}"), scratch.path()).unwrap();
         // From now on nobody listens.
         drop(socket);
-        let step =
-            "{ http = { target = \"api\", path = \"/\", connection = \"per-call\" }, allow = { errors = true } }";
+        let step = "{ http = { target = \"api\", path = \"/\", connection = \"per-call\" }, allow = { errors = true } }";
         let ran = Rig::new(&[step]).endpoint("api", target.endpoint()).slots(2).run(executor, 5);
         assert_eq!(ran.wrong(), None, "{executor}");
         let report = target.report().unwrap();
@@ -158,19 +197,32 @@ fn calls_that_never_connected_are_counted_apart() {
         let gone = target.answers().unwrap_err().to_string();
         assert!(gone.contains("any more") && gone.contains("start the server again"), "{gone}");
     }
-    assert!(start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path()).unwrap().answers().is_ok());
+    assert!(
+        start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path())
+            .unwrap()
+            .answers()
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_host_of_one_s_own_is_sent_once() {
     for name in ["host", "Host", "HOST"] {
-        let endpoint =
-            crate::target::http::Endpoint::new(([127, 0, 0, 1], 1).into(), "own:1".into(), String::new(), None);
-        let text =
-            format!("{{ http = {{ target = \"api\", path = \"/\", headers = {{ {name} = \"shop.example\" }} }} }}");
-        let crate::step::StepSpec::Http(spec) = crate::step::testing::read_step(&text).unwrap() else { panic!() };
-        let shared = super::Shared::new(&spec, Arc::new(endpoint), 1, Arc::default()).unwrap();
-        let (request, _) = shared.request(&crate::step::Call::default(), &mut String::new()).unwrap();
+        let endpoint = crate::targets::http::HttpEndpoint::new(
+            ([127, 0, 0, 1], 1).into(),
+            "own:1".into(),
+            String::new(),
+            None,
+        );
+        let text = format!(
+            "{{ http = {{ target = \"api\", path = \"/\", headers = {{ {name} = \"shop.example\" }} }} }}"
+        );
+        let StepSpec::Http(spec) = crate::step::testing::read_step(&text).unwrap() else {
+            panic!()
+        };
+        let shared = super::HttpShared::new(&spec, Arc::new(endpoint), 1, Arc::default()).unwrap();
+        let (request, _) =
+            shared.request(&crate::step::Call::default(), &mut String::new()).unwrap();
         let hosts: Vec<_> = request.headers().get_all(hyper::header::HOST).iter().collect();
         assert_eq!(hosts, ["shop.example"], "{name}");
     }
@@ -179,12 +231,52 @@ fn a_host_of_one_s_own_is_sent_once() {
 #[test]
 fn a_path_that_grows_too_long_says_so() {
     let base = "a".repeat(super::headers::LONGEST_PATH - 8);
-    let endpoint = crate::target::http::Endpoint::new(([127, 0, 0, 1], 1).into(), "own:1".into(), String::new(), None);
+    let endpoint = crate::targets::http::HttpEndpoint::new(
+        ([127, 0, 0, 1], 1).into(),
+        "own:1".into(),
+        String::new(),
+        None,
+    );
     let text = format!("{{ http = {{ target = \"api\", path = \"/{base}${{i}}\" }} }}");
-    let crate::step::StepSpec::Http(spec) = crate::step::testing::read_step(&text).unwrap() else { panic!() };
-    let shared = super::Shared::new(&spec, Arc::new(endpoint), 1, Arc::default()).unwrap();
-    let of = |task| shared.request(&crate::step::Call { task, ..Default::default() }, &mut String::new()).map(drop);
+    let StepSpec::Http(spec) = crate::step::testing::read_step(&text).unwrap() else { panic!() };
+    let shared = super::HttpShared::new(&spec, Arc::new(endpoint), 1, Arc::default()).unwrap();
+    let of = |task| {
+        shared
+            .request(&crate::step::Call { task, ..Default::default() }, &mut String::new())
+            .map(drop)
+    };
     assert_eq!(of(1_234_567), Ok(()));
     let wrong = of(12_345_678).unwrap_err();
     assert!(wrong.contains("65535 bytes, and at most 65534"), "{wrong}");
+}
+
+#[test]
+fn what_was_told_is_heard() {
+    let text = "{ http = { target = 'api', path = '/x/${i}', method = 'POST', body_size = '2KiB', \
+                connection = 'per-call', headers = { a = 'b-${j}' } }, expect = { status = [200, 201] }, \
+                allow = { status = 503 } }";
+    let spec = read_step(text).expect("reads");
+    let told = spec.told().expect("there are words for it");
+    let heard = StepSpec::heard(&told).expect("it is understood");
+    let stored = |spec: &StepSpec| serde_json::to_value(spec).expect("is stored");
+    assert_eq!(stored(&heard), stored(&spec));
+    for verb in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+        let text = format!("{{ http = {{ target = 'api', path = '/', method = '{verb}' }} }}");
+        let spec = read_step(&text).expect("reads");
+        let heard = spec.told().and_then(|told| StepSpec::heard(&told)).expect("is understood");
+        assert_eq!(stored(&heard), stored(&spec));
+    }
+}
+
+#[test]
+fn what_there_are_no_words_for_is_named() {
+    for (more, said) in [
+        ("path = '/${uniform(1,9)}' }", "`${uniform(1,9)}`"),
+        ("path = '/', headers = { a = '${env:TOKEN}' } }", "`${env:TOKEN}`"),
+        ("path = '/' }, allow = { errors = true }", "`allow = { errors = true }`"),
+    ] {
+        let spec = read_step(&format!("{{ http = {{ target = 'api', {more} }}")).expect("reads");
+        let why = spec.told().expect_err("has no words");
+        assert!(why.contains(said), "{why}");
+    }
 }

@@ -2,21 +2,21 @@
 
 use std::{marker::PhantomData, path::Path, sync::Arc};
 
-use super::{sqlite::Session, work::Work};
+use super::{sqlite::SqliteSession, work::SqlWork};
 use crate::{
     draw,
     runtime::Native,
-    step::{Blocking, Call, Done, Failure, Opening, Operation, Outcome},
-    target::sql::Database,
+    step::{BlockingChoice, Call, Done, Failure, Opening, Operation, StepOutcome},
+    targets::sql::Database,
 };
 
 /// Keys the draws of the round trips apart from those of the arguments.
 const ROUND_TRIP: u64 = 1 << 32;
 
 /// A step in one slot, with its own connection.
-pub(super) struct Calls<N> {
+pub(super) struct SqliteCalls<N> {
     /// None before the first use, and while a call owns it.
-    session: Option<Box<Session>>,
+    session: Option<Box<SqliteSession>>,
     way: Way<N>,
 }
 
@@ -25,22 +25,27 @@ pub(super) struct Way<N> {
     pub database: Arc<Database>,
     /// The database file.
     pub path: Arc<Path>,
-    pub work: Arc<Work>,
+    pub work: Arc<SqlWork>,
     /// Round trips of a call.
     pub trips: u32,
     /// The step's draws.
     pub seed: u64,
-    pub blocking: Blocking,
+    pub blocking: BlockingChoice,
     pub native: PhantomData<fn() -> N>,
 }
 
 impl<N> Clone for Way<N> {
     fn clone(&self) -> Self {
-        Self { database: self.database.clone(), path: self.path.clone(), work: self.work.clone(), ..*self }
+        Self {
+            database: self.database.clone(),
+            path: self.path.clone(),
+            work: self.work.clone(),
+            ..*self
+        }
     }
 }
 
-impl<N> Calls<N> {
+impl<N> SqliteCalls<N> {
     /// Calls without a connection as yet.
     pub fn new(way: Way<N>) -> Self {
         Self { session: None, way }
@@ -49,10 +54,10 @@ impl<N> Calls<N> {
 
 impl<N: Native> Way<N> {
     /// Opens the connection and learns what is to be learned.
-    async fn open(&self) -> Result<Box<Session>, Failure> {
+    async fn open(&self) -> Result<Box<SqliteSession>, Failure> {
         let Self { database, path, work, .. } = self.clone();
         let opened = self.blocking.run::<N, _, _>(move || {
-            let mut session = Session::open(&path, database.account(), work)?;
+            let mut session = SqliteSession::open(&path, database.account(), work)?;
             session.learn()?;
             Ok(session)
         });
@@ -61,11 +66,13 @@ impl<N: Native> Way<N> {
 
     /// The simulated round trips of one call, one wait each.
     ///
-    /// A transaction waits for all of them before it begins, so that it never waits with the write lock in hand: an
-    /// executor whose threads block on that lock could not run the very task that is to give it back.
+    /// A transaction waits for all of them before it begins, so that it never waits with the write
+    /// lock in hand: an executor whose threads block on that lock could not run the very task that
+    /// is to give it back.
     async fn travel(&self, key: u64) {
         for trip in 0..u64::from(self.trips) {
-            let time = self.database.delay.sample(draw::mix(draw::mix(self.seed, key), ROUND_TRIP + trip));
+            let time =
+                self.database.delay.sample(draw::mix(draw::mix(self.seed, key), ROUND_TRIP + trip));
             if !time.is_zero() {
                 N::sleep(time).await;
             }
@@ -73,15 +80,15 @@ impl<N: Native> Way<N> {
     }
 }
 
-impl<N: Native> Operation for Calls<N> {
-    async fn open(&mut self, _: Opening) -> Outcome {
+impl<N: Native> Operation for SqliteCalls<N> {
+    async fn open(&mut self, _: Opening) -> StepOutcome {
         if self.session.is_none() {
             self.session = Some(self.way.open().await?);
         }
         Ok(Done::default())
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         let mut session = match self.session.take() {
             Some(session) => session,
             // The one before was lost with a cancelled call.

@@ -1,7 +1,7 @@
 //! Comments in statements: where they end.
 
-/// Length of the block comment with which a text begins, both its ends included; none where nothing ends it. In
-/// PostgreSQL such comments nest.
+/// Length of the block comment with which a text begins, both its ends included; none where nothing
+/// ends it. In PostgreSQL such comments nest.
 pub(super) fn block(text: &str, nest: bool) -> Option<usize> {
     let mut depth = 0;
     let mut at = 0;
@@ -27,9 +27,10 @@ pub(super) fn line(text: &str) -> usize {
     text.find('\n').map_or(text.len(), |at| at + 1)
 }
 
-/// The text of a statement behind the comments and brackets that stand before its first word, whatever server it is for:
-/// `#` begins no statement where it begins no comment, and a comment that does not end where comments nest is one of a
-/// server where they do not. `/*!` and `/*M!` begin what MySQL and MariaDB execute.
+/// The text of a statement behind the comments and brackets that stand before its first word,
+/// whatever server it is for: `#` begins no statement where it begins no comment, and a comment
+/// that does not end where comments nest is one of a server where they do not. `/*!` and `/*M!`
+/// begin what MySQL and MariaDB execute.
 pub(super) fn skipped(query: &str) -> &str {
     let mut rest = query;
     loop {

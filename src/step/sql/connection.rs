@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     gate::{Bar, Gate},
-    network::Session,
+    session::Session,
 };
 use crate::{
     client::{Fault, Lease, Pool},
@@ -15,7 +15,7 @@ use crate::{
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
     measure::{Ending, Recorder},
     runtime::Native,
-    target::sql::{GivenUp, Opened, Server},
+    targets::sql::{GivenUpSession, Opened, Server},
 };
 
 /// `connection`: when connections are opened and closed.
@@ -32,8 +32,12 @@ pub(super) enum Policy {
     Pool,
 }
 
-const CHOICES: &[(&str, Policy)] =
-    &[("keep", Policy::Keep), ("per-call", Policy::PerCall), ("per-task", Policy::PerTask), ("pool", Policy::Pool)];
+const CHOICES: &[(&str, Policy)] = &[
+    ("keep", Policy::Keep),
+    ("per-call", Policy::PerCall),
+    ("per-task", Policy::PerTask),
+    ("pool", Policy::Pool),
+];
 
 impl Field for Policy {
     fn schema() -> serde_json::Value {
@@ -46,7 +50,7 @@ impl Field for Policy {
 }
 
 /// A connection with what it keeps of each step that has used it.
-pub(super) struct Seat<S, P> {
+pub(super) struct SqlConnection<S, P> {
     pub session: S,
     /// The statements of each step, by its number.
     pub prepared: Vec<(usize, Vec<P>)>,
@@ -56,7 +60,7 @@ pub(super) struct Seat<S, P> {
     gate: Option<Arc<dyn Bar>>,
 }
 
-impl<S, P> Seat<S, P> {
+impl<S, P> SqlConnection<S, P> {
     /// Says good-bye; the server has forgotten the statements then, too.
     async fn close<N: Native>(self)
     where
@@ -69,60 +73,63 @@ impl<S, P> Seat<S, P> {
 }
 
 /// Where the steps of one sequence find the connection that they share: they run one after another.
-pub(super) struct Shelf<N: Native, T> {
+pub(super) struct SqlConnectionSlot<N: Native, T> {
     kept: AtomicCell<Option<Box<T>>>,
     gate: Arc<Gate<N>>,
 }
 
-impl<N: Native, T> Default for Shelf<N, T> {
+impl<N: Native, T> Default for SqlConnectionSlot<N, T> {
     fn default() -> Self {
         Self { kept: AtomicCell::new(None), gate: Arc::default() }
     }
 }
 
 /// The connections of an engine, boxed: they are moved into calls and back.
-type Seated<N, S> = Seat<S, <S as Session<N>>::Statement>;
+type Seated<N, S> = SqlConnection<S, <S as Session<N>>::Statement>;
 
 /// Where a step gets its connection from.
-pub(super) enum Source<N: Native, S: Session<N>> {
+pub(super) enum ConnectionSource<N: Native, S: Session<N>> {
     /// See [`Policy::Keep`].
-    Kept(Arc<Shelf<N, Seated<N, S>>>),
+    Kept(Arc<SqlConnectionSlot<N, Seated<N, S>>>),
     /// See [`Policy::PerCall`].
     Fresh(Arc<Gate<N>>),
     /// See [`Policy::PerTask`]: whether the step is the first of its task, and the last, to use it.
-    Task { shelf: Arc<Shelf<N, Seated<N, S>>>, first: bool, last: bool },
+    Task { slot: Arc<SqlConnectionSlot<N, Seated<N, S>>>, first: bool, last: bool },
     /// See [`Policy::Pool`]: with the histogram of waits.
     Pooled { pool: Arc<Pool<N, Box<Seated<N, S>>>>, waits: Option<(Recorder, usize)> },
 }
 
 /// A place in a pool.
-type Place<N, S> = Option<Lease<N, Box<Seated<N, S>>>>;
+type PoolPlace<N, S> = Option<Lease<N, Box<Seated<N, S>>>>;
 
 /// A connection, and its place in the pool that it is of.
-type Held<N, S> = (Box<Seated<N, S>>, Place<N, S>);
+type PooledConnection<N, S> = (Box<Seated<N, S>>, PoolPlace<N, S>);
 
-/// A connection while a call uses it. One that is dropped is closed, and its place is free again; while work is under way,
-/// only when the server has ended that.
+/// A connection while a call uses it. One that is dropped is closed, and its place is free again;
+/// while work is under way, only when the server has ended that.
 pub(super) struct Taken<N: Native, S: Session<N>> {
-    held: Option<Held<N, S>>,
+    held: Option<PooledConnection<N, S>>,
     under_way: bool,
 }
 
 impl<N: Native, S: Session<N>> Taken<N, S> {
-    fn new(seat: Box<Seated<N, S>>, lease: Place<N, S>) -> Self {
-        Self { held: Some((seat, lease)), under_way: false }
+    fn new(connection: Box<Seated<N, S>>, lease: PoolPlace<N, S>) -> Self {
+        Self { held: Some((connection, lease)), under_way: false }
     }
 
     /// The connection.
-    #[expect(clippy::expect_used, reason = "only `give_back` and `drop` take it out, and nobody has this after them")]
-    pub fn seat(&mut self) -> &mut Seated<N, S> {
+    #[expect(
+        clippy::expect_used,
+        reason = "only `give_back` and `drop` take it out, and nobody has this after them"
+    )]
+    pub fn connection(&mut self) -> &mut Seated<N, S> {
         &mut self.held.as_mut().expect("it is held until it is given back").0
     }
 
     /// The connection, on which work begins.
     pub fn begin(&mut self) -> &mut Seated<N, S> {
         self.under_way = true;
-        self.seat()
+        self.connection()
     }
 
     /// The work has ended, well or not.
@@ -133,35 +140,38 @@ impl<N: Native, S: Session<N>> Taken<N, S> {
 
 impl<N: Native, S: Session<N>> Drop for Taken<N, S> {
     fn drop(&mut self) {
-        let Some((seat, lease)) = self.held.take().filter(|_| self.under_way) else { return };
-        let Some(session) = seat.session.number() else { return };
-        let owed = seat.gate.clone().map(Bar::owe);
-        let server = seat.server.clone();
-        server.end(GivenUp { session, connection: seat, place: Box::new((lease, owed)) });
+        let Some((connection, lease)) = self.held.take().filter(|_| self.under_way) else { return };
+        let Some(session) = connection.session.number() else { return };
+        let owed = connection.gate.clone().map(Bar::owe);
+        let server = connection.server.clone();
+        server.end(GivenUpSession { session, connection, place: Box::new((lease, owed)) });
     }
 }
 
-impl<N: Native, S: Session<N>> Source<N, S> {
+impl<N: Native, S: Session<N>> ConnectionSource<N, S> {
     /// Whether the slot keeps its connection from task to task.
     pub fn is_kept(&self) -> bool {
         matches!(self, Self::Kept(_))
     }
 
-    /// A connection: one that is there, or a new one. For one of a pool it waits for as long as the scenario allows, which
-    /// is recorded. A call should find the one that the slot keeps.
+    /// A connection: one that is there, or a new one. For one of a pool it waits for as long as the
+    /// scenario allows, which is recorded. A call should find the one that the slot keeps.
     pub async fn take(&self, server: &Arc<Server>, in_call: bool) -> Result<Taken<N, S>, Fault> {
         let (found, lease) = match self {
             Self::Fresh(_) => (None, None),
-            Self::Kept(shelf) => (shelf.kept.take(), None),
-            Self::Task { shelf, first, .. } => (shelf.kept.take().filter(|_| !first), None),
+            Self::Kept(slot) => (slot.kept.take(), None),
+            Self::Task { slot, first, .. } => (slot.kept.take().filter(|_| !first), None),
             Self::Pooled { pool, waits } => {
                 let mut lease = recorded_wait(pool, waits.as_ref()).await?;
                 (lease.take(), Some(lease))
             }
         };
         match found {
-            Some(seat) if seat.session.is_open() => return Ok(Taken::new(seat, lease)),
-            // Of a pool, one that was lost is not given back, and the place is free for another one.
+            Some(connection) if connection.session.is_open() => {
+                return Ok(Taken::new(connection, lease));
+            }
+            // Of a pool, one that was lost is not given back, and the place is free for another
+            // one.
             Some(_) => server.reopen(),
             None if in_call && self.is_kept() => server.reopen(),
             None => {}
@@ -173,25 +183,34 @@ impl<N: Native, S: Session<N>> Source<N, S> {
     async fn open(&self, server: &Arc<Server>) -> Result<Box<Seated<N, S>>, Fault> {
         let gate = match self {
             Self::Fresh(gate) => Some(gate),
-            Self::Kept(shelf) | Self::Task { shelf, .. } => Some(&shelf.gate),
+            Self::Kept(slot) | Self::Task { slot, .. } => Some(&slot.gate),
             Self::Pooled { .. } => None,
         };
         if let Some(gate) = gate {
             gate.passed().await;
         }
-        // In a box of its own: a call's future is moved into its place in every call, and must not have room for a login.
+        // In a box of its own: a call's future is moved into its place in every call, and must not
+        // have room for a login.
         let session = Box::pin(S::open(server)).await?;
         let gate = gate.map(|gate| gate.clone() as Arc<dyn Bar>);
-        Ok(Box::new(Seat { session, prepared: Vec::new(), counted: server.open(), server: server.clone(), gate }))
+        Ok(Box::new(SqlConnection {
+            session,
+            prepared: Vec::new(),
+            counted: server.open(),
+            server: server.clone(),
+            gate,
+        }))
     }
 
     /// After a call that left the connection fit for another one.
     pub async fn give_back(&self, mut taken: Taken<N, S>) {
-        let Some((seat, lease)) = taken.held.take() else { return };
+        let Some((connection, lease)) = taken.held.take() else { return };
         match (self, lease) {
-            (Self::Pooled { .. }, Some(lease)) => lease.give_back(seat),
-            (Self::Kept(shelf) | Self::Task { shelf, last: false, .. }, _) => shelf.kept.store(Some(seat)),
-            _ => Box::pin(seat.close()).await,
+            (Self::Pooled { .. }, Some(lease)) => lease.give_back(connection),
+            (Self::Kept(slot) | Self::Task { slot, last: false, .. }, _) => {
+                slot.kept.store(Some(connection));
+            }
+            _ => Box::pin(connection.close()).await,
         }
     }
 }

@@ -1,10 +1,11 @@
-//! `copy = { into = "log(task, value)", rows = 1000, args = ["${i}", "${j}"] }`: many rows at once, by PostgreSQL's COPY.
+//! `copy = { into = "log(task, value)", rows = 1000, args = ["${i}", "${j}"] }`: many rows at once,
+//! by PostgreSQL's COPY.
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::{bound::Bound, statement::Arg};
+use super::arg::{Arg, BoundValue};
 use crate::{
     config::{Fields, Section},
     draw,
@@ -29,9 +30,11 @@ impl Section for Copy {
     const DOC: &'static str = "Rows that are copied into a table, in PostgreSQL only.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let into: Option<String> = fields.required("into", "The table and its columns, such as `log(task, value)`.");
+        let into: Option<String> =
+            fields.required("into", "The table and its columns, such as `log(task, value)`.");
         let rows = fields.required("rows", "How many rows.");
-        let args = fields.required("args", "The values of a row, in order; `${j}` is the row's number, from 0.");
+        let args = fields
+            .required("args", "The values of a row, in order; `${j}` is the row's number, from 0.");
         let fine = |letter: char| letter.is_ascii_alphanumeric() || "_(), \"".contains(letter);
         if into.as_ref().is_some_and(|into| !into.chars().all(fine) || !into.ends_with(')')) {
             let help = "for example: into = \"log(task, value)\"".to_owned();
@@ -52,7 +55,7 @@ impl Copy {
 
     /// The rows of a call in COPY's text format. `seed` is the step's.
     pub fn body(&self, call: &Call, seed: u64) -> String {
-        let mut row: Vec<Bound> = self.args.iter().map(Bound::new).collect();
+        let mut row: Vec<BoundValue> = self.args.iter().map(BoundValue::new).collect();
         let mut body = String::new();
         for number in 0..self.rows {
             let call = call.of_child(number);
@@ -67,12 +70,12 @@ impl Copy {
 }
 
 /// Writes a value; what would end a field or a line is escaped.
-fn field(value: &Bound, out: &mut String) {
+fn field(value: &BoundValue, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = match value {
-        Bound::Integer(value) => write!(out, "{value}"),
-        Bound::Real(value) => write!(out, "{value}"),
-        Bound::Text(text) => {
+        BoundValue::Integer(value) => write!(out, "{value}"),
+        BoundValue::Real(value) => write!(out, "{value}"),
+        BoundValue::Text(text) => {
             for letter in text.chars() {
                 match letter {
                     '\\' => out.push_str("\\\\"),

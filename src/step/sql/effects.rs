@@ -1,11 +1,12 @@
-//! What a call has done so far, the same for every engine: bytes, and rows that it added and took away.
+//! What a call has done so far, the same for every engine: bytes, and rows that it added and took
+//! away.
 
-use super::{bound::Bound, statement::Effect, work::Work};
-use crate::{step::Done, target::sql::Account};
+use super::{arg::BoundValue, statement::Effect, work::SqlWork};
+use crate::{step::Done, targets::sql::Account};
 
 /// What came back for one statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct StatementAnswer {
     /// Rows that were returned; none for a statement that returns none, such as an INSERT.
     pub returned: Option<u64>,
     /// Rows that were changed.
@@ -25,10 +26,17 @@ pub(super) struct Effects {
 
 impl Effects {
     /// Adds what statement `at` did, and compares its rows with what they must be.
-    pub fn add(&mut self, work: &Work, at: usize, args: &[Bound], answer: Answer) -> Result<(), String> {
+    pub fn add(
+        &mut self,
+        work: &SqlWork,
+        at: usize,
+        args: &[BoundValue],
+        answer: StatementAnswer,
+    ) -> Result<(), String> {
         self.done.received += answer.received;
-        self.done.sent += args.iter().map(Bound::length).sum::<u64>();
-        // MariaDB says of `INSERT … RETURNING` what it returned, and not what it changed, which is as many.
+        self.done.sent += args.iter().map(BoundValue::length).sum::<u64>();
+        // MariaDB says of `INSERT … RETURNING` what it returned, and not what it changed, which is
+        // as many.
         let rows = answer.returned.unwrap_or(answer.changed);
         match work.effects[at] {
             Effect::Read | Effect::Update => {}

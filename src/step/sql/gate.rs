@@ -1,14 +1,16 @@
-//! What keeps a slot that has given up a call from opening another connection before the server has ended the first.
+//! What keeps a slot that has given up a call from opening another connection before the server has
+//! ended the first.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::runtime::{Native, Semaphore as _};
+use crate::runtime::{Coordination, Semaphore as _};
 
-/// A slot's sessions that were given up and not yet waited for. Nothing of it is touched by calls that end by themselves.
-pub(super) struct Gate<N: Native> {
+/// A slot's sessions that were given up and not yet waited for. Nothing of it is touched by calls
+/// that end by themselves.
+pub(super) struct Gate<N: Coordination> {
     owed: AtomicUsize,
     ended: N::Semaphore,
 }
@@ -20,16 +22,17 @@ pub(super) trait Bar: Send + Sync {
 }
 
 /// A session that was given up.
-struct Owed<N: Native>(Arc<Gate<N>>);
+struct Owed<N: Coordination>(Arc<Gate<N>>);
 
-impl<N: Native> Default for Gate<N> {
+impl<N: Coordination> Default for Gate<N> {
     fn default() -> Self {
         Self { owed: AtomicUsize::new(0), ended: N::Semaphore::new(0) }
     }
 }
 
-impl<N: Native> Gate<N> {
-    /// Waits until all that is owed has ended. A wait that is given up leaves the rest to the next one.
+impl<N: Coordination> Gate<N> {
+    /// Waits until all that is owed has ended. A wait that is given up leaves the rest to the next
+    /// one.
     pub async fn passed(&self) {
         while self.owed.load(Relaxed) > 0 {
             self.ended.acquire().await;
@@ -38,14 +41,14 @@ impl<N: Native> Gate<N> {
     }
 }
 
-impl<N: Native> Bar for Gate<N> {
+impl<N: Coordination> Bar for Gate<N> {
     fn owe(self: Arc<Self>) -> Box<dyn Send> {
         self.owed.fetch_add(1, Relaxed);
         Box::new(Owed(self))
     }
 }
 
-impl<N: Native> Drop for Owed<N> {
+impl<N: Coordination> Drop for Owed<N> {
     fn drop(&mut self) {
         self.0.ended.release();
     }

@@ -1,15 +1,16 @@
 //! `sql`: a query or a transaction on an SQL target.
 //!
-//! The parameters name no database: `?` stands for an argument, and what a statement does is read off its text. How
-//! it is sent is the business of the engine behind the target: `sqlite` in this process, driven by `call`, or a server,
-//! driven by `network`, with one file per protocol.
+//! The parameters name no database: `?` stands for an argument, and what a statement does is read
+//! off its text. How it is sent is the business of the engine behind the target: `sqlite` in this
+//! process, driven by `call`, or a server, driven by `network`, with one file per protocol.
 //!
 //! `customary` is the other way to a server: the blocking client that users have.
 //!
-//! What is proven: a statement returns or changes as many rows as `expect` says. Without `expect`, a query without
-//! `${…}` on a target to which nothing is written returns as many rows as it did in preparation; of all others it is
-//! proven that they ran without an error, and that all rows were read. Over the whole process the target's tables
-//! must have as many rows in the end as were inserted and not deleted, by the count of every connection.
+//! What is proven: a statement returns or changes as many rows as `expect` says. Without `expect`,
+//! a query without `${…}` on a target to which nothing is written returns as many rows as it did in
+//! preparation; of all others it is proven that they ran without an error, and that all rows were
+//! read. Over the whole process the target's tables must have as many rows in the end as were
+//! inserted and not deleted, by the count of every connection.
 
 use std::{
     marker::PhantomData,
@@ -20,28 +21,33 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::{
-    call::{Calls, Way},
-    connection::{Policy, Source},
+    call::{SqliteCalls, Way},
+    connection::{ConnectionSource, Policy},
     copy::Copy,
-    customary::{Customary, Driver},
-    expect::{Allow, Expect},
-    network::{OneGo, Protocol, Route, Session},
+    customary::{Customary, CustomaryMysql, CustomaryPostgres, Driver},
+    expect::{SqlAllow, SqlExpect},
+    network::Route,
+    session::{OneGo, Protocol, Session},
     statement::Statement,
-    work::{Expected, Work},
+    work::{ExpectedRows, SqlWork},
 };
-use super::{Blocking, BuildError, Cost, Lookup, Site, Step, StepKind, StepSpec, TargetUse};
+use super::{
+    BlockingChoice, BuildError, Cost, Lookup, PlannedStep, Site, Step, StepKind, TargetUse,
+};
 use crate::{
     client::{mysql::Mysql, postgres::Postgres},
     config::{Fields, Name},
     runtime::Runtime,
-    target::{
+    targets::{
         TargetSpec, pool_stream,
         sql::{Database, Engine, Server},
     },
 };
 
+mod arg;
 mod bound;
 mod call;
+mod check;
 mod comments;
 mod connection;
 mod copy;
@@ -53,6 +59,7 @@ mod mysql;
 mod network;
 mod placeholders;
 mod postgres;
+mod session;
 mod sqlite;
 mod statement;
 mod work;
@@ -76,7 +83,7 @@ pub struct Sql {
     transaction: bool,
     /// Of SQLite only; none: offload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    blocking: Option<Blocking>,
+    blocking: Option<BlockingChoice>,
     /// Of a server only; none: the same under every executor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     driver: Option<Driver>,
@@ -92,13 +99,14 @@ pub struct Sql {
     /// Of a server only; none: prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     protocol: Option<Protocol>,
-    #[serde(default, skip_serializing_if = "Allow::is_none")]
-    allow: Allow,
+    #[serde(default, skip_serializing_if = "SqlAllow::is_none")]
+    allow: SqlAllow,
 }
 
 impl StepKind for Sql {
     const KEY: &'static str = "sql";
-    const DOC: &'static str = "Runs a query or a transaction on an SQL target, and reads every row of the answer.";
+    const DOC: &'static str =
+        "Runs a query or a transaction on an SQL target, and reads every row of the answer.";
 
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The SQL target.");
@@ -106,9 +114,14 @@ impl StepKind for Sql {
             "query",
             "One statement, with `?` for each argument, such as `SELECT name, price FROM items WHERE id = ?`.",
         );
-        let args = op.optional("args", "The values of the `?`, in order: numbers, or text with `${i}` and the like.");
-        let transaction: Option<Vec<Statement>> = op
-            .optional("transaction", "Statements that are done together or not at all, each with `query` and `args`.");
+        let args = op.optional(
+            "args",
+            "The values of the `?`, in order: numbers, or text with `${i}` and the like.",
+        );
+        let transaction: Option<Vec<Statement>> = op.optional(
+            "transaction",
+            "Statements that are done together or not at all, each with `query` and `args`.",
+        );
         let blocking = op.optional(
             "blocking",
             "SQLite only: `offload` (default) hands the work to the executor's pool for blocking work; `inline` does it \
@@ -137,21 +150,13 @@ impl StepKind for Sql {
             "copy",
             "PostgreSQL only: rows that are copied into a table, `{ into = \"log(task, value)\", rows = 1000, args = […] }`.",
         );
-        let expect: Option<Expect> = step.optional("expect", Expect::USE);
-        let allow = step.or("allow", Allow::default(), Allow::USE);
+        let expect: Option<SqlExpect> = step.optional("expect", SqlExpect::USE);
+        let allow = step.or("allow", SqlAllow::default(), SqlAllow::USE);
         let in_transaction = op.has("transaction");
-        check_keys(op);
-        check_driver(driver, op);
-        let statements = match (query, &copy) {
-            (None, Some(copy)) => Some(vec![Statement { query: copy.query(), args: Vec::new() }]),
-            (Some(query), _) => statement::check(&query, "query", op)
-                .map(|()| vec![Statement { query, args: args.unwrap_or_default() }]),
-            (None, None) => transaction,
-        }?;
-        if statements.is_empty() {
-            op.reject("transaction", "a transaction needs at least one statement", None);
-            return None;
-        }
+        check::keys(op);
+        check::driver(driver, op);
+        let query = query.map(|query| Statement { query, args: args.unwrap_or_default() });
+        let statements = check::statements(query, copy.as_ref(), transaction, op)?;
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
         Some(Self {
             target: target?,
@@ -175,7 +180,10 @@ impl StepKind for Sql {
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
         let TargetSpec::Sql(database) = target else { return None };
         let about = |key: &str, of: &str, is: &str| {
-            Some((format!("`{key}` is about {of}, and `{}` is {is}", self.target.text), format!("remove `{key}`")))
+            Some((
+                format!("`{key}` is about {of}, and `{}` is {is}", self.target.text),
+                format!("remove `{key}`"),
+            ))
         };
         if database.is_server() {
             return match self.connection {
@@ -195,10 +203,13 @@ impl StepKind for Sql {
             ("copy", self.copy.is_some()),
             ("allow", !self.allow.is_none()),
         ];
-        keys.into_iter().find(|(_, is_set)| *is_set).and_then(|(key, _)| about(key, "servers", "embedded SQLite"))
+        keys.into_iter()
+            .find(|(_, is_set)| *is_set)
+            .and_then(|(key, _)| about(key, "servers", "embedded SQLite"))
     }
 
-    /// Blocking work, SQLite's or a customary client's, runs to its end; otherwise a server is not waited for any longer.
+    /// Blocking work, SQLite's or a customary client's, runs to its end; otherwise a server is not
+    /// waited for any longer.
     fn cancellable(&self, targets: Lookup<'_, '_>) -> bool {
         let is_server = matches!(targets(&self.target.text), Some(TargetSpec::Sql(database)) if database.is_server());
         is_server && !self.is_idiomatic()
@@ -217,13 +228,15 @@ impl StepKind for Sql {
         let delay = match target(&self.target.text) {
             Some(TargetSpec::Sql(database)) if database.is_server() => {
                 let hops = if self.is_idiomatic() { NOMINAL_HOP } else { Duration::ZERO };
-                let (mean, cpu) = (NOMINAL_ROUND_TRIP * trips + hops, NOMINAL_CLIENT * trips + hops);
+                let (mean, cpu) =
+                    (NOMINAL_ROUND_TRIP * trips + hops, NOMINAL_CLIENT * trips + hops);
                 return Cost { least: Duration::ZERO, mean, cpu };
             }
             Some(TargetSpec::Sql(database)) => Some(database.delay),
             _ => None,
         };
-        let hop = if self.blocking() == Blocking::Offload { NOMINAL_HOP } else { Duration::ZERO };
+        let hop =
+            if self.blocking() == BlockingChoice::Offload { NOMINAL_HOP } else { Duration::ZERO };
         let cpu = NOMINAL_STATEMENT * trips + hop;
         let least = delay.map_or(Duration::ZERO, |delay| delay.least() * trips);
         Cost { least, mean: delay.map_or(Duration::ZERO, |delay| delay.mean() * trips) + cpu, cpu }
@@ -243,16 +256,20 @@ impl StepKind for Sql {
                     native: PhantomData,
                     database: database.clone(),
                 };
-                Ok(site.operation(move || Calls::new(way.clone())))
+                Ok(site.operation(move || SqliteCalls::new(way.clone())))
             }
             Engine::Mysql(server) if self.is_idiomatic() => {
-                self.on_server::<R, Customary<customary::Mysql>>(site, work, &database, server)
+                self.on_server::<R, Customary<CustomaryMysql>>(site, work, &database, server)
             }
-            Engine::Mysql(server) => self.on_server::<R, Mysql<R::Native>>(site, work, &database, server),
+            Engine::Mysql(server) => {
+                self.on_server::<R, Mysql<R::Native>>(site, work, &database, server)
+            }
             Engine::Postgres(server) if self.is_idiomatic() => {
-                self.on_server::<R, Customary<customary::Postgres>>(site, work, &database, server)
+                self.on_server::<R, Customary<CustomaryPostgres>>(site, work, &database, server)
             }
-            Engine::Postgres(server) => self.on_server::<R, Postgres<R::Native>>(site, work, &database, server),
+            Engine::Postgres(server) => {
+                self.on_server::<R, Postgres<R::Native>>(site, work, &database, server)
+            }
         }
     }
 }
@@ -262,18 +279,23 @@ impl Sql {
     fn on_server<R: Runtime, S: Session<R::Native>>(
         &self,
         site: &Site<R>,
-        work: Arc<Work>,
+        work: Arc<SqlWork>,
         database: &Arc<Database>,
         server: &Arc<Server>,
     ) -> Result<Box<dyn Step>, BuildError> {
         if let Some(why) = customary::complaint(&server.address).filter(|_| self.is_idiomatic()) {
-            return Err(BuildError(format!("{}: {why}", words(site))));
+            return Err(BuildError(format!("{}: {why}", site.words(Self::KEY))));
         }
         let pipelines = S::IN_ONE_GO == OneGo::Pipelined;
-        let keys = [("pipeline", self.pipeline && !pipelines), ("copy", self.copy.is_some() && !S::COPIES)];
+        let keys = [
+            ("pipeline", self.pipeline && !pipelines),
+            ("copy", self.copy.is_some() && !S::COPIES),
+        ];
         if let Some((key, _)) = keys.into_iter().find(|(_, is_missing)| *is_missing) {
-            let (words, address) = (words(site), &server.address);
-            return Err(BuildError(format!("{words}: `{key}` is for PostgreSQL only, and the target is {address}")));
+            let (words, address) = (site.words(Self::KEY), &server.address);
+            return Err(BuildError(format!(
+                "{words}: `{key}` is for PostgreSQL only, and the target is {address}"
+            )));
         }
         server.use_driver(S::DRIVER);
         let route = Arc::new(Route {
@@ -284,10 +306,16 @@ impl Sql {
             seed: site.seed(),
             protocol: self.protocol.unwrap_or(Protocol::Prepared),
             allow_errors: self.allow.errors,
-            at_once: if self.policy(server) == Policy::Pool { "the `max` of the pool" } else { site.trial.at_once },
+            at_once: if self.policy(server) == Policy::Pool {
+                "the `max` of the pool"
+            } else {
+                site.trial.at_once
+            },
         });
         let source = Arc::new(self.source::<R, S>(site, server));
-        Ok(site.operation(move || network::Calls::<R::Native, S>::new(route.clone(), source.clone())))
+        Ok(site.operation(move || {
+            network::NetworkCalls::<R::Native, S>::new(route.clone(), source.clone())
+        }))
     }
 
     /// When connections are opened and closed.
@@ -296,121 +324,86 @@ impl Sql {
     }
 
     /// Where the connections come from.
-    fn source<R: Runtime, S: Session<R::Native>>(&self, site: &Site<R>, server: &Server) -> Source<R::Native, S> {
+    fn source<R: Runtime, S: Session<R::Native>>(
+        &self,
+        site: &Site<R>,
+        server: &Server,
+    ) -> ConnectionSource<R::Native, S> {
         // A connection is of one driver: steps with different ones share none.
         let place = if self.is_idiomatic() { " customary" } else { "" };
         let place = format!("{}{place}", self.target.text);
         match self.policy(server) {
-            Policy::PerCall => Source::Fresh(Arc::default()),
-            Policy::Keep => Source::Kept(site.commons.shared(&place, Default::default)),
+            Policy::PerCall => ConnectionSource::Fresh(Arc::default()),
+            Policy::Keep => ConnectionSource::Kept(site.commons.shared(&place, Default::default)),
             Policy::PerTask => {
                 let users = self.users_of_the_task(site);
-                let (first, last) = (users.first() == Some(&site.number), users.last() == Some(&site.number));
-                let shelf = site.commons.shared(&format!("{place} per task"), Default::default);
-                Source::Task { shelf, first, last }
+                let (first, last) =
+                    (users.first() == Some(&site.number), users.last() == Some(&site.number));
+                let slot = site.commons.shared(&format!("{place} per task"), Default::default);
+                ConnectionSource::Task { slot, first, last }
             }
             Policy::Pool => {
                 let recorders = &site.trial.recorders;
-                let waits =
-                    recorders.stream_of(&pool_stream(&self.target.text)).map(|at| (recorders.of_slot(site.slot), at));
-                Source::Pooled { pool: site.trial.commons.shared(&place, || connection::pool(server)), waits }
+                let waits = recorders
+                    .stream_of(&pool_stream(&self.target.text))
+                    .map(|at| (recorders.of_slot(site.slot), at));
+                ConnectionSource::Pooled {
+                    pool: site.trial.commons.shared(&place, || connection::pool(server)),
+                    waits,
+                }
             }
         }
     }
 
-    /// The numbers of the steps beside this one that share its connection for the length of a task, with its own.
+    /// The numbers of the steps beside this one that share its connection for the length of a task,
+    /// with its own.
     fn users_of_the_task<R: Runtime>(&self, site: &Site<R>) -> Vec<usize> {
-        let mut first = 0;
-        for task in &site.trial.tasks {
-            let numbers = first..first + task.steps.len();
-            first = numbers.end;
-            if numbers.contains(&site.number) {
-                let steps = numbers.zip(&task.steps).filter(|(_, step)| self.shares_task_with(&step.spec));
-                return steps.map(|(number, _)| number).collect();
-            }
-        }
-        Vec::new()
+        let steps = site.trial.tasks.steps();
+        let own = steps.get(site.number).map(|step| step.task);
+        let shares = |(_, step): &(usize, &PlannedStep<'_>)| {
+            own == Some(step.task) && self.shares_task_with(step)
+        };
+        steps.iter().enumerate().filter(shares).map(|(number, _)| number).collect()
     }
 
-    fn shares_task_with(&self, other: &StepSpec) -> bool {
-        let StepSpec::Sql(other) = other else { return false };
-        let is_alike = other.target.text == self.target.text && other.is_idiomatic() == self.is_idiomatic();
+    fn shares_task_with(&self, other: &PlannedStep<'_>) -> bool {
+        let Some(other) = other.parameters.downcast_ref::<Self>() else { return false };
+        let is_alike =
+            other.target.text == self.target.text && other.is_idiomatic() == self.is_idiomatic();
         is_alike && other.connection == Some(Policy::PerTask)
     }
 
-    fn blocking(&self) -> Blocking {
-        self.blocking.unwrap_or(Blocking::Offload)
-    }
-}
-
-/// Reports what each key alone cannot see.
-fn check_keys(op: &mut Fields<'_>) {
-    let help = |text: &str| Some(text.to_owned());
-    match (op.has("query"), op.has("transaction")) {
-        (true, true) => {
-            let message = "expected exactly one of `query` and `transaction`, found both";
-            op.reject("transaction", message, help("move the query into the transaction, or remove one"));
-        }
-        (true, _) | (_, true) if op.has("copy") => {
-            let message = "`copy` stands by itself, beside neither `query` nor `transaction`";
-            op.reject("copy", message, help("make it a step of its own"));
-        }
-        (false, false) if op.has("copy") => {}
-        (false, false) if !op.is_describing() => {
-            let message = "expected exactly one of `query` and `transaction`, found none";
-            op.reject("query", message, help("add query = \"SELECT …\""));
-        }
-        (false, true) if op.has("args") => {
-            op.reject(
-                "args",
-                "`args` belongs to a query",
-                help("give each statement of the transaction its own `args`"),
-            );
-        }
-        _ => {}
-    }
-    if op.has("pipeline") && !op.has("transaction") {
-        op.reject(
-            "pipeline",
-            "only a transaction has several statements",
-            help("write transaction = [{ query = \"…\" }]"),
-        );
-    }
-    if op.has("copy") && op.has("args") {
-        op.reject("args", "`args` belongs to a query", help("give `copy` its own `args`"));
-    }
-}
-
-/// Reports what a customary client does not do.
-fn check_driver(driver: Option<Driver>, op: &mut Fields<'_>) {
-    for key in ["pipeline", "copy"] {
-        if driver == Some(Driver::Customary) && op.has(key) {
-            let message = format!("`{key}` is not for `driver = \"customary\"`");
-            op.reject(key, message, Some(format!("remove `{key}`, or the `driver`")));
-        }
+    fn blocking(&self) -> BlockingChoice {
+        self.blocking.unwrap_or(BlockingChoice::Offload)
     }
 }
 
 impl Sql {
-    /// Statements that are sent, each with its round trip: a transaction also sends its BEGIN and its COMMIT.
+    /// Statements that are sent, each with its round trip: a transaction also sends its BEGIN and
+    /// its COMMIT.
     fn round_trips(&self) -> u32 {
         self.statements.len() as u32 + if self.transaction { 2 } else { 0 }
     }
 
-    fn work<R: Runtime>(&self, site: &Site<R>) -> Work {
-        let read_only =
-            !site.trial.tasks.iter().flat_map(|task| &task.steps).any(|step| self.is_written_by(&step.spec));
+    fn work<R: Runtime>(&self, site: &Site<R>) -> SqlWork {
+        let steps = site.trial.tasks.steps();
+        let read_only = !steps.iter().any(|step| self.is_written_by(step));
         let found = |at: usize| {
             let name = format!("rows of step {}, statement {at}", site.number);
             site.trial.commons.shared(&name, OnceLock::new)
         };
-        let expected = self.statements.iter().zip(&self.expect).enumerate().map(|(at, (statement, rows))| match rows {
-            Some(rows) => Expected::known(*rows),
-            None if read_only && statement.is_constant() => Expected::learned(found(at)),
-            None => Expected::Unknown,
-        });
-        Work {
-            words: words(site),
+        let expected =
+            self.statements.iter().zip(&self.expect).enumerate().map(|(at, (statement, rows))| {
+                match rows {
+                    Some(rows) => ExpectedRows::known(*rows),
+                    None if read_only && statement.is_constant() => {
+                        ExpectedRows::learned(found(at))
+                    }
+                    None => ExpectedRows::Unknown,
+                }
+            });
+        SqlWork {
+            words: site.words(Self::KEY),
             statements: self.statements.clone(),
             effects: self.statements.iter().map(Statement::effect).collect(),
             expected: expected.collect(),
@@ -421,20 +414,11 @@ impl Sql {
     }
 
     /// Whether a step may change what is in this step's target.
-    fn is_written_by(&self, step: &StepSpec) -> bool {
-        let StepSpec::Sql(other) = step else { return false };
-        other.target.text == self.target.text && other.statements.iter().any(|statement| !statement.effect().is_read())
+    fn is_written_by(&self, step: &PlannedStep<'_>) -> bool {
+        let Some(other) = step.parameters.downcast_ref::<Self>() else { return false };
+        other.target.text == self.target.text
+            && other.statements.iter().any(|statement| !statement.effect().is_read())
     }
-}
-
-/// The step's task and name, for messages.
-fn words<R: Runtime>(site: &Site<R>) -> String {
-    let mut steps = site.trial.tasks.iter().flat_map(|task| task.steps.iter().map(move |step| (task, step)));
-    let (task, step) = match steps.nth(site.number) {
-        Some((task, step)) => (task.name.as_str(), step.name.as_deref()),
-        None => ("?", None),
-    };
-    format!("task {task}, step {}", step.unwrap_or("sql"))
 }
 
 #[cfg(test)]

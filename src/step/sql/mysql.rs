@@ -1,25 +1,26 @@
-//! MySQL's and MariaDB's side of a step: prepared statements and texts on a connection of our own client.
+//! MySQL's and MariaDB's side of a step: prepared statements and texts on a connection of our own
+//! client.
 
 use std::sync::Arc;
 
 use super::{
-    bound::Bound,
-    effects::Answer,
-    network::{Control, Protocol, Session},
+    arg::BoundValue,
+    effects::StatementAnswer,
     placeholders::{Dialect, Texts},
+    session::{Control, Protocol, Session},
     statement::single,
 };
 use crate::{
     client::{
         Fault,
-        mysql::{self, Cell, Mysql, Param, Statement, Summary},
+        mysql::{self, ColumnValue, Mysql, MysqlParam, PreparedStatement, Summary},
     },
     runtime::Native,
-    target::sql::{Server, Session as Number},
+    targets::sql::{Server, SessionId as Number},
 };
 
 impl<N: Native> Session<N> for Mysql<N> {
-    type Statement = Sent;
+    type Statement = MysqlStatement;
 
     async fn open(server: &Arc<Server>) -> Result<Self, Fault> {
         let mut session = mysql::open::<N>(&server.address, Some(&server.schema)).await?;
@@ -29,26 +30,34 @@ impl<N: Native> Session<N> for Mysql<N> {
         server.complaint(current.as_deref()).map_or(Ok(session), |why| Err(why.at(&server.address)))
     }
 
-    async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+    async fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<MysqlStatement, Fault> {
         let dialect = Dialect::Mysql { backslash: self.escapes_with_backslash() };
         single(query, dialect)?;
         match protocol {
-            Protocol::Prepared => Ok(Sent::Prepared(Mysql::<N>::prepare(self, query).await?)),
-            Protocol::Simple => Ok(Sent::Text(Texts::of(query, dialect))),
+            Protocol::Prepared => {
+                Ok(MysqlStatement::Prepared(Mysql::<N>::prepare(self, query).await?))
+            }
+            Protocol::Simple => Ok(MysqlStatement::Text(Texts::of(query, dialect))),
         }
     }
 
-    fn arguments(statement: &Sent) -> usize {
+    fn arguments(statement: &MysqlStatement) -> usize {
         match statement {
-            Sent::Prepared(statement) => statement.params(),
-            Sent::Text(texts) => texts.arguments(),
+            MysqlStatement::Prepared(statement) => statement.params(),
+            MysqlStatement::Text(texts) => texts.arguments(),
         }
     }
 
-    async fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
+    async fn run(
+        &mut self,
+        statement: &MysqlStatement,
+        args: &[BoundValue],
+    ) -> Result<StatementAnswer, Fault> {
         let done = match statement {
-            Sent::Prepared(statement) => self.execute(*statement, args.iter().map(param), |_, _| {}).await?,
-            Sent::Text(texts) => {
+            MysqlStatement::Prepared(statement) => {
+                self.execute(*statement, args.iter().map(param), |_, _| {}).await?
+            }
+            MysqlStatement::Text(texts) => {
                 let text = texts.filled(args, self.escapes_with_backslash());
                 Mysql::<N>::run(self, &text).await?
             }
@@ -75,26 +84,30 @@ impl<N: Native> Session<N> for Mysql<N> {
 }
 
 /// A statement as a connection knows it.
-pub(super) enum Sent {
+pub(super) enum MysqlStatement {
     /// By the number that the server has given it.
-    Prepared(Statement),
+    Prepared(PreparedStatement),
     /// Not at all: its text is sent in every call.
     Text(Texts),
 }
 
-fn text(cell: Cell<'_>) -> Option<String> {
-    if let Cell::Bytes(bytes) = cell { Some(String::from_utf8_lossy(bytes).into_owned()) } else { None }
+fn text(cell: ColumnValue<'_>) -> Option<String> {
+    if let ColumnValue::Bytes(bytes) = cell {
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    } else {
+        None
+    }
 }
 
-fn answer(done: &Summary) -> Answer {
+fn answer(done: &Summary) -> StatementAnswer {
     let returned = (done.result_sets > 0).then_some(done.rows);
-    Answer { returned, changed: done.affected, received: done.received }
+    StatementAnswer { returned, changed: done.affected, received: done.received }
 }
 
-fn param(bound: &Bound) -> Param<'_> {
+fn param(bound: &BoundValue) -> MysqlParam<'_> {
     match bound {
-        Bound::Integer(value) => Param::Integer(*value),
-        Bound::Real(value) => Param::Real(*value),
-        Bound::Text(text) => Param::Text(text),
+        BoundValue::Integer(value) => MysqlParam::Integer(*value),
+        BoundValue::Real(value) => MysqlParam::Real(*value),
+        BoundValue::Text(text) => MysqlParam::Text(text),
     }
 }

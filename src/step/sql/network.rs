@@ -1,153 +1,31 @@
 //! A step's calls on a database server: everything but the protocol, the same for every engine.
 //!
-//! An engine implements [`Session`] in one file and gets one line in `mod.rs`. What stands here: when connections are
-//! opened and closed, the arguments, transactions, the rows that must come back, the account of changes, and faults.
+//! An engine implements [`Session`] in one file and gets one line in `mod.rs`. What stands here:
+//! the arguments, transactions, the rows that must come back, the account of changes, and faults.
+//! When connections are opened and closed is the affair of `connection`.
 
-use std::{future::Future, sync::Arc};
-
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use super::{
-    bound::{Bindings, Bound},
-    connection::{Seat, Source, Taken},
+    bound::Bindings,
+    connection::{ConnectionSource, SqlConnection, Taken},
     copy::Copy,
-    effects::{Answer, Effects},
-    work::Work,
+    effects::Effects,
+    session::{Control, OneGo, Protocol, Session},
+    work::SqlWork,
 };
 use crate::{
     client::{Fault, FaultKind},
-    config::{Diagnostics, Field, Node, choice_schema, read_choice},
     runtime::Native,
-    step::{Call, Done, Failure, Opening, Operation, Outcome},
-    target::{
-        self,
-        sql::{Account, Database, Server},
-    },
+    step::{Call, Done, Failure, Opening, Operation, StepOutcome},
+    targets::sql::{Account, Database, Server},
 };
-
-/// A connection of an engine, used by one task at a time.
-pub(super) trait Session<N: Native>: Send + Sized + 'static {
-    /// What a connection keeps of a prepared statement.
-    type Statement: Send + Sync + 'static;
-
-    /// Whose client it is, for the fairness manifest.
-    const DRIVER: &'static str = "Regatta's, the same code under every executor";
-
-    /// Connects and logs in within the time limit; statements then find the tables of the server's schema.
-    fn open(server: &Arc<Server>) -> impl Future<Output = Result<Self, Fault>> + Send;
-
-    /// Prepares a statement, or keeps its text where the protocol is the simple one. `?` stands for an argument, as in
-    /// the scenario.
-    fn prepare(
-        &mut self,
-        query: &str,
-        protocol: Protocol,
-    ) -> impl Future<Output = Result<Self::Statement, Fault>> + Send;
-
-    /// How many arguments a statement takes.
-    fn arguments(statement: &Self::Statement) -> usize;
-
-    /// Runs a statement, and reads every column of every row.
-    fn run(
-        &mut self,
-        statement: &Self::Statement,
-        args: &[Bound],
-    ) -> impl Future<Output = Result<Answer, Fault>> + Send;
-
-    /// When [`Self::in_one_go`] does a transaction.
-    const IN_ONE_GO: OneGo = OneGo::Never;
-
-    /// Does a whole transaction: BEGIN, all statements and COMMIT. The fault is that of the first statement that has one,
-    /// and then nothing is committed.
-    fn in_one_go(
-        &mut self,
-        _statements: &[Self::Statement],
-        _bound: &Bindings,
-    ) -> impl Future<Output = Result<Vec<Answer>, (Fault, Option<usize>)>> + Send {
-        std::future::ready(Err((Fault::new(FaultKind::Statement, "this server takes one statement at a time"), None)))
-    }
-
-    /// Whether [`Self::copy`] does what it says.
-    const COPIES: bool = false;
-
-    /// Copies rows into a table; `body` has them in COPY's text format.
-    fn copy(&mut self, _query: &str, _body: Bytes) -> impl Future<Output = Result<Answer, Fault>> + Send {
-        std::future::ready(Err(Fault::new(FaultKind::Statement, "this server has no COPY")))
-    }
-
-    /// Begins or ends a transaction.
-    fn control(&mut self, control: Control) -> impl Future<Output = Result<(), Fault>> + Send;
-
-    /// Whether it can be used for another call.
-    fn is_open(&self) -> bool;
-
-    /// How the server is told to end what it does; none where it runs to its end.
-    fn number(&self) -> Option<target::sql::Session> {
-        None
-    }
-
-    /// Says good-bye, and closes the connection.
-    fn close(self) -> impl Future<Output = ()> + Send;
-}
-
-/// When a transaction is done in one go, and not statement by statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OneGo {
-    /// Statement by statement only.
-    Never,
-    /// Where the scenario asks for a `pipeline`.
-    Pipelined,
-    /// Always: it is one piece of work.
-    Always,
-}
-
-/// `protocol`: how statements are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Protocol {
-    /// Prepared once on each connection; arguments are sent beside them.
-    Prepared,
-    /// As one text each, with the arguments written into it.
-    Simple,
-}
-
-const PROTOCOLS: &[(&str, Protocol)] = &[("prepared", Protocol::Prepared), ("simple", Protocol::Simple)];
-
-impl Field for Protocol {
-    fn schema() -> serde_json::Value {
-        choice_schema(PROTOCOLS)
-    }
-
-    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_choice(node, PROTOCOLS, diagnostics)
-    }
-}
-
-/// What begins and ends a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Control {
-    Begin,
-    Commit,
-    Rollback,
-}
-
-impl Control {
-    /// The statement, the same on every engine.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Begin => "BEGIN",
-            Self::Commit => "COMMIT",
-            Self::Rollback => "ROLLBACK",
-        }
-    }
-}
 
 /// What the instances of a step share.
 pub(super) struct Route {
     pub database: Arc<Database>,
     pub server: Arc<Server>,
-    pub work: Arc<Work>,
+    pub work: Arc<SqlWork>,
     /// The step's number in the plan.
     pub number: usize,
     /// The step's draws.
@@ -161,9 +39,9 @@ pub(super) struct Route {
 }
 
 /// A step in one slot.
-pub(super) struct Calls<N: Native, S: Session<N>> {
+pub(super) struct NetworkCalls<N: Native, S: Session<N>> {
     route: Arc<Route>,
-    source: Arc<Source<N, S>>,
+    source: Arc<ConnectionSource<N, S>>,
     bound: Bindings,
     /// The call that is under way.
     current: Call,
@@ -186,15 +64,18 @@ impl From<Fault> for Trouble {
 
 /// A transaction is still open: its connection must not be used for another call.
 pub(super) fn not_rolled_back(why: &Fault) -> Fault {
-    Fault::new(FaultKind::Lost, format!("a transaction that failed could not be rolled back: {why}"))
+    Fault::new(
+        FaultKind::Lost,
+        format!("a transaction that failed could not be rolled back: {why}"),
+    )
 }
 
 /// The statements of a step among those of a connection, and the connection.
 type Ready<N, S> = (Taken<N, S>, usize);
 
-impl<N: Native, S: Session<N>> Calls<N, S> {
+impl<N: Native, S: Session<N>> NetworkCalls<N, S> {
     /// Calls without a connection as yet.
-    pub fn new(route: Arc<Route>, source: Arc<Source<N, S>>) -> Self {
+    pub fn new(route: Arc<Route>, source: Arc<ConnectionSource<N, S>>) -> Self {
         let (bound, account) = (Bindings::new(&route.work), route.database.account());
         Self { route, source, bound, current: Call::default(), account }
     }
@@ -202,15 +83,17 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// A connection with this step's statements prepared, and their place in it.
     async fn take(&self, in_call: bool) -> Result<Ready<N, S>, Trouble> {
         let mut taken = self.source.take(&self.route.server, in_call).await?;
-        let seat = taken.seat();
-        if let Some(place) = seat.prepared.iter().position(|(number, _)| *number == self.route.number) {
+        let connection = taken.connection();
+        if let Some(place) =
+            connection.prepared.iter().position(|(number, _)| *number == self.route.number)
+        {
             return Ok((taken, place));
         }
         let prepared = Box::pin(self.all_prepared(&mut taken.begin().session)).await;
         taken.has_ended();
-        let seat = taken.seat();
-        seat.prepared.push((self.route.number, prepared?));
-        let place = seat.prepared.len() - 1;
+        let connection = taken.connection();
+        connection.prepared.push((self.route.number, prepared?));
+        let place = connection.prepared.len() - 1;
         Ok((taken, place))
     }
 
@@ -231,10 +114,13 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
         if wanted == given {
             return Ok(statement);
         }
-        Err(Trouble::Wrong(work.failed(at, format!("it has {wanted} `?`, and `args` has {given} values"))))
+        Err(Trouble::Wrong(
+            work.failed(at, format!("it has {wanted} `?`, and `args` has {given} values")),
+        ))
     }
 
-    /// Takes a connection with everything prepared, learns what is to be learned, and gives it back.
+    /// Takes a connection with everything prepared, learns what is to be learned, and gives it
+    /// back.
     async fn opened(&self) -> Result<(), Trouble> {
         let (mut taken, place) = self.take(false).await?;
         let learned = self.learn(taken.begin(), place).await;
@@ -245,10 +131,14 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     }
 
     /// Runs the statements whose number of rows is to be learned.
-    async fn learn(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<(), Trouble> {
+    async fn learn(
+        &self,
+        connection: &mut SqlConnection<S, S::Statement>,
+        place: usize,
+    ) -> Result<(), Trouble> {
         for at in 0..self.bound.len() {
             if self.route.work.expected[at].is_open() {
-                self.statement(seat, place, at, &mut Effects::default()).await?;
+                self.statement(connection, place, at, &mut Effects::default()).await?;
             }
         }
         Ok(())
@@ -256,21 +146,27 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 
     async fn statement(
         &self,
-        seat: &mut Seat<S, S::Statement>,
+        connection: &mut SqlConnection<S, S::Statement>,
         place: usize,
         at: usize,
         effects: &mut Effects,
     ) -> Result<(), Trouble> {
-        let Seat { session, prepared, .. } = seat;
+        let SqlConnection { session, prepared, .. } = connection;
         let args = self.bound.of(at);
-        let answer =
-            session.run(&prepared[place].1[at], args).await.map_err(|fault| Trouble::Fault(fault, Some(at)))?;
+        let answer = session
+            .run(&prepared[place].1[at], args)
+            .await
+            .map_err(|fault| Trouble::Fault(fault, Some(at)))?;
         effects.add(&self.route.work, at, args, answer).map_err(Trouble::Wrong)
     }
 
     /// All statements in one go.
-    async fn in_one_go(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
-        let Seat { session, prepared, .. } = seat;
+    async fn in_one_go(
+        &self,
+        connection: &mut SqlConnection<S, S::Statement>,
+        place: usize,
+    ) -> Result<Effects, Trouble> {
+        let SqlConnection { session, prepared, .. } = connection;
         let answers = session.in_one_go(&prepared[place].1, &self.bound).await;
         let answers = answers.map_err(|(fault, at)| Trouble::Fault(fault, at))?;
         let mut effects = Effects::default();
@@ -281,31 +177,55 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     }
 
     /// The rows of a COPY.
-    async fn copied(&self, seat: &mut Seat<S, S::Statement>, copy: &Copy) -> Result<Effects, Trouble> {
+    async fn copied(
+        &self,
+        connection: &mut SqlConnection<S, S::Statement>,
+        copy: &Copy,
+    ) -> Result<Effects, Trouble> {
         let body = copy.body(&self.current, self.route.seed);
-        let mut effects = Effects { done: Done { sent: body.len() as u64, ..Done::default() }, ..Effects::default() };
+        let mut effects = Effects {
+            done: Done { sent: body.len() as u64, ..Done::default() },
+            ..Effects::default()
+        };
         let query = &self.route.work.statements[0].query;
-        let answer = seat.session.copy(query, body.into()).await.map_err(|fault| Trouble::Fault(fault, Some(0)))?;
+        let answer = connection
+            .session
+            .copy(query, body.into())
+            .await
+            .map_err(|fault| Trouble::Fault(fault, Some(0)))?;
         effects.add(&self.route.work, 0, &[], answer).map_err(Trouble::Wrong)?;
         Ok(effects)
     }
 
-    async fn statements(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
+    async fn statements(
+        &self,
+        connection: &mut SqlConnection<S, S::Statement>,
+        place: usize,
+    ) -> Result<Effects, Trouble> {
         let mut effects = Effects::default();
         for at in 0..self.bound.len() {
-            self.statement(seat, place, at, &mut effects).await?;
+            self.statement(connection, place, at, &mut effects).await?;
         }
         Ok(effects)
     }
 
-    async fn transaction(&self, seat: &mut Seat<S, S::Statement>, place: usize) -> Result<Effects, Trouble> {
-        seat.session.control(Control::Begin).await?;
-        let done = self.statements(seat, place).await;
+    async fn transaction(
+        &self,
+        connection: &mut SqlConnection<S, S::Statement>,
+        place: usize,
+    ) -> Result<Effects, Trouble> {
+        connection.session.control(Control::Begin).await?;
+        let done = self.statements(connection, place).await;
         match done {
-            Ok(effects) => seat.session.control(Control::Commit).await.map(|()| effects).map_err(Trouble::from),
+            Ok(effects) => connection
+                .session
+                .control(Control::Commit)
+                .await
+                .map(|()| effects)
+                .map_err(Trouble::from),
             Err(trouble) => {
-                if seat.session.is_open()
-                    && let Err(why) = seat.session.control(Control::Rollback).await
+                if connection.session.is_open()
+                    && let Err(why) = connection.session.control(Control::Rollback).await
                 {
                     return Err(Trouble::from(not_rolled_back(&why)));
                 }
@@ -317,24 +237,24 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
     /// One call on a connection of its own or of the sequence.
     async fn once(&self) -> Result<Effects, Trouble> {
         let (mut taken, place) = self.take(true).await?;
-        let seat = taken.begin();
+        let connection = taken.begin();
         let done = match &*self.route.work {
-            Work { copy: Some(copy), .. } => Box::pin(self.copied(seat, copy)).await,
+            SqlWork { copy: Some(copy), .. } => Box::pin(self.copied(connection, copy)).await,
             work if work.transaction && (work.pipeline || S::IN_ONE_GO == OneGo::Always) => {
-                self.in_one_go(seat, place).await
+                self.in_one_go(connection, place).await
             }
-            Work { transaction: true, .. } => self.transaction(seat, place).await,
-            _ => self.statements(seat, place).await,
+            SqlWork { transaction: true, .. } => self.transaction(connection, place).await,
+            _ => self.statements(connection, place).await,
         };
         taken.has_ended();
         let ended = matches!(&done, Err(Trouble::Fault(fault, _)) if fault.ends_connection());
-        if !ended && taken.seat().session.is_open() {
+        if !ended && taken.connection().session.is_open() {
             self.source.give_back(taken).await;
         }
         done
     }
 
-    fn outcome(&self, done: Result<Effects, Trouble>) -> Outcome {
+    fn outcome(&self, done: Result<Effects, Trouble>) -> StepOutcome {
         match done {
             Ok(effects) => {
                 effects.enter(&self.account);
@@ -356,8 +276,8 @@ impl<N: Native, S: Session<N>> Calls<N, S> {
 }
 
 impl Route {
-    /// Whether a fault is counted and does not fail the trial: a statement that the server does not understand is a
-    /// mistake in the scenario.
+    /// Whether a fault is counted and does not fail the trial: a statement that the server does not
+    /// understand is a mistake in the scenario.
     fn allows(&self, fault: &Fault) -> bool {
         self.allow_errors && fault.kind != FaultKind::Statement
     }
@@ -398,9 +318,9 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
+impl<N: Native, S: Session<N>> Operation for NetworkCalls<N, S> {
     /// What is not kept by the slot is opened in preparation only, to see that it can be.
-    async fn open(&mut self, when: Opening) -> Outcome {
+    async fn open(&mut self, when: Opening) -> StepOutcome {
         if when == Opening::FirstUse && !self.source.is_kept() {
             return Ok(Done::default());
         }
@@ -408,14 +328,18 @@ impl<N: Native, S: Session<N>> Operation for Calls<N, S> {
             Ok(()) => Ok(Done::default()),
             Err(Trouble::Wrong(why)) => Err(Failure::Wrong(why)),
             // The call tries again, and counts it.
-            Err(Trouble::Fault(fault, _)) if when == Opening::FirstUse && self.route.allows(&fault) => {
+            Err(Trouble::Fault(fault, _))
+                if when == Opening::FirstUse && self.route.allows(&fault) =>
+            {
                 Ok(Done::default())
             }
-            Err(Trouble::Fault(fault, at)) => Err(Failure::of_fault(&fault, self.route.named(&fault, at))),
+            Err(Trouble::Fault(fault, at)) => {
+                Err(Failure::of_fault(&fault, self.route.named(&fault, at)))
+            }
         }
     }
 
-    async fn call(&mut self, call: Call) -> Outcome {
+    async fn call(&mut self, call: Call) -> StepOutcome {
         self.bound.fill(&self.route.work, &call, self.route.seed);
         self.current = call;
         let writes = self.route.work.writes();

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{bound::Bound, comments};
+use super::{arg::BoundValue, comments};
 
-/// Where servers disagree about the end of a quote or a comment. `backslash` says whether the server takes a backslash in
-/// a text for the beginning of something else; a session can change that.
+/// Where servers disagree about the end of a quote or a comment. `backslash` says whether the
+/// server takes a backslash in a text for the beginning of something else; a session can change
+/// that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Comments nest, and dollars quote. A backslash means something in `E'…'`, and in every text where
-    /// `standard_conforming_strings` is off.
+    /// Comments nest, and dollars quote. A backslash means something in `E'…'`, and in every text
+    /// where `standard_conforming_strings` is off.
     Postgres {
         /// See there.
         backslash: bool,
@@ -53,7 +54,8 @@ impl Dialect {
     }
 }
 
-/// A statement's text, cut for either meaning of a backslash: the session may have the other one when the text is sent.
+/// A statement's text, cut for either meaning of a backslash: the session may have the other one
+/// when the text is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Texts {
     /// By whether a backslash means something.
@@ -64,7 +66,11 @@ pub(super) struct Texts {
 impl Texts {
     /// Cuts a text for a session that is so as yet.
     pub fn of(query: &str, dialect: Dialect) -> Self {
-        Self { pieces: [false, true].map(|backslash| Pieces::of(query, dialect.with_backslash(backslash))), dialect }
+        Self {
+            pieces: [false, true]
+                .map(|backslash| Pieces::of(query, dialect.with_backslash(backslash))),
+            dialect,
+        }
     }
 
     /// How many arguments it takes in the session that it was cut for.
@@ -82,14 +88,15 @@ impl Texts {
         self.pieces[0] != self.pieces[1]
     }
 
-    /// The text with the arguments written into it, for a session in which a backslash now means something or nothing.
-    pub fn filled(&self, args: &[Bound], backslash: bool) -> String {
+    /// The text with the arguments written into it, for a session in which a backslash now means
+    /// something or nothing.
+    pub fn filled(&self, args: &[BoundValue], backslash: bool) -> String {
         self.pieces[usize::from(backslash)].filled(args, self.dialect.with_backslash(backslash))
     }
 }
 
-/// A statement's text, cut at each `?` outside of quotes and comments. `??` is a question mark that is none: PostgreSQL
-/// has operators with one.
+/// A statement's text, cut at each `?` outside of quotes and comments. `??` is a question mark that
+/// is none: PostgreSQL has operators with one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pieces(Vec<String>);
 
@@ -126,7 +133,7 @@ impl Pieces {
     }
 
     /// The text with the arguments written into it.
-    fn filled(&self, args: &[Bound], dialect: Dialect) -> String {
+    fn filled(&self, args: &[BoundValue], dialect: Dialect) -> String {
         let mut text = String::with_capacity(self.0.iter().map(|piece| piece.len() + 24).sum());
         for (at, piece) in self.0.iter().enumerate() {
             if let Some(value) = at.checked_sub(1).and_then(|at| args.get(at)) {
@@ -139,15 +146,16 @@ impl Pieces {
 }
 
 /// Writes a value as a literal of SQL.
-fn literal(value: &Bound, dialect: Dialect, out: &mut String) {
+fn literal(value: &BoundValue, dialect: Dialect, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = match value {
         // A sign must not become a part of what stands before it.
-        Bound::Integer(value) if *value < 0 => write!(out, "({value})"),
-        Bound::Integer(value) => write!(out, "{value}"),
-        Bound::Real(value) => write!(out, "({value:?})"),
-        Bound::Text(text) => {
-            // What this means does not depend on the session. The space keeps it from joining a word before it.
+        BoundValue::Integer(value) if *value < 0 => write!(out, "({value})"),
+        BoundValue::Integer(value) => write!(out, "{value}"),
+        BoundValue::Real(value) => write!(out, "({value:?})"),
+        BoundValue::Text(text) => {
+            // What this means does not depend on the session. The space keeps it from joining a
+            // word before it.
             let says_so = dialect.is_postgres() && text.contains('\\');
             quote(text, if says_so { " E" } else { "" }, says_so || dialect.backslash(), out);
             Ok(())
@@ -155,7 +163,8 @@ fn literal(value: &Bound, dialect: Dialect, out: &mut String) {
     };
 }
 
-/// Writes a text in quotes, with what makes of a quote, and of a backslash where it means something, no more than itself.
+/// Writes a text in quotes, with what makes of a quote, and of a backslash where it means
+/// something, no more than itself.
 fn quote(text: &str, prefix: &str, backslash: bool, out: &mut String) {
     out.push_str(prefix);
     out.push('\'');
@@ -173,7 +182,8 @@ pub(super) fn is_several(query: &str) -> bool {
     Dialect::ALL.into_iter().all(|dialect| has_second(query, dialect))
 }
 
-/// Whether a text has a second statement behind a `;`. What is made, such as a trigger, may have statements inside.
+/// Whether a text has a second statement behind a `;`. What is made, such as a trigger, may have
+/// statements inside.
 pub(super) fn has_second(query: &str, dialect: Dialect) -> bool {
     let first = comments::skipped(query).get(..6).unwrap_or_default();
     if first.eq_ignore_ascii_case("create") {
@@ -199,9 +209,12 @@ fn tokens(text: &str, dialect: Dialect) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Length of what begins here and has to stay together: a quoted text, a comment, a word, or one letter.
+/// Length of what begins here and has to stay together: a quoted text, a comment, a word, or one
+/// letter.
 fn token(text: &str, first: char, dialect: Dialect) -> usize {
-    let until = |from: usize, end: &str| text[from..].find(end).map_or(text.len(), |at| from + at + end.len());
+    let until = |from: usize, end: &str| {
+        text[from..].find(end).map_or(text.len(), |at| from + at + end.len())
+    };
     let is_postgres = dialect.is_postgres();
     match first {
         '\'' | '"' | '`' => quoted(text, first, dialect.escapes_in(first)),
@@ -212,7 +225,9 @@ fn token(text: &str, first: char, dialect: Dialect) -> usize {
         '?' if text.starts_with("??") => 2,
         '$' if is_postgres => dollars(text).map_or(1, |tag| until(tag.len(), tag)),
         // A dollar in a word begins no quoted text.
-        _ if is_in_word(first) => text.find(|letter| !is_in_word(letter) && letter != '$').unwrap_or(text.len()),
+        _ if is_in_word(first) => {
+            text.find(|letter| !is_in_word(letter) && letter != '$').unwrap_or(text.len())
+        }
         _ => first.len_utf8(),
     }
 }
@@ -231,7 +246,8 @@ fn quoted(text: &str, quote: char, backslash: bool) -> usize {
     text.len()
 }
 
-/// Length of what follows the `E` of PostgreSQL's `E'…'`. It goes on in the next line, where that begins with a quote.
+/// Length of what follows the `E` of PostgreSQL's `E'…'`. It goes on in the next line, where that
+/// begins with a quote.
 fn escaped(text: &str) -> usize {
     let end = quoted(text, '\'', true);
     let rest = text[end..].trim_start();
@@ -240,11 +256,12 @@ fn escaped(text: &str) -> usize {
     if goes_on { between + escaped(rest) } else { end }
 }
 
-/// What begins and ends a text that PostgreSQL quotes with dollars: `$$`, or with a name between them. An argument of
-/// its own, such as `$1`, is none.
+/// What begins and ends a text that PostgreSQL quotes with dollars: `$$`, or with a name between
+/// them. An argument of its own, such as `$1`, is none.
 fn dollars(text: &str) -> Option<&str> {
     let name = text[1..].split_once('$')?.0;
-    let is_name = name.chars().all(is_in_word) && !name.starts_with(|first: char| first.is_ascii_digit());
+    let is_name =
+        name.chars().all(is_in_word) && !name.starts_with(|first: char| first.is_ascii_digit());
     is_name.then(|| &text[..name.len() + 2])
 }
 
@@ -267,7 +284,10 @@ mod tests {
         for (text, expected) in [
             ("SELECT 1", "SELECT 1"),
             ("a = ? AND b IN (?,?)", "a = $1 AND b IN ($2,$3)"),
-            ("a = '?' AND \"b?\" = ? -- why?\n AND c = ?", "a = '?' AND \"b?\" = $1 -- why?\n AND c = $2"),
+            (
+                "a = '?' AND \"b?\" = ? -- why?\n AND c = ?",
+                "a = '?' AND \"b?\" = $1 -- why?\n AND c = $2",
+            ),
             ("/* ? */ ?", "/* ? */ $1"),
             ("'it''s ?' ?", "'it''s ?' $1"),
             ("'ü?' ? ü?", "'ü?' $1 ü$2"),
@@ -317,7 +337,8 @@ mod tests {
     }
 
     proptest! {
-        /// However quotes, comments, words, arguments and question marks follow each other, only the arguments are cut out.
+        /// However quotes, comments, words, arguments and question marks follow each other, only
+        /// the arguments are cut out.
         #[test]
         fn arguments_are_found_between_anything(parts in prop::collection::vec(prop::sample::select(PARTS), 0..12)) {
             let (mut text, mut expected, mut arguments) = (String::new(), String::new(), 0);
@@ -337,7 +358,7 @@ mod tests {
         fn no_text_panics(text: String, backslash: Option<bool>) {
             let dialect = backslash.map_or(PG, |backslash| Dialect::Mysql { backslash });
             let pieces = Pieces::of(&text, dialect);
-            let args = vec![Bound::Integer(1); pieces.arguments()];
+            let args = vec![BoundValue::Integer(1); pieces.arguments()];
             let (digits, marks) = (pieces.filled(&args, dialect), text.matches('?').count());
             has_second(&text, dialect);
             prop_assert!(pieces.arguments() <= marks && digits.len() <= text.len() && digits.len() + marks / 2 >= text.len());
@@ -363,11 +384,19 @@ mod tests {
     #[test]
     fn values_are_written_so_that_nothing_else_is_meant() {
         let texts = Texts::of("VALUES (?, ?, 1-?, LIKE?)", PG);
-        let args = [Bound::Text("it's".into()), Bound::Real(0.5), Bound::Integer(-1), Bound::Text(r"\'".into())];
+        let args = [
+            BoundValue::Text("it's".into()),
+            BoundValue::Real(0.5),
+            BoundValue::Integer(-1),
+            BoundValue::Text(r"\'".into()),
+        ];
         assert_eq!((texts.arguments(), texts.depends()), (4, false));
         // Whatever the session says of backslashes.
         for backslash in [false, true] {
-            assert_eq!(texts.filled(&args, backslash), r"VALUES ('it''s', (0.5), 1-(-1), LIKE E'\\''')");
+            assert_eq!(
+                texts.filled(&args, backslash),
+                r"VALUES ('it''s', (0.5), 1-(-1), LIKE E'\\''')"
+            );
         }
         let texts = Texts::of("VALUES (?, ?, 1-?, LIKE?)", Dialect::Mysql { backslash: true });
         let filled = |backslash| texts.filled(&args, backslash);
@@ -379,16 +408,20 @@ mod tests {
     fn a_text_is_cut_as_the_session_is_when_it_is_sent() {
         let texts = Texts::of(r"SELECT '\', ?, '\'", Dialect::Mysql { backslash: false });
         assert!(texts.depends());
-        let filled = |backslash| texts.filled(&[Bound::Integer(7)], backslash);
+        let filled = |backslash| texts.filled(&[BoundValue::Integer(7)], backslash);
         assert_eq!((texts.arguments(), filled(false).as_str()), (1, r"SELECT '\', 7, '\'"));
         assert_eq!(filled(true), r"SELECT '\', ?, '\'");
     }
 
     #[test]
     fn a_second_statement_is_found() {
-        for several in
-            ["SELECT 1; SELECT 2", "SELECT 1;;SELECT 2;", "/* a */ SELECT ';';\n-- b\nDELETE FROM a", "; x", "a;'b'"]
-        {
+        for several in [
+            "SELECT 1; SELECT 2",
+            "SELECT 1;;SELECT 2;",
+            "/* a */ SELECT ';';\n-- b\nDELETE FROM a",
+            "; x",
+            "a;'b'",
+        ] {
             assert!(is_several(several), "{several}");
         }
         for one in [
@@ -401,7 +434,12 @@ mod tests {
             assert!(!is_several(one), "{one}");
         }
         // It depends on the server.
-        assert!(has_second("SELECT $$ ; $$", Dialect::Mysql { backslash: true }) && !is_several("SELECT $$ ; $$"));
-        assert!(has_second(r"SELECT '\'; SELECT '", PG) && !has_second(r"SELECT '\'; SELECT '", PG_OFF));
+        assert!(
+            has_second("SELECT $$ ; $$", Dialect::Mysql { backslash: true })
+                && !is_several("SELECT $$ ; $$")
+        );
+        assert!(
+            has_second(r"SELECT '\'; SELECT '", PG) && !has_second(r"SELECT '\'; SELECT '", PG_OFF)
+        );
     }
 }

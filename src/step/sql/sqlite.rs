@@ -8,30 +8,35 @@ use rusqlite::{
 };
 
 use super::{
-    bound::{Bindings, Bound},
-    effects::{Answer, Effects},
-    work::Work,
+    arg::BoundValue,
+    bound::Bindings,
+    effects::{Effects, StatementAnswer},
+    work::SqlWork,
 };
 use crate::{
     step::{Call, Done},
-    target::sql::{Account, open_sqlite},
+    targets::sql::{Account, open_sqlite},
 };
 
 /// Statements that a transaction needs besides its own.
 const CONTROLS: usize = 3;
 
 /// A connection with the arguments of the next call.
-pub(super) struct Session {
+pub(super) struct SqliteSession {
     connection: Connection,
     account: Arc<Account>,
-    work: Arc<Work>,
+    work: Arc<SqlWork>,
     /// The arguments of each statement.
     bound: Bindings,
 }
 
-impl Session {
+impl SqliteSession {
     /// Opens a connection and prepares every statement.
-    pub fn open(path: &Path, account: Arc<Account>, work: Arc<Work>) -> Result<Box<Self>, String> {
+    pub fn open(
+        path: &Path,
+        account: Arc<Account>,
+        work: Arc<SqlWork>,
+    ) -> Result<Box<Self>, String> {
         let connection = open_sqlite(path).map_err(|why| {
             format!(
                 "{}: no connection to the database: {why}; is the limit on open files (ulimit -n) too low?",
@@ -86,19 +91,23 @@ impl Session {
         effects.map(|effects| effects.done)
     }
 
-    /// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock: it would fail.
+    /// IMMEDIATE, because a transaction that first reads and then writes cannot wait for the lock:
+    /// it would fail.
     fn transaction(&mut self) -> Result<Effects, String> {
         self.control("BEGIN IMMEDIATE")?;
-        let committed = self.execute_all().and_then(|effects| self.control("COMMIT").map(|()| effects));
+        let committed =
+            self.execute_all().and_then(|effects| self.control("COMMIT").map(|()| effects));
         if committed.is_err() {
-            // After some errors SQLite has rolled back by itself; the first error is the one to report.
+            // After some errors SQLite has rolled back by itself; the first error is the one to
+            // report.
             let _ = self.control("ROLLBACK");
         }
         committed
     }
 
     fn control(&self, text: &str) -> Result<(), String> {
-        let done = self.connection.prepare_cached(text).and_then(|mut statement| statement.raw_execute());
+        let done =
+            self.connection.prepare_cached(text).and_then(|mut statement| statement.raw_execute());
         done.map(drop).map_err(|why| format!("{}: {text}: {}", self.work.words, remedy(&why)))
     }
 
@@ -119,23 +128,28 @@ impl Session {
         let changes_before = self.connection.total_changes();
         let mut statement = self.prepared(at)?;
         let args = self.bound.of(at);
-        let (rows, received) = exchange(&mut statement, args).map_err(|why| self.work.failed(at, remedy(&why)))?;
+        let (rows, received) =
+            exchange(&mut statement, args).map_err(|why| self.work.failed(at, remedy(&why)))?;
         let returned = (statement.column_count() > 0).then_some(rows);
         drop(statement);
         let changed = self.connection.total_changes() - changes_before;
-        effects.add(&self.work, at, args, Answer { returned, changed, received })
+        effects.add(&self.work, at, args, StatementAnswer { returned, changed, received })
     }
 }
 
-impl Drop for Session {
+impl Drop for SqliteSession {
     /// A call that was cancelled before it ran will never end.
     fn drop(&mut self) {
         self.account.end();
     }
 }
 
-/// Sends the arguments, and reads every column of every row; returns the number of rows and of bytes in them.
-fn exchange(statement: &mut CachedStatement<'_>, args: &[Bound]) -> rusqlite::Result<(u64, u64)> {
+/// Sends the arguments, and reads every column of every row; returns the number of rows and of
+/// bytes in them.
+fn exchange(
+    statement: &mut CachedStatement<'_>,
+    args: &[BoundValue],
+) -> rusqlite::Result<(u64, u64)> {
     for (at, value) in args.iter().enumerate() {
         statement.raw_bind_parameter(at + 1, value)?;
     }
@@ -164,7 +178,9 @@ fn length(value: ValueRef<'_>) -> u64 {
 fn remedy(why: &rusqlite::Error) -> String {
     match why {
         // Printed as it is, it would repeat the whole text.
-        rusqlite::Error::SqlInputError { msg, offset, .. } => format!("{msg} (at byte {offset} of the query)"),
+        rusqlite::Error::SqlInputError { msg, offset, .. } => {
+            format!("{msg} (at byte {offset} of the query)")
+        }
         _ if why.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
             format!(
                 "{why}: other writers held the lock for more than 5 s; lower the concurrency, or write less at once"
@@ -174,7 +190,7 @@ fn remedy(why: &rusqlite::Error) -> String {
     }
 }
 
-impl ToSql for Bound {
+impl ToSql for BoundValue {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Integer(value) => ValueRef::Integer(*value),

@@ -1,16 +1,15 @@
 //! One statement: its text, its arguments, and what its text says about its effect.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
 
 use super::{
+    arg::Arg,
     comments,
     placeholders::{Dialect, has_second, is_several},
 };
 use crate::{
     client::{Fault, FaultKind},
-    config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch},
-    step::Template,
+    config::{Fields, Section},
 };
 
 /// A statement and its arguments.
@@ -21,18 +20,6 @@ pub(super) struct Statement {
     /// The arguments in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Arg>,
-}
-
-/// An argument.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Arg {
-    /// A whole number.
-    Integer(i64),
-    /// Another number.
-    Real(f64),
-    /// Text; a single key such as `${i}` is a whole number.
-    Text(Template),
 }
 
 /// What a statement does to the number of rows in the database.
@@ -58,20 +45,26 @@ impl Effect {
 }
 
 /// Words that begin or end a transaction.
-const TRANSACTION_WORDS: &[&str] = &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+const TRANSACTION_WORDS: &[&str] =
+    &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
 
 /// Words of functions that give something else in every call: random numbers and the time.
 const VOLATILE_WORDS: &[&str] = &["RANDOM", "RANDOMBLOB", "RAND", "NOW", "CURRENT"];
 
 impl Statement {
-    /// Read off the text: the verb it begins with, and words that make an insert replace rows instead. In doubt it is
-    /// unknown, and then the proof over the whole database is not made; a comment in the middle is such a doubt.
+    /// Read off the text: the verb it begins with, and words that make an insert replace rows
+    /// instead. In doubt it is unknown, and then the proof over the whole database is not made; a
+    /// comment in the middle is such a doubt.
     pub fn effect(&self) -> Effect {
         let text = comments::skipped(&self.query).to_ascii_uppercase();
         let has = |word: &str| words(&text).any(|found| found == word);
         match words(&text).next() {
             Some("SELECT" | "VALUES") => Effect::Read,
-            Some("WITH") if !["INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"].into_iter().any(has) => Effect::Read,
+            Some("WITH")
+                if !["INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"].into_iter().any(has) =>
+            {
+                Effect::Read
+            }
             Some("COPY") if has("STDIN") => Effect::Insert,
             Some("INSERT") if !has("REPLACE") && !has("UPDATE") => Effect::Insert,
             Some("UPDATE") if !has("REPLACE") => Effect::Update,
@@ -92,8 +85,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter: char| !letter.is_ascii_alphabetic()).filter(|word| !word.is_empty())
 }
 
-/// What is wrong with several statements in one text: some servers run all and count the last, others add them up.
-const SEVERAL: &str = "there are several statements in one text, which servers count in different ways";
+/// What is wrong with several statements in one text: some servers run all and count the last,
+/// others add them up.
+const SEVERAL: &str =
+    "there are several statements in one text, which servers count in different ways";
 /// What to do about it.
 const ONE_EACH: &str = "write a step for each, or transaction = [{ query = \"…\" }, …]";
 
@@ -118,7 +113,9 @@ pub(super) fn check(query: &str, key: &'static str, fields: &mut Fields<'_>) -> 
             fields.reject(key, "this is no statement", Some(help));
         }
         Some(word) if TRANSACTION_WORDS.contains(&word) => {
-            let help = "write transaction = [{ query = \"…\" }, …]: it is begun and committed for you".to_owned();
+            let help =
+                "write transaction = [{ query = \"…\" }, …]: it is begun and committed for you"
+                    .to_owned();
             fields.reject(key, format!("`{word}` cannot be a step by itself"), Some(help));
         }
         Some(_) => return Some(()),
@@ -130,34 +127,11 @@ impl Section for Statement {
     const DOC: &'static str = "A statement of a transaction.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let query: Option<String> = fields.required("query", "The statement, with `?` for each argument.");
+        let query: Option<String> =
+            fields.required("query", "The statement, with `?` for each argument.");
         let args = fields.optional("args", "The values of the `?`, in order.");
         let query = query?;
         check(&query, "query", fields)?;
         Some(Self { query, args: args.unwrap_or_default() })
-    }
-}
-
-impl Arg {
-    fn is_constant(&self) -> bool {
-        if let Self::Text(template) = self { template.is_constant() } else { true }
-    }
-}
-
-impl Field for Arg {
-    fn schema() -> Json {
-        json!({ "type": ["number", "string"] })
-    }
-
-    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        match &node.value {
-            Value::Integer(value) => Some(Self::Integer(*value)),
-            Value::Float(value) if value.is_finite() => Some(Self::Real(*value)),
-            Value::Text(_) => <Template as Field>::read(node, diagnostics).map(Self::Text),
-            _ => {
-                mismatch(node, "a number or text", diagnostics);
-                None
-            }
-        }
     }
 }

@@ -4,20 +4,16 @@ use std::task::{Context, Poll, Waker};
 
 use tempfile::TempDir;
 
-use super::{
-    sqlite::Session,
-    statement::{Arg, Effect},
-    *,
-};
+use super::{arg::Arg, sqlite::SqliteSession, statement::Effect, *};
 use crate::{
     clock,
     runtime::{self, Visitor},
     step::{
-        Call, Done,
+        Call, Done, StepSpec,
         exec::{Repeated, Work as Order},
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
-    target::Started,
+    targets::Started,
 };
 
 const POINT: &str = "{ sql = { target = 'db', query = 'SELECT name, price FROM items WHERE id = ?', \
@@ -29,7 +25,8 @@ const TRANSFER: &str = "{ sql = { target = 'db', transaction = [\
     { query = 'UPDATE items SET price = price + 1 WHERE id = ?', args = ['${uniform(1,100)}'] }, \
     { query = 'INSERT INTO log(task, value) VALUES (?, 1)', args = ['${i}'] }] }, expect = { rows = [1, 1, 1] } }";
 
-/// Reads before it writes: only a transaction that has the lock from the beginning can always go on to write.
+/// Reads before it writes: only a transaction that has the lock from the beginning can always go on
+/// to write.
 const READ_AND_WRITE: &str = "{ sql = { target = 'db', transaction = [\
     { query = 'SELECT price FROM items WHERE id = 1' }, { query = 'INSERT INTO log(task) VALUES (?)', args = ['${i}'] }\
     ] }, expect = { rows = [1, 1] } }";
@@ -91,7 +88,8 @@ fn sum(ran: &Ran) -> Done {
 #[test]
 fn a_point_read_reads_the_same_everywhere() {
     let once = sum(&Bench::new().run(POINT, "sequential", 20));
-    // One argument of 8 bytes; the price has 8 bytes, and the name of "item 1 0123456789abcdef" at least 23.
+    // One argument of 8 bytes; the price has 8 bytes, and the name of "item 1 0123456789abcdef" at
+    // least 23.
     assert_eq!(once.sent, 20 * 8);
     assert!(once.received >= 20 * (8 + 23), "{once:?}");
     everywhere(POINT, 20, |_, ran, place| {
@@ -127,7 +125,8 @@ fn transactions_move_money_and_lose_none() {
 #[test]
 fn deletes_are_counted_too() {
     let mut bench = Bench::new();
-    let delete = "{ sql = { target = 'db', query = 'DELETE FROM items WHERE id = ?', args = ['${i}'] } }";
+    let delete =
+        "{ sql = { target = 'db', query = 'DELETE FROM items WHERE id = ?', args = ['${i}'] } }";
     assert_eq!(bench.run(delete, "threads", 5).wrong(), None);
     // There is no item 0.
     assert_eq!(bench.started.report().unwrap().counts["rows items"], 96);
@@ -136,9 +135,10 @@ fn deletes_are_counted_too() {
 
 #[test]
 fn a_transaction_that_fails_leaves_nothing() {
-    for last in
-        ["{ query = 'INSERT INTO log(id) VALUES (1)' }", "{ query = 'UPDATE items SET price = 0 WHERE id = 101' }"]
-    {
+    for last in [
+        "{ query = 'INSERT INTO log(id) VALUES (1)' }",
+        "{ query = 'UPDATE items SET price = 0 WHERE id = 101' }",
+    ] {
         let step = format!(
             "{{ sql = {{ target = 'db', transaction = [{{ query = 'INSERT INTO log(id) VALUES (1)' }}, {last}] }}, \
              expect = {{ rows = [1, 1] }} }}"
@@ -146,10 +146,12 @@ fn a_transaction_that_fails_leaves_nothing() {
         everywhere(&step, 2, |bench, ran, place| {
             let wrong = ran.wrong().unwrap();
             assert!(
-                wrong.contains("UNIQUE constraint") || wrong.contains("rows changed: expected 1, found 0"),
+                wrong.contains("UNIQUE constraint")
+                    || wrong.contains("rows changed: expected 1, found 0"),
                 "{wrong}"
             );
-            // Both calls failed in the same way: the first one left neither a row nor an open transaction.
+            // Both calls failed in the same way: the first one left neither a row nor an open
+            // transaction.
             assert_eq!(ran.outcomes[0], ran.outcomes[1], "{place}");
             assert_eq!(bench.logged(), 0, "{place}");
         });
@@ -159,7 +161,10 @@ fn a_transaction_that_fails_leaves_nothing() {
 #[test]
 fn eight_writers_at_once_lose_nothing() {
     for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
-        for step in [INSERT, TRANSFER, READ_AND_WRITE].into_iter().flat_map(|step| [step.to_owned(), inline(step)]) {
+        for step in [INSERT, TRANSFER, READ_AND_WRITE]
+            .into_iter()
+            .flat_map(|step| [step.to_owned(), inline(step)])
+        {
             let mut bench = Bench::new();
             let ran = bench.rig(&[&step]).slots(8).run(executor, 25);
             assert_eq!((ran.wrong(), bench.logged()), (None, 200), "{executor}: {step}");
@@ -191,7 +196,12 @@ fn another_number_of_rows_is_wrong() {
     let step = POINT.replace("rows = 1 ", "rows = 2 ");
     everywhere(&step, 1, |_, ran, place| {
         let wrong = ran.wrong().unwrap();
-        assert!(wrong.contains("task main, step sql: query `SELECT name, price FROM items WHERE id = ?`"), "{wrong}");
+        assert!(
+            wrong.contains(
+                "task main, step sql: query `SELECT name, price FROM items WHERE id = ?`"
+            ),
+            "{wrong}"
+        );
         assert!(wrong.contains("rows returned: expected 2, found 1"), "{place}: {wrong}");
     });
 }
@@ -207,7 +217,10 @@ fn what_sqlite_does_not_understand_fails_in_preparation() {
         let step = format!("{{ sql = {{ target = 'db', query = '{query}', args = {args} }} }}");
         everywhere(&step, 5, |_, ran, place| {
             let wrong = ran.wrong().unwrap();
-            assert!(wrong.contains(reason) && wrong.contains(&format!("step sql: query `{query}`")), "{wrong}");
+            assert!(
+                wrong.contains(reason) && wrong.contains(&format!("step sql: query `{query}`")),
+                "{wrong}"
+            );
             assert_eq!((ran.outcomes.len(), ran.tallies[0].started), (1, 0), "{place}");
         });
     }
@@ -215,10 +228,17 @@ fn what_sqlite_does_not_understand_fails_in_preparation() {
 
 #[test]
 fn arguments_keep_their_types() {
-    for (arg, kind) in [("7", "integer"), ("0.5", "real"), ("'7'", "text"), ("'${i}'", "integer"), ("'x${i}'", "text")]
-    {
+    for (arg, kind) in [
+        ("7", "integer"),
+        ("0.5", "real"),
+        ("'7'", "text"),
+        ("'${i}'", "integer"),
+        ("'x${i}'", "text"),
+    ] {
         let query = format!("\"SELECT 1 WHERE typeof(?) = '{kind}'\"");
-        let step = format!("{{ sql = {{ target = 'db', query = {query}, args = [{arg}] }}, expect = {{ rows = 1 }} }}");
+        let step = format!(
+            "{{ sql = {{ target = 'db', query = {query}, args = [{arg}] }}, expect = {{ rows = 1 }} }}"
+        );
         assert_eq!(Bench::new().run(&step, "sequential", 2).wrong(), None, "{arg}");
     }
 }
@@ -232,11 +252,15 @@ fn text_is_rendered_afresh_for_each_call() {
     assert_eq!(Bench::new().run(&step, "sequential", 12).wrong(), None);
 }
 
-fn session(bench: &Bench, query: &str, expected: Expected) -> Result<Box<Session>, String> {
+fn session(
+    bench: &Bench,
+    query: &str,
+    expected: ExpectedRows,
+) -> Result<Box<SqliteSession>, String> {
     let database: Arc<Database> = bench.started.endpoint().downcast().unwrap();
     let Engine::Sqlite { path } = &database.engine else { panic!("not embedded") };
     let statement = Statement { query: query.into(), args: Vec::new() };
-    let work = Work {
+    let work = SqlWork {
         words: "task t, step s".into(),
         effects: vec![statement.effect()],
         statements: vec![statement],
@@ -245,24 +269,36 @@ fn session(bench: &Bench, query: &str, expected: Expected) -> Result<Box<Session
         pipeline: false,
         copy: None,
     };
-    Session::open(path, database.account(), Arc::new(work))
+    SqliteSession::open(path, database.account(), Arc::new(work))
 }
 
 #[test]
 fn a_constant_query_must_go_on_as_it_began() {
     let bench = Bench::new();
-    let mut reader = session(&bench, "SELECT id FROM items WHERE id < 11", Expected::learned(Arc::default())).unwrap();
+    let mut reader = session(
+        &bench,
+        "SELECT id FROM items WHERE id < 11",
+        ExpectedRows::learned(Arc::default()),
+    )
+    .unwrap();
     reader.learn().unwrap();
     assert_eq!(reader.run().unwrap().received, 80);
-    session(&bench, "DELETE FROM items WHERE id = 3", Expected::Unknown).unwrap().run().unwrap();
+    session(&bench, "DELETE FROM items WHERE id = 3", ExpectedRows::Unknown)
+        .unwrap()
+        .run()
+        .unwrap();
     assert!(reader.run().unwrap_err().ends_with("rows returned: expected 10, found 9"));
 }
 
 #[test]
 fn what_varies_by_itself_is_not_learned() {
-    let constant = |query: &str, args: Vec<Arg>| Statement { query: query.into(), args }.is_constant();
+    let constant =
+        |query: &str, args: Vec<Arg>| Statement { query: query.into(), args }.is_constant();
     assert!(constant("SELECT * FROM items WHERE id < ?", vec![Arg::Integer(5)]));
-    assert!(!constant("SELECT * FROM items WHERE id < ?", vec![Arg::Text("${i}".to_owned().try_into().unwrap())]));
+    assert!(!constant(
+        "SELECT * FROM items WHERE id < ?",
+        vec![Arg::Text("${i}".to_owned().try_into().unwrap())]
+    ));
     assert!(constant("-- now\n/* at random */ SELECT * FROM items", Vec::new()));
     assert!(!constant("SELECT * FROM items WHERE random() > 0", Vec::new()));
     assert!(!constant("SELECT 1 WHERE current_timestamp > '2030'", Vec::new()));
@@ -281,8 +317,7 @@ fn nothing_is_learned_where_something_is_written() {
 
 #[test]
 fn a_statement_without_a_known_effect_spoils_no_proof() {
-    let step =
-        "{ sql = { target = 'db', query = 'REPLACE INTO items(id, price) VALUES (1, 1)' }, expect = { rows = 1 } }";
+    let step = "{ sql = { target = 'db', query = 'REPLACE INTO items(id, price) VALUES (1, 1)' }, expect = { rows = 1 } }";
     let mut bench = Bench::new();
     assert_eq!(bench.run(step, "sequential", 3).wrong(), None);
     assert_eq!(bench.started.report().unwrap().proof, []);
@@ -291,7 +326,7 @@ fn a_statement_without_a_known_effect_spoils_no_proof() {
 /// A step of one statement, for an executor known by name.
 struct Build {
     database: Arc<Database>,
-    work: Arc<Work>,
+    work: Arc<SqlWork>,
 }
 
 impl Visitor for Build {
@@ -301,9 +336,9 @@ impl Visitor for Build {
         let Self { database, work } = self;
         let Engine::Sqlite { path } = &database.engine else { panic!("not embedded") };
         let path = path.as_path().into();
-        let (blocking, native) = (Blocking::Offload, PhantomData);
+        let (blocking, native) = (BlockingChoice::Offload, PhantomData);
         let way = Way::<R::Native> { database, path, work, trips: 1, seed: 1, blocking, native };
-        Box::new(Repeated::new(None, move || Calls::new(way.clone())))
+        Box::new(Repeated::new(move || SqliteCalls::new(way.clone())))
     }
 }
 
@@ -311,12 +346,13 @@ impl Visitor for Build {
 fn a_call_after_a_cancelled_one_opens_a_new_connection() {
     let mut bench = Bench::new();
     let database: Arc<Database> = bench.started.endpoint().downcast().unwrap();
-    let statement = Statement { query: "INSERT INTO log(task) VALUES (1)".into(), args: Vec::new() };
-    let work = Arc::new(Work {
+    let statement =
+        Statement { query: "INSERT INTO log(task) VALUES (1)".into(), args: Vec::new() };
+    let work = Arc::new(SqlWork {
         words: String::new(),
         effects: vec![statement.effect()],
         statements: vec![statement],
-        expected: vec![Expected::known(1)],
+        expected: vec![ExpectedRows::known(1)],
         pipeline: false,
         copy: None,
         transaction: false,
@@ -349,17 +385,24 @@ fn costs_count_the_round_trips() {
 #[test]
 fn a_customary_client_is_of_a_server_and_runs_to_its_end() {
     let step = |driver: &str| {
-        read_step(&format!("{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{driver}' }} }}")).unwrap()
+        read_step(&format!(
+            "{{ sql = {{ target = 'db', query = 'SELECT 1', driver = '{driver}' }} }}"
+        ))
+        .unwrap()
     };
     let server = read_target("{ sql = { url = '${env:DATABASE_URL}' } }").unwrap();
     for (driver, is_idiomatic) in [("same", false), ("customary", true)] {
         let step = step(driver);
-        assert_eq!((step.is_idiomatic(), step.cancellable(&|_| Some(&server))), (is_idiomatic, !is_idiomatic));
+        assert_eq!(
+            (step.is_idiomatic(), step.cancellable(&|_| Some(&server))),
+            (is_idiomatic, !is_idiomatic)
+        );
         assert_eq!(step.complaint(&server), None);
     }
     let cost = |driver: &str| step(driver).cost(&|_| Some(&server)).mean;
     assert_eq!(cost("customary"), cost("same") + NOMINAL_HOP);
-    let (message, help) = step("customary").complaint(&read_target("{ sql = {} }").unwrap()).unwrap();
+    let (message, help) =
+        step("customary").complaint(&read_target("{ sql = {} }").unwrap()).unwrap();
     assert_eq!(
         (message.as_str(), help.as_str()),
         ("`driver` is about servers, and `db` is embedded SQLite", "remove `driver`")
@@ -407,7 +450,7 @@ fn a_step_survives_being_stored() {
         let read: StepSpec = serde_json::from_str(&stored).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), stored);
         let StepSpec::Sql(sql) = read else { panic!("{stored}") };
-        assert_eq!(sql.blocking, Some(Blocking::Inline));
+        assert_eq!(sql.blocking, Some(BlockingChoice::Inline));
     }
     let args = [Arg::Integer(1), Arg::Real(1.0), Arg::Text("${i}".to_owned().try_into().unwrap())];
     let stored = serde_json::to_string(&args).unwrap();
@@ -415,58 +458,96 @@ fn a_step_survives_being_stored() {
     assert_eq!(serde_json::from_str::<Vec<Arg>>(&stored).unwrap(), args);
 }
 
+/// A step, what is wrong in it, and the message.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "{ sql = { target = 'db' } }",
+        "{ target = 'db' }",
+        "exactly one of `query` and `transaction`, found none",
+    ),
+    ("{ sql = { target = 'db', query = 'SELECT 1', transaction = [] } }", "[]", "found both"),
+    ("{ sql = { query = 'SELECT 1' } }", "{ query = 'SELECT 1' }", "missing key `target`"),
+    ("{ sql = { target = 'db', query = ' ' } }", "' '", "this is no statement"),
+    (
+        "{ sql = { target = 'db', query = 'begin' } }",
+        "'begin'",
+        "`BEGIN` cannot be a step by itself",
+    ),
+    (
+        "{ sql = { target = 'db', query = '/* x */ commit' } }",
+        "'/* x */ commit'",
+        "`COMMIT` cannot be a step",
+    ),
+    ("{ sql = { target = 'db', query = '-- SELECT 1' } }", "'-- SELECT 1'", "this is no statement"),
+    (
+        "{ sql = { target = 'db', query = 'SELECT ?', args = [true] } }",
+        "true",
+        "expected a number or text",
+    ),
+    ("{ sql = { target = 'db', query = 'SELECT ?', args = ['${k}'] } }", "'${k}'", "unknown name"),
+    ("{ sql = { target = 'db', query = 'SELECT 1', blocking = 'of' } }", "'of'", "unknown choice"),
+    ("{ sql = { target = 'db', transaction = [{ qury = 'x' }] } }", "qury", "unknown key `qury`"),
+    (
+        "{ sql = { target = 'db', query = 'SELECT 1', driver = 'theirs' } }",
+        "'theirs'",
+        "unknown choice",
+    ),
+    (
+        "{ sql = { target = 'db', driver = 'customary', transaction = [{ query = 'SELECT 1' }], pipeline = true } }",
+        "true",
+        "`pipeline` is not for `driver = \"customary\"`",
+    ),
+    (
+        "{ sql = { target = 'db', query = 'SELECT 1; SELECT 2' } }",
+        "'SELECT 1; SELECT 2'",
+        "several statements in one text",
+    ),
+    (
+        "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1; SELECT 2;' }] } }",
+        "'SELECT 1; SELECT 2;'",
+        "several statements in one text",
+    ),
+    (
+        "{ sql = { target = 'db', transaction = [] } }",
+        "[]",
+        "a transaction needs at least one statement",
+    ),
+    (
+        "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1' }], args = [1] } }",
+        "[1]",
+        "belongs to a query",
+    ),
+    (
+        "{ sql = { target = 'db', query = 'SELECT 1' }, expect = { rows = [1] } }",
+        "{ rows = [1] }",
+        "not a list",
+    ),
+    ("{ sql = { target = 'db', query = 'SELECT 1' }, expect = { rows = -1 } }", "-1", "at least 0"),
+    (
+        "{ sql = { target = 'db', query = 'SELECT 1' }, expect = { row = 1 } }",
+        "row",
+        "unknown key `row`",
+    ),
+    (
+        "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1' }] }, expect = { rows = 1 } }",
+        "{ rows = 1 }",
+        "one number of rows for each of the 1 statements",
+    ),
+];
+
 #[test]
 fn mistakes_are_named_where_they_stand() {
-    for (step, at, message) in [
-        ("{ sql = { target = 'db' } }", "{ target = 'db' }", "exactly one of `query` and `transaction`, found none"),
-        ("{ sql = { target = 'db', query = 'SELECT 1', transaction = [] } }", "[]", "found both"),
-        ("{ sql = { query = 'SELECT 1' } }", "{ query = 'SELECT 1' }", "missing key `target`"),
-        ("{ sql = { target = 'db', query = ' ' } }", "' '", "this is no statement"),
-        ("{ sql = { target = 'db', query = 'begin' } }", "'begin'", "`BEGIN` cannot be a step by itself"),
-        ("{ sql = { target = 'db', query = '/* x */ commit' } }", "'/* x */ commit'", "`COMMIT` cannot be a step"),
-        ("{ sql = { target = 'db', query = '-- SELECT 1' } }", "'-- SELECT 1'", "this is no statement"),
-        ("{ sql = { target = 'db', query = 'SELECT ?', args = [true] } }", "true", "expected a number or text"),
-        ("{ sql = { target = 'db', query = 'SELECT ?', args = ['${k}'] } }", "'${k}'", "unknown name"),
-        ("{ sql = { target = 'db', query = 'SELECT 1', blocking = 'of' } }", "'of'", "unknown choice"),
-        ("{ sql = { target = 'db', transaction = [{ qury = 'x' }] } }", "qury", "unknown key `qury`"),
-        ("{ sql = { target = 'db', query = 'SELECT 1', driver = 'theirs' } }", "'theirs'", "unknown choice"),
-        (
-            "{ sql = { target = 'db', driver = 'customary', transaction = [{ query = 'SELECT 1' }], pipeline = true } }",
-            "true",
-            "`pipeline` is not for `driver = \"customary\"`",
-        ),
-        (
-            "{ sql = { target = 'db', query = 'SELECT 1; SELECT 2' } }",
-            "'SELECT 1; SELECT 2'",
-            "several statements in one text",
-        ),
-        (
-            "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1; SELECT 2;' }] } }",
-            "'SELECT 1; SELECT 2;'",
-            "several statements in one text",
-        ),
-        ("{ sql = { target = 'db', transaction = [] } }", "[]", "a transaction needs at least one statement"),
-        (
-            "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1' }], args = [1] } }",
-            "[1]",
-            "belongs to a query",
-        ),
-        ("{ sql = { target = 'db', query = 'SELECT 1' }, expect = { rows = [1] } }", "{ rows = [1] }", "not a list"),
-        ("{ sql = { target = 'db', query = 'SELECT 1' }, expect = { rows = -1 } }", "-1", "at least 0"),
-        ("{ sql = { target = 'db', query = 'SELECT 1' }, expect = { row = 1 } }", "row", "unknown key `row`"),
-        (
-            "{ sql = { target = 'db', transaction = [{ query = 'SELECT 1' }] }, expect = { rows = 1 } }",
-            "{ rows = 1 }",
-            "one number of rows for each of the 1 statements",
-        ),
-    ] {
+    for (step, at, message) in MISTAKES {
         let found = read_step(step).unwrap_err();
         // The rig puts `step = ` before the text.
         let places: Vec<(&str, &str)> = found
             .iter()
             .map(|found| (&step[found.span.start - 7..found.span.end - 7], found.message.as_str()))
             .collect();
-        assert!(places.iter().any(|(place, text)| *place == at && text.contains(message)), "{step}: {places:?}");
+        assert!(
+            places.iter().any(|(place, text)| place == at && text.contains(message)),
+            "{step}: {places:?}"
+        );
     }
     assert_eq!(errors_of(TRANSFER), [""; 0]);
 }
@@ -476,11 +557,23 @@ fn the_schema_knows_every_key() {
     let (mut op, mut step) = (Fields::describing(), Fields::describing());
     assert!(Sql::read(&mut op, &mut step).is_none());
     let (op, step) = (op.into_schema(""), step.into_schema(""));
-    let keys =
-        |schema: &serde_json::Value| schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let keys = |schema: &serde_json::Value| {
+        schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
     assert_eq!(
         keys(&op),
-        ["args", "blocking", "connection", "copy", "driver", "pipeline", "protocol", "query", "target", "transaction"]
+        [
+            "args",
+            "blocking",
+            "connection",
+            "copy",
+            "driver",
+            "pipeline",
+            "protocol",
+            "query",
+            "target",
+            "transaction"
+        ]
     );
     assert_eq!(keys(&step), ["allow", "expect"]);
     assert_eq!(op["required"], serde_json::json!(["target"]));

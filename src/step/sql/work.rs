@@ -1,4 +1,5 @@
-//! What a step does in every call, shared by all its connections in one slot; and the words for what went wrong.
+//! What a step does in every call, shared by all its connections in one slot; and the words for
+//! what went wrong.
 
 use std::{
     fmt::Display,
@@ -13,7 +14,7 @@ use crate::config::quote;
 
 /// The statements of a step, and what must come of them.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(super) struct SqlWork {
     /// The step's task and name, for messages.
     pub words: String,
     /// In order.
@@ -21,7 +22,7 @@ pub(super) struct Work {
     /// The effect of each statement.
     pub effects: Vec<Effect>,
     /// The expectation of each statement.
-    pub expected: Vec<Expected>,
+    pub expected: Vec<ExpectedRows>,
     /// Whether they are done together or not at all.
     pub transaction: bool,
     /// Whether all of them are sent before the first answer is waited for.
@@ -32,14 +33,14 @@ pub(super) struct Work {
 
 /// How many rows a statement must return or change.
 #[derive(Debug)]
-pub(super) enum Expected {
+pub(super) enum ExpectedRows {
     /// So many: as the scenario says, or as it was in preparation, for all slots.
     Rows(Arc<OnceLock<u64>>),
     /// Nobody can say.
     Unknown,
 }
 
-impl Expected {
+impl ExpectedRows {
     /// As the scenario says.
     pub fn known(rows: u64) -> Self {
         Self::Rows(Arc::new(OnceLock::from(rows)))
@@ -56,7 +57,7 @@ impl Expected {
     }
 }
 
-impl Work {
+impl SqlWork {
     /// Whether it may change anything.
     pub fn writes(&self) -> bool {
         self.effects.iter().any(|effect| !effect.is_read())
@@ -64,7 +65,7 @@ impl Work {
 
     /// Compares what a statement returned or changed with what it must, or learns it.
     pub fn compare(&self, at: usize, rows: u64, returned: bool) -> Result<(), String> {
-        let Expected::Rows(expected) = &self.expected[at] else { return Ok(()) };
+        let ExpectedRows::Rows(expected) = &self.expected[at] else { return Ok(()) };
         let expected = *expected.get_or_init(|| rows);
         if rows == expected {
             return Ok(());

@@ -1,8 +1,9 @@
 //! MySQL's and MariaDB's customary blocking client: the crate `mysql`.
 //!
-//! Statements are given to it as text, as its documentation does: it prepares each once on a connection, and finds it
-//! again in a cache of the 32 that were used last. All else is left as it comes, but for two things that would make it
-//! other work: it must not leave TCP for the server's socket file, and an UPDATE counts the rows that it finds.
+//! Statements are given to it as text, as its documentation does: it prepares each once on a
+//! connection, and finds it again in a cache of the 32 that were used last. All else is left as it
+//! comes, but for two things that would make it other work: it must not leave TCP for the server's
+//! socket file, and an UPDATE counts the rows that it finds.
 
 use mysql::{
     Conn, DriverError, Error, OptsBuilder, Params, QueryResult, Row, Value,
@@ -11,41 +12,41 @@ use mysql::{
 };
 use mysql_common::proto::codec::error::PacketCodecError;
 
-use super::Client;
+use super::CustomaryClient;
 use crate::{
     client::{
         Fault, FaultKind, cannot_open,
-        mysql::{Error as Ours, OPTIONS},
+        mysql::{MysqlError as Ours, OPTIONS},
     },
     secret::Secret,
     step::sql::{
-        bound::Bound,
-        effects::Answer,
-        network::{Control, Protocol},
+        arg::BoundValue,
+        effects::StatementAnswer,
         placeholders::{Dialect, Texts},
+        session::{Control, Protocol},
         statement::single,
     },
-    target::sql::Server,
+    targets::sql::Server,
 };
 
 /// A connection.
-pub(in super::super) struct Mysql {
+pub(in super::super) struct CustomaryMysql {
     conn: Conn,
     is_open: bool,
 }
 
 /// A statement.
-pub(in super::super) enum Sent {
+pub(in super::super) enum CustomaryMysqlStatement {
     /// By its text, which the client keeps prepared; with the number of its arguments.
     Prepared(String, usize),
     /// Its text is sent in every call.
     Text(Texts),
 }
 
-impl Client for Mysql {
+impl CustomaryClient for CustomaryMysql {
     const NAME: &'static str = "the customary one, blocking: crate `mysql`";
 
-    type Statement = Sent;
+    type Statement = CustomaryMysqlStatement;
 
     fn open(server: &Server) -> Result<Self, Fault> {
         let Server { address, schema, .. } = server;
@@ -62,7 +63,8 @@ impl Client for Mysql {
             // The limit is on the connection of TCP alone: this client has none on logging in.
             .tcp_connect_timeout(Some(address.connect_limit()));
         let mut conn = Conn::new(options).map_err(fault)?;
-        let current: Option<Option<String>> = conn.query_first("SELECT DATABASE()").map_err(fault)?;
+        let current: Option<Option<String>> =
+            conn.query_first("SELECT DATABASE()").map_err(fault)?;
         server.complaint(current.flatten().as_deref()).map_or(Ok(Self { conn, is_open: true }), Err)
     }
 
@@ -70,30 +72,40 @@ impl Client for Mysql {
         Some(self.conn.connection_id().into())
     }
 
-    fn prepare(&mut self, query: &str, protocol: Protocol) -> Result<Sent, Fault> {
+    fn prepare(
+        &mut self,
+        query: &str,
+        protocol: Protocol,
+    ) -> Result<CustomaryMysqlStatement, Fault> {
         let dialect = Dialect::Mysql { backslash: !self.conn.no_backslash_escape() };
         single(query, dialect)?;
         if protocol == Protocol::Simple {
-            return Ok(Sent::Text(Texts::of(query, dialect)));
+            return Ok(CustomaryMysqlStatement::Text(Texts::of(query, dialect)));
         }
         let prepared = self.conn.prep(query);
-        self.settle(prepared).map(|statement| Sent::Prepared(query.to_owned(), statement.num_params().into()))
+        self.settle(prepared).map(|statement| {
+            CustomaryMysqlStatement::Prepared(query.to_owned(), statement.num_params().into())
+        })
     }
 
-    fn arguments(statement: &Sent) -> usize {
+    fn arguments(statement: &CustomaryMysqlStatement) -> usize {
         match statement {
-            Sent::Prepared(_, arguments) => *arguments,
-            Sent::Text(texts) => texts.arguments(),
+            CustomaryMysqlStatement::Prepared(_, arguments) => *arguments,
+            CustomaryMysqlStatement::Text(texts) => texts.arguments(),
         }
     }
 
-    fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
+    fn run(
+        &mut self,
+        statement: &CustomaryMysqlStatement,
+        args: &[BoundValue],
+    ) -> Result<StatementAnswer, Fault> {
         let done = match statement {
-            Sent::Prepared(text, _) => {
+            CustomaryMysqlStatement::Prepared(text, _) => {
                 let params = Params::Positional(args.iter().map(value).collect());
                 self.conn.exec_iter(text, params).and_then(answer)
             }
-            Sent::Text(texts) => {
+            CustomaryMysqlStatement::Text(texts) => {
                 let text = texts.filled(args, !self.conn.no_backslash_escape());
                 self.conn.query_iter(text).and_then(answer)
             }
@@ -111,21 +123,23 @@ impl Client for Mysql {
     }
 }
 
-impl Mysql {
-    /// After an error that is not of a statement nobody knows what would come next on the connection.
+impl CustomaryMysql {
+    /// After an error that is not of a statement nobody knows what would come next on the
+    /// connection.
     fn settle<T>(&mut self, done: Result<T, Error>) -> Result<T, Fault> {
         done.map_err(|why| {
             let is_of_server = matches!(&why, Error::MySqlError(_));
             let fault = fault(why);
-            self.is_open = (is_of_server && !fault.ends_connection()) || fault.kind == FaultKind::Statement;
+            self.is_open =
+                (is_of_server && !fault.ends_connection()) || fault.kind == FaultKind::Statement;
             fault
         })
     }
 }
 
 /// Reads every value of every row of every answer.
-fn answer<F: Format>(mut result: QueryResult<'_, '_, '_, F>) -> Result<Answer, Error> {
-    let mut answer = Answer::default();
+fn answer<F: Format>(mut result: QueryResult<'_, '_, '_, F>) -> Result<StatementAnswer, Error> {
+    let mut answer = StatementAnswer::default();
     while let Some(rows) = result.iter() {
         answer.changed = answer.changed.saturating_add(rows.affected_rows());
         if !rows.columns().as_ref().is_empty() {
@@ -143,12 +157,17 @@ fn bytes_in(row: &Row) -> u64 {
     (0..row.len()).filter_map(|at| row.as_ref(at)).map(length).sum()
 }
 
-/// A value's length in bytes; a number has 8, and dates and times as many as they have in the prepared protocol.
+/// A value's length in bytes; a number has 8, and dates and times as many as they have in the
+/// prepared protocol.
 fn length(value: &Value) -> u64 {
     match *value {
         Value::NULL | Value::Date(0, 0, 0, 0, 0, 0, 0) | Value::Time(_, 0, 0, 0, 0, 0) => 0,
         Value::Bytes(ref bytes) => bytes.len() as u64,
-        Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Double(_) | Value::Time(.., 0) => 8,
+        Value::Int(_)
+        | Value::UInt(_)
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Time(.., 0) => 8,
         Value::Date(_, _, _, 0, 0, 0, 0) => 4,
         Value::Date(.., 0) => 7,
         Value::Date(..) => 11,
@@ -156,20 +175,24 @@ fn length(value: &Value) -> u64 {
     }
 }
 
-fn value(bound: &Bound) -> Value {
+fn value(bound: &BoundValue) -> Value {
     match bound {
-        Bound::Integer(value) => Value::Int(*value),
-        Bound::Real(value) => Value::Double(*value),
-        Bound::Text(text) => Value::Bytes(text.clone().into_bytes()),
+        BoundValue::Integer(value) => Value::Int(*value),
+        BoundValue::Real(value) => Value::Double(*value),
+        BoundValue::Text(text) => Value::Bytes(text.clone().into_bytes()),
     }
 }
 
 /// The kind and the words of an error.
 fn fault(why: Error) -> Fault {
     match why {
-        Error::MySqlError(why) => Ours::Server { code: why.code, state: why.state, message: why.message }.into(),
+        Error::MySqlError(why) => {
+            Ours::Server { code: why.code, state: why.state, message: why.message }.into()
+        }
         Error::IoError(why) | Error::CodecError(PacketCodecError::Io(why)) => why.into(),
-        Error::CodecError(PacketCodecError::PacketTooLarge) => Fault::new(FaultKind::Oversized, why.to_string()),
+        Error::CodecError(PacketCodecError::PacketTooLarge) => {
+            Fault::new(FaultKind::Oversized, why.to_string())
+        }
         Error::CodecError(why) => Fault::new(FaultKind::Protocol, why.to_string()),
         Error::DriverError(why) => driver_fault(&why),
         Error::UrlError(_) | Error::FromValueError(_) | Error::FromRowError(_) => {
@@ -193,9 +216,9 @@ fn driver_fault(why: &DriverError) -> Fault {
         | DriverError::InvalidParsecSalt => FaultKind::Login,
         DriverError::TlsNotSupported => FaultKind::Tls,
         DriverError::PacketTooLarge => FaultKind::Oversized,
-        DriverError::MismatchedStmtParams(..) | DriverError::Params(_) | DriverError::MixedParams => {
-            FaultKind::Statement
-        }
+        DriverError::MismatchedStmtParams(..)
+        | DriverError::Params(_)
+        | DriverError::MixedParams => FaultKind::Statement,
         _ => FaultKind::Protocol,
     };
     Fault::new(kind, why.to_string())
@@ -229,7 +252,13 @@ mod tests {
 
     #[test]
     fn errors_have_the_kinds_that_the_other_lane_gives_them() {
-        let server = |code| Error::MySqlError(mysql::MySqlError { state: "HY000".into(), message: "m".into(), code });
+        let server = |code| {
+            Error::MySqlError(mysql::MySqlError {
+                state: "HY000".into(),
+                message: "m".into(),
+                code,
+            })
+        };
         for (error, kind) in [
             (server(1213), FaultKind::Deadlock),
             (server(1205), FaultKind::LockTimeout),

@@ -1,29 +1,31 @@
-//! PostgreSQL's customary blocking client: the crate `postgres`. It is tokio-postgres on a runtime of its own in each
-//! connection, which its caller's thread drives.
+//! PostgreSQL's customary blocking client: the crate `postgres`. It is tokio-postgres on a runtime
+//! of its own in each connection, which its caller's thread drives.
 
 use std::{error::Error as _, io, path::Path};
 
-use postgres::{Client as Inner, Config, Error, NoTls, SimpleQueryMessage, Statement, types::ToSql};
+use postgres::{
+    Client as Inner, Config, Error, NoTls, SimpleQueryMessage, Statement, types::ToSql,
+};
 
-use super::Client;
+use super::CustomaryClient;
 use crate::{
     client::{
         Fault, cannot_open,
         postgres::{config, fault},
     },
     step::sql::{
-        bound::Bound,
-        effects::Answer,
-        network::{Control, Protocol},
+        arg::BoundValue,
+        effects::StatementAnswer,
         placeholders::{Dialect, Pieces, Texts},
-        postgres::{Sent, add, bytes_in, current_schema},
+        postgres::{PostgresStatement as Sent, add, bytes_in, current_schema},
+        session::{Control, Protocol},
         statement::single,
     },
-    target::sql::{Road, Server},
+    targets::sql::{Road, Server},
 };
 
 /// A connection.
-pub(in super::super) struct Postgres {
+pub(in super::super) struct CustomaryPostgres {
     client: Inner,
     /// What stands before each text.
     preamble: String,
@@ -32,7 +34,7 @@ pub(in super::super) struct Postgres {
 /// So many arguments are handed over without room of their own.
 const USUAL_ARGS: usize = 8;
 
-impl Client for Postgres {
+impl CustomaryClient for CustomaryPostgres {
     const NAME: &'static str = "the customary one, blocking: crate `postgres`";
 
     type Statement = Sent;
@@ -58,7 +60,9 @@ impl Client for Postgres {
         let dialect = self.dialect(query).map_err(|why| fault(&why))?;
         single(query, dialect)?;
         match protocol {
-            Protocol::Simple => Ok(Sent::Text(Texts::of(&format!("{}{query}", self.preamble), dialect))),
+            Protocol::Simple => {
+                Ok(Sent::Text(Texts::of(&format!("{}{query}", self.preamble), dialect)))
+            }
             Protocol::Prepared => {
                 let text = Pieces::of(query, dialect).numbered();
                 self.client.prepare(&text).map(Sent::Prepared).map_err(|why| fault(&why))
@@ -70,7 +74,7 @@ impl Client for Postgres {
         statement.arguments()
     }
 
-    fn run(&mut self, statement: &Sent, args: &[Bound]) -> Result<Answer, Fault> {
+    fn run(&mut self, statement: &Sent, args: &[BoundValue]) -> Result<StatementAnswer, Fault> {
         let done = match statement {
             Sent::Prepared(statement) => prepared(&mut self.client, statement, args),
             Sent::Text(texts) => simple(&mut self.client, &texts.filled(args, texts.backslash())),
@@ -87,9 +91,9 @@ impl Client for Postgres {
     }
 }
 
-impl Postgres {
-    /// How the server reads a text. This client does not tell what the server says of itself, so it is asked where that
-    /// matters.
+impl CustomaryPostgres {
+    /// How the server reads a text. This client does not tell what the server says of itself, so it
+    /// is asked where that matters.
     fn dialect(&mut self, query: &str) -> Result<Dialect, Error> {
         let standard = Dialect::Postgres { backslash: false };
         if !Texts::of(query, standard).depends() {
@@ -102,10 +106,16 @@ impl Postgres {
 
 /// The first column of the first row.
 fn first_text(messages: &[SimpleQueryMessage]) -> Option<&str> {
-    messages.iter().find_map(|message| if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None })
+    messages.iter().find_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message { row.get(0) } else { None }
+    })
 }
 
-fn prepared(client: &mut Inner, statement: &Statement, args: &[Bound]) -> Result<Answer, Error> {
+fn prepared(
+    client: &mut Inner,
+    statement: &Statement,
+    args: &[BoundValue],
+) -> Result<StatementAnswer, Error> {
     let mut few: [&(dyn ToSql + Sync); USUAL_ARGS] = [&0_i64; USUAL_ARGS];
     let many: Vec<&(dyn ToSql + Sync)>;
     let args: &[_] = if let Some(room) = few.get_mut(..args.len()) {
@@ -116,16 +126,19 @@ fn prepared(client: &mut Inner, statement: &Statement, args: &[Bound]) -> Result
         &many
     };
     if statement.columns().is_empty() {
-        return Ok(Answer { changed: client.execute(statement, args)?, ..Answer::default() });
+        return Ok(StatementAnswer {
+            changed: client.execute(statement, args)?,
+            ..StatementAnswer::default()
+        });
     }
     let rows = client.query(statement, args)?;
     let received = rows.iter().try_fold(0, |sum, row| Ok(sum + bytes_in(row)?))?;
     let count = rows.len() as u64;
-    Ok(Answer { returned: Some(count), changed: count, received })
+    Ok(StatementAnswer { returned: Some(count), changed: count, received })
 }
 
-fn simple(client: &mut Inner, text: &str) -> Result<Answer, Error> {
-    let mut answer = Answer::default();
+fn simple(client: &mut Inner, text: &str) -> Result<StatementAnswer, Error> {
+    let mut answer = StatementAnswer::default();
     client.simple_query(text)?.iter().for_each(|message| add(message, &mut answer));
     Ok(answer)
 }

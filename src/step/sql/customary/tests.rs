@@ -7,8 +7,9 @@ use std::{
 
 use super::{
     super::{
-        statement::{Arg, Effect, Statement},
-        work::{Expected, Work},
+        arg::Arg,
+        statement::{Effect, Statement},
+        work::{ExpectedRows, SqlWork},
     },
     *,
 };
@@ -29,7 +30,7 @@ impl Fake {
     }
 }
 
-impl Client for Fake {
+impl CustomaryClient for Fake {
     const NAME: &'static str = "fake";
 
     type Statement = String;
@@ -47,11 +48,13 @@ impl Client for Fake {
         1
     }
 
-    fn run(&mut self, statement: &String, args: &[Bound]) -> Result<Answer, Fault> {
+    fn run(&mut self, statement: &String, args: &[BoundValue]) -> Result<StatementAnswer, Fault> {
         self.note(format!("{statement} {args:?}"));
         match FaultKind::ALL.iter().find(|kind| kind.name() == statement) {
             Some(kind) => Err(Fault::new(*kind, "as it was asked for")),
-            None => Ok(Answer { changed: args.len() as u64, ..Answer::default() }),
+            None => {
+                Ok(StatementAnswer { changed: args.len() as u64, ..StatementAnswer::default() })
+            }
         }
     }
 
@@ -74,7 +77,14 @@ impl Drop for Fake {
 /// A session with a fake in it.
 fn session(log: &Log) -> Customary<Fake> {
     let client = Fake { log: log.clone(), is_open: true };
-    Customary { hand: Some(Box::new(Hand { client, statements: Vec::new(), order: Vec::new(), args: Vec::new() })) }
+    Customary {
+        hand: Some(Box::new(Hand {
+            client,
+            statements: Vec::new(),
+            order: Vec::new(),
+            args: Vec::new(),
+        })),
+    }
 }
 
 fn said(log: &Log) -> Vec<String> {
@@ -83,24 +93,33 @@ fn said(log: &Log) -> Vec<String> {
 
 /// The arguments of statements that have one each: their place.
 fn bindings(statements: &[&str]) -> Bindings {
-    let statement = |(at, query): (i64, &&str)| Statement { query: (*query).into(), args: vec![Arg::Integer(at)] };
-    Bindings::new(&Work {
+    let statement = |(at, query): (i64, &&str)| Statement {
+        query: (*query).into(),
+        args: vec![Arg::Integer(at)],
+    };
+    Bindings::new(&SqlWork {
         words: "task t".into(),
         statements: (0..).zip(statements).map(statement).collect(),
         effects: vec![Effect::Read; statements.len()],
-        expected: statements.iter().map(|_| Expected::Unknown).collect(),
+        expected: statements.iter().map(|_| ExpectedRows::Unknown).collect(),
         transaction: true,
         pipeline: false,
         copy: None,
     })
 }
 
-/// A transaction of these statements on an executor's primitives, and whether the session can be used after it.
-async fn transaction<N: Native>(log: &Log, statements: &[&str]) -> (Done<Vec<Answer>>, bool) {
+/// A transaction of these statements on an executor's primitives, and whether the session can be
+/// used after it.
+async fn transaction<N: Native>(
+    log: &Log,
+    statements: &[&str],
+) -> (ClientResult<Vec<StatementAnswer>>, bool) {
     let mut session = session(log);
     let mut kept = Vec::new();
     for statement in statements {
-        kept.push(Session::<N>::prepare(&mut session, statement, Protocol::Prepared).await.unwrap());
+        kept.push(
+            Session::<N>::prepare(&mut session, statement, Protocol::Prepared).await.unwrap(),
+        );
     }
     let done = Session::<N>::in_one_go(&mut session, &kept, &bindings(statements)).await;
     let is_open = Session::<N>::is_open(&session);
@@ -127,16 +146,27 @@ impl Visitor for OnExecutor {
 
 #[test]
 fn a_transaction_is_one_piece_of_work_where_blocking_work_belongs() {
-    for (executor, in_place) in [("sequential", true), ("threads", true), ("tokio", false), ("smol", false)] {
+    for (executor, in_place) in
+        [("sequential", true), ("threads", true), ("tokio", false), ("smol", false)]
+    {
         let log = Log::default();
         let task = dispatch(executor, OnExecutor(log.clone())).unwrap();
-        let whole = ["prepare one", "prepare two", "BEGIN", "one [Integer(0)]", "two [Integer(1)]", "COMMIT", "closed"];
+        let whole = [
+            "prepare one",
+            "prepare two",
+            "BEGIN",
+            "one [Integer(0)]",
+            "two [Integer(1)]",
+            "COMMIT",
+            "closed",
+        ];
         assert_eq!(said(&log), whole, "{executor}");
         let log = log.lock().unwrap();
         let (work, end) = log.split_at(6);
         assert!(work[2..].iter().all(|(_, thread)| *thread == work[2].1), "{executor}: in one go");
         assert_eq!(work.iter().all(|(_, thread)| *thread == task), in_place, "{executor}");
-        // Also where the work is done in place: tokio lets no runtime be dropped on a thread of another one's.
+        // Also where the work is done in place: tokio lets no runtime be dropped on a thread of
+        // another one's.
         assert_ne!(end[0].1, task, "{executor}");
     }
 }
@@ -151,8 +181,10 @@ impl Visitor for GivenUp {
         let runtime = R::start(&Setup { workers: 1, pool_size: 1, stack_size: None }).unwrap();
         let thread = runtime.block_on(async move {
             let mut session = session(&self.0);
-            let kept = Session::<R::Native>::prepare(&mut session, "one", Protocol::Prepared).await.unwrap();
-            let args = [Bound::Integer(0)];
+            let kept = Session::<R::Native>::prepare(&mut session, "one", Protocol::Prepared)
+                .await
+                .unwrap();
+            let args = [BoundValue::Integer(0)];
             let mut call = Box::pin(Session::<R::Native>::run(&mut session, &kept, &args));
             // A quick pool has the answer at once; then there is nothing to give up.
             let _ = futures_lite::future::poll_once(&mut call).await;
@@ -196,7 +228,10 @@ fn a_fault_rolls_back_and_a_lost_connection_is_closed_at_once() {
     };
     let (kind, at, is_open, said) = run("deadlock");
     assert_eq!((kind, at, is_open), (FaultKind::Deadlock, Some(1), true));
-    assert_eq!(said, ["BEGIN", "first [Integer(0)]", "deadlock [Integer(1)]", "ROLLBACK", "closed"]);
+    assert_eq!(
+        said,
+        ["BEGIN", "first [Integer(0)]", "deadlock [Integer(1)]", "ROLLBACK", "closed"]
+    );
     let (kind, at, is_open, said) = run("lost");
     assert_eq!((kind, at, is_open), (FaultKind::Lost, Some(1), false));
     assert_eq!(said, ["BEGIN", "first [Integer(0)]", "lost [Integer(1)]", "closed"]);
@@ -208,54 +243,71 @@ fn what_was_lost_is_not_used_again() {
     let log = Log::default();
     let mut session = session(&log);
     session.hand.as_mut().unwrap().client.is_open = false;
-    let prepared = block_on(Session::<InPlace>::prepare(&mut session, "x", Protocol::Prepared)).unwrap();
+    let prepared =
+        block_on(Session::<InPlace>::prepare(&mut session, "x", Protocol::Prepared)).unwrap();
     assert!(!Session::<InPlace>::is_open(&session));
     let fault = block_on(Session::<InPlace>::run(&mut session, &prepared, &[])).unwrap_err();
-    assert_eq!((fault.kind, said(&log)), (FaultKind::Lost, vec!["prepare x".to_owned(), "closed".into()]));
+    assert_eq!(
+        (fault.kind, said(&log)),
+        (FaultKind::Lost, vec!["prepare x".to_owned(), "closed".into()])
+    );
 }
 
 #[test]
 fn arguments_are_taken_along_in_room_that_is_kept() {
     let log = Log::default();
     let mut hand = session(&log).hand.take().unwrap();
-    let kept = |at| Kept { at, arguments: 0 };
-    let text = |text: &str| Bound::Text(text.into());
-    let first = [text("a long text that needs room"), Bound::Integer(1)];
+    let kept = |at| KeptStatement { at, arguments: 0 };
+    let text = |text: &str| BoundValue::Text(text.into());
+    let first = [text("a long text that needs room"), BoundValue::Integer(1)];
     hand.take_up([(kept(3), &first[..]), (kept(4), &[])].into_iter());
-    let Bound::Text(room) = &hand.args[0][0] else { panic!("{:?}", hand.args) };
+    let BoundValue::Text(room) = &hand.args[0][0] else { panic!("{:?}", hand.args) };
     let place = room.as_ptr();
     hand.take_up([(kept(5), &[text("short")][..])].into_iter());
-    let Bound::Text(room) = &hand.args[0][0] else { panic!("{:?}", hand.args) };
+    let BoundValue::Text(room) = &hand.args[0][0] else { panic!("{:?}", hand.args) };
     assert_eq!((room.as_str(), room.as_ptr(), hand.args[0].len()), ("short", place, 1));
     assert_eq!(hand.order, [5]);
-    hand.take_up([(kept(0), &[Bound::Real(0.5), text("x"), Bound::Integer(2)][..])].into_iter());
-    assert_eq!(hand.args[0], [Bound::Real(0.5), text("x"), Bound::Integer(2)]);
+    hand.take_up(
+        [(kept(0), &[BoundValue::Real(0.5), text("x"), BoundValue::Integer(2)][..])].into_iter(),
+    );
+    assert_eq!(hand.args[0], [BoundValue::Real(0.5), text("x"), BoundValue::Integer(2)]);
 }
 
 #[test]
 fn only_a_plain_connection_is_to_be_had() {
-    let why = |query: &str| complaint(&Address::parse(&format!("postgres://me:geheim@h/db{query}")).unwrap());
+    let why = |query: &str| {
+        complaint(&Address::parse(&format!("postgres://me:geheim@h/db{query}")).unwrap())
+    };
     assert_eq!((why(""), why("?sslmode=disable"), why("?sslmode=verify-full")), (None, None, None));
     let why = why("?sslmode=require").unwrap();
-    assert!(why.contains("does not encrypt") && why.contains("remove `driver`") && !why.contains("geheim"), "{why}");
+    assert!(
+        why.contains("does not encrypt")
+            && why.contains("remove `driver`")
+            && !why.contains("geheim"),
+        "{why}"
+    );
 }
 
 #[test]
 fn nobody_there_is_refused() {
     // The system gives port 1 to nobody.
     let place = |scheme: &str, query: &str| {
-        let address = Address::parse(&format!("{scheme}://me:geheim@127.0.0.1:1/db{query}")).unwrap();
+        let address =
+            Address::parse(&format!("{scheme}://me:geheim@127.0.0.1:1/db{query}")).unwrap();
         Server::of_test(address)
     };
     let faults = [
-        Postgres::open(&place("postgres", "")).err().unwrap(),
-        Mysql::open(&place("mysql", "")).err().unwrap(),
-        Postgres::open(&place("postgres", "?frob=1")).err().unwrap(),
-        Mysql::open(&place("mysql", "?frob=1")).err().unwrap(),
+        CustomaryPostgres::open(&place("postgres", "")).err().unwrap(),
+        CustomaryMysql::open(&place("mysql", "")).err().unwrap(),
+        CustomaryPostgres::open(&place("postgres", "?frob=1")).err().unwrap(),
+        CustomaryMysql::open(&place("mysql", "?frob=1")).err().unwrap(),
     ];
     for fault in faults {
         assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
         assert!(!fault.message.contains("geheim"), "{fault}");
-        assert!(fault.message.contains("start the server, or") || fault.message.contains("`frob`"), "{fault}");
+        assert!(
+            fault.message.contains("start the server, or") || fault.message.contains("`frob`"),
+            "{fault}"
+        );
     }
 }

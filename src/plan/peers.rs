@@ -1,0 +1,441 @@
+//! Peers: whether the tasks of a load can go on by themselves, or could all wait for somebody who
+//! never comes. What could is not started.
+//!
+//! For each queue the items are added up that one run of a load's task has put and not yet taken,
+//! step by step and in the worst case. Four things must hold of waits without a `timeout`:
+//!
+//! 1. Before each `take` the task has an item in the queue. The items are as many as those of all
+//!    tasks together, so that there is one for everybody who waits, whoever put it.
+//! 2. No `take` with a `timeout` takes more than its task has put, or it would take another's.
+//! 3. Where a `put` may wait, no task leaves an item behind, or the queue would be full one day.
+//! 4. Where a `put` may wait, the queue has more room than the items that all tasks at once may
+//!    have in it while they wait, for room or for what others hold. Were all of them waiting, the
+//!    queue would not be full.
+//!
+//! Who holds what in which order is looked at when the scenario is read. So nobody waits for ever,
+//! in whatever order an executor runs tasks and children, and however few of them at once.
+
+use std::collections::HashMap;
+
+use crate::{
+    runtime::Style,
+    scenario::{OnTimeout, Reach, StepPlan, Task, Variant, reach},
+    shared::{NamedShared, SharedSpec},
+    step::{Child, Ends, Times, Touch},
+};
+
+/// The shared objects that the loads' tasks use, and the tasks that they run: another combination
+/// of parameters may use others.
+pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
+    let reached: Vec<Reach> =
+        variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text)).collect();
+    let steps = || reached.iter().map(|at| &variant.tasks[at.task].steps[at.step]);
+    let is_used = |named: &&NamedShared| {
+        steps().filter_map(|step| step.spec.shared()).any(|used| used.name.text == named.name)
+    };
+    variant.shared.iter().filter(is_used).cloned().collect()
+}
+
+/// Why the tasks of a variant could wait for ever under an executor whose pool is so large.
+pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
+    let queues = variant.shared.iter().filter_map(|named| match &named.spec {
+        SharedSpec::Queue(queue) => Some((named.name.as_str(), queue.capacity())),
+        SharedSpec::Mutex(_) | SharedSpec::Semaphore(_) => None,
+    });
+    let found = queues.filter_map(|(queue, capacity)| {
+        let mut walk = Walk { tasks: &variant.tasks, queue, known: HashMap::new() };
+        // What each task must have of its own, all of them have together; so it is with loads.
+        let (mut any, mut at_once) = (Part::default(), AtOnce::default());
+        for load in &variant.loads {
+            let whole = walk.task(&load.task.text, false);
+            at_once.add(&whole, style.slots(load.kind.concurrency(), pool_size));
+            any = any.or(whole);
+        }
+        Some(format!("queue `{queue}`: {}", any.complaint(capacity, at_once)?))
+    });
+    let alone = if style == Style::Serial { "one task at a time; " } else { "" };
+    found.map(|why| format!("{alone}{why}")).next()
+}
+
+/// Tasks at once, and the items that they may have in a queue while each of them waits.
+#[derive(Debug, Clone, Copy, Default)]
+struct AtOnce {
+    tasks: u64,
+    held: u64,
+}
+
+impl AtOnce {
+    fn add(&mut self, part: &Part, slots: u64) {
+        let each = u64::try_from(part.waits.unwrap_or(0)).unwrap_or(0);
+        self.tasks = self.tasks.saturating_add(slots);
+        self.held = self.held.saturating_add(each.saturating_mul(slots));
+    }
+}
+
+/// The least and the most that a number of items may be.
+type Range = (i64, i64);
+
+fn hull(a: Range, b: Range) -> Range {
+    (a.0.min(b.0), a.1.max(b.1))
+}
+
+fn sum(a: Range, b: Range) -> Range {
+    (a.0.saturating_add(b.0), a.1.saturating_add(b.1))
+}
+
+/// What a part of a task does to a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Part {
+    /// By how many items there are more at its end than before.
+    end: Range,
+    /// The same where it ends the task around it early.
+    exit: Option<Range>,
+    /// The same at any moment, that before it included.
+    ever: Range,
+    /// Items that its task must have there beforehand, so that no `take` without a limit waits for
+    /// ever; none: there is no such `take`.
+    needs: Option<i64>,
+    /// The most items at a moment at which it may wait without a limit for a place or for what
+    /// others hold; none: there is no such moment.
+    waits: Option<i64>,
+    /// Whether a `put` into the queue waits without a limit.
+    puts: bool,
+    /// Whether a time-out or an error that the scenario allows may happen in it.
+    unwell: bool,
+}
+
+impl Part {
+    /// It, and then another one.
+    fn then(self, next: Self) -> Self {
+        let exits = next.exit.map(|exit| sum(self.end, exit));
+        let waits = next.waits.map(|waits| self.end.1.saturating_add(waits));
+        Self {
+            end: sum(self.end, next.end),
+            exit: self.exit.into_iter().chain(exits).reduce(hull),
+            ever: hull(self.ever, sum(self.end, next.ever)),
+            needs: self.needs.max(next.needs.map(|needs| needs.saturating_sub(self.end.0))),
+            waits: self.waits.max(waits),
+            puts: self.puts || next.puts,
+            unwell: self.unwell || next.unwell,
+        }
+    }
+
+    /// Either it or another one.
+    fn or(self, other: Self) -> Self {
+        Self {
+            end: hull(self.end, other.end),
+            exit: self.exit.into_iter().chain(other.exit).reduce(hull),
+            ever: hull(self.ever, other.ever),
+            needs: self.needs.max(other.needs),
+            waits: self.waits.max(other.waits),
+            puts: self.puts || other.puts,
+            unwell: self.unwell || other.unwell,
+        }
+    }
+
+    /// So many times, one after another.
+    fn in_order(self, times: u64) -> Self {
+        let (mut whole, mut power, mut left) = (Self::default(), self, times);
+        while left > 0 {
+            if left & 1 == 1 {
+                whole = whole.then(power);
+            }
+            power = power.then(power);
+            left >>= 1;
+        }
+        whole
+    }
+
+    /// So many times at once. Each has its own share of what is there beforehand. A time-out around
+    /// them ends each of them by itself, and then they have come to their end.
+    fn at_once(self, count: u64, ends: Ends, limited: bool) -> Self {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let each = |range: Range| (range.0.saturating_mul(count), range.1.saturating_mul(count));
+        let cut = ends == Ends::ByAny && self.unwell;
+        let early = if cut || limited { Some(self.ever) } else { self.exit };
+        let end = early.map_or(self.end, |early| hull(early, self.end));
+        // While one waits, another may have ended, or not have begun.
+        let waits = self.waits.map(|waits| waits.max(end.1).max(0).saturating_mul(count));
+        Self {
+            end: each(end),
+            exit: cut.then(|| each(end)),
+            ever: each(self.ever),
+            needs: self.needs.map(|needs| needs.max(0).saturating_mul(count)),
+            waits,
+            ..self
+        }
+    }
+
+    /// It, with a time-out that may end it at any moment.
+    fn limited(self, on_timeout: OnTimeout) -> Self {
+        let part = Self { unwell: true, ..self };
+        match on_timeout {
+            OnTimeout::Fail => part,
+            OnTimeout::Ignore => Self { end: hull(self.ever, self.end), ..part },
+            OnTimeout::Skip => {
+                let exit = self.exit.map_or(self.ever, |exit| hull(exit, self.ever));
+                Self { exit: Some(exit), ..part }
+            }
+        }
+    }
+
+    /// What is missing where so many tasks do this at once, again and again, over a queue with so
+    /// much room.
+    fn complaint(&self, capacity: u64, at_once: AtOnce) -> Option<String> {
+        if self.needs > Some(0) {
+            return Some(
+                "`take` may wait for an item that nobody puts, for every task can come to wait there; put one \
+                 earlier in the task, or give `take` a `timeout`"
+                    .to_owned(),
+            );
+        }
+        if self.needs.is_some() && self.ever.0 < 0 {
+            return Some(
+                "a `take` with a `timeout` may take another task's item, whose `take` then waits for ever; give \
+                 each `take` a `timeout`"
+                    .to_owned(),
+            );
+        }
+        if !self.puts {
+            return None;
+        }
+        if self.end.1.max(self.exit.map_or(0, |exit| exit.1)) > 0 {
+            return Some(
+                "tasks may leave items behind until it is full, and then `put` waits for ever; take what is put, or \
+                 give `put` a `timeout`"
+                    .to_owned(),
+            );
+        }
+        let AtOnce { tasks, held } = at_once;
+        (held >= capacity).then(|| {
+            format!(
+                "{tasks} at once may have {held} items in it while each waits for another, and it has room for {capacity}; \
+                 raise its `capacity` above {held}, or run fewer tasks at once"
+            )
+        })
+    }
+}
+
+/// Following tasks into the tasks that they run, for one queue. The tasks must be validated: no
+/// cycles, no unknown names.
+struct Walk<'a> {
+    tasks: &'a [Task],
+    queue: &'a str,
+    /// By task, and whether a time-out around it limits all its waits.
+    known: HashMap<(&'a str, bool), Part>,
+}
+
+impl Walk<'_> {
+    fn task(&mut self, name: &str, limited: bool) -> Part {
+        let tasks = self.tasks;
+        let Some(task) = tasks.iter().find(|task| task.name == name) else {
+            return Part::default();
+        };
+        if let Some(known) = self.known.get(&(task.name.as_str(), limited)) {
+            return *known;
+        }
+        let whole = task
+            .steps
+            .iter()
+            .fold(Part::default(), |before, step| before.then(self.step(step, limited)));
+        self.known.insert((&task.name, limited), whole);
+        whole
+    }
+
+    fn step(&mut self, plan: &StepPlan, limited: bool) -> Part {
+        let within = limited || plan.timeout.is_some();
+        let own = Part { unwell: !plan.spec.targets().is_empty(), ..self.own(plan, within) };
+        let whole = own.then(self.children(&plan.spec.children(), within));
+        if plan.timeout.is_some() { whole.limited(plan.on_timeout) } else { whole }
+    }
+
+    /// What a step does by itself.
+    fn own(&self, plan: &StepPlan, limited: bool) -> Part {
+        let Some(used) = plan.spec.shared() else { return Part::default() };
+        let waits = (!limited).then_some(0);
+        match used.touch {
+            Touch::Gives if used.name.text == self.queue => {
+                Part { end: (1, 1), ever: (0, 1), waits, puts: !limited, ..Part::default() }
+            }
+            Touch::Takes if used.name.text == self.queue => Part {
+                end: (-1, -1),
+                ever: (-1, 0),
+                needs: (!limited).then_some(1),
+                ..Part::default()
+            },
+            // Who waits for a place in another queue, or for what others hold, has its items in
+            // this one meanwhile.
+            Touch::Gives | Touch::Holds => Part { waits, ..Part::default() },
+            Touch::Takes => Part::default(),
+        }
+    }
+
+    fn children(&mut self, children: &[Child<'_>], limited: bool) -> Part {
+        let mut chosen: Option<Part> = None;
+        let mut whole = Part::default();
+        for child in children {
+            let once = self.task(&child.task.text, limited);
+            match child.times {
+                Times::InOrder(times) => whole = whole.then(once.in_order(times)),
+                Times::AtOnce(count) => {
+                    whole = whole.then(once.at_once(count, child.ends, limited));
+                }
+                Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
+            }
+        }
+        whole.then(chosen.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        runtime,
+        scenario::{Overrides, from_text},
+    };
+
+    const PUT: &str = "{ put = { queue = 'q' } }";
+    const TAKE: &str = "{ take = { queue = 'q' } }";
+    const PUT_SOON: &str = "{ put = { queue = 'q' }, timeout = '1s', on_timeout = 'ignore' }";
+    const TAKE_SOON: &str = "{ take = { queue = 'q' }, timeout = '1s', on_timeout = 'ignore' }";
+
+    /// Why clients of a task could wait for ever, if they could; `more` are other tables.
+    fn why(
+        executor: &str,
+        clients: u64,
+        capacity: u64,
+        steps: &[&str],
+        more: &str,
+    ) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[shared.q]\nqueue = {{ capacity = {capacity} }}\n{more}\n[tasks.main]\n\
+             steps = [{}]\n[load.l]\ntask = 'main'\nclosed = {{ concurrency = {clients} }}\n",
+            steps.join(", ")
+        );
+        let scenario = from_text(Path::new("x.toml"), &text, &Overrides::default())
+            .unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let executor = runtime::executor(executor).unwrap();
+        let variant = &scenario.variants[0];
+        missing(variant, executor.style, variant.executors.pool_size as u64)
+    }
+
+    /// Whether eight clients can go on by themselves.
+    fn is_fine(capacity: u64, steps: &[&str], more: &str) -> bool {
+        why("tokio", 8, capacity, steps, more).is_none()
+    }
+
+    #[test]
+    fn who_puts_first_is_never_alone_whatever_the_room() {
+        for executor in ["sequential", "thread-pool", "tokio"] {
+            for clients in [1, 1000] {
+                assert_eq!(why(executor, clients, 1, &[PUT, TAKE], ""), None);
+                assert_eq!(why(executor, clients, 1, &[PUT, TAKE, PUT, TAKE], ""), None);
+            }
+        }
+    }
+
+    #[test]
+    fn who_takes_first_is_not_started() {
+        let alone = why("sequential", 8, 4, &[TAKE, PUT], "").unwrap();
+        assert!(alone.starts_with("one task at a time; queue `q`: `take` may wait"), "{alone}");
+        for steps in [vec![TAKE], vec![TAKE, PUT], vec![PUT, TAKE, TAKE]] {
+            let together = why("tokio", 8, 4, &steps, "").unwrap();
+            assert!(together.starts_with("queue `q`: `take` may wait"), "{together}");
+        }
+        // Chance may send all of them to wait.
+        let either = "{ choice = { of = [{ task = 'give' }, { task = 'get' }] } }";
+        let tasks = format!("[tasks.give]\nsteps = [{PUT}]\n[tasks.get]\nsteps = [{TAKE}]\n");
+        assert!(!is_fine(4, &[either], &tasks));
+        assert!(!is_fine(4, &[PUT, either], &tasks));
+    }
+
+    #[test]
+    fn many_puts_need_room_for_all_that_wait_at_once() {
+        // One that waits to put its second item has one in the queue.
+        let two = [PUT, PUT, TAKE, TAKE];
+        assert!(!is_fine(8, &two, "") && is_fine(9, &two, ""));
+        // One at a time needs no more than its own; the pool has 64 threads, and not 100 clients.
+        assert!(why("sequential", 8, 1, &two, "").is_some());
+        assert_eq!(why("sequential", 8, 2, &two, ""), None);
+        assert!(why("thread-pool", 100, 64, &two, "").is_some());
+        assert_eq!(why("thread-pool", 100, 65, &two, ""), None);
+        assert!(why("threads", 100, 65, &two, "").is_some());
+        let many = "{ repeat = { task = 'give', times = 1000000000000 } }";
+        let back = many.replace("give", "get");
+        let tasks = format!("[tasks.give]\nsteps = [{PUT}]\n[tasks.get]\nsteps = [{TAKE}]\n");
+        assert!(!is_fine(1_000_000, &[many, &back], &tasks));
+        let some = |steps: &str| steps.replace("1000000000000", "10");
+        assert!(!is_fine(72, &[&some(many), &some(&back)], &tasks));
+        assert!(is_fine(73, &[&some(many), &some(&back)], &tasks));
+    }
+
+    #[test]
+    fn children_at_once_count_as_many() {
+        let all = |task: &str| format!("{{ parallel = {{ task = '{task}', count = 4 }} }}");
+        let tasks = format!("[tasks.give]\nsteps = [{PUT}]\n[tasks.get]\nsteps = [{TAKE}]\n");
+        // While the last of them puts, three of each of the eight tasks have ended, or all but one
+        // that waits.
+        assert!(is_fine(33, &[&all("give"), &all("get")], &tasks));
+        assert!(!is_fine(24, &[&all("give"), &all("get")], &tasks));
+        let pairs = format!("[tasks.pair]\nsteps = [{PUT}, {TAKE}]\n");
+        assert!(is_fine(1, &[&all("pair")], &pairs));
+        let backward = format!("[tasks.pair]\nsteps = [{TAKE}, {PUT}]\n");
+        assert!(!is_fine(100, &[&all("pair")], &backward));
+        assert!(is_fine(
+            100,
+            &[PUT, PUT, PUT, PUT, &all("pair"), TAKE, TAKE, TAKE, TAKE],
+            &backward
+        ));
+        assert!(!is_fine(100, &[PUT, PUT, PUT, &all("pair"), TAKE, TAKE, TAKE], &backward));
+    }
+
+    #[test]
+    fn what_has_a_time_limit_never_waits_for_ever_but_may_take_what_is_another_s() {
+        assert!(is_fine(1, &[TAKE_SOON], "") && is_fine(1, &[PUT_SOON], ""));
+        assert!(is_fine(1, &[TAKE_SOON, PUT_SOON], ""));
+        assert!(!is_fine(100, &[PUT, TAKE, TAKE_SOON], ""));
+        assert!(!is_fine(100, &[PUT_SOON, TAKE], ""));
+        // What is not taken in time is left behind.
+        assert!(!is_fine(100, &[PUT, TAKE_SOON], ""));
+        assert!(is_fine(100, &[PUT_SOON, TAKE_SOON], ""));
+        // A task that is cut off between the two leaves its item.
+        let nap = "{ sleep = { time = '1s' }, timeout = '1ms', on_timeout = 'skip' }";
+        assert!(!is_fine(100, &[PUT, nap, TAKE], ""));
+        assert!(is_fine(100, &[nap, PUT, TAKE], ""));
+        let around =
+            "{ repeat = { task = 'pair', times = 3 }, timeout = '1s', on_timeout = 'skip' }";
+        let pairs = format!("[tasks.pair]\nsteps = [{PUT}, {TAKE}]\n");
+        assert!(is_fine(100, &[around], &pairs));
+        assert!(!is_fine(100, &[PUT, TAKE, around], &pairs));
+        // Children that a time-out around them ends are not all that was asked for.
+        let all = "{ parallel = { task = 'give', count = 2 } }";
+        let soon = all.replace(" } }", " }, timeout = '1s', on_timeout = 'skip' }");
+        let gives = format!("[tasks.give]\nsteps = [{PUT}]\n");
+        assert!(is_fine(100, &[all, TAKE, TAKE], &gives));
+        assert!(!is_fine(100, &[&soon, TAKE, TAKE], &gives));
+    }
+
+    #[test]
+    fn siblings_that_are_cancelled_leave_items() {
+        let all = "{ parallel = { task = 'pair', count = 4, errors = 'fail-fast' } }";
+        let pairs = format!("[tasks.pair]\nsteps = [{PUT}, {TAKE}]\n");
+        assert!(is_fine(100, &[all], &pairs));
+        let nap = "{ sleep = { time = '1s' }, timeout = '1ms', on_timeout = 'ignore' }";
+        let pairs = format!("[tasks.pair]\nsteps = [{nap}, {PUT}, {TAKE}]\n");
+        assert!(!is_fine(100, &[all], &pairs));
+    }
+
+    #[test]
+    fn who_waits_for_what_others_hold_has_its_items_in_the_queue() {
+        let lock = |task: &str| format!("{{ lock = {{ mutex = 'm', task = '{task}' }} }}");
+        let tables = format!(
+            "[shared.m]\nmutex = {{}}\n[tasks.give]\nsteps = [{PUT}]\n[tasks.get]\nsteps = [{TAKE}]\n"
+        );
+        // All eight may have put, and one that puts again waits with the mutex in its hand.
+        assert!(!is_fine(8, &[&lock("give"), &lock("get")], &tables));
+        assert!(is_fine(9, &[&lock("give"), &lock("get")], &tables));
+    }
+}

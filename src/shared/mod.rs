@@ -1,0 +1,26 @@
+//! Shared objects: what tasks wait on together, such as a queue, a mutex or a semaphore. One file
+//! per kind, plus its two lines here.
+//!
+//! An object is described in a table `[shared.NAME]` of the scenario, made of the executor's own
+//! primitives when a trial begins, and shared by all steps that name it. It keeps an account of its
+//! own, which the proof compares with that of the steps. To add a kind: write its file after the
+//! pattern of `mutex.rs`, declare it with `mod`, and name it in the table below.
+
+mod cells;
+mod mutex;
+mod objects;
+mod queue;
+mod semaphore;
+mod spec;
+
+pub use mutex::{MutexHold, MutexOf};
+pub use objects::{NamedShared, Objects, SharedError, facts};
+pub use queue::{Putter, QueueOf, Taker};
+pub use semaphore::{Permit, SemaphoreOf, Sharer};
+pub use spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind};
+
+spec::shared! {
+    Queue => queue::SharedQueue,
+    Mutex => mutex::SharedMutex,
+    Semaphore => semaphore::SharedSemaphore,
+}

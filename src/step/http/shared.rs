@@ -1,0 +1,139 @@
+//! What all slots share of a step, and the request of each call.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, Uri,
+    header::{HOST, HeaderName, HeaderValue},
+};
+
+use super::{
+    expect::ExpectedAnswer,
+    headers,
+    secrets::FilledRequest,
+    spec::{Http, Verb},
+};
+use crate::{
+    draw,
+    step::{BuildError, Call, Template},
+    targets::http as target,
+    units::Size,
+};
+
+/// What all slots share of a step: everything that does not change from call to call, made once.
+pub(super) struct HttpShared {
+    pub spec: Http,
+    /// The templates with what the environment says.
+    pub filled: FilledRequest,
+    pub endpoint: Arc<target::HttpEndpoint>,
+    pub seed: u64,
+    pub host: HeaderValue,
+    /// The path, where it is the same for every call.
+    pub uri: Option<Uri>,
+    /// Whether sending a request twice is the same as sending it once.
+    pub is_idempotent: bool,
+    pub body: Option<Bytes>,
+    pub expected: ExpectedAnswer,
+    /// Digest of the body whose SHA-256 was checked in preparation; all slots share it.
+    pub learned: Arc<OnceLock<u64>>,
+}
+
+impl HttpShared {
+    pub fn new(
+        spec: &Http,
+        endpoint: Arc<target::HttpEndpoint>,
+        seed: u64,
+        learned: Arc<OnceLock<u64>>,
+    ) -> Result<Self, BuildError> {
+        let bad = |what: &str| {
+            BuildError(format!("{what} of a request to target `{}`", spec.target.text))
+        };
+        let filled = FilledRequest::new(spec).map_err(|lack| BuildError(lack.reason))?;
+        let constant = filled.path.constant().map(|path| format!("{}{path}", endpoint.base));
+        if let Some(why) = constant.as_ref().and_then(|path| headers::too_long(path.len())) {
+            return Err(bad(&why));
+        }
+        let constant = constant.map(|path| path.parse::<Uri>());
+        let generated = spec.body_size.map(|Size(bytes)| Bytes::from(target::body(bytes)));
+        let written = filled
+            .body
+            .as_ref()
+            .and_then(Template::constant)
+            .map(|text| Bytes::from(text.into_owned()));
+        Ok(Self {
+            host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
+            is_idempotent: spec.method.method().is_idempotent(),
+            uri: constant.transpose().map_err(|_| bad("the path"))?,
+            body: generated.or(written),
+            expected: ExpectedAnswer::new(
+                &spec.expect,
+                &spec.allow,
+                spec.method == Verb::Head,
+                &endpoint,
+            ),
+            spec: spec.clone(),
+            filled,
+            endpoint,
+            seed,
+            learned,
+        })
+    }
+
+    /// The id by which the embedded server draws its delay and status.
+    pub fn id(&self, call: &Call) -> u64 {
+        draw::mix(self.seed, call.key)
+    }
+
+    /// The request of one call, and the length of its body. `text` is room for templates.
+    pub fn request(
+        &self,
+        call: &Call,
+        text: &mut String,
+    ) -> Result<(Request<Full<Bytes>>, u64), String> {
+        let mut render = |template: &Template, place: u64| {
+            text.clear();
+            template.render(call, draw::mix(self.seed, place), text);
+            text.clone()
+        };
+        let uri = if let Some(uri) = &self.uri {
+            uri.clone()
+        } else {
+            let path = format!("{}{}", self.endpoint.base, render(&self.filled.path, 0));
+            path.parse().map_err(|_| {
+                headers::too_long(path.len()).unwrap_or_else(|| format!("`{path}` is no path"))
+            })?
+        };
+        let body = match (&self.body, &self.filled.body) {
+            (Some(body), _) => body.clone(),
+            (None, Some(template)) => render(template, 1).into(),
+            (None, None) => Bytes::new(),
+        };
+        let sent = body.len() as u64;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = self.spec.method.method();
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        if self.endpoint.embedded.is_some() {
+            headers.insert(
+                HeaderName::from_static(target::ID_HEADER),
+                HeaderValue::from(self.id(call)),
+            );
+        }
+        for (place, (name, value)) in self.filled.headers.iter().enumerate() {
+            let value = render(value, place as u64 + 2);
+            // One's own `Host` takes the place of the url's.
+            headers.insert(
+                name,
+                HeaderValue::from_str(&value).map_err(|_| format!("`{value}` is no header"))?,
+            );
+        }
+        Ok((request, sent))
+    }
+
+    pub fn words(&self) -> String {
+        format!("{} {}{}", self.spec.method.method(), self.endpoint.words, self.spec.path.0.text())
+    }
+}

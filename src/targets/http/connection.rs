@@ -1,0 +1,280 @@
+//! One connection as a state machine over bytes: it knows no socket and no clock.
+//!
+//! Requests that come in are answered into a queue, which keeps their order whatever their delays;
+//! the bytes of the responses at its front that are due are what may be sent.
+
+use std::{collections::VecDeque, io::IoSlice, mem};
+
+use super::{
+    answer::hashed_id,
+    counts::PathKey,
+    incoming::Incoming,
+    request::{self, Framing, Persistence, Rejection, RequestHead},
+    response::ResponseChoice,
+    site::ServedSite,
+};
+
+/// Most responses waiting in a connection; while there are as many, nothing more is read from it.
+const MOST_WAITING: usize = 128;
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct ServedConnection {
+    /// Received but not yet understood: part of a head, or requests beyond [`MOST_WAITING`].
+    input: Vec<u8>,
+    reading: RequestProgress,
+    waiting: VecDeque<WaitingAnswer>,
+    /// How many bytes of the first waiting response are sent.
+    sent: usize,
+    /// Whether bytes came after the last request that is answered.
+    excess: bool,
+}
+
+/// What the next bytes are.
+#[derive(Debug)]
+enum RequestProgress {
+    Head,
+    Body(Incoming, Request),
+    /// Nothing that matters: the connection ends when all is sent.
+    Ended,
+}
+
+/// A request whose body is still coming.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    path: PathKey,
+    id: Option<u64>,
+    persistence: Persistence,
+    bodiless: bool,
+}
+
+/// A response that is not yet sent.
+#[derive(Debug, Clone, Copy)]
+struct WaitingAnswer {
+    due: u64,
+    choice: ResponseChoice,
+    persistence: Persistence,
+    bodiless: bool,
+}
+
+impl ServedConnection {
+    /// A connection on which nothing has come.
+    pub fn new() -> Self {
+        Self {
+            input: Vec::new(),
+            reading: RequestProgress::Head,
+            waiting: VecDeque::new(),
+            sent: 0,
+            excess: false,
+        }
+    }
+
+    /// Whether more bytes may be given to [`Self::receive`]; if not, the peer has to wait.
+    pub fn wants_input(&self) -> bool {
+        self.waiting.len() < MOST_WAITING
+    }
+
+    /// Takes bytes that came at `now`.
+    pub fn receive(&mut self, bytes: &[u8], now: u64, site: &mut ServedSite) {
+        if self.input.is_empty() {
+            let used = self.advance(bytes, now, site);
+            self.input.extend_from_slice(&bytes[used..]);
+        } else {
+            self.input.extend_from_slice(bytes);
+            self.advance_stored(now, site);
+        }
+    }
+
+    /// Goes on with requests that had no room before; whether that gave new responses.
+    pub fn resume(&mut self, now: u64, site: &mut ServedSite) -> bool {
+        let before = self.waiting.len();
+        if !self.input.is_empty() && self.wants_input() {
+            self.advance_stored(now, site);
+        }
+        self.waiting.len() > before
+    }
+
+    /// Puts the bytes that may be sent at `now` into `slices`; returns how many slices have been
+    /// filled.
+    pub fn output<'a>(&self, now: u64, site: &'a ServedSite, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        let mut skip = self.sent;
+        for next in self.waiting.iter().take_while(|next| next.due <= now) {
+            let (first, second) =
+                site.responses.bytes(next.choice, next.persistence, next.bodiless);
+            for part in [first, second] {
+                let skipped = skip.min(part.len());
+                skip -= skipped;
+                if skipped == part.len() {
+                    continue;
+                }
+                let Some(slice) = slices.get_mut(filled) else { return filled };
+                *slice = IoSlice::new(&part[skipped..]);
+                filled += 1;
+            }
+        }
+        filled
+    }
+
+    /// Notes that this many bytes of the output were sent.
+    pub fn sent(&mut self, mut bytes: usize, site: &mut ServedSite) {
+        while let Some(front) = self.waiting.front().copied() {
+            let (first, second) =
+                site.responses.bytes(front.choice, front.persistence, front.bodiless);
+            let length = first.len() + second.len();
+            let left = length - self.sent;
+            if bytes < left {
+                self.sent += bytes;
+                return;
+            }
+            bytes -= left;
+            self.sent = 0;
+            self.waiting.pop_front();
+            site.counts.bytes_sent +=
+                site.responses.body_part(front.choice, front.persistence, length);
+            if front.choice.is_status() {
+                site.counts.answered(site.responses.status(front.choice));
+            }
+        }
+    }
+
+    /// When the first response that is not sent is due.
+    pub fn next_due(&self) -> Option<u64> {
+        self.waiting.front().map(|next| next.due)
+    }
+
+    /// Whether all is sent and no request will follow.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.reading, RequestProgress::Ended) && self.waiting.is_empty()
+    }
+
+    /// Whether the peer sent more than was asked for, so that closing at once could destroy the
+    /// last response.
+    pub fn has_excess(&self) -> bool {
+        self.excess
+    }
+
+    /// The connection is gone: counts what it leaves unsent.
+    pub fn abandon(&self, site: &mut ServedSite) {
+        if let Some(front) = self.waiting.front() {
+            site.counts.bytes_sent +=
+                site.responses.body_part(front.choice, front.persistence, self.sent);
+        }
+        site.counts.abandoned +=
+            self.waiting.iter().filter(|next| next.choice.is_status()).count() as u64;
+    }
+
+    fn advance_stored(&mut self, now: u64, site: &mut ServedSite) {
+        let mut input = mem::take(&mut self.input);
+        let used = self.advance(&input, now, site);
+        input.drain(..used);
+        self.input = input;
+    }
+
+    /// Understands as much of the input as it can; returns how much that was.
+    fn advance(&mut self, input: &[u8], now: u64, site: &mut ServedSite) -> usize {
+        let mut used = 0;
+        while used < input.len() && self.wants_input() {
+            let rest = &input[used..];
+            let step = match &mut self.reading {
+                RequestProgress::Head => self.head(rest, now, site),
+                RequestProgress::Body(..) => self.body(rest, now, site),
+                RequestProgress::Ended => {
+                    self.excess = true;
+                    return input.len();
+                }
+            };
+            match step {
+                Ok(Some(step)) => used += step,
+                Ok(None) => break,
+                Err(rejection) => {
+                    self.reject(rejection, site);
+                    return input.len();
+                }
+            }
+        }
+        used
+    }
+
+    /// Reads a head at the start of `input`; `None` if more is needed.
+    fn head(
+        &mut self,
+        input: &[u8],
+        now: u64,
+        site: &mut ServedSite,
+    ) -> Result<Option<usize>, Rejection> {
+        let Some(head) = request::parse(input)? else { return Ok(None) };
+        let path = site.counts.path(head.path);
+        let request =
+            Request { path, id: head.id, persistence: head.persistence, bodiless: head.bodiless };
+        if head.framing == Framing::Length(0) {
+            self.answer(request, now, site);
+            return Ok(Some(head.length));
+        }
+        if head.expects_continue && head.length == input.len() {
+            self.waiting.push_back(ask_for_body(&head));
+        }
+        self.reading = RequestProgress::Body(Incoming::new(head.framing), request);
+        Ok(Some(head.length))
+    }
+
+    /// Reads more of a body; `None` if more is needed before any of `input` can be used.
+    fn body(
+        &mut self,
+        input: &[u8],
+        now: u64,
+        site: &mut ServedSite,
+    ) -> Result<Option<usize>, Rejection> {
+        let RequestProgress::Body(incoming, request) = &mut self.reading else { return Ok(None) };
+        let request = *request;
+        let before = incoming.received();
+        let taken = incoming.take(input)?;
+        site.counts.bytes_received += incoming.received() - before;
+        if taken.complete {
+            self.answer(request, now, site);
+        }
+        Ok((taken.complete || taken.used > 0).then_some(taken.used))
+    }
+
+    /// A request is complete: decides its response.
+    fn answer(&mut self, request: Request, now: u64, site: &mut ServedSite) {
+        let sequence = site.counts.request(request.path);
+        let id = request.id.unwrap_or_else(|| hashed_id(request.path.hash, sequence));
+        let (choice, due) = site.answer(id, now);
+        let Request { persistence, bodiless, .. } = request;
+        self.waiting.push_back(WaitingAnswer { due, choice, persistence, bodiless });
+        self.reading = if persistence == Persistence::Close {
+            RequestProgress::Ended
+        } else {
+            RequestProgress::Head
+        };
+    }
+
+    /// A request cannot be understood: after the responses before it, says so and ends.
+    fn reject(&mut self, rejection: Rejection, site: &mut ServedSite) {
+        site.counts.rejected += 1;
+        let choice = ResponseChoice::rejection(rejection);
+        self.waiting.push_back(WaitingAnswer {
+            due: 0,
+            choice,
+            persistence: Persistence::Close,
+            bodiless: false,
+        });
+        self.reading = RequestProgress::Ended;
+        self.excess = true;
+    }
+}
+
+/// The interim response to a client that sends the body only when asked to (RFC 9110, 10.1.1).
+fn ask_for_body(head: &RequestHead<'_>) -> WaitingAnswer {
+    debug_assert!(head.expects_continue, "the client asked to be asked");
+    WaitingAnswer {
+        due: 0,
+        choice: ResponseChoice::CONTINUE,
+        persistence: Persistence::Implied,
+        bodiless: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

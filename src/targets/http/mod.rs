@@ -1,0 +1,247 @@
+//! HTTP targets: the embedded server, or a server of the user's own.
+//!
+//! The embedded server must never be the limit of a comparison: one thread, `epoll`, prebuilt
+//! responses, no allocation per request. Data flows `server` (events) → `peer` (socket) →
+//! `connection` (state machine) → `request`, `incoming`, `site` → `response`; only the first two
+//! make system calls.
+
+use std::{io, net::Ipv4Addr};
+
+use super::{Start, Started, TargetError, TargetKind};
+use crate::{
+    config::{Fields, Section},
+    secret::{EnvText, Lack},
+    units::{Size, format_size},
+};
+
+mod answer;
+mod connection;
+mod control;
+mod counts;
+mod endpoint;
+mod incoming;
+mod parameters;
+#[cfg(target_os = "linux")]
+mod peer;
+mod request;
+mod response;
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(not(target_os = "linux"))]
+#[path = "unsupported.rs"]
+mod server;
+mod site;
+mod slab;
+mod stall;
+mod timers;
+
+pub use answer::{request_id, response_for};
+pub use control::ControlAnswer;
+pub use counts::ServedCounts;
+pub use endpoint::HttpEndpoint;
+pub use parameters::{HttpTarget, StatusWeight};
+pub use request::ID_HEADER;
+pub use response::body;
+pub use server::{listen, serve};
+pub use stall::Stall;
+
+/// Longest body that the embedded server answers with: it is built in memory.
+const MOST_BODY: u64 = 1 << 30;
+/// Most entries of `status`.
+const MOST_STATUSES: usize = 64;
+
+impl TargetKind for HttpTarget {
+    const KEY: &'static str = "http";
+    const DOC: &'static str = "An HTTP server: the embedded one, or your own by its url.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let usual = Self::default();
+        let url: Option<String> = fields.optional(
+            "url",
+            "Your own server, such as `http://127.0.0.1:3000` or `${env:API_URL}`; without it the embedded one is started.",
+        );
+        let delay = fields.or(
+            "delay",
+            usual.delay,
+            "How long the embedded server waits before it answers.",
+        );
+        let Size(body) =
+            fields.or("body", Size(usual.body), "Length of the embedded server's response bodies.");
+        let status = fields.or(
+            "status",
+            usual.status,
+            "Statuses that the embedded server answers with, by weight; empty: always 200.",
+        );
+        let doc = "How often and for how long the embedded server stands still, as if it were frozen; default: never.";
+        let stall = fields.optional("stall", doc);
+        let url = url.map(|url| EnvText::parse(&url)).transpose();
+        let url = url
+            .map_err(|why| fields.reject("url", why, Some("write url = \"${env:API_URL}\"".into())))
+            .ok()?;
+        let http = Self { url, delay, body, status, stall };
+        http.check(fields);
+        Some(http)
+    }
+
+    fn has_process(&self) -> bool {
+        self.url.is_none()
+    }
+
+    fn address(&self) -> Option<String> {
+        // What the environment says is never written.
+        self.url.as_ref().map(|url| url.text().to_owned())
+    }
+
+    fn unready(&self) -> Option<Lack> {
+        self.url.as_ref()?.variable()?;
+        self.resolved().err()
+    }
+
+    fn serve(&self, seed: u64) -> io::Result<()> {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        serve(self, seed, listener, io::stdin(), io::stdout())?;
+        Ok(())
+    }
+
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
+        endpoint::start(self, start)
+    }
+}
+
+impl HttpTarget {
+    /// Reports what each key alone cannot see.
+    fn check(&self, fields: &mut Fields<'_>) {
+        if let Some(url) = &self.url {
+            // What the environment says is looked at before a run.
+            if let Some((message, help)) =
+                parameters::flaw(url.text()).filter(|_| url.variable().is_none())
+            {
+                fields.reject("url", message, help.map(str::to_owned));
+            }
+            for key in ["delay", "body", "status", "stall"]
+                .into_iter()
+                .filter(|key| fields.has(key))
+                .collect::<Vec<_>>()
+            {
+                let message =
+                    format!("`{key}` is about the embedded server, and `url` names your own");
+                fields.reject(key, message, Some(format!("remove `{key}` or `url`")));
+            }
+        }
+        if self.body > MOST_BODY {
+            fields.reject(
+                "body",
+                format!("the embedded server's bodies are at most {}", format_size(MOST_BODY)),
+                None,
+            );
+        }
+        if self.status.len() > MOST_STATUSES {
+            fields.reject("status", format!("at most {MOST_STATUSES} statuses"), None);
+        }
+    }
+}
+
+impl Section for StatusWeight {
+    const DOC: &'static str = "A status and how often it is answered, relative to the others.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let status = fields.required("status", "The status code, from 200 to 599.");
+        let weight = fields.or("weight", 1.0, "How often, relative to the other entries.");
+        if status.is_some_and(|status| !(200..600).contains(&status)) {
+            fields.reject("status", "expected a status from 200 to 599", None);
+        }
+        if !(weight > 0.0 && weight <= 1e9) {
+            fields.reject("weight", "expected a weight above 0 and at most 1e9", None);
+        }
+        Some(Self { status: status?, weight })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Diagnostics, parse};
+    use crate::units::Distribution;
+
+    fn read(text: &str) -> (Option<HttpTarget>, Vec<String>) {
+        let mut diagnostics = Diagnostics::default();
+        let node = parse(text, &mut diagnostics);
+        let mut fields = Fields::of(&node, &mut diagnostics).unwrap();
+        let http = <HttpTarget as TargetKind>::read(&mut fields);
+        fields.finish(&mut diagnostics);
+        (http, diagnostics.into_sorted().into_iter().map(|found| found.message).collect())
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let (http, errors) = read("");
+        let http = http.unwrap();
+        assert_eq!(errors, [""; 0]);
+        assert!(http.has_process());
+        assert_eq!(
+            (http.body, http.delay, http.status.len()),
+            (1024, Distribution::Const(Duration::ZERO), 0)
+        );
+    }
+
+    #[test]
+    fn all_keys_are_read() {
+        let (http, errors) = read(
+            "delay = '2ms'\nbody = '4KiB'\nstatus = [{ status = 200, weight = 9 }, { status = 500 }]",
+        );
+        let http = http.unwrap();
+        assert_eq!(errors, [""; 0]);
+        assert_eq!((http.body, http.delay), (4096, Distribution::Const(Duration::from_millis(2))));
+        let statuses: Vec<_> =
+            http.status.iter().map(|entry| (entry.status, entry.weight)).collect();
+        assert_eq!(statuses, [(200, 9.0), (500, 1.0)]);
+    }
+
+    #[test]
+    fn your_own_server_takes_no_orders() {
+        let (http, errors) = read(
+            "url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []\n\
+                  stall = { every = '1s', for = '1ms' }",
+        );
+        assert!(!http.unwrap().has_process());
+        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert!(read("url = 'localhost'").1[0].contains("http://"));
+    }
+
+    #[test]
+    fn a_url_that_no_run_can_use_is_refused() {
+        for fine in ["http://localhost:1", "http://h", "http://[::1]:8080/base", "http://h:80/"] {
+            assert_eq!(read(&format!("url = '{fine}'")).1, [""; 0], "{fine}");
+        }
+        for (wrong, said) in [
+            ("https://h", "`http://`"),
+            ("http:///x", "no host"),
+            ("http://", "no host"),
+            ("http://me:pw@h/", "every run file"),
+            ("http://h:99999", "no port"),
+            ("http://h:", "no port"),
+            ("http://h/?x=1", "neither `?`"),
+            ("http://h o", "no url"),
+        ] {
+            let errors = read(&format!("url = '{wrong}'")).1;
+            assert!(errors.len() == 1 && errors[0].contains(said), "{wrong}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn senseless_values_are_refused() {
+        for text in [
+            "body = '2GiB'",
+            "status = [{ status = 100 }]",
+            "status = [{ status = 600 }]",
+            "status = [{ status = 200, weight = 0 }]",
+            "status = [{ status = 200, weight = -1 }]",
+            "stall = { every = '1s', for = '1s' }",
+            "stall = { every = 0, for = 0 }",
+        ] {
+            assert_eq!(read(text).1.len(), 1, "{text}");
+        }
+    }
+}

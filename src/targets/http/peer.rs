@@ -1,0 +1,278 @@
+//! A connection and its socket: moves bytes between the two until the kernel has no more to give or
+//! to take.
+
+use std::{io::IoSlice, os::fd::OwnedFd};
+
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
+};
+
+use super::{connection::ServedConnection, site::ServedSite};
+use crate::clock::now_ns;
+
+/// Reads in one turn before other connections get theirs.
+const READS_PER_TURN: usize = 16;
+/// Slices given to the kernel in one write.
+const SLICES: usize = 16;
+/// How long a refused client may take to read the refusal before its connection is closed, in ns.
+const LINGER_NS: u64 = 1_000_000_000;
+
+/// A connection and its socket, which is non-blocking and watched for edges, not levels.
+#[derive(Debug)]
+pub struct Peer {
+    socket: OwnedFd,
+    connection: ServedConnection,
+    input: Input,
+    /// Whether the socket took less than it was given, so that the next turn comes when it has
+    /// room.
+    blocked: bool,
+    /// Whether a timer is set for this connection. There is at most one: for the first response
+    /// that waits.
+    has_timer: bool,
+    /// When the connection is closed although the peer has not read everything.
+    linger_until: Option<u64>,
+}
+
+/// What a read may find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Nothing, until the kernel says so.
+    Nothing,
+    /// Something; a short read has found all of it.
+    Something,
+    /// Something, and behind it the end.
+    End,
+}
+
+/// What the server does with a peer after its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerTurn {
+    /// Waits for the next event.
+    Wait,
+    /// Gives it another turn after the others.
+    Again,
+    /// Drops it.
+    Close,
+}
+
+impl Peer {
+    /// A new connection.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            connection: ServedConnection::new(),
+            input: Input::Nothing,
+            blocked: false,
+            has_timer: false,
+            linger_until: None,
+        }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// The kernel has something to read, or the peer has stopped sending.
+    pub fn set_readable(&mut self, hung_up: bool) {
+        if hung_up {
+            self.input = Input::End;
+        } else if self.input == Input::Nothing {
+            self.input = Input::Something;
+        }
+    }
+
+    /// The timer fired.
+    pub fn clear_timer(&mut self) {
+        self.has_timer = false;
+    }
+
+    /// The time of a timer to be set now, if one is needed and not set.
+    pub fn take_timer(&mut self) -> Option<u64> {
+        if self.has_timer {
+            return None;
+        }
+        // What was due has been sent, unless the socket is full: so the first one left needs no
+        // look at the clock.
+        let due =
+            self.linger_until.or_else(|| self.connection.next_due().filter(|_| !self.blocked));
+        self.has_timer = due.is_some();
+        due
+    }
+
+    /// Reads, answers and writes as far as possible.
+    pub fn turn(&mut self, scratch: &mut [u8], site: &mut ServedSite) -> PeerTurn {
+        for _ in 0..READS_PER_TURN {
+            if self.exchange(scratch, site).is_err() {
+                return PeerTurn::Close;
+            }
+            if self.connection.is_finished() && self.finish() {
+                return PeerTurn::Close;
+            }
+            if !self.may_read() {
+                return PeerTurn::Wait;
+            }
+        }
+        PeerTurn::Again
+    }
+
+    /// Counts what the peer did not wait for.
+    pub fn abandon(&self, site: &mut ServedSite) {
+        self.connection.abandon(site);
+    }
+
+    fn may_read(&self) -> bool {
+        self.input != Input::Nothing && self.connection.wants_input()
+    }
+
+    /// One read, if there may be something to read, and all writes that are due.
+    fn exchange(&mut self, scratch: &mut [u8], site: &mut ServedSite) -> Result<(), Errno> {
+        let received = if self.may_read() { self.read(scratch)? } else { 0 };
+        // Read after the request was: counted from here, a response is never early.
+        let now = if site.has_delays { now_ns() } else { 0 };
+        if received > 0 {
+            self.connection.receive(&scratch[..received], now, site);
+        }
+        self.write(now, site)
+    }
+
+    /// Reads once; 0 if there was nothing. An end of input is an error: nobody waits for a response
+    /// any more.
+    fn read(&mut self, scratch: &mut [u8]) -> Result<usize, Errno> {
+        match recv(&self.socket, &mut *scratch, RecvFlags::empty()) {
+            Ok((0, _)) => Err(Errno::PIPE),
+            Ok((received, _)) => {
+                if received < scratch.len() && self.input == Input::Something {
+                    self.input = Input::Nothing;
+                }
+                Ok(received)
+            }
+            Err(Errno::AGAIN) => {
+                self.input = Input::Nothing;
+                Ok(0)
+            }
+            Err(Errno::INTR) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&mut self, now: u64, site: &mut ServedSite) -> Result<(), Errno> {
+        self.blocked = false;
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.connection.output(now, site, &mut slices);
+            if filled == 0 {
+                if self.connection.resume(now, site) {
+                    continue;
+                }
+                return Ok(());
+            }
+            match self.send(&slices[..filled]) {
+                Ok(sent) => self.connection.sent(sent, site),
+                Err(Errno::AGAIN) => {
+                    self.blocked = true;
+                    return Ok(());
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn send(&self, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        match slices {
+            [one] => send(&self.socket, one, SendFlags::NOSIGNAL),
+            more => sendmsg(
+                &self.socket,
+                more,
+                &mut SendAncillaryBuffer::default(),
+                SendFlags::NOSIGNAL,
+            ),
+        }
+    }
+
+    /// Everything is sent: whether the connection can be closed now. If the peer is still sending,
+    /// closing would reset the connection and could destroy the response on its way (RFC 9112,
+    /// 9.6): its bytes are read and thrown away until it closes or a second has passed.
+    fn finish(&mut self) -> bool {
+        if !self.connection.has_excess() {
+            return true;
+        }
+        if let Some(until) = self.linger_until {
+            return now_ns() >= until;
+        }
+        self.linger_until = Some(now_ns().saturating_add(LINGER_NS));
+        shutdown(&self.socket, Shutdown::Write).is_err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixStream,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{targets::http::HttpTarget, units::Distribution};
+
+    #[test]
+    fn a_full_socket_sets_no_timer_that_would_fire_for_ever() {
+        let spec = HttpTarget {
+            delay: Distribution::Const(Duration::from_nanos(1)),
+            body: 4 << 20,
+            ..HttpTarget::default()
+        };
+        let mut site = ServedSite::new(&spec, 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut peer = Peer::new(socket.into());
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        peer.set_readable(false);
+        let mut scratch = [0; 1024];
+        // The response is due a nanosecond after the request; the second turn comes later than
+        // that.
+        let turns = [peer.turn(&mut scratch, &mut site), peer.turn(&mut scratch, &mut site)];
+        assert_eq!(turns, [PeerTurn::Wait; 2]);
+        assert!(peer.blocked);
+        assert_eq!(peer.take_timer(), None);
+        assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+    }
+
+    #[test]
+    fn there_is_one_timer_at_a_time() {
+        let spec = HttpTarget {
+            delay: Distribution::Const(Duration::from_secs(3600)),
+            ..HttpTarget::default()
+        };
+        let mut site = ServedSite::new(&spec, 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        let mut peer = Peer::new(socket.into());
+        assert_eq!(peer.take_timer(), None);
+        client.write_all(&b"GET / HTTP/1.1\r\n\r\n".repeat(2)).unwrap();
+        peer.set_readable(false);
+        assert_eq!(peer.turn(&mut [0; 1024], &mut site), PeerTurn::Wait);
+        let due = peer.take_timer();
+        assert!(due.is_some());
+        assert_eq!(peer.take_timer(), None);
+        peer.clear_timer();
+        assert_eq!(peer.take_timer(), due);
+    }
+
+    #[test]
+    fn a_refused_client_that_stays_is_closed_in_the_end() {
+        let mut site = ServedSite::new(&HttpTarget::default(), 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut peer = Peer::new(socket.into());
+        client.write_all(b"nonsense\r\n\r\n").unwrap();
+        peer.set_readable(false);
+        let before = now_ns();
+        assert_eq!(peer.turn(&mut [0; 1024], &mut site), PeerTurn::Wait);
+        assert!(peer.take_timer().unwrap() >= before + LINGER_NS);
+        peer.linger_until = Some(now_ns());
+        assert_eq!(peer.turn(&mut [0; 1024], &mut site), PeerTurn::Close);
+    }
+}

@@ -1,0 +1,45 @@
+//! What all connections of one server share.
+
+use super::{
+    HttpTarget,
+    answer::{choose, delay},
+    counts::ServedCounts,
+    response::{ResponseChoice, Responses},
+};
+use crate::units::Distribution;
+
+/// The specification, the responses built from it, and the counts.
+#[derive(Debug)]
+pub struct ServedSite {
+    spec: HttpTarget,
+    seed: u64,
+    /// Prebuilt responses.
+    pub responses: Responses,
+    /// What was done so far.
+    pub counts: ServedCounts,
+    /// Whether any response may have to wait; if not, nobody needs to read the clock.
+    pub has_delays: bool,
+}
+
+impl ServedSite {
+    /// A server's state before its first connection.
+    pub fn new(spec: &HttpTarget, seed: u64) -> Self {
+        Self {
+            spec: spec.clone(),
+            seed,
+            responses: Responses::new(spec),
+            counts: ServedCounts::default(),
+            has_delays: !matches!(spec.delay, Distribution::Const(delay) if delay.is_zero()),
+        }
+    }
+
+    /// The response to request `id`, which came at `now`, and when it is due (0: at once).
+    pub fn answer(&self, id: u64, now: u64) -> (ResponseChoice, u64) {
+        let choice = ResponseChoice::status(choose(&self.spec, self.seed, id));
+        if !self.has_delays {
+            return (choice, 0);
+        }
+        let delay = u64::try_from(delay(&self.spec, self.seed, id).as_nanos()).unwrap_or(u64::MAX);
+        (choice, now.saturating_add(delay))
+    }
+}

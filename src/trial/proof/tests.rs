@@ -1,0 +1,228 @@
+//! Tests of the proof.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{measure::Histo, runtime::Setup, trial::TrialLoad};
+
+/// A plan without steps: one batch of one task, run once.
+pub(in crate::trial) fn plan() -> TrialPlan {
+    let kind = LoadKind::Batch { tasks: 1, repeat: Some(1) };
+    TrialPlan {
+        regatta_trial: crate::trial::wire::VERSION,
+        cell: "s::sequential".into(),
+        round: 1,
+        executor: "sequential".into(),
+        program: None,
+        setup: Setup { workers: 1, pool_size: 1, stack_size: None },
+        executor_cpus: Vec::new(),
+        target_cpus: Vec::new(),
+        seed: 1,
+        targets: Vec::new(),
+        shared: Vec::new(),
+        tasks: Vec::new(),
+        loads: vec![TrialLoad {
+            name: "load".into(),
+            task: "task".into(),
+            kind,
+            least_task_ns: 0,
+            delays_vary: false,
+        }],
+        warmup: Duration::ZERO,
+        duration: Duration::ZERO,
+        timeout: Duration::from_secs(1),
+        probe: false,
+        parent: None,
+    }
+}
+
+/// The proof of a trial that went well, but for what its target reports.
+fn checked(report: TargetReport) -> Result<Vec<ProofLine>, String> {
+    let outcome = load::LoadOutcome {
+        makespans_ns: vec![1],
+        window_ns: 1,
+        completed: 1,
+        total_tasks: 1,
+        per_client: None,
+        closed: None,
+        open: None,
+    };
+    let mut latency = Histo::new();
+    latency.0.record(1).unwrap();
+    let recorded = Stream { count: 1, latency, ..Stream::default() };
+    let (plan, reports) = (plan(), [report]);
+    let load = &plan.loads[0];
+    let load = LoadEvidence { load, outcome: &outcome, slots: 1, tasks_run: 1, recorded };
+    let evidence = Evidence {
+        plan: &plan,
+        loads: vec![load],
+        before: &[],
+        ledger: &Reading::default(),
+        reports: &reports,
+    };
+    check(&evidence)
+}
+
+/// What the proof says of a target that has served so many of ten calls, of which eight ended by
+/// themselves.
+fn served(served: u64, unconnected: u64, lost: u64) -> (String, bool) {
+    let spec =
+        crate::step::testing::read_step("{ http = { target = \"api\", path = \"/\" } }").unwrap();
+    let step =
+        StepPlan { name: None, timeout: None, on_timeout: crate::step::OnTimeout::Fail, spec };
+    let plan = TrialPlan {
+        tasks: vec![crate::step::Task { name: "task".into(), steps: vec![step] }],
+        ..plan()
+    };
+    let unanswered = Unanswered { unconnected, lost };
+    let report = TargetReport {
+        name: "api".into(),
+        served: Some(served),
+        unanswered,
+        ..TargetReport::default()
+    };
+    let tallies = [Tally { started: 10, ended: 8, cancelled: 2, ..Tally::default() }];
+    let mut proof = Proof::default();
+    proof.served(&plan, (&tallies, &tallies), &report);
+    let (line, holds) = proof.lines.pop().unwrap();
+    (line.expected, holds)
+}
+
+#[test]
+fn a_target_is_not_asked_for_calls_that_had_no_connection() {
+    assert_eq!(served(8, 0, 0), ("8 to 10".into(), true));
+    assert_eq!(served(7, 0, 0), ("8 to 10".into(), false));
+    // Five never reached it, and one may have.
+    assert_eq!(served(2, 5, 1), ("2 to 5".into(), true));
+    assert_eq!(served(5, 5, 1), ("2 to 5".into(), true));
+    assert_eq!(served(1, 5, 1), ("2 to 5".into(), false));
+    assert_eq!(served(6, 5, 1), ("2 to 5".into(), false));
+    // None of them did.
+    assert_eq!(served(0, 8, 0), ("0 to 2".into(), true));
+}
+
+/// A root that runs `other` 16 times at once and then `risky` 16 times, ten times over; each child
+/// does two steps.
+fn family() -> (TrialPlan, Reading) {
+    let step = |text: &str| {
+        let spec = crate::step::testing::read_step(text).unwrap();
+        StepPlan { name: None, timeout: None, on_timeout: crate::step::OnTimeout::Fail, spec }
+    };
+    let fan_out =
+        |task: &str| step(&format!("{{ parallel = {{ task = \"{task}\", count = 16 }} }}"));
+    let task = |name: &str, steps| crate::step::Task { name: name.into(), steps };
+    let two = || vec![step("{ noop = {} }"), step("{ yield = {} }")];
+    let root = task("task", vec![fan_out("other"), fan_out("risky")]);
+    let plan =
+        TrialPlan { tasks: vec![root, task("other", two()), task("risky", two())], ..plan() };
+    let did = |count| Tally { started: count, ended: count, ..Tally::default() };
+    let steps = [10, 10, 160, 160, 160, 160].map(did).to_vec();
+    let mut edges = vec![Vec::new(); 6];
+    edges[..2].fill(vec![TaskRuns { asked: 160, returned: 160 }]);
+    (plan, Reading { steps, edges, moves: false })
+}
+
+/// What the proof says of ten runs of the root: the first line that does not hold.
+fn of_family(change: impl FnOnce(&mut Reading)) -> Option<String> {
+    let (plan, mut ledger) = family();
+    change(&mut ledger);
+    let outcome = load::LoadOutcome {
+        makespans_ns: Vec::new(),
+        window_ns: 1,
+        completed: 10,
+        total_tasks: 10,
+        per_client: None,
+        closed: None,
+        open: None,
+    };
+    let (recorded, reports) = (Stream::default(), []);
+    let load = &plan.loads[0];
+    let load = LoadEvidence { load, outcome: &outcome, slots: 1, tasks_run: 10, recorded };
+    let evidence = Evidence {
+        plan: &plan,
+        loads: vec![load],
+        before: &[],
+        ledger: &ledger,
+        reports: &reports,
+    };
+    let mut proof = Proof::default();
+    proof.edges(&evidence);
+    let wrong = proof.lines.iter().find(|(_, holds)| !holds);
+    wrong.map(|(line, _)| format!("{}: {} instead of {}", line.what, line.found, line.expected))
+}
+
+#[test]
+fn what_is_lost_loosens_its_own_task_by_its_own_number() {
+    assert_eq!(of_family(|_| {}), None);
+    // Three children of the second fan-out were cancelled: one before it began, one in each of its
+    // steps.
+    let cut_short = |ledger: &mut Reading| {
+        ledger.edges[1][0].returned = 157;
+        ledger.steps[4] = Tally { started: 159, ended: 158, cancelled: 1, ..Tally::default() };
+        ledger.steps[5] = Tally { started: 158, ended: 157, cancelled: 1, ..Tally::default() };
+    };
+    assert_eq!(of_family(cut_short), None);
+    let one_more = of_family(|ledger| {
+        cut_short(ledger);
+        ledger.steps[4].started = 156;
+    });
+    assert_eq!(one_more.unwrap(), "task risky, noop (step 1): calls: 156 instead of 157 to 160");
+    // Nothing of that excuses one that is missing in the other task.
+    let elsewhere = of_family(|ledger| {
+        cut_short(ledger);
+        ledger.steps[3] = Tally { started: 159, ended: 159, ..Tally::default() };
+    });
+    assert_eq!(elsewhere.unwrap(), "task other, yield (step 2): calls: 159 instead of 160");
+}
+
+#[test]
+fn a_task_that_stops_begins_no_further_step() {
+    let stops = |in_all: u64| {
+        of_family(|ledger| {
+            ledger.steps[2].stopped = 5;
+            ledger.steps[3] = Tally { started: in_all, ended: in_all, ..Tally::default() };
+        })
+    };
+    assert_eq!(stops(155), None);
+    assert_eq!(stops(156).unwrap(), "task other, yield (step 2): calls: 156 instead of 155");
+    assert_eq!(stops(154).unwrap(), "task other, yield (step 2): calls: 154 instead of 155");
+}
+
+#[test]
+fn a_combinator_that_asks_for_too_few_is_found() {
+    let too_few = of_family(|ledger| {
+        ledger.edges[0][0] = TaskRuns { asked: 159, returned: 159 };
+        for step in &mut ledger.steps[2..4] {
+            (step.started, step.ended) = (159, 159);
+        }
+    });
+    assert_eq!(too_few.unwrap(), "task task, parallel (step 1): runs of other: 159 instead of 160");
+    // A call of the combinator that did not end well may have asked for fewer.
+    let cancelled = of_family(|ledger| {
+        ledger.edges[0][0] = TaskRuns { asked: 159, returned: 159 };
+        for step in &mut ledger.steps[2..4] {
+            (step.started, step.ended) = (159, 159);
+        }
+        ledger.steps[0] =
+            Tally { started: 10, ended: 10, failed: 1, stopped: 1, ..Tally::default() };
+        ledger.steps[1] = Tally { started: 9, ended: 9, ..Tally::default() };
+        ledger.edges[1][0] = TaskRuns { asked: 144, returned: 144 };
+        for step in &mut ledger.steps[4..] {
+            (step.started, step.ended) = (144, 144);
+        }
+    });
+    assert_eq!(cancelled, None);
+}
+
+#[test]
+fn what_a_target_checked_by_itself_is_part_of_the_proof() {
+    let line =
+        |found: &str| ProofLine { what: "rows".into(), expected: "3".into(), found: found.into() };
+    let report = |found| TargetReport {
+        name: "db".into(),
+        proof: vec![line(found)],
+        ..TargetReport::default()
+    };
+    assert!(checked(report("3")).unwrap().contains(&line("3")));
+    assert_eq!(checked(report("2")).unwrap_err(), "wrong result: rows: expected 3, found 2");
+}

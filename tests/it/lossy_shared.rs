@@ -1,0 +1,214 @@
+//! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a queue
+//! that loses an item or gives one twice. The proof must find each of them.
+
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use regatta::runtime::{Channel, Guarded, Mutex, Semaphore};
+
+use crate::lossy::{
+    Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, RepeatsItems, found, race_text,
+};
+
+/// The semaphore `S`, perhaps with a permit too many.
+pub struct FaultySemaphore<S, F>(S, PhantomData<fn() -> F>);
+
+impl<S: Semaphore, F: Fault> Semaphore for FaultySemaphore<S, F> {
+    const NAME: &'static str = S::NAME;
+    const TURNS: &'static str = S::TURNS;
+
+    fn new(permits: usize) -> Self {
+        Self(S::new(permits + usize::from(F::GRANTS_ONE_MORE)), PhantomData)
+    }
+
+    async fn acquire(&self) {
+        self.0.acquire().await;
+    }
+
+    fn release(&self) {
+        self.0.release();
+    }
+}
+
+/// A mutex made of a semaphore, perhaps with a permit too many.
+pub struct FaultyMutex<S, F> {
+    permits: S,
+    value: AtomicU64,
+    fault: PhantomData<fn() -> F>,
+}
+
+pub struct FaultyGuard<'a, S: Semaphore, F: Fault>(&'a FaultyMutex<S, F>);
+
+impl<S: Semaphore, F: Fault> Mutex for FaultyMutex<S, F> {
+    const NAME: &'static str = S::NAME;
+    const TURNS: &'static str = S::TURNS;
+    type Guard<'a> = FaultyGuard<'a, S, F>;
+
+    fn new() -> Self {
+        let permits = S::new(1 + usize::from(F::LETS_TWO_IN));
+        Self { permits, value: AtomicU64::new(0), fault: PhantomData }
+    }
+
+    async fn lock(&self) -> FaultyGuard<'_, S, F> {
+        self.permits.acquire().await;
+        FaultyGuard(self)
+    }
+}
+
+impl<S: Semaphore, F: Fault> Guarded for FaultyGuard<'_, S, F> {
+    fn get(&self) -> u64 {
+        self.0.value.load(Relaxed)
+    }
+
+    fn set(&mut self, value: u64) {
+        self.0.value.store(value, Relaxed);
+    }
+}
+
+impl<S: Semaphore, F: Fault> Drop for FaultyGuard<'_, S, F> {
+    fn drop(&mut self) {
+        self.0.permits.release();
+    }
+}
+
+/// The queue `C`, which may lose every thousandth item.
+pub struct FaultyChannel<C, F> {
+    inner: C,
+    puts: AtomicU64,
+    fault: PhantomData<fn() -> F>,
+}
+
+impl<C: Channel, F: Fault> Channel for FaultyChannel<C, F> {
+    const NAME: &'static str = C::NAME;
+    const TURNS: &'static str = C::TURNS;
+
+    fn bounded(capacity: usize) -> Self {
+        Self { inner: C::bounded(capacity), puts: AtomicU64::new(0), fault: PhantomData }
+    }
+
+    async fn put(&self, item: u64) {
+        match self.puts.fetch_add(1, Relaxed) % 1_000 {
+            500 if F::LOSES_ITEMS => {}
+            // In place of an item that is lost, so that the numbers are right.
+            500 if F::REPEATS_ITEMS => self.inner.put(item ^ 1).await,
+            _ => self.inner.put(item).await,
+        }
+    }
+
+    async fn take(&self) -> u64 {
+        self.inner.take().await
+    }
+
+    fn try_take(&self) -> Option<u64> {
+        self.inner.try_take()
+    }
+}
+
+/// One trial of clients that use an object, with two steps in what they do inside.
+fn race<F: Fault>(executor: &str, object: &str, steps: &str) -> Result<(), String> {
+    let text = format!(
+        r#"
+schema = 1
+name = "faulty"
+[run]
+warmup = "0s"
+timeout = "1h"
+[executors]
+use = ["{executor}"]
+baseline = "{executor}"
+workers = 2
+[executors.thread-pool]
+size = 8
+[shared.it]
+{object}
+[tasks.request]
+steps = [{steps}]
+[load.clients]
+task = "request"
+closed = {{ concurrency = 8, tasks = 3000 }}
+"#
+    );
+    race_text::<F>(executor, &text)
+}
+
+/// Executors on which more than one task can be inside, one of each world.
+const SEVERAL: [&str; 4] = ["threads", "thread-pool", "tokio", "smol"];
+
+const QUEUE: &str = "queue = { capacity = 4 }";
+/// With time-outs, for who waits for an item that was lost would wait for ever.
+const HAND_OVER: &str = "{ put = { queue = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }, \
+     { take = { queue = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }";
+const LOCK: &str = "{ lock = { mutex = \"it\", task = \"inside\" } }]\n\
+     [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
+const ACQUIRE: &str = "{ acquire = { semaphore = \"it\", task = \"inside\" } }]\n\
+     [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
+const PERMITS: &str = "semaphore = { permits = 3 }";
+
+#[test]
+fn honest_objects_behind_the_same_wrapper_pass() {
+    for executor in ["sequential", "tokio-current-thread"].iter().chain(&SEVERAL) {
+        for (object, steps) in [(QUEUE, HAND_OVER), ("mutex = {}", LOCK), (PERMITS, ACQUIRE)] {
+            race::<Honest>(executor, object, steps)
+                .unwrap_or_else(|why| panic!("{executor}, {object}: {why}"));
+        }
+    }
+}
+
+/// Tasks that the load gives up in a mutex, and while they wait for it.
+#[test]
+fn tasks_that_are_given_up_leave_an_exact_account() {
+    let load = "closed = { concurrency = 8, drain = \"50ms\" }";
+    let stuck = "[tasks.stuck]\nsteps = [{ lock = { mutex = \"it\", task = \"long\" } }]\n\
+         [tasks.long]\nsteps = [{ sleep = { time = \"3s\" } }]\n\
+         [tasks.quick]\nsteps = [{ lock = { mutex = \"it\", task = \"short\" } }]\n\
+         [tasks.short]\nsteps = [{ yield = {} }]";
+    let either = "{ choice = { of = [{ task = \"quick\", weight = 30 }, { task = \"stuck\" }] } }";
+    for executor in ["threads", "thread-pool", "tokio", "smol"] {
+        let text = format!(
+            "schema = 1\nname = \"stuck\"\n[run]\nwarmup = \"0s\"\nduration = \"100ms\"\ntimeout = \"1h\"\n\
+             [executors]\nuse = [\"{executor}\"]\nbaseline = \"{executor}\"\nworkers = 2\n\
+             [executors.thread-pool]\nsize = 8\n[shared.it]\nmutex = {{}}\n\
+             [tasks.request]\nsteps = [{either}]\n{stuck}\n[load.clients]\ntask = \"request\"\n{load}\n"
+        );
+        race_text::<Honest>(executor, &text).unwrap_or_else(|why| panic!("{executor}: {why}"));
+    }
+}
+
+#[test]
+fn a_mutex_that_lets_two_in_is_found_out() {
+    for executor in SEVERAL {
+        found(race::<LetsTwoIn>(executor, "mutex = {}", LOCK), "mutex it: counter of who was in");
+    }
+}
+
+#[test]
+fn a_semaphore_with_a_permit_too_many_is_found_out() {
+    for executor in SEVERAL {
+        found(
+            race::<GrantsOneMore>(executor, PERMITS, ACQUIRE),
+            "semaphore it: most who were in at once: expected 0 to 3, found 4",
+        );
+    }
+}
+
+#[test]
+fn a_queue_that_loses_one_item_of_a_thousand_is_found_out() {
+    for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
+        found(
+            race::<LosesItems>(executor, QUEUE, HAND_OVER),
+            "queue it: items taken and left in it: expected 3000, found 2997",
+        );
+    }
+}
+
+#[test]
+fn a_queue_that_gives_an_item_twice_in_place_of_another_is_found_out() {
+    for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
+        found(
+            race::<RepeatsItems>(executor, QUEUE, HAND_OVER),
+            "queue it: the same items, by the sum of their marks",
+        );
+    }
+}
