@@ -1,5 +1,6 @@
 //! Nothing is allocated per operation: an empty operation in a closed loop, twice as often,
-//! allocates no more.
+//! allocates no more. A fan-out allocates what its executor does for the children that it starts,
+//! and where children are cancelled, what takes their place.
 //!
 //! A binary of its own, because it counts through the global allocator.
 
@@ -75,12 +76,28 @@ task = "nothing"
 closed = { concurrency = 4, tasks = 4 }
 "#;
 
-/// Operations of the shorter run.
-const OPERATIONS: u64 = 5_000;
+/// A fan-out, which ends in one way or the other at the first child that ends badly.
+const FAN_OUT: &str = r#"
+schema = 1
+name = "fan-out"
+question = "What does a fan-out allocate?"
+[executors]
+baseline = "sequential"
+[tasks.fan]
+steps = [ { parallel = { task = "child", count = 16, errors = "ERRORS" } } ]
+[tasks.child]
+steps = [ STEPS ]
+[load.clients]
+task = "fan"
+closed = { concurrency = 4, tasks = 4 }
+"#;
 
-fn plan() -> TrialPlan {
-    let scenario = from_text(Path::new("empty.toml"), SCENARIO, &Overrides::default())
-        .expect("a valid scenario");
+/// Fan-outs of a shorter run.
+const FAN_OUTS: u64 = 40;
+
+fn plan(text: &str) -> TrialPlan {
+    let scenario =
+        from_text(Path::new("empty.toml"), text, &Overrides::default()).expect("a valid scenario");
     let machine = Machine {
         cpus: vec![0, 1],
         executor_cpus: None,
@@ -90,9 +107,19 @@ fn plan() -> TrialPlan {
     Plan::new(&[scenario], &machine, 1, |_| true).cells.swap_remove(0).trial
 }
 
-/// Allocations of runs of this many operations each, all in the same slots: in a closed load, or an
-/// open one.
-struct Race(Vec<u64>, bool);
+/// Runs of this many operations each, all in the same slots: in a closed load, or an open one.
+struct Race<'a> {
+    text: &'a str,
+    sizes: Vec<u64>,
+    is_open: bool,
+}
+
+/// What a run allocated, and how many children it cancelled.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    allocations: u64,
+    cancelled: u64,
+}
 
 /// An open load of so many arrivals.
 fn open(arrivals: u64) -> Open {
@@ -110,11 +137,11 @@ fn open(arrivals: u64) -> Open {
     }
 }
 
-impl Visitor for Race {
-    type Output = Vec<u64>;
+impl Visitor for Race<'_> {
+    type Output = Vec<Seen>;
 
-    fn visit<R: Runtime>(self) -> Vec<u64> {
-        let plan = plan();
+    fn visit<R: Runtime>(self) -> Vec<Seen> {
+        let plan = plan(self.text);
         let runtime =
             R::start(&Setup { workers: 2, pool_size: 4, stack_size: None }).expect("threads");
         let recorders = Recorders::new(2, vec![("named".into(), true)]);
@@ -130,70 +157,134 @@ impl Visitor for Race {
             commons: std::sync::Arc::default(),
         });
         let shared = std::sync::Arc::new(LoadShared::default());
+        let task = &plan.loads[0].task;
         let mut slots: Vec<Slot> = (0..R::INFO.style.slots(4, 4) as usize)
             .map(|slot| {
-                let steps = trial.sequence("nothing", slot).expect("the plan can be built");
+                let steps = trial.sequence(task, slot).expect("the plan can be built");
                 Slot::new(slot, steps, &recorders, shared.clone(), 1)
             })
             .collect();
         load::prepare(&runtime, &mut slots, None).expect("nothing to prepare");
-        let is_open = self.1;
-        let mut run = |tasks: u64| {
-            let before = ALLOCATIONS.load(Relaxed);
-            if is_open {
-                let pace = |pacer_loop: load::open::PacerLoop| {
-                    futures_lite::future::block_on(pacer_loop.run(RealTime { spin: false }))
-                };
-                let outcome =
-                    open(tasks).run(&runtime, &mut slots, &recorders, &(), pace).expect("runs");
-                assert!(outcome.completed > 0);
-                return ALLOCATIONS.load(Relaxed) - before;
-            }
-            let (think, end) = (Distribution::Const(Duration::ZERO), ClosedEnd::Tasks(tasks));
-            let closed =
-                Closed { clients: 4, stages: None, think, end, warmup_ns: 0, drain_ns: 0, seed: 1 };
-            let outcome = closed.run(&runtime, &mut slots, &recorders, &()).expect("runs");
-            assert_eq!(outcome.completed, tasks);
-            ALLOCATIONS.load(Relaxed) - before
+        let cancelled = || {
+            let edges = trial.ledger.settled(STEPS).edges;
+            edges.iter().flatten().map(|edge| edge.lost()).sum::<u64>()
         };
-        let counts = self.0.into_iter().map(&mut run).collect();
+        let mut run = |tasks: u64| {
+            let (before, cancelled_before) = (ALLOCATIONS.load(Relaxed), cancelled());
+            if self.is_open {
+                pass_open(&runtime, &mut slots, &recorders, tasks);
+            } else {
+                pass_closed(&runtime, &mut slots, &recorders, tasks);
+            }
+            let allocations = ALLOCATIONS.load(Relaxed) - before;
+            Seen { allocations, cancelled: cancelled() - cancelled_before }
+        };
+        let seen = self.sizes.into_iter().map(&mut run).collect();
         drop((slots, trial));
         runtime.stop();
-        counts
+        seen
     }
+}
+
+/// More than any plan here has.
+const STEPS: usize = 8;
+
+fn pass_open<R: Runtime>(runtime: &R, slots: &mut Vec<Slot>, recorders: &Recorders, arrivals: u64) {
+    let pace = |pacer_loop: load::open::PacerLoop| {
+        futures_lite::future::block_on(pacer_loop.run(RealTime { spin: false }))
+    };
+    let outcome = open(arrivals).run(runtime, slots, recorders, &(), pace).expect("runs");
+    assert!(outcome.completed > 0);
+}
+
+fn pass_closed<R: Runtime>(runtime: &R, slots: &mut Vec<Slot>, recorders: &Recorders, tasks: u64) {
+    let (think, end) = (Distribution::Const(Duration::ZERO), ClosedEnd::Tasks(tasks));
+    let closed =
+        Closed { clients: 4, stages: None, think, end, warmup_ns: 0, drain_ns: 0, seed: 1 };
+    let outcome = closed.run(runtime, slots, recorders, &()).expect("runs");
+    assert_eq!(outcome.completed, tasks);
 }
 
 /// An executor on a busy host may find its queue fuller by a block in every run of one size. What
 /// allocates for one operation in a thousand is beyond this.
 const A_FEW: u64 = 3;
 
-/// One test for all executors and loads, since tests run at once and there is one allocator. What
-/// an executor allocates for each task that it starts is its own affair, so that an open load is
-/// only tried where nothing is started.
+/// Runs of one size and of two in turn, in an order in which neither always follows the other.
+const SIZES: [u64; 9] = [1, 1, 2, 2, 1, 1, 2, 2, 1];
+
+/// What runs of `operations` and of twice as many showed, without the first, which may size things
+/// that are kept: queues, the executor's own tables.
+fn race(executor: &str, text: &str, operations: u64, is_open: bool) -> Vec<(u64, Seen)> {
+    let sizes = SIZES.map(|times| times * operations).to_vec();
+    let seen = runtime::dispatch(executor, Race { text, sizes, is_open })
+        .expect("an executor of this build");
+    SIZES.into_iter().zip(seen).skip(1).collect()
+}
+
+/// The least of all runs of a size, because what starting a pass costs depends a little on the
+/// order in which threads come and go, and on how full the last block of an executor's queue is.
+fn least(runs: &[(u64, Seen)], size: u64) -> u64 {
+    let of_size = runs.iter().filter(|(times, _)| *times == size);
+    of_size.map(|(_, seen)| seen.allocations).min().expect("runs of both sizes")
+}
+
+/// What `operations` more allocate.
+fn growth(runs: &[(u64, Seen)]) -> u64 {
+    least(runs, 2).saturating_sub(least(runs, 1))
+}
+
+fn fan_out(errors: &str, steps: &str) -> String {
+    FAN_OUT.replace("ERRORS", errors).replace("STEPS", steps)
+}
+
+/// One test for all executors and loads, since tests run at once and there is one allocator.
 #[test]
-fn an_operation_allocates_nothing() {
-    const SIZES: [u64; 9] = [1, 1, 2, 2, 1, 1, 2, 2, 1];
-    for (executor, is_open) in
-        EXECUTORS.iter().flat_map(|executor| [(executor, false), (executor, true)])
-    {
-        if is_open && !matches!(executor.style, Style::Serial | Style::Pool) {
-            continue;
+fn only_what_is_started_and_what_is_cancelled_allocates() {
+    for executor in EXECUTORS {
+        an_operation_allocates_nothing(executor.name, false);
+        // What an executor allocates for each task that it starts is its own affair, so that an
+        // open load is only tried where nothing is started.
+        if matches!(executor.style, Style::Serial | Style::Pool) {
+            an_operation_allocates_nothing(executor.name, true);
         }
-        // The first run may size things that are kept: queues, the executor's own tables. The least
-        // of several is compared, because what starting a pass costs depends a little on the order
-        // in which threads come and go, and on how full the last block of the executor's queue is.
-        // So neither size may always follow the other.
-        let sizes = SIZES.map(|times| times * OPERATIONS).to_vec();
-        let counts = runtime::dispatch(executor.name, Race(sizes, is_open))
-            .expect("an executor of this build");
-        let runs = || SIZES.iter().zip(&counts).skip(1);
-        let least =
-            |size: u64| runs().filter(|(times, _)| **times == size).map(|(_, &count)| count).min();
-        let (Some(once), Some(twice)) = (least(1), least(2)) else { panic!("no runs: {counts:?}") };
-        let name = executor.name;
-        assert!(
-            twice <= once + A_FEW,
-            "{name}: {OPERATIONS} and twice as many operations: {counts:?}"
-        );
+        a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(executor.name);
+        what_is_cancelled_is_replaced_and_no_more(executor.name);
     }
+}
+
+fn an_operation_allocates_nothing(name: &str, is_open: bool) {
+    const OPERATIONS: u64 = 5_000;
+    let runs = race(name, SCENARIO, OPERATIONS, is_open);
+    assert!(growth(&runs) <= A_FEW, "{name}: {OPERATIONS} and twice as many: {runs:?}");
+}
+
+/// The sum of a count over all runs.
+fn sum(runs: &[(u64, Seen)], count: fn(&Seen) -> u64) -> u64 {
+    runs.iter().map(|(_, seen)| count(seen)).sum()
+}
+
+/// An allocation for each fan-out would be as many as there are fan-outs. Fewer by half may come of
+/// how many threads are there at once, which is up to the kernel.
+fn a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(name: &str) {
+    let of = |errors| race(name, &fan_out(errors, "{ noop = {} }"), FAN_OUTS, false);
+    let (collect, fail_fast) = (of("collect"), of("fail-fast"));
+    let fan_outs: u64 = collect.iter().map(|(times, _)| times * FAN_OUTS).sum();
+    let [limit, found] = [&collect, &fail_fast].map(|runs| sum(runs, |seen| seen.allocations));
+    assert!(found <= limit + fan_outs / 2, "{name}: {collect:?} {fail_fast:?}");
+}
+
+/// A child of two steps, one of them with a time limit, is built again where it was cancelled.
+const REBUILT: u64 = 16;
+
+fn what_is_cancelled_is_replaced_and_no_more(name: &str) {
+    let of = |steps: &str| race(name, &fan_out("fail-fast", steps), FAN_OUTS, false);
+    let sleep = "{ sleep = { time = \"uniform(0ms,500us)\" } }";
+    let whole = of(&format!("{sleep}, {{ sleep = {{ time = \"10us\" }} }}"));
+    let ends = "{ sleep = { time = \"1s\" }, timeout = \"10us\", on_timeout = \"skip\" }";
+    let cut_short = of(&format!("{sleep}, {ends}"));
+    let (own, cancelled) =
+        (sum(&whole, |seen| seen.allocations), sum(&cut_short, |seen| seen.cancelled));
+    let limit = own + REBUILT * cancelled;
+    assert!(cancelled > 0, "{name}: {cut_short:?}");
+    assert!(sum(&cut_short, |seen| seen.allocations) <= limit, "{name}: {whole:?} {cut_short:?}");
 }

@@ -38,9 +38,9 @@ pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
 
 /// Why the tasks of a variant could wait for ever under an executor whose pool is so large.
 pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
-    let queues = variant.shared.iter().filter_map(|named| match &named.spec {
-        SharedSpec::Queue(queue) => Some((named.name.as_str(), queue.capacity())),
-        SharedSpec::Mutex(_) | SharedSpec::Semaphore(_) => None,
+    let queues = variant.shared.iter().filter_map(|named| {
+        let SharedSpec::Queue(queue) = &named.spec else { return None };
+        Some((named.name.as_str(), queue.capacity()))
     });
     let found = queues.filter_map(|(queue, capacity)| {
         let mut walk = Walk { tasks: &variant.tasks, queue, known: HashMap::new() };
@@ -144,6 +144,13 @@ impl Part {
             left >>= 1;
         }
         whole
+    }
+
+    /// Until one ends well, so many times at most: one that ends early is followed by another.
+    fn up_to(self, times: u64) -> Self {
+        let end = self.exit.map_or(self.end, |exit| hull(self.end, exit));
+        let attempt = Self { end, ..self };
+        attempt.or(attempt.in_order(times))
     }
 
     /// So many times at once. Each has its own share of what is there beforehand. A time-out around
@@ -263,9 +270,9 @@ impl Walk<'_> {
                 needs: (!limited).then_some(1),
                 ..Part::default()
             },
-            // Who waits for a place in another queue, or for what others hold, has its items in
-            // this one meanwhile.
-            Touch::Gives | Touch::Holds => Part { waits, ..Part::default() },
+            // Who waits for a place in another queue, for what others hold or for its turn, has its
+            // items in this one meanwhile.
+            Touch::Gives | Touch::Holds | Touch::Passes => Part { waits, ..Part::default() },
             Touch::Takes => Part::default(),
         }
     }
@@ -280,6 +287,11 @@ impl Walk<'_> {
                 Times::AtOnce(count) => {
                     whole = whole.then(once.at_once(count, child.ends, limited));
                 }
+                // All but one may be given up at any moment, and that ends nothing around them.
+                Times::FirstOf(count) => {
+                    whole = whole.then(once.at_once(count, Ends::Never, true));
+                }
+                Times::UpTo(times) => whole = whole.then(once.up_to(times)),
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }
         }

@@ -209,91 +209,37 @@ mod tests {
         let mut lines = text.lines().map(|line| line.split(','));
         let (columns, values) = (lines.next().expect("a heading"), lines.next().expect("a row"));
         let pairs: Vec<String> =
-            columns.zip(values).map(|(column, value)| format!("{column}: {value}")).collect();
-        insta::assert_snapshot!(pairs.join("\n"), @r#"
-        scenario: hundred-calls
-        params: 
-        load: batch of 100
-        executor_cpus: 1
-        executor: tokio
-        label: tokio
-        slots: 5
-        status: complete
-        reason: 
-        validity: VALID
-        rounds_judged: 0
-        rounds_valid: 0
-        evidence: 
-        limit: 
-        steadiness: 
-        makespan_ns: 115783600
-        makespan_ns_low: 114097700
-        makespan_ns_high: 115885500
-        throughput_per_s: 
-        throughput_per_s_low: 
-        throughput_per_s_high: 
-        cpu_s_per_1000_tasks: 0.04376661
-        cpu_s_per_1000_tasks_low: 0.04354181
-        cpu_s_per_1000_tasks_high: 0.04390697
-        cpu_user_ns_per_task: 26243.15
-        cpu_user_ns_per_task_low: 26140.07
-        cpu_user_ns_per_task_high: 26304.41
-        cpu_system_ns_per_task: 17498.52
-        cpu_system_ns_per_task_low: 17430.47
-        cpu_system_ns_per_task_high: 17576.19
-        context_switches_per_task: 0.8109595
-        context_switches_per_task_low: 0.7975178
-        context_switches_per_task_high: 0.8161117
-        peak_memory_bytes: 8981352
-        peak_memory_bytes_low: 8962789
-        peak_memory_bytes_high: 9033319
-        harness_memory_bytes: 
-        harness_memory_bytes_low: 
-        harness_memory_bytes_high: 
-        executor_memory_bytes: 
-        executor_memory_bytes_low: 
-        executor_memory_bytes_high: 
-        memory_bytes_per_slot: 620.1014
-        memory_bytes_per_slot_low: 617.3063
-        memory_bytes_per_slot_high: 622.3895
-        threads_max: 2
-        threads_max_low: 2
-        threads_max_high: 2
-        latency_p50_ns: 98303999
-        latency_p90_ns: 137756671
-        latency_p99_ns: 203030527
-        latency_p99_9_ns: 249954303
-        latency_p99_99_ns: 
-        service_p50_ns: 98303999
-        service_p90_ns: 137756671
-        service_p99_ns: 203030527
-        service_p99_9_ns: 249954303
-        service_p99_99_ns: 
-        scheduling_delay_p50_ns: 1958911
-        scheduling_delay_p90_ns: 2732031
-        scheduling_delay_p99_ns: 4005887
-        scheduling_delay_p99_9_ns: 
-        scheduling_delay_p99_99_ns: 
-        offered_per_s: 
-        achieved_per_s: 
-        scheduled: 
-        dropped: 
-        delayed: 
-        censored: 
-        most_in_flight: 
-        pacer_p99_ns: 
-        ratio_to_baseline: 1.386921
-        ratio_low: 1.366117
-        ratio_high: 1.407725
-        ratio_rounds: 7
-        ratio_verdict: faster
-        completed: 140000
-        errors: 12
-        timeouts: 3
-        clipped: 0
-        clipped_at_least_ns: 
-        lane: same-code lane
-        load_name: 
+            columns.zip(values).map(|(column, value)| format!("{column}={value}")).collect();
+        let rows_of_three: Vec<String> = pairs.chunks(3).map(|three| three.join(" | ")).collect();
+        insta::assert_snapshot!(rows_of_three.join("\n"), @r#"
+        scenario=hundred-calls | params= | load=batch of 100
+        executor_cpus=1 | executor=tokio | label=tokio
+        slots=5 | status=complete | reason=
+        validity=VALID | rounds_judged=0 | rounds_valid=0
+        evidence= | limit= | steadiness=
+        makespan_ns=115783600 | makespan_ns_low=114097700 | makespan_ns_high=115885500
+        throughput_per_s= | throughput_per_s_low= | throughput_per_s_high=
+        cpu_s_per_1000_tasks=0.04376661 | cpu_s_per_1000_tasks_low=0.04354181 | cpu_s_per_1000_tasks_high=0.04390697
+        cpu_user_ns_per_task=26243.15 | cpu_user_ns_per_task_low=26140.07 | cpu_user_ns_per_task_high=26304.41
+        cpu_system_ns_per_task=17498.52 | cpu_system_ns_per_task_low=17430.47 | cpu_system_ns_per_task_high=17576.19
+        context_switches_per_task=0.8109595 | context_switches_per_task_low=0.7975178 | context_switches_per_task_high=0.8161117
+        peak_memory_bytes=8981352 | peak_memory_bytes_low=8962789 | peak_memory_bytes_high=9033319
+        harness_memory_bytes= | harness_memory_bytes_low= | harness_memory_bytes_high=
+        executor_memory_bytes= | executor_memory_bytes_low= | executor_memory_bytes_high=
+        memory_bytes_per_slot=620.1014 | memory_bytes_per_slot_low=617.3063 | memory_bytes_per_slot_high=622.3895
+        threads_max=2 | threads_max_low=2 | threads_max_high=2
+        latency_p50_ns=98303999 | latency_p90_ns=137756671 | latency_p99_ns=203030527
+        latency_p99_9_ns=249954303 | latency_p99_99_ns= | service_p50_ns=98303999
+        service_p90_ns=137756671 | service_p99_ns=203030527 | service_p99_9_ns=249954303
+        service_p99_99_ns= | scheduling_delay_p50_ns=1958911 | scheduling_delay_p90_ns=2732031
+        scheduling_delay_p99_ns=4005887 | scheduling_delay_p99_9_ns= | scheduling_delay_p99_99_ns=
+        offered_per_s= | achieved_per_s= | scheduled=
+        dropped= | delayed= | censored=
+        most_in_flight= | pacer_p99_ns= | ratio_to_baseline=1.386921
+        ratio_low=1.366117 | ratio_high=1.407725 | ratio_rounds=7
+        ratio_verdict=faster | completed=140000 | errors=12
+        timeouts=3 | clipped=0 | clipped_at_least_ns=
+        lane=same-code lane | load_name=
         "#);
     }
 

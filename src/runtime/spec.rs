@@ -50,6 +50,12 @@ impl Style {
     pub const fn shares_threads(self) -> bool {
         matches!(self, Self::Workers | Self::OneWorker)
     }
+
+    /// Whether who polls a task's handle waits there until the task has ended, as who joins a
+    /// thread does.
+    pub const fn joins_block(self) -> bool {
+        matches!(self, Self::ThreadPerTask)
+    }
 }
 
 /// How an executor is set up: the same for all of them, as far as it applies.

@@ -64,8 +64,10 @@ pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
         let counts = children.map(|child| {
             let below = tasks.index.get(child.task.text.as_str()).map_or(0, |child| known[*child]);
             match child.times {
-                Times::AtOnce(count) => count.saturating_mul(below.saturating_add(1)),
-                Times::InOrder(_) | Times::Chance(_) => below,
+                Times::AtOnce(count) | Times::FirstOf(count) => {
+                    count.saturating_mul(below.saturating_add(1))
+                }
+                Times::InOrder(_) | Times::UpTo(_) | Times::Chance(_) => below,
             }
         });
         known[task] = counts.fold(0, u64::saturating_add);
@@ -133,8 +135,12 @@ impl Count<'_> {
         {
             let Some(&child) = self.tasks.index.get(child.text.as_str()) else { continue };
             let factor = match each {
-                Times::InOrder(count) | Times::AtOnce(count) => count as f64,
+                Times::InOrder(count) | Times::AtOnce(count) | Times::FirstOf(count) => {
+                    count as f64
+                }
                 Times::Chance(chance) => chance,
+                // Most end well at once.
+                Times::UpTo(_) => 1.0,
             };
             self.reached[child] += times * factor;
         }
@@ -232,6 +238,10 @@ impl Clock<'_> {
                 }
             }
             Times::AtOnce(count) | Times::InOrder(count) => multiple(once, count as f64),
+            Times::FirstOf(count) if self.concurrent => {
+                Cost { cpu: times(once.cpu, count as f64), ..once }
+            }
+            Times::FirstOf(_) | Times::UpTo(_) => once,
             Times::Chance(chance) if chance >= 1.0 => once,
             Times::Chance(chance) => Cost { least: Duration::ZERO, ..multiple(once, chance) },
         }

@@ -10,12 +10,14 @@ mod cells;
 mod mutex;
 mod objects;
 mod queue;
+mod rate_limit;
 mod semaphore;
 mod spec;
 
 pub use mutex::{MutexHold, MutexOf};
 pub use objects::{NamedShared, Objects, SharedError, facts};
 pub use queue::{Putter, QueueOf, Taker};
+pub use rate_limit::{Passer, RateLimit};
 pub use semaphore::{Permit, SemaphoreOf, Sharer};
 pub use spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind};
 
@@ -23,4 +25,5 @@ spec::shared! {
     Queue => queue::SharedQueue,
     Mutex => mutex::SharedMutex,
     Semaphore => semaphore::SharedSemaphore,
+    RateLimit => rate_limit::SharedRateLimit,
 }

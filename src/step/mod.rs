@@ -23,6 +23,7 @@ mod parallel;
 mod put;
 mod recorded;
 mod repeat;
+mod retry;
 mod sequence;
 mod site;
 mod sleep;
@@ -33,6 +34,7 @@ mod task;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod throttle;
 mod yield_now;
 
 pub use blocking::BlockingChoice;
@@ -59,6 +61,7 @@ spec::steps! {
     Parallel => parallel::Parallel,
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
+    Retry => retry::Retry,
     Sql => sql::Sql,
     Document => document::Document,
     Yield => yield_now::Yield,
@@ -66,4 +69,5 @@ spec::steps! {
     Take => take::Take,
     Lock => lock::Lock,
     Acquire => acquire::Acquire,
+    Throttle => throttle::Throttle,
 }

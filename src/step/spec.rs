@@ -138,6 +138,8 @@ pub enum Touch {
     /// Holds it while its children run. It waits for those who hold it already, and they go on
     /// without it.
     Holds,
+    /// Waits for its turn, which comes by itself.
+    Passes,
 }
 
 /// A task that a combinator runs.
@@ -169,8 +171,12 @@ pub enum Times {
     InOrder(u64),
     /// All at once, where the executor can.
     AtOnce(u64),
+    /// The same, until one of them has ended: the others are given up.
+    FirstOf(u64),
     /// Once with this probability, by a seeded draw.
     Chance(f64),
+    /// One after another until one ends well, and no more than these.
+    UpTo(u64),
 }
 
 /// How long a step takes by itself.

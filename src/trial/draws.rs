@@ -78,7 +78,8 @@ pub(super) fn answers(
     let mut drawn = Drawn { plan, name, spec, seed, counts: BTreeMap::new() };
     for (load, said) in pairs {
         let is_on = |step: &StepPlan| step.spec.targets().iter().any(|used| used.name.text == name);
-        let calls = calls(plan, &load.task, |_, step| is_on(step)).ok_or("steps have time-outs")?;
+        let calls = calls(plan, &load.task, |_, step| is_on(step))
+            .ok_or("how often steps are called is up to time-outs, draws or retries")?;
         if calls.saturating_mul(said.ended) > MOST_CALLS {
             return Err("there were too many calls to draw them once more".to_owned());
         }

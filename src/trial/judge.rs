@@ -155,7 +155,7 @@ fn assumed(plan: &step::StepPlan, said: &wire::StepAccount) -> step::TaskRuns {
         .iter()
         .map(|child| match child.times {
             step::Times::InOrder(times) | step::Times::AtOnce(times) => times,
-            step::Times::Chance(_) => 0,
+            step::Times::Chance(_) | step::Times::UpTo(_) | step::Times::FirstOf(_) => 0,
         })
         .sum();
     step::TaskRuns {

@@ -253,9 +253,17 @@ impl Proof {
             return self.within(format!("{name}: choices"), (well, tally.started), asked);
         }
         for (child, edge) in children.iter().zip(edges) {
-            let (Times::InOrder(times) | Times::AtOnce(times)) = child.times else { continue };
-            let bounds = (well.saturating_mul(times), tally.started.saturating_mul(times));
+            let (least, most) = match child.times {
+                Times::InOrder(times) | Times::AtOnce(times) => (times, times),
+                Times::FirstOf(times) | Times::UpTo(times) => (1, times),
+                Times::Chance(_) => continue,
+            };
+            let bounds = (well.saturating_mul(least), tally.started.saturating_mul(most));
             self.within(format!("{name}: runs of {}", child.task.text), bounds, edge.asked);
+            if matches!(child.times, Times::FirstOf(_)) {
+                let what = format!("{name}: runs of {} that ended first", child.task.text);
+                self.within(what, (well, edge.asked), edge.returned);
+            }
         }
     }
 

@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["secret", "units"]),
     ("runtime", &["clock"]),
     ("client", &["config", "runtime", "secret"]),
-    ("shared", &["config", "draw", "measure", "runtime"]),
+    ("shared", &["clock", "config", "draw", "measure", "runtime", "units"]),
     ("targets", &["client", "clock", "config", "draw", "measure", "runtime", "secret", "units"]),
     (
         "step",

@@ -122,10 +122,14 @@ fn family() -> (TrialPlan, Reading) {
     (plan, Reading { steps, edges, moves: false })
 }
 
-/// What the proof says of ten runs of the root: the first line that does not hold.
 fn of_family(change: impl FnOnce(&mut Reading)) -> Option<String> {
     let (plan, mut ledger) = family();
     change(&mut ledger);
+    wrong(&plan, &ledger)
+}
+
+/// What the proof says of ten runs of the root: the first line that does not hold.
+fn wrong(plan: &TrialPlan, ledger: &Reading) -> Option<String> {
     let outcome = load::LoadOutcome {
         makespans_ns: Vec::new(),
         window_ns: 1,
@@ -138,13 +142,7 @@ fn of_family(change: impl FnOnce(&mut Reading)) -> Option<String> {
     let (recorded, reports) = (Stream::default(), []);
     let load = &plan.loads[0];
     let load = LoadEvidence { load, outcome: &outcome, slots: 1, tasks_run: 10, recorded };
-    let evidence = Evidence {
-        plan: &plan,
-        loads: vec![load],
-        before: &[],
-        ledger: &ledger,
-        reports: &reports,
-    };
+    let evidence = Evidence { plan, loads: vec![load], before: &[], ledger, reports: &reports };
     let mut proof = Proof::default();
     proof.edges(&evidence);
     let wrong = proof.lines.iter().find(|(_, holds)| !holds);
@@ -212,6 +210,42 @@ fn a_combinator_that_asks_for_too_few_is_found() {
         }
     });
     assert_eq!(cancelled, None);
+}
+
+/// What is wrong where ten calls of a combinator asked for so many runs of `other`, and saw so many
+/// of them end.
+fn of_combinator(text: &str, asked: u64, returned: u64) -> Option<String> {
+    let (mut plan, mut ledger) = family();
+    plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
+    ledger.edges[0][0] = TaskRuns { asked, returned };
+    for step in &mut ledger.steps[2..4] {
+        (step.started, step.ended) = (asked, asked);
+    }
+    wrong(&plan, &ledger)
+}
+
+#[test]
+fn the_first_of_several_must_have_ended() {
+    let of = |asked, returned| {
+        let text = "{ parallel = { task = 'other', count = 16, until = 'first' } }";
+        of_combinator(text, asked, returned)
+    };
+    assert_eq!(of(160, 10), None);
+    let what = "task task, parallel (step 1): runs of other";
+    assert_eq!(of(160, 9).unwrap(), format!("{what} that ended first: 9 instead of 10 to 160"));
+    assert_eq!(of(161, 10).unwrap(), format!("{what}: 161 instead of 10 to 160"));
+    assert_eq!(of(9, 9).unwrap(), format!("{what}: 9 instead of 10 to 160"));
+}
+
+#[test]
+fn a_retry_makes_an_attempt_and_no_more_than_it_may() {
+    let of = |attempts| {
+        of_combinator("{ retry = { task = 'other', attempts = 3 } }", attempts, attempts)
+    };
+    assert_eq!((of(10), of(30)), (None, None));
+    let what = "task task, retry (step 1): runs of other";
+    assert_eq!(of(9).unwrap(), format!("{what}: 9 instead of 10 to 30"));
+    assert_eq!(of(31).unwrap(), format!("{what}: 31 instead of 10 to 30"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 """A racer in asyncio, written against PROTOCOL.md alone: sleep, http and parallel, in batches."""
-import asyncio, base64, json, struct, sys, time, zlib
+import asyncio, base64, collections, json, struct, sys, time, zlib
 
 M, PHI = (1 << 64) - 1, 0x9E3779B97F4A7C15
 now = time.monotonic_ns
@@ -7,8 +7,8 @@ now = time.monotonic_ns
 
 def mix(a, b):
     z = a ^ ((b * PHI + PHI) & M)
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & M
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & M
+    for shift, factor in (30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB):
+        z = ((z ^ (z >> shift)) * factor) & M
     return z ^ (z >> 31)
 
 
@@ -17,9 +17,7 @@ def say(**message):
 
 
 def hear(name):
-    line = sys.stdin.readline()
-    if not line:
-        sys.exit(0)
+    line = sys.stdin.readline() or sys.exit(0)
     message = json.loads(line)
     if name not in message:
         fail("refused", f"expected `{name}`, heard {line[:80]}")
@@ -31,26 +29,22 @@ def fail(kind, reason):
     sys.exit(0)
 
 
-class Wrong(Exception):
-    pass
+def uniform(draw, low_ns, high_ns):
+    return min(low_ns + round((draw >> 11) * 2.0**-53 * (high_ns - low_ns)), high_ns - 1)
 
 
 def histogram(values):
     """HdrHistogram V2, from 1 ns to 100 h at three digits, deflated, in base64."""
-    counts = {}
+    counts, body = collections.Counter(), bytearray()
     for ns in values:
         bucket = (ns | 2047).bit_length() - 11
-        slot = (bucket + 1) * 1024 + (ns >> bucket) - 1024
-        counts[slot] = counts.get(slot, 0) + 1
-    body, at = bytearray(), 0
-    for slot in sorted(counts):
-        for value in ([at - slot] if slot > at else []) + [counts[slot]]:
-            zigzag = value * 2 if value >= 0 else -value * 2 - 1
-            while zigzag > 127:  # eight bytes are enough for any count here
-                body.append(zigzag & 127 | 128)
-                zigzag >>= 7
-            body.append(zigzag)
-        at = slot + 1
+        counts[(bucket + 1) * 1024 + (ns >> bucket) - 1024] += 1
+    for slot in range(max(counts, default=-1) + 1):
+        zigzag = 2 * counts[slot]  # positive; seven bits a byte, and fewer than nine bytes here
+        while zigzag > 127:
+            body.append(zigzag & 127 | 128)
+            zigzag >>= 7
+        body.append(zigzag)
     head = struct.pack(">iiiiqqd", 0x1C849313, len(body), 0, 3, 1, 360_000_000_000_000, 1.0)
     packed = zlib.compress(head + bytes(body))
     return base64.b64encode(struct.pack(">ii", 0x1C849314, len(packed)) + packed).decode()
@@ -69,19 +63,17 @@ class Racer:
         self.brief, self.seed = brief, brief["seed"]
         self.tasks = {task["name"]: task["steps"] for task in brief["tasks"]}
         self.targets = {target["name"]: target["http"] for target in brief["targets"]}
-        self.steps, self.streams, self.rows, self.named, self.ended = {}, {}, [], {}, 0
-        self.recording = False
+        self.steps, self.streams, self.rows, self.named, self.ended, self.recording = {}, {}, [], {}, 0, False
 
     async def task(self, name, key, slot, i, j=0):
         """Runs a task; returns how many errors it had that are allowed."""
         all_errors, due = 0, now()
         for step in self.tasks[name]:
             number, begun = step["number"], now()
-            account = self.steps.setdefault(number, {"number": number, "started": 0, "ended": 0, "errors": 0})
-            account["started"] += 1
+            account = self.steps.setdefault(number, collections.Counter(number=number))
+            account.update(started=1)
             errors = await self.step(step, account, mix(mix(self.seed, number), key), key, slot, i, j)
-            account["ended"] += 1
-            account["errors"] += errors
+            account.update(ended=1, errors=errors)
             all_errors += errors
             if "name" in step and self.recording:
                 self.named.setdefault(step["name"], []).append((due, begun, now(), errors))
@@ -102,12 +94,7 @@ class Racer:
         return errors
 
     async def sleep(self, how, draw):
-        if "const" in how:
-            ns = how["const"]["ns"]
-        else:
-            low, high = how["uniform"]["low_ns"], how["uniform"]["high_ns"]
-            ns = min(low + round((draw >> 11) * 2.0**-53 * (high - low)), high - 1)
-        until = now() + ns
+        until = now() + (how["const"]["ns"] if "const" in how else uniform(draw, **how["uniform"]))
         while now() < until:  # the loop's timer may be early by its resolution
             await asyncio.sleep((until - now()) / 1e9)
         return 0
@@ -116,27 +103,24 @@ class Racer:
         target, method = self.targets[op["target"]], op["method"]
         streams = self.streams.setdefault(op["target"], {})
         if place not in streams:
-            host, port = target["address"].rsplit(":", 1)
-            streams[place] = await asyncio.open_connection(host, int(port))
+            streams[place] = await asyncio.open_connection(*target["address"].rsplit(":", 1))
         reader, writer = streams[place]
         path = target.get("base", "") + op["path"].replace("${i}", str(i)).replace("${j}", str(j))
         body = b"x" * (op.get("body_bytes") or 0) or (op.get("body") or "").encode()
-        head = f"{method} {path} HTTP/1.1\r\nhost: {target['host']}\r\ncontent-length: {len(body)}\r\n"
-        if "embedded" in target:
-            head += f"x-regatta-id: {ident}\r\n"
-        writer.write(head.encode() + b"\r\n" + body)
+        mark = f"x-regatta-id: {ident}\r\n" if "embedded" in target else ""
+        head = f"{method} {path} HTTP/1.1\r\nhost: {target['host']}\r\ncontent-length: {len(body)}\r\n{mark}\r\n"
+        writer.write(head.encode() + body)
         answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
         status = int(answer[0].split(" ")[1])
         length = next(int(line.split(":")[1]) for line in answer if line.startswith("content-length:"))
         await reader.readexactly(0 if method == "HEAD" else length)
         wanted = target["embedded"]["body_bytes"] if "embedded" in target else op.get("expect_bytes", length)
         if length != wanted:
-            raise Wrong(f"{method} {path}: a body of {length} bytes, and {wanted} were expected")
-        if status in op.get("allow_status", []):
-            return 1
-        if status not in (op.get("expect_status") or range(200, 300)):
-            raise Wrong(f"{method} {path}: unexpected status {status}")
-        return 0
+            raise ValueError(f"{method} {path}: a body of {length} bytes, and {wanted} were expected")
+        allowed = status in op.get("allow_status", [])
+        if not allowed and status not in (op.get("expect_status") or range(200, 300)):
+            raise ValueError(f"{method} {path}: unexpected status {status}")
+        return int(allowed)
 
     def edge(self, name):
         say(**{name: {}})
@@ -166,9 +150,6 @@ class Racer:
         while len(spans) < (repeat or 1000) and (repeat or sum(spans) < 10**9):
             spans.append(await self.batch(load, len(spans) * tasks))
         self.edge("closes")
-        for streams in self.streams.values():
-            for _, writer in streams.values():
-                writer.close()
         return {"loads": [{"name": load["name"], "slots": tasks, "makespans_ns": spans, "window_ns": sum(spans),
                            "before": before, "ended": self.ended, "completed": len(spans) * tasks, "task": times(self.rows),
                            "steps": [{"name": name, "times": times(rows)} for name, rows in self.named.items()]}],
@@ -184,12 +165,11 @@ def main():
     brief = hear("brief")
     if brief["protocol"] != 1:
         fail("refused", f"version {brief['protocol']} of the protocol; this racer speaks version 1")
-    racer = Racer(brief)
     say(ready={})
     hear("go")
     try:
-        say(account=asyncio.run(racer.race()))
-    except Wrong as why:
+        say(account=asyncio.run(Racer(brief).race()))
+    except ValueError as why:
         fail("wrong-result", str(why))
     except (OSError, EOFError) as why:
         fail("target", f"no answer: {why!r}")
