@@ -23,7 +23,7 @@ use regatta::{
     plan::{Machine, Plan},
     runtime::{self, EXECUTORS, Runtime, Setup, Style, Visitor},
     scenario::{Overrides, from_text},
-    step::Trial,
+    step::{TaskRuns, Trial},
     trial::TrialPlan,
     units::Distribution,
 };
@@ -167,7 +167,7 @@ impl Visitor for Race<'_> {
         load::prepare(&runtime, &mut slots, None).expect("nothing to prepare");
         let cancelled = || {
             let edges = trial.ledger.settled(STEPS).edges;
-            edges.iter().flatten().map(|edge| edge.lost()).sum::<u64>()
+            edges.iter().flatten().map(TaskRuns::lost).sum::<u64>()
         };
         let mut run = |tasks: u64| {
             let (before, cancelled_before) = (ALLOCATIONS.load(Relaxed), cancelled());

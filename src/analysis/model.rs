@@ -32,7 +32,7 @@ pub struct TrialCounts {
     pub measured: usize,
     /// Failed.
     pub failed: usize,
-    /// Failed, but another attempt counts: the run was taken up again.
+    /// Failed, but another attempt counts: the run was resumed.
     pub failed_before: usize,
 }
 

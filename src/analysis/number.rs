@@ -4,7 +4,7 @@
 /// `4.10`, `12.3k`.
 pub fn significant(value: f64) -> String {
     const STEPS: [(f64, &str); 4] = [(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")];
-    // 999.6 is printed as 1.00k, so a step is taken up from half a digit below it.
+    // 999.6 is printed as 1.00k, so a step is resumed from half a digit below it.
     let (scale, suffix) =
         STEPS.into_iter().rev().find(|(scale, _)| value >= 0.9995 * scale).unwrap_or(STEPS[0]);
     let scaled = value / scale;

@@ -12,7 +12,7 @@ use super::{
     page, plan,
     progress::gave_up,
     replay::Plans,
-    take_up,
+    resume,
     verdict::{self, signal, when},
 };
 use crate::{
@@ -124,7 +124,7 @@ impl FindRate {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let leave = Leave::take(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
-            Some(folder) => take_up(folder, self.allow_other_runs, terminal)?,
+            Some(folder) => resume(folder, self.allow_other_runs, terminal)?,
             None => self.begin(terminal)?,
         };
         let end = if prepared.run.finished {
@@ -248,16 +248,16 @@ fn exit(found: &RateSearch, skip_refused: bool) -> Exit {
     when(incomplete, Exit::Incomplete).or(verdict::search(found))
 }
 
-/// Takes up a stored search: all that it has found follows from its run file.
-fn take_up(
+/// Resumes a stored search: all that it has found follows from its run file.
+fn resume(
     folder: &Path,
     allow_other_runs: bool,
     terminal: &Terminal,
 ) -> Result<PreparedSearch, CliError> {
-    let mut taken: take_up::TakenUp<FindRate> = take_up::open(
+    let mut taken: resume::ResumedRun<FindRate> = resume::open(
         folder,
         "find-rate",
-        |_| "is no search; take it up with `regatta run --resume`",
+        |_| "is no search; resume it with `regatta run --resume`",
     )?;
     let (header, original) = (&taken.run.header, &taken.original);
     let mut scenarios = plan::scenarios_of(header, &original.selection)?;

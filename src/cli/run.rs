@@ -8,7 +8,7 @@ use super::{
     input::{Selection, format},
     lock::Leave,
     measure::{self, Prepared},
-    page, plan, take_up, unchanged,
+    page, plan, resume, unchanged,
     verdict::{Strictness, exit, undecided},
 };
 use crate::{
@@ -64,7 +64,7 @@ impl RunFlags {
     pub(super) fn run(&self, terminal: &Terminal) -> Result<Exit, CliError> {
         let leave = Leave::take(self.allow_other_runs)?;
         let mut prepared = match &self.resume {
-            Some(folder) => take_up(folder, self.allow_other_runs, terminal)?,
+            Some(folder) => resume(folder, self.allow_other_runs, terminal)?,
             None => self.prepare(terminal)?,
         };
         let end = if prepared.finished {
@@ -125,15 +125,15 @@ impl RunFlags {
 }
 
 /// Plans a stored run again, from the scenarios and the command line in its header.
-fn take_up(
+fn resume(
     folder: &Path,
     allow_other_runs: bool,
     terminal: &Terminal,
 ) -> Result<Prepared, CliError> {
-    let mut taken: take_up::TakenUp<RunFlags> =
-        take_up::open(folder, "run", |other| match other {
-            "find-rate" => "is a search: take it up with `regatta find-rate --resume`",
-            _ => "was not made by `regatta run`; a self-test cannot be taken up, so start it again",
+    let mut taken: resume::ResumedRun<RunFlags> =
+        resume::open(folder, "run", |other| match other {
+            "find-rate" => "is a search: resume it with `regatta find-rate --resume`",
+            _ => "was not made by `regatta run`; a self-test cannot be resumed, so start it again",
         })?;
     let stored = &taken.run;
     let scenarios = plan::scenarios_of(&stored.header, &taken.original.selection)?;
@@ -153,7 +153,7 @@ fn take_up(
 
 /// Says how much is left, and stores that the run goes on with these cells, too.
 fn go_on(
-    taken: &mut take_up::TakenUp<RunFlags>,
+    taken: &mut resume::ResumedRun<RunFlags>,
     plan: &Plan,
     cells: Vec<StoredCell>,
     allow_other_runs: bool,

@@ -64,7 +64,7 @@ impl SelftestFlags {
             // What is said of rounds is said of those that there are.
             stored.header.rounds = rounds_measured(&analysis);
             terminal.note(&format!(
-                "{signal}: the self-test was interrupted after {}; it cannot be taken up, so start it again",
+                "{signal}: the self-test was interrupted after {}; it cannot be resumed, so start it again",
                 report::plural(stored.header.rounds as usize, "round")
             ));
         }

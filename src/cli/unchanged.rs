@@ -1,4 +1,4 @@
-//! What must be as it was when a run or a search is taken up: the plan, the program, the host and
+//! What must be as it was when a run or a search is resumed: the plan, the program, the host and
 //! the CPUs. Trials of different hosts are not one measurement.
 
 use std::{collections::BTreeMap, fs};
@@ -35,7 +35,7 @@ pub(super) fn change(header: &Header, before: &[StoredCell], now: &[StoredCell])
     let cells = || before.iter().zip(now).find_map(|(before, now)| moved(before, now));
     let found: Vec<_> = doctor::describe().into_iter().chain(store::contenders(now)).collect();
     let why = environment(&header.environment, &found).or_else(cells)?;
-    Some(format!("{why}; take it up as it was begun, or start anew"))
+    Some(format!("{why}; resume it as it was begun, or start anew"))
 }
 
 /// What is different about the host or this program.
@@ -97,7 +97,7 @@ fn another(before: &BTreeMap<String, String>, now: &[(String, String)]) -> Optio
         .map(|(label, now)| (label, before.get(label).unwrap_or(now), now))
         .find(|(_, b, n)| b != n)?;
     Some(format!(
-        "was measured with `{label}` {before}, and here it is {now}; take it up with the server that it was begun with, or \
+        "was measured with `{label}` {before}, and here it is {now}; resume it with the server that it was begun with, or \
          start anew with another `--out`"
     ))
 }

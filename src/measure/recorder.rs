@@ -98,6 +98,23 @@ struct StreamCounters {
     passed_over_ns: AtomicU64,
 }
 
+impl StreamCounters {
+    /// What few operations have. Apart, so that the way of all others stays short.
+    #[cold]
+    fn note(&self, clipped: bool, ending: Ending) {
+        self.clipped.fetch_add(u64::from(clipped), Relaxed);
+        match ending {
+            Ending::Done => {}
+            Ending::Error => {
+                self.errors.fetch_add(1, Relaxed);
+            }
+            Ending::TimedOut => {
+                self.timeouts.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
 struct SharedCounters {
     /// Tells the recorders of this trial from others that a thread has recorded in.
     number: u64,
@@ -415,17 +432,8 @@ impl Recorder {
             counters.service.add(completed_ns.saturating_sub(actual_ns), alone);
             counters.lateness.add(actual_ns.saturating_sub(intended_ns), alone);
         }
-        if latency > shared.highest_ns {
-            counters.clipped.fetch_add(1, Relaxed);
-        }
-        match ending {
-            Ending::Done => {}
-            Ending::Error => {
-                counters.errors.fetch_add(1, Relaxed);
-            }
-            Ending::TimedOut => {
-                counters.timeouts.fetch_add(1, Relaxed);
-            }
+        if latency > shared.highest_ns || ending != Ending::Done {
+            counters.note(latency > shared.highest_ns, ending);
         }
     }
 }

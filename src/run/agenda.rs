@@ -7,7 +7,7 @@ use crate::{
 
 /// Decides what comes next.
 ///
-/// It is made when a run begins or is taken up, and asked after each line that is stored. Told the
+/// It is made when a run begins or is resumed, and asked after each line that is stored. Told the
 /// same run, it says the same: whatever it has to know, such as how often a trial was disturbed, it
 /// reads from there. Whoever decides by what was measured which cells need more trials is an agenda
 /// of its own.

@@ -28,7 +28,7 @@ pub struct FixedAgenda<'a> {
     plan: &'a Plan,
     left: Vec<PlannedTrial>,
     patience: Patience,
-    /// Trials and what was given up before this run began, or was taken up.
+    /// Trials and what was given up before this run began, or was resumed.
     trials_before: usize,
     given_up_before: usize,
 }

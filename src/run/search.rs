@@ -23,7 +23,7 @@ use crate::{
 pub struct SearchAgenda<'a> {
     cells: &'a [Searchable],
     patience: Patience,
-    /// Trials and what was given up before this search began, or was taken up.
+    /// Trials and what was given up before this search began, or was resumed.
     trials_before: usize,
     given_up_before: usize,
 }

@@ -17,11 +17,23 @@ pub struct Done {
 
 impl Done {
     /// Adds what another step did.
+    ///
+    /// Field by field, and only where there is something: a compiler that adds two fields at once
+    /// loads them at once, and a load of two words that were stored just before, each by itself,
+    /// waits until both have left the store buffer. That took 5 ns of a task that does nothing.
+    #[inline]
     pub fn add(&mut self, other: Self) {
-        self.received += other.received;
-        self.sent += other.sent;
-        self.errors += other.errors;
-        self.timeouts += other.timeouts;
+        let sums = [
+            (&mut self.received, other.received),
+            (&mut self.sent, other.sent),
+            (&mut self.errors, other.errors),
+            (&mut self.timeouts, other.timeouts),
+        ];
+        for (sum, more) in sums {
+            if more > 0 {
+                *sum += more;
+            }
+        }
     }
 }
 

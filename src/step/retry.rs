@@ -88,7 +88,7 @@ impl StepKind for Retry {
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let (child, attempts) = (site.child(&self.task.text)?, self.attempts.get());
         let (backoff, seed) = (self.backoff, site.seed());
-        Ok(site.operation(move || Attempts::<R::Native> {
+        Ok(site.operation(move || Trying::<R::Native> {
             body: child.build(),
             child: child.clone(),
             attempts,
@@ -99,7 +99,7 @@ impl StepKind for Retry {
     }
 }
 
-struct Attempts<N> {
+struct Trying<N> {
     body: Sequence,
     child: ChildTask,
     attempts: u64,
@@ -108,7 +108,7 @@ struct Attempts<N> {
     native: PhantomData<fn() -> N>,
 }
 
-impl<N: NativeTimers> Operation for Attempts<N> {
+impl<N: NativeTimers> Operation for Trying<N> {
     async fn prepare(&mut self) -> StepOutcome {
         self.body.prepare().await
     }

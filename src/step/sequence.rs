@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     exec::{Call, Opening, Step, Work},
-    outcome::{Done, StepOutcome},
+    outcome::{Done, Failure, StepOutcome},
 };
 
 /// Waits for a started step.
@@ -126,33 +126,38 @@ impl Sequence {
     /// Begins; the task before must have ended or been cancelled.
     pub fn start(&mut self, call: Call) {
         (self.at, self.asked, self.call, self.done) = (0, false, call, Done::default());
-        self.begin();
+        self.begin(call);
     }
 
     /// Begins the next step, if there is one.
-    fn begin(&mut self) {
+    #[inline]
+    fn begin(&mut self, call: Call) {
         if let Some(step) = self.steps.get_mut(self.at) {
-            step.start(Work::Run(self.call));
+            step.start(Work::Run(call));
         }
     }
 
     /// Goes on with the task that was begun.
+    #[inline]
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
         while let Some(step) = self.steps.get_mut(self.at) {
             match ready!(step.poll(context)) {
                 Ok(more) => self.done.add(more),
-                Err(failure) => {
-                    self.stop();
-                    return Poll::Ready(Err(failure.after(self.done)));
-                }
+                Err(failure) => return Poll::Ready(Err(self.ends_early(failure))),
             }
             self.at += 1;
             // Only the first step was issued by the parent; the next one is issued by the end of
             // this one.
-            self.call.issued_ns = 0;
-            self.begin();
+            self.begin(Call { issued_ns: 0, ..self.call });
         }
         Poll::Ready(Ok(self.done))
+    }
+
+    /// The task ends with this step. Apart, so that the way of all others stays short.
+    #[cold]
+    fn ends_early(&mut self, failure: Failure) -> Failure {
+        self.stop();
+        failure.after(self.done)
     }
 
     /// The task ends at this step, before its end, or has not begun.

@@ -7,9 +7,9 @@ use std::{
 
 use super::{Header, VERSION};
 
-/// What takes up a run that has stopped.
+/// What resumes a run that has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeUp {
+pub enum Resumer {
     /// `regatta run`.
     Run,
     /// `regatta find-rate`.
@@ -18,7 +18,7 @@ pub enum TakeUp {
     Never,
 }
 
-impl TakeUp {
+impl Resumer {
     /// That of the run with this header.
     pub(super) fn of(header: &Header) -> Self {
         let mut words = header.command.iter().skip(1).map(String::as_str);
@@ -29,13 +29,13 @@ impl TakeUp {
         }
     }
 
-    /// What to do with the run in the folder: ``take it up with `regatta run --resume DIR` ``.
+    /// What to do with the run in the folder: ``resume it with `regatta run --resume DIR` ``.
     fn words(self, folder: &Path) -> String {
         let folder = folder.display();
         match self {
-            Self::Run => format!("take it up with `regatta run --resume {folder}`"),
-            Self::Search => format!("take it up with `regatta find-rate --resume {folder}`"),
-            Self::Never => "start it again, for a self-test cannot be taken up".into(),
+            Self::Run => format!("resume it with `regatta run --resume {folder}`"),
+            Self::Search => format!("resume it with `regatta find-rate --resume {folder}`"),
+            Self::Never => "start it again, for a self-test cannot be resumed".into(),
         }
     }
 }
@@ -54,13 +54,13 @@ pub enum StoreError {
     /// The folder has a run already.
     #[error(
         "{path}: there is a run already; {}, or name another folder with --out",
-        take_up.words(folder(path)), path = path.display()
+        resume.words(folder(path)), path = path.display()
     )]
     Exists {
         /// The file.
         path: PathBuf,
-        /// What takes up the run that is there.
-        take_up: TakeUp,
+        /// What resumes the run that is there.
+        resume: Resumer,
     },
     /// Another process is writing the run.
     #[error("{path}: another regatta is writing this run; wait for it to end, or name another folder with --out", path = path.display())]
@@ -69,12 +69,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A line could not be written; the lines before it are safe.
-    #[error("{path}: cannot write: {source}{}", remedy(source, &take_up.words(folder(path))), path = path.display())]
+    #[error("{path}: cannot write: {source}{}", remedy(source, &resume.words(folder(path))), path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What takes up the run.
-        take_up: TakeUp,
+        /// What resumes the run.
+        resume: Resumer,
         /// Why.
         source: io::Error,
     },
@@ -110,8 +110,8 @@ pub enum StoreError {
     },
     /// The file can be shown and not gone on with.
     #[error(
-        "{path}: this run is of format {found}, and what would be added is of format {VERSION}, so that it cannot be taken up; \
-         start anew with another --out, or take it up with the regatta that began it; `regatta report` still shows it",
+        "{path}: this run is of format {found}, and what would be added is of format {VERSION}, so that it cannot be resumed; \
+         start anew with another --out, or resume it with the regatta that began it; `regatta report` still shows it",
         path = path.display()
     )]
     Old {

@@ -18,7 +18,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use error::{StoreError, TakeUp};
+pub use error::{Resumer, StoreError};
 pub use model::*;
 pub use reader::read;
 pub use run::{Rounds, Row, Run, contenders};

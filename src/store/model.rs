@@ -265,7 +265,7 @@ pub enum Line {
         /// `SIGINT`, `SIGTERM` or `SIGHUP`.
         signal: String,
     },
-    /// The run was taken up again.
+    /// The run was resumed.
     Resumed {
         /// When, in ms since 1970.
         at_ms: u64,
@@ -310,7 +310,7 @@ pub struct TrialRecord {
     /// Its place in the planned order, from 1. A trial that was run again keeps it.
     pub sequence: u32,
     /// Which attempt it is, from 0: a disturbed trial is run again at the end of its round, a
-    /// failed one when the run is taken up again.
+    /// failed one when the run is resumed.
     #[serde(default)]
     pub attempt: u32,
     /// When it started, in ms since 1970.
@@ -368,7 +368,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether its cause may be gone when the run is taken up again. Wrong work is a result: to run
+    /// Whether its cause may be gone when the run is resumed. Wrong work is a result: to run
     /// it again until it is right would hide what the run has found.
     pub fn may_pass(self) -> bool {
         self != Self::WrongResult

@@ -17,11 +17,11 @@ pub struct Run {
     pub trials: Vec<TrialRecord>,
     /// The rates that a search has tried, in order. Their cells are among those of the header.
     pub probes: Vec<Probe>,
-    /// Whether everything planned was run, and nothing was taken up again since.
+    /// Whether everything planned was run, and nothing was resumed since.
     pub finished: bool,
     /// The signals that interrupted it, in order.
     pub interruptions: Vec<String>,
-    /// What was given up, in order; it may have been taken up again since.
+    /// What was given up, in order; it may have been resumed since.
     pub given_up: Vec<GivenUp>,
     /// What the reader noticed, such as a torn last line that was dropped.
     pub notes: Vec<String>,

@@ -123,27 +123,27 @@ fn what_takes_up_a_run_is_what_made_it() {
     let said = |what: &str| {
         format!("DIR/run.jsonl: there is a run already; {what}, or name another folder with --out")
     };
-    let run = said("take it up with `regatta run --resume DIR`");
+    let run = said("resume it with `regatta run --resume DIR`");
     assert_eq!(again(&["regatta", "run", "selftest"], false), run);
     assert_eq!(
         again(&["regatta", "find-rate", "s.toml"], true),
-        said("take it up with `regatta find-rate --resume DIR`")
+        said("resume it with `regatta find-rate --resume DIR`")
     );
     assert_eq!(
         again(&["regatta", "--color", "never", "selftest"], false),
-        said("start it again, for a self-test cannot be taken up")
+        said("start it again, for a self-test cannot be resumed")
     );
-    let full = |take_up| {
+    let full = |resume| {
         let source = std::io::ErrorKind::StorageFull.into();
-        StoreError::Write { path: "DIR/run.jsonl".into(), take_up, source }.to_string()
+        StoreError::Write { path: "DIR/run.jsonl".into(), resume, source }.to_string()
     };
     assert!(
-        full(TakeUp::Search)
-            .ends_with("; free space, then take it up with `regatta find-rate --resume DIR`")
+        full(Resumer::Search)
+            .ends_with("; free space, then resume it with `regatta find-rate --resume DIR`")
     );
     assert!(
-        full(TakeUp::Never)
-            .ends_with("; free space, then start it again, for a self-test cannot be taken up")
+        full(Resumer::Never)
+            .ends_with("; free space, then start it again, for a self-test cannot be resumed")
     );
 }
 
@@ -189,7 +189,7 @@ fn an_existing_run_is_not_overwritten() {
     write(scratch.path(), &demo());
     let before = text(scratch.path());
     let error = Writer::create(scratch.path(), &demo().header).expect_err("exists");
-    assert!(matches!(error, StoreError::Exists { take_up: TakeUp::Run, .. }));
+    assert!(matches!(error, StoreError::Exists { resume: Resumer::Run, .. }));
     assert!(error.to_string().contains("--resume"), "{error}");
     assert_eq!(text(scratch.path()), before);
 }

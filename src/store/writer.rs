@@ -15,7 +15,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 
-use super::{FILE_NAME, Header, Line, Run, StoreError, VERSION, error::TakeUp, reader, run_file};
+use super::{FILE_NAME, Header, Line, Run, StoreError, VERSION, error::Resumer, reader, run_file};
 
 /// Appends to a run file. While it lives, no other writer can open the same run (`flock`, released
 /// by the kernel however the process ends).
@@ -25,8 +25,8 @@ pub struct Writer {
     file: File,
     /// Length up to the last whole line. After a failed write the file is cut back to it.
     committed: u64,
-    /// What takes up the run where a write fails.
-    take_up: TakeUp,
+    /// What resumes the run where a write fails.
+    resume: Resumer,
 }
 
 impl Writer {
@@ -43,9 +43,9 @@ impl Writer {
                     _ => failed(source),
                 },
             )?;
-        let take_up = TakeUp::of(header);
-        lock(&file, &path, take_up)?;
-        let mut writer = Self { path, file, committed: 0, take_up };
+        let resume = Resumer::of(header);
+        lock(&file, &path, resume)?;
+        let mut writer = Self { path, file, committed: 0, resume };
         writer.write(header).and_then(|()| writer.sync()).map_err(|error| {
             // A file without a header is of no use and would be in the way of the next attempt.
             let _ = fs::remove_file(&writer.path);
@@ -63,14 +63,14 @@ impl Writer {
         let path = run_file(path);
         let failed = |source| StoreError::Read { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).open(&path).map_err(failed)?;
-        lock(&file, &path, TakeUp::Run)?;
+        lock(&file, &path, Resumer::Run)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let (run, committed) = reader::parse(&path, &bytes)?;
         if run.header.regatta_run != VERSION {
             return Err(StoreError::Old { path, found: run.header.regatta_run });
         }
-        let mut writer = Self { path, file, committed, take_up: TakeUp::of(&run.header) };
+        let mut writer = Self { path, file, committed, resume: Resumer::of(&run.header) };
         writer.cut()?;
         Ok((writer, run))
     }
@@ -114,31 +114,31 @@ impl Writer {
     }
 
     fn failed(&self, source: io::Error) -> StoreError {
-        StoreError::Write { path: self.path.clone(), take_up: self.take_up, source }
+        StoreError::Write { path: self.path.clone(), resume: self.resume, source }
     }
 }
 
 /// Why there is a run already: somebody is writing it, or has written it.
 fn taken(path: &Path) -> StoreError {
-    match File::open(path).map(|file| lock(&file, path, TakeUp::Run)) {
+    match File::open(path).map(|file| lock(&file, path, Resumer::Run)) {
         Ok(Err(locked @ StoreError::Locked { .. })) => locked,
-        _ => StoreError::Exists { path: path.to_owned(), take_up: take_up_of(path) },
+        _ => StoreError::Exists { path: path.to_owned(), resume: take_up_of(path) },
     }
 }
 
-/// What takes up the run in a file; where its header cannot be read, whoever tries will be told so.
-fn take_up_of(path: &Path) -> TakeUp {
+/// What resumes the run in a file; where its header cannot be read, whoever tries will be told so.
+fn take_up_of(path: &Path) -> Resumer {
     let mut line = Vec::new();
     let read = File::open(path).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
     let header = read.ok().and_then(|_| serde_json::from_slice::<Header>(&line).ok());
-    header.map_or(TakeUp::Run, |header| TakeUp::of(&header))
+    header.map_or(Resumer::Run, |header| Resumer::of(&header))
 }
 
 /// Takes the lock of a run file or says who else has it.
-fn lock(file: &File, path: &Path, take_up: TakeUp) -> Result<(), StoreError> {
+fn lock(file: &File, path: &Path, resume: Resumer) -> Result<(), StoreError> {
     flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
         rustix::io::Errno::WOULDBLOCK => StoreError::Locked { path: path.to_owned() },
-        other => StoreError::Write { path: path.to_owned(), take_up, source: other.into() },
+        other => StoreError::Write { path: path.to_owned(), resume, source: other.into() },
     })
 }
 
@@ -149,7 +149,7 @@ mod tests {
 
     fn writer_to(path: &Path, committed: u64) -> Writer {
         let file = File::options().append(true).open(path).expect("opens");
-        Writer { path: path.to_owned(), file, committed, take_up: TakeUp::Run }
+        Writer { path: path.to_owned(), file, committed, resume: Resumer::Run }
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("/dev/full: cannot write: "), "{text}");
         assert!(
-            text.contains("free space, then take it up with `regatta run --resume /dev`"),
+            text.contains("free space, then resume it with `regatta run --resume /dev`"),
             "{text}"
         );
     }

@@ -1,5 +1,5 @@
 //! Runs that are cut short: by a signal, by a kill, or because a process of theirs is killed. What
-//! was measured is kept, nothing is left running, and the run can be taken up again.
+//! was measured is kept, nothing is left running, and the run can be resumed.
 //!
 //! Trials are stopped at a known place by a server that holds its answers, never by timing.
 
@@ -71,7 +71,7 @@ impl Halted {
         Self { bench, own, live }
     }
 
-    /// The run's folder after the gate has been opened and the run has been taken up again.
+    /// The run's folder after the gate has been opened and the run has been resumed.
     fn resumed(&self) -> Run {
         self.own.open();
         let seen = self.bench.run("run --resume run").exits(0).says(&["1 of 4 trials are there"]);

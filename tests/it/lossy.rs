@@ -420,11 +420,24 @@ const CHILDREN: u64 = 16;
 
 /// Scenarios whose tasks first start sixteen children that all end well, and then do something that
 /// does not always.
-const WITH_CHILDREN: [(&str, &str); 4] = [
+const WITH_CHILDREN: [(&str, &str); 6] = [
     (
         "fail-fast",
         "{ parallel = { task = \"risky\", count = 16, errors = \"fail-fast\" } }]\n\
          [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"well\", weight = 99 }, { task = \"slow\" }] } }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "first of several",
+        "{ parallel = { task = \"risky\", count = 4, until = \"first\" } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
+         [tasks.fine]\nsteps = [{ yield = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "retries",
+        "{ retry = { task = \"risky\", attempts = 4 } }, { noop = {} }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"well\", weight = 9 }, { task = \"slow\" }] } }]\n\
          [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
     ),
     (
@@ -466,10 +479,17 @@ fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
                 .unwrap_or_else(|why| panic!("{what}, {executor}: {why}"));
             // The sixth of the last task: no other is lost, for its place has nothing to run any
             // more.
-            let lost = if what == "fail-fast" {
-                with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
-            } else {
-                with_children::<Loses<{ (TASKS - 1) * CHILDREN + 5 }>>(executor, then)
+            let lost = match (what, executor) {
+                ("fail-fast", _) => {
+                    with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
+                }
+                ("first of several", "sequential") => {
+                    with_children::<Loses<{ (TASKS - 1) * (CHILDREN + 1) + 5 }>>(executor, then)
+                }
+                ("first of several", _) => {
+                    with_children::<Loses<{ (TASKS - 1) * (CHILDREN + 4) + 5 }>>(executor, then)
+                }
+                _ => with_children::<Loses<{ (TASKS - 1) * CHILDREN + 5 }>>(executor, then),
             };
             let why = lost.expect_err(&format!("{what}, {executor}: the loss was not found"));
             assert!(

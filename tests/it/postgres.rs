@@ -352,12 +352,12 @@ fn a_run_is_not_taken_up_on_another_server() {
     run(&bench, &url, &text).exits(0);
     let before = bench.cut_off("out");
     let file = bench.path("out/run.jsonl");
-    let take_up = |url: &str| {
+    let resume = |url: &str| {
         let mut command = bench.command("run --resume out");
         command.env("DATABASE_URL", url);
         Live::new(command).end()
     };
-    let seen = take_up(&other.url(""))
+    let seen = resume(&other.url(""))
         .exits(65)
         .says(&["was measured with `db: address` postgres://", "another `--out`"]);
     assert!(seen.err.contains(&other.url("").replace(&format!(":{PASSWORD}"), "")), "{seen:#?}");
@@ -366,11 +366,11 @@ fn a_run_is_not_taken_up_on_another_server() {
     let replaced = before.replace("\"db: server\":\"PostgreSQL ", "\"db: server\":\"PostgreSQL 1.");
     assert_ne!(replaced, before);
     std::fs::write(&file, &replaced).unwrap();
-    take_up(&url)
+    resume(&url)
         .exits(65)
         .says(&["was measured with `db: server` PostgreSQL 1.", "and here it is PostgreSQL "]);
     std::fs::write(&file, &before).unwrap();
-    take_up(&url).exits(0);
+    resume(&url).exits(0);
     assert_complete(&bench.stored("out"));
 }
 

@@ -131,8 +131,8 @@ pub(super) struct KeptStatement {
 type ClientResult<T> = Result<T, (Fault, Option<usize>)>;
 
 impl<C: CustomaryClient> Hand<C> {
-    /// Takes up the work: statements with their arguments.
-    fn take_up<'a>(&mut self, work: impl Iterator<Item = (KeptStatement, &'a [BoundValue])>) {
+    /// Resumes the work: statements with their arguments.
+    fn resume<'a>(&mut self, work: impl Iterator<Item = (KeptStatement, &'a [BoundValue])>) {
         self.order.clear();
         for (place, (statement, args)) in work.enumerate() {
             self.order.push(statement.at);
@@ -146,7 +146,7 @@ impl<C: CustomaryClient> Hand<C> {
         }
     }
 
-    /// Runs what was taken up, in order.
+    /// Runs what was resumed, in order.
     fn statements(&mut self) -> ClientResult<Vec<StatementAnswer>> {
         let Self { client, statements, order, args } = self;
         let each = order.iter().zip(args).enumerate();
@@ -254,7 +254,7 @@ impl<N: Native, C: CustomaryClient> Session<N> for Customary<C> {
         args: &[BoundValue],
     ) -> Result<StatementAnswer, Fault> {
         if let Some(hand) = &mut self.hand {
-            hand.take_up(std::iter::once((*statement, args)));
+            hand.resume(std::iter::once((*statement, args)));
         }
         let run = |hand: &mut Hand<C>| {
             let statement = &hand.statements[hand.order[0]];
@@ -271,7 +271,7 @@ impl<N: Native, C: CustomaryClient> Session<N> for Customary<C> {
         bound: &Bindings,
     ) -> ClientResult<Vec<StatementAnswer>> {
         if let Some(hand) = &mut self.hand {
-            hand.take_up(
+            hand.resume(
                 statements.iter().enumerate().map(|(at, statement)| (*statement, bound.of(at))),
             );
         }

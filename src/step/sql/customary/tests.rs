@@ -260,14 +260,14 @@ fn arguments_are_taken_along_in_room_that_is_kept() {
     let kept = |at| KeptStatement { at, arguments: 0 };
     let text = |text: &str| BoundValue::Text(text.into());
     let first = [text("a long text that needs room"), BoundValue::Integer(1)];
-    hand.take_up([(kept(3), &first[..]), (kept(4), &[])].into_iter());
+    hand.resume([(kept(3), &first[..]), (kept(4), &[])].into_iter());
     let BoundValue::Text(room) = &hand.args[0][0] else { panic!("{:?}", hand.args) };
     let place = room.as_ptr();
-    hand.take_up([(kept(5), &[text("short")][..])].into_iter());
+    hand.resume([(kept(5), &[text("short")][..])].into_iter());
     let BoundValue::Text(room) = &hand.args[0][0] else { panic!("{:?}", hand.args) };
     assert_eq!((room.as_str(), room.as_ptr(), hand.args[0].len()), ("short", place, 1));
     assert_eq!(hand.order, [5]);
-    hand.take_up(
+    hand.resume(
         [(kept(0), &[BoundValue::Real(0.5), text("x"), BoundValue::Integer(2)][..])].into_iter(),
     );
     assert_eq!(hand.args[0], [BoundValue::Real(0.5), text("x"), BoundValue::Integer(2)]);

@@ -1,4 +1,4 @@
-//! Taking up a stored run or search: all that is needed for it stands in its run file.
+//! Resuming a stored run or search: all that is needed for it stands in its run file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use crate::{
     store::{Line, Run, StoreError, StoredCell, Writer},
 };
 
-/// A stored run that is taken up.
-pub(super) struct TakenUp<C> {
+/// A stored run that is resumed.
+pub(super) struct ResumedRun<C> {
     /// Its file.
     pub writer: Writer,
     /// What is in it.
@@ -24,7 +24,7 @@ pub(super) struct TakenUp<C> {
 /// What the command line of a stored run was.
 #[derive(Debug, PartialEq, Eq)]
 enum Original<C> {
-    /// The command that takes it up.
+    /// The command that resumes it.
     This(C),
     /// Another one, by its name.
     Other(String),
@@ -36,10 +36,10 @@ pub(super) fn open<C: Args>(
     folder: &Path,
     command: &'static str,
     other: impl FnOnce(&str) -> &'static str,
-) -> Result<TakenUp<C>, CliError> {
+) -> Result<ResumedRun<C>, CliError> {
     let (writer, run) = Writer::open_append(folder)?;
     let why = match original(&run.header.command, command) {
-        Ok(Original::This(original)) => return Ok(TakenUp { writer, run, original }),
+        Ok(Original::This(original)) => return Ok(ResumedRun { writer, run, original }),
         Ok(Original::Other(name)) => other(&name),
         Err(_) => "was made by a command line that this program does not understand",
     };
@@ -63,7 +63,7 @@ fn bad(writer: &Writer, reason: &str) -> CliError {
     CliError::BadData { path: writer.path().to_owned(), reason: reason.to_owned() }
 }
 
-impl<C> TakenUp<C> {
+impl<C> ResumedRun<C> {
     /// Whether trials of now would be like those that are stored: of cells that were planned like
     /// this `before` and are like this `now`, and are these in the plan of `now`.
     pub(super) fn ensure_unchanged<'a>(
