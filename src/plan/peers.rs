@@ -95,8 +95,8 @@ struct Part {
     /// Items that its task must have there beforehand, so that no `take` without a limit waits for
     /// ever; none: there is no such `take`.
     needs: Option<i64>,
-    /// The most items at a moment at which it may wait without a limit for a place or for what
-    /// others hold; none: there is no such moment.
+    /// The most items at a moment at which it may wait without a limit for a place, for what others
+    /// hold or for its turn; none: there is no such moment.
     waits: Option<i64>,
     /// Whether a `put` into the queue waits without a limit.
     puts: bool,

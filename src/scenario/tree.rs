@@ -135,12 +135,11 @@ impl Count<'_> {
         {
             let Some(&child) = self.tasks.index.get(child.text.as_str()) else { continue };
             let factor = match each {
-                Times::InOrder(count) | Times::AtOnce(count) | Times::FirstOf(count) => {
-                    count as f64
-                }
+                Times::InOrder(count)
+                | Times::AtOnce(count)
+                | Times::FirstOf(count)
+                | Times::UpTo(count) => count as f64,
                 Times::Chance(chance) => chance,
-                // Most end well at once.
-                Times::UpTo(_) => 1.0,
             };
             self.reached[child] += times * factor;
         }
@@ -240,6 +239,11 @@ impl Clock<'_> {
             Times::AtOnce(count) | Times::InOrder(count) => multiple(once, count as f64),
             Times::FirstOf(count) if self.concurrent => {
                 Cost { cpu: times(once.cpu, count as f64), ..once }
+            }
+            // How many attempts there are is not known, but that they make the time vary is: one in
+            // a hundred is tried again.
+            Times::UpTo(count) if count > 1 => {
+                Cost { mean: once.mean.mul_f64(1.01), cpu: once.cpu, least: once.least }
             }
             Times::FirstOf(_) | Times::UpTo(_) => once,
             Times::Chance(chance) if chance >= 1.0 => once,

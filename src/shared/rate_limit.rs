@@ -62,7 +62,7 @@ pub struct RateLimit {
     burst: u64,
     /// When who comes next is due, had all come in step.
     due_ns: AtomicU64,
-    /// When the first one passed; 0 before.
+    /// When the first one asked, whoever came to say so first; `u64::MAX` before.
     first_ns: AtomicU64,
     cells: UserCells<PassCount>,
 }
@@ -80,7 +80,7 @@ impl RateLimit {
             interval_ns: (SECOND_NS / rate).ceil() as u64,
             burst,
             due_ns: AtomicU64::new(0),
-            first_ns: AtomicU64::new(0),
+            first_ns: AtomicU64::new(u64::MAX),
             cells: UserCells::default(),
         }
     }
@@ -90,23 +90,27 @@ impl RateLimit {
         Passer { count: self.cells.own(), limit: self.clone() }
     }
 
-    /// The next turn, in ns of the clock, for who asks at `now_ns`; whatever becomes of who asked,
-    /// it is taken.
-    fn turn(&self, now_ns: u64) -> u64 {
+    /// The next turn, in ns of the clock, for who asks at `now_ns` and waits no longer than until
+    /// `deadline_ns`; whatever becomes of who asked, it is taken. The error is a turn that comes too
+    /// late: it is not taken, or those who cannot wait for theirs would push all others' away.
+    fn turn(&self, now_ns: u64, deadline_ns: u64) -> Result<u64, u64> {
+        if now_ns < self.first_ns.load(Relaxed) {
+            self.first_ns.fetch_min(now_ns, Relaxed);
+        }
         let ahead_ns = (self.burst - 1).saturating_mul(self.interval_ns);
-        let moved = |due_ns: u64| Some(due_ns.max(now_ns).saturating_add(self.interval_ns));
-        // The closure always gives a value, so that both arms hold what stood there before.
-        let (Ok(due_ns) | Err(due_ns)) = self.due_ns.fetch_update(Relaxed, Relaxed, moved);
-        due_ns.max(now_ns).saturating_sub(ahead_ns)
+        let turn = |due_ns: u64| due_ns.max(now_ns).saturating_sub(ahead_ns);
+        let moved = |due_ns: u64| {
+            let next_ns = due_ns.max(now_ns).saturating_add(self.interval_ns);
+            (turn(due_ns) <= deadline_ns).then_some(next_ns)
+        };
+        self.due_ns.fetch_update(Relaxed, Relaxed, moved).map(turn).map_err(turn)
     }
 
-    /// The most that may have passed by `now_ns`, counted from the first.
+    /// The most that may have passed by `now_ns`, if the first one did so as soon as it asked.
     fn most_by(&self, now_ns: u64) -> u64 {
         let first_ns = self.first_ns.load(Relaxed);
-        if first_ns == 0 {
-            return 0;
-        }
-        self.burst.saturating_add(now_ns.saturating_sub(first_ns) / self.interval_ns)
+        let Some(elapsed_ns) = now_ns.checked_sub(first_ns) else { return 0 };
+        self.burst.saturating_add(elapsed_ns / self.interval_ns)
     }
 }
 
@@ -117,20 +121,16 @@ pub struct Passer {
 }
 
 impl Passer {
-    /// The turn of who asks now: the clock's time in ns from which on it may pass.
-    pub fn turn(&self) -> u64 {
-        self.limit.turn(clock::now_ns())
+    /// The turn of who asks now and waits until `deadline_ns` at most: the clock's time in ns from
+    /// which on it may pass. The error is a turn that comes too late, and is not taken.
+    pub fn turn(&self, deadline_ns: u64) -> Result<u64, u64> {
+        self.limit.turn(clock::now_ns(), deadline_ns)
     }
 
     /// ThrottlePasses, now that the turn has come.
     pub fn pass(&self, turn_ns: u64) {
-        let now_ns = clock::now_ns();
-        if self.limit.first_ns.load(Relaxed) == 0 {
-            // Whoever is late here passed about when the first one did.
-            let _ = self.limit.first_ns.compare_exchange(0, now_ns, Relaxed, Relaxed);
-        }
         bump(&self.count.passed, 1);
-        bump(&self.count.early, u64::from(now_ns < turn_ns));
+        bump(&self.count.early, u64::from(clock::now_ns() < turn_ns));
     }
 }
 
@@ -172,18 +172,49 @@ mod tests {
 
     const MS: u64 = 1_000_000;
     const SOME_DAY: u64 = 1_000 * MS;
+    const NEVER: u64 = u64::MAX;
+
+    impl RateLimit {
+        /// The turn of who waits for it however long that is.
+        fn next(&self, now_ns: u64) -> u64 {
+            self.turn(now_ns, NEVER).unwrap()
+        }
+    }
 
     #[test]
     fn turns_are_an_interval_apart_and_a_pause_saves_a_burst() {
         let limit = RateLimit::new(100.0, 1);
-        let turns = [0, 0, 35, 35, 100].map(|at| limit.turn(SOME_DAY + at * MS) - SOME_DAY);
+        let turns = [0, 0, 35, 35, 100].map(|at| limit.next(SOME_DAY + at * MS) - SOME_DAY);
         assert_eq!(turns, [0, 10, 35, 45, 100].map(|ms| ms * MS));
         let limit = RateLimit::new(100.0, 3);
         let waits = [0, 0, 0, 0, 0, 100, 100, 100, 100].map(|at| {
             let now_ns = SOME_DAY + at * MS;
-            limit.turn(now_ns).saturating_sub(now_ns) / MS
+            limit.next(now_ns).saturating_sub(now_ns) / MS
         });
         assert_eq!(waits, [0, 0, 0, 10, 20, 0, 0, 0, 10]);
+        // By the end of the last wait, none of them is one too many.
+        assert!((0..5).all(|later| limit.most_by(SOME_DAY + later * 10 * MS) >= 3 + later));
+        assert_eq!(limit.most_by(SOME_DAY + 110 * MS), 3 + 11);
+    }
+
+    #[test]
+    fn who_asked_first_counts_whoever_says_so_first() {
+        let limit = RateLimit::new(100.0, 1);
+        assert_eq!(limit.most_by(SOME_DAY), 0);
+        limit.next(SOME_DAY + 10 * MS);
+        limit.next(SOME_DAY);
+        assert_eq!((limit.most_by(SOME_DAY), limit.most_by(SOME_DAY + 25 * MS)), (1, 3));
+    }
+
+    #[test]
+    fn a_turn_that_comes_too_late_is_left_to_others() {
+        let limit = RateLimit::new(100.0, 1);
+        assert_eq!(limit.next(SOME_DAY), SOME_DAY);
+        for _ in 0..1_000 {
+            let late = limit.turn(SOME_DAY + MS, SOME_DAY + 2 * MS);
+            assert_eq!(late, Err(SOME_DAY + 10 * MS));
+        }
+        assert_eq!(limit.next(SOME_DAY + 2 * MS), SOME_DAY + 10 * MS);
     }
 
     #[test]
@@ -191,7 +222,7 @@ mod tests {
         let limit = Arc::new(RateLimit::new(1e6, 1));
         let ask = || {
             let limit = limit.clone();
-            thread::spawn(move || (0..1_000).map(|_| limit.turn(SOME_DAY)).collect::<Vec<_>>())
+            thread::spawn(move || (0..1_000).map(|_| limit.next(SOME_DAY)).collect::<Vec<_>>())
         };
         let askers = [ask(), ask(), ask(), ask()];
         let mut turns: Vec<u64> =
@@ -213,10 +244,10 @@ mod tests {
         let limit = Arc::new(RateLimit::new(0.01, 2));
         let passer = limit.passer();
         assert_eq!(wrong(&limit, 0), [""; 0]);
-        passer.pass(passer.turn());
-        passer.pass(passer.turn());
+        passer.pass(passer.turn(NEVER).unwrap());
+        passer.pass(passer.turn(NEVER).unwrap());
         assert_eq!((wrong(&limit, 2), wrong(&limit, 3)), (vec![], vec!["passes"]));
-        passer.pass(passer.turn());
+        passer.pass(passer.turn(NEVER).unwrap());
         assert_eq!(wrong(&limit, 3), ["passes before their turn", "most that the rate lets pass"]);
     }
 }

@@ -14,6 +14,7 @@ use super::{
     Step, StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
+    clock,
     config::{Fields, Name},
     draw,
     runtime::{NativeTimers, Runtime},
@@ -41,6 +42,9 @@ impl Backoff {
     /// Before attempt `attempt`, from 1: the first one is number 0, and does not wait.
     fn before(&self, attempt: u64, seed: u64) -> Duration {
         let drawn = self.wait.sample(draw::mix(seed, attempt)).as_secs_f64();
+        if drawn <= 0.0 {
+            return Duration::ZERO;
+        }
         // Saturates in infinity, which is no Duration.
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let grown = Duration::try_from_secs_f64(drawn * self.growth.powi(exponent));
@@ -68,6 +72,15 @@ impl StepKind for Retry {
             op.reject("growth", "expected a factor from 1 to 1000", None);
         }
         let longest = op.optional("longest_wait", "No wait is longer.");
+        if wait == Distribution::Const(Duration::ZERO) {
+            let remedy = || Some("add `wait`, such as `wait = \"10ms\"`".into());
+            if growth > 1.0 {
+                op.reject("growth", "there is no wait that could grow", remedy());
+            }
+            if longest.is_some() {
+                op.reject("longest_wait", "there is no wait that could be too long", remedy());
+            }
+        }
         Some(Self { task: task?, attempts: attempts?, backoff: Backoff { wait, growth, longest } })
     }
 
@@ -125,7 +138,9 @@ impl<N: NativeTimers> Operation for Trying<N> {
             let outcome = self.body.run(call.of_child(attempt)).await;
             self.child.returned();
             attempt += 1;
-            if !ended_badly(&outcome) || attempt == self.attempts {
+            let is_over =
+                call.deadline_ns.is_some_and(|deadline_ns| clock::now_ns() >= deadline_ns);
+            if !ended_badly(&outcome) || attempt == self.attempts || is_over {
                 // The bytes are counted by the steps that moved them.
                 return outcome.map(|done| Done { received: 0, sent: 0, ..done });
             }
@@ -190,6 +205,20 @@ mod tests {
         }
     }
 
+    /// Where children are in threads of their own, their end is seen first, and the time-out after
+    /// it.
+    #[test]
+    fn after_a_time_out_around_it_nothing_is_tried_again() {
+        for executor in EXECUTORS.iter().map(|executor| executor.name) {
+            let ran = Rig::new(&["{ retry = { task = 'fan', attempts = 100000 } }"])
+                .limited(Duration::from_millis(5), OnTimeout::Ignore)
+                .task("fan", &["{ parallel = { task = 'long', count = 2 } }"])
+                .task("long", &["{ sleep = { time = '1h' } }"])
+                .run(executor, 2);
+            assert_eq!((ran.wrong(), ran.tallies[1].started), (None, 2), "{executor}");
+        }
+    }
+
     #[test]
     fn one_attempt_is_none_more() {
         let ran = ran("tokio", "{ retry = { task = 'attempt', attempts = 1 } }", OnTimeout::Skip);
@@ -207,6 +236,8 @@ mod tests {
         assert_eq!(doubled, [10, 20, 40, 60, 60].map(ms));
         assert_eq!(backoff(constant, 2.0, Some(ms(60))).before(u64::MAX, 7), ms(60));
         assert_eq!(backoff(constant, 2.0, None).before(u64::MAX, 7), Duration::MAX);
+        let none = Distribution::Const(Duration::ZERO);
+        assert_eq!(backoff(none, 2.0, Some(ms(60))).before(u64::MAX, 7), Duration::ZERO);
     }
 
     #[test]
@@ -222,7 +253,12 @@ mod tests {
 
     #[test]
     fn what_waits_cannot_do_is_said() {
-        let wrong = errors_of("{ retry = { task = 'a', attempts = 3, growth = 0.5 } }");
-        assert_eq!(wrong, ["expected a factor from 1 to 1000; "]);
+        let wrong =
+            |more| errors_of(&format!("{{ retry = {{ task = 'a', attempts = 3, {more} }} }}"));
+        assert_eq!(wrong("wait = '1s', growth = 0.5"), ["expected a factor from 1 to 1000; "]);
+        let add = "add `wait`, such as `wait = \"10ms\"`";
+        assert_eq!(wrong("growth = 2.0"), [format!("there is no wait that could grow; {add}")]);
+        let long = format!("there is no wait that could be too long; {add}");
+        assert_eq!(wrong("longest_wait = '1s'"), [long]);
     }
 }

@@ -53,20 +53,34 @@ impl StepKind for Throttle {
     }
 }
 
+/// Who waits for its time-out does so for this long at least, in ns.
+const LEAST_WAIT_NS: u64 = 1_000_000;
+
 struct Throttled<N> {
     passer: Passer,
     native: PhantomData<fn() -> N>,
 }
 
 impl<N: NativeTimers> Operation for Throttled<N> {
-    async fn call(&mut self, _call: Call) -> StepOutcome {
-        let turn_ns = self.passer.turn();
-        let left_ns = turn_ns.saturating_sub(clock::now_ns());
-        if left_ns > 0 {
-            N::sleep(Duration::from_nanos(left_ns)).await;
+    async fn call(&mut self, call: Call) -> StepOutcome {
+        let deadline_ns = call.deadline_ns.unwrap_or(u64::MAX);
+        loop {
+            match self.passer.turn(deadline_ns) {
+                Ok(turn_ns) => {
+                    let left_ns = turn_ns.saturating_sub(clock::now_ns());
+                    if left_ns > 0 {
+                        N::sleep(Duration::from_nanos(left_ns)).await;
+                    }
+                    self.passer.pass(turn_ns);
+                    return Ok(Done::default());
+                }
+                // The time-out ends this wait, and is given a chance to where it is late.
+                Err(turn_ns) => {
+                    let left_ns = turn_ns.saturating_sub(clock::now_ns()).max(LEAST_WAIT_NS);
+                    N::sleep(Duration::from_nanos(left_ns)).await;
+                }
+            }
         }
-        self.passer.pass(turn_ns);
-        Ok(Done::default())
     }
 }
 
@@ -87,6 +101,21 @@ mod tests {
             let ran = Rig::new(&[THROTTLE]).shared("l", limit).slots(4).run(executor.name, 20);
             assert_eq!((ran.wrong(), ran.unproven), (None, vec![]), "{}", executor.name);
             assert_eq!(ran.tallies[0].ended, 80, "{}", executor.name);
+        }
+    }
+
+    /// As many as there is room for pass in time, however many cannot wait so long.
+    #[test]
+    fn who_cannot_wait_takes_no_turn() {
+        for executor in EXECUTORS {
+            let rig = Rig::new(&[THROTTLE])
+                .limited(Duration::from_millis(1), OnTimeout::Ignore)
+                .shared("l", "{ rate-limit = { rate = '1k/s', burst = 2 } }")
+                .slots(8);
+            let ran = rig.run(executor.name, 50);
+            assert_eq!((ran.wrong(), ran.unproven), (None, vec![]), "{}", executor.name);
+            // All turns would be taken for 400 ms after the first few calls.
+            assert!(ran.tallies[0].ended > 10, "{}: {:?}", executor.name, ran.tallies[0]);
         }
     }
 

@@ -150,8 +150,13 @@ impl<R: Runtime> FanOut<R> {
         });
         let run = run_child::<R>(child, call.of_child(index as u64), announces);
         let join = self.runtime.spawn(run).map_err(|why| {
+            let given_up = if self.ends.is_some() {
+                ", or let the children be shorter: the threads of those that were given up go on"
+            } else {
+                ""
+            };
             Failure::Refused(format!(
-                "the system refused a thread for child {index}: {why}; lower `count` or the concurrency"
+                "the system refused a thread for child {index}: {why}; lower `count` or the concurrency{given_up}"
             ))
         })?;
         self.joins.push(Some(join));
