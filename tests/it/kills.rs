@@ -190,12 +190,8 @@ fn killed_in(victim: &mut impl Victim, number: u64, usual: Duration) {
             // A connection may be refused, lost, or reset in the moment in which the server has
             // accepted it; and a server that recovers on a busy machine may take longer to answer
             // than a connection may take to open.
-            let kinds = [
-                FaultKind::Lost,
-                FaultKind::Refused,
-                FaultKind::Reset,
-                FaultKind::ConnectTimeout,
-            ];
+            let kinds =
+                [FaultKind::Lost, FaultKind::Refused, FaultKind::Reset, FaultKind::ConnectTimeout];
             assert_eq!(failure.kind, FailureKind::Target, "{place}\n{failure:?}");
             assert!(kinds.iter().any(names), "{place}\n{failure:?}");
             // One that was run again for a disturbance has figures already.
