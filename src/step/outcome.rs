@@ -20,7 +20,7 @@ impl Done {
     ///
     /// Field by field, and only where there is something: a compiler that adds two fields at once
     /// loads them at once, and a load of two words that were stored just before, each by itself,
-    /// waits until both have left the store buffer. That took 5 ns of a task that does nothing.
+    /// waits until both have left the store buffer: some nanoseconds of a task that does nothing.
     #[inline]
     pub fn add(&mut self, other: Self) {
         let sums = [
