@@ -8,7 +8,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use crossbeam_utils::atomic::AtomicCell;
@@ -18,7 +18,7 @@ use crate::{
     clock, draw,
     measure::{Record, Recorder, Recorders},
     runtime::{Runtime, Tickets},
-    step::{self, Call, Failure, Opening, Sequence},
+    step::{self, Call, Ended, Failure, Opening, Sequence},
 };
 
 /// Index of the first task that only warms up; far from those that are measured, so that no key is
@@ -183,17 +183,18 @@ impl<Rec: Record> Slot<Rec> {
             actual_ns = clock::now_ns();
             self.log.begin(self.client, actual_ns);
         }
-        let (completed_ns, outcome) = match opened {
+        let (completed_ns, ended) = match opened {
             Ok(()) => {
                 self.start(task, intended_ns);
-                poll_fn(|context| self.poll(context)).await
+                let ended = poll_fn(|context| self.poll(context)).await;
+                (clock::now_ns(), ended)
             }
-            Err(failure) => (actual_ns, Err(failure)),
+            Err(failure) => (actual_ns, Ended::Failed(Box::new(failure))),
         };
         if !self.log.settles(&self.shared.given_up) {
             return None;
         }
-        self.settle(task, (intended_ns, actual_ns, completed_ns), outcome);
+        self.settle(task, (intended_ns, actual_ns, completed_ns), ended);
         self.measured += u64::from(intended_ns >= self.window.0 && intended_ns < self.window.1);
         Some(completed_ns)
     }
@@ -217,7 +218,7 @@ impl<Rec: Record> Slot<Rec> {
         if let Some(ready) = self.shared.ready.take() {
             self.steps = *ready;
         }
-        Poll::Ready(ready!(self.steps.poll_open(Opening::FirstUse, context)).map(drop))
+        self.steps.poll_open(Opening::FirstUse, context)
     }
 
     /// Begins a task.
@@ -226,19 +227,15 @@ impl<Rec: Record> Slot<Rec> {
         self.steps.start(Call { task, key, issued_ns: intended_ns, ..Call::default() });
     }
 
-    /// Goes on with the task that was begun; says when it completed, and how.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(u64, step::StepOutcome)> {
-        self.steps.poll(context).map(|outcome| (clock::now_ns(), outcome))
+    /// Goes on with the task that was begun; says how it ended.
+    #[inline]
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.steps.poll(context)
     }
 
     /// Records a task that was run: intended start, actual start and completion in ns, and how it
     /// ended.
-    pub(super) fn settle(
-        &mut self,
-        task: u64,
-        times_ns: (u64, u64, u64),
-        outcome: step::StepOutcome,
-    ) {
+    pub(super) fn settle(&mut self, task: u64, times_ns: (u64, u64, u64), ended: Ended) {
         let (intended_ns, actual_ns, completed_ns) = times_ns;
         self.ran += 1;
         self.last_ns = completed_ns;
@@ -246,10 +243,9 @@ impl<Rec: Record> Slot<Rec> {
         if completed_ns >= self.window.0 && completed_ns < self.window.1 {
             self.completed += 1;
         }
-        self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&outcome));
-        match outcome {
-            Ok(_) | Err(Failure::Skipped(_)) => {}
-            Err(failure) => self.shared.fail(failure.at(format_args!("task {task}"))),
+        self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&ended));
+        if let Ended::Failed(failure) = ended {
+            self.shared.fail(failure.at(format_args!("task {task}")));
         }
     }
 

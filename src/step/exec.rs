@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     ledger::{Owned, TallyCell},
-    outcome::{Done, Failure, StepOutcome},
+    outcome::{Done, Ended, Failure, StepOutcome},
 };
 use crate::draw;
 
@@ -72,7 +72,7 @@ pub trait Step: Send {
     /// Begins; the step before must have ended or been cancelled.
     fn start(&mut self, work: Work);
     /// Goes on.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome>;
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended>;
     /// Gives up what was begun: connections in use are closed, never used again.
     fn cancel(&mut self);
     /// The task ends here, before its end: counted for the proof. A first step may not have begun.
@@ -172,6 +172,7 @@ impl CallHandOff {
     }
 
     /// The answer, once it is there; it is then idle.
+    #[inline]
     fn answered(&self) -> Poll<StepOutcome> {
         let outcome = match self.state.load(Relaxed) {
             Self::DONE => Ok(Done {
@@ -265,7 +266,7 @@ impl<O: Operation, F: Fn() -> O + Send> Step for Repeated<O, F> {
         self.hand_off.ask(work);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         let future = self
             .future
             .get_or_insert_with(|| Box::pin(serve((self.make)(), self.hand_off.clone())));
@@ -275,7 +276,7 @@ impl<O: Operation, F: Fn() -> O + Send> Step for Repeated<O, F> {
         if let Some(tally) = self.tally.calls().filter(|_| std::mem::take(&mut self.calling)) {
             tally.end(&outcome);
         }
-        Poll::Ready(outcome)
+        Poll::Ready(outcome.into())
     }
 
     fn cancel(&mut self) {

@@ -61,6 +61,7 @@ impl TallyCell {
         bump(&self.started, 1);
     }
 
+    #[inline]
     pub(super) fn end(&self, outcome: &StepOutcome) {
         bump(&self.ended, 1);
         if outcome.is_err() {

@@ -17,22 +17,121 @@ pub struct Done {
 
 impl Done {
     /// Adds what another step did.
-    ///
-    /// Field by field, and only where there is something: a compiler that adds two fields at once
-    /// loads them at once, and a load of two words that were stored just before, each by itself,
-    /// waits until both have left the store buffer: some nanoseconds of a task that does nothing.
-    #[inline]
     pub fn add(&mut self, other: Self) {
-        let sums = [
-            (&mut self.received, other.received),
-            (&mut self.sent, other.sent),
-            (&mut self.errors, other.errors),
-            (&mut self.timeouts, other.timeouts),
-        ];
-        for (sum, more) in sums {
-            if more > 0 {
-                *sum += more;
+        self.received += other.received;
+        self.sent += other.sent;
+        self.errors += other.errors;
+        self.timeouts += other.timeouts;
+    }
+
+    /// What whoever runs the step has to know of it.
+    #[inline]
+    fn mishaps(self) -> Mishaps {
+        Mishaps::of(self.errors, self.timeouts)
+    }
+}
+
+/// Errors and time-outs that the scenario allows, of one execution of a step and of what it runs.
+///
+/// One word, and so one register: a sum that is stored field by field and read at once in a wider
+/// load waits for the store buffer, some nanoseconds of a task that does nothing. Each count stops
+/// at 2^32 - 1; the steps' own accounts do not.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mishaps(u64);
+
+impl Mishaps {
+    const BITS: u32 = 32;
+    const MOST: u64 = (1 << Self::BITS) - 1;
+
+    /// So many.
+    #[inline]
+    pub fn of(errors: u64, timeouts: u64) -> Self {
+        Self(errors.min(Self::MOST) | timeouts.min(Self::MOST) << Self::BITS)
+    }
+
+    /// Errors that the scenario allows.
+    #[inline]
+    pub fn errors(self) -> u64 {
+        self.0 & Self::MOST
+    }
+
+    /// Time-outs that the scenario allows.
+    #[inline]
+    pub fn timeouts(self) -> u64 {
+        self.0 >> Self::BITS
+    }
+
+    /// Whether there were none.
+    #[inline]
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Adds those of another step.
+    #[inline]
+    pub fn add(&mut self, more: Self) {
+        if !more.is_none() {
+            *self = Self::of(self.errors() + more.errors(), self.timeouts() + more.timeouts());
+        }
+    }
+}
+
+impl std::fmt::Debug for Mishaps {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} errors, {} time-outs", self.errors(), self.timeouts())
+    }
+}
+
+/// How a step ended, for whoever runs it: two words, which a call returns in registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The task goes on.
+    Done(Mishaps),
+    /// The rest of the task is not done.
+    Skipped(Mishaps),
+    /// The trial must fail.
+    Failed(Box<Failure>),
+}
+
+impl From<StepOutcome> for Ended {
+    #[inline]
+    fn from(outcome: StepOutcome) -> Self {
+        match outcome {
+            Ok(done) => Self::Done(done.mishaps()),
+            Err(Failure::Skipped(done)) => Self::Skipped(done.mishaps()),
+            Err(failure) => Self::Failed(Box::new(failure)),
+        }
+    }
+}
+
+impl Ended {
+    /// For an operation that ran the step as a part of its own work. It moved no bytes of its own.
+    pub fn outcome(self) -> StepOutcome {
+        let done = |mishaps: Mishaps| Done {
+            errors: mishaps.errors(),
+            timeouts: mishaps.timeouts(),
+            ..Done::default()
+        };
+        match self {
+            Self::Done(mishaps) => Ok(done(mishaps)),
+            Self::Skipped(mishaps) => Err(Failure::Skipped(done(mishaps))),
+            Self::Failed(failure) => Err(*failure),
+        }
+    }
+
+    /// The same end, after other work was done.
+    #[must_use]
+    pub fn after(self, mut before: Mishaps) -> Self {
+        match self {
+            Self::Done(more) => {
+                before.add(more);
+                Self::Done(before)
             }
+            Self::Skipped(more) => {
+                before.add(more);
+                Self::Skipped(before)
+            }
+            failed @ Self::Failed(_) => failed,
         }
     }
 }
@@ -94,5 +193,5 @@ impl Failure {
     }
 }
 
-/// How a step ended.
+/// How an operation ended.
 pub type StepOutcome = Result<Done, Failure>;

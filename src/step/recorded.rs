@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use super::{
     exec::{Step, Work},
-    outcome::{Failure, StepOutcome},
+    outcome::Ended,
 };
 use crate::{
     clock,
@@ -28,11 +28,14 @@ impl Recorded {
     }
 }
 
-/// How an outcome counts.
-pub fn ending(outcome: &StepOutcome) -> Ending {
-    match outcome {
-        Ok(done) | Err(Failure::Skipped(done)) if done.timeouts > 0 => Ending::TimedOut,
-        Ok(done) if done.errors == 0 => Ending::Done,
+/// How an end counts.
+#[inline]
+pub fn ending(ended: &Ended) -> Ending {
+    match ended {
+        Ended::Done(mishaps) if mishaps.is_none() => Ending::Done,
+        Ended::Done(mishaps) | Ended::Skipped(mishaps) if mishaps.timeouts() > 0 => {
+            Ending::TimedOut
+        }
         _ => Ending::Error,
     }
 }
@@ -48,8 +51,8 @@ impl Step for Recorded {
         self.inner.start(work);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
-        let Poll::Ready(outcome) = self.inner.poll(context) else { return Poll::Pending };
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        let Poll::Ready(ended) = self.inner.poll(context) else { return Poll::Pending };
         if self.measured {
             let now = clock::now_ns();
             self.recorder.record(
@@ -57,10 +60,10 @@ impl Step for Recorded {
                 self.intended_ns,
                 self.actual_ns,
                 now,
-                ending(&outcome),
+                ending(&ended),
             );
         }
-        Poll::Ready(outcome)
+        Poll::Ready(ended)
     }
 
     fn cancel(&mut self) {

@@ -89,6 +89,6 @@ impl Operation for Loop {
                 Err(failure) => return Err(failure.after(done)),
             }
         }
-        Ok(Done { received: 0, sent: 0, ..done })
+        Ok(done)
     }
 }

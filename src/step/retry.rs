@@ -10,7 +10,7 @@ use std::{marker::PhantomData, num::NonZeroU64, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Done, Ends, Failure, Lookup, Opening, Operation, Sequence, Site,
+    BuildError, Call, Child, Cost, Ends, Failure, Lookup, Opening, Operation, Sequence, Site,
     Step, StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
@@ -141,8 +141,7 @@ impl<N: NativeTimers> Operation for Trying<N> {
             let is_over =
                 call.deadline_ns.is_some_and(|deadline_ns| clock::now_ns() >= deadline_ns);
             if !ended_badly(&outcome) || attempt == self.attempts || is_over {
-                // The bytes are counted by the steps that moved them.
-                return outcome.map(|done| Done { received: 0, sent: 0, ..done });
+                return outcome;
             }
             let wait = self.backoff.before(attempt, seed);
             if !wait.is_zero() {

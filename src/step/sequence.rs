@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     exec::{Call, Opening, Step, Work},
-    outcome::{Done, Failure, StepOutcome},
+    outcome::{Done, Ended, Failure, Mishaps, StepOutcome},
 };
 
 /// Waits for a started step.
@@ -18,7 +18,7 @@ impl Future for StepEnd<'_> {
     type Output = StepOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<StepOutcome> {
-        self.0.poll(context)
+        self.0.poll(context).map(Ended::outcome)
     }
 }
 
@@ -35,7 +35,7 @@ pub struct Sequence {
     /// Whether a task was asked for that has not begun.
     asked: bool,
     call: Call,
-    done: Done,
+    mishaps: Mishaps,
 }
 
 /// How far a sequence's steps have opened what they keep.
@@ -58,7 +58,7 @@ impl Sequence {
             steps,
             kept: Kept::Closed,
             call: Call::default(),
-            done: Done::default(),
+            mishaps: Mishaps::default(),
         }
     }
 
@@ -73,7 +73,7 @@ impl Sequence {
 
     /// Lets every step open what it keeps, unless that was done before.
     pub async fn open(&mut self, when: Opening) -> StepOutcome {
-        poll_fn(|context| self.poll_open(when, context)).await
+        poll_fn(|context| self.poll_open(when, context)).await.map(|()| Done::default())
     }
 
     /// Whether the steps have opened what they keep.
@@ -83,14 +83,15 @@ impl Sequence {
     }
 
     /// Goes on with opening; nothing more where all is open.
-    pub fn poll_open(&mut self, when: Opening, context: &mut Context<'_>) -> Poll<StepOutcome> {
+    pub fn poll_open(&mut self, when: Opening, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         loop {
             let at = match self.kept {
-                Kept::Open => return Poll::Ready(Ok(Done::default())),
+                Kept::Open => return Poll::Ready(Ok(())),
                 Kept::Closed => 0,
                 Kept::Opening(at) => {
                     if let Some(step) = self.steps.get_mut(at) {
-                        ready!(step.poll(context)).inspect_err(|_| self.kept = Kept::Closed)?;
+                        let opened = ready!(step.poll(context)).outcome();
+                        opened.inspect_err(|_| self.kept = Kept::Closed)?;
                     }
                     at + 1
                 }
@@ -120,12 +121,12 @@ impl Sequence {
             return Err(failure);
         }
         self.start(call);
-        poll_fn(|context| self.poll(context)).await
+        poll_fn(|context| self.poll(context)).await.outcome()
     }
 
     /// Begins; the task before must have ended or been cancelled.
     pub fn start(&mut self, call: Call) {
-        (self.at, self.asked, self.call, self.done) = (0, false, call, Done::default());
+        (self.at, self.asked, self.call, self.mishaps) = (0, false, call, Mishaps::default());
         self.begin(call);
     }
 
@@ -139,25 +140,25 @@ impl Sequence {
 
     /// Goes on with the task that was begun.
     #[inline]
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepOutcome> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         while let Some(step) = self.steps.get_mut(self.at) {
             match ready!(step.poll(context)) {
-                Ok(more) => self.done.add(more),
-                Err(failure) => return Poll::Ready(Err(self.ends_early(failure))),
+                Ended::Done(more) => self.mishaps.add(more),
+                early => return Poll::Ready(self.ends_early(early)),
             }
             self.at += 1;
             // Only the first step was issued by the parent; the next one is issued by the end of
             // this one.
             self.begin(Call { issued_ns: 0, ..self.call });
         }
-        Poll::Ready(Ok(self.done))
+        Poll::Ready(Ended::Done(self.mishaps))
     }
 
     /// The task ends with this step. Apart, so that the way of all others stays short.
     #[cold]
-    fn ends_early(&mut self, failure: Failure) -> Failure {
+    fn ends_early(&mut self, early: Ended) -> Ended {
         self.stop();
-        failure.after(self.done)
+        early.after(self.mishaps)
     }
 
     /// The task ends at this step, before its end, or has not begun.
