@@ -10,8 +10,8 @@ use std::{marker::PhantomData, num::NonZeroU64, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildError, Call, Child, Cost, Ends, Failure, Lookup, Opening, Operation, Sequence, Site,
-    Step, StepKind, StepOutcome, Times, site::ChildTask,
+    BuildError, Call, Child, Cost, Ends, Failure, Lookup, Opening, Operation, Sequence, Site, Step,
+    StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
     clock,

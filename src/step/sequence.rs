@@ -83,7 +83,11 @@ impl Sequence {
     }
 
     /// Goes on with opening; nothing more where all is open.
-    pub fn poll_open(&mut self, when: Opening, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    pub fn poll_open(
+        &mut self,
+        when: Opening,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
         loop {
             let at = match self.kept {
                 Kept::Open => return Poll::Ready(Ok(())),
