@@ -195,3 +195,47 @@ impl Failure {
 
 /// How an operation ended.
 pub type StepOutcome = Result<Done, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_counts_are_kept_apart_and_stop_at_their_ends() {
+        let both = |mishaps: Mishaps| (mishaps.errors(), mishaps.timeouts());
+        let mut sum = Mishaps::of(3, 5);
+        sum.add(Mishaps::of(0, 0));
+        sum.add(Mishaps::of(1, 2));
+        assert_eq!((both(sum), sum.is_none()), ((4, 7), false));
+        let most = u64::from(u32::MAX);
+        sum.add(Mishaps::of(most, most - 7));
+        assert_eq!(both(sum), (most, most));
+        assert_eq!(both(Mishaps::of(u64::MAX, 0)), (most, 0));
+        assert!(Mishaps::default().is_none());
+    }
+
+    #[test]
+    fn an_end_says_all_but_the_bytes_of_an_outcome() {
+        let done = Done { received: 7, sent: 8, errors: 1, timeouts: 2 };
+        let counted = Done { received: 0, sent: 0, ..done };
+        let back = |outcome: StepOutcome| Ended::from(outcome).outcome();
+        assert_eq!(back(Ok(done)), Ok(counted));
+        assert_eq!(back(Err(Failure::Skipped(done))), Err(Failure::Skipped(counted)));
+        let wrong = Failure::Wrong("it was not so".to_owned());
+        assert_eq!(back(Err(wrong.clone())), Err(wrong));
+    }
+
+    #[test]
+    fn what_was_done_before_is_added_to_an_end_that_counts() {
+        let (one, two) = (Mishaps::of(1, 0), Mishaps::of(0, 2));
+        assert_eq!(Ended::Skipped(two).after(one), Ended::Skipped(Mishaps::of(1, 2)));
+        let failed = Ended::Failed(Box::new(Failure::Refused("no".to_owned())));
+        assert_eq!(failed.clone().after(one), failed);
+    }
+
+    /// What the measured path relies on: both words come back in registers.
+    #[test]
+    fn an_end_is_two_words_also_while_it_is_pending() {
+        assert_eq!(size_of::<std::task::Poll<Ended>>(), 2 * size_of::<u64>());
+    }
+}
