@@ -113,6 +113,7 @@ pub struct AsyncStdNative;
 impl Coordination for AsyncStdNative {
     type Semaphore = async_lock::Semaphore;
     type Mutex = async_std::sync::Mutex<u64>;
+    type RwLock = async_std::sync::RwLock<()>;
     type Channel = AsyncStdChannel;
 }
 

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Channel, Elapsed, Mutex, Semaphore};
+use super::{Channel, Elapsed, Mutex, RwLock, Semaphore};
 
 /// All families. A type that has them all is one, and a step asks for no more than it uses.
 pub trait Native: Io + NativeTimers + NativeWork + Coordination {}
@@ -90,6 +90,8 @@ pub trait Coordination: Send + Sync + 'static {
     type Semaphore: Semaphore;
     /// What lets one task at a time in.
     type Mutex: Mutex;
+    /// What lets readers in together, and a writer alone.
+    type RwLock: RwLock;
     /// A bounded queue between tasks.
     type Channel: Channel;
 }

@@ -106,6 +106,7 @@ pub struct SmolNative;
 impl Coordination for SmolNative {
     type Semaphore = async_lock::Semaphore;
     type Mutex = async_lock::Mutex<u64>;
+    type RwLock = async_lock::RwLock<()>;
     type Channel = SmolChannel;
 }
 

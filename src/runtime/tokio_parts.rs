@@ -124,6 +124,7 @@ pub struct TokioNative;
 impl Coordination for TokioNative {
     type Semaphore = ::tokio::sync::Semaphore;
     type Mutex = ::tokio::sync::Mutex<u64>;
+    type RwLock = ::tokio::sync::RwLock<()>;
     type Channel = TokioChannel;
 }
 

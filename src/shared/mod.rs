@@ -11,6 +11,7 @@ mod mutex;
 mod objects;
 mod queue;
 mod rate_limit;
+mod rwlock;
 mod semaphore;
 mod spec;
 
@@ -18,6 +19,7 @@ pub use mutex::{MutexHold, MutexOf};
 pub use objects::{NamedShared, Objects, SharedError, facts};
 pub use queue::{Putter, QueueOf, Taker};
 pub use rate_limit::{Passer, RateLimit};
+pub use rwlock::{ReadHold, Reader, RwLockOf, WriteHold, Writer};
 pub use semaphore::{Permit, SemaphoreOf, Sharer};
 pub use spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind};
 
@@ -25,5 +27,6 @@ spec::shared! {
     Queue => queue::SharedQueue,
     Mutex => mutex::SharedMutex,
     Semaphore => semaphore::SharedSemaphore,
+    Rwlock => rwlock::SharedRwLock,
     RateLimit => rate_limit::SharedRateLimit,
 }

@@ -85,6 +85,7 @@ impl Drop for Sleep {
 impl Coordination for SimulatedNative {
     type Semaphore = async_lock::Semaphore;
     type Mutex = async_lock::Mutex<u64>;
+    type RwLock = async_lock::RwLock<()>;
     type Channel = SmolChannel;
 }
 

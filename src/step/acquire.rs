@@ -1,82 +1,40 @@
 //! `acquire`: runs a task while it holds a permit of a shared semaphore.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-use super::{
-    BuildError, Call, Child, Cost, Ends, Lookup, Opening, Operation, Sequence, SharedUse, Site,
-    Step, StepKind, StepOutcome, Times, Touch, inside::Inside, site::ChildTask,
-};
+use super::holding::{Hold, Holding};
 use crate::{
-    config::{Fields, Name},
-    runtime::{Coordination, Runtime},
+    runtime::Coordination,
     shared::{Permit, SemaphoreOf, Sharer},
-    targets::TargetSpec,
 };
 
 /// A task under a semaphore.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Acquire {
-    semaphore: Name,
-    task: Name,
-}
+pub type Acquire = Holding<ByPermit>;
 
-impl StepKind for Acquire {
+/// By holding a permit of a semaphore.
+#[derive(Debug, Clone)]
+pub struct ByPermit;
+
+impl Hold for ByPermit {
     const KEY: &'static str = "acquire";
     const DOC: &'static str =
         "Waits for a permit of a shared semaphore, and runs a task while it holds it.";
+    const OBJECT: &'static str = "semaphore";
+    const OBJECT_DOC: &'static str = "The semaphore of which a permit is held.";
+    type Object<N: Coordination> = SemaphoreOf<N>;
+    type Door<N: Coordination> = Sharer<N>;
+    type Held<'a, N: Coordination> = Permit<'a, N>;
 
-    fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
-        let semaphore = op.required("semaphore", "The semaphore of which a permit is held.");
-        let task = op.required("task", "The task that is run while it is held.");
-        Some(Self { semaphore: semaphore?, task: task? })
+    fn door<N: Coordination>(object: &Arc<SemaphoreOf<N>>) -> Sharer<N> {
+        object.sharer()
     }
 
-    fn shared(&self) -> Option<SharedUse<'_>> {
-        Some(SharedUse { name: &self.semaphore, kind: "semaphore", touch: Touch::Holds })
+    async fn enter<N: Coordination>(door: &Sharer<N>) -> Permit<'_, N> {
+        door.acquire().await
     }
 
-    fn children(&self) -> Vec<Child<'_>> {
-        vec![Child { task: &self.task, times: Times::InOrder(1), ends: Ends::BySkip }]
-    }
-
-    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
-        true
-    }
-
-    fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
-        Cost::default()
-    }
-
-    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let semaphore = site.shared::<SemaphoreOf<R::Native>>(&self.semaphore.text)?;
-        let child = site.child(&self.task.text)?;
-        Ok(site.operation(move || Acquired {
-            body: child.build(),
-            child: child.clone(),
-            sharer: semaphore.sharer(),
-        }))
-    }
-}
-
-struct Acquired<N: Coordination> {
-    body: Sequence,
-    child: ChildTask,
-    sharer: Sharer<N>,
-}
-
-impl<N: Coordination> Operation for Acquired<N> {
-    async fn prepare(&mut self) -> StepOutcome {
-        self.body.prepare().await
-    }
-
-    /// Before a permit is taken, so that nobody waits for what is opened once.
-    async fn open(&mut self, when: Opening) -> StepOutcome {
-        self.body.open(when).await
-    }
-
-    async fn call(&mut self, call: Call) -> StepOutcome {
-        let permit = self.sharer.acquire().await;
-        Inside::of(permit, &mut self.body, &self.child).run(call, Permit::ends).await
+    fn ends<N: Coordination>(held: &mut Permit<'_, N>) {
+        held.ends();
     }
 }
 

@@ -2,82 +2,38 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{
-    BuildError, Call, Child, Cost, Ends, Lookup, Opening, Operation, Sequence, SharedUse, Site,
-    Step, StepKind, StepOutcome, Times, Touch, inside::Inside, site::ChildTask,
-};
+use super::holding::{Hold, Holding};
 use crate::{
-    config::{Fields, Name},
-    runtime::{Coordination, Runtime},
+    runtime::Coordination,
     shared::{MutexHold, MutexOf},
-    targets::TargetSpec,
 };
 
 /// A task under a mutex.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Lock {
-    mutex: Name,
-    task: Name,
-}
+pub type Lock = Holding<ByMutex>;
 
-impl StepKind for Lock {
+/// By holding a mutex.
+#[derive(Debug, Clone)]
+pub struct ByMutex;
+
+impl Hold for ByMutex {
     const KEY: &'static str = "lock";
     const DOC: &'static str = "Waits for a shared mutex, and runs a task while it holds it.";
+    const OBJECT: &'static str = "mutex";
+    const OBJECT_DOC: &'static str = "The mutex that is held.";
+    type Object<N: Coordination> = MutexOf<N>;
+    type Door<N: Coordination> = Arc<MutexOf<N>>;
+    type Held<'a, N: Coordination> = MutexHold<'a, N>;
 
-    fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
-        let mutex = op.required("mutex", "The mutex that is held.");
-        let task = op.required("task", "The task that is run while it is held.");
-        Some(Self { mutex: mutex?, task: task? })
+    fn door<N: Coordination>(object: &Arc<MutexOf<N>>) -> Arc<MutexOf<N>> {
+        object.clone()
     }
 
-    fn shared(&self) -> Option<SharedUse<'_>> {
-        Some(SharedUse { name: &self.mutex, kind: "mutex", touch: Touch::Holds })
+    async fn enter<N: Coordination>(door: &Arc<MutexOf<N>>) -> MutexHold<'_, N> {
+        door.lock().await
     }
 
-    fn children(&self) -> Vec<Child<'_>> {
-        vec![Child { task: &self.task, times: Times::InOrder(1), ends: Ends::BySkip }]
-    }
-
-    fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
-        true
-    }
-
-    fn cost<'a>(&self, _target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
-        Cost::default()
-    }
-
-    fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let mutex = site.shared::<MutexOf<R::Native>>(&self.mutex.text)?;
-        let child = site.child(&self.task.text)?;
-        Ok(site.operation(move || Locked {
-            mutex: mutex.clone(),
-            body: child.build(),
-            child: child.clone(),
-        }))
-    }
-}
-
-struct Locked<N: Coordination> {
-    mutex: Arc<MutexOf<N>>,
-    body: Sequence,
-    child: ChildTask,
-}
-
-impl<N: Coordination> Operation for Locked<N> {
-    async fn prepare(&mut self) -> StepOutcome {
-        self.body.prepare().await
-    }
-
-    /// Before the mutex is taken, so that nobody waits for what is opened once.
-    async fn open(&mut self, when: Opening) -> StepOutcome {
-        self.body.open(when).await
-    }
-
-    async fn call(&mut self, call: Call) -> StepOutcome {
-        let held = self.mutex.lock().await;
-        Inside::of(held, &mut self.body, &self.child).run(call, MutexHold::ends).await
+    fn ends<N: Coordination>(held: &mut MutexHold<'_, N>) {
+        held.ends();
     }
 }
 

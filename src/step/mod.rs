@@ -12,8 +12,8 @@ mod cpu;
 mod document;
 mod exec;
 mod file;
+mod holding;
 mod http;
-mod inside;
 mod ledger;
 mod limited;
 mod lock;
@@ -21,6 +21,7 @@ mod noop;
 mod outcome;
 mod parallel;
 mod put;
+mod read;
 mod recorded;
 mod repeat;
 mod retry;
@@ -35,6 +36,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+mod write;
 mod yield_now;
 
 pub use blocking::BlockingChoice;
@@ -69,5 +71,7 @@ spec::steps! {
     Take => take::Take,
     Lock => lock::Lock,
     Acquire => acquire::Acquire,
+    Read => read::Read,
+    Write => write::Write,
     Throttle => throttle::Throttle,
 }

@@ -104,6 +104,7 @@ struct GaugedNative<N>(PhantomData<fn() -> N>);
 impl<N: Native> Coordination for GaugedNative<N> {
     type Semaphore = Gauged<N::Semaphore>;
     type Mutex = N::Mutex;
+    type RwLock = N::RwLock;
     type Channel = N::Channel;
 }
 

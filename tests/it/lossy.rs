@@ -31,7 +31,7 @@ use regatta::{
     trial::{Answer, TrialPlan, allowed_cpus, child::run_on},
 };
 
-use super::lossy_shared::{FaultyChannel, FaultyMutex, FaultySemaphore};
+use super::lossy_shared::{FaultyChannel, FaultyMutex, FaultyRwLock, FaultySemaphore};
 
 /// What is wrong with an executor; by default nothing.
 pub trait Fault: Clone + Send + Sync + 'static {
@@ -47,6 +47,8 @@ pub trait Fault: Clone + Send + Sync + 'static {
     const GRANTS_ONE_MORE: bool = false;
     /// Its mutexes let two tasks in.
     const LETS_TWO_IN: bool = false;
+    /// Its read-write locks take every hundredth writer for a reader.
+    const TAKES_WRITERS_FOR_READERS: bool = false;
     /// Its queues lose every thousandth item.
     const LOSES_ITEMS: bool = false;
     /// Its queues give every thousandth item twice, and lose the one after it.
@@ -74,6 +76,7 @@ faults! {
     HasNoPatience { HAS_NO_PATIENCE }
     GrantsOneMore { GRANTS_ONE_MORE }
     LetsTwoIn { LETS_TWO_IN }
+    TakesWritersForReaders { TAKES_WRITERS_FOR_READERS }
     LosesItems { LOSES_ITEMS }
     RepeatsItems { REPEATS_ITEMS }
 }
@@ -157,6 +160,7 @@ struct FaultyNative<N, F>(PhantomData<fn() -> (N, F)>);
 impl<N: Native, F: Fault> Coordination for FaultyNative<N, F> {
     type Semaphore = FaultySemaphore<N::Semaphore, F>;
     type Mutex = FaultyMutex<N::Semaphore, F>;
+    type RwLock = FaultyRwLock<N::RwLock, F>;
     type Channel = FaultyChannel<N::Channel, F>;
 }
 

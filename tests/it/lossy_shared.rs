@@ -1,15 +1,16 @@
-//! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a queue
-//! that loses an item or gives one twice. The proof must find each of them.
+//! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a read-write
+//! lock that takes a writer for a reader, a queue that loses an item or gives one twice. The proof must find each of them.
 
 use std::{
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use regatta::runtime::{Channel, Guarded, Mutex, Semaphore};
+use regatta::runtime::{Channel, Guarded, Mutex, RwLock, Semaphore};
 
 use crate::lossy::{
-    Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, RepeatsItems, found, race_text,
+    Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, RepeatsItems, TakesWritersForReaders,
+    found, race_text,
 };
 
 /// The semaphore `S`, perhaps with a permit too many.
@@ -70,6 +71,42 @@ impl<S: Semaphore, F: Fault> Guarded for FaultyGuard<'_, S, F> {
 impl<S: Semaphore, F: Fault> Drop for FaultyGuard<'_, S, F> {
     fn drop(&mut self) {
         self.0.permits.release();
+    }
+}
+
+/// The read-write lock `L`, which may take every hundredth writer for a reader.
+pub struct FaultyRwLock<L, F> {
+    inner: L,
+    writes: AtomicU64,
+    fault: PhantomData<fn() -> F>,
+}
+
+/// What a writer has.
+pub enum WriterGuard<'a, L: RwLock + 'a> {
+    Honest(L::Writing<'a>),
+    Reader(L::Reading<'a>),
+}
+
+impl<L: RwLock, F: Fault> RwLock for FaultyRwLock<L, F> {
+    const NAME: &'static str = L::NAME;
+    const TURNS: &'static str = L::TURNS;
+    type Reading<'a> = L::Reading<'a>;
+    type Writing<'a> = WriterGuard<'a, L>;
+
+    fn new() -> Self {
+        Self { inner: L::new(), writes: AtomicU64::new(0), fault: PhantomData }
+    }
+
+    async fn read(&self) -> L::Reading<'_> {
+        self.inner.read().await
+    }
+
+    async fn write(&self) -> WriterGuard<'_, L> {
+        if F::TAKES_WRITERS_FOR_READERS && self.writes.fetch_add(1, Relaxed) % 100 == 50 {
+            WriterGuard::Reader(self.inner.read().await)
+        } else {
+            WriterGuard::Honest(self.inner.write().await)
+        }
     }
 }
 
@@ -144,12 +181,19 @@ const LOCK: &str = "{ lock = { mutex = \"it\", task = \"inside\" } }]\n\
      [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
 const ACQUIRE: &str = "{ acquire = { semaphore = \"it\", task = \"inside\" } }]\n\
      [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
+const RWLOCK: &str = "rwlock = {}";
+const READ_OR_WRITE: &str = "{ choice = { of = [{ task = \"look\", weight = 4 }, { task = \"change\" }] } }]\n\
+     [tasks.look]\nsteps = [{ read = { rwlock = \"it\", task = \"inside\" } }]\n\
+     [tasks.change]\nsteps = [{ write = { rwlock = \"it\", task = \"inside\" } }]\n\
+     [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
 const PERMITS: &str = "semaphore = { permits = 3 }";
 
 #[test]
 fn honest_objects_behind_the_same_wrapper_pass() {
     for executor in ["sequential", "tokio-current-thread"].iter().chain(&SEVERAL) {
-        for (object, steps) in [(QUEUE, HAND_OVER), ("mutex = {}", LOCK), (PERMITS, ACQUIRE)] {
+        let objects =
+            [(QUEUE, HAND_OVER), ("mutex = {}", LOCK), (PERMITS, ACQUIRE), (RWLOCK, READ_OR_WRITE)];
+        for (object, steps) in objects {
             race::<Honest>(executor, object, steps)
                 .unwrap_or_else(|why| panic!("{executor}, {object}: {why}"));
         }
@@ -190,6 +234,14 @@ fn a_semaphore_with_a_permit_too_many_is_found_out() {
             race::<GrantsOneMore>(executor, PERMITS, ACQUIRE),
             "semaphore it: most who were in at once: expected 0 to 3, found 4",
         );
+    }
+}
+
+#[test]
+fn a_read_write_lock_that_takes_writers_for_readers_is_found_out() {
+    for executor in SEVERAL {
+        let met = "rwlock it: who met somebody beside a writer: expected 0, found ";
+        found(race::<TakesWritersForReaders>(executor, RWLOCK, READ_OR_WRITE), met);
     }
 }
 

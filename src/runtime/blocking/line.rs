@@ -39,6 +39,13 @@ impl WaitingLine {
         }
     }
 
+    /// Wakes all who wait, likewise.
+    pub(super) fn wake_all(&self) {
+        if self.waiting.load(Relaxed) > 0 {
+            self.woken.notify_all();
+        }
+    }
+
     fn wait<'a, S>(&self, held: MutexGuard<'a, S>, limit: Option<Duration>) -> MutexGuard<'a, S> {
         self.waiting.fetch_add(1, Relaxed);
         let held = match limit {

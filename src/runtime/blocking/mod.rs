@@ -9,6 +9,7 @@ mod channel;
 mod line;
 mod mutex;
 mod native;
+mod rwlock;
 mod semaphore;
 mod stream;
 mod task;

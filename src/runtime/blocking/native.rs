@@ -12,6 +12,7 @@ use super::{
     super::{Coordination, Elapsed, Io, NativeTimers, NativeWork},
     channel::BlockingChannel,
     mutex::BlockingMutex,
+    rwlock::BlockingRwLock,
     semaphore::BlockingSemaphore,
     stream::BlockingStream,
     task,
@@ -23,6 +24,7 @@ pub struct Blocking;
 impl Coordination for Blocking {
     type Semaphore = BlockingSemaphore;
     type Mutex = BlockingMutex;
+    type RwLock = BlockingRwLock;
     type Channel = BlockingChannel;
 }
 
