@@ -284,7 +284,8 @@ impl Walk<'_> {
             let once = self.task(&child.task.text, limited);
             match child.times {
                 Times::InOrder(times) => whole = whole.then(once.in_order(times)),
-                Times::AtOnce(count) => {
+                // Of those that wait for their turn nobody has begun: that is one of the orders.
+                Times::AtOnce(count) | Times::SomeAtOnce { count, .. } => {
                     whole = whole.then(once.at_once(count, child.ends, limited));
                 }
                 // All but one may be given up at any moment, and that ends nothing around them.

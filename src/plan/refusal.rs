@@ -146,6 +146,7 @@ impl OfLoad<'_> {
         let at_once = |at: &Reach| -> f64 {
             let counts = self.step(at).children().into_iter().map(|child| match child.times {
                 Times::AtOnce(count) | Times::FirstOf(count) => count as f64,
+                Times::SomeAtOnce { most, .. } => most as f64,
                 _ => 0.0,
             });
             at.times * counts.sum::<f64>()

@@ -67,6 +67,7 @@ pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
                 Times::AtOnce(count) | Times::FirstOf(count) => {
                     count.saturating_mul(below.saturating_add(1))
                 }
+                Times::SomeAtOnce { most, .. } => most.saturating_mul(below.saturating_add(1)),
                 Times::InOrder(_) | Times::UpTo(_) | Times::Chance(_) => below,
             }
         });
@@ -137,6 +138,7 @@ impl Count<'_> {
             let factor = match each {
                 Times::InOrder(count)
                 | Times::AtOnce(count)
+                | Times::SomeAtOnce { count, .. }
                 | Times::FirstOf(count)
                 | Times::UpTo(count) => count as f64,
                 Times::Chance(chance) => chance,
@@ -236,7 +238,14 @@ impl Clock<'_> {
                     Cost { cpu: times(once.cpu, count as f64), ..once }
                 }
             }
-            Times::AtOnce(count) | Times::InOrder(count) => multiple(once, count as f64),
+            // However they are shared out, somebody's turn comes so late.
+            Times::SomeAtOnce { count, most } if self.concurrent => {
+                let turns = multiple(once, count.div_ceil(most.max(1)) as f64);
+                Cost { cpu: times(once.cpu, count as f64), ..turns }
+            }
+            Times::AtOnce(count) | Times::InOrder(count) | Times::SomeAtOnce { count, .. } => {
+                multiple(once, count as f64)
+            }
             Times::FirstOf(count) if self.concurrent => {
                 Cost { cpu: times(once.cpu, count as f64), ..once }
             }

@@ -127,6 +127,7 @@ impl Tally {
 pub(super) struct EdgeCell {
     asked: AtomicU64,
     returned: AtomicU64,
+    most_at_once: AtomicU64,
 }
 
 /// How often an instance of a combinator ran one of its tasks, or the sum of several.
@@ -136,6 +137,9 @@ pub struct TaskRuns {
     pub asked: u64,
     /// Children that ended, and whose end the combinator saw.
     pub returned: u64,
+    /// The most children of one call that were at work at once, by their own account; 0 where a
+    /// combinator does not bound them.
+    pub most_at_once: u64,
 }
 
 impl EdgeCell {
@@ -151,8 +155,19 @@ impl EdgeCell {
         bump(&self.returned, 1);
     }
 
+    /// So many children of a call are at work. Said by the children.
+    pub(super) fn crowd(&self, now: u64) {
+        if now > self.most_at_once.load(Relaxed) {
+            self.most_at_once.fetch_max(now, Relaxed);
+        }
+    }
+
     fn read(&self) -> TaskRuns {
-        TaskRuns { asked: self.asked.load(Relaxed), returned: self.returned.load(Relaxed) }
+        TaskRuns {
+            asked: self.asked.load(Relaxed),
+            returned: self.returned.load(Relaxed),
+            most_at_once: self.most_at_once.load(Relaxed),
+        }
     }
 }
 
@@ -166,6 +181,7 @@ impl TaskRuns {
     pub fn add(&mut self, other: Self) {
         self.asked += other.asked;
         self.returned += other.returned;
+        self.most_at_once = self.most_at_once.max(other.most_at_once);
     }
 }
 
@@ -240,6 +256,11 @@ impl<T: LedgerCell> Owned<T> {
     pub(super) fn at(place: T::Place, page: &Arc<LedgerPage>) -> Self {
         let cell = locked(T::of(page)).take(place);
         Self { cell, page: page.clone(), place }
+    }
+
+    /// A cell for another one who is there at the same time.
+    pub(super) fn beside(&self) -> Self {
+        Self::at(self.place, &self.page)
     }
 }
 

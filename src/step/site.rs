@@ -244,6 +244,17 @@ impl ChildTask {
         self.account.see();
     }
 
+    /// Counts so many children of one call that are at work at once.
+    pub fn crowd(&self, now: u64) {
+        self.account.crowd(now);
+    }
+
+    /// The same task, for another one who asks for it at the same time: with an account of its own.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { build: self.build.clone(), account: Arc::new(self.account.beside()) }
+    }
+
     /// Looks whether another instance can be opened, and closes it again. In a box of its own: a
     /// call's future has no room for what is done once.
     pub fn try_out(&self) -> Pin<Box<dyn Future<Output = StepOutcome> + Send + '_>> {

@@ -171,7 +171,14 @@ pub enum Times {
     InOrder(u64),
     /// All at once, where the executor can.
     AtOnce(u64),
-    /// The same, until one of them has ended: the others are given up.
+    /// So many in all, and no more than `most` of them at once.
+    SomeAtOnce {
+        /// How many in all.
+        count: u64,
+        /// How many at once.
+        most: u64,
+    },
+    /// All at once, until one of them has ended: the others are given up.
     FirstOf(u64),
     /// Once with this probability, by a seeded draw.
     Chance(f64),

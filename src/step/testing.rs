@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
-use super::{Call, OnTimeout, Opening, StepOutcome, StepPlan, StepSpec, Tally, Task, Trial};
+use super::{
+    Call, OnTimeout, Opening, Reading, StepOutcome, StepPlan, StepSpec, Tally, Task, TaskRuns,
+    Trial,
+};
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
     draw,
@@ -99,6 +102,8 @@ pub struct Ran {
     pub outcomes: Vec<StepOutcome>,
     /// By step number.
     pub tallies: Vec<Tally>,
+    /// By step number and child.
+    pub edges: Vec<Vec<TaskRuns>>,
     /// What does not hold of the shared objects, beside the calls of the steps.
     pub unproven: Vec<String>,
 }
@@ -240,7 +245,7 @@ impl Visitor for Running<'_> {
             outcomes.extend(runtime.block_on(join));
         }
         let steps = rig.tasks.iter().map(|task| task.steps.len()).sum();
-        let tallies = trial.ledger.read(steps);
+        let Reading { steps: tallies, edges, .. } = trial.ledger.read_all(steps);
         // Children that were cancelled may still be on their way out.
         let mut unproven = rig.unproven(&trial, &tallies);
         for _ in 0..1_000 {
@@ -252,7 +257,7 @@ impl Visitor for Running<'_> {
         }
         drop(trial);
         runtime.stop();
-        Ran { outcomes, tallies, unproven }
+        Ran { outcomes, tallies, edges, unproven }
     }
 }
 

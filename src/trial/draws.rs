@@ -37,12 +37,22 @@ fn of_task(plan: &TrialPlan, task: &str, counts: &dyn Fn(usize, &StepPlan) -> bo
         }
         sum = sum.saturating_add(u64::from(counts(number, step)));
         for child in step.spec.children() {
-            let (Times::InOrder(times) | Times::AtOnce(times)) = child.times else { return None };
+            let times = always(child.times)?;
             sum =
                 sum.saturating_add(of_task(plan, &child.task.text, counts)?.saturating_mul(times));
         }
     }
     Some(sum)
+}
+
+/// How often a child is run, where that is always the same.
+fn always(times: Times) -> Option<u64> {
+    match times {
+        Times::InOrder(count) | Times::AtOnce(count) | Times::SomeAtOnce { count, .. } => {
+            Some(count)
+        }
+        Times::FirstOf(_) | Times::UpTo(_) | Times::Chance(_) => None,
+    }
 }
 
 /// The steps of a task, with their numbers.
@@ -148,7 +158,7 @@ impl Drawn<'_> {
                 *self.counts.entry(status).or_insert(0) += 1;
             }
             for child in step.spec.children() {
-                let (Times::InOrder(times) | Times::AtOnce(times)) = child.times else { continue };
+                let Some(times) = always(child.times) else { continue };
                 for index in 0..times {
                     self.task(&child.task.text, draw::mix(key, index + 1));
                 }

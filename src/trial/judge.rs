@@ -144,7 +144,8 @@ fn reading(plan: &TrialPlan, hello: &Hello, account: &RacerAccount) -> Result<Re
 }
 
 fn edge(children: wire::ChildrenAccount) -> step::TaskRuns {
-    step::TaskRuns { asked: children.asked, returned: children.returned }
+    let (asked, returned) = (children.asked, children.returned);
+    step::TaskRuns { asked, returned, ..step::TaskRuns::default() }
 }
 
 /// The children of so many calls.
@@ -155,12 +156,14 @@ fn assumed(plan: &step::StepPlan, said: &wire::StepAccount) -> step::TaskRuns {
         .iter()
         .map(|child| match child.times {
             step::Times::InOrder(times) | step::Times::AtOnce(times) => times,
+            step::Times::SomeAtOnce { count, .. } => count,
             step::Times::Chance(_) | step::Times::UpTo(_) | step::Times::FirstOf(_) => 0,
         })
         .sum();
     step::TaskRuns {
         asked: said.started.saturating_mul(times),
         returned: said.ended.saturating_mul(times),
+        ..step::TaskRuns::default()
     }
 }
 

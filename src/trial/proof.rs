@@ -37,7 +37,8 @@ impl LoadEvidence<'_> {
     /// How often the load's task was to run, and how often it was seen to end.
     fn root(&self) -> TaskRuns {
         let given_up = self.outcome.given_up();
-        TaskRuns { asked: self.tasks_run + given_up, returned: self.tasks_run }
+        let (asked, returned) = (self.tasks_run + given_up, self.tasks_run);
+        TaskRuns { asked, returned, ..TaskRuns::default() }
     }
 }
 
@@ -254,16 +255,32 @@ impl Proof {
         }
         for (child, edge) in children.iter().zip(edges) {
             let (least, most) = match child.times {
-                Times::InOrder(times) | Times::AtOnce(times) => (times, times),
+                Times::InOrder(times)
+                | Times::AtOnce(times)
+                | Times::SomeAtOnce { count: times, .. } => (times, times),
                 Times::FirstOf(times) | Times::UpTo(times) => (1, times),
                 Times::Chance(_) => continue,
             };
             let bounds = (well.saturating_mul(least), tally.started.saturating_mul(most));
             self.within(format!("{name}: runs of {}", child.task.text), bounds, edge.asked);
-            if matches!(child.times, Times::FirstOf(_)) {
-                let what = format!("{name}: runs of {} that ended first", child.task.text);
-                self.within(what, (well, edge.asked), edge.returned);
+            self.at_once(format!("{name}: runs of {}", child.task.text), child.times, well, *edge);
+        }
+    }
+
+    /// What else a combinator says of children that run at once, where so many of its calls ended
+    /// well.
+    fn at_once(&mut self, runs: String, times: Times, well: u64, edge: TaskRuns) {
+        match times {
+            Times::FirstOf(_) => {
+                self.within(format!("{runs} that ended first"), (well, edge.asked), edge.returned);
             }
+            Times::SomeAtOnce { count, most } => {
+                let least = well.saturating_mul(count);
+                self.within(format!("{runs} that ended"), (least, edge.asked), edge.returned);
+                let bounds = (u64::from(edge.returned > 0), most);
+                self.within(format!("{runs}, most at once"), bounds, edge.most_at_once);
+            }
+            _ => {}
         }
     }
 

@@ -425,7 +425,7 @@ const CHILDREN: u64 = 16;
 /// Scenarios whose tasks first start sixteen children that all end well, and then do something that
 /// does not always. What is cancelled there runs tasks of its own: a child that is cut short loosens
 /// the account of its task.
-const WITH_CHILDREN: [(&str, &str); 6] = [
+const WITH_CHILDREN: [(&str, &str); 8] = [
     (
         "fail-fast",
         "{ parallel = { task = \"risky\", count = 16, errors = \"fail-fast\" } }]\n\
@@ -436,6 +436,20 @@ const WITH_CHILDREN: [(&str, &str); 6] = [
     (
         "first of several",
         "{ parallel = { task = \"risky\", count = 4, until = \"first\" } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
+         [tasks.fine]\nsteps = [{ yield = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "batches",
+        "{ parallel = { task = \"risky\", count = 16, batch = 5 } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
+         [tasks.fine]\nsteps = [{ yield = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "a window",
+        "{ parallel = { task = \"risky\", count = 16, at_once = 5 } }]\n\
          [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
          [tasks.fine]\nsteps = [{ yield = {} }]\n\
          [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
@@ -463,6 +477,11 @@ const WITH_CHILDREN: [(&str, &str); 6] = [
 ];
 
 fn with_children<F: Fault>(executor: &str, then: &str) -> Result<(), String> {
+    with_bounded_children::<F>(executor, "", then)
+}
+
+/// The same, with a bound on the children that are at work, such as `, batch = 4`.
+fn with_bounded_children<F: Fault>(executor: &str, bound: &str, then: &str) -> Result<(), String> {
     let fails =
         "[targets.api]\nhttp = { status = [{ status = 200, weight = 9 }, { status = 503 }] }";
     let target = if then.contains("api") { fails } else { "" };
@@ -470,7 +489,7 @@ fn with_children<F: Fault>(executor: &str, then: &str) -> Result<(), String> {
         "schema = 1\nname = \"children\"\n[run]\nwarmup = \"0s\"\ntimeout = \"1h\"\n\
          [executors]\nuse = [\"{executor}\"]\nbaseline = \"{executor}\"\n[executors.thread-pool]\nsize = 20\n\
          {target}\n\
-         [tasks.request]\nsteps = [{{ parallel = {{ task = \"well\", count = {CHILDREN} }} }}, {then}]\n\
+         [tasks.request]\nsteps = [{{ parallel = {{ task = \"well\", count = {CHILDREN}{bound} }} }}, {then}]\n\
          [tasks.well]\nsteps = [{{ noop = {{}} }}, {{ yield = {{}} }}]\n\
          [load.clients]\ntask = \"request\"\nclosed = {{ concurrency = 1, tasks = {TASKS} }}\n"
     );
@@ -486,7 +505,7 @@ fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
             // The sixth of the last task: no other is lost, for its place has nothing to run any
             // more.
             let lost = match (what, executor) {
-                ("fail-fast", _) => {
+                ("fail-fast" | "batches", _) => {
                     with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
                 }
                 ("first of several", "sequential") => {
@@ -503,5 +522,21 @@ fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
                 "{what}, {executor}: {why}"
             );
         }
+    }
+}
+
+#[test]
+fn one_child_of_a_batch_is_missed() {
+    let (_, then) = WITH_CHILDREN[0];
+    for executor in runtime::EXECUTORS.iter().map(|executor| executor.name) {
+        let (batch, window) = (", batch = 4", ", at_once = 4");
+        for bound in [batch, window] {
+            with_bounded_children::<Honest>(executor, bound, then)
+                .unwrap_or_else(|why| panic!("{executor}{bound}: {why}"));
+        }
+        let lost = with_bounded_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(
+            executor, batch, then,
+        );
+        found(lost, "task well, noop (step 1): calls: expected ");
     }
 }

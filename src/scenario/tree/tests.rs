@@ -134,6 +134,8 @@ fn children_at_once_cost_the_longest_only_where_they_run_at_once() {
     assert_eq!(cost(Times::AtOnce(5), true), ms(2, 2));
     assert_eq!(cost(Times::AtOnce(5), false), ms(10, 10));
     assert_eq!(cost(Times::InOrder(5), true), ms(10, 10));
+    let some = Times::SomeAtOnce { count: 5, most: 2 };
+    assert_eq!((cost(some, true), cost(some, false)), (ms(6, 6), ms(10, 10)));
     assert_eq!(cost(Times::Chance(0.5), true), ms(0, 1));
     assert_eq!(cost(Times::Chance(1.0), true), ms(2, 2));
     assert_eq!(cost(Times::AtOnce(u64::MAX), false).least, Duration::from_nanos(u64::MAX));
@@ -147,7 +149,7 @@ fn children_of_fan_outs_multiply_and_those_of_loops_are_built_once() {
         [tasks.middle]
         steps = [{ parallel = { task = 'leaf', count = 5 } }, { parallel = { task = 'leaf', count = 2 } }]
         [tasks.root]
-        steps = [{ parallel = { task = 'middle', count = 3 } }, { repeat = { task = 'middle', times = 100 } }]",
+        steps = [{ parallel = { task = 'middle', count = 300, batch = 3 } }, { repeat = { task = 'middle', times = 100 } }]",
     );
     assert_eq!(fan_out(&variant.tasks, "root"), 3 * (1 + 7) + 7);
     assert_eq!((fan_out(&variant.tasks, "leaf"), fan_out(&variant.tasks, "nowhere")), (0, 0));

@@ -2,26 +2,21 @@
 
 use std::{
     future::poll_fn,
+    ops::Range,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicU64,
-            Ordering::{Acquire, Release},
-        },
-    },
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use atomic_waker::AtomicWaker;
-
-use super::super::{
-    Call, Done, Failure, Opening, Operation, Sequence, StepOutcome, site::ChildTask,
+use super::{
+    super::{Call, Done, Failure, Opening, Operation, Sequence, StepOutcome, site::ChildTask},
+    child::{ChildEnd, Witnesses, fold, is_out_of_time, is_unwell, run_child, until_time_is_up},
+    crowd::Crowd,
+    ends::{Announces, ChildEnds},
 };
 use crate::{
     clock,
-    runtime::{NativeTimers as _, Runtime, Style},
+    runtime::{Runtime, Style},
 };
 
 /// Whose ends are waited for.
@@ -35,32 +30,49 @@ pub(super) enum JoinBy {
     First,
 }
 
-type ChildEnd = (Sequence, StepOutcome);
+/// How many children there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Children {
+    /// In all.
+    pub count: u64,
+    /// In each batch, where they come in batches.
+    pub batch: Option<u64>,
+}
 
 pub(super) struct FanOut<R: Runtime> {
-    /// None where a child was lost by being cancelled.
+    /// By place; none where a child was lost by being cancelled. In batches a place is used again.
     children: Vec<Option<Sequence>>,
-    /// Empty between calls; kept for its memory.
+    count: u64,
+    /// Empty between rounds; kept for its memory.
     joins: Vec<Option<R::Join<ChildEnd>>>,
     rebuild: ChildTask,
     join: JoinBy,
     /// Where a join cannot be asked whether its child has ended.
     ends: Option<Arc<ChildEnds>>,
+    /// Where children come in batches.
+    crowd: Option<Arc<Crowd>>,
     /// Calls begun.
-    calls: u64,
+    calls: u32,
+    /// Batches begun, of all calls.
+    rounds: u64,
     runtime: R,
 }
 
 impl<R: Runtime> FanOut<R> {
-    pub(super) fn new(child: &ChildTask, count: u64, join: JoinBy, runtime: R) -> Self {
+    pub(super) fn new(child: &ChildTask, children: Children, join: JoinBy, runtime: R) -> Self {
+        let Children { count, batch } = children;
+        let places = batch.map_or(count, |batch| batch.min(count)) as usize;
         Self {
-            children: (0..count).map(|_| Some(child.build())).collect(),
-            joins: Vec::with_capacity(count as usize),
+            children: (0..places).map(|_| Some(child.build())).collect(),
+            count,
+            joins: Vec::with_capacity(places),
             rebuild: child.clone(),
             join,
             ends: (R::INFO.style.joins_block() && join != JoinBy::All)
-                .then(|| ChildEnds::of(count)),
+                .then(|| ChildEnds::of(places)),
+            crowd: batch.map(|_| Crowd::of(child)),
             calls: 0,
+            rounds: 0,
             runtime,
         }
     }
@@ -84,76 +96,53 @@ impl<R: Runtime> Operation for FanOut<R> {
     }
 
     async fn call(&mut self, call: Call) -> StepOutcome {
-        self.calls += 1;
-        let call = Call { issued_ns: clock::now_ns(), ..call };
+        self.calls = self.calls.wrapping_add(1);
+        if let Some(crowd) = &self.crowd {
+            crowd.begin(self.calls);
+        }
         // Where a child has ended when the next one is started, the first is the first.
         let one_is_enough = self.join == JoinBy::First && R::INFO.style == Style::Serial;
-        let count = if one_is_enough { 1 } else { self.children.len() };
-        for index in 0..count {
-            if let Err(failure) = self.start(index, call) {
-                self.joins.clear();
-                return Err(failure);
+        let count = if one_is_enough { 1 } else { self.count };
+        let mut done = Done::default();
+        for first in (0..count).step_by(self.children.len().max(1)) {
+            if first > 0 && is_out_of_time(call) {
+                until_time_is_up::<R::Native>().await;
             }
+            let last = count.min(first + self.children.len() as u64);
+            let outcome = self.round(first..last, call).await;
+            self.joins.clear();
+            done.add(outcome.map_err(|failure| failure.after(done))?);
         }
-        let outcome = match self.join {
-            JoinBy::All => self.all().await,
-            JoinBy::AllWell => self.all_well().await,
-            JoinBy::First => self.first().await,
-        };
-        self.joins.clear();
-        outcome
+        Ok(done)
     }
-}
-
-async fn run_child<R: Runtime>(
-    mut child: Sequence,
-    call: Call,
-    _announces: Option<Announces>,
-) -> ChildEnd {
-    child.ask();
-    let Some(deadline_ns) = call.deadline_ns else {
-        let outcome = child.run(call).await;
-        return (child, outcome);
-    };
-    let left = Duration::from_nanos(deadline_ns.saturating_sub(clock::now_ns()));
-    let in_time = R::Native::timeout(left, child.run(call)).await;
-    let outcome = in_time.unwrap_or_else(|_| {
-        child.cancel();
-        Err(Failure::Skipped(Done { timeouts: 1, ..Done::default() }))
-    });
-    (child, outcome)
-}
-
-/// What one child's outcome adds to its parent's.
-fn fold(done: &mut Done, wrong: &mut Option<Failure>, outcome: StepOutcome) {
-    match outcome {
-        Ok(more) | Err(Failure::Skipped(more)) => done.add(more),
-        Err(failure) => {
-            wrong.get_or_insert(failure);
-        }
-    }
-}
-
-fn is_unwell(outcome: &StepOutcome) -> bool {
-    !matches!(outcome, Ok(done) if done.errors == 0 && done.timeouts == 0)
 }
 
 impl<R: Runtime> FanOut<R> {
-    fn start(&mut self, index: usize, call: Call) -> Result<(), Failure> {
-        let child = self.children[index].take().unwrap_or_else(|| self.rebuild.build());
+    /// Starts these children at once and waits for them.
+    async fn round(&mut self, children: Range<u64>, call: Call) -> StepOutcome {
+        self.rounds += 1;
+        let call = Call { issued_ns: clock::now_ns(), ..call };
+        for (place, index) in children.enumerate() {
+            self.start(place, call.of_child(index))?;
+        }
+        match self.join {
+            JoinBy::All => self.all().await,
+            JoinBy::AllWell => self.all_well().await,
+            JoinBy::First => self.first().await,
+        }
+    }
+
+    fn start(&mut self, place: usize, call: Call) -> Result<(), Failure> {
+        let child = self.children[place].take().unwrap_or_else(|| self.rebuild.build());
         self.rebuild.asked();
-        let announces = self.ends.as_ref().map(|ends| Announces {
-            ends: ends.clone(),
-            index,
-            call: self.calls,
-        });
-        let run = run_child::<R>(child, call.of_child(index as u64), announces);
-        let join = self.runtime.spawn(run).map_err(|why| {
+        let witnesses = self.witnesses(place);
+        let join = self.runtime.spawn(run_child::<R>(child, call, witnesses)).map_err(|why| {
             let given_up = if self.ends.is_some() {
                 ", or let the children be shorter: the threads of those that were given up go on"
             } else {
                 ""
             };
+            let index = call.child;
             Failure::Refused(format!(
                 "the system refused a thread for child {index}: {why}; lower `count` or the concurrency{given_up}"
             ))
@@ -162,13 +151,21 @@ impl<R: Runtime> FanOut<R> {
         Ok(())
     }
 
+    fn witnesses(&self, place: usize) -> Witnesses {
+        let ends = self.ends.clone();
+        Witnesses {
+            crowd: self.crowd.clone().map(|crowd| (crowd, self.calls)),
+            announces: ends.map(|ends| Announces { ends, place, round: self.rounds }),
+        }
+    }
+
     async fn all(&mut self) -> StepOutcome {
         let (mut done, mut wrong) = (Done::default(), None);
-        for (index, join) in self.joins.iter_mut().enumerate() {
+        for (place, join) in self.joins.iter_mut().enumerate() {
             if let Some(join) = join.take() {
                 let (child, outcome) = join.await;
                 self.rebuild.returned();
-                self.children[index] = Some(child);
+                self.children[place] = Some(child);
                 fold(&mut done, &mut wrong, outcome);
             }
         }
@@ -203,8 +200,8 @@ impl<R: Runtime> FanOut<R> {
                 ends.waker.register(context.waker());
             }
             let mut waiting = false;
-            for index in 0..self.joins.len() {
-                match self.ended(index, context) {
+            for place in 0..self.joins.len() {
+                match self.ended(place, context) {
                     Poll::Pending => waiting = true,
                     Poll::Ready(None) => {}
                     Poll::Ready(Some(outcome)) => {
@@ -223,49 +220,16 @@ impl<R: Runtime> FanOut<R> {
     }
 
     /// How a child ended; nothing where that was seen before.
-    fn ended(&mut self, index: usize, context: &mut Context<'_>) -> Poll<Option<StepOutcome>> {
-        let Some(join) = &mut self.joins[index] else { return Poll::Ready(None) };
-        if self.ends.as_ref().is_some_and(|ends| !ends.has(index, self.calls)) {
+    fn ended(&mut self, place: usize, context: &mut Context<'_>) -> Poll<Option<StepOutcome>> {
+        let Some(join) = &mut self.joins[place] else { return Poll::Ready(None) };
+        if self.ends.as_ref().is_some_and(|ends| !ends.has(place, self.rounds)) {
             return Poll::Pending;
         }
         let Poll::Ready((child, outcome)) = Pin::new(join).poll(context) else {
             return Poll::Pending;
         };
         self.rebuild.returned();
-        (self.joins[index], self.children[index]) = (None, Some(child));
+        (self.joins[place], self.children[place]) = (None, Some(child));
         Poll::Ready(Some(outcome))
-    }
-}
-
-/// Which children have ended, for a parent whose joins would wait for them.
-struct ChildEnds {
-    waker: AtomicWaker,
-    /// By child: the call of the last one that ended. One that was given up ends beside those of
-    /// later calls, and must not be taken for one of them.
-    last: Box<[AtomicU64]>,
-}
-
-impl ChildEnds {
-    fn of(count: u64) -> Arc<Self> {
-        let last = (0..count).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { waker: AtomicWaker::new(), last })
-    }
-
-    fn has(&self, index: usize, call: u64) -> bool {
-        self.last[index].load(Acquire) >= call
-    }
-}
-
-/// Says that a child has ended when it is dropped, and so also where the child panics.
-struct Announces {
-    ends: Arc<ChildEnds>,
-    index: usize,
-    call: u64,
-}
-
-impl Drop for Announces {
-    fn drop(&mut self) {
-        self.ends.last[self.index].fetch_max(self.call, Release);
-        self.ends.waker.wake();
     }
 }

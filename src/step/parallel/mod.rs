@@ -5,17 +5,29 @@
 //! `sequential` runs them in order, so that there the first one is the one that was asked for first.
 //! Which of several is first that have ended meanwhile is the same everywhere: the one that was
 //! asked for first.
+//!
+//! `batch` and `at_once` bound how many are at work: in batches, each of which begins when all of the
+//! one before have ended, or in a window, in which the next one begins as soon as one has ended.
 
+mod child;
+mod choices;
+mod crowd;
+mod ends;
 mod fan_out;
+mod window;
 
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use self::fan_out::{FanOut, JoinBy};
+use self::{
+    choices::{OnError, Until},
+    fan_out::{Children, FanOut, JoinBy},
+    window::ChildWindow,
+};
 use super::{BuildError, Child, Cost, Ends, Lookup, Site, Step, StepKind, Times};
 use crate::{
-    config::{Diagnostics, Field, Fields, Name, Node, choice_schema, read_choice},
+    config::{Fields, Name},
     protocol,
     runtime::Runtime,
     targets::TargetSpec,
@@ -27,57 +39,17 @@ pub struct Parallel {
     task: Name,
     count: NonZeroU64,
     #[serde(default)]
+    batch: Option<NonZeroU64>,
+    #[serde(default)]
+    at_once: Option<NonZeroU64>,
+    #[serde(default)]
     until: Until,
     #[serde(default)]
     errors: OnError,
 }
 
-/// Whose end is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Until {
-    /// That of all children.
-    #[default]
-    All,
-    /// That of any one, however it ends; the others are cancelled where the executor can.
-    First,
-}
-
-const UNTILS: &[(&str, Until)] = &[("all", Until::All), ("first", Until::First)];
-
-impl Field for Until {
-    fn schema() -> serde_json::Value {
-        choice_schema(UNTILS)
-    }
-
-    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_choice(node, UNTILS, diagnostics)
-    }
-}
-
-/// What an allowed error or a time-out of a child means for the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum OnError {
-    /// They go on, and all are counted.
-    #[default]
-    Collect,
-    /// They are cancelled where the executor can, and the task ends.
-    FailFast,
-}
-
-const ERRORS: &[(&str, OnError)] =
-    &[("collect", OnError::Collect), ("fail-fast", OnError::FailFast)];
-
-impl Field for OnError {
-    fn schema() -> serde_json::Value {
-        choice_schema(ERRORS)
-    }
-
-    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_choice(node, ERRORS, diagnostics)
-    }
-}
+/// The most children of a window: their numbers have half a word.
+const MOST_IN_A_WINDOW: u64 = u32::MAX as u64;
 
 impl StepKind for Parallel {
     const KEY: &'static str = "parallel";
@@ -87,6 +59,14 @@ impl StepKind for Parallel {
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let task = op.required("task", "The task that is started.");
         let count = op.required("count", "How often.");
+        let batch = op.optional(
+            "batch",
+            "So many at once: the next batch begins when all of the one before have ended.",
+        );
+        let at_once = op.optional(
+            "at_once",
+            "So many at once: the next child begins as soon as one has ended.",
+        );
         let until = op.or(
             "until",
             Until::All,
@@ -97,18 +77,18 @@ impl StepKind for Parallel {
             OnError::Collect,
             "`collect` lets the others go on after an allowed error or time-out; `fail-fast` cancels them.",
         );
-        if until == Until::First && errors == OnError::FailFast {
-            let remedy = "leave `errors` out: the first child ends it, however it ended";
-            op.reject("errors", "nobody is waited for after the first", Some(remedy.into()));
-        }
-        Some(Self { task: task?, count: count?, until, errors })
+        let read = Self { task: task?, count: count?, batch, at_once, until, errors };
+        read.refuse(op);
+        Some(read)
     }
 
     fn children(&self) -> Vec<Child<'_>> {
         let ends = if self.errors == OnError::FailFast { Ends::ByAny } else { Ends::Never };
-        let times = match self.until {
-            Until::All => Times::AtOnce(self.count.get()),
-            Until::First => Times::FirstOf(self.count.get()),
+        let count = self.count.get();
+        let times = match (self.until, self.most()) {
+            (Until::First, _) => Times::FirstOf(count),
+            (Until::All, Some(most)) => Times::SomeAtOnce { count, most: most.min(count) },
+            (Until::All, None) => Times::AtOnce(count),
         };
         vec![Child { task: &self.task, times, ends }]
     }
@@ -128,15 +108,22 @@ impl StepKind for Parallel {
         if self.until == Until::First {
             return Err("the protocol has no `until = \"first\"`".to_owned());
         }
+        if let Some((key, _)) = self.bound() {
+            return Err(format!("the protocol has no `{key}`"));
+        }
         let (task, count) = (self.task.text.clone(), self.count.get());
         Ok(protocol::BriefOperation::Parallel { task, count })
     }
 
     fn heard(operation: &protocol::BriefOperation) -> Option<Result<Self, String>> {
         let protocol::BriefOperation::Parallel { task, count } = operation else { return None };
-        let (task, until, errors) = (task.clone().into(), Until::All, OnError::Collect);
-        let count = NonZeroU64::new(*count).ok_or("`parallel` needs a `count` above zero");
-        Some(count.map(|count| Self { task, count, until, errors }).map_err(str::to_owned))
+        let (until, errors) = (Until::All, OnError::Collect);
+        let parallel = |count| {
+            let task = task.clone().into();
+            Self { task, count, batch: None, at_once: None, until, errors }
+        };
+        let none = || "`parallel` needs a `count` above zero".to_owned();
+        Some(NonZeroU64::new(*count).map(parallel).ok_or_else(none))
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
@@ -147,68 +134,57 @@ impl StepKind for Parallel {
             (Until::All, OnError::FailFast) => JoinBy::AllWell,
         };
         let runtime = site.trial.runtime.clone();
-        Ok(site.operation(move || FanOut::new(&child, count, join, runtime.clone())))
+        if let Some(most) = self.at_once {
+            let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+            let window = (small(count), small(most.get()));
+            return Ok(site.operation(move || ChildWindow::new(&child, window, runtime.clone())));
+        }
+        let children = Children { count, batch: self.batch.map(NonZeroU64::get) };
+        Ok(site.operation(move || FanOut::new(&child, children, join, runtime.clone())))
+    }
+}
+
+impl Parallel {
+    /// What bounds the children at work, and to how many.
+    fn bound(&self) -> Option<(&'static str, u64)> {
+        let batch = self.batch.map(|most| ("batch", most.get()));
+        batch.or_else(|| self.at_once.map(|most| ("at_once", most.get())))
+    }
+
+    /// The most children at work.
+    fn most(&self) -> Option<u64> {
+        self.bound().map(|(_, most)| most)
+    }
+
+    /// Says what does not go together.
+    fn refuse(&self, op: &mut Fields<'_>) {
+        if self.until == Until::First && self.errors == OnError::FailFast {
+            let remedy = "leave `errors` out: the first child ends it, however it ended";
+            op.reject("errors", "nobody is waited for after the first", Some(remedy.into()));
+        }
+        let Some((key, _)) = self.bound() else { return };
+        if self.until == Until::First {
+            let remedy = format!("leave `{key}` out, or lower `count`");
+            let why = "nobody is first of children that have not begun";
+            op.reject(key, why, Some(remedy));
+        }
+        if self.at_once.is_none() {
+            return;
+        }
+        if self.batch.is_some() {
+            let why = "how many are at once is said twice";
+            op.reject("at_once", why, Some("leave `batch` or `at_once` out".into()));
+        }
+        if self.errors == OnError::FailFast {
+            let why = "a window does not end with the first error";
+            op.reject("errors", why, Some("leave it out, or say `batch`".into()));
+        }
+        if self.count.get() > MOST_IN_A_WINDOW {
+            let why = format!("expected at most {MOST_IN_A_WINDOW} with `at_once`");
+            op.reject("count", why, None);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use crate::{
-        runtime::EXECUTORS,
-        step::{
-            OnTimeout,
-            testing::{Ran, Rig, errors_of},
-        },
-    };
-
-    const CHOICE: &str = "{ choice = { of = [{ task = 'quick' }, { task = 'late' }] } }";
-
-    const FIRST: &str = "{ parallel = { task = 'either', count = 12, until = 'first' } }";
-
-    /// Half of the children end at once, and half after so long, as drawn.
-    fn ran(executor: &str, late: Duration) -> Ran {
-        Rig::new(&[FIRST, "{ noop = {} }"])
-            .task("either", &[CHOICE])
-            .task("quick", &["{ noop = {} }"])
-            .task("late", &["{ sleep = { time = '1h' } }"])
-            .limited(late, OnTimeout::Ignore)
-            .run(executor, 5)
-    }
-
-    #[test]
-    fn the_first_that_ends_is_enough() {
-        for executor in EXECUTORS {
-            let ran = ran(executor.name, Duration::from_millis(5));
-            assert_eq!(ran.wrong(), None, "{}", executor.name);
-            let [parallel, after, either, ..] = ran.tallies[..] else { panic!("five steps") };
-            assert_eq!((parallel.ended, after.ended), (5, 5), "{}", executor.name);
-            assert!(either.started >= 5, "{}", executor.name);
-        }
-    }
-
-    /// Under `threads`, too, where joining in order would wait for those that end late.
-    #[test]
-    fn who_ends_late_is_not_waited_for() {
-        for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
-            let ran = ran(executor, Duration::from_mins(1));
-            let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
-            assert_eq!(timeouts, 0, "{executor}: a child that ends at once is first");
-        }
-    }
-
-    #[test]
-    fn one_task_after_another_starts_no_more_than_the_first() {
-        let ran = ran("sequential", Duration::from_millis(5));
-        assert_eq!(ran.tallies[2].started, 5);
-    }
-
-    #[test]
-    fn what_ends_it_cannot_be_said_twice() {
-        let text =
-            "{ parallel = { task = 'a', count = 2, until = 'first', errors = 'fail-fast' } }";
-        let why = "nobody is waited for after the first; leave `errors` out: the first child ends it, however it ended";
-        assert_eq!(errors_of(text), [why]);
-    }
-}
+mod tests;

@@ -101,6 +101,10 @@ fn a_target_is_not_asked_for_calls_that_had_no_connection() {
     assert_eq!(served(0, 8, 0), ("0 to 2".into(), true));
 }
 
+fn runs(asked: u64, returned: u64) -> TaskRuns {
+    TaskRuns { asked, returned, ..TaskRuns::default() }
+}
+
 /// A root that runs `other` 16 times at once and then `risky` 16 times, ten times over; each child
 /// does two steps.
 fn family() -> (TrialPlan, Reading) {
@@ -118,7 +122,7 @@ fn family() -> (TrialPlan, Reading) {
     let did = |count| Tally { started: count, ended: count, ..Tally::default() };
     let steps = [10, 10, 160, 160, 160, 160].map(did).to_vec();
     let mut edges = vec![Vec::new(); 6];
-    edges[..2].fill(vec![TaskRuns { asked: 160, returned: 160 }]);
+    edges[..2].fill(vec![runs(160, 160)]);
     (plan, Reading { steps, edges, moves: false })
 }
 
@@ -189,7 +193,7 @@ fn a_task_that_stops_begins_no_further_step() {
 #[test]
 fn a_combinator_that_asks_for_too_few_is_found() {
     let too_few = of_family(|ledger| {
-        ledger.edges[0][0] = TaskRuns { asked: 159, returned: 159 };
+        ledger.edges[0][0] = runs(159, 159);
         for step in &mut ledger.steps[2..4] {
             (step.started, step.ended) = (159, 159);
         }
@@ -197,14 +201,14 @@ fn a_combinator_that_asks_for_too_few_is_found() {
     assert_eq!(too_few.unwrap(), "task task, parallel (step 1): runs of other: 159 instead of 160");
     // A call of the combinator that did not end well may have asked for fewer.
     let cancelled = of_family(|ledger| {
-        ledger.edges[0][0] = TaskRuns { asked: 159, returned: 159 };
+        ledger.edges[0][0] = runs(159, 159);
         for step in &mut ledger.steps[2..4] {
             (step.started, step.ended) = (159, 159);
         }
         ledger.steps[0] =
             Tally { started: 10, ended: 10, failed: 1, stopped: 1, ..Tally::default() };
         ledger.steps[1] = Tally { started: 9, ended: 9, ..Tally::default() };
-        ledger.edges[1][0] = TaskRuns { asked: 144, returned: 144 };
+        ledger.edges[1][0] = runs(144, 144);
         for step in &mut ledger.steps[4..] {
             (step.started, step.ended) = (144, 144);
         }
@@ -217,7 +221,7 @@ fn a_combinator_that_asks_for_too_few_is_found() {
 fn of_combinator(text: &str, asked: u64, returned: u64) -> Option<String> {
     let (mut plan, mut ledger) = family();
     plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
-    ledger.edges[0][0] = TaskRuns { asked, returned };
+    ledger.edges[0][0] = runs(asked, returned);
     for step in &mut ledger.steps[2..4] {
         (step.started, step.ended) = (asked, asked);
     }
@@ -235,6 +239,26 @@ fn the_first_of_several_must_have_ended() {
     assert_eq!(of(160, 9).unwrap(), format!("{what} that ended first: 9 instead of 10 to 160"));
     assert_eq!(of(161, 10).unwrap(), format!("{what}: 161 instead of 10 to 160"));
     assert_eq!(of(9, 9).unwrap(), format!("{what}: 9 instead of 10 to 160"));
+}
+
+#[test]
+fn children_of_batches_and_windows_have_all_ended_and_were_never_too_many() {
+    let of = |text: &str, returned, most_at_once| {
+        let (mut plan, mut ledger) = family();
+        plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
+        ledger.edges[0][0] = TaskRuns { asked: 160, returned, most_at_once };
+        wrong(&plan, &ledger)
+    };
+    let what = "task task, parallel (step 1): runs of other";
+    for bound in ["batch", "at_once"] {
+        let text = format!("{{ parallel = {{ task = 'other', count = 16, {bound} = 4 }} }}");
+        assert_eq!((of(&text, 160, 4), of(&text, 160, 1)), (None, None));
+        let (fifth, nobody) = (of(&text, 160, 5).unwrap(), of(&text, 160, 0).unwrap());
+        assert_eq!(fifth, format!("{what}, most at once: 5 instead of 1 to 4"));
+        assert_eq!(nobody, format!("{what}, most at once: 0 instead of 1 to 4"));
+        let lost = of(&text, 159, 4).unwrap();
+        assert_eq!(lost, format!("{what} that ended: 159 instead of 160"));
+    }
 }
 
 #[test]

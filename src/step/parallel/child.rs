@@ -1,0 +1,72 @@
+//! A child as it runs, and what its end means for its parent.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    super::{Call, Done, Failure, Sequence, StepOutcome},
+    crowd::Crowd,
+    ends::Announces,
+};
+use crate::{
+    clock,
+    runtime::{NativeTimers, Runtime},
+};
+
+/// A child's steps, for the next one in its place, and how it ended.
+pub(super) type ChildEnd = (Sequence, StepOutcome);
+
+/// Who notes that a child is at work, and that it has ended.
+pub(super) struct Witnesses {
+    /// Counts those at work, and the call whose child it is.
+    pub crowd: Option<(Arc<Crowd>, u32)>,
+    pub announces: Option<Announces>,
+}
+
+pub(super) async fn run_child<R: Runtime>(
+    mut child: Sequence,
+    call: Call,
+    witnesses: Witnesses,
+) -> ChildEnd {
+    // Dropped in the other order: the child leaves the crowd before its end is announced.
+    let Witnesses { crowd, announces: _announces } = witnesses;
+    let _present = crowd.as_ref().map(|(crowd, call)| crowd.enter(*call));
+    child.ask();
+    let Some(deadline_ns) = call.deadline_ns else {
+        let outcome = child.run(call).await;
+        return (child, outcome);
+    };
+    let left = Duration::from_nanos(deadline_ns.saturating_sub(clock::now_ns()));
+    let in_time = R::Native::timeout(left, child.run(call)).await;
+    let outcome = in_time.unwrap_or_else(|_| {
+        child.cancel();
+        Err(Failure::Skipped(Done { timeouts: 1, ..Done::default() }))
+    });
+    (child, outcome)
+}
+
+/// What one child's outcome adds to its parent's.
+pub(super) fn fold(done: &mut Done, wrong: &mut Option<Failure>, outcome: StepOutcome) {
+    match outcome {
+        Ok(more) | Err(Failure::Skipped(more)) => done.add(more),
+        Err(failure) => {
+            wrong.get_or_insert(failure);
+        }
+    }
+}
+
+pub(super) fn is_unwell(outcome: &StepOutcome) -> bool {
+    !matches!(outcome, Ok(done) if done.errors == 0 && done.timeouts == 0)
+}
+
+/// Whether the nearest time-out around a call has passed.
+pub(super) fn is_out_of_time(call: Call) -> bool {
+    call.deadline_ns.is_some_and(|deadline_ns| clock::now_ns() >= deadline_ns)
+}
+
+/// Waits for the time-out around a call, which ends it: no more children are started. Who waits for
+/// children in threads of their own sees that they have ended before it sees that time is up.
+pub(super) async fn until_time_is_up<N: NativeTimers>() {
+    loop {
+        N::sleep(Duration::from_secs(3600)).await;
+    }
+}

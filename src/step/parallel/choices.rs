@@ -1,0 +1,52 @@
+//! What can be chosen of a fan-out by a word.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Diagnostics, Field, Node, choice_schema, read_choice};
+
+/// Whose end is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Until {
+    /// That of all children.
+    #[default]
+    All,
+    /// That of any one, however it ends; the others are cancelled where the executor can.
+    First,
+}
+
+const UNTILS: &[(&str, Until)] = &[("all", Until::All), ("first", Until::First)];
+
+impl Field for Until {
+    fn schema() -> serde_json::Value {
+        choice_schema(UNTILS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, UNTILS, diagnostics)
+    }
+}
+
+/// What an allowed error or a time-out of a child means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnError {
+    /// They go on, and all are counted.
+    #[default]
+    Collect,
+    /// They are cancelled where the executor can, and the task ends.
+    FailFast,
+}
+
+const ERRORS: &[(&str, OnError)] =
+    &[("collect", OnError::Collect), ("fail-fast", OnError::FailFast)];
+
+impl Field for OnError {
+    fn schema() -> serde_json::Value {
+        choice_schema(ERRORS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, ERRORS, diagnostics)
+    }
+}

@@ -1,0 +1,132 @@
+//! Tests of fan-outs.
+
+use std::time::Duration;
+
+use crate::{
+    runtime::EXECUTORS,
+    step::{
+        OnTimeout,
+        testing::{Ran, Rig, errors_of},
+    },
+};
+
+const CHOICE: &str = "{ choice = { of = [{ task = 'quick' }, { task = 'late' }] } }";
+
+const FIRST: &str = "{ parallel = { task = 'either', count = 12, until = 'first' } }";
+
+/// Half of the children end at once, and half after so long, as drawn.
+fn ran(executor: &str, late: Duration) -> Ran {
+    Rig::new(&[FIRST, "{ noop = {} }"])
+        .task("either", &[CHOICE])
+        .task("quick", &["{ noop = {} }"])
+        .task("late", &["{ sleep = { time = '1h' } }"])
+        .limited(late, OnTimeout::Ignore)
+        .run(executor, 5)
+}
+
+#[test]
+fn the_first_that_ends_is_enough() {
+    for executor in EXECUTORS {
+        let ran = ran(executor.name, Duration::from_millis(5));
+        assert_eq!(ran.wrong(), None, "{}", executor.name);
+        let [parallel, after, either, ..] = ran.tallies[..] else { panic!("five steps") };
+        assert_eq!((parallel.ended, after.ended), (5, 5), "{}", executor.name);
+        assert!(either.started >= 5, "{}", executor.name);
+    }
+}
+
+/// Under `threads`, too, where joining in order would wait for those that end late.
+#[test]
+fn who_ends_late_is_not_waited_for() {
+    for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
+        let ran = ran(executor, Duration::from_mins(1));
+        let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
+        assert_eq!(timeouts, 0, "{executor}: a child that ends at once is first");
+    }
+}
+
+#[test]
+fn one_task_after_another_starts_no_more_than_the_first() {
+    let ran = ran("sequential", Duration::from_millis(5));
+    assert_eq!(ran.tallies[2].started, 5);
+}
+
+#[test]
+fn what_ends_it_cannot_be_said_twice() {
+    let text = "{ parallel = { task = 'a', count = 2, until = 'first', errors = 'fail-fast' } }";
+    let why = "nobody is waited for after the first; leave `errors` out: the first child ends it, however it ended";
+    assert_eq!(errors_of(text), [why]);
+}
+
+/// Five tasks, each of 10 children.
+fn bounded(executor: &str, bound: &str) -> Ran {
+    Rig::new(&[&format!("{{ parallel = {{ task = 'child', count = 10, {bound} }} }}")])
+        .task("child", &["{ sleep = { time = '2ms' } }"])
+        .run(executor, 5)
+}
+
+#[test]
+fn no_more_children_are_at_work_than_a_bound_lets() {
+    for executor in EXECUTORS {
+        for (bound, most) in
+            [("batch = 4", 4), ("at_once = 4", 4), ("batch = 99", 10), ("at_once = 1", 1)]
+        {
+            let ran = bounded(executor.name, bound);
+            let edge = ran.edges[0][0];
+            assert_eq!(ran.wrong(), None, "{}, {bound}", executor.name);
+            assert_eq!((edge.asked, edge.returned), (50, 50), "{}, {bound}", executor.name);
+            assert!(
+                (1..=most).contains(&edge.most_at_once),
+                "{}, {bound}: {edge:?}",
+                executor.name
+            );
+            assert_eq!(ran.tallies[1].ended, 50, "{}, {bound}", executor.name);
+        }
+    }
+}
+
+/// Where children end in threads of their own, whoever waits for them sees that first, and the
+/// time-out after it.
+#[test]
+fn after_a_time_out_no_further_batch_begins() {
+    for executor in EXECUTORS {
+        for bound in ["batch = 2", "at_once = 2"] {
+            let ran =
+                Rig::new(&[&format!("{{ parallel = {{ task = 'long', count = 9, {bound} }} }}")])
+                    .limited(Duration::from_millis(5), OnTimeout::Ignore)
+                    .task("long", &["{ sleep = { time = '1h' } }"])
+                    .run(executor.name, 2);
+            let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
+            assert_eq!((ran.wrong(), timeouts), (None, 2), "{}, {bound}", executor.name);
+            assert!(ran.tallies[1].started <= 4, "{}, {bound}", executor.name);
+        }
+    }
+}
+
+#[test]
+fn after_an_error_no_further_batch_begins() {
+    const TEXT: &str =
+        "{ parallel = { task = 'late', count = 12, batch = 4, errors = 'fail-fast' } }";
+    for executor in EXECUTORS {
+        let ran = Rig::new(&[TEXT])
+            .task("late", &["{ sleep = { time = '1h' } }"])
+            .limited(Duration::from_millis(1), OnTimeout::Ignore)
+            .run(executor.name, 3);
+        assert_eq!(ran.edges[0][0].asked, 12, "{}", executor.name);
+        assert!(ran.outcomes.iter().all(Result::is_err), "{}", executor.name);
+    }
+}
+
+#[test]
+fn what_does_not_go_with_a_bound_is_said() {
+    let of =
+        |more| errors_of(&format!("{{ parallel = {{ task = 'a', count = 5000000000, {more} }} }}"));
+    let late =
+        "nobody is first of children that have not begun; leave `batch` out, or lower `count`";
+    assert_eq!(of("batch = 2, until = 'first'"), [late]);
+    let many = "expected at most 4294967295 with `at_once`; ";
+    let twice = "how many are at once is said twice; leave `batch` or `at_once` out";
+    assert_eq!(of("batch = 2, at_once = 2"), [many, twice]);
+    let first = "a window does not end with the first error; leave it out, or say `batch`";
+    assert_eq!(of("at_once = 2, errors = 'fail-fast'"), [many, first]);
+}
