@@ -146,10 +146,14 @@ impl Part {
         whole
     }
 
+    /// It, followed by what is done also where it ends early.
+    fn however_it_ends(self) -> Self {
+        Self { end: self.exit.map_or(self.end, |exit| hull(self.end, exit)), ..self }
+    }
+
     /// Until one ends well, so many times at most: one that ends early is followed by another.
     fn up_to(self, times: u64) -> Self {
-        let end = self.exit.map_or(self.end, |exit| hull(self.end, exit));
-        let attempt = Self { end, ..self };
+        let attempt = self.however_it_ends();
         attempt.or(attempt.in_order(times))
     }
 
@@ -280,12 +284,20 @@ impl Walk<'_> {
     fn children(&mut self, children: &[Child<'_>], limited: bool) -> Part {
         let mut chosen: Option<Part> = None;
         let mut whole = Part::default();
-        for child in children {
-            let once = self.task(&child.task.text, limited);
+        for (at, child) in children.iter().enumerate() {
+            let mut once = self.task(&child.task.text, limited);
+            // What follows each child follows it however it ended, while others are at work.
+            if let Some(next) = children.get(at + 1).filter(|next| is_after_each(next)) {
+                let child = Part { exit: None, ..once.however_it_ends() };
+                once = child.then(self.task(&next.task.text, limited));
+            }
             match child.times {
                 Times::InOrder(times) => whole = whole.then(once.in_order(times)),
+                Times::AfterEach(_) => {}
                 // Of those that wait for their turn nobody has begun: that is one of the orders.
-                Times::AtOnce(count) | Times::SomeAtOnce { count, .. } => {
+                Times::AtOnce(count)
+                | Times::SomeAtOnce { count, .. }
+                | Times::AsCompleted(count) => {
                     whole = whole.then(once.at_once(count, child.ends, limited));
                 }
                 // All but one may be given up at any moment, and that ends nothing around them.
@@ -298,6 +310,10 @@ impl Walk<'_> {
         }
         whole.then(chosen.unwrap_or_default())
     }
+}
+
+fn is_after_each(child: &Child<'_>) -> bool {
+    matches!(child.times, Times::AfterEach(_))
 }
 
 #[cfg(test)]
@@ -403,6 +419,26 @@ mod tests {
             &backward
         ));
         assert!(!is_fine(100, &[PUT, PUT, PUT, &all("pair"), TAKE, TAKE, TAKE], &backward));
+    }
+
+    #[test]
+    fn what_follows_each_child_is_one_with_it() {
+        let each = |task: &str, then: &str| {
+            format!("{{ parallel = {{ task = '{task}', count = 4, then = '{then}' }} }}")
+        };
+        let nap = "{ sleep = { time = '1s' }, timeout = '1ms', on_timeout = 'skip' }";
+        let (give, get) = (
+            format!("[tasks.give]\nsteps = [{PUT}]\n"),
+            format!("[tasks.get]\nsteps = [{TAKE}]\n"),
+        );
+        let both = format!("{give}{get}");
+        assert!(is_fine(1, &[&each("give", "get")], &both));
+        assert!(!is_fine(100, &[&each("get", "give")], &both));
+        // It follows, however the child has ended.
+        let naps = format!("{get}[tasks.naps]\nsteps = [{PUT}, {nap}]\n");
+        assert!(is_fine(1, &[&each("naps", "get")], &naps));
+        let soon = format!("{get}[tasks.soon]\nsteps = [{nap}, {PUT}]\n");
+        assert!(!is_fine(1, &[&each("soon", "get")], &soon));
     }
 
     #[test]

@@ -64,11 +64,13 @@ pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
         let counts = children.map(|child| {
             let below = tasks.index.get(child.task.text.as_str()).map_or(0, |child| known[*child]);
             match child.times {
-                Times::AtOnce(count) | Times::FirstOf(count) => {
+                Times::AtOnce(count) | Times::AsCompleted(count) | Times::FirstOf(count) => {
                     count.saturating_mul(below.saturating_add(1))
                 }
                 Times::SomeAtOnce { most, .. } => most.saturating_mul(below.saturating_add(1)),
-                Times::InOrder(_) | Times::UpTo(_) | Times::Chance(_) => below,
+                Times::InOrder(_) | Times::AfterEach(_) | Times::UpTo(_) | Times::Chance(_) => {
+                    below
+                }
             }
         });
         known[task] = counts.fold(0, u64::saturating_add);
@@ -139,6 +141,8 @@ impl Count<'_> {
                 Times::InOrder(count)
                 | Times::AtOnce(count)
                 | Times::SomeAtOnce { count, .. }
+                | Times::AsCompleted(count)
+                | Times::AfterEach(count)
                 | Times::FirstOf(count)
                 | Times::UpTo(count) => count as f64,
                 Times::Chance(chance) => chance,
@@ -230,7 +234,7 @@ impl Clock<'_> {
     fn child(&self, child: Child<'_>) -> Cost {
         let once = self.known(child.task).cost;
         match child.times {
-            Times::AtOnce(count) if self.concurrent => {
+            Times::AtOnce(count) | Times::AsCompleted(count) if self.concurrent => {
                 if count == 0 {
                     Cost::default()
                 } else {
@@ -243,9 +247,11 @@ impl Clock<'_> {
                 let turns = multiple(once, count.div_ceil(most.max(1)) as f64);
                 Cost { cpu: times(once.cpu, count as f64), ..turns }
             }
-            Times::AtOnce(count) | Times::InOrder(count) | Times::SomeAtOnce { count, .. } => {
-                multiple(once, count as f64)
-            }
+            Times::AtOnce(count)
+            | Times::InOrder(count)
+            | Times::SomeAtOnce { count, .. }
+            | Times::AsCompleted(count)
+            | Times::AfterEach(count) => multiple(once, count as f64),
             Times::FirstOf(count) if self.concurrent => {
                 Cost { cpu: times(once.cpu, count as f64), ..once }
             }

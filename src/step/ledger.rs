@@ -128,6 +128,7 @@ pub(super) struct EdgeCell {
     asked: AtomicU64,
     returned: AtomicU64,
     most_at_once: AtomicU64,
+    seen_late: AtomicU64,
 }
 
 /// How often an instance of a combinator ran one of its tasks, or the sum of several.
@@ -140,6 +141,9 @@ pub struct TaskRuns {
     /// The most children of one call that were at work at once, by their own account; 0 where a
     /// combinator does not bound them.
     pub most_at_once: u64,
+    /// Children that ended before one whose end was seen earlier, where they are to be seen in the
+    /// order in which they end.
+    pub seen_late: u64,
 }
 
 impl EdgeCell {
@@ -162,11 +166,17 @@ impl EdgeCell {
         }
     }
 
+    /// A child ended before one whose end was seen earlier.
+    pub(super) fn see_late(&self) {
+        bump(&self.seen_late, 1);
+    }
+
     fn read(&self) -> TaskRuns {
         TaskRuns {
             asked: self.asked.load(Relaxed),
             returned: self.returned.load(Relaxed),
             most_at_once: self.most_at_once.load(Relaxed),
+            seen_late: self.seen_late.load(Relaxed),
         }
     }
 }
@@ -182,6 +192,7 @@ impl TaskRuns {
         self.asked += other.asked;
         self.returned += other.returned;
         self.most_at_once = self.most_at_once.max(other.most_at_once);
+        self.seen_late += other.seen_late;
     }
 }
 

@@ -249,6 +249,11 @@ impl ChildTask {
         self.account.crowd(now);
     }
 
+    /// Counts a child that ended before one whose end was seen earlier.
+    pub fn seen_late(&self) {
+        self.account.see_late();
+    }
+
     /// The same task, for another one who asks for it at the same time: with an account of its own.
     #[must_use]
     pub fn beside(&self) -> Self {

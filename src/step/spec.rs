@@ -178,6 +178,11 @@ pub enum Times {
         /// How many at once.
         most: u64,
     },
+    /// All at once, and seen in the order in which they end.
+    AsCompleted(u64),
+    /// One after another, each when one of the children before this one has ended: as often as
+    /// those.
+    AfterEach(u64),
     /// All at once, until one of them has ended: the others are given up.
     FirstOf(u64),
     /// Once with this probability, by a seeded draw.

@@ -48,9 +48,11 @@ fn of_task(plan: &TrialPlan, task: &str, counts: &dyn Fn(usize, &StepPlan) -> bo
 /// How often a child is run, where that is always the same.
 fn always(times: Times) -> Option<u64> {
     match times {
-        Times::InOrder(count) | Times::AtOnce(count) | Times::SomeAtOnce { count, .. } => {
-            Some(count)
-        }
+        Times::InOrder(count)
+        | Times::AtOnce(count)
+        | Times::SomeAtOnce { count, .. }
+        | Times::AsCompleted(count)
+        | Times::AfterEach(count) => Some(count),
         Times::FirstOf(_) | Times::UpTo(_) | Times::Chance(_) => None,
     }
 }

@@ -156,7 +156,9 @@ fn assumed(plan: &step::StepPlan, said: &wire::StepAccount) -> step::TaskRuns {
         .iter()
         .map(|child| match child.times {
             step::Times::InOrder(times) | step::Times::AtOnce(times) => times,
-            step::Times::SomeAtOnce { count, .. } => count,
+            step::Times::SomeAtOnce { count, .. }
+            | step::Times::AsCompleted(count)
+            | step::Times::AfterEach(count) => count,
             step::Times::Chance(_) | step::Times::UpTo(_) | step::Times::FirstOf(_) => 0,
         })
         .sum();

@@ -257,7 +257,9 @@ impl Proof {
             let (least, most) = match child.times {
                 Times::InOrder(times)
                 | Times::AtOnce(times)
-                | Times::SomeAtOnce { count: times, .. } => (times, times),
+                | Times::SomeAtOnce { count: times, .. }
+                | Times::AsCompleted(times)
+                | Times::AfterEach(times) => (times, times),
                 Times::FirstOf(times) | Times::UpTo(times) => (1, times),
                 Times::Chance(_) => continue,
             };
@@ -274,14 +276,23 @@ impl Proof {
             Times::FirstOf(_) => {
                 self.within(format!("{runs} that ended first"), (well, edge.asked), edge.returned);
             }
+            Times::AsCompleted(count) => {
+                self.all_ended(&runs, count, well, edge);
+                self.equal(format!("{runs} seen after one that ended later"), 0, edge.seen_late);
+            }
             Times::SomeAtOnce { count, most } => {
-                let least = well.saturating_mul(count);
-                self.within(format!("{runs} that ended"), (least, edge.asked), edge.returned);
+                self.all_ended(&runs, count, well, edge);
                 let bounds = (u64::from(edge.returned > 0), most);
                 self.within(format!("{runs}, most at once"), bounds, edge.most_at_once);
             }
             _ => {}
         }
+    }
+
+    /// Each call that ended well has seen the ends of all its children.
+    fn all_ended(&mut self, runs: &str, count: u64, well: u64, edge: TaskRuns) {
+        let least = well.saturating_mul(count);
+        self.within(format!("{runs} that ended"), (least, edge.asked), edge.returned);
     }
 
     /// Each target holds what it should by its own check, and served what the steps that act on it

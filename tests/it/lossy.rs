@@ -425,7 +425,7 @@ const CHILDREN: u64 = 16;
 /// Scenarios whose tasks first start sixteen children that all end well, and then do something that
 /// does not always. What is cancelled there runs tasks of its own: a child that is cut short loosens
 /// the account of its task.
-const WITH_CHILDREN: [(&str, &str); 8] = [
+const WITH_CHILDREN: [(&str, &str); 9] = [
     (
         "fail-fast",
         "{ parallel = { task = \"risky\", count = 16, errors = \"fail-fast\" } }]\n\
@@ -455,6 +455,13 @@ const WITH_CHILDREN: [(&str, &str); 8] = [
          [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
     ),
     (
+        "as completed",
+        "{ parallel = { task = \"risky\", count = 16, then = \"fine\", consume = \"completion\" } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
+         [tasks.fine]\nsteps = [{ yield = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
         "retries",
         "{ retry = { task = \"risky\", attempts = 4 } }, { noop = {} }]\n\
          [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"well\", weight = 9 }, { task = \"slow\" }] } }]\n\
@@ -477,11 +484,11 @@ const WITH_CHILDREN: [(&str, &str); 8] = [
 ];
 
 fn with_children<F: Fault>(executor: &str, then: &str) -> Result<(), String> {
-    with_bounded_children::<F>(executor, "", then)
+    with_such_children::<F>(executor, "", then)
 }
 
-/// The same, with a bound on the children that are at work, such as `, batch = 4`.
-fn with_bounded_children<F: Fault>(executor: &str, bound: &str, then: &str) -> Result<(), String> {
+/// The same, with more to be said of the first sixteen children, such as `, batch = 4`.
+fn with_such_children<F: Fault>(executor: &str, how: &str, then: &str) -> Result<(), String> {
     let fails =
         "[targets.api]\nhttp = { status = [{ status = 200, weight = 9 }, { status = 503 }] }";
     let target = if then.contains("api") { fails } else { "" };
@@ -489,7 +496,7 @@ fn with_bounded_children<F: Fault>(executor: &str, bound: &str, then: &str) -> R
         "schema = 1\nname = \"children\"\n[run]\nwarmup = \"0s\"\ntimeout = \"1h\"\n\
          [executors]\nuse = [\"{executor}\"]\nbaseline = \"{executor}\"\n[executors.thread-pool]\nsize = 20\n\
          {target}\n\
-         [tasks.request]\nsteps = [{{ parallel = {{ task = \"well\", count = {CHILDREN}{bound} }} }}, {then}]\n\
+         [tasks.request]\nsteps = [{{ parallel = {{ task = \"well\", count = {CHILDREN}{how} }} }}, {then}]\n\
          [tasks.well]\nsteps = [{{ noop = {{}} }}, {{ yield = {{}} }}]\n\
          [load.clients]\ntask = \"request\"\nclosed = {{ concurrency = 1, tasks = {TASKS} }}\n"
     );
@@ -505,7 +512,7 @@ fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
             // The sixth of the last task: no other is lost, for its place has nothing to run any
             // more.
             let lost = match (what, executor) {
-                ("fail-fast" | "batches", _) => {
+                ("fail-fast" | "batches" | "as completed", _) => {
                     with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
                 }
                 ("first of several", "sequential") => {
@@ -526,17 +533,20 @@ fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
 }
 
 #[test]
-fn one_child_of_a_batch_is_missed() {
+fn one_child_of_a_batch_or_of_those_taken_as_they_end_is_missed() {
     let (_, then) = WITH_CHILDREN[0];
     for executor in runtime::EXECUTORS.iter().map(|executor| executor.name) {
         let (batch, window) = (", batch = 4", ", at_once = 4");
-        for bound in [batch, window] {
-            with_bounded_children::<Honest>(executor, bound, then)
-                .unwrap_or_else(|why| panic!("{executor}{bound}: {why}"));
+        let taken = ", then = \"fine\", consume = \"completion\"";
+        for how in [batch, window, taken] {
+            with_such_children::<Honest>(executor, how, then)
+                .unwrap_or_else(|why| panic!("{executor}{how}: {why}"));
         }
-        let lost = with_bounded_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(
-            executor, batch, then,
-        );
-        found(lost, "task well, noop (step 1): calls: expected ");
+        for how in [batch, taken] {
+            let lost = with_such_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(
+                executor, how, then,
+            );
+            found(lost, "task well, noop (step 1): calls: expected ");
+        }
     }
 }

@@ -136,6 +136,8 @@ fn children_at_once_cost_the_longest_only_where_they_run_at_once() {
     assert_eq!(cost(Times::InOrder(5), true), ms(10, 10));
     let some = Times::SomeAtOnce { count: 5, most: 2 };
     assert_eq!((cost(some, true), cost(some, false)), (ms(6, 6), ms(10, 10)));
+    assert_eq!(cost(Times::AsCompleted(5), true), ms(2, 2));
+    assert_eq!(cost(Times::AfterEach(5), true), ms(10, 10));
     assert_eq!(cost(Times::Chance(0.5), true), ms(0, 1));
     assert_eq!(cost(Times::Chance(1.0), true), ms(2, 2));
     assert_eq!(cost(Times::AtOnce(u64::MAX), false).least, Duration::from_nanos(u64::MAX));

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{Call, Done, Failure, Sequence, StepOutcome},
+    arrivals::Arriving,
     crowd::Crowd,
     ends::Announces,
 };
@@ -16,10 +17,13 @@ use crate::{
 pub(super) type ChildEnd = (Sequence, StepOutcome);
 
 /// Who notes that a child is at work, and that it has ended.
+#[derive(Default)]
 pub(super) struct Witnesses {
     /// Counts those at work, and the call whose child it is.
     pub crowd: Option<(Arc<Crowd>, u32)>,
     pub announces: Option<Announces>,
+    /// The same, in the order in which children end.
+    pub arrives: Option<Arriving>,
 }
 
 pub(super) async fn run_child<R: Runtime>(
@@ -28,7 +32,7 @@ pub(super) async fn run_child<R: Runtime>(
     witnesses: Witnesses,
 ) -> ChildEnd {
     // Dropped in the other order: the child leaves the crowd before its end is announced.
-    let Witnesses { crowd, announces: _announces } = witnesses;
+    let Witnesses { crowd, announces: _announces, arrives: _arrives } = witnesses;
     let _present = crowd.as_ref().map(|(crowd, call)| crowd.enter(*call));
     child.ask();
     let Some(deadline_ns) = call.deadline_ns else {

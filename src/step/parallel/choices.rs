@@ -50,3 +50,27 @@ impl Field for OnError {
         read_choice(node, ERRORS, diagnostics)
     }
 }
+
+/// In which order the results of children are taken, one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Consume {
+    /// In that in which they were started.
+    #[default]
+    Order,
+    /// In that in which they end.
+    Completion,
+}
+
+const CONSUMES: &[(&str, Consume)] =
+    &[("order", Consume::Order), ("completion", Consume::Completion)];
+
+impl Field for Consume {
+    fn schema() -> serde_json::Value {
+        choice_schema(CONSUMES)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, CONSUMES, diagnostics)
+    }
+}

@@ -156,6 +156,7 @@ impl<R: Runtime> FanOut<R> {
         Witnesses {
             crowd: self.crowd.clone().map(|crowd| (crowd, self.calls)),
             announces: ends.map(|ends| Announces { ends, place, round: self.rounds }),
+            arrives: None,
         }
     }
 

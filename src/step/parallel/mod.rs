@@ -8,9 +8,14 @@
 //!
 //! `batch` and `at_once` bound how many are at work: in batches, each of which begins when all of the
 //! one before have ended, or in a window, in which the next one begins as soon as one has ended.
+//!
+//! `then` names a task that follows each child, one after another, in the order in which they were
+//! started or, with `consume = "completion"`, in which they end.
 
+mod arrivals;
 mod child;
 mod choices;
+mod consume;
 mod crowd;
 mod ends;
 mod fan_out;
@@ -21,7 +26,8 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    choices::{OnError, Until},
+    choices::{Consume, OnError, Until},
+    consume::{Consumed, Consuming},
     fan_out::{Children, FanOut, JoinBy},
     window::ChildWindow,
 };
@@ -46,6 +52,10 @@ pub struct Parallel {
     until: Until,
     #[serde(default)]
     errors: OnError,
+    #[serde(default)]
+    then: Option<Name>,
+    #[serde(default)]
+    consume: Consume,
 }
 
 /// The most children of a window: their numbers have half a word.
@@ -77,7 +87,14 @@ impl StepKind for Parallel {
             OnError::Collect,
             "`collect` lets the others go on after an allowed error or time-out; `fail-fast` cancels them.",
         );
-        let read = Self { task: task?, count: count?, batch, at_once, until, errors };
+        let then = op.optional("then", "The task that follows each child, one after another.");
+        let consume = op.or(
+            "consume",
+            Consume::Order,
+            "Whose turn it is to be followed: the child's that was started first, or, with `completion`, that ended first.",
+        );
+        let read =
+            Self { task: task?, count: count?, batch, at_once, until, errors, then, consume };
         read.refuse(op);
         Some(read)
     }
@@ -85,6 +102,14 @@ impl StepKind for Parallel {
     fn children(&self) -> Vec<Child<'_>> {
         let ends = if self.errors == OnError::FailFast { Ends::ByAny } else { Ends::Never };
         let count = self.count.get();
+        if let Some(then) = &self.then {
+            let times = match self.consume {
+                Consume::Order => Times::AtOnce(count),
+                Consume::Completion => Times::AsCompleted(count),
+            };
+            let follows = Child { task: then, times: Times::AfterEach(count), ends };
+            return vec![Child { task: &self.task, times, ends }, follows];
+        }
         let times = match (self.until, self.most()) {
             (Until::First, _) => Times::FirstOf(count),
             (Until::All, Some(most)) => Times::SomeAtOnce { count, most: most.min(count) },
@@ -108,6 +133,9 @@ impl StepKind for Parallel {
         if self.until == Until::First {
             return Err("the protocol has no `until = \"first\"`".to_owned());
         }
+        if self.then.is_some() {
+            return Err("the protocol has no `then`".to_owned());
+        }
         if let Some((key, _)) = self.bound() {
             return Err(format!("the protocol has no `{key}`"));
         }
@@ -120,20 +148,29 @@ impl StepKind for Parallel {
         let (until, errors) = (Until::All, OnError::Collect);
         let parallel = |count| {
             let task = task.clone().into();
-            Self { task, count, batch: None, at_once: None, until, errors }
+            let (batch, at_once, then, consume) = (None, None, None, Consume::Order);
+            Self { task, count, batch, at_once, until, errors, then, consume }
         };
         let none = || "`parallel` needs a `count` above zero".to_owned();
         Some(NonZeroU64::new(*count).map(parallel).ok_or_else(none))
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let (child, count) = (site.child(&self.task.text)?, self.count.get());
+        let (runtime, count) = (site.trial.runtime.clone(), self.count.get());
+        let tasks = [&self.task].into_iter().chain(&self.then).map(|task| task.text.as_str());
+        let mut tasks = site.children(tasks)?.into_iter();
+        let no_task = || BuildError("a `parallel` has a task".to_owned());
+        let child = tasks.next().ok_or_else(no_task)?;
+        if let Some(then) = tasks.next() {
+            let (tasks, by_end) = (Consumed { child, then }, self.consume == Consume::Completion);
+            return Ok(site
+                .operation(move || Consuming::new(tasks.clone(), count, by_end, runtime.clone())));
+        }
         let join = match (self.until, self.errors) {
             (Until::First, _) => JoinBy::First,
             (Until::All, OnError::Collect) => JoinBy::All,
             (Until::All, OnError::FailFast) => JoinBy::AllWell,
         };
-        let runtime = site.trial.runtime.clone();
         if let Some(most) = self.at_once {
             let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
             let window = (small(count), small(most.get()));
@@ -162,6 +199,7 @@ impl Parallel {
             let remedy = "leave `errors` out: the first child ends it, however it ended";
             op.reject("errors", "nobody is waited for after the first", Some(remedy.into()));
         }
+        self.refuse_then(op);
         let Some((key, _)) = self.bound() else { return };
         if self.until == Until::First {
             let remedy = format!("leave `{key}` out, or lower `count`");
@@ -182,6 +220,27 @@ impl Parallel {
         if self.count.get() > MOST_IN_A_WINDOW {
             let why = format!("expected at most {MOST_IN_A_WINDOW} with `at_once`");
             op.reject("count", why, None);
+        }
+    }
+
+    /// Says what does not go together with a task that follows each child.
+    fn refuse_then(&self, op: &mut Fields<'_>) {
+        if self.then.is_none() {
+            if op.has("consume") {
+                let why = "there is nothing that follows each child";
+                op.reject("consume", why, Some("add `then`, or leave `consume` out".into()));
+            }
+            return;
+        }
+        let others = [
+            (self.until == Until::First, "until"),
+            (self.errors == OnError::FailFast, "errors"),
+            (self.batch.is_some(), "batch"),
+            (self.at_once.is_some(), "at_once"),
+        ];
+        for (_, key) in others.into_iter().filter(|(is_said, _)| *is_said) {
+            let why = "all children that are followed by a task are started at once and waited for";
+            op.reject(key, why, Some(format!("leave `{key}` or `then` out")));
         }
     }
 }

@@ -130,3 +130,76 @@ fn what_does_not_go_with_a_bound_is_said() {
     let first = "a window does not end with the first error; leave it out, or say `batch`";
     assert_eq!(of("at_once = 2, errors = 'fail-fast'"), [many, first]);
 }
+
+const EACH: &str =
+    "{ parallel = { task = 'either', count = 10, then = 'after', consume = 'ORDER' } }";
+
+#[test]
+fn each_child_is_followed_once_in_either_order() {
+    for executor in EXECUTORS {
+        for order in ["order", "completion"] {
+            let ran = Rig::new(&[&EACH.replace("ORDER", order)])
+                .task("either", &[CHOICE])
+                .task("quick", &["{ noop = {} }"])
+                .task("late", &["{ sleep = { time = 'uniform(0ms,2ms)' } }"])
+                .task("after", &["{ yield = {} }"])
+                .run(executor.name, 5);
+            assert_eq!(ran.wrong(), None, "{}, {order}", executor.name);
+            let [child, after] = ran.edges[0][..] else { panic!("two tasks") };
+            assert_eq!((child.asked, child.returned), (50, 50), "{}, {order}", executor.name);
+            assert_eq!((after.asked, after.returned), (50, 50), "{}, {order}", executor.name);
+            assert_eq!((child.seen_late, ran.tallies[4].ended), (0, 50), "{}", executor.name);
+        }
+    }
+}
+
+/// Half of the children wait for what follows another one: whoever looks at the children in the
+/// order in which they were started waits for ever, unless the first one is of the other half.
+#[test]
+fn who_has_ended_is_followed_while_others_are_at_work() {
+    let text = EACH.replace("ORDER", "completion");
+    for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
+        let ran = Rig::new(&[&text])
+            .limited(Duration::from_mins(1), OnTimeout::Fail)
+            .shared("q", "{ queue = { capacity = 100 } }")
+            .task("either", &[CHOICE])
+            .task("quick", &["{ noop = {} }"])
+            .task("late", &["{ take = { queue = 'q' } }"])
+            .task("after", &["{ put = { queue = 'q' } }"])
+            .run(executor, 5);
+        assert_eq!((ran.wrong(), ran.unproven), (None, Vec::new()), "{executor}");
+        assert!(ran.tallies[3].ended > 0, "{executor}");
+    }
+}
+
+#[test]
+fn after_a_time_out_nobody_is_followed() {
+    for executor in EXECUTORS {
+        for order in ["order", "completion"] {
+            let ran = Rig::new(&[&EACH.replace("ORDER", order)])
+                .limited(Duration::from_millis(5), OnTimeout::Ignore)
+                .task("either", &["{ sleep = { time = '1h' } }"])
+                .task("after", &["{ noop = {} }"])
+                .run(executor.name, 2);
+            let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
+            assert_eq!((ran.wrong(), timeouts), (None, 2), "{}, {order}", executor.name);
+            assert_eq!(ran.tallies[2].started, 0, "{}, {order}", executor.name);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_go_with_a_task_that_follows_is_said() {
+    let of =
+        |more: &str| errors_of(&format!("{{ parallel = {{ task = 'a', count = 2, {more} }} }}"));
+    let add = "add `then`, or leave `consume` out";
+    let nothing = format!("there is nothing that follows each child; {add}");
+    assert_eq!(of("consume = 'completion'"), [nothing]);
+    let all = "all children that are followed by a task are started at once and waited for";
+    for (key, more) in
+        [("until", "'first'"), ("errors", "'fail-fast'"), ("batch", "2"), ("at_once", "2")]
+    {
+        let found = of(&format!("then = 'b', {key} = {more}"));
+        assert_eq!(found, [format!("{all}; leave `{key}` or `then` out")]);
+    }
+}

@@ -153,7 +153,8 @@ async fn run<R: Runtime>(
     {
         let child = Call { issued_ns: clock::now_ns(), ..call.of_child(u64::from(index)) };
         runner.child.asked();
-        let witnesses = Witnesses { crowd: Some((turns.crowd.clone(), number)), announces: None };
+        let witnesses =
+            Witnesses { crowd: Some((turns.crowd.clone(), number)), ..Witnesses::default() };
         let (steps, outcome) = run_child::<R>(runner.steps, child, witnesses).await;
         runner.steps = steps;
         runner.child.returned();

@@ -246,7 +246,7 @@ fn children_of_batches_and_windows_have_all_ended_and_were_never_too_many() {
     let of = |text: &str, returned, most_at_once| {
         let (mut plan, mut ledger) = family();
         plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
-        ledger.edges[0][0] = TaskRuns { asked: 160, returned, most_at_once };
+        ledger.edges[0][0] = TaskRuns { asked: 160, returned, most_at_once, seen_late: 0 };
         wrong(&plan, &ledger)
     };
     let what = "task task, parallel (step 1): runs of other";
@@ -259,6 +259,27 @@ fn children_of_batches_and_windows_have_all_ended_and_were_never_too_many() {
         let lost = of(&text, 159, 4).unwrap();
         assert_eq!(lost, format!("{what} that ended: 159 instead of 160"));
     }
+}
+
+#[test]
+fn children_that_are_taken_as_they_end_have_all_ended_and_come_in_that_order() {
+    let of = |returned, seen_late| {
+        let (mut plan, mut ledger) = family();
+        let text =
+            "{ parallel = { task = 'other', count = 16, then = 'risky', consume = 'completion' } }";
+        plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
+        let child = TaskRuns { asked: 160, returned, seen_late, ..TaskRuns::default() };
+        ledger.edges[0] = vec![child, runs(160, 160)];
+        for step in &mut ledger.steps[4..] {
+            (step.started, step.ended) = (320, 320);
+        }
+        wrong(&plan, &ledger)
+    };
+    assert_eq!(of(160, 0), None);
+    let what = "task task, parallel (step 1): runs of other";
+    let late = format!("{what} seen after one that ended later: 1 instead of 0");
+    assert_eq!(of(160, 1).unwrap(), late);
+    assert_eq!(of(159, 0).unwrap(), format!("{what} that ended: 159 instead of 160"));
 }
 
 #[test]
