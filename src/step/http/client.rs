@@ -35,7 +35,7 @@ impl<N: Native> HttpClient<N> {
     async fn learn(&mut self) -> Result<(), Failure> {
         let shared = &self.shared;
         let wrong = |why: String| shared.wrong(&why);
-        let opened = Connection::<N>::open(&shared.endpoint).await;
+        let opened = Connection::<N>::open(&shared.endpoint, shared.spec.chunk).await;
         let mut connection = opened.map_err(|why| shared.lost(&why, b""))?;
         let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(wrong)?;
         let answer =
@@ -66,7 +66,7 @@ impl<N: Native> Operation for HttpClient<N> {
         if self.shared.spec.connection == HttpLifetime::PerCall || self.connection.is_some() {
             return Ok(Done::default());
         }
-        match Connection::open(&self.shared.endpoint).await {
+        match Connection::open(&self.shared.endpoint, self.shared.spec.chunk).await {
             Ok(connection) => self.connection = Some(connection),
             // The call tries again, and counts it.
             Err(_) if when == Opening::FirstUse && self.shared.spec.allow.errors => {}
@@ -121,7 +121,7 @@ impl<N: Native> HttpClient<N> {
                 return Ok((kept, true));
             }
         }
-        let opened = Connection::open(&shared.endpoint).await?;
+        let opened = Connection::open(&shared.endpoint, shared.spec.chunk).await?;
         if shared.spec.connection == HttpLifetime::Keep {
             shared.endpoint.connections.reopen();
         }

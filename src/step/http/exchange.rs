@@ -25,6 +25,7 @@ use super::lost::{Lost, MOST_FIELDS};
 use crate::{
     runtime::Native,
     targets::{Opened, http::HttpEndpoint},
+    units::Size,
 };
 
 /// What came back.
@@ -73,7 +74,10 @@ pub(super) struct Connection<N: Native> {
 impl<N: Native> Connection<N> {
     /// Connects. Boxed, because a connection is moved into each call and back: a kilobyte that
     /// would be copied twice.
-    pub(super) async fn open(endpoint: &HttpEndpoint) -> Result<Box<Self>, Lost> {
+    pub(super) async fn open(
+        endpoint: &HttpEndpoint,
+        chunk: Option<Size>,
+    ) -> Result<Box<Self>, Lost> {
         let attempt = endpoint.connections.attempt();
         let connected = N::connect(endpoint.address).await;
         let (stream, counted) = match connected {
@@ -88,6 +92,9 @@ impl<N: Native> Connection<N> {
             // A server of the user's own may send more fields than the 100 that hyper has room for
             // without asking for memory, and may fold them: RFC 9112, section 5.2.
             builder.max_headers(MOST_FIELDS).allow_obsolete_multiline_headers_in_responses(true);
+        }
+        if let Some(Size(bytes)) = chunk {
+            builder.read_buf_exact_size(Some(bytes as usize));
         }
         let (sender, driver) = builder.handshake(stream).await?;
         Ok(Box::new(Self { sender, driver: Some(driver), _counted: counted }))

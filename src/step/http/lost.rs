@@ -11,6 +11,9 @@ use crate::client::{FaultKind, cannot_open, causes, unopened};
 /// Most fields of an answer's head, where a server of the user's own may send many.
 pub(super) const MOST_FIELDS: usize = 1000;
 
+/// Most bytes that hyper holds where no `chunk` says how many.
+const USUAL_ROOM: usize = 400 << 10;
+
 /// The first bytes that a TLS server sends to one who speaks plain text: an alert.
 const TLS: [&[u8]; 2] = [b"\x15\x03", b"\x16\x03"];
 /// HTTP/2 begins with a frame of settings: three bytes of length, its type, its flags and the
@@ -141,8 +144,9 @@ fn too_large(unread: &[u8]) -> String {
     if fields >= MOST_FIELDS {
         format!("the answer's head has more than {MOST_FIELDS} fields; let the server send fewer")
     } else {
+        let or = if unread.len() < USUAL_ROOM { ", or write a larger `chunk`" } else { "" };
         format!(
-            "the answer's head is longer than {} bytes; let the server send less in it",
+            "the answer's head is longer than {} bytes; let the server send less in it{or}",
             unread.len()
         )
     }

@@ -19,6 +19,7 @@ mod told;
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 pub use self::spec::Http;
@@ -36,6 +37,7 @@ use crate::{
     runtime::Runtime,
     secret::Lack,
     targets::{TargetSpec, http as target},
+    units::Size,
 };
 
 impl StepKind for Http {
@@ -57,6 +59,10 @@ impl StepKind for Http {
             HttpLifetime::Keep,
             "`keep`: opened when the slot is first used, and kept by it; `per-call`: opened and closed by every call.",
         );
+        let chunk: Option<Size> = op.optional(
+            "chunk",
+            "Most bytes of an answer that are read and looked at at once, from 1KiB to 16MiB; default: more and more, up to 400 KiB.",
+        );
         let expect = step.or(
             "expect",
             HttpExpect::default(),
@@ -74,6 +80,11 @@ impl StepKind for Http {
                 Some("keep one of the two".into()),
             );
         }
+        if chunk.is_some_and(|Size(bytes)| !(LEAST_CHUNK..=MOST_CHUNK).contains(&bytes)) {
+            let help =
+                "the head of an answer must fit into it, and each connection takes its memory";
+            op.reject("chunk", "expected a size from 1KiB to 16MiB", Some(help.into()));
+        }
         if expect.has_sha256()
             && path.as_ref().is_some_and(|path: &EnvTemplate| !path.0.is_constant())
         {
@@ -89,6 +100,7 @@ impl StepKind for Http {
             body,
             body_size,
             connection,
+            chunk,
             expect,
             allow,
         })
@@ -112,11 +124,10 @@ impl StepKind for Http {
 
     fn cost<'a>(&self, target: &dyn Fn(&str) -> Option<&'a TargetSpec>) -> Cost {
         match target(&self.target.text) {
-            Some(TargetSpec::Http(server)) if server.url.is_none() => Cost {
-                least: server.delay.least(),
-                mean: server.delay.mean() + NOMINAL,
-                cpu: NOMINAL,
-            },
+            Some(TargetSpec::Http(server)) if server.url.is_none() => {
+                let cpu = NOMINAL + Duration::from_nanos(server.body / NOMINAL_BYTES_PER_NS);
+                Cost { least: server.delay.least(), mean: server.delay.mean() + cpu, cpu }
+            }
             _ => Cost { mean: NOMINAL, cpu: NOMINAL, ..Cost::default() },
         }
     }
@@ -140,7 +151,12 @@ impl StepKind for Http {
 }
 
 /// What a request costs the CPU, for estimates: about what hyper's client takes.
-const NOMINAL: std::time::Duration = std::time::Duration::from_micros(30);
+const NOMINAL: Duration = Duration::from_micros(30);
+/// And its body, in bytes that are received and looked at in a nanosecond.
+const NOMINAL_BYTES_PER_NS: u64 = 1;
+/// Least and largest `chunk`, in bytes.
+const LEAST_CHUNK: u64 = 1 << 10;
+const MOST_CHUNK: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests;

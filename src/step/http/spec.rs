@@ -22,6 +22,9 @@ pub struct Http {
     pub(super) body: Option<EnvTemplate>,
     pub(super) body_size: Option<Size>,
     pub(super) connection: HttpLifetime,
+    /// Most bytes that are read at once; none: as many as hyper thinks best.
+    #[serde(default)]
+    pub(super) chunk: Option<Size>,
     pub(super) expect: HttpExpect,
     pub(super) allow: HttpAllow,
 }

@@ -5,16 +5,20 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use rustix::net::sockopt::set_socket_linger;
+use sha2::Digest as _;
 
 use crate::step::{
     Failure, StepSpec,
-    testing::{EXECUTORS, Ran, Rig, read_step, start_target},
+    testing::{EXECUTORS, Ran, Rig, errors_of, read_step, start_target},
 };
 
 /// What a server does once it has read a request.
@@ -22,6 +26,8 @@ use crate::step::{
 enum Does {
     /// Sends this, and closes.
     Sends(Vec<u8>),
+    /// Sends the first to the first one who asks, and so on; the last to all who come then.
+    Changes(Vec<Vec<u8>>),
     /// Resets the connection after it has sent this.
     Resets,
 }
@@ -30,7 +36,7 @@ enum Does {
 fn server(does: Does) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let does = Arc::new(does);
+    let does = Arc::new((does, AtomicUsize::new(0)));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let does = does.clone();
@@ -40,9 +46,14 @@ fn server(does: Does) -> String {
                 if !lines.by_ref().map_while(Result::ok).any(|line: String| line.is_empty()) {
                     return;
                 }
-                match &*does {
+                let (does, asked) = &*does;
+                match does {
                     // A client that has read enough does not take the rest.
                     Does::Sends(bytes) => drop((&stream).write_all(bytes)),
+                    Does::Changes(all) => {
+                        let at = asked.fetch_add(1, Ordering::Relaxed).min(all.len() - 1);
+                        drop((&stream).write_all(&all[at]));
+                    }
                     Does::Resets => set_socket_linger(&stream, Some(Duration::ZERO)).unwrap(),
                 }
             });
@@ -60,15 +71,24 @@ fn sends(bytes: impl AsRef<[u8]>) -> Does {
 
 /// Three calls under an executor, and what the target counted.
 fn ran(does: &Does, rest: &str, executor: &str) -> (Ran, BTreeMap<String, u64>) {
+    let step = format!(
+        "{{ http = {{ target = \"api\", path = \"/\", connection = \"per-call\" }}{rest} }}"
+    );
+    ran_step(does, &step, executor)
+}
+
+/// The same of a step as it is written.
+fn ran_step(does: &Does, step: &str, executor: &str) -> (Ran, BTreeMap<String, u64>) {
     let scratch = tempfile::tempdir().unwrap();
     let url = server(does.clone());
     let mut target =
         start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path()).unwrap();
-    let step = format!(
-        "{{ http = {{ target = \"api\", path = \"/\", connection = \"per-call\" }}{rest} }}"
-    );
-    let ran = Rig::new(&[&step]).endpoint("api", target.endpoint()).run(executor, 3);
+    let ran = Rig::new(&[step]).endpoint("api", target.endpoint()).run(executor, 3);
     (ran, target.report().unwrap().counts)
+}
+
+fn sha256_of(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An answer whose head has this after its status line.
@@ -177,6 +197,69 @@ fn many_fields_and_folded_ones_are_answers() {
 }
 
 #[test]
+fn a_body_is_read_in_chunks_and_has_the_digest_of_the_whole() {
+    let length = (2 << 20) + 13;
+    let body = String::from_utf8(crate::targets::http::body(length)).unwrap();
+    let does = answer(&format!("Content-Length: {length}\r\n"), &body);
+    let sha256 = sha256_of(body.as_bytes());
+    let wrong = "0".repeat(64);
+    for executor in EXECUTORS {
+        for chunk in ["1KiB", "64KiB", "16MiB"] {
+            let step = |sha256: &str| {
+                format!(
+                    "{{ http = {{ target = \"api\", path = \"/\", chunk = \"{chunk}\", connection = \"per-call\" }}, \
+                     expect = {{ bytes = {length}, sha256 = \"{sha256}\" }} }}"
+                )
+            };
+            let right = ran_step(&does, &step(&sha256), executor).0;
+            assert_eq!(right.wrong(), None, "{executor} {chunk}");
+            assert_eq!(right.tallies[0].done.received, 3 * length, "{executor} {chunk}");
+            let wrong = ran_step(&does, &step(&wrong), executor).0.wrong();
+            assert!(wrong.is_some_and(|why| why.contains("SHA-256")), "{executor} {chunk}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_comes_in_other_bytes_of_the_same_length_is_found_in_every_chunk() {
+    // The server changes with each connection: the first one is preparation's.
+    let length = 300_000_usize;
+    let mut bytes = crate::targets::http::body(length as u64);
+    let sha256 = sha256_of(&bytes);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+    let right = [head.as_bytes(), &bytes].concat();
+    *bytes.last_mut().unwrap() ^= 1;
+    let does = Does::Changes(vec![right, [head.as_bytes(), &bytes].concat()]);
+    let step = format!(
+        "{{ http = {{ target = \"api\", path = \"/\", chunk = \"4KiB\", connection = \"per-call\" }}, \
+         expect = {{ sha256 = \"{sha256}\" }} }}"
+    );
+    for executor in EXECUTORS {
+        let wrong = ran_step(&does, &step, executor).0.wrong().unwrap();
+        assert!(wrong.contains("is not the one that the server has sent"), "{executor}: {wrong}");
+    }
+}
+
+#[test]
+fn a_head_that_does_not_fit_into_a_chunk_says_so() {
+    let does = answer(&format!("A: {}\r\nContent-Length: 0\r\n", "a".repeat(5_000)), "");
+    let step = |chunk: &str| {
+        format!(
+            "{{ http = {{ target = \"api\", path = \"/\", chunk = \"{chunk}\", connection = \"per-call\" }} }}"
+        )
+    };
+    for executor in EXECUTORS {
+        let wrong = ran_step(&does, &step("4KiB"), executor).0.wrong().unwrap();
+        assert!(wrong.contains("or write a larger `chunk`"), "{executor}: {wrong}");
+        assert_eq!(ran_step(&does, &step("8KiB"), executor).0.wrong(), None, "{executor}");
+    }
+    for chunk in ["1023", "17MiB", "0"] {
+        let wrong = errors_of(&step(chunk));
+        assert!(wrong.len() == 1 && wrong[0].contains("from 1KiB to 16MiB"), "{chunk}: {wrong:?}");
+    }
+}
+
+#[test]
 fn calls_that_never_connected_are_counted_apart() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let scratch = tempfile::tempdir().unwrap();
@@ -273,6 +356,7 @@ fn what_there_are_no_words_for_is_named() {
     for (more, said) in [
         ("path = '/${uniform(1,9)}' }", "`${uniform(1,9)}`"),
         ("path = '/', headers = { a = '${env:TOKEN}' } }", "`${env:TOKEN}`"),
+        ("path = '/', chunk = '4KiB' }", "`chunk`"),
         ("path = '/' }, allow = { errors = true }", "`allow = { errors = true }`"),
     ] {
         let spec = read_step(&format!("{{ http = {{ target = 'api', {more} }}")).expect("reads");

@@ -19,6 +19,9 @@ const KEYS: [&str; 2] = ["i", "j"];
 pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
     let text = |template: &EnvTemplate| template.0.text().to_owned();
     let headers = spec.headers.iter().map(|(name, value)| (name.clone(), text(value)));
+    if spec.chunk.is_some() {
+        return Err("the protocol has no `chunk`".to_owned());
+    }
     let (expect_status, expect_bytes) = spec.expect.told()?;
     let call = protocol::HttpCall {
         target: spec.target.text.clone(),
@@ -50,6 +53,7 @@ pub(super) fn heard(call: &protocol::HttpCall) -> Result<Http, String> {
         body: call.body.as_ref().map(template).transpose()?,
         body_size: call.body_bytes.map(Size),
         connection: if call.per_call { HttpLifetime::PerCall } else { HttpLifetime::Keep },
+        chunk: None,
         expect: HttpExpect::heard(&call.expect_status, call.expect_bytes),
         allow: HttpAllow::heard(&call.allow_status),
     })

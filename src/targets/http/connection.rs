@@ -10,7 +10,7 @@ use super::{
     counts::PathKey,
     incoming::Incoming,
     request::{self, Framing, Persistence, Rejection, RequestHead},
-    response::ResponseChoice,
+    response::{Framed, ResponseChoice},
     site::ServedSite,
 };
 
@@ -25,7 +25,7 @@ pub struct ServedConnection {
     reading: RequestProgress,
     waiting: VecDeque<WaitingAnswer>,
     /// How many bytes of the first waiting response are sent.
-    sent: usize,
+    sent: u64,
     /// Whether bytes came after the last request that is answered.
     excess: bool,
 }
@@ -44,8 +44,7 @@ enum RequestProgress {
 struct Request {
     path: PathKey,
     id: Option<u64>,
-    persistence: Persistence,
-    bodiless: bool,
+    how: Framed,
 }
 
 /// A response that is not yet sent.
@@ -53,8 +52,7 @@ struct Request {
 struct WaitingAnswer {
     due: u64,
     choice: ResponseChoice,
-    persistence: Persistence,
-    bodiless: bool,
+    how: Framed,
 }
 
 impl ServedConnection {
@@ -98,30 +96,22 @@ impl ServedConnection {
     /// filled.
     pub fn output<'a>(&self, now: u64, site: &'a ServedSite, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
-        let mut skip = self.sent;
+        let mut sent = self.sent;
         for next in self.waiting.iter().take_while(|next| next.due <= now) {
-            let (first, second) =
-                site.responses.bytes(next.choice, next.persistence, next.bodiless);
-            for part in [first, second] {
-                let skipped = skip.min(part.len());
-                skip -= skipped;
-                if skipped == part.len() {
-                    continue;
-                }
-                let Some(slice) = slices.get_mut(filled) else { return filled };
-                *slice = IoSlice::new(&part[skipped..]);
-                filled += 1;
+            filled += site.responses.fill(next.choice, next.how, sent, &mut slices[filled..]);
+            if filled == slices.len() {
+                break;
             }
+            sent = 0;
         }
         filled
     }
 
     /// Notes that this many bytes of the output were sent.
-    pub fn sent(&mut self, mut bytes: usize, site: &mut ServedSite) {
+    pub fn sent(&mut self, bytes: usize, site: &mut ServedSite) {
+        let mut bytes = bytes as u64;
         while let Some(front) = self.waiting.front().copied() {
-            let (first, second) =
-                site.responses.bytes(front.choice, front.persistence, front.bodiless);
-            let length = first.len() + second.len();
+            let length = site.responses.length(front.choice, front.how);
             let left = length - self.sent;
             if bytes < left {
                 self.sent += bytes;
@@ -130,8 +120,7 @@ impl ServedConnection {
             bytes -= left;
             self.sent = 0;
             self.waiting.pop_front();
-            site.counts.bytes_sent +=
-                site.responses.body_part(front.choice, front.persistence, length);
+            site.counts.bytes_sent += site.responses.body_part(front.choice, front.how, length);
             if front.choice.is_status() {
                 site.counts.answered(site.responses.status(front.choice));
             }
@@ -157,8 +146,7 @@ impl ServedConnection {
     /// The connection is gone: counts what it leaves unsent.
     pub fn abandon(&self, site: &mut ServedSite) {
         if let Some(front) = self.waiting.front() {
-            site.counts.bytes_sent +=
-                site.responses.body_part(front.choice, front.persistence, self.sent);
+            site.counts.bytes_sent += site.responses.body_part(front.choice, front.how, self.sent);
         }
         site.counts.abandoned +=
             self.waiting.iter().filter(|next| next.choice.is_status()).count() as u64;
@@ -205,8 +193,8 @@ impl ServedConnection {
     ) -> Result<Option<usize>, Rejection> {
         let Some(head) = request::parse(input)? else { return Ok(None) };
         let path = site.counts.path(head.path);
-        let request =
-            Request { path, id: head.id, persistence: head.persistence, bodiless: head.bodiless };
+        let how = Framed { persistence: head.persistence, bodiless: head.bodiless };
+        let request = Request { path, id: head.id, how };
         if head.framing == Framing::Length(0) {
             self.answer(request, now, site);
             return Ok(Some(head.length));
@@ -241,9 +229,9 @@ impl ServedConnection {
         let sequence = site.counts.request(request.path);
         let id = request.id.unwrap_or_else(|| hashed_id(request.path.hash, sequence));
         let (choice, due) = site.answer(id, now);
-        let Request { persistence, bodiless, .. } = request;
-        self.waiting.push_back(WaitingAnswer { due, choice, persistence, bodiless });
-        self.reading = if persistence == Persistence::Close {
+        let how = request.how;
+        self.waiting.push_back(WaitingAnswer { due, choice, how });
+        self.reading = if how.persistence == Persistence::Close {
             RequestProgress::Ended
         } else {
             RequestProgress::Head
@@ -257,8 +245,7 @@ impl ServedConnection {
         self.waiting.push_back(WaitingAnswer {
             due: 0,
             choice,
-            persistence: Persistence::Close,
-            bodiless: false,
+            how: Framed { persistence: Persistence::Close, bodiless: false },
         });
         self.reading = RequestProgress::Ended;
         self.excess = true;
@@ -271,8 +258,7 @@ fn ask_for_body(head: &RequestHead<'_>) -> WaitingAnswer {
     WaitingAnswer {
         due: 0,
         choice: ResponseChoice::CONTINUE,
-        persistence: Persistence::Implied,
-        bodiless: false,
+        how: Framed { persistence: Persistence::Implied, bodiless: false },
     }
 }
 

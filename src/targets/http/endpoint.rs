@@ -4,11 +4,14 @@ use std::{
     collections::BTreeMap,
     io,
     net::{SocketAddr, TcpStream, ToSocketAddrs},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use super::{control::ControlAnswer, parameters::HttpTarget};
+use sha2::{Digest as _, Sha256};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{body::ServedBody, control::ControlAnswer, parameters::HttpTarget};
 use crate::{
     client::{Fault, FaultKind, Tried, unresolved},
     clock,
@@ -40,6 +43,9 @@ pub struct HttpEndpoint {
     pub embedded: Option<(HttpTarget, u64)>,
     /// The account of the steps' connections, and of the calls that the scenario allows to fail.
     pub connections: Connections,
+    /// Digests of the embedded server's body, which may be long: computed once for all slots.
+    xxh3: OnceLock<u64>,
+    sha256: OnceLock<[u8; 32]>,
 }
 
 impl HttpEndpoint {
@@ -51,7 +57,39 @@ impl HttpEndpoint {
         embedded: Option<(HttpTarget, u64)>,
     ) -> Self {
         let words = format!("http://{host}{base}");
-        Self { address, host, words, base, embedded, connections: Connections::default() }
+        Self {
+            address,
+            host,
+            words,
+            base,
+            embedded,
+            connections: Connections::default(),
+            xxh3: OnceLock::new(),
+            sha256: OnceLock::new(),
+        }
+    }
+
+    /// The embedded server's body; empty for a server of the user's own.
+    fn body(&self) -> ServedBody {
+        ServedBody::new(self.embedded.as_ref().map_or(0, |(server, _)| server.body))
+    }
+
+    /// xxh3 of the embedded server's body, from now on as cheap as a look.
+    pub fn body_xxh3(&self) -> u64 {
+        *self.xxh3.get_or_init(|| {
+            let mut digest = Xxh3::new();
+            self.body().runs().for_each(|run| digest.update(run));
+            digest.digest()
+        })
+    }
+
+    /// SHA-256 of the same.
+    pub fn body_sha256(&self) -> [u8; 32] {
+        *self.sha256.get_or_init(|| {
+            let mut digest = Sha256::new();
+            self.body().runs().for_each(|run| digest.update(run));
+            digest.finalize().into()
+        })
     }
 
     /// Counts a call that got no answer, as the scenario allows.
@@ -315,6 +353,18 @@ mod tests {
             assert!(told.contains(part), "{told}");
         }
         assert!(answering("h", std::iter::empty()).unwrap_err().message.contains("no address"));
+    }
+
+    #[test]
+    fn the_digests_are_those_of_the_body() {
+        for length in [0, 1, 1 << 20, (3 << 20) + 5] {
+            let server = HttpTarget { body: length, ..HttpTarget::default() };
+            let there = ([127, 0, 0, 1], 1).into();
+            let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), Some((server, 1)));
+            let whole = crate::targets::http::body(length);
+            assert_eq!(endpoint.body_xxh3(), xxhash_rust::xxh3::xxh3_64(&whole), "{length}");
+            assert_eq!(endpoint.body_sha256()[..], Sha256::digest(&whole)[..], "{length}");
+        }
     }
 
     #[test]

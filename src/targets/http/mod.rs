@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod answer;
+mod body;
 mod connection;
 mod control;
 mod counts;
@@ -36,17 +37,17 @@ mod stall;
 mod timers;
 
 pub use answer::{request_id, response_for};
+pub use body::{ServedBody, body};
 pub use control::ControlAnswer;
 pub use counts::ServedCounts;
 pub use endpoint::HttpEndpoint;
 pub use parameters::{HttpTarget, StatusWeight};
 pub use request::ID_HEADER;
-pub use response::body;
 pub use server::{listen, serve};
 pub use stall::Stall;
 
-/// Longest body that the embedded server answers with: it is built in memory.
-const MOST_BODY: u64 = 1 << 30;
+/// Longest body that the embedded server answers with: its digest is computed before a trial.
+const MOST_BODY: u64 = 16 << 30;
 /// Most entries of `status`.
 const MOST_STATUSES: usize = 64;
 
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn senseless_values_are_refused() {
         for text in [
-            "body = '2GiB'",
+            "body = '17GiB'",
             "status = [{ status = 100 }]",
             "status = [{ status = 600 }]",
             "status = [{ status = 200, weight = 0 }]",

@@ -13,6 +13,8 @@ use crate::clock::now_ns;
 
 /// Reads in one turn before other connections get theirs.
 const READS_PER_TURN: usize = 16;
+/// Writes in one turn before other connections get theirs: a long body must not stop all others.
+const WRITES_PER_TURN: usize = 16;
 /// Slices given to the kernel in one write.
 const SLICES: usize = 16;
 /// How long a refused client may take to read the refusal before its connection is closed, in ns.
@@ -27,6 +29,10 @@ pub struct Peer {
     /// Whether the socket took less than it was given, so that the next turn comes when it has
     /// room.
     blocked: bool,
+    /// Whether its turn was over before all was written that is due.
+    unfinished: bool,
+    /// Whether another turn is promised to it.
+    promised: bool,
     /// Whether a timer is set for this connection. There is at most one: for the first response
     /// that waits.
     has_timer: bool,
@@ -64,6 +70,8 @@ impl Peer {
             connection: ServedConnection::new(),
             input: Input::Nothing,
             blocked: false,
+            unfinished: false,
+            promised: false,
             has_timer: false,
             linger_until: None,
         }
@@ -83,6 +91,16 @@ impl Peer {
         }
     }
 
+    /// Promises another turn; false: it is promised already.
+    pub fn promise_turn(&mut self) -> bool {
+        !std::mem::replace(&mut self.promised, true)
+    }
+
+    /// The promised turn comes now.
+    pub fn keep_promise(&mut self) {
+        self.promised = false;
+    }
+
     /// The timer fired.
     pub fn clear_timer(&mut self) {
         self.has_timer = false;
@@ -93,10 +111,10 @@ impl Peer {
         if self.has_timer {
             return None;
         }
-        // What was due has been sent, unless the socket is full: so the first one left needs no
-        // look at the clock.
-        let due =
-            self.linger_until.or_else(|| self.connection.next_due().filter(|_| !self.blocked));
+        // What was due has been sent, unless the socket is full or the turn was over: so the first
+        // one left needs no look at the clock.
+        let is_due = self.blocked || self.unfinished;
+        let due = self.linger_until.or_else(|| self.connection.next_due().filter(|_| !is_due));
         self.has_timer = due.is_some();
         due
     }
@@ -106,6 +124,9 @@ impl Peer {
         for _ in 0..READS_PER_TURN {
             if self.exchange(scratch, site).is_err() {
                 return PeerTurn::Close;
+            }
+            if self.unfinished {
+                return PeerTurn::Again;
             }
             if self.connection.is_finished() && self.finish() {
                 return PeerTurn::Close;
@@ -158,8 +179,8 @@ impl Peer {
     }
 
     fn write(&mut self, now: u64, site: &mut ServedSite) -> Result<(), Errno> {
-        self.blocked = false;
-        loop {
+        (self.blocked, self.unfinished) = (false, false);
+        for _ in 0..WRITES_PER_TURN {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.connection.output(now, site, &mut slices);
             if filled == 0 {
@@ -178,6 +199,8 @@ impl Peer {
                 Err(error) => return Err(error),
             }
         }
+        self.unfinished = true;
+        Ok(())
     }
 
     fn send(&self, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
@@ -239,6 +262,39 @@ mod tests {
         assert!(peer.blocked);
         assert_eq!(peer.take_timer(), None);
         assert!(client.read(&mut [0; 4096]).unwrap() > 0);
+    }
+
+    #[test]
+    fn a_long_body_gives_way_and_goes_on() {
+        let length = 200 << 20;
+        let mut site = ServedSite::new(&HttpTarget { body: length, ..HttpTarget::default() }, 1);
+        let (mut client, socket) = UnixStream::pair().unwrap();
+        let mut peer = Peer::new(socket.into());
+        client.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").unwrap();
+        // The socket is blocking and the client reads on: nothing else would end the first turn.
+        let reader = std::thread::spawn(move || {
+            let (mut got, mut buffer) = (0, vec![0; 1 << 20]);
+            loop {
+                match client.read(&mut buffer).unwrap() {
+                    0 => return got,
+                    read => got += read as u64,
+                }
+            }
+        });
+        peer.set_readable(false);
+        let mut turns = vec![peer.turn(&mut [0; 1024], &mut site)];
+        assert_eq!((turns[0], peer.take_timer()), (PeerTurn::Again, None));
+        assert!(peer.promise_turn() && !peer.promise_turn());
+        peer.keep_promise();
+        assert!(peer.promise_turn());
+        while turns.last() == Some(&PeerTurn::Again) {
+            turns.push(peer.turn(&mut [0; 1024], &mut site));
+        }
+        assert_eq!(turns.last(), Some(&PeerTurn::Close));
+        assert!(turns.len() > 2, "{turns:?}");
+        assert_eq!(site.counts.bytes_sent, length);
+        drop(peer);
+        assert!(reader.join().unwrap() > length);
     }
 
     #[test]

@@ -1,19 +1,15 @@
 //! Every response that the server can give, built before it starts.
 
+use std::io::IoSlice;
+
 use super::{
     HttpTarget,
+    body::ServedBody,
     request::{Persistence, Rejection},
 };
-use crate::draw::mix;
 
 /// Bodies up to this length are stored behind their heads, so that a response is one slice.
 const MOST_JOINED: u64 = 64 << 10;
-
-/// The body of `length` bytes that the embedded server answers with: printable ASCII without a
-/// period, so that a client can compute its digest and a lost or swapped piece shows.
-pub fn body(length: u64) -> Vec<u8> {
-    (0..length).map(|place| b'!' + (mix(0, place) % 94) as u8).collect()
-}
 
 /// A response, by its place among the prebuilt ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +42,20 @@ impl ResponseChoice {
 /// The responses that no specification changes, in the order of [`ResponseChoice`].
 const FIXED: [u16; 4] = [100, 400, 413, 431];
 
+/// How a response is framed, as its request demands.
+#[derive(Debug, Clone, Copy)]
+pub struct Framed {
+    /// What becomes of the connection.
+    pub persistence: Persistence,
+    /// Whether it has no body (HEAD).
+    pub bodiless: bool,
+}
+
 /// The prebuilt responses of one server.
 #[derive(Debug)]
 pub struct Responses {
     built: Vec<Built>,
-    body: Vec<u8>,
+    body: ServedBody,
 }
 
 #[derive(Debug)]
@@ -67,10 +72,10 @@ struct Built {
 impl Responses {
     /// Builds the responses of a specification.
     pub fn new(spec: &HttpTarget) -> Self {
-        let body = body(spec.body);
+        let body = ServedBody::new(spec.body);
         let statuses: Vec<u16> = spec.status.iter().map(|entry| entry.status).collect();
         let statuses = if statuses.is_empty() { vec![200] } else { statuses };
-        let fixed = FIXED.map(|status| Built::new(status, &[]));
+        let fixed = FIXED.map(|status| Built::new(status, &ServedBody::new(0)));
         let built = fixed
             .into_iter()
             .chain(statuses.into_iter().map(|status| Built::new(status, &body)))
@@ -83,42 +88,90 @@ impl Responses {
         self.built[usize::from(choice.0)].status
     }
 
-    /// The bytes of a response, in two slices of which the second may be empty.
+    /// Its head, or all of it where it is stored together, and whether the body comes after that.
     #[inline]
-    pub fn bytes(
-        &self,
-        choice: ResponseChoice,
-        persistence: Persistence,
-        bodiless: bool,
-    ) -> (&[u8], &[u8]) {
+    fn begin(&self, choice: ResponseChoice, how: Framed) -> (&[u8], bool) {
         let built = &self.built[usize::from(choice.0)];
-        let body = if built.has_body && !bodiless { self.body.as_slice() } else { &[] };
-        match (persistence, &built.joined) {
-            (Persistence::Implied, Some(joined)) if !bodiless => (joined, &[]),
-            (Persistence::Implied, _) => (&built.implied, body),
-            (Persistence::KeepAlive, _) => (&built.keep_alive, body),
-            (Persistence::Close, _) => (&built.close, body),
+        let more = built.has_body && !how.bodiless;
+        match (how.persistence, &built.joined) {
+            (Persistence::Implied, Some(joined)) if !how.bodiless => (joined, false),
+            (Persistence::Implied, _) => (&built.implied, more),
+            (Persistence::KeepAlive, _) => (&built.keep_alive, more),
+            (Persistence::Close, _) => (&built.close, more),
         }
     }
 
+    /// The length of a response in bytes, with its head.
+    #[inline]
+    pub fn length(&self, choice: ResponseChoice, how: Framed) -> u64 {
+        let (begin, more) = self.begin(choice, how);
+        begin.len() as u64 + if more { self.body.length() } else { 0 }
+    }
+
+    /// Puts a response without its first `sent` bytes into `slices`, as far as there is room;
+    /// returns how many slices have been filled.
+    #[inline]
+    pub fn fill<'a>(
+        &'a self,
+        choice: ResponseChoice,
+        how: Framed,
+        sent: u64,
+        slices: &mut [IoSlice<'a>],
+    ) -> usize {
+        let (begin, more) = self.begin(choice, how);
+        let mut free = slices.iter_mut();
+        let mut filled = 0;
+        let rest = begin.get(sent as usize..).unwrap_or_default();
+        if !rest.is_empty() {
+            let Some(slice) = free.next() else { return 0 };
+            *slice = IoSlice::new(rest);
+            filled = 1;
+        }
+        if more {
+            filled += self.fill_body(sent.saturating_sub(begin.len() as u64), free);
+        }
+        filled
+    }
+
+    fn fill_body<'a, 'b>(
+        &'a self,
+        mut place: u64,
+        free: impl Iterator<Item = &'b mut IoSlice<'a>>,
+    ) -> usize
+    where
+        'a: 'b,
+    {
+        let mut filled = 0;
+        for slice in free {
+            let run = self.body.at(place);
+            if run.is_empty() {
+                break;
+            }
+            *slice = IoSlice::new(run);
+            place += run.len() as u64;
+            filled += 1;
+        }
+        filled
+    }
+
     /// Of the first `sent` bytes of a response, those that belong to its body.
-    pub fn body_part(&self, choice: ResponseChoice, persistence: Persistence, sent: usize) -> u64 {
-        let head = self.bytes(choice, persistence, true).0.len();
-        sent.saturating_sub(head) as u64
+    pub fn body_part(&self, choice: ResponseChoice, how: Framed, sent: u64) -> u64 {
+        let (head, _) = self.begin(choice, Framed { bodiless: true, ..how });
+        sent.saturating_sub(head.len() as u64)
     }
 }
 
 impl Built {
-    fn new(status: u16, body: &[u8]) -> Self {
+    fn new(status: u16, body: &ServedBody) -> Self {
         // These have no body by definition (RFC 9110, 6.4.1); 204 and 1xx have no length either.
         let has_body = status >= 200 && status != 204 && status != 304;
-        let length = if status >= 200 && status != 204 { Some(body.len()) } else { None };
+        let length = if status >= 200 && status != 204 { Some(body.length()) } else { None };
         let implied = head(status, length, "");
         let joined =
-            (has_body && body.len() as u64 <= MOST_JOINED).then(|| [&implied, body].concat());
+            (has_body && body.length() <= MOST_JOINED).then(|| [&implied, body.at(0)].concat());
         Self {
             status,
-            has_body: has_body && !body.is_empty(),
+            has_body: has_body && body.length() > 0,
             joined,
             implied,
             keep_alive: head(status, length, "connection: keep-alive\r\n"),
@@ -127,7 +180,7 @@ impl Built {
     }
 }
 
-fn head(status: u16, length: Option<usize>, connection: &str) -> Vec<u8> {
+fn head(status: u16, length: Option<u64>, connection: &str) -> Vec<u8> {
     let length = length.map_or_else(String::new, |length| format!("content-length: {length}\r\n"));
     format!("HTTP/1.1 {status} {}\r\n{length}{connection}\r\n", reason(status)).into_bytes()
 }
@@ -163,7 +216,7 @@ fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::http::StatusWeight;
+    use crate::targets::http::{StatusWeight, body};
 
     fn responses(body: u64, status: u16) -> Responses {
         Responses::new(&HttpTarget {
@@ -179,23 +232,17 @@ mod tests {
         persistence: Persistence,
         bodiless: bool,
     ) -> String {
-        let (first, second) = responses.bytes(choice, persistence, bodiless);
-        String::from_utf8([first, second].concat()).unwrap()
-    }
-
-    #[test]
-    fn the_body_is_printable_and_aperiodic() {
-        let long = body(10_000);
-        assert!(long.iter().all(u8::is_ascii_graphic));
-        assert_eq!(body(100), long[..100]);
-        for period in 1..1000 {
-            assert_ne!(long[..1000], long[period..1000 + period], "{period}");
-        }
+        let how = Framed { persistence, bodiless };
+        let mut slices = [IoSlice::new(&[]); 64];
+        let filled = responses.fill(choice, how, 0, &mut slices);
+        let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        assert_eq!(bytes.len() as u64, responses.length(choice, how));
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
     fn a_response_is_its_head_and_its_body() {
-        for length in [0, 5, MOST_JOINED, MOST_JOINED + 1] {
+        for length in [0, 5, MOST_JOINED, MOST_JOINED + 1, (1 << 20) + 70_000] {
             let responses = responses(length, 200);
             let body = String::from_utf8(body(length)).unwrap();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n");

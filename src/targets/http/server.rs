@@ -147,7 +147,7 @@ struct HttpServer {
     timer_set: Option<u64>,
     timers: Timers<Token>,
     peers: Slab<Peer>,
-    /// Connections that had more to read when their turn was over.
+    /// Connections that had more to read or to write when their turn was over.
     again: Vec<Token>,
     site: ServedSite,
     scratch: Box<[u8]>,
@@ -180,7 +180,7 @@ impl HttpServer {
         })
     }
 
-    /// Waits for events, unless a connection has more to read.
+    /// Waits for events, unless a connection has more to do.
     fn wait(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
         self.set_timer()?;
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -229,6 +229,9 @@ impl HttpServer {
             }
         }
         for token in again {
+            if let Some(peer) = self.peers.get_mut(token) {
+                peer.keep_promise();
+            }
             self.turn(token);
         }
         self.fire()?;
@@ -250,7 +253,8 @@ impl HttpServer {
         let Some(peer) = self.peers.get_mut(token) else { return };
         match peer.turn(&mut self.scratch, &mut self.site) {
             PeerTurn::Close => return self.close(token),
-            PeerTurn::Again => self.again.push(token),
+            PeerTurn::Again if peer.promise_turn() => self.again.push(token),
+            PeerTurn::Again => {}
             PeerTurn::Wait => {}
         }
         if let Some(due) = peer.take_timer() {
