@@ -7,6 +7,7 @@ mod broken;
 mod command_line;
 mod connections;
 mod contenders;
+mod coverage;
 mod doctor;
 mod documents;
 mod drain;

@@ -6,7 +6,7 @@ use regatta::scenario::{Overrides, json_schema, read};
 use serde_json::Value as Json;
 
 /// All TOML files under a folder of this repository.
-fn files_under(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files_under(folder: &str) -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

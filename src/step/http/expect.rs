@@ -316,7 +316,7 @@ fn path_there(location: &str, endpoint: &(String, String)) -> Option<String> {
     path.starts_with('/').then(|| path.to_owned())
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
+pub(super) fn hex(bytes: &[u8; 32]) -> String {
     let mut text = String::new();
     for byte in bytes {
         // Writing to a String cannot fail.

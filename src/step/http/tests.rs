@@ -88,7 +88,7 @@ fn ran_step(does: &Does, step: &str, executor: &str) -> (Ran, BTreeMap<String, u
 }
 
 fn sha256_of(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    super::expect::hex(&sha2::Sha256::digest(bytes).into())
 }
 
 /// An answer whose head has this after its status line.

@@ -26,11 +26,7 @@ pub struct Peer {
     socket: OwnedFd,
     connection: ServedConnection,
     input: Input,
-    /// Whether the socket took less than it was given, so that the next turn comes when it has
-    /// room.
-    blocked: bool,
-    /// Whether its turn was over before all was written that is due.
-    unfinished: bool,
+    output: Output,
     /// Whether another turn is promised to it.
     promised: bool,
     /// Whether a timer is set for this connection. There is at most one: for the first response
@@ -51,6 +47,17 @@ enum Input {
     End,
 }
 
+/// What has become of the responses that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Output {
+    /// They are written.
+    Written,
+    /// The socket took less than it was given: the next turn comes when it has room.
+    Blocked,
+    /// The turn was over before.
+    Unfinished,
+}
+
 /// What the server does with a peer after its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerTurn {
@@ -69,8 +76,7 @@ impl Peer {
             socket,
             connection: ServedConnection::new(),
             input: Input::Nothing,
-            blocked: false,
-            unfinished: false,
+            output: Output::Written,
             promised: false,
             has_timer: false,
             linger_until: None,
@@ -113,8 +119,8 @@ impl Peer {
         }
         // What was due has been sent, unless the socket is full or the turn was over: so the first
         // one left needs no look at the clock.
-        let is_due = self.blocked || self.unfinished;
-        let due = self.linger_until.or_else(|| self.connection.next_due().filter(|_| !is_due));
+        let next = || self.connection.next_due().filter(|_| self.output == Output::Written);
+        let due = self.linger_until.or_else(next);
         self.has_timer = due.is_some();
         due
     }
@@ -125,7 +131,7 @@ impl Peer {
             if self.exchange(scratch, site).is_err() {
                 return PeerTurn::Close;
             }
-            if self.unfinished {
+            if self.output == Output::Unfinished {
                 return PeerTurn::Again;
             }
             if self.connection.is_finished() && self.finish() {
@@ -179,7 +185,7 @@ impl Peer {
     }
 
     fn write(&mut self, now: u64, site: &mut ServedSite) -> Result<(), Errno> {
-        (self.blocked, self.unfinished) = (false, false);
+        self.output = Output::Written;
         for _ in 0..WRITES_PER_TURN {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.connection.output(now, site, &mut slices);
@@ -192,14 +198,14 @@ impl Peer {
             match self.send(&slices[..filled]) {
                 Ok(sent) => self.connection.sent(sent, site),
                 Err(Errno::AGAIN) => {
-                    self.blocked = true;
+                    self.output = Output::Blocked;
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }
         }
-        self.unfinished = true;
+        self.output = Output::Unfinished;
         Ok(())
     }
 
@@ -259,7 +265,7 @@ mod tests {
         // that.
         let turns = [peer.turn(&mut scratch, &mut site), peer.turn(&mut scratch, &mut site)];
         assert_eq!(turns, [PeerTurn::Wait; 2]);
-        assert!(peer.blocked);
+        assert_eq!(peer.output, Output::Blocked);
         assert_eq!(peer.take_timer(), None);
         assert!(client.read(&mut [0; 4096]).unwrap() > 0);
     }

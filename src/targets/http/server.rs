@@ -254,8 +254,7 @@ impl HttpServer {
         match peer.turn(&mut self.scratch, &mut self.site) {
             PeerTurn::Close => return self.close(token),
             PeerTurn::Again if peer.promise_turn() => self.again.push(token),
-            PeerTurn::Again => {}
-            PeerTurn::Wait => {}
+            PeerTurn::Again | PeerTurn::Wait => {}
         }
         if let Some(due) = peer.take_timer() {
             self.timers.insert(due, token);
