@@ -4,6 +4,7 @@ mod cell;
 mod contender;
 mod estimate;
 mod introduce;
+mod meetings;
 mod order;
 mod peers;
 mod rate;

@@ -274,9 +274,11 @@ impl Walk<'_> {
                 needs: (!limited).then_some(1),
                 ..Part::default()
             },
-            // Who waits for a place in another queue, for what others hold or for its turn, has its
-            // items in this one meanwhile.
-            Touch::Gives | Touch::Holds | Touch::Passes => Part { waits, ..Part::default() },
+            // Who waits for a place in another queue, for what others hold, for its turn or for
+            // others to come, has its items in this one meanwhile.
+            Touch::Gives | Touch::Holds | Touch::Passes | Touch::Meets => {
+                Part { waits, ..Part::default() }
+            }
             Touch::Takes => Part::default(),
         }
     }

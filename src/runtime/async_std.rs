@@ -114,6 +114,7 @@ impl Coordination for AsyncStdNative {
     type Semaphore = async_lock::Semaphore;
     type Mutex = async_std::sync::Mutex<u64>;
     type RwLock = async_std::sync::RwLock<()>;
+    type Barrier = async_lock::Barrier;
     type Channel = AsyncStdChannel;
 }
 

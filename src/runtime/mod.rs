@@ -6,6 +6,7 @@
 
 #[cfg(feature = "async-std")]
 mod async_std;
+mod barrier;
 mod blocking;
 mod census;
 mod channel;
@@ -22,7 +23,7 @@ mod sequential;
 mod smol;
 mod spec;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod thread_pool;
 mod threads;
 mod ticket;
@@ -30,6 +31,7 @@ mod tokio;
 mod tokio_current_thread;
 mod tokio_parts;
 
+pub use barrier::Barrier;
 pub use blocking::{Blocking, block_on};
 pub use census::threads_by_name;
 pub use channel::{Channel, SmolChannel};

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Channel, Elapsed, Mutex, RwLock, Semaphore};
+use super::{Barrier, Channel, Elapsed, Mutex, RwLock, Semaphore};
 
 /// All families. A type that has them all is one, and a step asks for no more than it uses.
 pub trait Native: Io + NativeTimers + NativeWork + Coordination {}
@@ -92,6 +92,8 @@ pub trait Coordination: Send + Sync + 'static {
     type Mutex: Mutex;
     /// What lets readers in together, and a writer alone.
     type RwLock: RwLock;
+    /// Where tasks wait until all have come.
+    type Barrier: Barrier;
     /// A bounded queue between tasks.
     type Channel: Channel;
 }

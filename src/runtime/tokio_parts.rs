@@ -125,6 +125,7 @@ impl Coordination for TokioNative {
     type Semaphore = ::tokio::sync::Semaphore;
     type Mutex = ::tokio::sync::Mutex<u64>;
     type RwLock = ::tokio::sync::RwLock<()>;
+    type Barrier = ::tokio::sync::Barrier;
     type Channel = TokioChannel;
 }
 

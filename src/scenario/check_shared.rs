@@ -55,7 +55,7 @@ pub(super) fn unused(file: &File, diagnostics: &mut Diagnostics) {
 /// Reports what is waited for while it is held, and orders that make a ring: two tasks could wait
 /// for each other for ever. The tasks must run no ring of tasks.
 pub(super) fn order(file: &File, diagnostics: &mut Diagnostics) {
-    let held = Holding::of(file);
+    let held = HeldOrder::of(file);
     let mut told = BTreeSet::new();
     for (outer, below) in &held.under {
         // A task that several steps run is told of once.
@@ -77,12 +77,12 @@ pub(super) fn order(file: &File, diagnostics: &mut Diagnostics) {
 }
 
 /// What is held while other things are waited for.
-struct Holding<'a> {
+struct HeldOrder<'a> {
     /// By the name of what is held: all that is waited for under it, at any depth.
     under: BTreeMap<&'a str, Vec<&'a Name>>,
 }
 
-impl<'a> Holding<'a> {
+impl<'a> HeldOrder<'a> {
     fn of(file: &'a File) -> Self {
         let mut under: BTreeMap<&str, Vec<&Name>> = BTreeMap::new();
         for step in file.steps() {

@@ -6,6 +6,7 @@
 //! own, which the proof compares with that of the steps. To add a kind: write its file after the
 //! pattern of `mutex.rs`, declare it with `mod`, and name it in the table below.
 
+mod barrier;
 mod cells;
 mod mutex;
 mod objects;
@@ -15,11 +16,12 @@ mod rwlock;
 mod semaphore;
 mod spec;
 
+pub use barrier::{BarrierOf, Party};
 pub use mutex::{MutexHold, MutexOf};
 pub use objects::{NamedShared, Objects, SharedError, facts};
 pub use queue::{Putter, QueueOf, Taker};
 pub use rate_limit::{Passer, RateLimit};
-pub use rwlock::{ReadHold, Reader, RwLockOf, WriteHold, Writer};
+pub use rwlock::{ReadHold, RwLockOf, RwLockReader, RwLockWriter, WriteHold};
 pub use semaphore::{Permit, SemaphoreOf, Sharer};
 pub use spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind};
 
@@ -28,5 +30,6 @@ spec::shared! {
     Mutex => mutex::SharedMutex,
     Semaphore => semaphore::SharedSemaphore,
     Rwlock => rwlock::SharedRwLock,
+    Barrier => barrier::SharedBarrier,
     RateLimit => rate_limit::SharedRateLimit,
 }

@@ -89,13 +89,13 @@ impl EntryCount {
 
 impl<N: Coordination> RwLockOf<N> {
     /// For a step that reads.
-    pub fn reader(self: &Arc<Self>) -> Reader<N> {
-        Reader { count: self.reads.own(), lock: self.clone() }
+    pub fn reader(self: &Arc<Self>) -> RwLockReader<N> {
+        RwLockReader { count: self.reads.own(), lock: self.clone() }
     }
 
     /// For a step that writes.
-    pub fn writer(self: &Arc<Self>) -> Writer<N> {
-        Writer { count: self.writes.own(), lock: self.clone() }
+    pub fn writer(self: &Arc<Self>) -> RwLockWriter<N> {
+        RwLockWriter { count: self.writes.own(), lock: self.clone() }
     }
 
     fn pair(&self) -> [u64; 2] {
@@ -114,12 +114,12 @@ impl<N: Coordination> RwLockOf<N> {
 }
 
 /// Goes in to read, as often as it likes.
-pub struct Reader<N: Coordination> {
+pub struct RwLockReader<N: Coordination> {
     lock: Arc<RwLockOf<N>>,
     count: OwnedCell<EntryCount>,
 }
 
-impl<N: Coordination> Reader<N> {
+impl<N: Coordination> RwLockReader<N> {
     /// Waits until no writer is in, and goes in.
     pub async fn read(&self) -> ReadHold<'_, N> {
         let guard = self.lock.lock.read().await;
@@ -132,7 +132,7 @@ impl<N: Coordination> Reader<N> {
 pub struct ReadHold<'a, N: Coordination> {
     /// As it was when this one came in.
     pair: [u64; 2],
-    of: &'a Reader<N>,
+    of: &'a RwLockReader<N>,
     ended: bool,
     /// Dropped last, after who goes has counted itself out.
     _guard: <N::RwLock as crate::runtime::RwLock>::Reading<'a>,
@@ -147,7 +147,7 @@ impl<N: Coordination> ReadHold<'_, N> {
 
 impl<N: Coordination> Drop for ReadHold<'_, N> {
     fn drop(&mut self) {
-        let Reader { lock, count } = self.of;
+        let RwLockReader { lock, count } = self.of;
         let torn = self.pair[0] != self.pair[1] || self.pair != lock.pair();
         bump(&count.torn, u64::from(torn));
         count.leave(self.ended);
@@ -156,12 +156,12 @@ impl<N: Coordination> Drop for ReadHold<'_, N> {
 }
 
 /// Goes in to write, as often as it likes.
-pub struct Writer<N: Coordination> {
+pub struct RwLockWriter<N: Coordination> {
     lock: Arc<RwLockOf<N>>,
     count: OwnedCell<EntryCount>,
 }
 
-impl<N: Coordination> Writer<N> {
+impl<N: Coordination> RwLockWriter<N> {
     /// Waits until nobody is in, and goes in.
     pub async fn write(&self) -> WriteHold<'_, N> {
         let guard = self.lock.lock.write().await;
@@ -178,7 +178,7 @@ impl<N: Coordination> Writer<N> {
 pub struct WriteHold<'a, N: Coordination> {
     /// The second counter when this one came in.
     writes: u64,
-    of: &'a Writer<N>,
+    of: &'a RwLockWriter<N>,
     ended: bool,
     /// Dropped last, after who goes has counted itself out.
     _guard: <N::RwLock as crate::runtime::RwLock>::Writing<'a>,
@@ -193,7 +193,7 @@ impl<N: Coordination> WriteHold<'_, N> {
 
 impl<N: Coordination> Drop for WriteHold<'_, N> {
     fn drop(&mut self) {
-        let Writer { lock, count } = self.of;
+        let RwLockWriter { lock, count } = self.of;
         lock.pair[1].store(self.writes + 1, Relaxed);
         count.leave(self.ended);
         lock.inside.fetch_sub(WRITER, Relaxed);
@@ -320,6 +320,7 @@ mod tests {
         type Semaphore = <Blocking as Coordination>::Semaphore;
         type Mutex = <Blocking as Coordination>::Mutex;
         type RwLock = Self;
+        type Barrier = <Blocking as Coordination>::Barrier;
         type Channel = <Blocking as Coordination>::Channel;
     }
 

@@ -86,6 +86,7 @@ impl Coordination for SimulatedNative {
     type Semaphore = async_lock::Semaphore;
     type Mutex = async_lock::Mutex<u64>;
     type RwLock = async_lock::RwLock<()>;
+    type Barrier = async_lock::Barrier;
     type Channel = SmolChannel;
 }
 

@@ -5,6 +5,7 @@
 //! below.
 
 mod acquire;
+mod arrive;
 mod blocking;
 mod build;
 mod choice;
@@ -73,5 +74,6 @@ spec::steps! {
     Acquire => acquire::Acquire,
     Read => read::Read,
     Write => write::Write,
+    Arrive => arrive::Arrive,
     Throttle => throttle::Throttle,
 }

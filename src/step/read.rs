@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::holding::{Hold, Holding};
 use crate::{
     runtime::Coordination,
-    shared::{ReadHold, Reader, RwLockOf},
+    shared::{ReadHold, RwLockOf, RwLockReader},
 };
 
 /// A task that reads.
@@ -21,14 +21,14 @@ impl Hold for ByReading {
     const OBJECT: &'static str = "rwlock";
     const OBJECT_DOC: &'static str = "The read-write lock that is held.";
     type Object<N: Coordination> = RwLockOf<N>;
-    type Door<N: Coordination> = Reader<N>;
+    type Door<N: Coordination> = RwLockReader<N>;
     type Held<'a, N: Coordination> = ReadHold<'a, N>;
 
-    fn door<N: Coordination>(object: &Arc<RwLockOf<N>>) -> Reader<N> {
+    fn door<N: Coordination>(object: &Arc<RwLockOf<N>>) -> RwLockReader<N> {
         object.reader()
     }
 
-    async fn enter<N: Coordination>(door: &Reader<N>) -> ReadHold<'_, N> {
+    async fn enter<N: Coordination>(door: &RwLockReader<N>) -> ReadHold<'_, N> {
         door.read().await
     }
 

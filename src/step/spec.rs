@@ -140,6 +140,8 @@ pub enum Touch {
     Holds,
     /// Waits for its turn, which comes by itself.
     Passes,
+    /// Waits until so many others do the same.
+    Meets,
 }
 
 /// A task that a combinator runs.

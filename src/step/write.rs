@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::holding::{Hold, Holding};
 use crate::{
     runtime::Coordination,
-    shared::{RwLockOf, WriteHold, Writer},
+    shared::{RwLockOf, RwLockWriter, WriteHold},
 };
 
 /// A task that writes.
@@ -22,14 +22,14 @@ impl Hold for ByWriting {
     const OBJECT: &'static str = "rwlock";
     const OBJECT_DOC: &'static str = "The read-write lock that is held.";
     type Object<N: Coordination> = RwLockOf<N>;
-    type Door<N: Coordination> = Writer<N>;
+    type Door<N: Coordination> = RwLockWriter<N>;
     type Held<'a, N: Coordination> = WriteHold<'a, N>;
 
-    fn door<N: Coordination>(object: &Arc<RwLockOf<N>>) -> Writer<N> {
+    fn door<N: Coordination>(object: &Arc<RwLockOf<N>>) -> RwLockWriter<N> {
         object.writer()
     }
 
-    async fn enter<N: Coordination>(door: &Writer<N>) -> WriteHold<'_, N> {
+    async fn enter<N: Coordination>(door: &RwLockWriter<N>) -> WriteHold<'_, N> {
         door.write().await
     }
 

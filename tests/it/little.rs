@@ -105,6 +105,7 @@ impl<N: Native> Coordination for GaugedNative<N> {
     type Semaphore = Gauged<N::Semaphore>;
     type Mutex = N::Mutex;
     type RwLock = N::RwLock;
+    type Barrier = N::Barrier;
     type Channel = N::Channel;
 }
 

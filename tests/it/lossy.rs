@@ -31,7 +31,9 @@ use regatta::{
     trial::{Answer, TrialPlan, allowed_cpus, child::run_on},
 };
 
-use super::lossy_shared::{FaultyChannel, FaultyMutex, FaultyRwLock, FaultySemaphore};
+use super::lossy_shared::{
+    FaultyBarrier, FaultyChannel, FaultyMutex, FaultyRwLock, FaultySemaphore,
+};
 
 /// What is wrong with an executor; by default nothing.
 pub trait Fault: Clone + Send + Sync + 'static {
@@ -49,6 +51,8 @@ pub trait Fault: Clone + Send + Sync + 'static {
     const LETS_TWO_IN: bool = false;
     /// Its read-write locks take every hundredth writer for a reader.
     const TAKES_WRITERS_FOR_READERS: bool = false;
+    /// Its barriers wait for one fewer than they should.
+    const MISSES_ONE: bool = false;
     /// Its queues lose every thousandth item.
     const LOSES_ITEMS: bool = false;
     /// Its queues give every thousandth item twice, and lose the one after it.
@@ -76,6 +80,7 @@ faults! {
     HasNoPatience { HAS_NO_PATIENCE }
     GrantsOneMore { GRANTS_ONE_MORE }
     LetsTwoIn { LETS_TWO_IN }
+    MissesOne { MISSES_ONE }
     TakesWritersForReaders { TAKES_WRITERS_FOR_READERS }
     LosesItems { LOSES_ITEMS }
     RepeatsItems { REPEATS_ITEMS }
@@ -161,6 +166,7 @@ impl<N: Native, F: Fault> Coordination for FaultyNative<N, F> {
     type Semaphore = FaultySemaphore<N::Semaphore, F>;
     type Mutex = FaultyMutex<N::Semaphore, F>;
     type RwLock = FaultyRwLock<N::RwLock, F>;
+    type Barrier = FaultyBarrier<N::Barrier, F>;
     type Channel = FaultyChannel<N::Channel, F>;
 }
 

@@ -1,16 +1,16 @@
 //! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a read-write
-//! lock that takes a writer for a reader, a queue that loses an item or gives one twice. The proof must find each of them.
+//! lock that takes a writer for a reader, a barrier that does not wait for all, a queue that loses an item or gives one twice. The proof must find each of them.
 
 use std::{
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use regatta::runtime::{Channel, Guarded, Mutex, RwLock, Semaphore};
+use regatta::runtime::{Barrier, Channel, Guarded, Mutex, RwLock, Semaphore};
 
 use crate::lossy::{
-    Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, RepeatsItems, TakesWritersForReaders,
-    found, race_text,
+    Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, MissesOne, RepeatsItems,
+    TakesWritersForReaders, found, race_text,
 };
 
 /// The semaphore `S`, perhaps with a permit too many.
@@ -110,6 +110,22 @@ impl<L: RwLock, F: Fault> RwLock for FaultyRwLock<L, F> {
     }
 }
 
+/// The barrier `B`, which may wait for one fewer.
+pub struct FaultyBarrier<B, F>(B, PhantomData<fn() -> F>);
+
+impl<B: Barrier, F: Fault> Barrier for FaultyBarrier<B, F> {
+    const NAME: &'static str = B::NAME;
+    const TURNS: &'static str = B::TURNS;
+
+    fn new(parties: usize) -> Self {
+        Self(B::new(parties - usize::from(F::MISSES_ONE)), PhantomData)
+    }
+
+    fn wait(&self) -> impl Future<Output = bool> + Send {
+        self.0.wait()
+    }
+}
+
 /// The queue `C`, which may lose every thousandth item.
 pub struct FaultyChannel<C, F> {
     inner: C,
@@ -181,6 +197,10 @@ const LOCK: &str = "{ lock = { mutex = \"it\", task = \"inside\" } }]\n\
      [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
 const ACQUIRE: &str = "{ acquire = { semaphore = \"it\", task = \"inside\" } }]\n\
      [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
+const BARRIER: &str = "barrier = { parties = 3 }";
+/// Six at once, of whom three meet, or two where one is missed.
+const MEET: &str = "{ parallel = { task = \"party\", count = 6 } }]\n\
+     [tasks.party]\nsteps = [{ yield = {} }, { arrive = { barrier = \"it\" } }";
 const RWLOCK: &str = "rwlock = {}";
 const READ_OR_WRITE: &str = "{ choice = { of = [{ task = \"look\", weight = 4 }, { task = \"change\" }] } }]\n\
      [tasks.look]\nsteps = [{ read = { rwlock = \"it\", task = \"inside\" } }]\n\
@@ -242,6 +262,14 @@ fn a_read_write_lock_that_takes_writers_for_readers_is_found_out() {
     for executor in SEVERAL {
         let met = "rwlock it: who met somebody beside a writer: expected 0, found ";
         found(race::<TakesWritersForReaders>(executor, RWLOCK, READ_OR_WRITE), met);
+    }
+}
+
+#[test]
+fn a_barrier_that_does_not_wait_for_all_is_found_out() {
+    for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
+        race::<Honest>(executor, BARRIER, MEET).unwrap_or_else(|why| panic!("{executor}: {why}"));
+        found(race::<MissesOne>(executor, BARRIER, MEET), "barrier it: ");
     }
 }
 

@@ -5,6 +5,7 @@
 //! make no progress does [`block_on`] allow one blocking call and poll again. So an HTTP GET is one
 //! write and one read.
 
+mod barrier;
 mod channel;
 mod line;
 mod mutex;

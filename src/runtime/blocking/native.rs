@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     super::{Coordination, Elapsed, Io, NativeTimers, NativeWork},
+    barrier::BlockingBarrier,
     channel::BlockingChannel,
     mutex::BlockingMutex,
     rwlock::BlockingRwLock,
@@ -25,6 +26,7 @@ impl Coordination for Blocking {
     type Semaphore = BlockingSemaphore;
     type Mutex = BlockingMutex;
     type RwLock = BlockingRwLock;
+    type Barrier = BlockingBarrier;
     type Channel = BlockingChannel;
 }
 

@@ -15,14 +15,14 @@ use super::{
 /// task's deadline.
 #[derive(Default)]
 pub struct BlockingRwLock {
-    state: Mutex<Inside>,
+    state: Mutex<RwLockState>,
     readers: WaitingLine,
     writers: WaitingLine,
 }
 
 /// Who is in, and the writers who want to be.
 #[derive(Default)]
-struct Inside {
+struct RwLockState {
     readers: usize,
     writer: bool,
     waiting: usize,
@@ -40,7 +40,7 @@ struct WriterWait<'a> {
     counted: bool,
 }
 
-impl Inside {
+impl RwLockState {
     fn read(&mut self) -> Option<()> {
         let free = !self.writer && self.waiting == 0;
         self.readers += usize::from(free);
@@ -70,7 +70,7 @@ impl RwLock for BlockingRwLock {
     }
 
     async fn read(&self) -> BlockingReading<'_> {
-        poll_fn(|context| self.readers.poll(context, &self.state, Inside::read)).await;
+        poll_fn(|context| self.readers.poll(context, &self.state, RwLockState::read)).await;
         BlockingReading(self)
     }
 
@@ -85,10 +85,10 @@ impl RwLock for BlockingRwLock {
 
 impl BlockingRwLock {
     /// Somebody has gone, or does not wait any more: wakes who can go in now.
-    fn change(&self, gone: impl FnOnce(&mut Inside)) {
+    fn change(&self, gone: impl FnOnce(&mut RwLockState)) {
         let mut inside = locked(&self.state);
         gone(&mut inside);
-        let Inside { readers, writer, waiting } = *inside;
+        let RwLockState { readers, writer, waiting } = *inside;
         drop(inside);
         match (waiting, readers) {
             (0, _) => self.readers.wake_all(),
