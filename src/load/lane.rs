@@ -18,7 +18,7 @@ use crate::{
     clock, draw,
     measure::{Record, Recorder, Recorders},
     runtime::{Runtime, Tickets},
-    step::{self, Call, Ended, Failure, Opening, Sequence},
+    step::{self, Call, Failure, Opening, Sequence, StepEnd},
 };
 
 /// Index of the first task that only warms up; far from those that are measured, so that no key is
@@ -189,7 +189,7 @@ impl<Rec: Record> Slot<Rec> {
                 let ended = poll_fn(|context| self.poll(context)).await;
                 (clock::now_ns(), ended)
             }
-            Err(failure) => (actual_ns, Ended::Failed(Box::new(failure))),
+            Err(failure) => (actual_ns, StepEnd::Failed(Box::new(failure))),
         };
         if !self.log.settles(&self.shared.given_up) {
             return None;
@@ -229,13 +229,13 @@ impl<Rec: Record> Slot<Rec> {
 
     /// Goes on with the task that was begun; says how it ended.
     #[inline]
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepEnd> {
         self.steps.poll(context)
     }
 
     /// Records a task that was run: intended start, actual start and completion in ns, and how it
     /// ended.
-    pub(super) fn settle(&mut self, task: u64, times_ns: (u64, u64, u64), ended: Ended) {
+    pub(super) fn settle(&mut self, task: u64, times_ns: (u64, u64, u64), ended: StepEnd) {
         let (intended_ns, actual_ns, completed_ns) = times_ns;
         self.ran += 1;
         self.last_ns = completed_ns;
@@ -244,7 +244,7 @@ impl<Rec: Record> Slot<Rec> {
             self.completed += 1;
         }
         self.recorder.record(0, intended_ns, actual_ns, completed_ns, step::ending(&ended));
-        if let Ended::Failed(failure) = ended {
+        if let StepEnd::Failed(failure) = ended {
             self.shared.fail(failure.at(format_args!("task {task}")));
         }
     }

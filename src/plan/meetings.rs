@@ -51,7 +51,7 @@ fn sum(a: LeastMost, b: LeastMost) -> LeastMost {
 
 /// What a part of a task does at a barrier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Attendance {
+struct Visits {
     /// How often it arrives itself, children that are started at once excluded.
     end: LeastMost,
     /// The same where it ends the task around it early.
@@ -64,7 +64,7 @@ struct Attendance {
     unwell: bool,
 }
 
-impl Attendance {
+impl Visits {
     /// It, and then another one.
     fn then(self, next: Self) -> Self {
         let exits = next.exit.map(|exit| sum(self.end, exit));
@@ -120,7 +120,7 @@ struct MeetingWalk<'a> {
     tasks: &'a [Task],
     barrier: &'a str,
     parties: u64,
-    known: HashMap<&'a str, Attendance>,
+    known: HashMap<&'a str, Visits>,
 }
 
 impl<'a> MeetingWalk<'a> {
@@ -153,7 +153,7 @@ impl<'a> MeetingWalk<'a> {
     /// Whether those of so many tasks at once can meet.
     fn can_meet(
         &self,
-        whole: Attendance,
+        whole: Visits,
         slots: u64,
         style: Style,
         (pool_size, all_slots): (u64, u64),
@@ -179,15 +179,15 @@ impl<'a> MeetingWalk<'a> {
         Ok(())
     }
 
-    fn task(&mut self, name: &str) -> Result<Attendance, String> {
+    fn task(&mut self, name: &str) -> Result<Visits, String> {
         let tasks = self.tasks;
         let Some(task) = tasks.iter().find(|task| task.name == name) else {
-            return Ok(Attendance::default());
+            return Ok(Visits::default());
         };
         if let Some(known) = self.known.get(task.name.as_str()) {
             return Ok(*known);
         }
-        let mut whole = Attendance::default();
+        let mut whole = Visits::default();
         for step in &task.steps {
             whole = whole.then(self.step(step)?);
         }
@@ -195,15 +195,15 @@ impl<'a> MeetingWalk<'a> {
         Ok(whole)
     }
 
-    fn step(&mut self, plan: &StepPlan) -> Result<Attendance, String> {
+    fn step(&mut self, plan: &StepPlan) -> Result<Visits, String> {
         let used = plan.spec.shared();
         let arrives =
             used.is_some_and(|used| used.touch == Touch::Meets && used.name.text == self.barrier);
         let may_fail = !plan.spec.targets().is_empty() || plan.timeout.is_some();
-        let own = Attendance {
+        let own = Visits {
             end: if arrives { (1, 1) } else { (0, 0) },
             unwell: may_fail,
-            ..Attendance::default()
+            ..Visits::default()
         };
         let children = self.children(&plan.spec.children())?;
         if let Some(held) = used.filter(|used| used.touch == Touch::Holds && children.end.1 > 0) {
@@ -216,12 +216,12 @@ impl<'a> MeetingWalk<'a> {
         let skips = plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip;
         // Nothing that arrives has a time limit, by the rules of the file.
         let exit = skips.then_some((0, 0)).into_iter().chain(whole.exit).reduce(hull);
-        Ok(Attendance { exit, ..whole })
+        Ok(Visits { exit, ..whole })
     }
 
-    fn children(&mut self, children: &[Child<'_>]) -> Result<Attendance, String> {
-        let mut chosen: Option<Attendance> = None;
-        let mut whole = Attendance::default();
+    fn children(&mut self, children: &[Child<'_>]) -> Result<Visits, String> {
+        let mut chosen: Option<Visits> = None;
+        let mut whole = Visits::default();
         for child in children {
             let once = self.task(&child.task.text)?;
             match child.times {
@@ -242,7 +242,7 @@ impl<'a> MeetingWalk<'a> {
                 | Times::AsCompleted(count)
                 | Times::SomeAtOnce { count, .. }
                 | Times::AfterEach(count) => whole = whole.then(self.at_once(once, count, child)?),
-                Times::FirstOf(_) => whole = whole.then(Attendance { exit: None, ..once }),
+                Times::FirstOf(_) => whole = whole.then(Visits { exit: None, ..once }),
                 Times::UpTo(_) => whole = whole.then(once),
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }
@@ -251,23 +251,18 @@ impl<'a> MeetingWalk<'a> {
     }
 
     /// So many at once. Nobody arrives for them outside.
-    fn at_once(
-        &self,
-        once: Attendance,
-        count: u64,
-        child: &Child<'_>,
-    ) -> Result<Attendance, String> {
+    fn at_once(&self, once: Visits, count: u64, child: &Child<'_>) -> Result<Visits, String> {
         let (name, parties) = (&child.task.text, self.parties);
         let cut = child.ends == Ends::ByAny && once.unwell;
-        let whole = Attendance {
+        let whole = Visits {
             exit: cut.then_some((0, 0)),
             each: once.end.1,
             spare: count > parties,
             unwell: once.unwell,
-            ..Attendance::default()
+            ..Visits::default()
         };
         if !once.meets() {
-            return Ok(Attendance { spare: false, ..whole });
+            return Ok(Visits { spare: false, ..whole });
         }
         if once.each > 0 {
             return Err(format!(

@@ -43,13 +43,13 @@ impl StepKind for Arrive {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let barrier = site.shared::<BarrierOf<R::Native>>(&self.barrier.text)?;
-        Ok(site.operation(move || Arriving(barrier.party())))
+        Ok(site.operation(move || AtBarrier(barrier.party())))
     }
 }
 
-struct Arriving<N: Coordination>(Party<N>);
+struct AtBarrier<N: Coordination>(Party<N>);
 
-impl<N: Coordination> Operation for Arriving<N> {
+impl<N: Coordination> Operation for AtBarrier<N> {
     async fn call(&mut self, _: Call) -> StepOutcome {
         self.0.arrive().await;
         Ok(Done::default())

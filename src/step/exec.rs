@@ -18,7 +18,7 @@ use std::{
 
 use super::{
     ledger::{Owned, TallyCell},
-    outcome::{Done, Ended, Failure, StepOutcome},
+    outcome::{Done, Failure, StepEnd, StepOutcome},
 };
 use crate::draw;
 
@@ -72,7 +72,7 @@ pub trait Step: Send {
     /// Begins; the step before must have ended or been cancelled.
     fn start(&mut self, work: Work);
     /// Goes on.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended>;
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepEnd>;
     /// Gives up what was begun: connections in use are closed, never used again.
     fn cancel(&mut self);
     /// The task ends here, before its end: counted for the proof. A first step may not have begun.
@@ -266,7 +266,7 @@ impl<O: Operation, F: Fn() -> O + Send> Step for Repeated<O, F> {
         self.hand_off.ask(work);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepEnd> {
         let future = self
             .future
             .get_or_insert_with(|| Box::pin(serve((self.make)(), self.hand_off.clone())));

@@ -7,7 +7,7 @@ use super::{
     exec::{Call, Opening, Operation, Repeated, Step, Tallied, Work},
     ledger::{Owned, TallyCell},
     outcome::{Done, Failure, StepOutcome},
-    sequence::StepEnd,
+    sequence::UntilEnd,
     site::{Broken, BuildError},
 };
 use crate::{clock, runtime::NativeTimers};
@@ -50,7 +50,7 @@ impl<N: NativeTimers> Limited<N> {
 impl<N: NativeTimers> Operation for Limited<N> {
     async fn prepare(&mut self) -> StepOutcome {
         self.inner.start(Work::Prepare);
-        StepEnd(self.inner.as_mut()).await
+        UntilEnd(self.inner.as_mut()).await
     }
 
     /// What takes longer than a call may is left to the call, whose time-out the scenario speaks
@@ -58,9 +58,9 @@ impl<N: NativeTimers> Operation for Limited<N> {
     async fn open(&mut self, when: Opening) -> StepOutcome {
         self.inner.start(Work::Open(when));
         if when == Opening::Preparation {
-            return StepEnd(self.inner.as_mut()).await;
+            return UntilEnd(self.inner.as_mut()).await;
         }
-        let in_time = N::timeout(self.limit, StepEnd(self.inner.as_mut())).await;
+        let in_time = N::timeout(self.limit, UntilEnd(self.inner.as_mut())).await;
         in_time.unwrap_or_else(|_| {
             self.inner.cancel();
             Ok(Done::default())
@@ -71,7 +71,7 @@ impl<N: NativeTimers> Operation for Limited<N> {
         let own = clock::now_ns().saturating_add(self.limit.as_nanos() as u64);
         call.deadline_ns = Some(call.deadline_ns.map_or(own, |outer| outer.min(own)));
         self.inner.start(Work::Run(call));
-        if let Ok(outcome) = N::timeout(self.limit, StepEnd(self.inner.as_mut())).await {
+        if let Ok(outcome) = N::timeout(self.limit, UntilEnd(self.inner.as_mut())).await {
             return outcome;
         }
         self.inner.cancel();

@@ -45,7 +45,7 @@ pub use blocking::BlockingChoice;
 pub(crate) use exec::Repeated;
 pub use exec::{Call, Opening, Operation, Step};
 pub use ledger::{Ledger, Reading, Tally, TaskRuns};
-pub use outcome::{Done, Ended, Failure, Mishaps, StepOutcome};
+pub use outcome::{Done, Failure, Mishaps, StepEnd, StepOutcome};
 pub use recorded::ending;
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};

@@ -84,7 +84,7 @@ impl std::fmt::Debug for Mishaps {
 
 /// How a step ended, for whoever runs it: two words, which a call returns in registers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum StepEnd {
     /// The task goes on.
     Done(Mishaps),
     /// The rest of the task is not done.
@@ -93,7 +93,7 @@ pub enum Ended {
     Failed(Box<Failure>),
 }
 
-impl From<StepOutcome> for Ended {
+impl From<StepOutcome> for StepEnd {
     #[inline]
     fn from(outcome: StepOutcome) -> Self {
         match outcome {
@@ -104,7 +104,7 @@ impl From<StepOutcome> for Ended {
     }
 }
 
-impl Ended {
+impl StepEnd {
     /// For an operation that ran the step as a part of its own work. It moved no bytes of its own.
     pub fn outcome(self) -> StepOutcome {
         let done = |mishaps: Mishaps| Done {
@@ -218,7 +218,7 @@ mod tests {
     fn an_end_says_all_but_the_bytes_of_an_outcome() {
         let done = Done { received: 7, sent: 8, errors: 1, timeouts: 2 };
         let counted = Done { received: 0, sent: 0, ..done };
-        let back = |outcome: StepOutcome| Ended::from(outcome).outcome();
+        let back = |outcome: StepOutcome| StepEnd::from(outcome).outcome();
         assert_eq!(back(Ok(done)), Ok(counted));
         assert_eq!(back(Err(Failure::Skipped(done))), Err(Failure::Skipped(counted)));
         let wrong = Failure::Wrong("it was not so".to_owned());
@@ -228,14 +228,14 @@ mod tests {
     #[test]
     fn what_was_done_before_is_added_to_an_end_that_counts() {
         let (one, two) = (Mishaps::of(1, 0), Mishaps::of(0, 2));
-        assert_eq!(Ended::Skipped(two).after(one), Ended::Skipped(Mishaps::of(1, 2)));
-        let failed = Ended::Failed(Box::new(Failure::Refused("no".to_owned())));
+        assert_eq!(StepEnd::Skipped(two).after(one), StepEnd::Skipped(Mishaps::of(1, 2)));
+        let failed = StepEnd::Failed(Box::new(Failure::Refused("no".to_owned())));
         assert_eq!(failed.clone().after(one), failed);
     }
 
     /// What the measured path relies on: both words come back in registers.
     #[test]
     fn an_end_is_two_words_also_while_it_is_pending() {
-        assert_eq!(size_of::<std::task::Poll<Ended>>(), 2 * size_of::<u64>());
+        assert_eq!(size_of::<std::task::Poll<StepEnd>>(), 2 * size_of::<u64>());
     }
 }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use super::{
     exec::{Step, Work},
-    outcome::Ended,
+    outcome::StepEnd,
 };
 use crate::{
     clock,
@@ -30,10 +30,10 @@ impl Recorded {
 
 /// How an end counts.
 #[inline]
-pub fn ending(ended: &Ended) -> Ending {
+pub fn ending(ended: &StepEnd) -> Ending {
     match ended {
-        Ended::Done(mishaps) if mishaps.is_none() => Ending::Done,
-        Ended::Done(mishaps) | Ended::Skipped(mishaps) if mishaps.timeouts() > 0 => {
+        StepEnd::Done(mishaps) if mishaps.is_none() => Ending::Done,
+        StepEnd::Done(mishaps) | StepEnd::Skipped(mishaps) if mishaps.timeouts() > 0 => {
             Ending::TimedOut
         }
         _ => Ending::Error,
@@ -51,7 +51,7 @@ impl Step for Recorded {
         self.inner.start(work);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepEnd> {
         let Poll::Ready(ended) = self.inner.poll(context) else { return Poll::Pending };
         if self.measured {
             let now = clock::now_ns();

@@ -8,17 +8,17 @@ use std::{
 
 use super::{
     exec::{Call, Opening, Step, Work},
-    outcome::{Done, Ended, Failure, Mishaps, StepOutcome},
+    outcome::{Done, Failure, Mishaps, StepEnd, StepOutcome},
 };
 
 /// Waits for a started step.
-pub struct StepEnd<'a>(pub &'a mut dyn Step);
+pub struct UntilEnd<'a>(pub &'a mut dyn Step);
 
-impl Future for StepEnd<'_> {
+impl Future for UntilEnd<'_> {
     type Output = StepOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<StepOutcome> {
-        self.0.poll(context).map(Ended::outcome)
+        self.0.poll(context).map(StepEnd::outcome)
     }
 }
 
@@ -66,7 +66,7 @@ impl Sequence {
     pub async fn prepare(&mut self) -> StepOutcome {
         for step in &mut self.steps {
             step.start(Work::Prepare);
-            StepEnd(step.as_mut()).await?;
+            UntilEnd(step.as_mut()).await?;
         }
         Ok(Done::default())
     }
@@ -144,10 +144,10 @@ impl Sequence {
 
     /// Goes on with the task that was begun.
     #[inline]
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<StepEnd> {
         while let Some(step) = self.steps.get_mut(self.at) {
             match ready!(step.poll(context)) {
-                Ended::Done(more) => self.mishaps.add(more),
+                StepEnd::Done(more) => self.mishaps.add(more),
                 early => return Poll::Ready(self.ends_early(early)),
             }
             self.at += 1;
@@ -155,12 +155,12 @@ impl Sequence {
             // this one.
             self.begin(Call { issued_ns: 0, ..self.call });
         }
-        Poll::Ready(Ended::Done(self.mishaps))
+        Poll::Ready(StepEnd::Done(self.mishaps))
     }
 
     /// The task ends with this step. Apart, so that the way of all others stays short.
     #[cold]
-    fn ends_early(&mut self, early: Ended) -> Ended {
+    fn ends_early(&mut self, early: StepEnd) -> StepEnd {
         self.stop();
         early.after(self.mishaps)
     }

@@ -14,7 +14,7 @@ use std::{
 use super::{
     exec::{Opening, Operation, Repeated, Step, Tallied, Work},
     ledger::{EdgeCell, Ledger, LedgerPage, Owned, TallyCell},
-    outcome::{Ended, Failure, StepOutcome},
+    outcome::{Failure, StepEnd, StepOutcome},
     sequence::Sequence,
 };
 use crate::{measure::Recorders, runtime::Runtime, shared::Objects, targets::Endpoint};
@@ -277,8 +277,8 @@ pub(super) struct Broken(pub BuildError);
 impl Step for Broken {
     fn start(&mut self, _: Work) {}
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Ended> {
-        Poll::Ready(Ended::Failed(Box::new(Failure::Wrong(self.0.to_string()))))
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<StepEnd> {
+        Poll::Ready(StepEnd::Failed(Box::new(Failure::Wrong(self.0.to_string()))))
     }
 
     fn cancel(&mut self) {}

@@ -20,7 +20,7 @@ use crate::{
     load::Slot,
     measure::Recorders,
     runtime::Ticket,
-    step::{Ended, Failure},
+    step::{Failure, StepEnd},
 };
 
 /// What a slot is doing, as seen from outside, and what it has done: written by whoever holds the
@@ -77,7 +77,7 @@ impl InFlightSlot {
             self.actual_ns = clock::now_ns();
             self.log.actual_ns.store(self.actual_ns, Relaxed);
             if let Err(failure) = opened {
-                self.end(self.actual_ns, Ended::Failed(Box::new(failure)));
+                self.end(self.actual_ns, StepEnd::Failed(Box::new(failure)));
                 return Poll::Ready(());
             }
             self.slot.start(number, due_ns);
@@ -88,7 +88,7 @@ impl InFlightSlot {
     }
 
     /// Settles the task of the ticket unless the load has given it up meanwhile.
-    fn end(&mut self, completed_ns: u64, ended: Ended) {
+    fn end(&mut self, completed_ns: u64, ended: StepEnd) {
         let Ticket { number, due_ns } = self.ticket;
         if self.log.state.compare_exchange(due_ns + RUNNING, SETTLING, AcqRel, Relaxed).is_ok() {
             self.slot.settle(number, (due_ns, self.actual_ns, completed_ns), ended);

@@ -9,7 +9,7 @@ use crate::{
     clock,
     runtime::{self, Visitor},
     step::{
-        Call, Done, Ended, Mishaps, StepSpec,
+        Call, Done, Mishaps, StepEnd, StepSpec,
         exec::{Repeated, Work as Order},
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
@@ -361,13 +361,13 @@ fn a_call_after_a_cancelled_one_opens_a_new_connection() {
     let mut context = Context::from_waker(Waker::noop());
     for order in [Order::Prepare, Order::Run(Call::default())] {
         step.start(order);
-        assert_eq!(step.poll(&mut context), Poll::Ready(Ended::Done(Mishaps::default())));
+        assert_eq!(step.poll(&mut context), Poll::Ready(StepEnd::Done(Mishaps::default())));
     }
     step.start(Order::Run(Call::default()));
     step.cancel();
     assert_eq!(bench.logged(), 1);
     step.start(Order::Run(Call::default()));
-    assert_eq!(step.poll(&mut context), Poll::Ready(Ended::Done(Mishaps::default())));
+    assert_eq!(step.poll(&mut context), Poll::Ready(StepEnd::Done(Mishaps::default())));
     assert_eq!(bench.logged(), 2);
 }
 

@@ -26,7 +26,7 @@ pub struct Peer {
     socket: OwnedFd,
     connection: ServedConnection,
     input: Input,
-    output: Output,
+    output: Outgoing,
     /// Whether another turn is promised to it.
     promised: bool,
     /// Whether a timer is set for this connection. There is at most one: for the first response
@@ -49,7 +49,7 @@ enum Input {
 
 /// What has become of the responses that are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
+enum Outgoing {
     /// They are written.
     Written,
     /// The socket took less than it was given: the next turn comes when it has room.
@@ -76,7 +76,7 @@ impl Peer {
             socket,
             connection: ServedConnection::new(),
             input: Input::Nothing,
-            output: Output::Written,
+            output: Outgoing::Written,
             promised: false,
             has_timer: false,
             linger_until: None,
@@ -119,7 +119,7 @@ impl Peer {
         }
         // What was due has been sent, unless the socket is full or the turn was over: so the first
         // one left needs no look at the clock.
-        let next = || self.connection.next_due().filter(|_| self.output == Output::Written);
+        let next = || self.connection.next_due().filter(|_| self.output == Outgoing::Written);
         let due = self.linger_until.or_else(next);
         self.has_timer = due.is_some();
         due
@@ -131,7 +131,7 @@ impl Peer {
             if self.exchange(scratch, site).is_err() {
                 return PeerTurn::Close;
             }
-            if self.output == Output::Unfinished {
+            if self.output == Outgoing::Unfinished {
                 return PeerTurn::Again;
             }
             if self.connection.is_finished() && self.finish() {
@@ -185,7 +185,7 @@ impl Peer {
     }
 
     fn write(&mut self, now: u64, site: &mut ServedSite) -> Result<(), Errno> {
-        self.output = Output::Written;
+        self.output = Outgoing::Written;
         for _ in 0..WRITES_PER_TURN {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.connection.output(now, site, &mut slices);
@@ -198,14 +198,14 @@ impl Peer {
             match self.send(&slices[..filled]) {
                 Ok(sent) => self.connection.sent(sent, site),
                 Err(Errno::AGAIN) => {
-                    self.output = Output::Blocked;
+                    self.output = Outgoing::Blocked;
                     return Ok(());
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }
         }
-        self.output = Output::Unfinished;
+        self.output = Outgoing::Unfinished;
         Ok(())
     }
 
@@ -265,7 +265,7 @@ mod tests {
         // that.
         let turns = [peer.turn(&mut scratch, &mut site), peer.turn(&mut scratch, &mut site)];
         assert_eq!(turns, [PeerTurn::Wait; 2]);
-        assert_eq!(peer.output, Output::Blocked);
+        assert_eq!(peer.output, Outgoing::Blocked);
         assert_eq!(peer.take_timer(), None);
         assert!(client.read(&mut [0; 4096]).unwrap() > 0);
     }
