@@ -10,9 +10,10 @@
 //! 2. The children are as many as the parties, and there is one such `parallel` at a time. Then all
 //!    of them meet each time, however often.
 //!
-//! For that all who wait must be able to wait at once, and to get there: nobody arrives while it
-//! holds what others need on their way. A pool needs a thread for each party, and beside them one for
-//! each task: that one may be waiting for a child that another thread has taken.
+//! For that all who wait must be able to wait at once, and to get there: nobody meets, or waits for
+//! those who meet, while it holds what others need on their way. A pool needs a thread for each
+//! party, and beside them one for each task, which may be waiting for a child that another thread has
+//! taken, and one for the probe of scheduling delay, which keeps its thread.
 
 use std::collections::HashMap;
 
@@ -144,7 +145,10 @@ impl<'a> MeetingWalk<'a> {
         }
         match meeting[..] {
             [] => Ok(()),
-            [(whole, slots)] => self.can_meet(whole, slots, style, (pool_size, all_slots)),
+            [(whole, slots)] => {
+                let others = all_slots.saturating_add(u64::from(variant.run.probe));
+                self.can_meet(whole, slots, style, (pool_size, others))
+            }
             _ => Err("tasks of several loads meet there, and one load may end first; give each load a barrier of its own"
                 .to_owned()),
         }
@@ -156,7 +160,7 @@ impl<'a> MeetingWalk<'a> {
         whole: Visits,
         slots: u64,
         style: Style,
-        (pool_size, all_slots): (u64, u64),
+        (pool_size, others): (u64, u64),
     ) -> Result<(), String> {
         let parties = self.parties;
         if style == Style::Serial && parties > 1 {
@@ -169,11 +173,11 @@ impl<'a> MeetingWalk<'a> {
                 whole.each
             ));
         }
-        let needed = parties.saturating_add(all_slots);
+        let needed = parties.saturating_add(others);
         if style == Style::Pool && pool_size < needed {
             return Err(format!(
-                "{parties} who wait and {all_slots} who have started them need {needed} threads, and the pool has {pool_size}; raise its \
-                 `size`"
+                "{parties} who wait and {others} beside them (each task at once, and the probe) need {needed} threads, and the pool \
+                 has {pool_size}; raise its `size`"
             ));
         }
         Ok(())
@@ -206,9 +210,10 @@ impl<'a> MeetingWalk<'a> {
             ..Visits::default()
         };
         let children = self.children(&plan.spec.children())?;
-        if let Some(held) = used.filter(|used| used.touch == Touch::Holds && children.end.1 > 0) {
+        if let Some(held) = used.filter(|used| used.touch == Touch::Holds && children.meets()) {
             return Err(format!(
-                "a task arrives while it holds `{}`, which others may need to come; arrive outside of it",
+                "a task meets others, or waits for those who meet, while it holds `{}`, which somebody may need to \
+                 come; meet outside of it",
                 held.name.text
             ));
         }
@@ -404,10 +409,11 @@ mod tests {
         let held = "{ acquire = { semaphore = 's', task = 'come' } }";
         let come = format!("{gate}[tasks.come]\nsteps = [{ARRIVE}]");
         let why = why(("tokio", 64), 1, &all(4), held, &come).unwrap();
-        assert!(why.contains("arrives while it holds `s`"), "{why}");
-        // Who holds something around all of them does not keep them from coming.
+        assert!(why.contains("while it holds `s`"), "{why}");
+        // Who holds something around all of them waits for them with it: others who are to meet
+        // there as well may need it on their way.
         let outside = format!("{gate}[tasks.all]\nsteps = [{}]", all(4));
-        assert!(is_fine(8, &held.replace("come", "all"), ARRIVE, &outside));
+        assert!(!is_fine(8, &held.replace("come", "all"), ARRIVE, &outside));
         let noop = format!("{gate}[tasks.look]\nsteps = [{{ noop = {{}} }}]");
         let before = format!("{}, {ARRIVE}", held.replace("come", "look"));
         assert!(is_fine(8, &all(4), &before, &noop));

@@ -292,6 +292,8 @@ impl Walk<'_> {
             if let Some(next) = children.get(at + 1).filter(|next| is_after_each(next)) {
                 let child = Part { exit: None, ..once.however_it_ends() };
                 once = child.then(self.task(&next.task.text, limited));
+                // One that has ended and is not followed yet has its items there while others wait.
+                once.waits = once.waits.map(|waits| waits.max(child.end.1));
             }
             match child.times {
                 Times::InOrder(times) => whole = whole.then(once.in_order(times)),
@@ -434,13 +436,20 @@ mod tests {
             format!("[tasks.get]\nsteps = [{TAKE}]\n"),
         );
         let both = format!("{give}{get}");
-        assert!(is_fine(1, &[&each("give", "get")], &both));
+        // All but one may have ended, which waits for room, and nobody is followed before it.
+        let gives = each("give", "get");
+        assert!(!is_fine(32, &[&gives], &both) && is_fine(33, &[&gives], &both));
         assert!(!is_fine(100, &[&each("get", "give")], &both));
+        let pairs = format!(
+            "[tasks.two]\nsteps = [{PUT}, {PUT}]\n[tasks.back]\nsteps = [{TAKE}, {TAKE}]\n"
+        );
+        let twice = each("two", "back").replace("count = 4", "count = 2");
+        assert!(!is_fine(32, &[&twice], &pairs) && is_fine(33, &[&twice], &pairs));
         // It follows, however the child has ended.
         let naps = format!("{get}[tasks.naps]\nsteps = [{PUT}, {nap}]\n");
-        assert!(is_fine(1, &[&each("naps", "get")], &naps));
+        assert!(is_fine(33, &[&each("naps", "get")], &naps));
         let soon = format!("{get}[tasks.soon]\nsteps = [{nap}, {PUT}]\n");
-        assert!(!is_fine(1, &[&each("soon", "get")], &soon));
+        assert!(!is_fine(33, &[&each("soon", "get")], &soon));
     }
 
     #[test]

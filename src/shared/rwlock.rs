@@ -120,7 +120,7 @@ pub struct RwLockReader<N: Coordination> {
 }
 
 impl<N: Coordination> RwLockReader<N> {
-    /// Waits until no writer is in, and goes in.
+    /// Waits until no writer is in or waits, and goes in.
     pub async fn read(&self) -> ReadHold<'_, N> {
         let guard = self.lock.lock.read().await;
         bump(&self.count.met, u64::from(self.lock.count_reader()));

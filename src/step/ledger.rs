@@ -8,7 +8,10 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -156,7 +159,8 @@ impl EdgeCell {
     /// A child has ended.
     #[inline]
     pub(super) fn see(&self) {
-        bump(&self.returned, 1);
+        // Whoever reads that it has returned sees that it was asked for.
+        self.returned.store(self.returned.load(Relaxed) + 1, Release);
     }
 
     /// So many children of a call are at work. Said by the children.
@@ -172,9 +176,11 @@ impl EdgeCell {
     }
 
     fn read(&self) -> TaskRuns {
+        // First what is counted last: never more children have returned than were asked for.
+        let returned = self.returned.load(Acquire);
         TaskRuns {
             asked: self.asked.load(Relaxed),
-            returned: self.returned.load(Relaxed),
+            returned,
             most_at_once: self.most_at_once.load(Relaxed),
             seen_late: self.seen_late.load(Relaxed),
         }

@@ -17,7 +17,7 @@ pub struct ByReading;
 
 impl Hold for ByReading {
     const KEY: &'static str = "read";
-    const DOC: &'static str = "Waits until no writer is in a shared read-write lock, and runs a task in there beside other readers.";
+    const DOC: &'static str = "Waits until no writer is in a shared read-write lock or waits for it, and runs a task in there beside other readers.";
     const OBJECT: &'static str = "rwlock";
     const OBJECT_DOC: &'static str = "The read-write lock that is held.";
     type Object<N: Coordination> = RwLockOf<N>;

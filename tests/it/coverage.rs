@@ -1,6 +1,6 @@
-//! Nothing that can be raced is left unraced: a shipped scenario runs every kind of step, and uses
-//! every kind of shared object, under every executor, or says that it cannot and why. And each of
-//! them has its section in FORMAT.md.
+//! Nothing that can be raced is left unraced: a shipped scenario has every kind of step and of shared
+//! object, under every executor, or says that it cannot be run and why. And each kind of step has a
+//! section of its own in FORMAT.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ fn kinds(cell: &Cell) -> BTreeSet<&'static str> {
     steps.chain(cell.trial.shared.iter().map(|shared| shared.spec.key())).collect()
 }
 
-/// All kinds and their sentences.
+/// The keys of all kinds.
 fn all_kinds() -> impl Iterator<Item = &'static str> {
     StepSpec::TABLE.iter().chain(SharedSpec::TABLE).map(|(key, _)| *key)
 }

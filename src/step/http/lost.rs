@@ -11,8 +11,8 @@ use crate::client::{FaultKind, cannot_open, causes, unopened};
 /// Most fields of an answer's head, where a server of the user's own may send many.
 pub(super) const MOST_FIELDS: usize = 1000;
 
-/// Most bytes that hyper holds where no `chunk` says how many.
-const USUAL_ROOM: usize = 400 << 10;
+/// Most bytes that hyper holds where no `chunk` says how many: 8 KiB and a hundred times 4 KiB.
+const USUAL_ROOM: usize = (8 << 10) + 100 * (4 << 10);
 
 /// The first bytes that a TLS server sends to one who speaks plain text: an alert.
 const TLS: [&[u8]; 2] = [b"\x15\x03", b"\x16\x03"];

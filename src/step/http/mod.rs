@@ -61,7 +61,7 @@ impl StepKind for Http {
         );
         let chunk: Option<Size> = op.optional(
             "chunk",
-            "Most bytes of an answer that are read and looked at at once, from 1KiB to 16MiB; default: more and more, up to 400 KiB.",
+            "Most bytes of an answer that are read and looked at at once, from 1KiB to 16MiB; default: more and more, up to 408 KiB.",
         );
         let expect = step.or(
             "expect",

@@ -41,7 +41,8 @@ impl ChildRunner {
     }
 }
 
-/// Whose turn it is. Runners of calls that were given up take no more turns.
+/// Whose turn it is. Runners of calls that were given up take no more turns once the next call has
+/// begun, or the window is gone.
 struct ChildTurns {
     /// The number of the child that is next.
     next: CallCount,
@@ -103,6 +104,13 @@ impl<R: Runtime> ChildWindow<R> {
             }
         }
         wrong.map_or(Ok(done), Err)
+    }
+}
+
+impl<R: Runtime> Drop for ChildWindow<R> {
+    /// A call that is given up takes the window with it, and its runners may still be at work.
+    fn drop(&mut self) {
+        self.turns.next.begin(self.calls.wrapping_add(1));
     }
 }
 

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_pieces_that_follow_are_alike() {
+    fn the_first_pieces_are_all_different() {
         let served = ServedBody::new(1 << 30);
         let runs: Vec<_> = served.runs().skip(1).take(200).collect();
         for (at, run) in runs.iter().enumerate() {
