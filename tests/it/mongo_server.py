@@ -27,6 +27,7 @@ import os
 import ssl
 import struct
 import sys
+import weakref
 
 import mockupdb
 from bson import Int64
@@ -47,7 +48,8 @@ collections = {options.foreign: [{"_id": "theirs"}]} if options.foreign else {}
 cursors = {}
 cursor_ids = itertools.count(1 << 40)
 conversations = {}
-logged_in = set()
+# The sockets themselves: a port may be taken again by somebody who has not logged in.
+logged_in = weakref.WeakSet()
 seen = 0
 
 
@@ -221,14 +223,14 @@ def handle(request):
         # The fault alternates with good behaviour, so that a scenario that allows errors has both.
         if options.fault and seen > options.after and (seen - options.after) % 2:
             return misbehave(request)
-    if options.login and name not in ("hello", "saslStart", "saslContinue") and request.client_port not in logged_in:
+    if options.login and name not in ("hello", "saslStart", "saslContinue") and request._client not in logged_in:
         return request.command_err(13, "command %s requires authentication" % name)
     if name not in COMMANDS:
         print("unknown command", request, file=sys.stderr, flush=True)
         return request.command_err(59, "no such command: %s" % name)
     answer = COMMANDS[name](request.doc)
     if name == "saslContinue" and answer.get("done"):
-        logged_in.add(request.client_port)
+        logged_in.add(request._client)
     return request.replies(answer)
 
 
