@@ -231,6 +231,7 @@ impl<'a> MeetingWalk<'a> {
             let once = self.task(&child.task.text)?;
             match child.times {
                 Times::FirstOf(_)
+                | Times::Within { .. }
                 | Times::UpTo(_)
                 | Times::SomeAtOnce { .. }
                 | Times::AfterEach(_)
@@ -247,7 +248,9 @@ impl<'a> MeetingWalk<'a> {
                 | Times::AsCompleted(count)
                 | Times::SomeAtOnce { count, .. }
                 | Times::AfterEach(count) => whole = whole.then(self.at_once(once, count, child)?),
-                Times::FirstOf(_) => whole = whole.then(Visits { exit: None, ..once }),
+                Times::FirstOf(_) | Times::Within { .. } => {
+                    whole = whole.then(Visits { exit: None, ..once });
+                }
                 Times::UpTo(_) => whole = whole.then(once),
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }

@@ -308,6 +308,11 @@ impl Walk<'_> {
                 Times::FirstOf(count) => {
                     whole = whole.then(once.at_once(count, Ends::Never, true));
                 }
+                // So may all, and what was given up is a time-out.
+                Times::Within { count, .. } => {
+                    let children = Part { unwell: true, ..once.at_once(count, Ends::Never, true) };
+                    whole = whole.then(children);
+                }
                 Times::UpTo(times) => whole = whole.then(once.up_to(times)),
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }

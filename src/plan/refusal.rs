@@ -145,9 +145,10 @@ impl OfLoad<'_> {
     fn threads(&self) -> u64 {
         let at_once = |at: &Reach| -> f64 {
             let counts = self.step(at).children().into_iter().map(|child| match child.times {
-                Times::AtOnce(count) | Times::AsCompleted(count) | Times::FirstOf(count) => {
-                    count as f64
-                }
+                Times::AtOnce(count)
+                | Times::AsCompleted(count)
+                | Times::FirstOf(count)
+                | Times::Within { count, .. } => count as f64,
                 Times::SomeAtOnce { most, .. } => most as f64,
                 _ => 0.0,
             });

@@ -64,9 +64,10 @@ pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
         let counts = children.map(|child| {
             let below = tasks.index.get(child.task.text.as_str()).map_or(0, |child| known[*child]);
             match child.times {
-                Times::AtOnce(count) | Times::AsCompleted(count) | Times::FirstOf(count) => {
-                    count.saturating_mul(below.saturating_add(1))
-                }
+                Times::AtOnce(count)
+                | Times::AsCompleted(count)
+                | Times::FirstOf(count)
+                | Times::Within { count, .. } => count.saturating_mul(below.saturating_add(1)),
                 Times::SomeAtOnce { most, .. } => most.saturating_mul(below.saturating_add(1)),
                 Times::InOrder(_) | Times::AfterEach(_) | Times::UpTo(_) | Times::Chance(_) => {
                     below
@@ -144,6 +145,7 @@ impl Count<'_> {
                 | Times::AsCompleted(count)
                 | Times::AfterEach(count)
                 | Times::FirstOf(count)
+                | Times::Within { count, .. }
                 | Times::UpTo(count) => count as f64,
                 Times::Chance(chance) => chance,
             };
@@ -207,7 +209,9 @@ impl Clock<'_> {
         let children = plan.spec.children();
         allows
             || !plan.spec.targets().is_empty()
-            || children.iter().any(|child| self.known(child.task).may_be_unwell)
+            || children.iter().any(|child| {
+                matches!(child.times, Times::Within { .. }) || self.known(child.task).may_be_unwell
+            })
     }
 
     fn known(&self, task: &Name) -> Known {
@@ -259,6 +263,13 @@ impl Clock<'_> {
             // a hundred is tried again.
             Times::UpTo(count) if count > 1 => {
                 Cost { mean: once.mean.mul_f64(1.01), cpu: once.cpu, least: once.least }
+            }
+            // Whoever needs longer is given up. One after another, all together have this time.
+            Times::Within { count, time } => {
+                let most = if self.concurrent { 1.0 } else { count as f64 };
+                let whole = multiple(once, most);
+                let cpu = times(once.cpu, count as f64).min(time);
+                Cost { least: whole.least.min(time), mean: whole.mean.min(time), cpu }
             }
             Times::FirstOf(_) | Times::UpTo(_) => once,
             Times::Chance(chance) if chance >= 1.0 => once,

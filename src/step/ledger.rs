@@ -132,6 +132,7 @@ pub(super) struct EdgeCell {
     returned: AtomicU64,
     most_at_once: AtomicU64,
     seen_late: AtomicU64,
+    pending: AtomicU64,
 }
 
 /// How often an instance of a combinator ran one of its tasks, or the sum of several.
@@ -147,6 +148,9 @@ pub struct TaskRuns {
     /// Children that ended before one whose end was seen earlier, where they are to be seen in the
     /// order in which they end.
     pub seen_late: u64,
+    /// Children that had not ended when there was no more time for them, where that ends a call
+    /// well.
+    pub pending: u64,
 }
 
 impl EdgeCell {
@@ -175,6 +179,11 @@ impl EdgeCell {
         bump(&self.seen_late, 1);
     }
 
+    /// So many children had not ended when there was no more time for them.
+    pub(super) fn leave(&self, children: u64) {
+        bump(&self.pending, children);
+    }
+
     fn read(&self) -> TaskRuns {
         // First what is counted last: never more children have returned than were asked for.
         let returned = self.returned.load(Acquire);
@@ -183,6 +192,7 @@ impl EdgeCell {
             returned,
             most_at_once: self.most_at_once.load(Relaxed),
             seen_late: self.seen_late.load(Relaxed),
+            pending: self.pending.load(Relaxed),
         }
     }
 }
@@ -199,6 +209,7 @@ impl TaskRuns {
         self.returned += other.returned;
         self.most_at_once = self.most_at_once.max(other.most_at_once);
         self.seen_late += other.seen_late;
+        self.pending += other.pending;
     }
 }
 

@@ -249,6 +249,11 @@ impl ChildTask {
         self.account.crowd(now);
     }
 
+    /// Counts children that had not ended when there was no more time for them.
+    pub fn pending(&self, children: u64) {
+        self.account.leave(children);
+    }
+
     /// Counts a child that ended before one whose end was seen earlier.
     pub fn seen_late(&self) {
         self.account.see_late();

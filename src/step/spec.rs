@@ -187,6 +187,13 @@ pub enum Times {
     AfterEach(u64),
     /// All at once, until one of them has ended: the others are given up.
     FirstOf(u64),
+    /// All at once, until there is no more time: those that have not ended are given up.
+    Within {
+        /// How many.
+        count: u64,
+        /// How long they have.
+        time: Duration,
+    },
     /// Once with this probability, by a seeded draw.
     Chance(f64),
     /// One after another until one ends well, and no more than these.

@@ -116,6 +116,11 @@ impl Ran {
             .find_map(|outcome| outcome.as_ref().err())
             .map(|failure| format!("{failure:?}"))
     }
+
+    /// Time-outs that are allowed, of all calls that ended well.
+    pub fn timeouts(&self) -> u64 {
+        self.outcomes.iter().flatten().map(|done| done.timeouts).sum()
+    }
 }
 
 impl Rig {

@@ -53,7 +53,7 @@ fn always(times: Times) -> Option<u64> {
         | Times::SomeAtOnce { count, .. }
         | Times::AsCompleted(count)
         | Times::AfterEach(count) => Some(count),
-        Times::FirstOf(_) | Times::UpTo(_) | Times::Chance(_) => None,
+        Times::FirstOf(_) | Times::Within { .. } | Times::UpTo(_) | Times::Chance(_) => None,
     }
 }
 

@@ -159,7 +159,10 @@ fn assumed(plan: &step::StepPlan, said: &wire::StepAccount) -> step::TaskRuns {
             step::Times::SomeAtOnce { count, .. }
             | step::Times::AsCompleted(count)
             | step::Times::AfterEach(count) => count,
-            step::Times::Chance(_) | step::Times::UpTo(_) | step::Times::FirstOf(_) => 0,
+            step::Times::Chance(_)
+            | step::Times::UpTo(_)
+            | step::Times::FirstOf(_)
+            | step::Times::Within { .. } => 0,
         })
         .sum();
     step::TaskRuns {

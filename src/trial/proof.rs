@@ -259,6 +259,7 @@ impl Proof {
                 | Times::AtOnce(times)
                 | Times::SomeAtOnce { count: times, .. }
                 | Times::AsCompleted(times)
+                | Times::Within { count: times, .. }
                 | Times::AfterEach(times) => (times, times),
                 Times::FirstOf(times) | Times::UpTo(times) => (1, times),
                 Times::Chance(_) => continue,
@@ -275,6 +276,11 @@ impl Proof {
         match times {
             Times::FirstOf(_) => {
                 self.within(format!("{runs} that ended first"), (well, edge.asked), edge.returned);
+            }
+            Times::Within { count, .. } => {
+                let bounds = (well.saturating_mul(count), edge.asked);
+                let found = edge.returned + edge.pending;
+                self.within(format!("{runs} that ended or were pending"), bounds, found);
             }
             Times::AsCompleted(count) => {
                 self.all_ended(&runs, count, well, edge);

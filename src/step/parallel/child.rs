@@ -13,8 +13,13 @@ use crate::{
     runtime::{NativeTimers, Runtime},
 };
 
-/// A child's steps, for the next one in its place, and how it ended.
-pub(super) type ChildEnd = (Sequence, StepOutcome);
+/// A child's end.
+pub(super) struct ChildEnd {
+    /// Its steps, for the next one in its place.
+    pub steps: Sequence,
+    /// How it ended; none: the deadline of its call ended it, or had passed before it began.
+    pub outcome: Option<StepOutcome>,
+}
 
 /// Who notes that a child is at work, and that it has ended.
 #[derive(Default)]
@@ -36,16 +41,16 @@ pub(super) async fn run_child<R: Runtime>(
     let _present = crowd.as_ref().map(|(crowd, call)| crowd.enter(*call));
     child.ask();
     let Some(deadline_ns) = call.deadline_ns else {
-        let outcome = child.run(call).await;
-        return (child, outcome);
+        let outcome = Some(child.run(call).await);
+        return ChildEnd { steps: child, outcome };
     };
     let left = Duration::from_nanos(deadline_ns.saturating_sub(clock::now_ns()));
-    let in_time = R::Native::timeout(left, child.run(call)).await;
-    let outcome = in_time.unwrap_or_else(|_| {
+    let in_time =
+        if left.is_zero() { None } else { R::Native::timeout(left, child.run(call)).await.ok() };
+    if in_time.is_none() {
         child.cancel();
-        Err(Failure::Skipped(Done { timeouts: 1, ..Done::default() }))
-    });
-    (child, outcome)
+    }
+    ChildEnd { steps: child, outcome: in_time }
 }
 
 /// What one child's outcome adds to its parent's.
@@ -68,7 +73,7 @@ pub(super) fn is_out_of_time(call: Call) -> bool {
 }
 
 /// Waits for the time-out around a call, which ends it: no more children are started. Who waits for
-/// children in threads of their own sees that they have ended before it sees that time is up.
+/// children sees that its deadline has ended them before it sees that time is up.
 pub(super) async fn until_time_is_up<N: NativeTimers>() {
     loop {
         N::sleep(Duration::from_secs(3600)).await;

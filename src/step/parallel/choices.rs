@@ -13,9 +13,12 @@ pub(super) enum Until {
     All,
     /// That of any one, however it ends; the others are cancelled where the executor can.
     First,
+    /// Those of all that end in time; the others are cancelled.
+    Deadline,
 }
 
-const UNTILS: &[(&str, Until)] = &[("all", Until::All), ("first", Until::First)];
+const UNTILS: &[(&str, Until)] =
+    &[("all", Until::All), ("first", Until::First), ("deadline", Until::Deadline)];
 
 impl Field for Until {
     fn schema() -> serde_json::Value {

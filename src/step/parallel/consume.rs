@@ -83,9 +83,12 @@ impl<R: Runtime> Consuming<R> {
         for turn in 0..self.started.len() {
             let next = self.next(turn, last_ns).await;
             last_ns = next.at_ns;
-            fold(&mut done, &mut wrong, self.take(next.place).await);
-            if is_out_of_time(call) {
+            let taken = self.take(next.place).await;
+            if taken.is_none() || is_out_of_time(call) {
                 until_time_is_up::<R::Native>().await;
+            }
+            if let Some(outcome) = taken {
+                fold(&mut done, &mut wrong, outcome);
             }
             fold(&mut done, &mut wrong, self.follow(next.place, call).await);
         }
@@ -128,17 +131,16 @@ impl<R: Runtime> Consuming<R> {
         false
     }
 
-    /// Takes a child's result; in the order of ends it is there.
-    async fn take(&mut self, place: usize) -> StepOutcome {
+    /// Takes a child's result, unless a deadline has ended it; in the order of ends it is there.
+    async fn take(&mut self, place: usize) -> Option<StepOutcome> {
         let started = std::mem::replace(&mut self.started[place], StartedChild::Taken);
-        let (child, outcome) = match started {
+        let end = match started {
             StartedChild::Joins(join) => join.await,
             StartedChild::Waits(end) => end,
-            StartedChild::Taken => return Ok(Done::default()),
+            StartedChild::Taken => return Some(Ok(Done::default())),
         };
-        self.tasks.child.returned();
-        self.children[place] = Some(child);
-        outcome
+        self.children[place] = Some(end.steps);
+        end.outcome.inspect(|_| self.tasks.child.returned())
     }
 
     /// Does what follows a child.

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     clock,
-    runtime::{Runtime, Style},
+    runtime::{NativeTimers as _, Runtime, Style},
 };
 
 /// Whose ends are waited for.
@@ -28,6 +29,8 @@ pub(super) enum JoinBy {
     AllWell,
     /// That of any one.
     First,
+    /// Those of all, as far as they end in this time.
+    Within(Duration),
 }
 
 /// How many children there are.
@@ -68,7 +71,7 @@ impl<R: Runtime> FanOut<R> {
             joins: Vec::with_capacity(places),
             rebuild: child.clone(),
             join,
-            ends: (R::INFO.style.joins_block() && join != JoinBy::All)
+            ends: (R::INFO.style.joins_block() && matches!(join, JoinBy::AllWell | JoinBy::First))
                 .then(|| ChildEnds::of(places)),
             crowd: batch.map(|_| Crowd::of(child)),
             calls: 0,
@@ -121,15 +124,28 @@ impl<R: Runtime> FanOut<R> {
     /// Starts these children at once and waits for them.
     async fn round(&mut self, children: Range<u64>, call: Call) -> StepOutcome {
         self.rounds += 1;
-        let call = Call { issued_ns: clock::now_ns(), ..call };
+        let issued_ns = clock::now_ns();
+        let child = Call { issued_ns, deadline_ns: self.deadline(issued_ns, call), ..call };
         for (place, index) in children.enumerate() {
-            self.start(place, call.of_child(index))?;
+            self.start(place, child.of_child(index))?;
         }
         match self.join {
             JoinBy::All => self.all().await,
             JoinBy::AllWell => self.all_well().await,
             JoinBy::First => self.first().await,
+            JoinBy::Within(time) => self.within(time, call).await,
         }
+    }
+
+    /// When children end themselves at the latest. Where they have a thread each nobody else can
+    /// end them; where they share threads one timer of the parent's ends all.
+    fn deadline(&self, now_ns: u64, call: Call) -> Option<u64> {
+        let JoinBy::Within(time) = self.join else { return call.deadline_ns };
+        if R::INFO.style.shares_threads() {
+            return call.deadline_ns;
+        }
+        let own = now_ns.saturating_add(time.as_nanos() as u64);
+        Some(call.deadline_ns.map_or(own, |outer| outer.min(own)))
     }
 
     fn start(&mut self, place: usize, call: Call) -> Result<(), Failure> {
@@ -161,42 +177,66 @@ impl<R: Runtime> FanOut<R> {
     }
 
     async fn all(&mut self) -> StepOutcome {
-        let (mut done, mut wrong) = (Done::default(), None);
-        for (place, join) in self.joins.iter_mut().enumerate() {
-            if let Some(join) = join.take() {
-                let (child, outcome) = join.await;
-                self.rebuild.returned();
-                self.children[place] = Some(child);
-                fold(&mut done, &mut wrong, outcome);
-            }
+        let mut ended = Ended::default();
+        for place in 0..self.joins.len() {
+            let end = poll_fn(|context| self.ended(place, context)).await;
+            ended.note(end);
         }
-        wrong.map_or(Ok(done), Err)
+        Self::well(ended).await
     }
 
     /// The first child that ends is all that counts.
     async fn first(&mut self) -> StepOutcome {
-        let (done, wrong, _) = self.until(|_| true).await;
-        wrong.map_or(Ok(done), Err)
+        let mut ended = Ended::default();
+        self.until(&mut ended, |_| true).await;
+        Self::well(ended).await
     }
 
     /// The first that did not end well cancels the rest.
     async fn all_well(&mut self) -> StepOutcome {
-        match self.until(is_unwell).await {
-            (_, Some(wrong), _) => Err(wrong),
-            (done, None, true) => Err(Failure::Skipped(done)),
-            (done, None, false) => Ok(done),
-        }
+        let mut ended = Ended::default();
+        let stopped = self.until(&mut ended, is_unwell).await;
+        let done = Self::well(ended).await?;
+        if stopped { Err(Failure::Skipped(done)) } else { Ok(done) }
     }
 
-    /// Looks at whichever child ends, until one has ended in a way that `stops`: what those did that
-    /// have ended, what was wrong, and whether it was stopped. The others are given up with their
-    /// joins.
+    /// All that end in time; the others are given up, and counted as time-outs.
+    async fn within(&mut self, time: Duration, call: Call) -> StepOutcome {
+        let mut ended = Ended::default();
+        if R::INFO.style.shares_threads() {
+            // What has ended stands in the account, also where others have not.
+            let _ = R::Native::timeout(time, self.until(&mut ended, |_| false)).await;
+            ended.cut += self.joins.iter().flatten().count() as u64;
+        } else {
+            for place in 0..self.joins.len() {
+                ended.note(poll_fn(|context| self.ended(place, context)).await);
+            }
+            if ended.cut > 0 && is_out_of_time(call) {
+                until_time_is_up::<R::Native>().await;
+            }
+        }
+        self.rebuild.pending(ended.cut);
+        ended.done.timeouts += ended.cut;
+        ended.wrong.map_or(Ok(ended.done), Err)
+    }
+
+    /// What children did that have ended. Where a deadline has ended one, it is that of a time-out
+    /// around this call.
+    async fn well(ended: Ended) -> StepOutcome {
+        if ended.cut > 0 && ended.wrong.is_none() {
+            until_time_is_up::<R::Native>().await;
+        }
+        ended.wrong.map_or(Ok(ended.done), Err)
+    }
+
+    /// Looks at whichever child ends, until one has ended in a way that `stops`: whether one has. The
+    /// others are given up with their joins.
     async fn until(
         &mut self,
+        into: &mut Ended,
         stops: impl Fn(&StepOutcome) -> bool + Send,
-    ) -> (Done, Option<Failure>, bool) {
-        let (mut done, mut wrong) = (Done::default(), None);
-        let stopped = poll_fn(|context| {
+    ) -> bool {
+        poll_fn(|context| {
             if let Some(ends) = &self.ends {
                 ends.waker.register(context.waker());
             }
@@ -204,10 +244,9 @@ impl<R: Runtime> FanOut<R> {
             for place in 0..self.joins.len() {
                 match self.ended(place, context) {
                     Poll::Pending => waiting = true,
-                    Poll::Ready(None) => {}
-                    Poll::Ready(Some(outcome)) => {
-                        let stop = stops(&outcome);
-                        fold(&mut done, &mut wrong, outcome);
+                    Poll::Ready(end) => {
+                        let stop = matches!(&end, PlaceEnd::ByItself(outcome) if stops(outcome));
+                        into.note(end);
                         if stop {
                             return Poll::Ready(true);
                         }
@@ -216,21 +255,48 @@ impl<R: Runtime> FanOut<R> {
             }
             if waiting { Poll::Pending } else { Poll::Ready(false) }
         })
-        .await;
-        (done, wrong, stopped)
+        .await
     }
 
-    /// How a child ended; nothing where that was seen before.
-    fn ended(&mut self, place: usize, context: &mut Context<'_>) -> Poll<Option<StepOutcome>> {
-        let Some(join) = &mut self.joins[place] else { return Poll::Ready(None) };
+    /// How a child ended.
+    fn ended(&mut self, place: usize, context: &mut Context<'_>) -> Poll<PlaceEnd> {
+        let Some(join) = &mut self.joins[place] else { return Poll::Ready(PlaceEnd::SeenBefore) };
         if self.ends.as_ref().is_some_and(|ends| !ends.has(place, self.rounds)) {
             return Poll::Pending;
         }
-        let Poll::Ready((child, outcome)) = Pin::new(join).poll(context) else {
+        let Poll::Ready(ChildEnd { steps, outcome }) = Pin::new(join).poll(context) else {
             return Poll::Pending;
         };
+        (self.joins[place], self.children[place]) = (None, Some(steps));
+        let Some(outcome) = outcome else { return Poll::Ready(PlaceEnd::ByDeadline) };
         self.rebuild.returned();
-        (self.joins[place], self.children[place]) = (None, Some(child));
-        Poll::Ready(Some(outcome))
+        Poll::Ready(PlaceEnd::ByItself(outcome))
+    }
+}
+
+/// How the child at a place has ended.
+enum PlaceEnd {
+    SeenBefore,
+    ByDeadline,
+    ByItself(StepOutcome),
+}
+
+/// What the children of a round did that have ended.
+#[derive(Default)]
+struct Ended {
+    done: Done,
+    wrong: Option<Failure>,
+    /// How many a deadline has ended.
+    cut: u64,
+}
+
+impl Ended {
+    /// Adds how a child ended.
+    fn note(&mut self, end: PlaceEnd) {
+        match end {
+            PlaceEnd::ByItself(outcome) => fold(&mut self.done, &mut self.wrong, outcome),
+            PlaceEnd::ByDeadline => self.cut += 1,
+            PlaceEnd::SeenBefore => {}
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `parallel`: starts a task several times at once and waits for all of them, what `gather` does; or
-//! for the first, what `FIRST_COMPLETED`, `race` and `select` do.
+//! for the first, what `FIRST_COMPLETED`, `race` and `select` do; or for those that end in time, what
+//! `wait` with a time-out does.
 //!
 //! Every executor starts the children in its own way: threads, jobs of the pool, spawned tasks;
 //! `sequential` runs them in order, so that there the first one is the one that was asked for first.
@@ -21,7 +22,7 @@ mod ends;
 mod fan_out;
 mod window;
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ pub struct Parallel {
     at_once: Option<NonZeroU64>,
     #[serde(default)]
     until: Until,
+    #[serde(default)]
+    within: Option<Duration>,
     #[serde(default)]
     errors: OnError,
     #[serde(default)]
@@ -80,8 +83,9 @@ impl StepKind for Parallel {
         let until = op.or(
             "until",
             Until::All,
-            "`first` ends with the first child that ends, and cancels the others.",
+            "`first` ends with the first child that ends, `deadline` after the time of `within`; the others are cancelled.",
         );
+        let within = op.optional("within", "How long children have with `until = \"deadline\"`.");
         let errors = op.or(
             "errors",
             OnError::Collect,
@@ -93,8 +97,17 @@ impl StepKind for Parallel {
             Consume::Order,
             "Whose turn it is to be followed: the child's that was started first, or, with `completion`, that ended first.",
         );
-        let read =
-            Self { task: task?, count: count?, batch, at_once, until, errors, then, consume };
+        let read = Self {
+            task: task?,
+            count: count?,
+            batch,
+            at_once,
+            until,
+            within,
+            errors,
+            then,
+            consume,
+        };
         read.refuse(op);
         Some(read)
     }
@@ -112,6 +125,7 @@ impl StepKind for Parallel {
         }
         let times = match (self.until, self.most()) {
             (Until::First, _) => Times::FirstOf(count),
+            (Until::Deadline, _) => Times::Within { count, time: self.time() },
             (Until::All, Some(most)) => Times::SomeAtOnce { count, most: most.min(count) },
             (Until::All, None) => Times::AtOnce(count),
         };
@@ -130,8 +144,8 @@ impl StepKind for Parallel {
         if self.errors == OnError::FailFast {
             return Err("the protocol has no `errors = \"fail-fast\"`".to_owned());
         }
-        if self.until == Until::First {
-            return Err("the protocol has no `until = \"first\"`".to_owned());
+        if self.until != Until::All {
+            return Err("the protocol has no `until`".to_owned());
         }
         if self.then.is_some() {
             return Err("the protocol has no `then`".to_owned());
@@ -148,8 +162,9 @@ impl StepKind for Parallel {
         let (until, errors) = (Until::All, OnError::Collect);
         let parallel = |count| {
             let task = task.clone().into();
-            let (batch, at_once, then, consume) = (None, None, None, Consume::Order);
-            Self { task, count, batch, at_once, until, errors, then, consume }
+            let (batch, at_once, within, then) = (None, None, None, None);
+            let consume = Consume::Order;
+            Self { task, count, batch, at_once, until, within, errors, then, consume }
         };
         let none = || "`parallel` needs a `count` above zero".to_owned();
         Some(NonZeroU64::new(*count).map(parallel).ok_or_else(none))
@@ -168,6 +183,7 @@ impl StepKind for Parallel {
         }
         let join = match (self.until, self.errors) {
             (Until::First, _) => JoinBy::First,
+            (Until::Deadline, _) => JoinBy::Within(self.time()),
             (Until::All, OnError::Collect) => JoinBy::All,
             (Until::All, OnError::FailFast) => JoinBy::AllWell,
         };
@@ -188,6 +204,11 @@ impl Parallel {
         batch.or_else(|| self.at_once.map(|most| ("at_once", most.get())))
     }
 
+    /// How long children have until the deadline, where there is one.
+    fn time(&self) -> Duration {
+        self.within.unwrap_or_default()
+    }
+
     /// The most children at work.
     fn most(&self) -> Option<u64> {
         self.bound().map(|(_, most)| most)
@@ -199,11 +220,40 @@ impl Parallel {
             let remedy = "leave `errors` out: the first child ends it, however it ended";
             op.reject("errors", "nobody is waited for after the first", Some(remedy.into()));
         }
+        self.refuse_within(op);
         self.refuse_then(op);
+        self.refuse_bound(op);
+    }
+
+    /// Says what does not go together with a deadline.
+    fn refuse_within(&self, op: &mut Fields<'_>) {
+        match (self.until, self.within) {
+            (Until::Deadline, None) => {
+                let remedy = "add `within`, such as `within = \"50ms\"`";
+                op.reject("until", "nobody says when the deadline is", Some(remedy.into()));
+            }
+            (Until::Deadline, Some(Duration::ZERO)) => {
+                op.reject("within", "no child can end in no time", Some("give it some".into()));
+            }
+            (Until::All | Until::First, Some(_)) => {
+                let remedy = "add `until = \"deadline\"`, or leave `within` out";
+                op.reject("within", "there is no deadline", Some(remedy.into()));
+            }
+            _ => {}
+        }
+        if self.until == Until::Deadline && self.errors == OnError::FailFast {
+            let remedy = "leave `errors` out, or give the step a `timeout` instead of a deadline";
+            let why = "whoever has not ended at the deadline is given up, and that is no error";
+            op.reject("errors", why, Some(remedy.into()));
+        }
+    }
+
+    /// Says what does not go together with a bound on those at work.
+    fn refuse_bound(&self, op: &mut Fields<'_>) {
         let Some((key, _)) = self.bound() else { return };
-        if self.until == Until::First {
+        if self.until != Until::All {
             let remedy = format!("leave `{key}` out, or lower `count`");
-            let why = "nobody is first of children that have not begun";
+            let why = "not all children are waited for, and some may not have begun";
             op.reject(key, why, Some(remedy));
         }
         if self.at_once.is_none() {
@@ -233,7 +283,7 @@ impl Parallel {
             return;
         }
         let others = [
-            (self.until == Until::First, "until"),
+            (self.until != Until::All, "until"),
             (self.errors == OnError::FailFast, "errors"),
             (self.batch.is_some(), "batch"),
             (self.at_once.is_some(), "at_once"),

@@ -40,9 +40,47 @@ fn the_first_that_ends_is_enough() {
 fn who_ends_late_is_not_waited_for() {
     for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
         let ran = ran(executor, Duration::from_mins(1));
-        let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
+        let timeouts = ran.timeouts();
         assert_eq!(timeouts, 0, "{executor}: a child that ends at once is first");
     }
+}
+
+/// Five tasks of twelve children that take so long and have so much time.
+fn until_a_deadline(executor: &str, sleep: &str, within: &str) -> Ran {
+    let step = format!(
+        "{{ parallel = {{ task = 'child', count = 12, until = 'deadline', within = '{within}' }} }}"
+    );
+    let sleep = format!("{{ sleep = {{ time = '{sleep}' }} }}");
+    Rig::new(&[&step, "{ noop = {} }"]).task("child", &[&sleep]).run(executor, 5)
+}
+
+#[test]
+fn whoever_has_ended_at_a_deadline_counts_and_the_others_are_time_outs() {
+    for executor in EXECUTORS {
+        let of = |sleep, within| {
+            let ran = until_a_deadline(executor.name, sleep, within);
+            let (edge, timeouts) = (ran.edges[0][0], ran.timeouts());
+            assert_eq!((ran.wrong(), ran.tallies[1].ended), (None, 5), "{}", executor.name);
+            assert_eq!(edge.asked, 60, "{}", executor.name);
+            (edge.returned, edge.pending, timeouts)
+        };
+        assert_eq!(of("1ms", "1h"), (60, 0, 0), "{}", executor.name);
+        assert_eq!(of("1h", "5ms"), (0, 60, 60), "{}", executor.name);
+        let (ended, pending, timeouts) = of("5ms", "5ms");
+        assert_eq!((ended + pending, timeouts), (60, pending), "{}", executor.name);
+    }
+}
+
+#[test]
+fn a_deadline_that_cannot_be_is_refused() {
+    let of =
+        |keys: &str| errors_of(&format!("{{ parallel = {{ task = 'a', count = 2, {keys} }} }}"));
+    let without = "nobody says when the deadline is; add `within`, such as `within = \"50ms\"`";
+    assert_eq!(of("until = 'deadline'"), [without]);
+    let alone = "there is no deadline; add `until = \"deadline\"`, or leave `within` out";
+    assert_eq!(of("within = '5ms'"), [alone]);
+    assert_eq!(of("until = 'deadline', within = '5ms', batch = 1").len(), 1);
+    assert_eq!(of("until = 'deadline', within = '5ms', errors = 'fail-fast'").len(), 1);
 }
 
 #[test]
@@ -96,7 +134,7 @@ fn after_a_time_out_no_further_batch_begins() {
                     .limited(Duration::from_millis(5), OnTimeout::Ignore)
                     .task("long", &["{ sleep = { time = '1h' } }"])
                     .run(executor.name, 2);
-            let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
+            let timeouts = ran.timeouts();
             assert_eq!((ran.wrong(), timeouts), (None, 2), "{}, {bound}", executor.name);
             assert!(ran.tallies[1].started <= 4, "{}, {bound}", executor.name);
         }
@@ -122,7 +160,7 @@ fn what_does_not_go_with_a_bound_is_said() {
     let of =
         |more| errors_of(&format!("{{ parallel = {{ task = 'a', count = 5000000000, {more} }} }}"));
     let late =
-        "nobody is first of children that have not begun; leave `batch` out, or lower `count`";
+        "not all children are waited for, and some may not have begun; leave `batch` out, or lower `count`";
     assert_eq!(of("batch = 2, until = 'first'"), [late]);
     let many = "expected at most 4294967295 with `at_once`; ";
     let twice = "how many are at once is said twice; leave `batch` or `at_once` out";
@@ -181,7 +219,7 @@ fn after_a_time_out_nobody_is_followed() {
                 .task("either", &["{ sleep = { time = '1h' } }"])
                 .task("after", &["{ noop = {} }"])
                 .run(executor.name, 2);
-            let timeouts: u64 = ran.outcomes.iter().flatten().map(|done| done.timeouts).sum();
+            let timeouts = ran.timeouts();
             assert_eq!((ran.wrong(), timeouts), (None, 2), "{}, {order}", executor.name);
             assert_eq!(ran.tallies[2].started, 0, "{}, {order}", executor.name);
         }

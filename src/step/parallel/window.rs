@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{clock, runtime::Runtime};
 
-/// A runner's end: itself, for the next call, and what its children did.
-type RunnerEnd = (ChildRunner, StepOutcome);
+/// A runner's end: itself, for the next call, and what its children did; nothing where the deadline
+/// of the call ended one.
+type RunnerEnd = (ChildRunner, Option<StepOutcome>);
 
 pub(super) struct ChildWindow<R: Runtime> {
     /// None where one was lost by being cancelled.
@@ -95,13 +96,19 @@ impl<R: Runtime> ChildWindow<R> {
     }
 
     async fn all(&mut self) -> StepOutcome {
-        let (mut done, mut wrong) = (Done::default(), None);
+        let (mut done, mut wrong, mut cut) = (Done::default(), None, false);
         for (place, join) in self.joins.iter_mut().enumerate() {
             if let Some(join) = join.take() {
                 let (runner, outcome) = join.await;
                 self.runners[place] = Some(runner);
-                fold(&mut done, &mut wrong, outcome);
+                match outcome {
+                    Some(outcome) => fold(&mut done, &mut wrong, outcome),
+                    None => cut = true,
+                }
             }
+        }
+        if cut && wrong.is_none() {
+            until_time_is_up::<R::Native>().await;
         }
         wrong.map_or(Ok(done), Err)
     }
@@ -163,10 +170,11 @@ async fn run<R: Runtime>(
         runner.child.asked();
         let witnesses =
             Witnesses { crowd: Some((turns.crowd.clone(), number)), ..Witnesses::default() };
-        let (steps, outcome) = run_child::<R>(runner.steps, child, witnesses).await;
-        runner.steps = steps;
+        let end = run_child::<R>(runner.steps, child, witnesses).await;
+        runner.steps = end.steps;
+        let Some(outcome) = end.outcome else { return (runner, wrong.map(Err)) };
         runner.child.returned();
         fold(&mut done, &mut wrong, outcome);
     }
-    (runner, wrong.map_or(Ok(done), Err))
+    (runner, Some(wrong.map_or(Ok(done), Err)))
 }

@@ -242,11 +242,27 @@ fn the_first_of_several_must_have_ended() {
 }
 
 #[test]
+fn whoever_has_not_ended_at_a_deadline_was_pending() {
+    let of = |returned, pending| {
+        let (mut plan, mut ledger) = family();
+        let text =
+            "{ parallel = { task = 'other', count = 16, until = 'deadline', within = '5ms' } }";
+        plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
+        ledger.edges[0][0] = TaskRuns { asked: 160, returned, pending, ..TaskRuns::default() };
+        wrong(&plan, &ledger)
+    };
+    assert_eq!((of(160, 0), of(100, 60)), (None, None));
+    let what = "task task, parallel (step 1): runs of other that ended or were pending";
+    assert_eq!(of(100, 59).unwrap(), format!("{what}: 159 instead of 160"));
+    assert_eq!(of(100, 61).unwrap(), format!("{what}: 161 instead of 160"));
+}
+
+#[test]
 fn children_of_batches_and_windows_have_all_ended_and_were_never_too_many() {
     let of = |text: &str, returned, most_at_once| {
         let (mut plan, mut ledger) = family();
         plan.tasks[0].steps[0].spec = crate::step::testing::read_step(text).unwrap();
-        ledger.edges[0][0] = TaskRuns { asked: 160, returned, most_at_once, seen_late: 0 };
+        ledger.edges[0][0] = TaskRuns { asked: 160, returned, most_at_once, ..TaskRuns::default() };
         wrong(&plan, &ledger)
     };
     let what = "task task, parallel (step 1): runs of other";
