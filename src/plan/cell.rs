@@ -11,6 +11,7 @@ use crate::{
     runtime::{Setup, Style},
     scenario::{Load, LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
     step::Cost,
+    step::HandleTouch,
     store::{Absent, Lane, StoredCell, StoredLoad, StoredProgram},
     trial::{TrialLoad, TrialPlan, wire},
 };
@@ -173,7 +174,24 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
     at_once
         .or_else(|| peers::missing(variant, contender.style, setup.pool_size as u64))
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
+        .or_else(|| cannot_cancel(variant, contender.style))
         .map(Absent::NotApplicable)
+}
+
+/// A thread can only end itself.
+fn cannot_cancel(variant: &Variant, style: Style) -> Option<String> {
+    if style.shares_threads() {
+        return None;
+    }
+    let mut reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+    let cancels = |at: Reach| {
+        let used = variant.tasks[at.task].steps[at.step].spec.handle()?;
+        (used.touch == HandleTouch::Cancels).then(|| used.name.text.clone())
+    };
+    let name = reached.find_map(cancels)?;
+    Some(format!(
+        "nobody can cancel `{name}`, which has a thread of its own; give its steps a `timeout`"
+    ))
 }
 
 /// The executor's name, with its size where that is a part of what it is.

@@ -232,6 +232,8 @@ impl<'a> MeetingWalk<'a> {
             match child.times {
                 Times::FirstOf(_)
                 | Times::Within { .. }
+                | Times::InBackground
+                | Times::AtMostOnce
                 | Times::UpTo(_)
                 | Times::SomeAtOnce { .. }
                 | Times::AfterEach(_)
@@ -251,7 +253,9 @@ impl<'a> MeetingWalk<'a> {
                 Times::FirstOf(_) | Times::Within { .. } => {
                     whole = whole.then(Visits { exit: None, ..once });
                 }
-                Times::UpTo(_) => whole = whole.then(once),
+                Times::UpTo(_) | Times::InBackground | Times::AtMostOnce => {
+                    whole = whole.then(once);
+                }
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }
         }

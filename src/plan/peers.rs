@@ -314,6 +314,9 @@ impl Walk<'_> {
                     whole = whole.then(children);
                 }
                 Times::UpTo(times) => whole = whole.then(once.up_to(times)),
+                // By the rules of the file it touches no queue.
+                Times::InBackground => whole = whole.then(once),
+                Times::AtMostOnce => whole = whole.then(once.or(Part::default())),
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }
         }

@@ -150,6 +150,7 @@ impl OfLoad<'_> {
                 | Times::FirstOf(count)
                 | Times::Within { count, .. } => count as f64,
                 Times::SomeAtOnce { most, .. } => most as f64,
+                Times::InBackground => 1.0,
                 _ => 0.0,
             });
             at.times * counts.sum::<f64>()

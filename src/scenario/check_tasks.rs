@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    check_shared,
+    check_handles, check_shared,
     wire::File,
     wire_step::{WireStep, WireTask},
 };
@@ -31,6 +31,7 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics, unused: &mut Dia
     if !walk.has_cycle {
         check_timeouts(file, &walk, diagnostics);
         check_shared::order(file, diagnostics);
+        check_handles::check(file, diagnostics);
     }
     // What a broken part of the file uses is not known, and a misspelt name has not used what it
     // meant.

@@ -5,6 +5,7 @@
 //! `read` ties them together. `tree` answers questions about a validated scenario.
 
 mod check;
+mod check_handles;
 mod check_shared;
 mod check_tasks;
 mod limit;

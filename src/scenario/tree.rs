@@ -69,9 +69,12 @@ pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
                 | Times::FirstOf(count)
                 | Times::Within { count, .. } => count.saturating_mul(below.saturating_add(1)),
                 Times::SomeAtOnce { most, .. } => most.saturating_mul(below.saturating_add(1)),
-                Times::InOrder(_) | Times::AfterEach(_) | Times::UpTo(_) | Times::Chance(_) => {
-                    below
-                }
+                Times::InBackground => below.saturating_add(1),
+                Times::InOrder(_)
+                | Times::AfterEach(_)
+                | Times::UpTo(_)
+                | Times::AtMostOnce
+                | Times::Chance(_) => below,
             }
         });
         known[task] = counts.fold(0, u64::saturating_add);
@@ -147,6 +150,7 @@ impl Count<'_> {
                 | Times::FirstOf(count)
                 | Times::Within { count, .. }
                 | Times::UpTo(count) => count as f64,
+                Times::InBackground | Times::AtMostOnce => 1.0,
                 Times::Chance(chance) => chance,
             };
             self.reached[child] += times * factor;
@@ -271,7 +275,10 @@ impl Clock<'_> {
                 let cpu = times(once.cpu, count as f64).min(time);
                 Cost { least: whole.least.min(time), mean: whole.mean.min(time), cpu }
             }
-            Times::FirstOf(_) | Times::UpTo(_) => once,
+            // The steps after it are at work meanwhile, and it may be cancelled.
+            Times::InBackground if self.concurrent => Cost { least: Duration::ZERO, ..once },
+            Times::AtMostOnce => Cost { least: Duration::ZERO, ..once },
+            Times::FirstOf(_) | Times::UpTo(_) | Times::InBackground => once,
             Times::Chance(chance) if chance >= 1.0 => once,
             Times::Chance(chance) => Cost { least: Duration::ZERO, ..multiple(once, chance) },
         }

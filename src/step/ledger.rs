@@ -133,6 +133,7 @@ pub(super) struct EdgeCell {
     most_at_once: AtomicU64,
     seen_late: AtomicU64,
     pending: AtomicU64,
+    gone: AtomicU64,
 }
 
 /// How often an instance of a combinator ran one of its tasks, or the sum of several.
@@ -148,9 +149,11 @@ pub struct TaskRuns {
     /// Children that ended before one whose end was seen earlier, where they are to be seen in the
     /// order in which they end.
     pub seen_late: u64,
-    /// Children that had not ended when there was no more time for them, where that ends a call
-    /// well.
+    /// Children that had not ended when their parent gave them up on purpose, for there was no more
+    /// time for them or a step cancels them.
     pub pending: u64,
+    /// Children that a step cancelled and that are gone, by their own account.
+    pub gone: u64,
 }
 
 impl EdgeCell {
@@ -179,9 +182,14 @@ impl EdgeCell {
         bump(&self.seen_late, 1);
     }
 
-    /// So many children had not ended when there was no more time for them.
-    pub(super) fn leave(&self, children: u64) {
+    /// So many children had not ended when they were given up on purpose.
+    pub(super) fn give_up(&self, children: u64) {
         bump(&self.pending, children);
+    }
+
+    /// A child that was cancelled is gone. Said by the child.
+    pub(super) fn leave(&self) {
+        self.gone.fetch_add(1, Relaxed);
     }
 
     fn read(&self) -> TaskRuns {
@@ -193,6 +201,7 @@ impl EdgeCell {
             most_at_once: self.most_at_once.load(Relaxed),
             seen_late: self.seen_late.load(Relaxed),
             pending: self.pending.load(Relaxed),
+            gone: self.gone.load(Relaxed),
         }
     }
 }
@@ -210,6 +219,7 @@ impl TaskRuns {
         self.most_at_once = self.most_at_once.max(other.most_at_once);
         self.seen_late += other.seen_late;
         self.pending += other.pending;
+        self.gone += other.gone;
     }
 }
 

@@ -6,8 +6,11 @@
 
 mod acquire;
 mod arrive;
+mod background;
 mod blocking;
 mod build;
+mod cancel;
+mod child;
 mod choice;
 mod cpu;
 mod document;
@@ -15,6 +18,7 @@ mod exec;
 mod file;
 mod holding;
 mod http;
+mod join;
 mod ledger;
 mod limited;
 mod lock;
@@ -29,6 +33,7 @@ mod retry;
 mod sequence;
 mod site;
 mod sleep;
+mod spawn;
 mod spec;
 mod sql;
 mod take;
@@ -50,7 +55,8 @@ pub use recorded::ending;
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
 pub use spec::{
-    Calibration, Child, Cost, Ends, Lookup, SharedUse, StepKind, TargetUse, Times, Touch,
+    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, SharedUse, StepKind, TargetUse,
+    Times, Touch,
 };
 pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
@@ -65,6 +71,9 @@ spec::steps! {
     Repeat => repeat::Repeat,
     Choice => choice::Choice,
     Retry => retry::Retry,
+    Spawn => spawn::Spawn,
+    Join => join::Join,
+    Cancel => cancel::Cancel,
     Sql => sql::Sql,
     Document => document::Document,
     Yield => yield_now::Yield,

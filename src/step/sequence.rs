@@ -158,9 +158,13 @@ impl Sequence {
         Poll::Ready(StepEnd::Done(self.mishaps))
     }
 
-    /// The task ends with this step. Apart, so that the way of all others stays short.
+    /// The task ends with this step. Apart, so that the way of all others stays short. What the
+    /// steps before it have left in the background is given up.
     #[cold]
     fn ends_early(&mut self, early: StepEnd) -> StepEnd {
+        for step in &mut self.steps[..self.at] {
+            step.cancel();
+        }
         self.stop();
         early.after(self.mishaps)
     }

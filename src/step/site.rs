@@ -249,9 +249,14 @@ impl ChildTask {
         self.account.crowd(now);
     }
 
-    /// Counts children that had not ended when there was no more time for them.
+    /// Counts a child that was cancelled, and is gone. Said by the child.
+    pub fn gone(&self) {
+        self.account.leave();
+    }
+
+    /// Counts children that had not ended when they were given up on purpose.
     pub fn pending(&self, children: u64) {
-        self.account.leave(children);
+        self.account.give_up(children);
     }
 
     /// Counts a child that ended before one whose end was seen earlier.

@@ -39,6 +39,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
+    /// The background task that it starts or ends.
+    fn handle(&self) -> Option<HandleUse<'_>> {
+        None
+    }
+
     /// What is wrong with it on this target, which is of its kind: the message and the remedy.
     fn complaint(&self, _target: &TargetSpec) -> Option<(String, String)> {
         None
@@ -144,6 +149,26 @@ pub enum Touch {
     Meets,
 }
 
+/// A step's use of a background task.
+#[derive(Debug, Clone, Copy)]
+pub struct HandleUse<'a> {
+    /// The name by which the steps of one task know it, with its place in the file.
+    pub name: &'a Name,
+    /// What the step does with it.
+    pub touch: HandleTouch,
+}
+
+/// What a step does with a background task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandleTouch {
+    /// Starts it.
+    Starts,
+    /// Waits for its end.
+    Joins,
+    /// Ends it.
+    Cancels,
+}
+
 /// A task that a combinator runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Child<'a> {
@@ -194,6 +219,10 @@ pub enum Times {
         /// How long they have.
         time: Duration,
     },
+    /// Once, and its end is waited for by a later step, if at all.
+    InBackground,
+    /// Once or not, as it turns out.
+    AtMostOnce,
     /// Once with this probability, by a seeded draw.
     Chance(f64),
     /// One after another until one ends well, and no more than these.
@@ -252,6 +281,11 @@ macro_rules! steps {
             /// See [`StepKind::shared`].
             pub fn shared(&self) -> Option<SharedUse<'_>> {
                 match self { $(Self::$variant(step) => step.shared(),)* }
+            }
+
+            /// See [`StepKind::handle`].
+            pub fn handle(&self) -> Option<HandleUse<'_>> {
+                match self { $(Self::$variant(step) => step.handle(),)* }
             }
 
             /// See [`StepKind::complaint`].

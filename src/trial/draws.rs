@@ -53,7 +53,12 @@ fn always(times: Times) -> Option<u64> {
         | Times::SomeAtOnce { count, .. }
         | Times::AsCompleted(count)
         | Times::AfterEach(count) => Some(count),
-        Times::FirstOf(_) | Times::Within { .. } | Times::UpTo(_) | Times::Chance(_) => None,
+        Times::InBackground => Some(1),
+        Times::FirstOf(_)
+        | Times::Within { .. }
+        | Times::AtMostOnce
+        | Times::UpTo(_)
+        | Times::Chance(_) => None,
     }
 }
 

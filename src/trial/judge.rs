@@ -162,7 +162,9 @@ fn assumed(plan: &step::StepPlan, said: &wire::StepAccount) -> step::TaskRuns {
             step::Times::Chance(_)
             | step::Times::UpTo(_)
             | step::Times::FirstOf(_)
-            | step::Times::Within { .. } => 0,
+            | step::Times::Within { .. }
+            | step::Times::InBackground
+            | step::Times::AtMostOnce => 0,
         })
         .sum();
     step::TaskRuns {

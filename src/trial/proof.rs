@@ -5,7 +5,7 @@ use crate::{
     load::{self, open::OpenOutcome},
     measure::{ProofLine, Stream, TargetReport, Unanswered},
     scenario::LoadKind,
-    step::{Reading, StepPlan, Tally, TaskRuns, Times},
+    step::{HandleTouch, Reading, StepPlan, Tally, TaskRuns, Times},
     targets::REPEATED,
 };
 
@@ -236,11 +236,49 @@ impl Proof {
             self.children(name, step, tally, edges);
             begun = tally.started.saturating_sub(tally.stopped);
         }
+        self.background(steps);
         // Those that were lost may have come as far as the end, and a stop of theirs is counted
         // beside those that were seen.
         let stops: u64 = steps.iter().map(|(_, (tally, _))| tally.stopped).sum();
         let seen = run.returned.saturating_sub(stops + missed);
         self.within(format!("task {task}: runs that came to the end"), (seen, seen + lost), begun);
+    }
+
+    /// Each background task was ended once by the step that does so: joined, or cancelled, gone and
+    /// cleaned up after.
+    fn background(&mut self, steps: &[(Numbered<'_>, (&Tally, &Vec<TaskRuns>))]) {
+        for (at, ((_, opener), (_, edges))) in steps.iter().enumerate() {
+            let Some(handle) = opener.spec.handle() else { continue };
+            let (HandleTouch::Starts, Some(task)) = (handle.touch, edges.first()) else { continue };
+            let ends = |step: &&(Numbered<'_>, _)| {
+                step.0.1.spec.handle().is_some_and(|used| used.name.text == handle.name.text)
+            };
+            if let Some(((name, _), (tally, cleanup))) = steps[at + 1..].iter().find(ends) {
+                self.ended(name, tally, *task, cleanup.first());
+            }
+        }
+    }
+
+    /// What a step has done that ends background tasks.
+    fn ended(
+        &mut self,
+        name: &Place<'_>,
+        tally: &Tally,
+        task: TaskRuns,
+        cleanup: Option<&TaskRuns>,
+    ) {
+        let well = tally.ended.saturating_sub(tally.failed);
+        let found = task.returned + task.pending;
+        self.within(format!("{name}: background tasks ended"), (well, tally.started), found);
+        // A call that was given up may not have come as far.
+        let least = task.pending.saturating_sub(tally.started - well);
+        let bounds = (least, task.pending);
+        if task.pending > 0 {
+            self.within(format!("{name}: cancelled tasks that are gone"), bounds, task.gone);
+        }
+        if let Some(cleanup) = cleanup {
+            self.within(format!("{name}: clean-ups"), bounds, cleanup.asked);
+        }
     }
 
     /// A combinator ran its children as often as each of its calls does that ends well; others may
@@ -261,6 +299,8 @@ impl Proof {
                 | Times::AsCompleted(times)
                 | Times::Within { count: times, .. }
                 | Times::AfterEach(times) => (times, times),
+                Times::InBackground => (1, 1),
+                Times::AtMostOnce => (0, 1),
                 Times::FirstOf(times) | Times::UpTo(times) => (1, times),
                 Times::Chance(_) => continue,
             };

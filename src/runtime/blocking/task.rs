@@ -29,6 +29,8 @@ struct BlockingTask {
     deadline_ns: Option<u64>,
     /// A deadline that has passed and whose time-out has not yet taken notice.
     expired_ns: Option<u64>,
+    /// The first deadline of all time-outs that wait, for a task that waits for another thread.
+    park_until_ns: Option<u64>,
 }
 
 thread_local! {
@@ -110,9 +112,19 @@ fn allow_blocking(parker: &Parker, own: &Waker) -> bool {
     true
 }
 
+/// Waits for another thread, at most until the first deadline.
 fn park(parker: &Parker) {
+    let until_ns = with_task(|task| task.park_until_ns.take());
     while !parker.woken.swap(false, Ordering::Acquire) {
-        std::thread::park();
+        let Some(deadline) = until_ns else {
+            std::thread::park();
+            continue;
+        };
+        let left = deadline.saturating_sub(clock::now_ns());
+        if left == 0 {
+            return expire(deadline);
+        }
+        std::thread::park_timeout(Duration::from_nanos(left));
     }
 }
 
@@ -209,6 +221,9 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
         let polled = future.as_mut().poll(context);
         let expired = with_task(|task| {
             task.deadline_ns = outer;
+            if polled.is_pending() {
+                task.park_until_ns = Some(task.park_until_ns.map_or(own, |first| first.min(own)));
+            }
             task.expired_ns.take_if(|at| *at == own).is_some()
         });
         match polled {
@@ -218,4 +233,20 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[test]
+    fn a_time_out_ends_what_waits_for_another_thread() {
+        let (short, long) = (Duration::from_millis(2), Duration::from_hours(1));
+        let inner = block_on(timeout(long, timeout(short, pending::<()>())));
+        assert_eq!(inner, Ok(Err(Elapsed)));
+        let outer = block_on(timeout(short, timeout(long, pending::<()>())));
+        assert_eq!(outer, Err(Elapsed));
+    }
 }

@@ -9,9 +9,12 @@ use std::{
 };
 
 use super::{
-    super::{Call, Done, Failure, Opening, Operation, Sequence, StepOutcome, site::ChildTask},
+    super::{
+        Call, Done, Failure, Opening, Operation, Sequence, StepOutcome,
+        child::{ChildEnd, fold, is_out_of_time, run_child, until_time_is_up},
+        site::ChildTask,
+    },
     arrivals::{Arriving, ChildArrival, ChildArrivals},
-    child::{ChildEnd, Witnesses, fold, is_out_of_time, run_child, until_time_is_up},
 };
 use crate::{
     clock,
@@ -67,8 +70,8 @@ impl<R: Runtime> Consuming<R> {
         self.tasks.child.asked();
         let arrivals = self.arrivals.clone();
         let arrives = arrivals.map(|arrivals| Arriving { arrivals, call: number, place });
-        let witnesses = Witnesses { arrives, ..Witnesses::default() };
-        let join = self.runtime.spawn(run_child::<R>(child, call, witnesses)).map_err(|why| {
+        let run = run_child::<R, _>(child, call, || arrives);
+        let join = self.runtime.spawn(run).map_err(|why| {
             Failure::Refused(format!(
                 "the system refused a thread for child {place}: {why}; lower `count` or the concurrency"
             ))

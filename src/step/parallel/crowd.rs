@@ -55,7 +55,7 @@ impl Crowd {
     }
 
     /// Counts a child of a call for as long as the answer lives.
-    pub(super) fn enter(&self, call: u32) -> Present<'_> {
+    pub(super) fn enter(self: Arc<Self>, call: u32) -> Present {
         if let Some(others) = self.now.change(call, |others| others.checked_add(1)) {
             self.account.crowd(u64::from(others) + 1);
         }
@@ -64,12 +64,12 @@ impl Crowd {
 }
 
 /// A child that is at work.
-pub(super) struct Present<'a> {
-    crowd: &'a Crowd,
+pub(super) struct Present {
+    crowd: Arc<Crowd>,
     call: u32,
 }
 
-impl Drop for Present<'_> {
+impl Drop for Present {
     fn drop(&mut self) {
         self.crowd.now.change(self.call, |count| count.checked_sub(1));
     }

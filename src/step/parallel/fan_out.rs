@@ -10,9 +10,12 @@ use std::{
 };
 
 use super::{
-    super::{Call, Done, Failure, Opening, Operation, Sequence, StepOutcome, site::ChildTask},
-    child::{ChildEnd, Witnesses, fold, is_out_of_time, is_unwell, run_child, until_time_is_up},
-    crowd::Crowd,
+    super::{
+        Call, Done, Failure, Opening, Operation, Sequence, StepOutcome,
+        child::{ChildEnd, fold, is_out_of_time, is_unwell, run_child, until_time_is_up},
+        site::ChildTask,
+    },
+    crowd::{Crowd, Present},
     ends::{Announces, ChildEnds},
 };
 use crate::{
@@ -151,8 +154,8 @@ impl<R: Runtime> FanOut<R> {
     fn start(&mut self, place: usize, call: Call) -> Result<(), Failure> {
         let child = self.children[place].take().unwrap_or_else(|| self.rebuild.build());
         self.rebuild.asked();
-        let witnesses = self.witnesses(place);
-        let join = self.runtime.spawn(run_child::<R>(child, call, witnesses)).map_err(|why| {
+        let run = run_child::<R, _>(child, call, self.begins(place));
+        let join = self.runtime.spawn(run).map_err(|why| {
             let given_up = if self.ends.is_some() {
                 ", or let the children be shorter: the threads of those that were given up go on"
             } else {
@@ -167,13 +170,16 @@ impl<R: Runtime> FanOut<R> {
         Ok(())
     }
 
-    fn witnesses(&self, place: usize) -> Witnesses {
-        let ends = self.ends.clone();
-        Witnesses {
-            crowd: self.crowd.clone().map(|crowd| (crowd, self.calls)),
-            announces: ends.map(|ends| Announces { ends, place, round: self.rounds }),
-            arrives: None,
-        }
+    /// Notes that a child has begun, and that it has ended: it leaves the crowd before its end is
+    /// announced.
+    fn begins(
+        &self,
+        place: usize,
+    ) -> impl FnOnce() -> (Option<Present>, Option<Announces>) + Send + use<R> {
+        let (crowd, call) = (self.crowd.clone(), self.calls);
+        let round = self.rounds;
+        let announces = self.ends.clone().map(|ends| Announces { ends, place, round });
+        move || (crowd.map(|crowd| crowd.enter(call)), announces)
     }
 
     async fn all(&mut self) -> StepOutcome {

@@ -14,7 +14,6 @@
 //! started or, with `consume = "completion"`, in which they end.
 
 mod arrivals;
-mod child;
 mod choices;
 mod consume;
 mod crowd;

@@ -159,8 +159,7 @@ fn after_an_error_no_further_batch_begins() {
 fn what_does_not_go_with_a_bound_is_said() {
     let of =
         |more| errors_of(&format!("{{ parallel = {{ task = 'a', count = 5000000000, {more} }} }}"));
-    let late =
-        "not all children are waited for, and some may not have begun; leave `batch` out, or lower `count`";
+    let late = "not all children are waited for, and some may not have begun; leave `batch` out, or lower `count`";
     assert_eq!(of("batch = 2, until = 'first'"), [late]);
     let many = "expected at most 4294967295 with `at_once`; ";
     let twice = "how many are at once is said twice; leave `batch` or `at_once` out";

@@ -7,8 +7,11 @@
 use std::sync::Arc;
 
 use super::{
-    super::{Call, Done, Failure, Opening, Operation, Sequence, StepOutcome, site::ChildTask},
-    child::{Witnesses, fold, is_out_of_time, run_child, until_time_is_up},
+    super::{
+        Call, Done, Failure, Opening, Operation, Sequence, StepOutcome,
+        child::{fold, is_out_of_time, run_child, until_time_is_up},
+        site::ChildTask,
+    },
     crowd::{CallCount, Crowd},
 };
 use crate::{clock, runtime::Runtime};
@@ -168,9 +171,8 @@ async fn run<R: Runtime>(
     {
         let child = Call { issued_ns: clock::now_ns(), ..call.of_child(u64::from(index)) };
         runner.child.asked();
-        let witnesses =
-            Witnesses { crowd: Some((turns.crowd.clone(), number)), ..Witnesses::default() };
-        let end = run_child::<R>(runner.steps, child, witnesses).await;
+        let crowd = turns.crowd.clone();
+        let end = run_child::<R, _>(runner.steps, child, || crowd.enter(number)).await;
         runner.steps = end.steps;
         let Some(outcome) = end.outcome else { return (runner, wrong.map(Err)) };
         runner.child.returned();

@@ -1,13 +1,8 @@
 //! A child as it runs, and what its end means for its parent.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{
-    super::{Call, Done, Failure, Sequence, StepOutcome},
-    arrivals::Arriving,
-    crowd::Crowd,
-    ends::Announces,
-};
+use super::{Call, Done, Failure, Sequence, StepOutcome};
 use crate::{
     clock,
     runtime::{NativeTimers, Runtime},
@@ -21,24 +16,16 @@ pub(super) struct ChildEnd {
     pub outcome: Option<StepOutcome>,
 }
 
-/// Who notes that a child is at work, and that it has ended.
-#[derive(Default)]
-pub(super) struct Witnesses {
-    /// Counts those at work, and the call whose child it is.
-    pub crowd: Option<(Arc<Crowd>, u32)>,
-    pub announces: Option<Announces>,
-    /// The same, in the order in which children end.
-    pub arrives: Option<Arriving>,
-}
-
-pub(super) async fn run_child<R: Runtime>(
-    mut child: Sequence,
+/// Runs a child. What `begin` gives is dropped when it has ended, or was given up and its steps are
+/// gone.
+pub(super) async fn run_child<R: Runtime, G: Send>(
+    steps: Sequence,
     call: Call,
-    witnesses: Witnesses,
+    begin: impl FnOnce() -> G + Send,
 ) -> ChildEnd {
-    // Dropped in the other order: the child leaves the crowd before its end is announced.
-    let Witnesses { crowd, announces: _announces, arrives: _arrives } = witnesses;
-    let _present = crowd.as_ref().map(|(crowd, call)| crowd.enter(*call));
+    let _at_work = begin();
+    // Dropped in the other order, and so before.
+    let mut child = steps;
     child.ask();
     let Some(deadline_ns) = call.deadline_ns else {
         let outcome = Some(child.run(call).await);
