@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Contender, Estimate, meetings, peers, refusal::Demand};
+use super::{Contender, Estimate, meetings, peers, pipelines, refusal::Demand};
 use crate::{
     draw,
     limits::Limits,
@@ -173,6 +173,7 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
         .then(|| format!("it runs one task at a time, and {loads} loads are to run at once"));
     at_once
         .or_else(|| peers::missing(variant, contender.style, setup.pool_size as u64))
+        .or_else(|| pipelines::stuck(variant, contender.style, setup.pool_size as u64))
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
         .or_else(|| cannot_cancel(variant, contender.style))
         .map(Absent::NotApplicable)

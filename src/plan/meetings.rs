@@ -250,6 +250,12 @@ impl<'a> MeetingWalk<'a> {
                 | Times::AsCompleted(count)
                 | Times::SomeAtOnce { count, .. }
                 | Times::AfterEach(count) => whole = whole.then(self.at_once(once, count, child)?),
+                // Beside others who meet there nobody knows who meets whom.
+                Times::Beside(count) => {
+                    let group = self.at_once(once, count, child)?;
+                    let spare = group.spare || (group.meets() && whole.meets());
+                    whole = whole.then(Visits { spare, ..group });
+                }
                 Times::FirstOf(_) | Times::Within { .. } => {
                     whole = whole.then(Visits { exit: None, ..once });
                 }

@@ -7,6 +7,7 @@ mod introduce;
 mod meetings;
 mod order;
 mod peers;
+mod pipelines;
 mod rate;
 mod refusal;
 

@@ -15,8 +15,9 @@
 //! Who holds what in which order is looked at when the scenario is read. So nobody waits for ever,
 //! in whatever order an executor runs tasks and children, and however few of them at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
+use super::pipelines;
 use crate::{
     runtime::Style,
     scenario::{OnTimeout, Reach, StepPlan, Task, Variant, reach},
@@ -38,12 +39,17 @@ pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
 
 /// Why the tasks of a variant could wait for ever under an executor whose pool is so large.
 pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
+    let pipes = pipelines::pipes(variant);
     let queues = variant.shared.iter().filter_map(|named| {
         let SharedSpec::Queue(queue) = &named.spec else { return None };
+        if pipes.contains(named.name.as_str()) {
+            return None;
+        }
         Some((named.name.as_str(), queue.capacity()))
     });
     let found = queues.filter_map(|(queue, capacity)| {
-        let mut walk = Walk { tasks: &variant.tasks, queue, known: HashMap::new() };
+        let known = HashMap::new();
+        let mut walk = Walk { tasks: &variant.tasks, queue, pipes: &pipes, known };
         // What each task must have of its own, all of them have together; so it is with loads.
         let (mut any, mut at_once) = (Part::default(), AtOnce::default());
         for load in &variant.loads {
@@ -128,6 +134,29 @@ impl Part {
             ever: hull(self.ever, other.ever),
             needs: self.needs.max(other.needs),
             waits: self.waits.max(other.waits),
+            puts: self.puts || other.puts,
+            unwell: self.unwell || other.unwell,
+        }
+    }
+
+    /// It beside another one, each with its own share of what is there beforehand.
+    fn beside(self, other: Self) -> Self {
+        let sum_of = |a: Option<i64>, b: Option<i64>| {
+            a.map_or(b, |a| Some(b.map_or(a, |b| a.saturating_add(b))))
+        };
+        // While one waits the other may have all that it ever has, or nothing.
+        let waits = |waits: Option<i64>, other: &Self| {
+            waits.map(|waits| waits.saturating_add(other.ever.1.max(0)))
+        };
+        Self {
+            end: sum(self.end, other.end),
+            exit: self.exit.into_iter().chain(other.exit).reduce(hull),
+            ever: sum(self.ever, other.ever),
+            needs: sum_of(
+                self.needs.map(|needs| needs.max(0)),
+                other.needs.map(|needs| needs.max(0)),
+            ),
+            waits: waits(self.waits, &other).max(waits(other.waits, &self)),
             puts: self.puts || other.puts,
             unwell: self.unwell || other.unwell,
         }
@@ -232,6 +261,7 @@ impl Part {
 struct Walk<'a> {
     tasks: &'a [Task],
     queue: &'a str,
+    pipes: &'a BTreeSet<&'a str>,
     /// By task, and whether a time-out around it limits all its waits.
     known: HashMap<(&'a str, bool), Part>,
 }
@@ -279,6 +309,10 @@ impl Walk<'_> {
             Touch::Gives | Touch::Holds | Touch::Passes | Touch::Meets => {
                 Part { waits, ..Part::default() }
             }
+            // Who puts into a pipe may come later; into any other queue it has been put.
+            Touch::Takes if self.pipes.contains(used.name.text.as_str()) => {
+                Part { waits, ..Part::default() }
+            }
             Touch::Takes => Part::default(),
         }
     }
@@ -312,6 +346,9 @@ impl Walk<'_> {
                 Times::Within { count, .. } => {
                     let children = Part { unwell: true, ..once.at_once(count, Ends::Never, true) };
                     whole = whole.then(children);
+                }
+                Times::Beside(count) => {
+                    whole = whole.beside(once.at_once(count, child.ends, limited));
                 }
                 Times::UpTo(times) => whole = whole.then(once.up_to(times)),
                 // By the rules of the file it touches no queue.

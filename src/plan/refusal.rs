@@ -146,6 +146,7 @@ impl OfLoad<'_> {
         let at_once = |at: &Reach| -> f64 {
             let counts = self.step(at).children().into_iter().map(|child| match child.times {
                 Times::AtOnce(count)
+                | Times::Beside(count)
                 | Times::AsCompleted(count)
                 | Times::FirstOf(count)
                 | Times::Within { count, .. } => count as f64,

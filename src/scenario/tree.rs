@@ -65,6 +65,7 @@ pub fn fan_out(tasks: &[Task], root: &str) -> u64 {
             let below = tasks.index.get(child.task.text.as_str()).map_or(0, |child| known[*child]);
             match child.times {
                 Times::AtOnce(count)
+                | Times::Beside(count)
                 | Times::AsCompleted(count)
                 | Times::FirstOf(count)
                 | Times::Within { count, .. } => count.saturating_mul(below.saturating_add(1)),
@@ -144,6 +145,7 @@ impl Count<'_> {
             let factor = match each {
                 Times::InOrder(count)
                 | Times::AtOnce(count)
+                | Times::Beside(count)
                 | Times::SomeAtOnce { count, .. }
                 | Times::AsCompleted(count)
                 | Times::AfterEach(count)
@@ -227,8 +229,12 @@ impl Clock<'_> {
         let target = |name: &str| -> Option<&TargetSpec> {
             self.targets.iter().find(|target| target.name == name).map(|target| &target.spec)
         };
-        let children = plan.spec.children().into_iter().map(|child| self.child(child));
-        let whole = children.fold(plan.spec.cost(&target), in_sequence);
+        let children = plan.spec.children();
+        let beside = |child: &Child<'_>| self.concurrent && matches!(child.times, Times::Beside(_));
+        let (together, in_turn): (Vec<_>, Vec<_>) = children.into_iter().partition(beside);
+        let together = together.into_iter().map(|child| self.child(child)).reduce(at_once);
+        let in_turn = in_turn.into_iter().map(|child| self.child(child)).chain(together);
+        let whole = in_turn.fold(plan.spec.cost(&target), in_sequence);
         match plan.timeout {
             Some(timeout) => Cost {
                 least: whole.least.min(timeout),
@@ -242,7 +248,9 @@ impl Clock<'_> {
     fn child(&self, child: Child<'_>) -> Cost {
         let once = self.known(child.task).cost;
         match child.times {
-            Times::AtOnce(count) | Times::AsCompleted(count) if self.concurrent => {
+            Times::AtOnce(count) | Times::Beside(count) | Times::AsCompleted(count)
+                if self.concurrent =>
+            {
                 if count == 0 {
                     Cost::default()
                 } else {
@@ -256,6 +264,7 @@ impl Clock<'_> {
                 Cost { cpu: times(once.cpu, count as f64), ..turns }
             }
             Times::AtOnce(count)
+            | Times::Beside(count)
             | Times::InOrder(count)
             | Times::SomeAtOnce { count, .. }
             | Times::AsCompleted(count)
@@ -289,6 +298,15 @@ fn in_sequence(first: Cost, second: Cost) -> Cost {
     Cost {
         least: first.least.saturating_add(second.least),
         mean: first.mean.saturating_add(second.mean),
+        cpu: first.cpu.saturating_add(second.cpu),
+    }
+}
+
+/// The longer of both delays; their work for the CPU adds up.
+fn at_once(first: Cost, second: Cost) -> Cost {
+    Cost {
+        least: first.least.max(second.least),
+        mean: first.mean.max(second.mean),
         cpu: first.cpu.saturating_add(second.cpu),
     }
 }

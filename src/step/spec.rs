@@ -198,6 +198,8 @@ pub enum Times {
     InOrder(u64),
     /// All at once, where the executor can.
     AtOnce(u64),
+    /// So many at once, beside those of the other children.
+    Beside(u64),
     /// So many in all, and no more than `most` of them at once.
     SomeAtOnce {
         /// How many in all.

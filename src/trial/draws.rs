@@ -50,6 +50,7 @@ fn always(times: Times) -> Option<u64> {
     match times {
         Times::InOrder(count)
         | Times::AtOnce(count)
+        | Times::Beside(count)
         | Times::SomeAtOnce { count, .. }
         | Times::AsCompleted(count)
         | Times::AfterEach(count) => Some(count),

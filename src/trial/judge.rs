@@ -157,6 +157,7 @@ fn assumed(plan: &step::StepPlan, said: &wire::StepAccount) -> step::TaskRuns {
         .map(|child| match child.times {
             step::Times::InOrder(times) | step::Times::AtOnce(times) => times,
             step::Times::SomeAtOnce { count, .. }
+            | step::Times::Beside(count)
             | step::Times::AsCompleted(count)
             | step::Times::AfterEach(count) => count,
             step::Times::Chance(_)

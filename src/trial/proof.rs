@@ -295,6 +295,7 @@ impl Proof {
             let (least, most) = match child.times {
                 Times::InOrder(times)
                 | Times::AtOnce(times)
+                | Times::Beside(times)
                 | Times::SomeAtOnce { count: times, .. }
                 | Times::AsCompleted(times)
                 | Times::Within { count: times, .. }

@@ -37,21 +37,37 @@ pub(super) enum JoinBy {
 }
 
 /// How many children there are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Children {
-    /// In all.
-    pub count: u64,
+    /// By task; in batches there is one.
+    pub groups: Vec<(ChildTask, u64)>,
     /// In each batch, where they come in batches.
     pub batch: Option<u64>,
+}
+
+impl Children {
+    fn count(&self) -> u64 {
+        self.groups.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Whose child is at a place.
+    fn task(&self, mut place: u64) -> &ChildTask {
+        let is_there = |(_, count): &&(ChildTask, u64)| {
+            let there = place < *count;
+            place = place.saturating_sub(*count);
+            there
+        };
+        let found = self.groups.iter().find(is_there).or(self.groups.last());
+        found.map_or_else(|| unreachable!("a fan-out has a task"), |(task, _)| task)
+    }
 }
 
 pub(super) struct FanOut<R: Runtime> {
     /// By place; none where a child was lost by being cancelled. In batches a place is used again.
     children: Vec<Option<Sequence>>,
-    count: u64,
+    tasks: Children,
     /// Empty between rounds; kept for its memory.
     joins: Vec<Option<R::Join<ChildEnd>>>,
-    rebuild: ChildTask,
     join: JoinBy,
     /// Where a join cannot be asked whether its child has ended.
     ends: Option<Arc<ChildEnds>>,
@@ -65,20 +81,20 @@ pub(super) struct FanOut<R: Runtime> {
 }
 
 impl<R: Runtime> FanOut<R> {
-    pub(super) fn new(child: &ChildTask, children: Children, join: JoinBy, runtime: R) -> Self {
-        let Children { count, batch } = children;
+    pub(super) fn new(tasks: Children, join: JoinBy, runtime: R) -> Self {
+        let (count, batch) = (tasks.count(), tasks.batch);
         let places = batch.map_or(count, |batch| batch.min(count)) as usize;
+        let child = |place: usize| tasks.task(place as u64).build();
         Self {
-            children: (0..places).map(|_| Some(child.build())).collect(),
-            count,
+            children: (0..places).map(|place| Some(child(place))).collect(),
             joins: Vec::with_capacity(places),
-            rebuild: child.clone(),
             join,
             ends: (R::INFO.style.joins_block() && matches!(join, JoinBy::AllWell | JoinBy::First))
                 .then(|| ChildEnds::of(places)),
-            crowd: batch.map(|_| Crowd::of(child)),
+            crowd: batch.map(|_| Crowd::of(tasks.task(0))),
             calls: 0,
             rounds: 0,
+            tasks,
             runtime,
         }
     }
@@ -96,7 +112,12 @@ impl<R: Runtime> Operation for FanOut<R> {
     /// run: before that they would hold connections that others wait for.
     async fn open(&mut self, when: Opening) -> StepOutcome {
         match when {
-            Opening::Preparation => self.rebuild.try_out().await,
+            Opening::Preparation => {
+                for (task, _) in &self.tasks.groups {
+                    task.try_out().await?;
+                }
+                Ok(Done::default())
+            }
             Opening::FirstUse => Ok(Done::default()),
         }
     }
@@ -108,7 +129,7 @@ impl<R: Runtime> Operation for FanOut<R> {
         }
         // Where a child has ended when the next one is started, the first is the first.
         let one_is_enough = self.join == JoinBy::First && R::INFO.style == Style::Serial;
-        let count = if one_is_enough { 1 } else { self.count };
+        let count = if one_is_enough { 1 } else { self.tasks.count() };
         let mut done = Done::default();
         for first in (0..count).step_by(self.children.len().max(1)) {
             if first > 0 && is_out_of_time(call) {
@@ -152,8 +173,9 @@ impl<R: Runtime> FanOut<R> {
     }
 
     fn start(&mut self, place: usize, call: Call) -> Result<(), Failure> {
-        let child = self.children[place].take().unwrap_or_else(|| self.rebuild.build());
-        self.rebuild.asked();
+        let task = self.tasks.task(place as u64);
+        let child = self.children[place].take().unwrap_or_else(|| task.build());
+        task.asked();
         let run = run_child::<R, _>(child, call, self.begins(place));
         let join = self.runtime.spawn(run).map_err(|why| {
             let given_up = if self.ends.is_some() {
@@ -221,7 +243,7 @@ impl<R: Runtime> FanOut<R> {
                 until_time_is_up::<R::Native>().await;
             }
         }
-        self.rebuild.pending(ended.cut);
+        self.tasks.task(0).pending(ended.cut);
         ended.done.timeouts += ended.cut;
         ended.wrong.map_or(Ok(ended.done), Err)
     }
@@ -275,7 +297,7 @@ impl<R: Runtime> FanOut<R> {
         };
         (self.joins[place], self.children[place]) = (None, Some(steps));
         let Some(outcome) = outcome else { return Poll::Ready(PlaceEnd::ByDeadline) };
-        self.rebuild.returned();
+        self.tasks.task(place as u64).returned();
         Poll::Ready(PlaceEnd::ByItself(outcome))
     }
 }

@@ -33,7 +33,7 @@ use self::{
 };
 use super::{BuildError, Child, Cost, Ends, Lookup, Site, Step, StepKind, Times};
 use crate::{
-    config::{Fields, Name},
+    config::{Fields, Name, Section},
     protocol,
     runtime::Runtime,
     targets::TargetSpec,
@@ -42,8 +42,11 @@ use crate::{
 /// A fan-out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Parallel {
-    task: Name,
-    count: NonZeroU64,
+    /// What is started, unless `groups` say it.
+    task: Option<Name>,
+    count: Option<NonZeroU64>,
+    #[serde(default)]
+    groups: Vec<ChildGroup>,
     #[serde(default)]
     batch: Option<NonZeroU64>,
     #[serde(default)]
@@ -60,6 +63,29 @@ pub struct Parallel {
     consume: Consume,
 }
 
+/// A task and how often it is started, beside those of other groups.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ChildGroup {
+    task: Name,
+    count: NonZeroU64,
+}
+
+impl ChildGroup {
+    fn child(&self, ends: Ends) -> Child<'_> {
+        Child { task: &self.task, times: Times::Beside(self.count.get()), ends }
+    }
+}
+
+impl Section for ChildGroup {
+    const DOC: &'static str = "A task and how often it is started, beside those of other groups.";
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let task = fields.required("task", "The task that is started.");
+        let count = fields.or("count", NonZeroU64::MIN, "How often.");
+        Some(Self { task: task?, count })
+    }
+}
+
 /// The most children of a window: their numbers have half a word.
 const MOST_IN_A_WINDOW: u64 = u32::MAX as u64;
 
@@ -69,8 +95,12 @@ impl StepKind for Parallel {
         "Starts a task several times at once and waits for all of them, or for the first.";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
-        let task = op.required("task", "The task that is started.");
-        let count = op.required("count", "How often.");
+        let task = op.optional("task", "The task that is started.");
+        let count = op.optional("count", "How often it is started.");
+        let groups: Option<Vec<ChildGroup>> = op.optional(
+            "groups",
+            "Several tasks that are started together, instead of one: `[{ task = \"producer\", count = 2 }, …]`.",
+        );
         let batch = op.optional(
             "batch",
             "So many at once: the next batch begins when all of the one before have ended.",
@@ -97,8 +127,9 @@ impl StepKind for Parallel {
             "Whose turn it is to be followed: the child's that was started first, or, with `completion`, that ended first.",
         );
         let read = Self {
-            task: task?,
-            count: count?,
+            task,
+            count,
+            groups: groups.unwrap_or_default(),
             batch,
             at_once,
             until,
@@ -113,14 +144,16 @@ impl StepKind for Parallel {
 
     fn children(&self) -> Vec<Child<'_>> {
         let ends = if self.errors == OnError::FailFast { Ends::ByAny } else { Ends::Never };
-        let count = self.count.get();
+        let (Some(task), count) = (&self.task, self.count()) else {
+            return self.groups.iter().map(|group| group.child(ends)).collect();
+        };
         if let Some(then) = &self.then {
             let times = match self.consume {
                 Consume::Order => Times::AtOnce(count),
                 Consume::Completion => Times::AsCompleted(count),
             };
             let follows = Child { task: then, times: Times::AfterEach(count), ends };
-            return vec![Child { task: &self.task, times, ends }, follows];
+            return vec![Child { task, times, ends }, follows];
         }
         let times = match (self.until, self.most()) {
             (Until::First, _) => Times::FirstOf(count),
@@ -128,7 +161,7 @@ impl StepKind for Parallel {
             (Until::All, Some(most)) => Times::SomeAtOnce { count, most: most.min(count) },
             (Until::All, None) => Times::AtOnce(count),
         };
-        vec![Child { task: &self.task, times, ends }]
+        vec![Child { task, times, ends }]
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -152,7 +185,10 @@ impl StepKind for Parallel {
         if let Some((key, _)) = self.bound() {
             return Err(format!("the protocol has no `{key}`"));
         }
-        let (task, count) = (self.task.text.clone(), self.count.get());
+        let Some(task) = &self.task else {
+            return Err("the protocol has no `groups`".to_owned());
+        };
+        let (task, count) = (task.text.clone(), self.count());
         Ok(protocol::BriefOperation::Parallel { task, count })
     }
 
@@ -160,18 +196,19 @@ impl StepKind for Parallel {
         let protocol::BriefOperation::Parallel { task, count } = operation else { return None };
         let (until, errors) = (Until::All, OnError::Collect);
         let parallel = |count| {
-            let task = task.clone().into();
+            let (task, count, groups) = (Some(task.clone().into()), Some(count), Vec::new());
             let (batch, at_once, within, then) = (None, None, None, None);
             let consume = Consume::Order;
-            Self { task, count, batch, at_once, until, within, errors, then, consume }
+            Self { task, count, groups, batch, at_once, until, within, errors, then, consume }
         };
         let none = || "`parallel` needs a `count` above zero".to_owned();
         Some(NonZeroU64::new(*count).map(parallel).ok_or_else(none))
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let (runtime, count) = (site.trial.runtime.clone(), self.count.get());
-        let tasks = [&self.task].into_iter().chain(&self.then).map(|task| task.text.as_str());
+        let Some(task) = &self.task else { return self.build_groups(site) };
+        let (runtime, count) = (site.trial.runtime.clone(), self.count());
+        let tasks = [task].into_iter().chain(&self.then).map(|task| task.text.as_str());
         let mut tasks = site.children(tasks)?.into_iter();
         let no_task = || BuildError("a `parallel` has a task".to_owned());
         let child = tasks.next().ok_or_else(no_task)?;
@@ -191,12 +228,26 @@ impl StepKind for Parallel {
             let window = (small(count), small(most.get()));
             return Ok(site.operation(move || ChildWindow::new(&child, window, runtime.clone())));
         }
-        let children = Children { count, batch: self.batch.map(NonZeroU64::get) };
-        Ok(site.operation(move || FanOut::new(&child, children, join, runtime.clone())))
+        let batch = self.batch.map(NonZeroU64::get);
+        let children = Children { groups: vec![(child, count)], batch };
+        Ok(site.operation(move || FanOut::new(children.clone(), join, runtime.clone())))
     }
 }
 
 impl Parallel {
+    /// How often the task is started.
+    fn count(&self) -> u64 {
+        self.count.map_or(1, NonZeroU64::get)
+    }
+
+    fn build_groups<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
+        let tasks = site.children(self.groups.iter().map(|group| group.task.text.as_str()))?;
+        let groups = tasks.into_iter().zip(self.groups.iter().map(|group| group.count.get()));
+        let children = Children { groups: groups.collect(), batch: None };
+        let runtime = site.trial.runtime.clone();
+        Ok(site.operation(move || FanOut::new(children.clone(), JoinBy::All, runtime.clone())))
+    }
+
     /// What bounds the children at work, and to how many.
     fn bound(&self) -> Option<(&'static str, u64)> {
         let batch = self.batch.map(|most| ("batch", most.get()));
@@ -219,9 +270,36 @@ impl Parallel {
             let remedy = "leave `errors` out: the first child ends it, however it ended";
             op.reject("errors", "nobody is waited for after the first", Some(remedy.into()));
         }
+        self.refuse_groups(op);
         self.refuse_within(op);
         self.refuse_then(op);
         self.refuse_bound(op);
+    }
+
+    /// Says who is started: a task, or groups, which all begin at once and are all waited for.
+    fn refuse_groups(&self, op: &mut Fields<'_>) {
+        if op.is_describing() {
+            return;
+        }
+        if !op.has("groups") {
+            if !op.has("task") {
+                let remedy = "add `task` and `count`, or `groups`";
+                op.reject("task", "nobody is started", Some(remedy.into()));
+            } else if !op.has("count") {
+                let remedy = "add `count`, such as `count = 16`";
+                op.reject("task", "how often it is started is not said", Some(remedy.into()));
+            }
+            return;
+        }
+        if self.groups.is_empty() {
+            op.reject("groups", "nobody is started", Some("name at least one task".into()));
+        }
+        let others = ["task", "count", "batch", "at_once", "until", "within", "errors", "then"];
+        let said: Vec<_> = others.into_iter().filter(|key| op.has(key)).collect();
+        for key in said {
+            let why = "groups are all started at once and all waited for";
+            op.reject(key, why, Some(format!("leave `{key}` or `groups` out")));
+        }
     }
 
     /// Says what does not go together with a deadline.
@@ -266,7 +344,7 @@ impl Parallel {
             let why = "a window does not end with the first error";
             op.reject("errors", why, Some("leave it out, or say `batch`".into()));
         }
-        if self.count.get() > MOST_IN_A_WINDOW {
+        if self.count() > MOST_IN_A_WINDOW {
             let why = format!("expected at most {MOST_IN_A_WINDOW} with `at_once`");
             op.reject("count", why, None);
         }

@@ -240,3 +240,35 @@ fn what_does_not_go_with_a_task_that_follows_is_said() {
         assert_eq!(found, [format!("{all}; leave `{key}` or `then` out")]);
     }
 }
+
+#[test]
+fn groups_are_at_work_together_and_counted_apart() {
+    const GROUPS: &str = "{ parallel = { groups = [{ task = 'produces', count = 3 }, { task = 'consumes', count = 4 }] } }";
+    for executor in EXECUTORS.iter().map(|executor| executor.name) {
+        // One after another they need room for all.
+        let room = if executor == "sequential" { 12 } else { 1 };
+        let ran = Rig::new(&[GROUPS])
+            .task("produces", &["{ repeat = { task = 'put', times = 4 } }"])
+            .task("consumes", &["{ repeat = { task = 'take', times = 3 } }"])
+            .task("put", &["{ put = { queue = 'q' } }"])
+            .task("take", &["{ take = { queue = 'q' } }"])
+            .shared("q", &format!("{{ queue = {{ capacity = {room} }} }}"))
+            .run(executor, 5);
+        assert_eq!((ran.wrong(), ran.unproven.len()), (None, 0), "{executor}: {:?}", ran.unproven);
+        let returned: Vec<u64> = ran.edges[0].iter().map(|edge| edge.returned).collect();
+        assert_eq!(returned, [15, 20], "{executor}");
+        assert_eq!((ran.tallies[3].ended, ran.tallies[4].ended), (60, 60), "{executor}");
+    }
+}
+
+#[test]
+fn who_is_started_is_said_once() {
+    let of = |keys: &str| errors_of(&format!("{{ parallel = {{ {keys} }} }}"));
+    let groups = "groups = [{ task = 'a' }]";
+    assert_eq!(of(groups), <[&str; 0]>::default());
+    assert_eq!(of("batch = 1"), ["nobody is started; add `task` and `count`, or `groups`"]);
+    let count = "how often it is started is not said; add `count`, such as `count = 16`";
+    assert_eq!(of("task = 'a'"), [count]);
+    let twice = "groups are all started at once and all waited for; leave `count` or `groups` out";
+    assert_eq!(of(&format!("{groups}, count = 2")), [twice]);
+}
