@@ -49,6 +49,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
+    /// How many operations a call that ends well makes on this target, which is of its kind.
+    fn operations(&self, _target: &TargetSpec) -> u64 {
+        1
+    }
+
     /// Whether each call opens a connection of its own and closes it.
     fn connects_per_call(&self) -> bool {
         false
@@ -242,6 +247,15 @@ pub struct Cost {
     pub cpu: Duration,
 }
 
+impl Cost {
+    /// The same so many times over.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        let times = |one: Duration| one.saturating_mul(times);
+        Self { least: times(self.least), mean: times(self.mean), cpu: times(self.cpu) }
+    }
+}
+
 /// Writes the sum type of all steps and its table from one line per step.
 macro_rules! steps {
     ($($variant:ident => $path:path,)*) => {
@@ -293,6 +307,11 @@ macro_rules! steps {
             /// See [`StepKind::complaint`].
             pub fn complaint(&self, target: &$crate::targets::TargetSpec) -> Option<(String, String)> {
                 match self { $(Self::$variant(step) => step.complaint(target),)* }
+            }
+
+            /// See [`StepKind::operations`].
+            pub fn operations(&self, target: &$crate::targets::TargetSpec) -> u64 {
+                match self { $(Self::$variant(step) => step.operations(target),)* }
             }
 
             /// See [`StepKind::is_idiomatic`].

@@ -382,18 +382,22 @@ impl Proof {
         report: &TargetReport,
     ) {
         let Some(served) = report.served else { return };
-        let (mut ended, mut started) = (0, 0);
+        let target = plan.targets.iter().find(|target| target.name == report.name);
+        let (mut least, mut most) = (0_u64, 0_u64);
         for ((_, step), (before, after)) in numbered_steps(plan).zip(before.iter().zip(after)) {
-            if step.spec.targets().iter().any(|target| target.name.text == report.name) {
-                ended += before.ended;
-                started += after.started;
+            if step.spec.targets().iter().any(|used| used.name.text == report.name) {
+                let each = target.map_or(1, |target| step.spec.operations(&target.spec));
+                // A call of several that ended in an error has perhaps made the first only.
+                let cut_short = (before.failed + before.done.errors).min(before.ended);
+                least += (before.ended - cut_short).saturating_mul(each) + cut_short;
+                most = most.saturating_add(after.started.saturating_mul(each));
             }
         }
         let Unanswered { unconnected, lost } = report.unanswered;
         // A request that was sent again was perhaps served before.
         let again = report.counts.get(REPEATED).copied().unwrap_or(0);
         let bounds =
-            (ended.saturating_sub(unconnected + lost), started.saturating_sub(unconnected) + again);
+            (least.saturating_sub(unconnected + lost), most.saturating_sub(unconnected) + again);
         self.within(format!("operations that target {} served", report.name), bounds, served);
     }
 

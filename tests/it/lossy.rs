@@ -315,7 +315,12 @@ pub fn only_trial(text: &str) -> TrialPlan {
 
 /// One trial on an executor with a fault: what it did wrong, if that was found.
 fn race<F: Fault>(executor: &str, steps: &str, load: &str) -> Result<(), String> {
-    let text = format!(
+    race_text::<F>(executor, &scenario(executor, steps, load))
+}
+
+/// A scenario of these steps, and a request after them.
+fn scenario(executor: &str, steps: &str, load: &str) -> String {
+    format!(
         r#"
 schema = 1
 name = "faulty"
@@ -336,8 +341,7 @@ steps = [{steps}, {{ http = {{ target = "api", path = "/" }} }}]
 task = "request"
 {load}
 "#
-    );
-    race_text::<F>(executor, &text)
+    )
 }
 
 /// The same of a whole scenario.
@@ -409,6 +413,18 @@ fn an_executor_that_answers_every_tenth_request_itself_is_found_out() {
             "operations that target api served: expected",
         );
     }
+}
+
+#[test]
+fn an_executor_that_gives_a_page_twice_is_found_out() {
+    let list = "{ http = { target = \"api\", path = \"/list\", follow = { by = \"link\" } } }";
+    let page = "body = \"1KiB\", list = { items = 9, page = 2 }";
+    let race = |race: fn(&str, &str) -> Result<(), String>| {
+        let text = scenario("tokio", &format!("{SLEEP}, {list}"), CLOSED);
+        race("tokio", &text.replace("body = \"1KiB\"", page))
+    };
+    race(race_text::<Honest>).unwrap_or_else(|reason| panic!("{reason}"));
+    found(race(race_text::<RepeatsAnswers>), "is not the one that the server has sent");
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use super::{
-    exchange::{Connection, Failed, HttpAnswer},
+    exchange::{Connection, Failed, HttpAnswer, ListPage, Want},
     lost::Lost,
-    shared::HttpShared,
+    shared::{HttpAsked, HttpShared},
     spec::HttpLifetime,
 };
 use crate::{
@@ -38,8 +38,10 @@ impl<N: Native> HttpClient<N> {
         let opened = Connection::<N>::open(&shared.endpoint, shared.spec.chunk).await;
         let mut connection = opened.map_err(|why| shared.lost(&why, b""))?;
         let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(wrong)?;
-        let answer =
-            connection.exchange(request, true).await.map_err(|why| shared.unanswered(&why))?;
+        let answer = connection
+            .exchange(request, Want::Sha256)
+            .await
+            .map_err(|why| shared.unanswered(&why))?;
         let learned = shared.expected.learn(&answer).map_err(wrong)?;
         // Preparation is done once; were it done again, it has checked the same.
         let _ = shared.learned.set(learned);
@@ -76,40 +78,54 @@ impl<N: Native> Operation for HttpClient<N> {
     }
 
     async fn call(&mut self, call: Call) -> StepOutcome {
-        let mut next =
-            self.shared.request(&call, &mut self.text).map_err(|why| self.shared.wrong(&why))?;
+        let make = |shared: &HttpShared, text: &mut String| shared.request(&call, text);
+        match self.answered(make, None).await {
+            Ok((connection, answer, sent)) => self.end(connection, &answer, &call, sent),
+            Err(ended) => ended,
+        }
+    }
+}
+
+/// What an exchange gives: its connection, the answer, and the length of the request's body.
+type Answered<N> = (Box<Connection<N>>, HttpAnswer, u64);
+
+impl<N: Native> HttpClient<N> {
+    /// A request and its answer, over the connection that was kept or a new one; else how the call
+    /// ends. A request that is lost with a kept connection goes again where that is the same as
+    /// sending it once.
+    pub(super) async fn answered(
+        &mut self,
+        make: impl Fn(&HttpShared, &mut String) -> Result<HttpAsked, String>,
+        mut page: Option<&mut ListPage>,
+    ) -> Result<Answered<N>, StepOutcome> {
         loop {
-            let (request, sent) = next;
+            let (request, sent) =
+                make(&self.shared, &mut self.text).map_err(|why| Err(self.shared.wrong(&why)))?;
             let (mut connection, was_kept) = match self.take().await {
                 Ok(taken) => taken,
                 Err(why) => {
-                    return self.shared.failed(why.kind(b""), || self.shared.lost(&why, b""));
+                    let failed = self.shared.failed(why.kind(b""), || self.shared.lost(&why, b""));
+                    return Err(failed);
                 }
             };
-            match connection.exchange(request, false).await {
-                Ok(answer) => return self.end(connection, &answer, &call, sent),
+            let want = page.as_deref_mut().map_or(Want::Nothing, Want::Page);
+            match connection.exchange(request, want).await {
+                Ok(answer) => return Ok((connection, answer, sent)),
                 // Once more at most, for this happens on a kept connection only, and then there is
                 // none.
                 Err(why) if was_kept && why.may_go_again(self.shared.is_idempotent) => {
                     if why.is_unanswered() {
                         self.shared.endpoint.connections.repeat();
                     }
-                    next = self
-                        .shared
-                        .request(&call, &mut self.text)
-                        .map_err(|why| self.shared.wrong(&why))?;
                 }
                 Err(why) => {
-                    return self
-                        .shared
-                        .failed(why.why.kind(&why.unread), || self.shared.unanswered(&why));
+                    let kind = why.why.kind(&why.unread);
+                    return Err(self.shared.failed(kind, || self.shared.unanswered(&why)));
                 }
             }
         }
     }
-}
 
-impl<N: Native> HttpClient<N> {
     /// The connection that was kept, unless the peer has closed it, or a new one; and whether it
     /// was kept.
     async fn take(&mut self) -> Result<(Box<Connection<N>>, bool), Lost> {
@@ -128,6 +144,23 @@ impl<N: Native> HttpClient<N> {
         Ok((opened, false))
     }
 
+    /// Keeps the connection for the next request, if there can be one on it.
+    pub(super) fn keep(&mut self, connection: Box<Connection<N>>) {
+        self.connection = Some(connection).filter(|connection| connection.is_open());
+    }
+
+    /// Closes what a call has opened for itself.
+    pub(super) fn leave(&mut self) {
+        if self.shared.spec.connection == HttpLifetime::PerCall {
+            self.connection = None;
+        }
+    }
+
+    /// What all slots share.
+    pub(super) fn shared(&self) -> &HttpShared {
+        &self.shared
+    }
+
     /// Keeps the connection and checks the answer.
     fn end(
         &mut self,
@@ -136,10 +169,10 @@ impl<N: Native> HttpClient<N> {
         call: &Call,
         sent: u64,
     ) -> StepOutcome {
-        let shared = &self.shared;
-        if shared.spec.connection == HttpLifetime::Keep && connection.is_open() {
-            self.connection = Some(connection);
+        if self.shared.spec.connection == HttpLifetime::Keep {
+            self.keep(connection);
         }
+        let shared = &self.shared;
         let judged = shared.expected.judge(answer, shared.id(call), shared.learned.get().copied());
         let errors = judged.map_err(|why| shared.wrong(&why))?;
         Ok(Done { received: answer.bytes, sent, errors: u64::from(errors), timeouts: 0 })
@@ -147,7 +180,7 @@ impl<N: Native> HttpClient<N> {
 }
 
 impl HttpShared {
-    fn wrong(&self, why: &str) -> Failure {
+    pub(super) fn wrong(&self, why: &str) -> Failure {
         Failure::Wrong(format!("{}: {why}", self.words()))
     }
 

@@ -14,9 +14,9 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    Request,
+    HeaderMap, Request,
     client::conn::http1::{self, SendRequest},
-    header::{HeaderValue, LOCATION},
+    header::{HeaderValue, LINK, LOCATION},
 };
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -43,6 +43,41 @@ pub(super) struct HttpAnswer {
     pub first: Bytes,
     /// Where a redirect leads to, for messages.
     pub location: Option<HeaderValue>,
+}
+
+/// What is wanted of an answer beside its length and its cheap digest.
+pub(super) enum Want<'a> {
+    /// Nothing.
+    Nothing,
+    /// The SHA-256 of its body: for preparation, for it costs more than the request.
+    Sha256,
+    /// Its text and its links.
+    Page(&'a mut ListPage),
+}
+
+/// The text of an answer and what its head links to. Its room is reused.
+#[derive(Debug, Default)]
+pub(super) struct ListPage {
+    /// The body, or the first [`MOST_PAGE`] bytes of it.
+    pub text: Vec<u8>,
+    /// The values of its `Link` headers.
+    pub links: Vec<HeaderValue>,
+}
+
+/// Most bytes of a page that are held, so that a server cannot have all memory.
+pub(super) const MOST_PAGE: usize = 64 << 20;
+
+impl ListPage {
+    fn begin(&mut self, headers: &HeaderMap) {
+        self.text.clear();
+        self.links.clear();
+        self.links.extend(headers.get_all(LINK).iter().cloned());
+    }
+
+    fn add(&mut self, data: &[u8]) {
+        let room = MOST_PAGE - self.text.len();
+        self.text.extend_from_slice(&data[..data.len().min(room)]);
+    }
 }
 
 /// Whether a peer that has closed the connection is what is behind an error.
@@ -118,8 +153,7 @@ impl<N: Native> Connection<N> {
         self.driver.is_none()
     }
 
-    /// Sends a request and reads its answer to the end. `sha256` is for preparation: it costs more
-    /// than the request.
+    /// Sends a request and reads its answer to the end.
     ///
     /// The answer is looked at first: one that has arrived counts, whatever becomes of the
     /// connection afterwards. A driver that has ended is dropped, which fails whatever still waits
@@ -127,11 +161,11 @@ impl<N: Native> Connection<N> {
     pub(super) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-        sha256: bool,
+        want: Want<'_>,
     ) -> Result<HttpAnswer, Failed> {
         let Self { sender, driver, .. } = self;
         N::begin();
-        let mut answer = pin!(ask(sender, request, sha256));
+        let mut answer = pin!(ask(sender, request, want));
         let mut end = DriverEnd::default();
         let answered = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
@@ -242,7 +276,7 @@ enum BrokenExchange {
 async fn ask(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-    sha256: bool,
+    mut want: Want<'_>,
 ) -> Result<HttpAnswer, BrokenExchange> {
     sender.ready().await.map_err(BrokenExchange::Unsent)?;
     let response =
@@ -253,10 +287,17 @@ async fn ask(
     let (head, mut body) = response.into_parts();
     let location =
         if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
-    let mut digest = Digest { sha256: sha256.then(Box::default), ..Digest::default() };
+    let sha256 = matches!(want, Want::Sha256).then(Box::default);
+    let mut digest = Digest { sha256, ..Digest::default() };
+    if let Want::Page(page) = &mut want {
+        page.begin(&head.headers);
+    }
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|why| BrokenExchange::Body(why, digest.bytes))?;
         if let Ok(data) = frame.into_data() {
+            if let Want::Page(page) = &mut want {
+                page.add(&data);
+            }
             digest.add(data);
         }
     }

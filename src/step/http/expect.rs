@@ -19,6 +19,11 @@ pub struct HttpExpect {
     status: Statuses,
     bytes: Option<Size>,
     sha256: Option<String>,
+    /// Pages of a list that is followed, and items on them.
+    #[serde(default)]
+    pub(super) pages: Option<u64>,
+    #[serde(default)]
+    pub(super) items: Option<u64>,
 }
 
 /// `allow`: what is counted as an error and goes on.
@@ -73,6 +78,16 @@ impl Field for Statuses {
 }
 
 impl HttpExpect {
+    /// Whether it says something of a single body.
+    pub(super) fn is_of_a_body(&self) -> bool {
+        self.bytes.is_some() || self.has_sha256()
+    }
+
+    /// Whether it says something of a list.
+    pub(super) fn is_of_a_list(&self) -> bool {
+        self.pages.is_some() || self.items.is_some()
+    }
+
     /// Whether it names a SHA-256.
     pub(super) fn has_sha256(&self) -> bool {
         self.sha256.is_some()
@@ -88,7 +103,7 @@ impl HttpExpect {
 
     /// The same the other way round.
     pub(super) fn heard(status: &[u16], bytes: Option<u64>) -> Self {
-        Self { status: Statuses(status.to_vec()), bytes: bytes.map(Size), sha256: None }
+        Self { status: Statuses(status.to_vec()), bytes: bytes.map(Size), ..Self::default() }
     }
 }
 
@@ -129,7 +144,9 @@ impl Section for HttpExpect {
                 Some("`sha256sum FILE` prints it".into()),
             );
         }
-        Some(Self { status, bytes, sha256 })
+        let pages = fields.optional("pages", "With `follow`: how many pages there are.");
+        let items = fields.optional("items", "With `follow`: how many items are on them in all.");
+        Some(Self { status, bytes, sha256, pages, items })
     }
 }
 
@@ -192,6 +209,11 @@ impl ExpectedAnswer {
         expected
     }
 
+    /// The same of a page of a list: each has another body.
+    pub(super) fn of_any_page(self) -> Self {
+        Self { bytes: None, digest: None, contradiction: None, ..self }
+    }
+
     /// Why no answer can ever be right, if so.
     pub(super) fn contradiction(&self) -> Option<String> {
         self.contradiction.clone()
@@ -215,7 +237,7 @@ impl ExpectedAnswer {
     }
 
     /// Whether the answer counts as an allowed error; an error if it is wrong. `learned` is the
-    /// digest of a body that was checked in preparation.
+    /// digest of a body that was checked in preparation, or of a page that is known.
     pub(super) fn judge(
         &self,
         answer: &HttpAnswer,

@@ -3,18 +3,24 @@
 //!
 //! [`spec`] is what a scenario says, [`shared`] the requests that follow from it, [`client`] the
 //! slot's state, [`exchange`] the connection, [`expect`] what an answer must be, [`headers`] what a
-//! request may have, and [`lost`] why there was no answer.
+//! request may have, and [`lost`] why there was no answer. A list is followed page by page:
+//! [`follow`] is what a scenario says of that, [`next`] where the next page is,
+//! [`unfit`] what does not go together, and [`walk`] the way.
 
 mod client;
 mod excerpt;
 mod exchange;
 mod expect;
+mod follow;
 mod headers;
 mod lost;
+mod next;
 mod secrets;
 mod shared;
 mod spec;
 mod told;
+mod unfit;
+mod walk;
 
 use std::{
     collections::BTreeMap,
@@ -26,9 +32,11 @@ pub use self::spec::Http;
 use self::{
     client::HttpClient,
     expect::{HttpAllow, HttpExpect},
+    follow::Follow,
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
+    walk::HttpWalk,
 };
 use super::{BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, template::EnvTemplate};
 use crate::{
@@ -63,6 +71,8 @@ impl StepKind for Http {
             "chunk",
             "Most bytes of an answer that are read and looked at at once, from 1KiB to 16MiB; default: more and more, up to 408 KiB.",
         );
+        let doc = "How the pages of a list are followed; default: there is one answer.";
+        let follow: Option<Follow> = op.optional("follow", doc);
         let expect = step.or(
             "expect",
             HttpExpect::default(),
@@ -92,6 +102,8 @@ impl StepKind for Http {
         }
         headers::check(op, path.as_ref().map(|path| &path.0), &headers);
         secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
+        unfit::check(op, step, follow.as_ref(), method, &expect);
+        let follow = follow.map(Box::new);
         Some(Self {
             target: target?,
             method,
@@ -101,6 +113,7 @@ impl StepKind for Http {
             body_size,
             connection,
             chunk,
+            follow,
             expect,
             allow,
         })
@@ -108,6 +121,16 @@ impl StepKind for Http {
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
         vec![TargetUse { name: &self.target, kind: "http" }]
+    }
+
+    fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
+        let TargetSpec::Http(server) = target else { return None };
+        unfit::complaint(self, server)
+    }
+
+    fn operations(&self, target: &TargetSpec) -> u64 {
+        let TargetSpec::Http(server) = target else { return 1 };
+        unfit::pages(self, server)
     }
 
     fn connects_per_call(&self) -> bool {
@@ -126,7 +149,10 @@ impl StepKind for Http {
         match target(&self.target.text) {
             Some(TargetSpec::Http(server)) if server.url.is_none() => {
                 let cpu = NOMINAL + Duration::from_nanos(server.body / NOMINAL_BYTES_PER_NS);
-                Cost { least: server.delay.least(), mean: server.delay.mean() + cpu, cpu }
+                let pages = u32::try_from(unfit::pages(self, server)).unwrap_or(u32::MAX);
+                let one =
+                    Cost { least: server.delay.least(), mean: server.delay.mean() + cpu, cpu };
+                one.times(pages)
             }
             _ => Cost { mean: NOMINAL, cpu: NOMINAL, ..Cost::default() },
         }
@@ -146,6 +172,11 @@ impl StepKind for Http {
         let learned =
             site.trial.commons.shared(&format!("body of step {}", site.number), OnceLock::new);
         let shared = Arc::new(HttpShared::new(self, endpoint, site.seed(), learned)?);
+        if let Some(follow) = &self.follow {
+            let follow = Arc::new((**follow).clone());
+            let make = move || HttpWalk::<R::Native>::new(shared.clone(), follow.clone());
+            return Ok(site.operation(make));
+        }
         Ok(site.operation(move || HttpClient::<R::Native>::new(shared.clone())))
     }
 }

@@ -22,6 +22,9 @@ use crate::{
     units::Size,
 };
 
+/// A request, and the length of its body in bytes.
+pub(super) type HttpAsked = (Request<Full<Bytes>>, u64);
+
 /// What all slots share of a step: everything that does not change from call to call, made once.
 pub(super) struct HttpShared {
     pub spec: Http,
@@ -62,17 +65,17 @@ impl HttpShared {
             .as_ref()
             .and_then(Template::constant)
             .map(|text| Bytes::from(text.into_owned()));
+        let expected =
+            ExpectedAnswer::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint);
         Ok(Self {
             host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
             is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
             body: generated.or(written),
-            expected: ExpectedAnswer::new(
-                &spec.expect,
-                &spec.allow,
-                spec.method == Verb::Head,
-                &endpoint,
-            ),
+            expected: match spec.follow {
+                None => expected,
+                Some(_) => expected.of_any_page(),
+            },
             spec: spec.clone(),
             filled,
             endpoint,
@@ -86,24 +89,35 @@ impl HttpShared {
         draw::mix(self.seed, call.key)
     }
 
-    /// The request of one call, and the length of its body. `text` is room for templates.
-    pub fn request(
+    /// Where the request of one call goes. `text` is room for templates.
+    pub fn place(&self, call: &Call, text: &mut String) -> Result<Uri, String> {
+        if let Some(uri) = &self.uri {
+            return Ok(uri.clone());
+        }
+        self.endpoint.base.clone_into(text);
+        self.filled.path.render(call, draw::mix(self.seed, 0), text);
+        text.parse().map_err(|_| {
+            headers::too_long(text.len()).unwrap_or_else(|| format!("`{text}` is no path"))
+        })
+    }
+
+    /// The request of one call.
+    pub fn request(&self, call: &Call, text: &mut String) -> Result<HttpAsked, String> {
+        self.request_to(self.place(call, text)?, self.id(call), call, text)
+    }
+
+    /// A request of a call to a place, by an id of its own.
+    pub fn request_to(
         &self,
+        uri: Uri,
+        id: u64,
         call: &Call,
         text: &mut String,
-    ) -> Result<(Request<Full<Bytes>>, u64), String> {
+    ) -> Result<HttpAsked, String> {
         let mut render = |template: &Template, place: u64| {
             text.clear();
             template.render(call, draw::mix(self.seed, place), text);
             text.clone()
-        };
-        let uri = if let Some(uri) = &self.uri {
-            uri.clone()
-        } else {
-            let path = format!("{}{}", self.endpoint.base, render(&self.filled.path, 0));
-            path.parse().map_err(|_| {
-                headers::too_long(path.len()).unwrap_or_else(|| format!("`{path}` is no path"))
-            })?
         };
         let body = match (&self.body, &self.filled.body) {
             (Some(body), _) => body.clone(),
@@ -117,10 +131,7 @@ impl HttpShared {
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         if self.endpoint.embedded.is_some() {
-            headers.insert(
-                HeaderName::from_static(target::ID_HEADER),
-                HeaderValue::from(self.id(call)),
-            );
+            headers.insert(HeaderName::from_static(target::ID_HEADER), HeaderValue::from(id));
         }
         for (place, (name, value)) in self.filled.headers.iter().enumerate() {
             let value = render(value, place as u64 + 2);

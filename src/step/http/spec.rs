@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
-use super::expect::{HttpAllow, HttpExpect};
+use super::{
+    expect::{HttpAllow, HttpExpect},
+    follow::Follow,
+};
 use crate::{
     config::{Diagnostics, Field, Name, Node, choice_schema, read_choice},
     step::template::EnvTemplate,
@@ -25,6 +28,9 @@ pub struct Http {
     /// Most bytes that are read at once; none: as many as hyper thinks best.
     #[serde(default)]
     pub(super) chunk: Option<Size>,
+    /// How the pages of a list are followed; none: it is one answer.
+    #[serde(default)]
+    pub(super) follow: Option<Box<Follow>>,
     pub(super) expect: HttpExpect,
     pub(super) allow: HttpAllow,
 }

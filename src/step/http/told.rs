@@ -22,6 +22,9 @@ pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
     if spec.chunk.is_some() {
         return Err("the protocol has no `chunk`".to_owned());
     }
+    if spec.follow.is_some() {
+        return Err("the protocol has no `follow`".to_owned());
+    }
     let (expect_status, expect_bytes) = spec.expect.told()?;
     let call = protocol::HttpCall {
         target: spec.target.text.clone(),
@@ -54,6 +57,7 @@ pub(super) fn heard(call: &protocol::HttpCall) -> Result<Http, String> {
         body_size: call.body_bytes.map(Size),
         connection: if call.per_call { HttpLifetime::PerCall } else { HttpLifetime::Keep },
         chunk: None,
+        follow: None,
         expect: HttpExpect::heard(&call.expect_status, call.expect_bytes),
         allow: HttpAllow::heard(&call.allow_status),
     })

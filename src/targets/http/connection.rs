@@ -43,6 +43,8 @@ enum RequestProgress {
 #[derive(Debug, Clone, Copy)]
 struct Request {
     path: PathKey,
+    /// The page of the list that it asks for, if it does.
+    page: Option<u64>,
     id: Option<u64>,
     how: Framed,
 }
@@ -123,6 +125,9 @@ impl ServedConnection {
             site.counts.bytes_sent += site.responses.body_part(front.choice, front.how, length);
             if front.choice.is_status() {
                 site.counts.answered(site.responses.status(front.choice));
+                if let Some(items) = site.responses.items(front.choice) {
+                    site.counts.gave_page(items);
+                }
             }
         }
     }
@@ -194,7 +199,8 @@ impl ServedConnection {
         let Some(head) = request::parse(input)? else { return Ok(None) };
         let path = site.counts.path(head.path);
         let how = Framed { persistence: head.persistence, bodiless: head.bodiless };
-        let request = Request { path, id: head.id, how };
+        let page = site.page(head.path, head.query);
+        let request = Request { path, page, id: head.id, how };
         if head.framing == Framing::Length(0) {
             self.answer(request, now, site);
             return Ok(Some(head.length));
@@ -228,7 +234,7 @@ impl ServedConnection {
     fn answer(&mut self, request: Request, now: u64, site: &mut ServedSite) {
         let sequence = site.counts.request(request.path);
         let id = request.id.unwrap_or_else(|| hashed_id(request.path.hash, sequence));
-        let (choice, due) = site.answer(id, now);
+        let (choice, due) = site.answer(request.page, id, now);
         let how = request.how;
         self.waiting.push_back(WaitingAnswer { due, choice, how });
         self.reading = if how.persistence == Persistence::Close {

@@ -31,6 +31,8 @@ pub struct ServedCounts {
     pub bytes_received: u64,
     /// Bytes of response bodies that the kernel took.
     pub bytes_sent: u64,
+    /// Pages of the list that were sent whole, and the items on them.
+    list: (u64, u64),
     statuses: Vec<(u16, u64)>,
     paths: Paths,
 }
@@ -71,6 +73,12 @@ impl ServedCounts {
         }
     }
 
+    /// Counts a page of the list that was sent whole, and its items.
+    pub fn gave_page(&mut self, items: u64) {
+        self.list.0 += 1;
+        self.list.1 += items;
+    }
+
     /// The counts by name, as a target reports them.
     pub fn to_map(&self) -> BTreeMap<String, u64> {
         let fixed = [
@@ -90,6 +98,9 @@ impl ServedCounts {
         map.extend(
             self.statuses.iter().map(|(status, count)| (format!("status {status}"), *count)),
         );
+        if self.list.0 > 0 {
+            map.extend([("list pages".into(), self.list.0), ("list items".into(), self.list.1)]);
+        }
         map.extend(self.paths.known.iter().map(|(path, count)| (format!("path {path}"), *count)));
         if self.paths.other > 0 {
             map.insert("path other".to_owned(), self.paths.other);

@@ -9,9 +9,9 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{body::ServedBody, control::ControlAnswer, parameters::HttpTarget};
+use super::{body::ServedBody, control::ControlAnswer, list::HttpList, parameters::HttpTarget};
 use crate::{
     client::{Fault, FaultKind, Tried, unresolved},
     clock,
@@ -45,6 +45,7 @@ pub struct HttpEndpoint {
     pub connections: Connections,
     /// Digests of the embedded server's body, which may be long: computed once for all slots.
     xxh3: OnceLock<u64>,
+    pages_xxh3: OnceLock<Vec<u64>>,
     sha256: OnceLock<[u8; 32]>,
 }
 
@@ -65,6 +66,7 @@ impl HttpEndpoint {
             embedded,
             connections: Connections::default(),
             xxh3: OnceLock::new(),
+            pages_xxh3: OnceLock::new(),
             sha256: OnceLock::new(),
         }
     }
@@ -83,7 +85,20 @@ impl HttpEndpoint {
         })
     }
 
-    /// SHA-256 of the same.
+    /// The list that the embedded server gives out page by page, if it does.
+    pub fn list(&self) -> Option<&HttpList> {
+        self.embedded.as_ref()?.0.list.as_ref()
+    }
+
+    /// xxh3 of each page of that list, from now on as cheap as a look.
+    pub fn pages_xxh3(&self) -> &[u64] {
+        self.pages_xxh3.get_or_init(|| {
+            let Some(list) = self.list() else { return Vec::new() };
+            (1..=list.pages()).map(|page| xxh3_64(list.text(page).as_bytes())).collect()
+        })
+    }
+
+    /// SHA-256 of the body.
     pub fn body_sha256(&self) -> [u8; 32] {
         *self.sha256.get_or_init(|| {
             let mut digest = Sha256::new();

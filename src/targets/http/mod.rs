@@ -21,6 +21,7 @@ mod control;
 mod counts;
 mod endpoint;
 mod incoming;
+mod list;
 mod parameters;
 #[cfg(target_os = "linux")]
 mod peer;
@@ -41,6 +42,7 @@ pub use body::{ServedBody, body};
 pub use control::ControlAnswer;
 pub use counts::ServedCounts;
 pub use endpoint::HttpEndpoint;
+pub use list::HttpList;
 pub use parameters::{HttpTarget, StatusWeight};
 pub use request::ID_HEADER;
 pub use server::{listen, serve};
@@ -75,11 +77,13 @@ impl TargetKind for HttpTarget {
         );
         let doc = "How often and for how long the embedded server stands still, as if it were frozen; default: never.";
         let stall = fields.optional("stall", doc);
+        let doc = "A list that the embedded server gives out page by page, as JSON; default: none.";
+        let list = fields.optional("list", doc);
         let url = url.map(|url| EnvText::parse(&url)).transpose();
         let url = url
             .map_err(|why| fields.reject("url", why, Some("write url = \"${env:API_URL}\"".into())))
             .ok()?;
-        let http = Self { url, delay, body, status, stall };
+        let http = Self { url, delay, body, status, stall, list };
         http.check(fields);
         Some(http)
     }
@@ -119,7 +123,7 @@ impl HttpTarget {
             {
                 fields.reject("url", message, help.map(str::to_owned));
             }
-            for key in ["delay", "body", "status", "stall"]
+            for key in ["delay", "body", "status", "stall", "list"]
                 .into_iter()
                 .filter(|key| fields.has(key))
                 .collect::<Vec<_>>()
@@ -135,6 +139,11 @@ impl HttpTarget {
                 format!("the embedded server's bodies are at most {}", format_size(MOST_BODY)),
                 None,
             );
+        }
+        if self.list.is_some() && !self.status.is_empty() {
+            let help = "name two targets, or remove one of the two";
+            let message = "pages of `list` are answered with 200, and `status` draws other ones";
+            fields.reject("list", message, Some(help.into()));
         }
         if self.status.len() > MOST_STATUSES {
             fields.reject("status", format!("at most {MOST_STATUSES} statuses"), None);
@@ -204,10 +213,10 @@ mod tests {
     fn your_own_server_takes_no_orders() {
         let (http, errors) = read(
             "url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []\n\
-                  stall = { every = '1s', for = '1ms' }",
+                  stall = { every = '1s', for = '1ms' }\nlist = { items = 9, page = 3 }",
         );
         assert!(!http.unwrap().has_process());
-        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert_eq!(errors.len(), 5, "{errors:?}");
         assert!(read("url = 'localhost'").1[0].contains("http://"));
     }
 
@@ -241,6 +250,12 @@ mod tests {
             "status = [{ status = 200, weight = -1 }]",
             "stall = { every = '1s', for = '1s' }",
             "stall = { every = 0, for = 0 }",
+            "list = { items = 1, page = 0 }",
+            "list = { items = 1000001, page = 1000 }",
+            "list = { items = 10001, page = 1 }",
+            "list = { items = 1, page = 1, path = 'list' }",
+            "list = { items = 1, page = 1, path = '/list?page=1' }",
+            "list = { items = 1, page = 1 }\nstatus = [{ status = 200 }]",
         ] {
             assert_eq!(read(text).1.len(), 1, "{text}");
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::stall::Stall;
+use super::{list::HttpList, stall::Stall};
 use crate::{
     secret::{EnvText, Lack},
     units::Distribution,
@@ -24,6 +24,9 @@ pub struct HttpTarget {
     /// When the embedded server stands still; none: never.
     #[serde(default)]
     pub stall: Option<Stall>,
+    /// The list that the embedded server gives out page by page; none: it has none.
+    #[serde(default)]
+    pub list: Option<HttpList>,
 }
 
 /// A status and how often it is answered, relative to the others.
@@ -44,6 +47,7 @@ impl Default for HttpTarget {
             body: 1024,
             status: Vec::new(),
             stall: None,
+            list: None,
         }
     }
 }

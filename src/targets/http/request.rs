@@ -52,6 +52,8 @@ pub struct RequestHead<'a> {
     pub length: usize,
     /// The path, without the query.
     pub path: &'a [u8],
+    /// The query, without its `?`.
+    pub query: &'a [u8],
     /// The request id that the client sent.
     pub id: Option<u64>,
     /// How its body ends.
@@ -81,7 +83,7 @@ fn head<'a>(
     request: &httparse::Request<'_, 'a>,
 ) -> Result<RequestHead<'a>, Rejection> {
     let fields = fields(request.headers)?;
-    let path = request.path.ok_or(Rejection::Malformed)?;
+    let place = request.path.ok_or(Rejection::Malformed)?;
     let persistence = match (fields.persistence, request.version) {
         (Some(Persistence::Close), _) => Persistence::Close,
         (_, Some(1)) => Persistence::Implied,
@@ -89,7 +91,8 @@ fn head<'a>(
     };
     Ok(RequestHead {
         length,
-        path: strip(path).as_bytes(),
+        path: strip(place).as_bytes(),
+        query: place.split_once('?').map_or("", |(_, query)| query).as_bytes(),
         id: fields.id,
         framing: fields.framing()?,
         persistence,

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use super::{
     HttpTarget,
     body::ServedBody,
+    list::HttpList,
     request::{Persistence, Rejection},
 };
 
@@ -56,12 +57,17 @@ pub struct Framed {
 pub struct Responses {
     built: Vec<Built>,
     body: ServedBody,
+    /// The place of the response to who asks for a page that there is not; those of the pages
+    /// follow.
+    no_page: u16,
 }
 
 #[derive(Debug)]
 struct Built {
     status: u16,
     has_body: bool,
+    /// The page of a list that is its body, and how many items that has.
+    page: Option<(Vec<u8>, u64)>,
     /// Head and body, where they are stored together; the connection stays.
     joined: Option<Vec<u8>>,
     implied: Vec<u8>,
@@ -76,11 +82,42 @@ impl Responses {
         let statuses: Vec<u16> = spec.status.iter().map(|entry| entry.status).collect();
         let statuses = if statuses.is_empty() { vec![200] } else { statuses };
         let fixed = FIXED.map(|status| Built::new(status, &ServedBody::new(0)));
-        let built = fixed
+        let mut built: Vec<_> = fixed
             .into_iter()
             .chain(statuses.into_iter().map(|status| Built::new(status, &body)))
             .collect();
-        Self { built, body }
+        let no_page = built.len() as u16;
+        if let Some(list) = &spec.list {
+            built.push(Built::new(404, &ServedBody::new(0)));
+            built.extend((1..=list.pages()).map(|page| Built::page(list, page)));
+        }
+        Self { built, body, no_page }
+    }
+
+    /// The response to who asks for this page of the list, counted from 1; 0: one that there is
+    /// not.
+    pub fn page(&self, page: u64) -> ResponseChoice {
+        ResponseChoice(self.no_page + page as u16)
+    }
+
+    /// How many items it has, if it is a page of the list.
+    pub fn items(&self, choice: ResponseChoice) -> Option<u64> {
+        Some(self.built[usize::from(choice.0)].page.as_ref()?.1)
+    }
+
+    /// The bytes of a body from a place on, as far as they lie together.
+    #[inline]
+    fn body_at(&self, choice: ResponseChoice, place: u64) -> &[u8] {
+        match &self.built[usize::from(choice.0)].page {
+            Some((page, _)) => page.get(place as usize..).unwrap_or_default(),
+            None => self.body.at(place),
+        }
+    }
+
+    #[inline]
+    fn body_length(&self, choice: ResponseChoice) -> u64 {
+        let page = &self.built[usize::from(choice.0)].page;
+        page.as_ref().map_or(self.body.length(), |(page, _)| page.len() as u64)
     }
 
     /// The status of a response.
@@ -105,7 +142,7 @@ impl Responses {
     #[inline]
     pub fn length(&self, choice: ResponseChoice, how: Framed) -> u64 {
         let (begin, more) = self.begin(choice, how);
-        begin.len() as u64 + if more { self.body.length() } else { 0 }
+        begin.len() as u64 + if more { self.body_length(choice) } else { 0 }
     }
 
     /// Puts a response without its first `sent` bytes into `slices`, as far as there is room;
@@ -128,13 +165,14 @@ impl Responses {
             filled = 1;
         }
         if more {
-            filled += self.fill_body(sent.saturating_sub(begin.len() as u64), free);
+            filled += self.fill_body(choice, sent.saturating_sub(begin.len() as u64), free);
         }
         filled
     }
 
     fn fill_body<'a, 'b>(
         &'a self,
+        choice: ResponseChoice,
         mut place: u64,
         free: impl Iterator<Item = &'b mut IoSlice<'a>>,
     ) -> usize
@@ -143,7 +181,7 @@ impl Responses {
     {
         let mut filled = 0;
         for slice in free {
-            let run = self.body.at(place);
+            let run = self.body_at(choice, place);
             if run.is_empty() {
                 break;
             }
@@ -172,17 +210,36 @@ impl Built {
         Self {
             status,
             has_body: has_body && body.length() > 0,
+            page: None,
             joined,
             implied,
             keep_alive: head(status, length, "connection: keep-alive\r\n"),
             close: head(status, length, "connection: close\r\n"),
         }
     }
+
+    /// A page of a list, which names the next one in its head, too.
+    fn page(list: &HttpList, page: u64) -> Self {
+        let text = list.text(page).into_bytes();
+        let next = list.next(page).map(|next| format!("link: <{next}>; rel=\"next\"\r\n"));
+        let fields = format!("content-type: application/json\r\n{}", next.unwrap_or_default());
+        let head = |more: &str| head(200, Some(text.len() as u64), &format!("{fields}{more}"));
+        Self {
+            status: 200,
+            has_body: true,
+            joined: None,
+            implied: head(""),
+            keep_alive: head("connection: keep-alive\r\n"),
+            close: head("connection: close\r\n"),
+            page: Some((text, list.items_of(page))),
+        }
+    }
 }
 
-fn head(status: u16, length: Option<u64>, connection: &str) -> Vec<u8> {
+/// A head with these fields beside the length.
+fn head(status: u16, length: Option<u64>, fields: &str) -> Vec<u8> {
     let length = length.map_or_else(String::new, |length| format!("content-length: {length}\r\n"));
-    format!("HTTP/1.1 {status} {}\r\n{length}{connection}\r\n", reason(status)).into_bytes()
+    format!("HTTP/1.1 {status} {}\r\n{length}{fields}\r\n", reason(status)).into_bytes()
 }
 
 /// The usual words for a status; clients ignore them, people reading a trace do not.

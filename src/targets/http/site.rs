@@ -33,9 +33,18 @@ impl ServedSite {
         }
     }
 
-    /// The response to request `id`, which came at `now`, and when it is due (0: at once).
-    pub fn answer(&self, id: u64, now: u64) -> (ResponseChoice, u64) {
-        let choice = ResponseChoice::status(choose(&self.spec, self.seed, id));
+    /// The page of the list that a request asks for, if it does; 0: one that there is not.
+    pub fn page(&self, path: &[u8], query: &[u8]) -> Option<u64> {
+        self.spec.list.as_ref()?.asked(path, query)
+    }
+
+    /// The response to request `id`, which came at `now` and asks for this page, and when it is due
+    /// (0: at once).
+    pub fn answer(&self, page: Option<u64>, id: u64, now: u64) -> (ResponseChoice, u64) {
+        let choice = match page {
+            Some(page) => self.responses.page(page),
+            None => ResponseChoice::status(choose(&self.spec, self.seed, id)),
+        };
         if !self.has_delays {
             return (choice, 0);
         }

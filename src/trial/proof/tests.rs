@@ -89,6 +89,38 @@ fn served(served: u64, unconnected: u64, lost: u64) -> (String, bool) {
 }
 
 #[test]
+fn a_list_is_served_page_by_page() {
+    let served = |served, errors| {
+        let text = "{ http = { target = 'api', path = '/list', follow = { by = 'link' } } }";
+        let spec = crate::step::testing::read_step(text).unwrap();
+        let step =
+            StepPlan { name: None, timeout: None, on_timeout: crate::step::OnTimeout::Fail, spec };
+        let list = "{ http = { list = { items = 9, page = 2 } } }";
+        let spec = crate::step::testing::read_target(list).unwrap();
+        let plan = TrialPlan {
+            tasks: vec![crate::step::Task { name: "task".into(), steps: vec![step] }],
+            targets: vec![crate::targets::NamedTarget { name: "api".into(), spec }],
+            ..plan()
+        };
+        let report =
+            TargetReport { name: "api".into(), served: Some(served), ..Default::default() };
+        let done = crate::step::Done { errors, ..Default::default() };
+        let tallies = [Tally { started: 10, ended: 10, done, ..Tally::default() }];
+        let mut proof = Proof::default();
+        proof.served(&plan, (&tallies, &tallies), &report);
+        let (line, holds) = proof.lines.pop().unwrap();
+        (line.expected, holds)
+    };
+    assert_eq!(served(50, 0), ("50".into(), true));
+    assert_eq!(served(49, 0), ("50".into(), false));
+    assert_eq!(served(51, 0), ("50".into(), false));
+    assert_eq!(served(10, 0), ("50".into(), false));
+    // Two calls had errors that the scenario allows, perhaps of their first pages.
+    assert_eq!(served(42, 2), ("42 to 50".into(), true));
+    assert_eq!(served(41, 2), ("42 to 50".into(), false));
+}
+
+#[test]
 fn a_target_is_not_asked_for_calls_that_had_no_connection() {
     assert_eq!(served(8, 0, 0), ("8 to 10".into(), true));
     assert_eq!(served(7, 0, 0), ("8 to 10".into(), false));
