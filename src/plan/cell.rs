@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Contender, Estimate, meetings, peers, refusal::Demand};
+use super::{Contender, Estimate, events, meetings, peers, refusal::Demand};
 use crate::{
     draw,
     limits::Limits,
@@ -173,6 +173,7 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
     at_once
         .or_else(|| peers::missing(variant, contender.style, setup.pool_size as u64))
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
+        .or_else(|| events::unset(variant, contender.style, setup.pool_size as u64))
         .map(Absent::NotApplicable)
 }
 

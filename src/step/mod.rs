@@ -9,6 +9,7 @@ mod arrive;
 mod blocking;
 mod build;
 mod choice;
+mod clear;
 mod cpu;
 mod document;
 mod exec;
@@ -27,6 +28,7 @@ mod recorded;
 mod repeat;
 mod retry;
 mod sequence;
+mod set;
 mod site;
 mod sleep;
 mod spec;
@@ -37,6 +39,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+mod wait;
 mod write;
 mod yield_now;
 
@@ -75,5 +78,8 @@ spec::steps! {
     Read => read::Read,
     Write => write::Write,
     Arrive => arrive::Arrive,
+    Wait => wait::Wait,
+    Set => set::SetEvent,
+    Clear => clear::ClearEvent,
     Throttle => throttle::Throttle,
 }
