@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Contender, Estimate, meetings, peers, pipelines, refusal::Demand};
+use super::{Contender, Estimate, events, meetings, peers, pipelines, refusal::Demand};
 use crate::{
     draw,
     limits::Limits,
@@ -176,6 +176,7 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
         .or_else(|| pipelines::stuck(variant, contender.style, setup.pool_size as u64))
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
         .or_else(|| cannot_cancel(variant, contender.style))
+        .or_else(|| events::unset(variant, contender.style, setup.pool_size as u64))
         .map(Absent::NotApplicable)
 }
 

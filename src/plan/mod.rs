@@ -2,7 +2,9 @@
 
 mod cell;
 mod contender;
+mod crowd;
 mod estimate;
+mod events;
 mod introduce;
 mod meetings;
 mod order;

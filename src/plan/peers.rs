@@ -304,16 +304,16 @@ impl Walk<'_> {
                 needs: (!limited).then_some(1),
                 ..Part::default()
             },
-            // Who waits for a place in another queue, for what others hold, for its turn or for
-            // others to come, has its items in this one meanwhile.
-            Touch::Gives | Touch::Holds | Touch::Passes | Touch::Meets => {
+            // Who waits for a place in another queue, for what others hold, for its turn, for
+            // others to come or for an event has its items in this one meanwhile.
+            Touch::Gives | Touch::Holds | Touch::Passes | Touch::Meets | Touch::Awaits => {
                 Part { waits, ..Part::default() }
             }
             // Who puts into a pipe may come later; into any other queue it has been put.
             Touch::Takes if self.pipes.contains(used.name.text.as_str()) => {
                 Part { waits, ..Part::default() }
             }
-            Touch::Takes => Part::default(),
+            Touch::Takes | Touch::Sets | Touch::Clears => Part::default(),
         }
     }
 

@@ -271,8 +271,11 @@ impl<'a> Pipes<'a> {
                 pipes.iter().copied().filter(|pipe| self.does(task, pipe, touch)).collect()
             };
             let (gives, takes) = (of(Touch::Gives), of(Touch::Takes));
-            let meets =
-                |step: &StepPlan| step.spec.shared().is_some_and(|used| used.touch == Touch::Meets);
+            let meets = |step: &StepPlan| {
+                step.spec
+                    .shared()
+                    .is_some_and(|used| matches!(used.touch, Touch::Meets | Touch::Awaits))
+            };
             let is_there = gives.contains(queue) || takes.contains(queue);
             if is_there && self.steps(task).iter().any(|step| self.any(step, &meets)) {
                 return Err(format!(

@@ -18,7 +18,8 @@ use async_std::{net::TcpStream, task::JoinHandle};
 
 use super::{
     Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
-    Style, channel::AsyncStdChannel, futures_stream::FuturesStream, smol, threads_by_name,
+    Style, channel::AsyncStdChannel, event::ListenerEvent, futures_stream::FuturesStream, smol,
+    threads_by_name,
 };
 
 /// async-std's global executor.
@@ -115,6 +116,7 @@ impl Coordination for AsyncStdNative {
     type Mutex = async_std::sync::Mutex<u64>;
     type RwLock = async_std::sync::RwLock<()>;
     type Barrier = async_lock::Barrier;
+    type Event = ListenerEvent;
     type Channel = AsyncStdChannel;
 }
 

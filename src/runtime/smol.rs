@@ -17,7 +17,7 @@ use async_io::{Async, Timer};
 
 use super::{
     Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
-    Style, channel::SmolChannel, futures_stream::FuturesStream,
+    Style, channel::SmolChannel, event::ListenerEvent, futures_stream::FuturesStream,
 };
 
 /// smol with a number of worker threads.
@@ -108,6 +108,7 @@ impl Coordination for SmolNative {
     type Mutex = async_lock::Mutex<u64>;
     type RwLock = async_lock::RwLock<()>;
     type Barrier = async_lock::Barrier;
+    type Event = ListenerEvent;
     type Channel = SmolChannel;
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
-    channel::TokioChannel,
+    channel::TokioChannel, event::TokioEvent,
 };
 
 /// How a runtime of tokio is built, and what is to be said of it.
@@ -126,6 +126,7 @@ impl Coordination for TokioNative {
     type Mutex = ::tokio::sync::Mutex<u64>;
     type RwLock = ::tokio::sync::RwLock<()>;
     type Barrier = ::tokio::sync::Barrier;
+    type Event = TokioEvent;
     type Channel = TokioChannel;
 }
 

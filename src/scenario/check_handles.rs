@@ -85,7 +85,7 @@ fn waits_for_others<'a>(
     let steps = file.tasks.get(task).filter(|_| seen.insert(task))?.steps.iter();
     steps.map(|step| &step.plan.spec).find_map(|spec| {
         let touch = spec.shared().map(|used| used.touch);
-        if let Some(Touch::Gives | Touch::Takes | Touch::Meets) = touch {
+        if let Some(Touch::Gives | Touch::Takes | Touch::Meets | Touch::Awaits) = touch {
             return Some((spec.key(), task));
         }
         let mut children = spec.children().into_iter();

@@ -206,6 +206,7 @@ mod tests {
         type Mutex = <Blocking as Coordination>::Mutex;
         type RwLock = <Blocking as Coordination>::RwLock;
         type Barrier = WaitsFor<PARTIES>;
+        type Event = <Blocking as Coordination>::Event;
         type Channel = <Blocking as Coordination>::Channel;
     }
 

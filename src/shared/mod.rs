@@ -8,6 +8,7 @@
 
 mod barrier;
 mod cells;
+mod event;
 mod mutex;
 mod objects;
 mod queue;
@@ -17,6 +18,7 @@ mod semaphore;
 mod spec;
 
 pub use barrier::{BarrierOf, Party};
+pub use event::{EventOf, EventWaiter, Herald};
 pub use mutex::{MutexHold, MutexOf};
 pub use objects::{NamedShared, Objects, SharedError, facts};
 pub use queue::{Putter, QueueOf, Taker};
@@ -31,5 +33,6 @@ spec::shared! {
     Semaphore => semaphore::SharedSemaphore,
     Rwlock => rwlock::SharedRwLock,
     Barrier => barrier::SharedBarrier,
+    Event => event::SharedEvent,
     RateLimit => rate_limit::SharedRateLimit,
 }

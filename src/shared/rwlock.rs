@@ -321,6 +321,7 @@ mod tests {
         type Mutex = <Blocking as Coordination>::Mutex;
         type RwLock = Self;
         type Barrier = <Blocking as Coordination>::Barrier;
+        type Event = <Blocking as Coordination>::Event;
         type Channel = <Blocking as Coordination>::Channel;
     }
 

@@ -12,7 +12,7 @@ use std::{
 use super::executor::{set_timer, unset_timer};
 use crate::{
     clock,
-    runtime::{Coordination, Elapsed, Io, NativeTimers, NativeWork, SmolChannel},
+    runtime::{Coordination, Elapsed, Io, ListenerEvent, NativeTimers, NativeWork, SmolChannel},
 };
 
 /// Virtual timers, and blocking work where it stands.
@@ -87,6 +87,7 @@ impl Coordination for SimulatedNative {
     type Mutex = async_lock::Mutex<u64>;
     type RwLock = async_lock::RwLock<()>;
     type Barrier = async_lock::Barrier;
+    type Event = ListenerEvent;
     type Channel = SmolChannel;
 }
 

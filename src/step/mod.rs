@@ -12,6 +12,7 @@ mod build;
 mod cancel;
 mod child;
 mod choice;
+mod clear;
 mod cpu;
 mod document;
 mod exec;
@@ -31,6 +32,7 @@ mod recorded;
 mod repeat;
 mod retry;
 mod sequence;
+mod set;
 mod site;
 mod sleep;
 mod spawn;
@@ -42,6 +44,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+mod wait;
 mod write;
 mod yield_now;
 
@@ -84,5 +87,8 @@ spec::steps! {
     Read => read::Read,
     Write => write::Write,
     Arrive => arrive::Arrive,
+    Wait => wait::Wait,
+    Set => set::SetEvent,
+    Clear => clear::ClearEvent,
     Throttle => throttle::Throttle,
 }

@@ -81,6 +81,12 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// Of its children, where their turns and no draws decide which of them is run: how many turns
+    /// each has, in their order, before it begins anew.
+    fn turns(&self) -> Option<Vec<u64>> {
+        None
+    }
+
     /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on
     /// every executor.
     fn cancellable(&self, targets: Lookup<'_, '_>) -> bool;
@@ -152,6 +158,12 @@ pub enum Touch {
     Passes,
     /// Waits until so many others do the same.
     Meets,
+    /// Waits until another step has set it.
+    Awaits,
+    /// Lets all go on who wait for it, and whoever comes later.
+    Sets,
+    /// Lets whoever comes later wait again.
+    Clears,
 }
 
 /// A step's use of a background task.
@@ -337,6 +349,11 @@ macro_rules! steps {
             /// See [`StepKind::children`].
             pub fn children(&self) -> Vec<Child<'_>> {
                 match self { $(Self::$variant(step) => step.children(),)* }
+            }
+
+            /// See [`StepKind::turns`].
+            pub fn turns(&self) -> Option<Vec<u64>> {
+                match self { $(Self::$variant(step) => step.turns(),)* }
             }
 
             /// See [`StepKind::cancellable`].

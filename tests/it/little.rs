@@ -106,6 +106,7 @@ impl<N: Native> Coordination for GaugedNative<N> {
     type Mutex = N::Mutex;
     type RwLock = N::RwLock;
     type Barrier = N::Barrier;
+    type Event = N::Event;
     type Channel = N::Channel;
 }
 

@@ -32,7 +32,7 @@ use regatta::{
 };
 
 use super::lossy_shared::{
-    FaultyBarrier, FaultyChannel, FaultyMutex, FaultyRwLock, FaultySemaphore,
+    FaultyBarrier, FaultyChannel, FaultyEvent, FaultyMutex, FaultyRwLock, FaultySemaphore,
 };
 
 /// What is wrong with an executor; by default nothing.
@@ -53,6 +53,8 @@ pub trait Fault: Clone + Send + Sync + 'static {
     const TAKES_WRITERS_FOR_READERS: bool = false;
     /// Its barriers wait for one fewer than they should.
     const MISSES_ONE: bool = false;
+    /// Its events let every hundredth waiter go on at once.
+    const DOES_NOT_WAIT: bool = false;
     /// Its queues lose every thousandth item.
     const LOSES_ITEMS: bool = false;
     /// Its queues give every thousandth item twice, and lose the one after it.
@@ -81,6 +83,7 @@ faults! {
     GrantsOneMore { GRANTS_ONE_MORE }
     LetsTwoIn { LETS_TWO_IN }
     MissesOne { MISSES_ONE }
+    DoesNotWait { DOES_NOT_WAIT }
     TakesWritersForReaders { TAKES_WRITERS_FOR_READERS }
     LosesItems { LOSES_ITEMS }
     RepeatsItems { REPEATS_ITEMS }
@@ -167,6 +170,7 @@ impl<N: Native, F: Fault> Coordination for FaultyNative<N, F> {
     type Mutex = FaultyMutex<N::Semaphore, F>;
     type RwLock = FaultyRwLock<N::RwLock, F>;
     type Barrier = FaultyBarrier<N::Barrier, F>;
+    type Event = FaultyEvent<N::Event, F>;
     type Channel = FaultyChannel<N::Channel, F>;
 }
 

@@ -1,15 +1,15 @@
 //! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a read-write
-//! lock that takes a writer for a reader, a barrier that does not wait for all, a queue that loses an item or gives one twice. The proof must find each of them.
+//! lock that takes a writer for a reader, a barrier that does not wait for all, an event that does not wait, a queue that loses an item or gives one twice. The proof must find each of them.
 
 use std::{
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use regatta::runtime::{Barrier, Channel, Guarded, Mutex, RwLock, Semaphore};
+use regatta::runtime::{Barrier, Channel, EventFlag, Guarded, Mutex, RwLock, Semaphore};
 
 use crate::lossy::{
-    Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, MissesOne, RepeatsItems,
+    DoesNotWait, Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, MissesOne, RepeatsItems,
     TakesWritersForReaders, found, race_text,
 };
 
@@ -126,6 +126,37 @@ impl<B: Barrier, F: Fault> Barrier for FaultyBarrier<B, F> {
     }
 }
 
+/// The event `E`, for which every hundredth may not wait.
+pub struct FaultyEvent<E, F> {
+    inner: E,
+    waits: AtomicU64,
+    fault: PhantomData<fn() -> F>,
+}
+
+impl<E: EventFlag, F: Fault> EventFlag for FaultyEvent<E, F> {
+    const NAME: &'static str = E::NAME;
+    const TURNS: &'static str = E::TURNS;
+
+    fn new() -> Self {
+        Self { inner: E::new(), waits: AtomicU64::new(0), fault: PhantomData }
+    }
+
+    fn set(&self) {
+        self.inner.set();
+    }
+
+    fn clear(&self) {
+        self.inner.clear();
+    }
+
+    async fn wait(&self) {
+        let waits = self.waits.fetch_add(1, Relaxed);
+        if !(F::DOES_NOT_WAIT && waits % 100 == 50) {
+            self.inner.wait().await;
+        }
+    }
+}
+
 /// The queue `C`, which may lose every thousandth item.
 pub struct FaultyChannel<C, F> {
     inner: C,
@@ -161,6 +192,18 @@ impl<C: Channel, F: Fault> Channel for FaultyChannel<C, F> {
 
 /// One trial of clients that use an object, with two steps in what they do inside.
 fn race<F: Fault>(executor: &str, object: &str, steps: &str) -> Result<(), String> {
+    race_by::<F>(executor, object, steps, "concurrency = 8, tasks = 3000")
+}
+
+const ONE_CLIENT: &str = "concurrency = 1, tasks = 300";
+
+/// The same, by other clients.
+fn race_by<F: Fault>(
+    executor: &str,
+    object: &str,
+    steps: &str,
+    clients: &str,
+) -> Result<(), String> {
     let text = format!(
         r#"
 schema = 1
@@ -180,7 +223,7 @@ size = 8
 steps = [{steps}]
 [load.clients]
 task = "request"
-closed = {{ concurrency = 8, tasks = 3000 }}
+closed = {{ {clients} }}
 "#
     );
     race_text::<F>(executor, &text)
@@ -201,6 +244,11 @@ const BARRIER: &str = "barrier = { parties = 3 }";
 /// Six at once, of whom three meet, or two where one is missed.
 const MEET: &str = "{ parallel = { task = \"party\", count = 6 } }]\n\
      [tasks.party]\nsteps = [{ yield = {} }, { arrive = { barrier = \"it\" } }";
+/// One client, whose children wait for the last one of them.
+const FOLLOW: &str = "{ parallel = { task = \"one\", count = 5 } }, { clear = { event = \"it\" } }]\n\
+     [tasks.one]\nsteps = [{ choice = { of = [{ task = \"follow\", weight = 4 }, { task = \"lead\" }], by = \"number\" } }]\n\
+     [tasks.follow]\nsteps = [{ wait = { event = \"it\" } }]\n\
+     [tasks.lead]\nsteps = [{ sleep = { time = \"1ms\" } }, { set = { event = \"it\" } }";
 const RWLOCK: &str = "rwlock = {}";
 const READ_OR_WRITE: &str = "{ choice = { of = [{ task = \"look\", weight = 4 }, { task = \"change\" }] } }]\n\
      [tasks.look]\nsteps = [{ read = { rwlock = \"it\", task = \"inside\" } }]\n\
@@ -270,6 +318,18 @@ fn a_barrier_that_does_not_wait_for_all_is_found_out() {
     for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
         race::<Honest>(executor, BARRIER, MEET).unwrap_or_else(|why| panic!("{executor}: {why}"));
         found(race::<MissesOne>(executor, BARRIER, MEET), "barrier it: ");
+    }
+}
+
+#[test]
+fn an_event_that_does_not_wait_is_found_out() {
+    for executor in SEVERAL {
+        race_by::<Honest>(executor, "event = {}", FOLLOW, ONE_CLIENT)
+            .unwrap_or_else(|why| panic!("{executor}: {why}"));
+        found(
+            race_by::<DoesNotWait>(executor, "event = {}", FOLLOW, ONE_CLIENT),
+            "event it: who went on before it was set: expected 0, found ",
+        );
     }
 }
 

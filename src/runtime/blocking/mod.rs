@@ -7,6 +7,7 @@
 
 mod barrier;
 mod channel;
+mod event;
 mod line;
 mod mutex;
 mod native;

@@ -12,6 +12,7 @@ use super::{
     super::{Coordination, Elapsed, Io, NativeTimers, NativeWork},
     barrier::BlockingBarrier,
     channel::BlockingChannel,
+    event::BlockingEvent,
     mutex::BlockingMutex,
     rwlock::BlockingRwLock,
     semaphore::BlockingSemaphore,
@@ -27,6 +28,7 @@ impl Coordination for Blocking {
     type Mutex = BlockingMutex;
     type RwLock = BlockingRwLock;
     type Barrier = BlockingBarrier;
+    type Event = BlockingEvent;
     type Channel = BlockingChannel;
 }
 
