@@ -2,8 +2,10 @@
 //! which child does what, so that some can be known to lead where others follow.
 
 use crate::{
-    scenario::{StepPlan, Task},
-    step::{Child, StepSpec, Times},
+    runtime::Style,
+    scenario::{StepPlan, Task, Variant, reach},
+    shared::SharedSpec,
+    step::{Child, SharedUse, StepSpec, Times, Touch},
 };
 
 /// Children of a crowd that do the same.
@@ -15,6 +17,8 @@ pub(super) struct CrowdKind<'a> {
     pub(super) steps: &'a [StepPlan],
     /// The branch that they take where one of these steps is a choice by number.
     pub(super) branch: Option<usize>,
+    /// Whether all of them come before those of the next kind: no kind has a second turn.
+    pub(super) in_one_round: bool,
 }
 
 /// The kinds of so many children that run a task, in the order in which their numbers begin. The
@@ -25,9 +29,13 @@ pub(super) fn kinds<'a>(tasks: &'a [Task], name: &str, count: u64) -> Vec<CrowdK
     let mut choices = steps.iter().filter_map(|step| step.spec.turns());
     // Two of them would be told apart by both; then nobody knows.
     let turns = choices.next().filter(|_| choices.next().is_none());
-    let Some(turns) = turns else { return vec![CrowdKind { count, steps, branch: None }] };
+    let Some(turns) = turns else {
+        return vec![CrowdKind { count, steps, branch: None, in_one_round: true }];
+    };
+    let in_one_round = count <= turns.iter().fold(0, |sum: u64, turns| sum.saturating_add(*turns));
     let shares = shares(&turns, count).into_iter().enumerate();
-    let kinds = shares.map(|(branch, count)| CrowdKind { count, steps, branch: Some(branch) });
+    let kind = |(branch, count)| CrowdKind { count, steps, branch: Some(branch), in_one_round };
+    let kinds = shares.map(kind);
     kinds.filter(|kind| kind.count > 0).collect()
 }
 
@@ -41,6 +49,52 @@ fn shares(turns: &[u64], count: u64) -> Vec<u64> {
         (count / round).saturating_mul(*turns).saturating_add(rest)
     };
     turns.iter().map(share).collect()
+}
+
+/// Whether so many tasks or children who wait for others at an object can do so until those come.
+/// They must not wait for others at another object, too, or could wait for each other. And where a
+/// thread is one task's at a time, each of them needs one, and so do who they wait for, all tasks,
+/// of which there are so many, and the probe.
+pub(super) fn can_wait(
+    variant: &Variant,
+    object: &str,
+    followers: u64,
+    slots: u64,
+    (style, pool_size): (Style, u64),
+) -> Result<(), String> {
+    let reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+    let mut used = reached.filter_map(|at| variant.tasks[at.task].steps[at.step].spec.shared());
+    let other = used.find(|used| used.name.text != object && waits_for_others(variant, used));
+    if let Some(other) = other {
+        return Err(format!(
+            "tasks may wait for others at `{}`, too, and so for each other; let them do so in one place",
+            other.name.text
+        ));
+    }
+    let others = slots.saturating_add(u64::from(variant.run.probe));
+    let needed = followers.saturating_add(others).saturating_add(1);
+    if style != Style::Pool || pool_size >= needed {
+        return Ok(());
+    }
+    Err(format!(
+        "{followers} who wait, one who ends that, and {others} beside them (each task at once, and the probe) need \
+         {needed} threads, and the pool has {pool_size}; raise its `size`"
+    ))
+}
+
+/// Whether a step may wait there until somebody else has come.
+pub(super) fn waits_for_others(variant: &Variant, used: &SharedUse<'_>) -> bool {
+    let spec = variant.shared.iter().find(|named| named.name == used.name.text);
+    match used.touch {
+        Touch::Meets | Touch::Awaits => true,
+        Touch::Takes => spec.is_some_and(|named| has_crowds(&named.spec)),
+        _ => false,
+    }
+}
+
+/// Whether those who take there may wait for children that were started with them.
+pub(super) fn has_crowds(spec: &SharedSpec) -> bool {
+    matches!(spec, SharedSpec::Condition(_))
 }
 
 /// The children of a step; those of a choice by number are the one of this branch, where it is

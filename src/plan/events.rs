@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use super::crowd;
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant, reach},
+    scenario::{OnTimeout, StepPlan, Task, Variant},
     shared::SharedSpec,
     step::{Child, Ends, Times, Touch},
 };
@@ -136,9 +136,8 @@ impl<'a> EventWalk<'a> {
             ));
         }
         if followers > 0 {
-            self.waits_elsewhere(variant)?;
-            let others = slots.saturating_add(u64::from(variant.run.probe));
-            return self.room(followers, others, pool_size);
+            let host = (self.style, pool_size);
+            return crowd::can_wait(variant, self.event, followers, slots, host);
         }
         Ok(())
     }
@@ -148,34 +147,6 @@ impl<'a> EventWalk<'a> {
              (`choice` with `by = \"number\"`), or give `wait` a `timeout`";
         let alone = if self.style == Style::Serial { "one task at a time; " } else { "" };
         format!("{alone}`wait` may come before anybody has set it; {how}")
-    }
-
-    /// Those who wait for others in two places could wait for each other.
-    fn waits_elsewhere(&self, variant: &Variant) -> Result<(), String> {
-        let reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
-        let used = reached.filter_map(|at| variant.tasks[at.task].steps[at.step].spec.shared());
-        let elsewhere = |touch: Touch, name: &str| {
-            touch == Touch::Meets || touch == Touch::Awaits && name != self.event
-        };
-        let mut other = used.filter(|used| elsewhere(used.touch, &used.name.text));
-        other.next().map_or(Ok(()), |other| {
-            Err(format!(
-                "tasks wait for each other at `{}`, too, and could do so for ever; let them wait for others in one place",
-                other.name.text
-            ))
-        })
-    }
-
-    /// Whether so many who wait, and others, have a thread each.
-    fn room(&self, followers: u64, others: u64, pool_size: u64) -> Result<(), String> {
-        let needed = followers.saturating_add(others).saturating_add(1);
-        if self.style != Style::Pool || pool_size >= needed {
-            return Ok(());
-        }
-        Err(format!(
-            "{followers} who wait, one who sets it, and {others} beside them (each task at once, and the probe) need \
-             {needed} threads, and the pool has {pool_size}; raise its `size`"
-        ))
     }
 
     fn task(&mut self, name: &str, limited: bool) -> Result<Awaiting, String> {

@@ -12,11 +12,17 @@
 //!    have in it while they wait, for room or for what others hold. Were all of them waiting, the
 //!    queue would not be full.
 //!
+//! Tickets of a condition are like items, of which nobody is without room. But there those who wait
+//! may be children of a `parallel`, and who supplies the tickets others that are started with them:
+//! what all who wait take is not more than what those supply who wait for nothing. Each of those
+//! who wait has taken less than it may; so while any of them waits there is a ticket, or one comes.
+//!
 //! Who holds what in which order is looked at when the scenario is read. So nobody waits for ever,
 //! in whatever order an executor runs tasks and children, and however few of them at once.
 
 use std::collections::HashMap;
 
+use super::crowd;
 use crate::{
     runtime::Style,
     scenario::{OnTimeout, Reach, StepPlan, Task, Variant, reach},
@@ -38,24 +44,35 @@ pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
 
 /// Why the tasks of a variant could wait for ever under an executor whose pool is so large.
 pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
-    let queues = variant.shared.iter().filter_map(|named| {
-        let SharedSpec::Queue(queue) = &named.spec else { return None };
-        Some((named.name.as_str(), queue.capacity()))
-    });
-    let found = queues.filter_map(|(queue, capacity)| {
-        let mut walk = Walk { tasks: &variant.tasks, queue, known: HashMap::new() };
-        // What each task must have of its own, all of them have together; so it is with loads.
-        let (mut any, mut at_once) = (Part::default(), AtOnce::default());
-        for load in &variant.loads {
-            let whole = walk.task(&load.task.text, false);
-            at_once.add(&whole, style.slots(load.kind.concurrency(), pool_size));
-            any = any.or(whole);
-        }
-        Some(format!("queue `{queue}`: {}", any.complaint(capacity, at_once)?))
+    let found = variant.shared.iter().filter_map(|named| {
+        let (words, capacity) = match &named.spec {
+            SharedSpec::Queue(queue) => (&QUEUE, queue.capacity()),
+            SharedSpec::Condition(_) => (&CONDITION, u64::MAX),
+            _ => return None,
+        };
+        let why = Walk::of(variant, named, style).complaint(variant, words, capacity, pool_size)?;
+        Some(format!("{}: {why}", named_as(named)))
     });
     let alone = if style == Style::Serial { "one task at a time; " } else { "" };
     found.map(|why| format!("{alone}{why}")).next()
 }
+
+/// Such as: queue `jobs`.
+fn named_as(named: &NamedShared) -> String {
+    format!("{} `{}`", named.spec.key(), named.name)
+}
+
+/// What is said of an object of one kind.
+struct PeerWords {
+    take: &'static str,
+    item: &'static str,
+    give: &'static str,
+    gives: &'static str,
+}
+
+const QUEUE: PeerWords = PeerWords { take: "take", item: "an item", give: "put", gives: "puts" };
+const CONDITION: PeerWords =
+    PeerWords { take: "await", item: "a ticket", give: "supply", gives: "supplies" };
 
 /// Tasks at once, and the items that they may have in a queue while each of them waits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,6 +119,10 @@ struct Part {
     puts: bool,
     /// Whether a time-out or an error that the scenario allows may happen in it.
     unwell: bool,
+    /// Children that may wait at once for what others supply that are started with them.
+    followers: u64,
+    /// Whether it takes without a limit while it holds what others may need.
+    takes_held: bool,
 }
 
 impl Part {
@@ -117,6 +138,8 @@ impl Part {
             waits: self.waits.max(waits),
             puts: self.puts || next.puts,
             unwell: self.unwell || next.unwell,
+            followers: self.followers.max(next.followers),
+            takes_held: self.takes_held || next.takes_held,
         }
     }
 
@@ -130,6 +153,8 @@ impl Part {
             waits: self.waits.max(other.waits),
             puts: self.puts || other.puts,
             unwell: self.unwell || other.unwell,
+            followers: self.followers.max(other.followers),
+            takes_held: self.takes_held || other.takes_held,
         }
     }
 
@@ -171,9 +196,39 @@ impl Part {
             end: each(end),
             exit: cut.then(|| each(end)),
             ever: each(self.ever),
-            needs: self.needs.map(|needs| needs.max(0).saturating_mul(count)),
+            needs: self.each_needs().map(|needs| needs.saturating_mul(count)),
             waits,
+            followers: 0,
             ..self
+        }
+    }
+
+    /// What each of several at once needs. Where children of theirs wait for each other it is not
+    /// looked into who helps whom.
+    fn each_needs(&self) -> Option<i64> {
+        if self.followers > 0 {
+            Some(self.needs.unwrap_or(0).max(1))
+        } else {
+            self.needs.map(|needs| needs.max(0))
+        }
+    }
+
+    /// Both at once, whoever is first.
+    fn beside(self, other: Self) -> Self {
+        let both = |a: Option<i64>, b: Option<i64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            end: sum(self.end, other.end),
+            exit: self.exit.into_iter().chain(other.exit).reduce(hull),
+            ever: sum(self.ever, other.ever),
+            needs: both(self.needs, other.needs),
+            waits: both(self.waits, other.waits),
+            puts: self.puts || other.puts,
+            unwell: self.unwell || other.unwell,
+            followers: 0,
+            takes_held: self.takes_held || other.takes_held,
         }
     }
 
@@ -192,20 +247,19 @@ impl Part {
 
     /// What is missing where so many tasks do this at once, again and again, over a queue with so
     /// much room.
-    fn complaint(&self, capacity: u64, at_once: AtOnce) -> Option<String> {
+    fn complaint(&self, words: &PeerWords, capacity: u64, at_once: AtOnce) -> Option<String> {
+        let PeerWords { take, item, give, gives } = words;
         if self.needs > Some(0) {
-            return Some(
-                "`take` may wait for an item that nobody puts, for every task can come to wait there; put one \
-                 earlier in the task, or give `take` a `timeout`"
-                    .to_owned(),
-            );
+            return Some(format!(
+                "`{take}` may wait for {item} that nobody {gives}, for every task can come to wait there; {give} one \
+                 earlier in the task, or give `{take}` a `timeout`"
+            ));
         }
         if self.needs.is_some() && self.ever.0 < 0 {
-            return Some(
-                "a `take` with a `timeout` may take another task's item, whose `take` then waits for ever; give \
-                 each `take` a `timeout`"
-                    .to_owned(),
-            );
+            return Some(format!(
+                "a `{take}` with a `timeout` may take what another task waits for, whose `{take}` then waits for ever; \
+                 give each `{take}` a `timeout`"
+            ));
         }
         if !self.puts {
             return None;
@@ -230,13 +284,54 @@ impl Part {
 /// Following tasks into the tasks that they run, for one queue. The tasks must be validated: no
 /// cycles, no unknown names.
 struct Walk<'a> {
+    variant: &'a Variant,
     tasks: &'a [Task],
     queue: &'a str,
+    style: Style,
+    /// Whether those who take there may wait for children that were started with them.
+    crowds: bool,
     /// By task, and whether a time-out around it limits all its waits.
     known: HashMap<(&'a str, bool), Part>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn of(variant: &'a Variant, named: &'a NamedShared, style: Style) -> Self {
+        let (queue, crowds) = (named.name.as_str(), crowd::has_crowds(&named.spec));
+        Self { variant, tasks: &variant.tasks, queue, style, crowds, known: HashMap::new() }
+    }
+
+    /// What is missing, if something is.
+    fn complaint(
+        mut self,
+        variant: &'a Variant,
+        words: &PeerWords,
+        capacity: u64,
+        pool_size: u64,
+    ) -> Option<String> {
+        // What each task must have of its own, all of them have together; so it is with loads.
+        let (mut any, mut at_once) = (Part::default(), AtOnce::default());
+        let mut followers = 0u64;
+        for load in &variant.loads {
+            let whole = self.task(&load.task.text, false);
+            let slots = self.style.slots(load.kind.concurrency(), pool_size);
+            at_once.add(&whole, slots);
+            followers = followers.saturating_add(whole.followers.saturating_mul(slots));
+            any = any.or(whole);
+        }
+        let in_crowds = || {
+            if any.takes_held && followers > 0 {
+                let PeerWords { take, gives, .. } = words;
+                return Some(format!(
+                    "`{take}` waits while something is held that who {gives} may need; wait outside of it"
+                ));
+            }
+            let host = (self.style, pool_size);
+            let can_wait = crowd::can_wait(variant, self.queue, followers, at_once.tasks, host);
+            can_wait.err().filter(|_| followers > 0)
+        };
+        any.complaint(words, capacity, at_once).or_else(in_crowds)
+    }
+
     fn task(&mut self, name: &str, limited: bool) -> Part {
         let tasks = self.tasks;
         let Some(task) = tasks.iter().find(|task| task.name == name) else {
@@ -245,18 +340,24 @@ impl Walk<'_> {
         if let Some(known) = self.known.get(&(task.name.as_str(), limited)) {
             return *known;
         }
-        let whole = task
-            .steps
-            .iter()
-            .fold(Part::default(), |before, step| before.then(self.step(step, limited)));
+        let whole = self.steps(&task.steps, None, limited);
         self.known.insert((&task.name, limited), whole);
         whole
     }
 
-    fn step(&mut self, plan: &StepPlan, limited: bool) -> Part {
+    /// Steps one after another; a choice by number takes this branch.
+    fn steps(&mut self, steps: &[StepPlan], branch: Option<usize>, limited: bool) -> Part {
+        let step = |before: Part, step| before.then(self.step(step, branch, limited));
+        steps.iter().fold(Part::default(), step)
+    }
+
+    fn step(&mut self, plan: &StepPlan, branch: Option<usize>, limited: bool) -> Part {
         let within = limited || plan.timeout.is_some();
         let own = Part { unwell: !plan.spec.targets().is_empty(), ..self.own(plan, within) };
-        let whole = own.then(self.children(&plan.spec.children(), within));
+        let children = self.children(&crowd::chosen(&plan.spec, branch), within);
+        let holds = plan.spec.shared().is_some_and(|used| used.touch == Touch::Holds);
+        let takes_held = children.takes_held || holds && children.needs.is_some();
+        let whole = own.then(Part { takes_held, ..children });
         if plan.timeout.is_some() { whole.limited(plan.on_timeout) } else { whole }
     }
 
@@ -267,6 +368,10 @@ impl Walk<'_> {
         match used.touch {
             Touch::Gives if used.name.text == self.queue => {
                 Part { end: (1, 1), ever: (0, 1), waits, puts: !limited, ..Part::default() }
+            }
+            Touch::Supplies(count) if used.name.text == self.queue => {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                Part { end: (count, count), ever: (0, count), ..Part::default() }
             }
             Touch::Takes if used.name.text == self.queue => Part {
                 end: (-1, -1),
@@ -279,7 +384,10 @@ impl Walk<'_> {
             Touch::Gives | Touch::Holds | Touch::Passes | Touch::Meets | Touch::Awaits => {
                 Part { waits, ..Part::default() }
             }
-            Touch::Takes | Touch::Sets | Touch::Clears => Part::default(),
+            Touch::Takes if crowd::waits_for_others(self.variant, &used) => {
+                Part { waits, ..Part::default() }
+            }
+            Touch::Takes | Touch::Supplies(_) | Touch::Sets | Touch::Clears => Part::default(),
         }
     }
 
@@ -295,10 +403,16 @@ impl Walk<'_> {
                 // One that has ended and is not followed yet has its items there while others wait.
                 once.waits = once.waits.map(|waits| waits.max(child.end.1));
             }
+            // Who has a follower of its own, a time limit or siblings that end it is like all.
+            let followed = children.get(at + 1).is_some_and(is_after_each);
+            let is_crowd = self.crowds && !limited && !followed && child.ends != Ends::ByAny;
             match child.times {
                 Times::InOrder(times) => whole = whole.then(once.in_order(times)),
                 Times::AfterEach(_) => {}
                 // Of those that wait for their turn nobody has begun: that is one of the orders.
+                Times::AtOnce(count) | Times::AsCompleted(count) if is_crowd => {
+                    whole = whole.then(self.crowd(child, count));
+                }
                 Times::AtOnce(count)
                 | Times::SomeAtOnce { count, .. }
                 | Times::AsCompleted(count) => {
@@ -313,6 +427,48 @@ impl Walk<'_> {
             }
         }
         whole.then(chosen.unwrap_or_default())
+    }
+
+    /// So many at once, without a limit, of whom some may supply what others take.
+    fn crowd(&mut self, child: &Child<'_>, count: u64) -> Part {
+        let kinds = crowd::kinds(self.tasks, &child.task.text, count);
+        if self.style == Style::Serial {
+            return self.in_turn(child, count, &kinds);
+        }
+        let (mut whole, mut supplied, mut followers) = (Part::default(), 0i64, 0u64);
+        for kind in &kinds {
+            let once = self.steps(kind.steps, kind.branch, false);
+            let all = once.at_once(kind.count, child.ends, false);
+            if all.needs.is_some() {
+                followers = followers.saturating_add(kind.count);
+            } else {
+                supplied = supplied.saturating_add(all.end.0.max(0));
+            }
+            // What is taken without a limit is among the needs, and taken only when it is there.
+            let least = all.ever.0.saturating_add(all.needs.unwrap_or(0).max(0)).min(0);
+            whole = whole.beside(Part { ever: (least, all.ever.1), ..all });
+        }
+        if supplied == 0 || whole.needs.is_none_or(|needs| needs <= 0) {
+            return whole;
+        }
+        let needs = whole.needs.map(|needs| needs.saturating_sub(supplied).max(0));
+        Part { needs, followers, ..whole }
+    }
+
+    /// The same one after another, in the order of their numbers.
+    fn in_turn(&mut self, child: &Child<'_>, count: u64, kinds: &[crowd::CrowdKind<'a>]) -> Part {
+        let mut whole = Part::default();
+        for kind in kinds {
+            let once =
+                Part { exit: None, ..self.steps(kind.steps, kind.branch, false).however_it_ends() };
+            whole = whole.then(once.in_order(kind.count));
+        }
+        let in_one_round = kinds.iter().all(|kind| kind.in_one_round);
+        if in_one_round {
+            whole
+        } else {
+            self.task(&child.task.text, false).at_once(count, child.ends, false)
+        }
     }
 }
 
@@ -497,5 +653,86 @@ mod tests {
         // All eight may have put, and one that puts again waits with the mutex in its hand.
         assert!(!is_fine(8, &[&lock("give"), &lock("get")], &tables));
         assert!(is_fine(9, &[&lock("give"), &lock("get")], &tables));
+    }
+
+    const SUPPLY: &str = "{ supply = { condition = 'c' } }";
+    const AWAIT: &str = "{ await = { condition = 'c' } }";
+
+    /// Why clients could wait for ever whose children give or take by this choice, if they could.
+    fn why_in_crowd(
+        (executor, size): (&str, u64),
+        [main, of, giver, taker]: [&str; 4],
+        more: &str,
+    ) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[executors.thread-pool]\nsize = {size}\n[shared.c]\ncondition = {{}}\n{more}\n\
+             [tasks.giver]\nsteps = [{giver}]\n[tasks.taker]\nsteps = [{taker}]\n[tasks.one]\n\
+             steps = [{{ choice = {{ of = [{of}], by = 'number' }} }}]\n[tasks.main]\nsteps = [{main}]\n[load.l]\n\
+             task = 'main'\nclosed = {{ concurrency = 2 }}\n"
+        );
+        let scenario = from_text(Path::new("x.toml"), &text, &Overrides::default())
+            .unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let executor = runtime::executor(executor).unwrap();
+        let variant = &scenario.variants[0];
+        missing(variant, executor.style, variant.executors.pool_size as u64)
+    }
+
+    const CROWD: &str = "{ parallel = { task = 'one', count = 4 } }";
+    const ONE_GIVES: &str = "{ task = 'taker', weight = 3 }, { task = 'giver' }";
+    const THREE: &str = "{ supply = { condition = 'c', count = 3 } }";
+
+    #[test]
+    fn a_ticket_is_like_an_item_for_which_there_is_room() {
+        let condition = "[shared.c]\ncondition = {}";
+        let is_fine = |steps: &[&str]| is_fine(1, &[steps, &[PUT, TAKE]].concat(), condition);
+        assert!(is_fine(&[SUPPLY, AWAIT]) && is_fine(&[THREE, SUPPLY, AWAIT]));
+        let why = why("tokio", 8, 1, &[AWAIT, SUPPLY, PUT, TAKE], condition).unwrap();
+        assert!(why.contains("`await` may wait for a ticket that nobody supplies"), "{why}");
+    }
+
+    #[test]
+    fn children_may_wait_for_what_others_supply_that_wait_for_nothing() {
+        fn fine(tasks: [&str; 4]) -> bool {
+            why_in_crowd(("tokio", 64), tasks, "").is_none()
+        }
+        assert!(fine([CROWD, ONE_GIVES, THREE, AWAIT]));
+        assert!(!fine([CROWD, ONE_GIVES, &THREE.replace('3', "2"), AWAIT]));
+        assert!(!fine([CROWD, ONE_GIVES, &format!("{AWAIT}, {THREE}"), AWAIT]));
+        assert!(!fine([CROWD, ONE_GIVES, THREE, &format!("{AWAIT}, {AWAIT}")]));
+        // The same fourth child in each of three rounds of four.
+        assert!(fine([&CROWD.replace('4', "12"), ONE_GIVES, THREE, AWAIT]));
+        assert!(!fine([&CROWD.replace('4', "3"), ONE_GIVES, THREE, AWAIT]));
+        for bound in ["batch = 2", "at_once = 2", "until = 'first'", "errors = 'fail-fast'"] {
+            let bounded = CROWD.replace("count = 4", &format!("count = 4, {bound}"));
+            assert!(!fine([&bounded, ONE_GIVES, THREE, AWAIT]), "{bound}");
+        }
+        let nap = "{ sleep = { time = '1s' }, timeout = '1ms', on_timeout = 'skip' }";
+        assert!(!fine([CROWD, ONE_GIVES, &format!("{nap}, {THREE}"), AWAIT]));
+    }
+
+    #[test]
+    fn who_runs_one_at_a_time_waits_for_nobody_and_a_pool_needs_threads() {
+        let alone = |of| why_in_crowd(("sequential", 1), [CROWD, of, THREE, AWAIT], "");
+        let first = "{ task = 'giver' }, { task = 'taker', weight = 3 }";
+        assert!(alone(ONE_GIVES).unwrap().starts_with("one task at a time; "));
+        assert_eq!(alone(first), None);
+        let pool = |size| why_in_crowd(("thread-pool", size), [CROWD, first, THREE, AWAIT], "");
+        // Three in each of two tasks, one who supplies, and the two tasks themselves.
+        assert_eq!(pool(9), None);
+        assert!(pool(8).unwrap().contains("need 9 threads, and the pool has 8"));
+    }
+
+    #[test]
+    fn nobody_waits_for_tickets_with_what_others_need_nor_in_two_places() {
+        let door =
+            "[shared.m]\nmutex = {}\n[tasks.inner]\nsteps = [{ await = { condition = 'c' } }]";
+        let held = "{ lock = { mutex = 'm', task = 'inner' } }";
+        let why = why_in_crowd(("tokio", 64), [CROWD, ONE_GIVES, THREE, held], door).unwrap();
+        assert!(why.contains("waits while something is held"), "{why}");
+        let event = "[shared.e]\nevent = {}";
+        let giver =
+            format!("{{ set = {{ event = 'e' }} }}, {{ wait = {{ event = 'e' }} }}, {THREE}");
+        let why = why_in_crowd(("tokio", 64), [CROWD, ONE_GIVES, &giver, AWAIT], event).unwrap();
+        assert!(why.contains("at `e`, too"), "{why}");
     }
 }

@@ -6,6 +6,7 @@
 
 mod acquire;
 mod arrive;
+mod await_one;
 mod blocking;
 mod build;
 mod choice;
@@ -33,6 +34,7 @@ mod site;
 mod sleep;
 mod spec;
 mod sql;
+mod supply;
 mod take;
 mod task;
 mod template;
@@ -81,5 +83,7 @@ spec::steps! {
     Wait => wait::Wait,
     Set => set::SetEvent,
     Clear => clear::ClearEvent,
+    Supply => supply::Supply,
+    Await => await_one::Await,
     Throttle => throttle::Throttle,
 }

@@ -141,6 +141,8 @@ pub enum Touch {
     /// Takes what another step gives. Where there is nothing it cannot go on alone: it waits for
     /// somebody who gives.
     Takes,
+    /// Leaves so many that other steps take, and never waits.
+    Supplies(u64),
     /// Holds it while its children run. It waits for those who hold it already, and they go on
     /// without it.
     Holds,
