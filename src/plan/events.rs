@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use super::crowd;
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant, reach},
+    scenario::{OnTimeout, StepPlan, Task, Variant},
     shared::SharedSpec,
     step::{Child, Ends, Times, Touch},
 };
@@ -136,9 +136,8 @@ impl<'a> EventWalk<'a> {
             ));
         }
         if followers > 0 {
-            self.waits_elsewhere(variant)?;
-            let others = slots.saturating_add(u64::from(variant.run.probe));
-            return self.room(followers, others, pool_size);
+            let host = (self.style, pool_size);
+            return crowd::can_wait(variant, self.event, followers, slots, host);
         }
         Ok(())
     }
@@ -150,34 +149,6 @@ impl<'a> EventWalk<'a> {
         format!("{alone}`wait` may come before anybody has set it; {how}")
     }
 
-    /// Those who wait for others in two places could wait for each other.
-    fn waits_elsewhere(&self, variant: &Variant) -> Result<(), String> {
-        let reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
-        let used = reached.filter_map(|at| variant.tasks[at.task].steps[at.step].spec.shared());
-        let elsewhere = |touch: Touch, name: &str| {
-            touch == Touch::Meets || touch == Touch::Awaits && name != self.event
-        };
-        let mut other = used.filter(|used| elsewhere(used.touch, &used.name.text));
-        other.next().map_or(Ok(()), |other| {
-            Err(format!(
-                "tasks wait for each other at `{}`, too, and could do so for ever; let them wait for others in one place",
-                other.name.text
-            ))
-        })
-    }
-
-    /// Whether so many who wait, and others, have a thread each.
-    fn room(&self, followers: u64, others: u64, pool_size: u64) -> Result<(), String> {
-        let needed = followers.saturating_add(others).saturating_add(1);
-        if self.style != Style::Pool || pool_size >= needed {
-            return Ok(());
-        }
-        Err(format!(
-            "{followers} who wait, one who sets it, and {others} beside them (each task at once, and the probe) need \
-             {needed} threads, and the pool has {pool_size}; raise its `size`"
-        ))
-    }
-
     fn task(&mut self, name: &str, limited: bool) -> Result<Awaiting, String> {
         let tasks = self.tasks;
         let Some(task) = tasks.iter().find(|task| task.name == name) else {
@@ -186,31 +157,15 @@ impl<'a> EventWalk<'a> {
         if let Some(known) = self.known.get(&(task.name.as_str(), limited)) {
             return Ok(*known);
         }
-        let whole = self.steps(&task.steps, None, limited)?;
+        let mut whole = Awaiting::default();
+        for step in &task.steps {
+            whole = whole.then(self.step(step, limited)?);
+        }
         self.known.insert((&task.name, limited), whole);
         Ok(whole)
     }
 
-    /// Steps one after another; a choice by number takes this branch.
-    fn steps(
-        &mut self,
-        steps: &[StepPlan],
-        branch: Option<usize>,
-        limited: bool,
-    ) -> Result<Awaiting, String> {
-        let mut whole = Awaiting::default();
-        for step in steps {
-            whole = whole.then(self.step(step, branch, limited)?);
-        }
-        Ok(whole)
-    }
-
-    fn step(
-        &mut self,
-        plan: &StepPlan,
-        branch: Option<usize>,
-        limited: bool,
-    ) -> Result<Awaiting, String> {
+    fn step(&mut self, plan: &StepPlan, limited: bool) -> Result<Awaiting, String> {
         let within = limited || plan.timeout.is_some();
         let used = plan.spec.shared();
         let own = used.filter(|used| used.name.text == self.event).map(|used| used.touch);
@@ -221,7 +176,7 @@ impl<'a> EventWalk<'a> {
             clears: own == Some(Touch::Clears),
             ..Awaiting::default()
         };
-        let children = self.children(&crowd::chosen(&plan.spec, branch), within)?;
+        let children = self.children(&plan.spec.children(), within)?;
         let held = used.filter(|used| used.touch == Touch::Holds);
         if let Some(held) = held.filter(|_| children.needs || children.followers > 0) {
             return Err(format!(
@@ -275,13 +230,9 @@ impl<'a> EventWalk<'a> {
         let mut crowd = Awaiting::default();
         let mut followers = 0u64;
         let mut cut = false;
-        let kinds = children.iter().flat_map(|(child, count)| {
-            let kinds = crowd::kinds(self.tasks, &child.task.text, *count);
-            kinds.into_iter().map(move |kind| (*child, kind))
-        });
-        for (child, kind) in kinds.collect::<Vec<_>>() {
+        for (child, count) in children {
             cut |= child.ends == Ends::ByAny;
-            let once = self.steps(kind.steps, kind.branch, limited)?;
+            let once = self.task(&child.task.text, limited)?;
             if once.clears || once.followers > 0 {
                 return Err(format!(
                     "`{}` is started several times at once, and clears it or starts others who wait; do so in one task at a \
@@ -292,7 +243,7 @@ impl<'a> EventWalk<'a> {
             if once.needs && child.ends == Ends::ByAny {
                 return wait_for_nobody(once, child).map(|()| crowd);
             }
-            followers = followers.saturating_add(if once.needs { kind.count } else { 0 });
+            followers = followers.saturating_add(if once.needs { *count } else { 0 });
             // One after another in the order of their numbers, or in any order.
             let serial = self.style == Style::Serial;
             let once = Awaiting { exits: false, ..once.however_it_ends() };
@@ -332,11 +283,14 @@ mod tests {
     const NOOP: &str = "{ noop = {} }";
     const NAP: &str = "{ sleep = { time = '1s' }, timeout = '1ms', on_timeout = 'skip' }";
     /// Three wait, and one sets it.
-    const ONE_OF: &str =
-        "{ choice = { of = [{ task = 'follow', weight = 3 }, { task = 'lead' }], by = 'number' } }";
+    const GROUPS: &str =
+        "{ parallel = { groups = [{ task = 'follow', count = 3 }, { task = 'lead' }] } }";
+    /// Whoever leads comes first.
+    const LEAD_FIRST: &str =
+        "{ parallel = { groups = [{ task = 'lead' }, { task = 'follow', count = 3 }] } }";
 
-    /// Why so many clients of `main` could wait for ever, if they could; `one` is what its children
-    /// do, unless they follow or lead.
+    /// Why so many clients of `main` could wait for ever, if they could; `one` is what other children
+    /// do.
     fn why(
         (executor, size): (&str, u64),
         clients: u64,
@@ -385,68 +339,55 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_sets_it_on_every_path_is_waited_for() {
-        for count in [4, 8, 16] {
-            assert!(is_fine(8, [&crowd(count), ONE_OF, WAIT, SET]), "{count}");
+    fn a_group_that_sets_it_on_every_path_is_waited_for() {
+        assert!(is_fine(8, [GROUPS, NOOP, WAIT, SET]));
+        assert!(is_fine(8, [GROUPS, NOOP, WAIT, &format!("{SET}, {WAIT}")]));
+        for lead in [NOOP, &format!("{NAP}, {SET}"), &format!("{WAIT}, {SET}")] {
+            assert!(!is_fine(8, [GROUPS, NOOP, WAIT, lead]), "{lead}");
         }
-        // The fourth child leads, and there is none.
-        assert!(!is_fine(8, [&crowd(3), ONE_OF, WAIT, SET]));
-        assert!(!is_fine(8, [&crowd(4), &ONE_OF.replace("number", "draw"), WAIT, SET]));
-        assert!(!is_fine(8, [&crowd(4), ONE_OF, WAIT, &format!("{NAP}, {SET}")]));
-        assert!(!is_fine(8, [&crowd(4), ONE_OF, WAIT, &format!("{WAIT}, {SET}")]));
-        assert!(is_fine(8, [&crowd(4), ONE_OF, WAIT, &format!("{SET}, {WAIT}")]));
-        for bound in ["batch = 4", "at_once = 4", "until = 'first'", "errors = 'fail-fast'"] {
-            let bounded = crowd(4).replace("count = 4", &format!("count = 4, {bound}"));
-            assert!(!is_fine(1, [&bounded, ONE_OF, WAIT, SET]), "{bound}");
-        }
+        let drawn = "{ choice = { of = [{ task = 'follow', weight = 3 }, { task = 'lead' }] } }";
+        assert!(!is_fine(8, [&crowd(4), drawn, WAIT, SET]));
     }
 
     #[test]
     fn one_at_a_time_waits_for_nobody_and_a_pool_needs_threads() {
-        let alone = why(("sequential", 1), 1, [&crowd(4), ONE_OF, WAIT, SET], "").unwrap();
+        let alone = why(("sequential", 1), 1, [GROUPS, NOOP, WAIT, SET], "").unwrap();
         assert!(alone.starts_with("event `e`: one task at a time; "), "{alone}");
-        // Whoever leads comes first.
-        let first = ONE_OF.replace(
-            "'follow', weight = 3 }, { task = 'lead' }",
-            "'lead' }, { task = 'follow', weight = 3 }",
-        );
-        assert_eq!(why(("sequential", 1), 1, [&crowd(4), &first, WAIT, SET], ""), None);
+        assert_eq!(why(("sequential", 1), 1, [LEAD_FIRST, NOOP, WAIT, SET], ""), None);
         let pool =
-            |size, clients| why(("thread-pool", size), clients, [&crowd(4), ONE_OF, WAIT, SET], "");
+            |size, clients| why(("thread-pool", size), clients, [GROUPS, NOOP, WAIT, SET], "");
         assert_eq!((pool(5, 1), pool(9, 2)), (None, None));
         assert!(pool(4, 1).is_some() && pool(8, 2).is_some());
     }
 
     #[test]
     fn it_is_cleared_by_one_task_at_a_time_when_nobody_waits() {
-        let rounds = format!("{}, {CLEAR}", crowd(4));
-        assert!(
-            is_fine(1, [&rounds, ONE_OF, WAIT, SET]) && !is_fine(2, [&rounds, ONE_OF, WAIT, SET])
-        );
-        assert!(!is_fine(1, [&crowd(4), ONE_OF, WAIT, &format!("{SET}, {CLEAR}")]));
+        let rounds = format!("{GROUPS}, {CLEAR}");
+        assert!(is_fine(1, [&rounds, NOOP, WAIT, SET]) && !is_fine(2, [&rounds, NOOP, WAIT, SET]));
+        assert!(!is_fine(1, [GROUPS, NOOP, WAIT, &format!("{SET}, {CLEAR}")]));
         let twice = format!("{rounds}, {rounds}");
-        assert!(is_fine(1, [&twice, ONE_OF, WAIT, SET]));
+        assert!(is_fine(1, [&twice, NOOP, WAIT, SET]));
     }
 
     #[test]
     fn nobody_waits_with_what_others_need_nor_in_two_places() {
         let gate = "[shared.m]\nmutex = {}\n[tasks.inner]\nsteps = [{ wait = { event = 'e' } }]";
         let held = "{ lock = { mutex = 'm', task = 'inner' } }";
-        let why_held = why(("tokio", 64), 1, [&crowd(4), ONE_OF, held, SET], gate).unwrap();
+        let why_held = why(("tokio", 64), 1, [GROUPS, NOOP, held, SET], gate).unwrap();
         assert!(why_held.contains("while it holds `m`"), "{why_held}");
         let other = "[shared.f]\nevent = {}";
         let (both, lead) = (
             format!("{WAIT}, {{ set = {{ event = 'f' }} }}"),
             format!("{{ wait = {{ event = 'f' }} }}, {SET}"),
         );
-        let why_two = why(("tokio", 64), 1, [&crowd(4), ONE_OF, &both, &lead], other).unwrap();
+        let why_two = why(("tokio", 64), 1, [GROUPS, NOOP, &both, &lead], other).unwrap();
         assert!(why_two.contains("at `f`, too"), "{why_two}");
     }
 
     #[test]
-    fn nested_crowds_are_not_started() {
+    fn nested_groups_are_not_started() {
         let groups = "{ parallel = { task = 'group', count = 2 } }";
-        let group = format!("[tasks.group]\nsteps = [{}]", crowd(4));
-        assert!(why(("tokio", 64), 1, [groups, ONE_OF, WAIT, SET], &group).is_some());
+        let group = format!("[tasks.group]\nsteps = [{GROUPS}]");
+        assert!(why(("tokio", 64), 1, [groups, NOOP, WAIT, SET], &group).is_some());
     }
 }

@@ -12,12 +12,17 @@
 //!    have in it while they wait, for room or for what others hold. Were all of them waiting, the
 //!    queue would not be full.
 //!
+//! Tickets of a condition are like items, of which nobody is without room. But there those who wait
+//! may be children of a `parallel`, and who supplies the tickets others that are started with them:
+//! what all who wait take is not more than what those supply who wait for nothing. Each of those
+//! who wait has taken less than it may; so while any of them waits there is a ticket, or one comes.
+//!
 //! Who holds what in which order is looked at when the scenario is read. So nobody waits for ever,
 //! in whatever order an executor runs tasks and children, and however few of them at once.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::pipelines;
+use super::{crowd, pipelines};
 use crate::{
     runtime::Style,
     scenario::{OnTimeout, Reach, StepPlan, Task, Variant, reach},
@@ -40,28 +45,37 @@ pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
 /// Why the tasks of a variant could wait for ever under an executor whose pool is so large.
 pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
     let pipes = pipelines::pipes(variant);
-    let queues = variant.shared.iter().filter_map(|named| {
-        let SharedSpec::Queue(queue) = &named.spec else { return None };
-        if pipes.contains(named.name.as_str()) {
-            return None;
-        }
-        Some((named.name.as_str(), queue.capacity()))
-    });
-    let found = queues.filter_map(|(queue, capacity)| {
-        let known = HashMap::new();
-        let mut walk = Walk { tasks: &variant.tasks, queue, pipes: &pipes, known };
-        // What each task must have of its own, all of them have together; so it is with loads.
-        let (mut any, mut at_once) = (Part::default(), AtOnce::default());
-        for load in &variant.loads {
-            let whole = walk.task(&load.task.text, false);
-            at_once.add(&whole, style.slots(load.kind.concurrency(), pool_size));
-            any = any.or(whole);
-        }
-        Some(format!("queue `{queue}`: {}", any.complaint(capacity, at_once)?))
+    let found = variant.shared.iter().filter_map(|named| {
+        let (words, capacity) = match &named.spec {
+            SharedSpec::Queue(_) if pipes.contains(named.name.as_str()) => return None,
+            SharedSpec::Queue(queue) => (&QUEUE, queue.capacity()),
+            SharedSpec::Condition(_) => (&CONDITION, u64::MAX),
+            _ => return None,
+        };
+        let walk = Walk::of(variant, named, style, &pipes);
+        let why = walk.complaint(variant, words, capacity, pool_size)?;
+        Some(format!("{}: {why}", named_as(named)))
     });
     let alone = if style == Style::Serial { "one task at a time; " } else { "" };
     found.map(|why| format!("{alone}{why}")).next()
 }
+
+/// Such as: queue `jobs`.
+fn named_as(named: &NamedShared) -> String {
+    format!("{} `{}`", named.spec.key(), named.name)
+}
+
+/// What is said of an object of one kind.
+struct PeerWords {
+    take: &'static str,
+    item: &'static str,
+    give: &'static str,
+    gives: &'static str,
+}
+
+const QUEUE: PeerWords = PeerWords { take: "take", item: "an item", give: "put", gives: "puts" };
+const CONDITION: PeerWords =
+    PeerWords { take: "await", item: "a ticket", give: "supply", gives: "supplies" };
 
 /// Tasks at once, and the items that they may have in a queue while each of them waits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,6 +122,10 @@ struct Part {
     puts: bool,
     /// Whether a time-out or an error that the scenario allows may happen in it.
     unwell: bool,
+    /// Children that may wait at once for what others supply that are started with them.
+    followers: u64,
+    /// Whether it takes without a limit while it holds what others may need.
+    takes_held: bool,
 }
 
 impl Part {
@@ -123,6 +141,8 @@ impl Part {
             waits: self.waits.max(waits),
             puts: self.puts || next.puts,
             unwell: self.unwell || next.unwell,
+            followers: self.followers.max(next.followers),
+            takes_held: self.takes_held || next.takes_held,
         }
     }
 
@@ -136,29 +156,8 @@ impl Part {
             waits: self.waits.max(other.waits),
             puts: self.puts || other.puts,
             unwell: self.unwell || other.unwell,
-        }
-    }
-
-    /// It beside another one, each with its own share of what is there beforehand.
-    fn beside(self, other: Self) -> Self {
-        let sum_of = |a: Option<i64>, b: Option<i64>| {
-            a.map_or(b, |a| Some(b.map_or(a, |b| a.saturating_add(b))))
-        };
-        // While one waits the other may have all that it ever has, or nothing.
-        let waits = |waits: Option<i64>, other: &Self| {
-            waits.map(|waits| waits.saturating_add(other.ever.1.max(0)))
-        };
-        Self {
-            end: sum(self.end, other.end),
-            exit: self.exit.into_iter().chain(other.exit).reduce(hull),
-            ever: sum(self.ever, other.ever),
-            needs: sum_of(
-                self.needs.map(|needs| needs.max(0)),
-                other.needs.map(|needs| needs.max(0)),
-            ),
-            waits: waits(self.waits, &other).max(waits(other.waits, &self)),
-            puts: self.puts || other.puts,
-            unwell: self.unwell || other.unwell,
+            followers: self.followers.max(other.followers),
+            takes_held: self.takes_held || other.takes_held,
         }
     }
 
@@ -200,9 +199,41 @@ impl Part {
             end: each(end),
             exit: cut.then(|| each(end)),
             ever: each(self.ever),
-            needs: self.needs.map(|needs| needs.max(0).saturating_mul(count)),
+            needs: self.each_needs().map(|needs| needs.saturating_mul(count)),
             waits,
+            followers: 0,
             ..self
+        }
+    }
+
+    /// What each of several at once needs. Where children of theirs wait for each other it is not
+    /// looked into who helps whom.
+    fn each_needs(&self) -> Option<i64> {
+        if self.followers > 0 {
+            Some(self.needs.unwrap_or(0).max(1))
+        } else {
+            self.needs.map(|needs| needs.max(0))
+        }
+    }
+
+    /// Both at once, whoever is first.
+    fn beside(self, other: Self) -> Self {
+        let both = |a: Option<i64>, b: Option<i64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        };
+        // While one waits, another may have ended.
+        let held = |part: &Self| part.waits.unwrap_or(0).max(part.end.1).max(0);
+        Self {
+            end: sum(self.end, other.end),
+            exit: self.exit.into_iter().chain(other.exit).reduce(hull),
+            ever: sum(self.ever, other.ever),
+            needs: both(self.needs, other.needs),
+            waits: both(self.waits, other.waits).map(|_| held(&self).saturating_add(held(&other))),
+            puts: self.puts || other.puts,
+            unwell: self.unwell || other.unwell,
+            followers: 0,
+            takes_held: self.takes_held || other.takes_held,
         }
     }
 
@@ -221,20 +252,19 @@ impl Part {
 
     /// What is missing where so many tasks do this at once, again and again, over a queue with so
     /// much room.
-    fn complaint(&self, capacity: u64, at_once: AtOnce) -> Option<String> {
+    fn complaint(&self, words: &PeerWords, capacity: u64, at_once: AtOnce) -> Option<String> {
+        let PeerWords { take, item, give, gives } = words;
         if self.needs > Some(0) {
-            return Some(
-                "`take` may wait for an item that nobody puts, for every task can come to wait there; put one \
-                 earlier in the task, or give `take` a `timeout`"
-                    .to_owned(),
-            );
+            return Some(format!(
+                "`{take}` may wait for {item} that nobody {gives}, for every task can come to wait there; {give} one \
+                 earlier in the task, or give `{take}` a `timeout`"
+            ));
         }
         if self.needs.is_some() && self.ever.0 < 0 {
-            return Some(
-                "a `take` with a `timeout` may take another task's item, whose `take` then waits for ever; give \
-                 each `take` a `timeout`"
-                    .to_owned(),
-            );
+            return Some(format!(
+                "a `{take}` with a `timeout` may take what another task waits for, whose `{take}` then waits for ever; \
+                 give each `{take}` a `timeout`"
+            ));
         }
         if !self.puts {
             return None;
@@ -259,14 +289,60 @@ impl Part {
 /// Following tasks into the tasks that they run, for one queue. The tasks must be validated: no
 /// cycles, no unknown names.
 struct Walk<'a> {
+    variant: &'a Variant,
     tasks: &'a [Task],
     queue: &'a str,
     pipes: &'a BTreeSet<&'a str>,
+    style: Style,
+    /// Whether those who take there may wait for children that were started with them.
+    crowds: bool,
     /// By task, and whether a time-out around it limits all its waits.
     known: HashMap<(&'a str, bool), Part>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn of(
+        variant: &'a Variant,
+        named: &'a NamedShared,
+        style: Style,
+        pipes: &'a BTreeSet<&'a str>,
+    ) -> Self {
+        let (queue, crowds) = (named.name.as_str(), crowd::has_crowds(&named.spec));
+        Self { variant, tasks: &variant.tasks, queue, pipes, style, crowds, known: HashMap::new() }
+    }
+
+    /// What is missing, if something is.
+    fn complaint(
+        mut self,
+        variant: &'a Variant,
+        words: &PeerWords,
+        capacity: u64,
+        pool_size: u64,
+    ) -> Option<String> {
+        // What each task must have of its own, all of them have together; so it is with loads.
+        let (mut any, mut at_once) = (Part::default(), AtOnce::default());
+        let mut followers = 0u64;
+        for load in &variant.loads {
+            let whole = self.task(&load.task.text, false);
+            let slots = self.style.slots(load.kind.concurrency(), pool_size);
+            at_once.add(&whole, slots);
+            followers = followers.saturating_add(whole.followers.saturating_mul(slots));
+            any = any.or(whole);
+        }
+        let in_crowds = || {
+            if any.takes_held && followers > 0 {
+                let PeerWords { take, gives, .. } = words;
+                return Some(format!(
+                    "`{take}` waits while something is held that who {gives} may need; wait outside of it"
+                ));
+            }
+            let host = (self.style, pool_size);
+            let can_wait = crowd::can_wait(variant, self.queue, followers, at_once.tasks, host);
+            can_wait.err().filter(|_| followers > 0)
+        };
+        any.complaint(words, capacity, at_once).or_else(in_crowds)
+    }
+
     fn task(&mut self, name: &str, limited: bool) -> Part {
         let tasks = self.tasks;
         let Some(task) = tasks.iter().find(|task| task.name == name) else {
@@ -275,10 +351,8 @@ impl Walk<'_> {
         if let Some(known) = self.known.get(&(task.name.as_str(), limited)) {
             return *known;
         }
-        let whole = task
-            .steps
-            .iter()
-            .fold(Part::default(), |before, step| before.then(self.step(step, limited)));
+        let step = |before: Part, step| before.then(self.step(step, limited));
+        let whole = task.steps.iter().fold(Part::default(), step);
         self.known.insert((&task.name, limited), whole);
         whole
     }
@@ -286,7 +360,10 @@ impl Walk<'_> {
     fn step(&mut self, plan: &StepPlan, limited: bool) -> Part {
         let within = limited || plan.timeout.is_some();
         let own = Part { unwell: !plan.spec.targets().is_empty(), ..self.own(plan, within) };
-        let whole = own.then(self.children(&plan.spec.children(), within));
+        let children = self.children(&plan.spec.children(), within);
+        let holds = plan.spec.shared().is_some_and(|used| used.touch == Touch::Holds);
+        let takes_held = children.takes_held || holds && children.needs.is_some();
+        let whole = own.then(Part { takes_held, ..children });
         if plan.timeout.is_some() { whole.limited(plan.on_timeout) } else { whole }
     }
 
@@ -297,6 +374,10 @@ impl Walk<'_> {
         match used.touch {
             Touch::Gives if used.name.text == self.queue => {
                 Part { end: (1, 1), ever: (0, 1), waits, puts: !limited, ..Part::default() }
+            }
+            Touch::Supplies(count) if used.name.text == self.queue => {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                Part { end: (count, count), ever: (0, count), ..Part::default() }
             }
             Touch::Takes if used.name.text == self.queue => Part {
                 end: (-1, -1),
@@ -310,16 +391,19 @@ impl Walk<'_> {
                 Part { waits, ..Part::default() }
             }
             // Who puts into a pipe may come later; into any other queue it has been put.
-            Touch::Takes if self.pipes.contains(used.name.text.as_str()) => {
+            Touch::Takes
+                if self.pipes.contains(used.name.text.as_str())
+                    || crowd::waits_for_others(self.variant, &used) =>
+            {
                 Part { waits, ..Part::default() }
             }
-            Touch::Takes | Touch::Sets | Touch::Clears => Part::default(),
+            Touch::Takes | Touch::Supplies(_) | Touch::Sets | Touch::Clears => Part::default(),
         }
     }
 
     fn children(&mut self, children: &[Child<'_>], limited: bool) -> Part {
         let mut chosen: Option<Part> = None;
-        let mut whole = Part::default();
+        let (mut whole, mut groups) = (Part::default(), Vec::new());
         for (at, child) in children.iter().enumerate() {
             let mut once = self.task(&child.task.text, limited);
             // What follows each child follows it however it ended, while others are at work.
@@ -347,9 +431,7 @@ impl Walk<'_> {
                     let children = Part { unwell: true, ..once.at_once(count, Ends::Never, true) };
                     whole = whole.then(children);
                 }
-                Times::Beside(count) => {
-                    whole = whole.beside(once.at_once(count, child.ends, limited));
-                }
+                Times::Beside(count) => groups.push((once, count)),
                 Times::UpTo(times) => whole = whole.then(once.up_to(times)),
                 // By the rules of the file it touches no queue.
                 Times::InBackground => whole = whole.then(once),
@@ -357,7 +439,36 @@ impl Walk<'_> {
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }
         }
+        whole = whole.then(self.groups(&groups, limited));
         whole.then(chosen.unwrap_or_default())
+    }
+
+    /// Groups, so many of each at once, of which some may supply what others take.
+    fn groups(&self, groups: &[(Part, u64)], limited: bool) -> Part {
+        if self.style == Style::Serial {
+            let one_by_one = groups.iter().map(|(once, count)| {
+                Part { exit: None, ..once.however_it_ends() }.in_order(*count)
+            });
+            return one_by_one.fold(Part::default(), Part::then);
+        }
+        let (mut whole, mut supplied, mut followers) = (Part::default(), 0i64, 0u64);
+        for (once, count) in groups {
+            let all = once.at_once(*count, Ends::Never, limited);
+            if all.needs.is_some() {
+                followers = followers.saturating_add(*count);
+            } else {
+                supplied = supplied.saturating_add(all.end.0.max(0));
+            }
+            // What is taken without a limit is among the needs, and taken only when it is there.
+            let least = all.ever.0.saturating_add(all.needs.unwrap_or(0).max(0)).min(0);
+            whole = whole.beside(Part { ever: (least, all.ever.1), ..all });
+        }
+        let solved = self.crowds && !limited && supplied > 0;
+        if !solved || whole.needs.is_none_or(|needs| needs <= 0) {
+            return whole;
+        }
+        let needs = whole.needs.map(|needs| needs.saturating_sub(supplied).max(0));
+        Part { needs, followers, ..whole }
     }
 }
 
@@ -542,5 +653,80 @@ mod tests {
         // All eight may have put, and one that puts again waits with the mutex in its hand.
         assert!(!is_fine(8, &[&lock("give"), &lock("get")], &tables));
         assert!(is_fine(9, &[&lock("give"), &lock("get")], &tables));
+    }
+
+    const SUPPLY: &str = "{ supply = { condition = 'c' } }";
+    const AWAIT: &str = "{ await = { condition = 'c' } }";
+
+    /// Why clients could wait for ever of these groups, if they could.
+    fn why_in_crowd(
+        (executor, size): (&str, u64),
+        [main, giver, taker]: [&str; 3],
+        more: &str,
+    ) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[executors.thread-pool]\nsize = {size}\n[shared.c]\ncondition = {{}}\n{more}\n\
+             [tasks.giver]\nsteps = [{giver}]\n[tasks.taker]\nsteps = [{taker}]\n[tasks.main]\nsteps = [{main}]\n[load.l]\n\
+             task = 'main'\nclosed = {{ concurrency = 2 }}\n"
+        );
+        let scenario = from_text(Path::new("x.toml"), &text, &Overrides::default())
+            .unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let executor = runtime::executor(executor).unwrap();
+        let variant = &scenario.variants[0];
+        missing(variant, executor.style, variant.executors.pool_size as u64)
+    }
+
+    const CROWD: &str =
+        "{ parallel = { groups = [{ task = 'taker', count = 3 }, { task = 'giver' }] } }";
+    const THREE: &str = "{ supply = { condition = 'c', count = 3 } }";
+
+    #[test]
+    fn a_ticket_is_like_an_item_for_which_there_is_room() {
+        let condition = "[shared.c]\ncondition = {}";
+        let is_fine = |steps: &[&str]| is_fine(1, &[steps, &[PUT, TAKE]].concat(), condition);
+        assert!(is_fine(&[SUPPLY, AWAIT]) && is_fine(&[THREE, SUPPLY, AWAIT]));
+        let why = why("tokio", 8, 1, &[AWAIT, SUPPLY, PUT, TAKE], condition).unwrap();
+        assert!(why.contains("`await` may wait for a ticket that nobody supplies"), "{why}");
+    }
+
+    #[test]
+    fn groups_may_wait_for_what_others_supply_that_wait_for_nothing() {
+        fn fine(tasks: [&str; 3]) -> bool {
+            why_in_crowd(("tokio", 64), tasks, "").is_none()
+        }
+        assert!(fine([CROWD, THREE, AWAIT]));
+        assert!(!fine([CROWD, &THREE.replace('3', "2"), AWAIT]));
+        assert!(!fine([CROWD, &format!("{AWAIT}, {THREE}"), AWAIT]));
+        assert!(!fine([CROWD, THREE, &format!("{AWAIT}, {AWAIT}")]));
+        assert!(!fine([&CROWD.replace("count = 3", "count = 4"), THREE, AWAIT]));
+        let nap = "{ sleep = { time = '1s' }, timeout = '1ms', on_timeout = 'skip' }";
+        assert!(!fine([CROWD, &format!("{nap}, {THREE}"), AWAIT]));
+    }
+
+    #[test]
+    fn who_runs_one_at_a_time_waits_for_nobody_and_a_pool_needs_threads() {
+        let alone = |main| why_in_crowd(("sequential", 1), [main, THREE, AWAIT], "");
+        let first =
+            "{ parallel = { groups = [{ task = 'giver' }, { task = 'taker', count = 3 }] } }";
+        assert!(alone(CROWD).unwrap().starts_with("one task at a time; "));
+        assert_eq!(alone(first), None);
+        let pool = |size| why_in_crowd(("thread-pool", size), [first, THREE, AWAIT], "");
+        // Three in each of two tasks, one who supplies, and the two tasks themselves.
+        assert_eq!(pool(9), None);
+        assert!(pool(8).unwrap().contains("need 9 threads, and the pool has 8"));
+    }
+
+    #[test]
+    fn nobody_waits_for_tickets_with_what_others_need_nor_in_two_places() {
+        let door =
+            "[shared.m]\nmutex = {}\n[tasks.inner]\nsteps = [{ await = { condition = 'c' } }]";
+        let held = "{ lock = { mutex = 'm', task = 'inner' } }";
+        let why = why_in_crowd(("tokio", 64), [CROWD, THREE, held], door).unwrap();
+        assert!(why.contains("waits while something is held"), "{why}");
+        let event = "[shared.e]\nevent = {}";
+        let giver =
+            format!("{{ set = {{ event = 'e' }} }}, {{ wait = {{ event = 'e' }} }}, {THREE}");
+        let why = why_in_crowd(("tokio", 64), [CROWD, &giver, AWAIT], event).unwrap();
+        assert!(why.contains("at `e`, too"), "{why}");
     }
 }

@@ -18,8 +18,8 @@ use async_std::{net::TcpStream, task::JoinHandle};
 
 use super::{
     Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
-    Style, channel::AsyncStdChannel, event::ListenerEvent, futures_stream::FuturesStream, smol,
-    threads_by_name,
+    Style, channel::AsyncStdChannel, condition::ListenerCondition, event::ListenerEvent,
+    futures_stream::FuturesStream, smol, threads_by_name,
 };
 
 /// async-std's global executor.
@@ -117,6 +117,7 @@ impl Coordination for AsyncStdNative {
     type RwLock = async_std::sync::RwLock<()>;
     type Barrier = async_lock::Barrier;
     type Event = ListenerEvent;
+    type Condition = ListenerCondition;
     type Channel = AsyncStdChannel;
 }
 

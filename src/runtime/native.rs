@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Barrier, Channel, Elapsed, EventFlag, Mutex, RwLock, Semaphore};
+use super::{Barrier, Channel, Condition, Elapsed, EventFlag, Mutex, RwLock, Semaphore};
 
 /// All families. A type that has them all is one, and a step asks for no more than it uses.
 pub trait Native: Io + NativeTimers + NativeWork + Coordination {}
@@ -96,6 +96,8 @@ pub trait Coordination: Send + Sync + 'static {
     type Barrier: Barrier;
     /// What tasks wait for until it is set.
     type Event: EventFlag;
+    /// Tickets that tasks wait for.
+    type Condition: Condition;
     /// A bounded queue between tasks.
     type Channel: Channel;
 }

@@ -17,7 +17,8 @@ use async_io::{Async, Timer};
 
 use super::{
     Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
-    Style, channel::SmolChannel, event::ListenerEvent, futures_stream::FuturesStream,
+    Style, channel::SmolChannel, condition::ListenerCondition, event::ListenerEvent,
+    futures_stream::FuturesStream,
 };
 
 /// smol with a number of worker threads.
@@ -109,6 +110,7 @@ impl Coordination for SmolNative {
     type RwLock = async_lock::RwLock<()>;
     type Barrier = async_lock::Barrier;
     type Event = ListenerEvent;
+    type Condition = ListenerCondition;
     type Channel = SmolChannel;
 }
 

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Coordination, Elapsed, ExecutorInfo, Facts, Io, NativeTimers, NativeWork, Runtime, Setup,
-    channel::TokioChannel, event::TokioEvent,
+    channel::TokioChannel, condition::TokioCondition, event::TokioEvent,
 };
 
 /// How a runtime of tokio is built, and what is to be said of it.
@@ -127,6 +127,7 @@ impl Coordination for TokioNative {
     type RwLock = ::tokio::sync::RwLock<()>;
     type Barrier = ::tokio::sync::Barrier;
     type Event = TokioEvent;
+    type Condition = TokioCondition;
     type Channel = TokioChannel;
 }
 

@@ -207,6 +207,7 @@ mod tests {
         type RwLock = <Blocking as Coordination>::RwLock;
         type Barrier = WaitsFor<PARTIES>;
         type Event = <Blocking as Coordination>::Event;
+        type Condition = <Blocking as Coordination>::Condition;
         type Channel = <Blocking as Coordination>::Channel;
     }
 

@@ -225,6 +225,7 @@ mod tests {
         type RwLock = <Blocking as Coordination>::RwLock;
         type Barrier = <Blocking as Coordination>::Barrier;
         type Event = FaultyFlag<LETS_GO>;
+        type Condition = <Blocking as Coordination>::Condition;
         type Channel = <Blocking as Coordination>::Channel;
     }
 

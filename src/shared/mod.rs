@@ -8,6 +8,7 @@
 
 mod barrier;
 mod cells;
+mod condition;
 mod event;
 mod mutex;
 mod objects;
@@ -18,6 +19,7 @@ mod semaphore;
 mod spec;
 
 pub use barrier::{BarrierOf, Party};
+pub use condition::{ConditionOf, Ticketer};
 pub use event::{EventOf, EventWaiter, Herald};
 pub use mutex::{MutexHold, MutexOf};
 pub use objects::{NamedShared, Objects, SharedError, facts};
@@ -34,5 +36,6 @@ spec::shared! {
     Rwlock => rwlock::SharedRwLock,
     Barrier => barrier::SharedBarrier,
     Event => event::SharedEvent,
+    Condition => condition::SharedCondition,
     RateLimit => rate_limit::SharedRateLimit,
 }

@@ -322,6 +322,7 @@ mod tests {
         type RwLock = Self;
         type Barrier = <Blocking as Coordination>::Barrier;
         type Event = <Blocking as Coordination>::Event;
+        type Condition = <Blocking as Coordination>::Condition;
         type Channel = <Blocking as Coordination>::Channel;
     }
 

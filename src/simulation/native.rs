@@ -12,7 +12,10 @@ use std::{
 use super::executor::{set_timer, unset_timer};
 use crate::{
     clock,
-    runtime::{Coordination, Elapsed, Io, ListenerEvent, NativeTimers, NativeWork, SmolChannel},
+    runtime::{
+        Coordination, Elapsed, Io, ListenerCondition, ListenerEvent, NativeTimers, NativeWork,
+        SmolChannel,
+    },
 };
 
 /// Virtual timers, and blocking work where it stands.
@@ -88,6 +91,7 @@ impl Coordination for SimulatedNative {
     type RwLock = async_lock::RwLock<()>;
     type Barrier = async_lock::Barrier;
     type Event = ListenerEvent;
+    type Condition = ListenerCondition;
     type Channel = SmolChannel;
 }
 

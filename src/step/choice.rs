@@ -1,5 +1,5 @@
-//! `choice`: runs one of several tasks, drawn by weight or in turn; the same one for the same task
-//! on every executor.
+//! `choice`: runs one of several tasks, drawn by weight; the same one for the same task on every
+//! executor.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{
     StepKind, StepOutcome, Times, site::ChildTask,
 };
 use crate::{
-    config::{Diagnostics, Field, Fields, Name, Node, Section, choice_schema, read_choice},
+    config::{Fields, Name, Section},
     draw,
     runtime::Runtime,
     targets::TargetSpec,
@@ -18,31 +18,6 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Choice {
     of: Vec<Branch>,
-    #[serde(default)]
-    by: ChosenBy,
-}
-
-/// What decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ChosenBy {
-    /// A draw.
-    #[default]
-    Draw,
-    /// `${j}`, the number of the child that the choice is a step of.
-    Number,
-}
-
-const DECIDERS: &[(&str, ChosenBy)] = &[("draw", ChosenBy::Draw), ("number", ChosenBy::Number)];
-
-impl Field for ChosenBy {
-    fn schema() -> serde_json::Value {
-        choice_schema(DECIDERS)
-    }
-
-    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
-        read_choice(node, DECIDERS, diagnostics)
-    }
 }
 
 /// A task and how often it is chosen, relative to the others.
@@ -68,7 +43,7 @@ impl Section for Branch {
 impl StepKind for Choice {
     const KEY: &'static str = "choice";
     const DOC: &'static str =
-        "Runs one of several tasks, drawn by weight or in turn; the same one on every executor.";
+        "Runs one of several tasks, drawn by weight; the same draw on every executor.";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let of: Option<Vec<Branch>> =
@@ -80,22 +55,7 @@ impl StepKind for Choice {
                 Some("name at least one task".into()),
             );
         }
-        let by = op.or(
-            "by",
-            ChosenBy::Draw,
-            "What decides: a draw by weight, or `${j}`, the number of the child that this is a step of: of every so many in \
-             turn, as many as each weight says.",
-        );
-        let whole = |of: &Vec<Branch>| of.iter().all(|branch| branch.weight.fract() == 0.0);
-        if by == ChosenBy::Number && !of.as_ref().is_none_or(whole) {
-            op.reject("of", "expected whole weights, for the tasks are run in turn", None);
-        }
-        Some(Self { of: of?, by })
-    }
-
-    fn turns(&self) -> Option<Vec<u64>> {
-        let weights = self.of.iter().map(|branch| branch.weight as u64);
-        (self.by == ChosenBy::Number).then(|| weights.collect())
+        Some(Self { of: of? })
     }
 
     fn children(&self) -> Vec<Child<'_>> {
@@ -121,7 +81,6 @@ impl StepKind for Choice {
         Ok(site.operation(move || Chosen {
             branches: children.iter().map(ChildTask::build).collect(),
             rebuild: children.clone(),
-            turns: spec.turns(),
             spec: spec.clone(),
             seed,
         }))
@@ -145,23 +104,10 @@ impl Choice {
     }
 }
 
-/// The branch whose turn it is: of every so many numbers, each has as many as its weight.
-fn in_turn(turns: &[u64], number: u64) -> usize {
-    let mut left = number % turns.iter().sum::<u64>().max(1);
-    let passed = |weight: &u64| {
-        let is_here = left < *weight;
-        left = left.saturating_sub(*weight);
-        is_here
-    };
-    turns.iter().position(passed).unwrap_or(0)
-}
-
 struct Chosen {
     branches: Vec<Sequence>,
     rebuild: Vec<ChildTask>,
     spec: Choice,
-    /// Where it is decided by number.
-    turns: Option<Vec<u64>>,
     seed: u64,
 }
 
@@ -185,10 +131,7 @@ impl Operation for Chosen {
     }
 
     async fn call(&mut self, call: Call) -> StepOutcome {
-        let branch = match &self.turns {
-            Some(turns) => in_turn(turns, call.child),
-            None => self.spec.pick(draw::mix(self.seed, call.key)),
-        };
+        let branch = self.spec.pick(draw::mix(self.seed, call.key));
         self.rebuild[branch].asked();
         let outcome = self.branches[branch].run(call.of_child(branch as u64)).await;
         self.rebuild[branch].returned();
@@ -199,10 +142,6 @@ impl Operation for Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        runtime::EXECUTORS,
-        step::testing::{Rig, errors_of},
-    };
 
     fn branch(task: &str, weight: f64) -> Branch {
         Branch { task: Name::from(task.to_owned()), weight }
@@ -210,8 +149,7 @@ mod tests {
 
     #[test]
     fn shares_match_weights() {
-        let of = vec![branch("a", 7.0), branch("b", 2.0), branch("c", 1.0)];
-        let choice = Choice { of, by: ChosenBy::Draw };
+        let choice = Choice { of: vec![branch("a", 7.0), branch("b", 2.0), branch("c", 1.0)] };
         let mut counts = [0_u32; 3];
         for task in 0..10_000 {
             counts[choice.pick(draw::draw(1, task, 2))] += 1;
@@ -219,26 +157,5 @@ mod tests {
         assert!((6_800..7_200).contains(&counts[0]), "{counts:?}");
         assert!((850..1_150).contains(&counts[2]), "{counts:?}");
         assert_eq!(choice.pick(u64::MAX), 2);
-    }
-    #[test]
-    fn by_number_each_has_its_turns_whoever_runs_them() {
-        let picks: Vec<usize> = (0..8).map(|number| in_turn(&[2, 1], number)).collect();
-        assert_eq!(picks, [0, 0, 1, 0, 0, 1, 0, 0]);
-        let rig = Rig::new(&["{ parallel = { task = 'child', count = 7 } }"])
-            .task("child", &["{ choice = { of = [{ task = 'a', weight = 2 }, { task = 'b' }], by = 'number' } }"])
-            .task("a", &["{ noop = {} }"])
-            .task("b", &["{ noop = {} }"]);
-        for executor in EXECUTORS {
-            let ran = rig.run(executor.name, 3);
-            let [.., a, b] = ran.tallies[..] else { panic!("four steps") };
-            assert_eq!((ran.wrong(), a.ended, b.ended), (None, 15, 6), "{}", executor.name);
-        }
-    }
-
-    #[test]
-    fn turns_are_whole() {
-        let half = "{ choice = { of = [{ task = 'a', weight = 0.5 }], by = 'number' } }";
-        assert!(errors_of(half)[0].contains("expected whole weights"));
-        assert_eq!(errors_of(&half.replace("number", "draw")), [""; 0]);
     }
 }

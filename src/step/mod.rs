@@ -6,6 +6,7 @@
 
 mod acquire;
 mod arrive;
+mod await_one;
 mod background;
 mod blocking;
 mod build;
@@ -38,6 +39,7 @@ mod sleep;
 mod spawn;
 mod spec;
 mod sql;
+mod supply;
 mod take;
 mod task;
 mod template;
@@ -90,5 +92,7 @@ spec::steps! {
     Wait => wait::Wait,
     Set => set::SetEvent,
     Clear => clear::ClearEvent,
+    Supply => supply::Supply,
+    Await => await_one::Await,
     Throttle => throttle::Throttle,
 }

@@ -81,12 +81,6 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
-    /// Of its children, where their turns and no draws decide which of them is run: how many turns
-    /// each has, in their order, before it begins anew.
-    fn turns(&self) -> Option<Vec<u64>> {
-        None
-    }
-
     /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on
     /// every executor.
     fn cancellable(&self, targets: Lookup<'_, '_>) -> bool;
@@ -151,6 +145,8 @@ pub enum Touch {
     /// Takes what another step gives. Where there is nothing it cannot go on alone: it waits for
     /// somebody who gives.
     Takes,
+    /// Leaves so many that other steps take, and never waits.
+    Supplies(u64),
     /// Holds it while its children run. It waits for those who hold it already, and they go on
     /// without it.
     Holds,
@@ -349,11 +345,6 @@ macro_rules! steps {
             /// See [`StepKind::children`].
             pub fn children(&self) -> Vec<Child<'_>> {
                 match self { $(Self::$variant(step) => step.children(),)* }
-            }
-
-            /// See [`StepKind::turns`].
-            pub fn turns(&self) -> Option<Vec<u64>> {
-                match self { $(Self::$variant(step) => step.turns(),)* }
             }
 
             /// See [`StepKind::cancellable`].

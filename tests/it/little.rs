@@ -107,6 +107,7 @@ impl<N: Native> Coordination for GaugedNative<N> {
     type RwLock = N::RwLock;
     type Barrier = N::Barrier;
     type Event = N::Event;
+    type Condition = N::Condition;
     type Channel = N::Channel;
 }
 

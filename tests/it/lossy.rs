@@ -32,7 +32,8 @@ use regatta::{
 };
 
 use super::lossy_shared::{
-    FaultyBarrier, FaultyChannel, FaultyEvent, FaultyMutex, FaultyRwLock, FaultySemaphore,
+    FaultyBarrier, FaultyChannel, FaultyCondition, FaultyEvent, FaultyMutex, FaultyRwLock,
+    FaultySemaphore,
 };
 
 /// What is wrong with an executor; by default nothing.
@@ -55,6 +56,10 @@ pub trait Fault: Clone + Send + Sync + 'static {
     const MISSES_ONE: bool = false;
     /// Its events let every hundredth waiter go on at once.
     const DOES_NOT_WAIT: bool = false;
+    /// Its conditions lose every thousandth ticket.
+    const LOSES_TICKETS: bool = false;
+    /// Its conditions give every thousandth ticket twice.
+    const REPEATS_TICKETS: bool = false;
     /// Its queues lose every thousandth item.
     const LOSES_ITEMS: bool = false;
     /// Its queues give every thousandth item twice, and lose the one after it.
@@ -84,6 +89,8 @@ faults! {
     LetsTwoIn { LETS_TWO_IN }
     MissesOne { MISSES_ONE }
     DoesNotWait { DOES_NOT_WAIT }
+    LosesTickets { LOSES_TICKETS }
+    RepeatsTickets { REPEATS_TICKETS }
     TakesWritersForReaders { TAKES_WRITERS_FOR_READERS }
     LosesItems { LOSES_ITEMS }
     RepeatsItems { REPEATS_ITEMS }
@@ -171,6 +178,7 @@ impl<N: Native, F: Fault> Coordination for FaultyNative<N, F> {
     type RwLock = FaultyRwLock<N::RwLock, F>;
     type Barrier = FaultyBarrier<N::Barrier, F>;
     type Event = FaultyEvent<N::Event, F>;
+    type Condition = FaultyCondition<N::Condition, F>;
     type Channel = FaultyChannel<N::Channel, F>;
 }
 

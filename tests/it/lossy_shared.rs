@@ -1,16 +1,18 @@
 //! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a read-write
-//! lock that takes a writer for a reader, a barrier that does not wait for all, an event that does not wait, a queue that loses an item or gives one twice. The proof must find each of them.
+//! lock that takes a writer for a reader, a barrier that does not wait for all, an event that does not wait, a condition that loses a ticket or gives one twice, a queue that loses an item or gives one twice. The proof must find each of them.
 
 use std::{
     marker::PhantomData,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use regatta::runtime::{Barrier, Channel, EventFlag, Guarded, Mutex, RwLock, Semaphore};
+use regatta::runtime::{
+    Barrier, Channel, Condition, EventFlag, Guarded, Mutex, RwLock, Semaphore, Waking,
+};
 
 use crate::lossy::{
-    DoesNotWait, Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, MissesOne, RepeatsItems,
-    TakesWritersForReaders, found, race_text,
+    DoesNotWait, Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, LosesTickets, MissesOne,
+    RepeatsItems, RepeatsTickets, TakesWritersForReaders, found, race_text,
 };
 
 /// The semaphore `S`, perhaps with a permit too many.
@@ -157,6 +159,46 @@ impl<E: EventFlag, F: Fault> EventFlag for FaultyEvent<E, F> {
     }
 }
 
+/// The condition `C`, which may lose every thousandth ticket or give it twice.
+pub struct FaultyCondition<C, F> {
+    inner: C,
+    supplies: AtomicU64,
+    takes: AtomicU64,
+    fault: PhantomData<fn() -> F>,
+}
+
+impl<C: Condition, F: Fault> Condition for FaultyCondition<C, F> {
+    const NAME: &'static str = C::NAME;
+    const TURNS: &'static str = C::TURNS;
+
+    fn new() -> Self {
+        let (supplies, takes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { inner: C::new(), supplies, takes, fault: PhantomData }
+    }
+
+    fn supply(&self, tickets: u64, waking: Waking) {
+        let supplies = self.supplies.fetch_add(1, Relaxed);
+        if !(F::LOSES_TICKETS && supplies % 1_000 == 500) {
+            self.inner.supply(tickets, waking);
+        }
+    }
+
+    async fn take(&self) {
+        let takes = self.takes.fetch_add(1, Relaxed);
+        if !(F::REPEATS_TICKETS && takes % 1_000 == 500) {
+            self.inner.take().await;
+        }
+    }
+
+    fn left(&self) -> u64 {
+        self.inner.left()
+    }
+
+    fn in_vain(&self) -> u64 {
+        self.inner.in_vain()
+    }
+}
+
 /// The queue `C`, which may lose every thousandth item.
 pub struct FaultyChannel<C, F> {
     inner: C,
@@ -236,6 +278,9 @@ const QUEUE: &str = "queue = { capacity = 4 }";
 /// With time-outs, for who waits for an item that was lost would wait for ever.
 const HAND_OVER: &str = "{ put = { queue = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }, \
      { take = { queue = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }";
+/// With a time-out, for who waits for a ticket that was lost would wait for ever.
+const SUPPLY: &str = "{ supply = { condition = \"it\" } }, \
+     { await = { condition = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }";
 const LOCK: &str = "{ lock = { mutex = \"it\", task = \"inside\" } }]\n\
      [tasks.inside]\nsteps = [{ yield = {} }, { sleep = { time = \"100us\" } }";
 const ACQUIRE: &str = "{ acquire = { semaphore = \"it\", task = \"inside\" } }]\n\
@@ -259,8 +304,13 @@ const PERMITS: &str = "semaphore = { permits = 3 }";
 #[test]
 fn honest_objects_behind_the_same_wrapper_pass() {
     for executor in ["sequential", "tokio-current-thread"].iter().chain(&SEVERAL) {
-        let objects =
-            [(QUEUE, HAND_OVER), ("mutex = {}", LOCK), (PERMITS, ACQUIRE), (RWLOCK, READ_OR_WRITE)];
+        let objects = [
+            (QUEUE, HAND_OVER),
+            ("mutex = {}", LOCK),
+            (PERMITS, ACQUIRE),
+            (RWLOCK, READ_OR_WRITE),
+            ("condition = {}", SUPPLY),
+        ];
         for (object, steps) in objects {
             race::<Honest>(executor, object, steps)
                 .unwrap_or_else(|why| panic!("{executor}, {object}: {why}"));
@@ -329,6 +379,20 @@ fn an_event_that_does_not_wait_is_found_out() {
         found(
             race_by::<DoesNotWait>(executor, "event = {}", FOLLOW, ONE_CLIENT),
             "event it: who went on before it was set: expected 0, found ",
+        );
+    }
+}
+
+#[test]
+fn a_condition_that_loses_a_ticket_or_gives_one_twice_is_found_out() {
+    for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
+        found(
+            race::<LosesTickets>(executor, "condition = {}", SUPPLY),
+            "condition it: tickets taken and left: expected 3000, found 2997",
+        );
+        found(
+            race::<RepeatsTickets>(executor, "condition = {}", SUPPLY),
+            "condition it: tickets taken and left: expected 3000, found 3003",
         );
     }
 }

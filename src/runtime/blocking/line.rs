@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -24,6 +24,8 @@ pub(super) struct WaitingLine {
     woken: Condvar,
     /// Changed with the state locked; so that nobody calls the kernel to wake nobody.
     waiting: AtomicUsize,
+    /// How often a thread was woken, or came to its deadline, and could not go on.
+    in_vain: AtomicU64,
 }
 
 /// Nothing that can panic runs with a state locked.
@@ -44,6 +46,11 @@ impl WaitingLine {
         if self.waiting.load(Relaxed) > 0 {
             self.woken.notify_all();
         }
+    }
+
+    /// How often a thread was woken, or came to its deadline, and could not go on.
+    pub(super) fn in_vain(&self) -> u64 {
+        self.in_vain.load(Relaxed)
     }
 
     fn wait<'a, S>(&self, held: MutexGuard<'a, S>, limit: Option<Duration>) -> MutexGuard<'a, S> {
@@ -84,6 +91,7 @@ impl WaitingLine {
             if let Some(got) = attempt(&mut held) {
                 return Poll::Ready(got);
             }
+            self.in_vain.fetch_add(1, Relaxed);
         }
     }
 }

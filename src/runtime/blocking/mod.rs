@@ -7,6 +7,7 @@
 
 mod barrier;
 mod channel;
+mod condition;
 mod event;
 mod line;
 mod mutex;

@@ -12,6 +12,7 @@ use super::{
     super::{Coordination, Elapsed, Io, NativeTimers, NativeWork},
     barrier::BlockingBarrier,
     channel::BlockingChannel,
+    condition::BlockingCondition,
     event::BlockingEvent,
     mutex::BlockingMutex,
     rwlock::BlockingRwLock,
@@ -29,6 +30,7 @@ impl Coordination for Blocking {
     type RwLock = BlockingRwLock;
     type Barrier = BlockingBarrier;
     type Event = BlockingEvent;
+    type Condition = BlockingCondition;
     type Channel = BlockingChannel;
 }
 
