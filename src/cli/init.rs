@@ -50,13 +50,12 @@ fn base(url: &str) -> Result<String, CliError> {
         let remedy = "give the server's address alone, and the path in the file";
         return Err(CliError::Usage(format!("`{url}` has a query or a fragment; {remedy}")));
     }
-    let fine = url.starts_with("http://") && !url.contains(['"', '\\', '\n']);
+    let fine = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+        && !url.contains(['"', '\\', '\n']);
     if fine {
         Ok(url.trim_end_matches('/').to_owned())
     } else {
-        Err(CliError::Usage(format!(
-            "`{url}` does not start with `http://`; TLS is not available yet"
-        )))
+        Err(CliError::Usage(format!("`{url}` does not start with `http://` or `https://`")))
     }
 }
 
@@ -67,7 +66,7 @@ mod tests {
     #[test]
     fn a_url_is_a_server() {
         assert_eq!(base("http://localhost:8080/").unwrap(), "http://localhost:8080");
-        for wrong in ["https://localhost", "http://localhost/?q=1", "http://localhost/#top"] {
+        for wrong in ["ftp://localhost", "http://localhost/?q=1", "http://localhost/#top"] {
             assert!(base(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,5 +1,5 @@
-//! Clients of database servers, over the executor's own streams, so that no hidden runtime helps
-//! anybody.
+//! Clients of database servers, and the encryption of HTTP, over the executor's own streams, so that
+//! no hidden runtime helps anybody.
 //!
 //! Everything here is generic over [`Native`](crate::runtime::Native). Steps use the clients on the
 //! measured path, over the streams of the executor under test; targets use the same clients over
@@ -12,6 +12,7 @@ mod authorities;
 mod buffered;
 mod cancel;
 mod fault;
+mod https;
 pub mod mongo;
 pub mod mysql;
 mod offer;
@@ -30,6 +31,7 @@ pub use address::{Address, CONNECT_LIMIT, Reference, Scheme, TlsMode};
 pub use buffered::Buffered;
 pub use cancel::{CancelKey, cancel};
 pub use fault::{Fault, FaultKind, causes};
+pub use https::{Https, Trust, meaning};
 pub use offer::settled;
 pub use pair::Pair;
 pub use pool::{Lease, Pool};

@@ -72,7 +72,7 @@ fn config(mode: &TlsMode) -> Result<ClientConfig, String> {
 }
 
 /// The certificates in a PEM file.
-fn authorities(file: &Path) -> Result<RootCertStore, String> {
+pub(super) fn authorities(file: &Path) -> Result<RootCertStore, String> {
     let told = |why: &dyn std::fmt::Display| format!("{}: no certificates: {why}", file.display());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(|why| told(&why))? {
@@ -83,7 +83,7 @@ fn authorities(file: &Path) -> Result<RootCertStore, String> {
 
 /// Accepts whoever answers: `sslmode=require` asks for encryption and for nothing else.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+pub(super) struct Anybody(pub Arc<CryptoProvider>);
 
 /// Accepts a certificate of the authorities under any name: `sslmode=verify-ca`.
 #[derive(Debug)]

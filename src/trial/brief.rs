@@ -47,8 +47,9 @@ pub(super) fn brief(
 
 /// A target that was not started; only those of HTTP can be told.
 fn unknown(target: &NamedTarget) -> Result<BriefServer, String> {
-    if let TargetSpec::Http(_) = &target.spec {
-        return Ok(BriefServer::default());
+    if let TargetSpec::Http(server) = &target.spec {
+        let tls = || Err("the protocol has no TLS".to_owned());
+        return if server.is_encrypted() { tls() } else { Ok(BriefServer::default()) };
     }
     let (kind, version) = (target.spec.key(), wire::VERSION);
     Err(format!("version {version} of the protocol has no target `{kind}`"))

@@ -1,6 +1,14 @@
 //! A user's own server that is not there, keeps silent, closes, or talks nonsense: the trial fails,
 //! the url and a remedy are named, and the run ends with 5.
 
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use regatta::store::FailureKind;
 
 use crate::{
@@ -38,6 +46,63 @@ fn one_that_answers_is_raced() {
     let own = OwnServer::start(|_| Reply::Fine);
     let bench = BenchDir::with(&scenario(own.url(), ", expect = { status = 200, bytes = 5 }"));
     bench.run("run s.toml --out run").exits(0);
+}
+
+/// An HTTPS server of Python's, which ends with the test.
+struct Encrypted(Child);
+
+impl Drop for Encrypted {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Encrypted {
+    /// A server with a certificate for `localhost`, and its port; the authority that has signed it
+    /// is in `ca.pem`.
+    fn start(folder: &Path) -> (Self, u16) {
+        let mut root = CertificateParams::new(Vec::new()).unwrap();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        fs::write(folder.join("ca.pem"), root.self_signed(&root_key).unwrap().pem()).unwrap();
+        let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let own = own.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+        fs::write(folder.join("own.pem"), own.pem()).unwrap();
+        fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls_server.py");
+        let mut server = Command::new("python3")
+            .arg(script)
+            .args([folder.join("own.pem"), folder.join("key.pem")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (Self(server), line.trim().parse().unwrap())
+    }
+}
+
+#[test]
+fn one_that_is_encrypted_is_raced_where_its_authority_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, port) = Encrypted::start(folder.path());
+    let ca = folder.path().join("ca.pem");
+    for connection in ["keep", "per-call"] {
+        let url = format!("https://localhost:{port}");
+        let known = format!("\"{url}\", tls = {{ ca = {ca:?} }}");
+        let text = scenario(&url, ", expect = { status = 200, bytes = 5 }")
+            .replace(&format!("\"{url}\""), &known)
+            .replace(
+                "path = \"/item\"",
+                &format!("path = \"/item\", connection = \"{connection}\""),
+            );
+        let bench = BenchDir::with(&text);
+        bench.run("run s.toml --out run").exits(0);
+    }
+    // Nobody here trusts that authority, and the certificate is for a name.
+    let url = format!("https://localhost:{port}");
+    fails(&url, "", FailureKind::Target, &[&url, "tls = { ca = \"ca.pem\" }"]);
 }
 
 #[test]

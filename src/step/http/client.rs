@@ -214,3 +214,6 @@ impl HttpShared {
         Err(failure())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::lost::{Lost, MOST_FIELDS};
 use crate::{
+    client::Transport,
     runtime::Native,
     targets::{Opened, http::HttpEndpoint},
     units::Size,
@@ -102,7 +103,7 @@ fn is_closed(error: &hyper::Error) -> bool {
 pub(super) struct Connection<N: Native> {
     sender: SendRequest<Full<Bytes>>,
     /// None when it has ended: nobody must wait for it any more.
-    driver: Option<http1::Connection<N::Conn, Full<Bytes>>>,
+    driver: Option<http1::Connection<Transport<N::Conn>, Full<Bytes>>>,
     _counted: Opened,
 }
 
@@ -115,13 +116,19 @@ impl<N: Native> Connection<N> {
     ) -> Result<Box<Self>, Lost> {
         let attempt = endpoint.connections.attempt();
         let connected = N::connect(endpoint.address).await;
-        let (stream, counted) = match connected {
-            Ok(stream) => (stream, attempt.succeeded()),
+        let stream = match connected {
+            Ok(stream) => stream,
             Err(why) => {
                 attempt.failed();
                 return Err(Lost::Connect(why));
             }
         };
+        // An attempt that ends here was given up: the server may have seen it.
+        let stream = match &endpoint.tls {
+            Some(https) => https.encrypt(stream).await.map_err(Lost::Handshake)?,
+            None => Transport::Plain(stream),
+        };
+        let counted = attempt.succeeded();
         let mut builder = http1::Builder::new();
         if endpoint.embedded.is_none() {
             // A server of the user's own may send more fields than the 100 that hyper has room for

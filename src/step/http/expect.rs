@@ -171,7 +171,7 @@ pub(super) struct ExpectedAnswer {
     embedded: Option<(target::HttpTarget, u64)>,
     /// SHA-256 of the body of the user's own server, checked once in preparation.
     sha256: Option<String>,
-    /// The server's host and the path of its url, for messages.
+    /// The server's scheme and host, and the path of its url, for messages.
     place: (String, String),
     /// Whether answers have no body.
     headless: bool,
@@ -193,7 +193,7 @@ impl ExpectedAnswer {
             digest: None,
             embedded: endpoint.embedded.clone(),
             sha256: None,
-            place: (endpoint.host.clone(), endpoint.base.clone()),
+            place: (format!("{}://{}", endpoint.scheme(), endpoint.host), endpoint.base.clone()),
             headless: head,
             contradiction: None,
         };
@@ -331,7 +331,10 @@ fn path_there(location: &str, endpoint: &(String, String)) -> Option<String> {
     let (host, base) = endpoint;
     let uri: hyper::Uri = location.parse().ok()?;
     let is_here = match uri.authority() {
-        Some(authority) => uri.scheme_str() == Some("http") && authority.as_str() == host,
+        Some(authority) => {
+            host.split_once("://")
+                == Some((uri.scheme_str().unwrap_or_default(), authority.as_str()))
+        }
         None => true,
     };
     let path = uri.path_and_query().filter(|_| is_here)?.as_str().strip_prefix(base.as_str())?;

@@ -6,7 +6,7 @@
 use std::{error::Error as _, io, net::SocketAddr};
 
 use super::excerpt::excerpt;
-use crate::client::{FaultKind, cannot_open, causes, unopened};
+use crate::client::{FaultKind, cannot_open, causes, meaning, unopened};
 
 /// Most fields of an answer's head, where a server of the user's own may send many.
 pub(super) const MOST_FIELDS: usize = 1000;
@@ -25,6 +25,8 @@ const SETTINGS: &[u8] = b"\x04\0\0\0\0\0";
 pub(super) enum Lost {
     /// There was no connection.
     Connect(io::Error),
+    /// It could not be encrypted.
+    Handshake(io::Error),
     /// It ended before the head of an answer, or its head makes no sense.
     Head(hyper::Error),
     /// The same of the body, of which so many bytes had come.
@@ -56,6 +58,7 @@ impl Lost {
         use io::ErrorKind as E;
         let why = match self {
             Self::Connect(why) => return unopened(why),
+            Self::Handshake(_) => return FaultKind::Tls,
             Self::Silent if unread.is_empty() => return FaultKind::Closed,
             Self::Silent => return FaultKind::CutOff,
             Self::Head(why) if why.is_parse() && why.to_string().contains("too large") => {
@@ -80,6 +83,7 @@ impl Lost {
     pub(super) fn words(&self, address: SocketAddr, unread: &[u8]) -> String {
         match self {
             Self::Connect(why) => cannot_open(why, &format_args!("{address}: {why}")).message,
+            Self::Handshake(why) => meaning(why),
             Self::Head(why) => head(self.kind(unread), why, unread),
             Self::Body(why, received) => body(self.kind(unread), why, *received),
             Self::Silent => format!("the connection ended before the answer did; {ALLOW}"),
@@ -169,7 +173,7 @@ fn no_http(why: &hyper::Error, unread: &[u8]) -> String {
     let begins = excerpt(unread);
     if TLS.iter().any(|alert| unread.starts_with(alert)) {
         return format!(
-            "the server speaks TLS, and `http` does not: name its port for plain HTTP in the url; found {begins}"
+            "the server speaks TLS: write `https://` in the url, or name its port for plain HTTP; found {begins}"
         );
     }
     if unread.get(3..9) == Some(SETTINGS) {

@@ -164,7 +164,7 @@ fn start(shared: &HttpShared, place: &Uri) -> Result<Url, String> {
     let own = shared.filled.headers.iter().find(|(name, _)| *name == HOST);
     let host = own.and_then(|(_, value)| value.constant());
     let host = host.as_deref().unwrap_or(&shared.endpoint.host);
-    let url = Url::parse(&format!("http://{host}{place}"));
+    let url = Url::parse(&format!("{}://{host}{place}", shared.endpoint.scheme()));
     url.map_err(|why| format!("the first page has no url: {why}"))
 }
 

@@ -13,6 +13,9 @@ pub enum ControlAnswer {
     Ready {
         /// Where it listens.
         address: SocketAddr,
+        /// The certificate of its authority, as PEM, where it speaks TLS.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authority: Option<String>,
     },
     /// Its counts since it started: the answer to `counts`.
     Counts(BTreeMap<String, u64>),
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn lines_have_the_documented_form() -> std::io::Result<()> {
-        let ready = ControlAnswer::Ready { address: ([127, 0, 0, 1], 80).into() };
+        let ready = ControlAnswer::Ready { address: ([127, 0, 0, 1], 80).into(), authority: None };
         assert_eq!(ready.to_line()?, "{\"ready\":{\"address\":\"127.0.0.1:80\"}}\n");
         let counts = ControlAnswer::Counts([("requests".to_owned(), 3)].into());
         assert_eq!(counts.to_line()?, "{\"counts\":{\"requests\":3}}\n");

@@ -5,6 +5,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
+use tokio_rustls::rustls::HandshakeKind;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Paths beyond this number are counted together, so that random paths cannot grow the server.
@@ -33,11 +34,43 @@ pub struct ServedCounts {
     pub bytes_sent: u64,
     /// Pages of the list that were sent whole, and the items on them.
     list: (u64, u64),
+    handshakes: Option<Handshakes>,
     statuses: Vec<(u16, u64)>,
     paths: Paths,
 }
 
+/// Handshakes of a server that speaks TLS.
+#[derive(Debug, Clone, Copy, Default)]
+struct Handshakes {
+    full: u64,
+    resumed: u64,
+    /// Those that came to no end because what was received made no sense.
+    failed: u64,
+}
+
+/// What a target's counts call the handshakes that were full ones.
+pub(super) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
+
 impl ServedCounts {
+    /// Handshakes are counted from now on.
+    pub fn expect_handshakes(&mut self) {
+        self.handshakes = Some(Handshakes::default());
+    }
+
+    /// A handshake has ended.
+    pub fn shook_hands(&mut self, kind: Option<HandshakeKind>) {
+        let handshakes = self.handshakes.get_or_insert_default();
+        match kind {
+            Some(HandshakeKind::Resumed) => handshakes.resumed += 1,
+            _ => handshakes.full += 1,
+        }
+    }
+
+    /// What came on an encrypted connection made no sense.
+    pub fn refused_handshake(&mut self) {
+        self.handshakes.get_or_insert_default().failed += 1;
+    }
+
     /// A connection was accepted.
     pub fn opened(&mut self) {
         self.connections += 1;
@@ -98,6 +131,11 @@ impl ServedCounts {
         map.extend(
             self.statuses.iter().map(|(status, count)| (format!("status {status}"), *count)),
         );
+        if let Some(Handshakes { full, resumed, failed }) = self.handshakes {
+            let resumed = ("TLS handshakes, resumed".into(), resumed);
+            let failed = ("TLS handshakes, failed".into(), failed);
+            map.extend([(FULL_HANDSHAKES.into(), full), resumed, failed]);
+        }
         if self.list.0 > 0 {
             map.extend([("list pages".into(), self.list.0), ("list items".into(), self.list.1)]);
         }

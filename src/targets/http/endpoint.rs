@@ -11,9 +11,16 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{body::ServedBody, control::ControlAnswer, list::HttpList, parameters::HttpTarget};
+use super::{
+    body::ServedBody,
+    control::ControlAnswer,
+    counts::FULL_HANDSHAKES,
+    list::HttpList,
+    parameters::HttpTarget,
+    tls::{self, HttpTls},
+};
 use crate::{
-    client::{Fault, FaultKind, Tried, unresolved},
+    client::{Fault, FaultKind, Https, Tried, Trust, unresolved},
     clock,
     measure::{ProofLine, TargetReport, Watched},
     secret::{self, EnvText},
@@ -38,6 +45,8 @@ pub struct HttpEndpoint {
     pub words: String,
     /// The part of the url's path that goes before every path, without a slash at its end.
     pub base: String,
+    /// How connections are encrypted; none: they are not.
+    pub tls: Option<Https>,
     /// For the embedded server: its description and seed, from which every answer is known
     /// beforehand.
     pub embedded: Option<(HttpTarget, u64)>,
@@ -63,12 +72,35 @@ impl HttpEndpoint {
             host,
             words,
             base,
+            tls: None,
             embedded,
             connections: Connections::default(),
             xxh3: OnceLock::new(),
             pages_xxh3: OnceLock::new(),
             sha256: OnceLock::new(),
         }
+    }
+
+    /// The same with encrypted connections; an error says what no host or no authority is.
+    pub fn encrypted(mut self, host: &str, trust: &Trust) -> Result<Self, String> {
+        self.tls = Some(Https::new(host, trust)?);
+        self.words = format!("https://{}{}", self.host, self.base);
+        Ok(self)
+    }
+
+    /// The scheme of its urls.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// What the report says of its encryption, where there is one.
+    fn tls_facts(&self, name: &str, trust: &Trust) -> Vec<(String, String)> {
+        let Some(https) = &self.tls else { return Vec::new() };
+        let agreed = https.agreed().unwrap_or("no handshake has ended").to_owned();
+        let resumed = "none is resumed: each connection is one whole handshake".to_owned();
+        let facts =
+            [("TLS", agreed), ("TLS sessions", resumed), ("certificate", tls::checked(trust))];
+        facts.map(|(what, value)| (format!("{name}: {what}"), value)).into()
     }
 
     /// The embedded server's body; empty for a server of the user's own.
@@ -133,12 +165,14 @@ struct EmbeddedHttp {
     name: String,
     server: Box<dyn ServerProcess>,
     endpoint: Arc<HttpEndpoint>,
+    trust: Trust,
 }
 
 /// A server of the user's own.
 struct Foreign {
     name: String,
     endpoint: Arc<HttpEndpoint>,
+    trust: Trust,
     own: OwnServer,
 }
 
@@ -147,9 +181,10 @@ pub(super) fn start(spec: &HttpTarget, start: &Start<'_>) -> Result<Box<dyn Star
     match &spec.url {
         Some(url) => {
             let text = spec.resolved().map_err(|lack| error(start.name, lack.reason))?;
-            let endpoint = Arc::new(foreign(url, &text, start)?);
+            let trust = spec.tls.as_ref().map_or(Trust::System, HttpTls::trust);
+            let endpoint = Arc::new(foreign(url, &text, &trust, start)?);
             let own = OwnServer::at(endpoint.address);
-            Ok(Box::new(Foreign { name: start.name.into(), endpoint, own }))
+            Ok(Box::new(Foreign { name: start.name.into(), endpoint, trust, own }))
         }
         None => Ok(Box::new(embedded(spec, start)?)),
     }
@@ -158,7 +193,8 @@ pub(super) fn start(spec: &HttpTarget, start: &Start<'_>) -> Result<Box<dyn Star
 fn embedded(spec: &HttpTarget, start: &Start<'_>) -> Result<EmbeddedHttp, TargetError> {
     let started = start.launcher.launch();
     let server = started.map_err(|why| error(start.name, why.reason))?;
-    let Ok(ControlAnswer::Ready { address }) = serde_json::from_str(server.greeting()) else {
+    let Ok(ControlAnswer::Ready { address, authority }) = serde_json::from_str(server.greeting())
+    else {
         return Err(error(
             start.name,
             format!("did not say its address but: {}", server.greeting()),
@@ -170,16 +206,28 @@ fn embedded(spec: &HttpTarget, start: &Start<'_>) -> Result<EmbeddedHttp, Target
         String::new(),
         Some((spec.clone(), start.seed)),
     );
-    Ok(EmbeddedHttp { name: start.name.into(), server, endpoint: Arc::new(endpoint) })
+    let trust = Trust::Text(authority.unwrap_or_default());
+    let endpoint = match &spec.tls {
+        Some(_) => endpoint.encrypted(&address.ip().to_string(), &trust),
+        None => Ok(endpoint),
+    };
+    let endpoint = Arc::new(endpoint.map_err(|why| error(start.name, why))?);
+    Ok(EmbeddedHttp { name: start.name.into(), server, endpoint, trust })
 }
 
 /// The server at the url that is `text` in full, and is shown as the scenario has it.
-fn foreign(url: &EnvText, text: &str, start: &Start<'_>) -> Result<HttpEndpoint, TargetError> {
+fn foreign(
+    url: &EnvText,
+    text: &str,
+    trust: &Trust,
+    start: &Start<'_>,
+) -> Result<HttpEndpoint, TargetError> {
     let shown = url.text();
     let uri: hyper::Uri =
         text.parse().map_err(|why| error(start.name, format!("`{shown}` is no url: {why}")))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = uri.port_u16().unwrap_or(80);
+    let is_encrypted = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
     if let Some(variable) = url.variable() {
         for part in [
             uri.authority().map_or("", |authority| authority.as_str()),
@@ -197,6 +245,9 @@ fn foreign(url: &EnvText, text: &str, start: &Start<'_>) -> Result<HttpEndpoint,
     let base = uri.path().trim_end_matches('/').to_owned();
     let authority = uri.authority().map_or_else(|| address.to_string(), ToString::to_string);
     let mut endpoint = HttpEndpoint::new(address, authority, base, None);
+    if is_encrypted {
+        endpoint = endpoint.encrypted(host, trust).map_err(|why| error(start.name, why))?;
+    }
     if let Some(variable) = url.variable() {
         secret::remember(variable, &address.to_string());
         shown.clone_into(&mut endpoint.words);
@@ -230,6 +281,10 @@ impl Started for EmbeddedHttp {
         Some(Watched::Process(self.server.pid()))
     }
 
+    fn facts(&self) -> Vec<(String, String)> {
+        self.endpoint.tls_facts(&self.name, &self.trust)
+    }
+
     fn connections(&self) -> Option<Connections> {
         Some(self.endpoint.connections.clone())
     }
@@ -260,17 +315,18 @@ impl Started for Foreign {
 
     fn facts(&self) -> Vec<(String, String)> {
         let connected = (format!("{}: connected to", self.name), self.endpoint.address.to_string());
-        [connected].into_iter().chain(self.own.facts(&self.name)).collect()
+        let facts = [connected].into_iter().chain(self.own.facts(&self.name));
+        facts.chain(self.endpoint.tls_facts(&self.name, &self.trust)).collect()
     }
 
     /// Whether somebody still listens. Another reason why there is no connection says nothing of
     /// the server.
     fn answers(&mut self) -> Result<(), TargetError> {
-        let HttpEndpoint { address, host, .. } = &*self.endpoint;
+        let HttpEndpoint { address, words, .. } = &*self.endpoint;
         match TcpStream::connect_timeout(address, PATIENCE) {
             Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => Err(error(
                 &self.name,
-                format!("nothing answers at http://{host} any more: {why}; start the server again"),
+                format!("nothing answers at {words} any more: {why}; start the server again"),
             )),
             _ => Ok(()),
         }
@@ -308,36 +364,38 @@ impl EmbeddedHttp {
         let until_ns = clock::now_ns() + PATIENCE_NS;
         loop {
             let counts = self.counts()?;
-            let proof = self.proof(&counts);
+            let proof = proof(&self.name, &self.endpoint, &counts);
             if proof.iter().all(|line| line.expected == line.found) || clock::now_ns() > until_ns {
                 return Ok((counts, proof));
             }
             clock::sleep_until(clock::now_ns() + GLANCE_NS);
         }
     }
+}
 
-    /// The server has accepted what the steps have opened, and has open what they have.
-    fn proof(&self, counts: &CountsByName) -> Vec<ProofLine> {
-        let found = |name: &str| counts.get(name).copied().unwrap_or(0);
-        let (accepted, (least, most)) =
-            (found("connections"), self.endpoint.connections.seen_by_server());
-        let line = |what: &str, expected: u64, found: u64| ProofLine {
-            what: format!("connections {what} target {}, by its own count", self.name),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        };
-        // Attempts that were given up may or may not have come through.
-        let opened = line("opened to", accepted.clamp(least, most), accepted);
-        let (open, here) = (found("connections open"), self.endpoint.connections.still_open());
-        vec![
-            opened,
-            line(
-                "still open to",
-                open.clamp(here, here + self.endpoint.connections.pending()),
-                open,
-            ),
-        ]
+/// The server has accepted what the steps have opened, has open what they have, and has shaken
+/// hands in full with each of them where they are encrypted.
+fn proof(name: &str, endpoint: &HttpEndpoint, counts: &CountsByName) -> Vec<ProofLine> {
+    let found = |name: &str| counts.get(name).copied().unwrap_or(0);
+    let (accepted, (least, most)) = (found("connections"), endpoint.connections.seen_by_server());
+    let line = |what: &str, expected: u64, found: u64| ProofLine {
+        what: format!("{what} target {name}, by its own count"),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    };
+    // Attempts that were given up may or may not have come through.
+    let opened = line("connections opened to", accepted.clamp(least, most), accepted);
+    let (open, here) = (found("connections open"), endpoint.connections.still_open());
+    let expected = open.clamp(here, here + endpoint.connections.pending());
+    let mut lines = vec![opened, line("connections still open to", expected, open)];
+    if endpoint.tls.is_some() {
+        // Of the connections that it has accepted, those of attempts that were given up may have
+        // ended before.
+        let full = found(FULL_HANDSHAKES);
+        let expected = full.clamp(least, accepted.max(least));
+        lines.push(line("full TLS handshakes of", expected, full));
     }
+    lines
 }
 
 #[cfg(test)]
@@ -368,6 +426,31 @@ mod tests {
             assert!(told.contains(part), "{told}");
         }
         assert!(answering("h", std::iter::empty()).unwrap_err().message.contains("no address"));
+    }
+
+    #[test]
+    fn a_connection_without_a_whole_handshake_is_found_out() {
+        let there = ([127, 0, 0, 1], 1).into();
+        let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), None);
+        let endpoint = endpoint.encrypted("h", &Trust::Anybody).unwrap();
+        let _two = [endpoint.connections.open(), endpoint.connections.open()];
+        let wrong = |accepted: u64, full: u64| {
+            let counts =
+                [("connections", accepted), ("connections open", 2), (FULL_HANDSHAKES, full)];
+            let counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
+            let mut lines = proof("api", &endpoint, &counts).into_iter();
+            lines
+                .find(|line| line.expected != line.found)
+                .map(|line| format!("{}: {} instead of {}", line.what, line.found, line.expected))
+        };
+        let what = "full TLS handshakes of target api, by its own count";
+        assert_eq!(wrong(2, 2), None);
+        assert_eq!(wrong(2, 1).unwrap(), format!("{what}: 1 instead of 2"));
+        assert_eq!(wrong(2, 3).unwrap(), format!("{what}: 3 instead of 2"));
+        // One that was given up may have been accepted, and have come to an end.
+        drop(endpoint.connections.attempt());
+        assert_eq!((wrong(3, 2), wrong(3, 3)), (None, None));
+        assert_eq!(wrong(3, 4).unwrap(), format!("{what}: 4 instead of 3"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! The embedded server must never be the limit of a comparison: one thread, `epoll`, prebuilt
 //! responses, no allocation per request. Data flows `server` (events) → `peer` (socket) →
-//! `connection` (state machine) → `request`, `incoming`, `site` → `response`; only the first two
-//! make system calls.
+//! `connection` (state machine) → `request`, `incoming`, `site` → `response`; only the first two, and
+//! the `stream` of a peer, make system calls.
 
 use std::{io, net::Ipv4Addr};
 
@@ -20,6 +20,8 @@ mod connection;
 mod control;
 mod counts;
 mod endpoint;
+#[cfg(target_os = "linux")]
+mod identity;
 mod incoming;
 mod list;
 mod parameters;
@@ -35,7 +37,10 @@ mod server;
 mod site;
 mod slab;
 mod stall;
+#[cfg(target_os = "linux")]
+mod stream;
 mod timers;
+mod tls;
 
 pub use answer::{request_id, response_for};
 pub use body::{ServedBody, body};
@@ -47,6 +52,7 @@ pub use parameters::{HttpTarget, StatusWeight};
 pub use request::ID_HEADER;
 pub use server::{listen, serve};
 pub use stall::Stall;
+pub use tls::HttpTls;
 
 /// Longest body that the embedded server answers with: its digest is computed before a trial.
 const MOST_BODY: u64 = 16 << 30;
@@ -61,7 +67,7 @@ impl TargetKind for HttpTarget {
         let usual = Self::default();
         let url: Option<String> = fields.optional(
             "url",
-            "Your own server, such as `http://127.0.0.1:3000` or `${env:API_URL}`; without it the embedded one is started.",
+            "Your own server, such as `http://127.0.0.1:3000`, `https://h` or `${env:API_URL}`; without it the embedded one is started.",
         );
         let delay = fields.or(
             "delay",
@@ -79,11 +85,13 @@ impl TargetKind for HttpTarget {
         let stall = fields.optional("stall", doc);
         let doc = "A list that the embedded server gives out page by page, as JSON; default: none.";
         let list = fields.optional("list", doc);
+        let doc = "Encrypted connections: the embedded server speaks TLS; of your own, whom `https://` trusts.";
+        let tls = fields.optional("tls", doc);
         let url = url.map(|url| EnvText::parse(&url)).transpose();
         let url = url
             .map_err(|why| fields.reject("url", why, Some("write url = \"${env:API_URL}\"".into())))
             .ok()?;
-        let http = Self { url, delay, body, status, stall, list };
+        let http = Self { url, delay, body, status, stall, list, tls };
         http.check(fields);
         Some(http)
     }
@@ -123,6 +131,10 @@ impl HttpTarget {
             {
                 fields.reject("url", message, help.map(str::to_owned));
             }
+            if self.tls.is_some() && url.text().starts_with("http://") {
+                let help = "write `https://` in the url, or remove `tls`";
+                fields.reject("tls", parameters::PLAIN, Some(help.into()));
+            }
             for key in ["delay", "body", "status", "stall", "list"]
                 .into_iter()
                 .filter(|key| fields.has(key))
@@ -132,6 +144,11 @@ impl HttpTarget {
                     format!("`{key}` is about the embedded server, and `url` names your own");
                 fields.reject(key, message, Some(format!("remove `{key}` or `url`")));
             }
+        }
+        if self.url.is_none() && self.tls.as_ref().is_some_and(|tls| *tls != HttpTls::default()) {
+            let help = "write tls = {}, or name your own server's `url`";
+            let message = "the embedded server makes an authority of its own, which is trusted";
+            fields.reject("tls", message, Some(help.into()));
         }
         if self.body > MOST_BODY {
             fields.reject(
@@ -222,11 +239,12 @@ mod tests {
 
     #[test]
     fn a_url_that_no_run_can_use_is_refused() {
-        for fine in ["http://localhost:1", "http://h", "http://[::1]:8080/base", "http://h:80/"] {
+        for fine in ["http://localhost:1", "http://h", "http://[::1]:8080/base", "https://h/"] {
             assert_eq!(read(&format!("url = '{fine}'")).1, [""; 0], "{fine}");
         }
         for (wrong, said) in [
-            ("https://h", "`http://`"),
+            ("ftp://h", "`http://` or `https://`"),
+            ("https://", "no host"),
             ("http:///x", "no host"),
             ("http://", "no host"),
             ("http://me:pw@h/", "every run file"),
@@ -250,6 +268,10 @@ mod tests {
             "status = [{ status = 200, weight = -1 }]",
             "stall = { every = '1s', for = '1s' }",
             "stall = { every = 0, for = 0 }",
+            "tls = { verify = 'none' }",
+            "tls = { ca = 'ca.pem' }",
+            "url = 'http://h'\ntls = {}",
+            "url = 'https://h'\ntls = { ca = 'ca.pem', verify = 'none' }",
             "list = { items = 1, page = 0 }",
             "list = { items = 1000001, page = 1000 }",
             "list = { items = 10001, page = 1 }",

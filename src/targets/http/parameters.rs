@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{list::HttpList, stall::Stall};
+use super::{list::HttpList, stall::Stall, tls::HttpTls};
 use crate::{
     secret::{EnvText, Lack},
     units::Distribution,
@@ -27,6 +27,10 @@ pub struct HttpTarget {
     /// The list that the embedded server gives out page by page; none: it has none.
     #[serde(default)]
     pub list: Option<HttpList>,
+    /// How connections are encrypted; none: the embedded server's are not, and those to the user's
+    /// own are where its url says so.
+    #[serde(default)]
+    pub tls: Option<HttpTls>,
 }
 
 /// A status and how often it is answered, relative to the others.
@@ -48,14 +52,18 @@ impl Default for HttpTarget {
             status: Vec::new(),
             stall: None,
             list: None,
+            tls: None,
         }
     }
 }
 
+/// What is wrong with a url where the target has `tls`.
+pub(super) const PLAIN: &str = "`tls` is about `https://`, and this url begins with `http://`";
+
 /// What is wrong with the url of a server, and what helps; nothing where it can be called.
 pub(super) fn flaw(url: &str) -> Option<(String, Option<&'static str>)> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Some(("expected a url that starts with `http://`".into(), None));
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
+        return Some(("expected a url that starts with `http://` or `https://`".into(), None));
     };
     let uri: Result<hyper::Uri, _> = url.parse();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -103,17 +111,27 @@ impl HttpTarget {
                 headers = { authorization = \"${env:NAME}\" } in the step";
             return Err(Lack::of(variable, what));
         }
-        let Some((message, _)) = flaw(&text) else { return Ok(text) };
+        let no_tls = (self.tls.is_some() && text.starts_with("http://")).then(|| PLAIN.into());
+        let flaw = flaw(&text).map(|(message, _)| message).or(no_tls);
+        let Some(message) = flaw else { return Ok(text) };
         Err(Lack::of(
             variable,
             &format!("gives no url for this target: {message}; write `http://HOST:PORT`"),
         ))
     }
 
+    /// Whether connections are encrypted, as far as its url tells.
+    pub fn is_encrypted(&self) -> bool {
+        match &self.url {
+            Some(_) => self.resolved().is_ok_and(|url| url.starts_with("https://")),
+            None => self.tls.is_some(),
+        }
+    }
+
     /// Whether it is the user's own server on another host, as far as its url tells.
     pub fn is_remote(&self) -> bool {
         let url = self.resolved().unwrap_or_default();
-        let Some(host) = url.strip_prefix("http://") else { return false };
+        let Some((_, host)) = url.split_once("://") else { return false };
         !["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
     }
 }

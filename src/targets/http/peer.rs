@@ -5,10 +5,14 @@ use std::{io::IoSlice, os::fd::OwnedFd};
 
 use rustix::{
     io::Errno,
-    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown},
+    net::{Shutdown, shutdown},
 };
 
-use super::{connection::ServedConnection, site::ServedSite};
+use super::{
+    connection::ServedConnection,
+    site::ServedSite,
+    stream::{PeerStream, Received},
+};
 use crate::clock::now_ns;
 
 /// Reads in one turn before other connections get theirs.
@@ -23,7 +27,7 @@ const LINGER_NS: u64 = 1_000_000_000;
 /// A connection and its socket, which is non-blocking and watched for edges, not levels.
 #[derive(Debug)]
 pub struct Peer {
-    socket: OwnedFd,
+    stream: PeerStream,
     connection: ServedConnection,
     input: Input,
     output: Outgoing,
@@ -71,9 +75,9 @@ pub enum PeerTurn {
 
 impl Peer {
     /// A new connection.
-    pub fn new(socket: OwnedFd) -> Self {
+    pub fn new(stream: PeerStream) -> Self {
         Self {
-            socket,
+            stream,
             connection: ServedConnection::new(),
             input: Input::Nothing,
             output: Outgoing::Written,
@@ -85,7 +89,7 @@ impl Peer {
 
     /// The socket.
     pub fn socket(&self) -> &OwnedFd {
-        &self.socket
+        self.stream.socket()
     }
 
     /// The kernel has something to read, or the peer has stopped sending.
@@ -134,7 +138,8 @@ impl Peer {
             if self.output == Outgoing::Unfinished {
                 return PeerTurn::Again;
             }
-            if self.connection.is_finished() && self.finish() {
+            let is_sent = self.output == Outgoing::Written && self.connection.is_finished();
+            if is_sent && self.finish() {
                 return PeerTurn::Close;
             }
             if !self.may_read() {
@@ -155,7 +160,7 @@ impl Peer {
 
     /// One read, if there may be something to read, and all writes that are due.
     fn exchange(&mut self, scratch: &mut [u8], site: &mut ServedSite) -> Result<(), Errno> {
-        let received = if self.may_read() { self.read(scratch)? } else { 0 };
+        let received = if self.may_read() { self.read(scratch, site)? } else { 0 };
         // Read after the request was: counted from here, a response is never early.
         let now = if site.has_delays { now_ns() } else { 0 };
         if received > 0 {
@@ -166,14 +171,14 @@ impl Peer {
 
     /// Reads once; 0 if there was nothing. An end of input is an error: nobody waits for a response
     /// any more.
-    fn read(&mut self, scratch: &mut [u8]) -> Result<usize, Errno> {
-        match recv(&self.socket, &mut *scratch, RecvFlags::empty()) {
-            Ok((0, _)) => Err(Errno::PIPE),
-            Ok((received, _)) => {
-                if received < scratch.len() && self.input == Input::Something {
+    fn read(&mut self, scratch: &mut [u8], site: &mut ServedSite) -> Result<usize, Errno> {
+        match self.stream.receive(scratch, &mut site.counts) {
+            Ok(Received { bytes: 0, .. }) => Err(Errno::PIPE),
+            Ok(Received { bytes, drained }) => {
+                if drained && self.input == Input::Something {
                     self.input = Input::Nothing;
                 }
-                Ok(received)
+                Ok(bytes)
             }
             Err(Errno::AGAIN) => {
                 self.input = Input::Nothing;
@@ -193,9 +198,9 @@ impl Peer {
                 if self.connection.resume(now, site) {
                     continue;
                 }
-                return Ok(());
+                return self.flush();
             }
-            match self.send(&slices[..filled]) {
+            match self.stream.send(&slices[..filled]) {
                 Ok(sent) => self.connection.sent(sent, site),
                 Err(Errno::AGAIN) => {
                     self.output = Outgoing::Blocked;
@@ -209,15 +214,14 @@ impl Peer {
         Ok(())
     }
 
-    fn send(&self, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        match slices {
-            [one] => send(&self.socket, one, SendFlags::NOSIGNAL),
-            more => sendmsg(
-                &self.socket,
-                more,
-                &mut SendAncillaryBuffer::default(),
-                SendFlags::NOSIGNAL,
-            ),
+    /// Hands over what an encrypted stream still holds.
+    fn flush(&mut self) -> Result<(), Errno> {
+        match self.stream.flush() {
+            Err(Errno::AGAIN) => {
+                self.output = Outgoing::Blocked;
+                Ok(())
+            }
+            flushed => flushed,
         }
     }
 
@@ -225,6 +229,7 @@ impl Peer {
     /// closing would reset the connection and could destroy the response on its way (RFC 9112,
     /// 9.6): its bytes are read and thrown away until it closes or a second has passed.
     fn finish(&mut self) -> bool {
+        self.stream.say_end();
         if !self.connection.has_excess() {
             return true;
         }
@@ -232,7 +237,7 @@ impl Peer {
             return now_ns() >= until;
         }
         self.linger_until = Some(now_ns().saturating_add(LINGER_NS));
-        shutdown(&self.socket, Shutdown::Write).is_err()
+        shutdown(self.stream.socket(), Shutdown::Write).is_err()
     }
 }
 
@@ -257,7 +262,7 @@ mod tests {
         let mut site = ServedSite::new(&spec, 1);
         let (mut client, socket) = UnixStream::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
-        let mut peer = Peer::new(socket.into());
+        let mut peer = Peer::new(PeerStream::Plain(socket.into()));
         client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         peer.set_readable(false);
         let mut scratch = [0; 1024];
@@ -275,7 +280,7 @@ mod tests {
         let length = 200 << 20;
         let mut site = ServedSite::new(&HttpTarget { body: length, ..HttpTarget::default() }, 1);
         let (mut client, socket) = UnixStream::pair().unwrap();
-        let mut peer = Peer::new(socket.into());
+        let mut peer = Peer::new(PeerStream::Plain(socket.into()));
         client.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").unwrap();
         // The socket is blocking and the client reads on: nothing else would end the first turn.
         let reader = std::thread::spawn(move || {
@@ -311,7 +316,7 @@ mod tests {
         };
         let mut site = ServedSite::new(&spec, 1);
         let (mut client, socket) = UnixStream::pair().unwrap();
-        let mut peer = Peer::new(socket.into());
+        let mut peer = Peer::new(PeerStream::Plain(socket.into()));
         assert_eq!(peer.take_timer(), None);
         client.write_all(&b"GET / HTTP/1.1\r\n\r\n".repeat(2)).unwrap();
         peer.set_readable(false);
@@ -328,7 +333,7 @@ mod tests {
         let mut site = ServedSite::new(&HttpTarget::default(), 1);
         let (mut client, socket) = UnixStream::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
-        let mut peer = Peer::new(socket.into());
+        let mut peer = Peer::new(PeerStream::Plain(socket.into()));
         client.write_all(b"nonsense\r\n\r\n").unwrap();
         peer.set_readable(false);
         let before = now_ns();

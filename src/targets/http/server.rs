@@ -32,10 +32,12 @@ use super::{
     HttpTarget,
     control::{Commands, ControlAnswer, ControlCommand},
     counts::ServedCounts,
+    identity::Identity,
     peer::{Peer, PeerTurn},
     site::ServedSite,
     slab::{Slab, Token},
     stall::Stall,
+    stream::PeerStream,
     timers::Timers,
 };
 use crate::clock::{now_ns, sleep_until};
@@ -90,7 +92,9 @@ pub fn serve(
                 format!("the server's input must be a pipe, a socket or a terminal: {error}"),
             )
         })?;
-    control.say(&ControlAnswer::Ready { address: server.listener.local_addr()? })?;
+    let address = server.listener.local_addr()?;
+    let authority = server.identity.as_ref().map(|identity| identity.authority.clone());
+    control.say(&ControlAnswer::Ready { address, authority })?;
     let mut events = Vec::with_capacity(EVENTS);
     loop {
         server.wait(&mut events)?;
@@ -151,6 +155,8 @@ struct HttpServer {
     again: Vec<Token>,
     site: ServedSite,
     scratch: Box<[u8]>,
+    /// Who it is where it speaks TLS.
+    identity: Option<Identity>,
     /// When it stands still, and from when on its periods are counted.
     stall: Option<(Stall, u64)>,
 }
@@ -166,6 +172,11 @@ impl HttpServer {
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER.0), EventFlags::IN)?;
         // An edge for every time it fires, so that it need not be read.
         epoll::add(&epoll, &timer, EventData::new_u64(TIMER.0), EventFlags::IN | EventFlags::ET)?;
+        let identity = spec.tls.as_ref().map(|_| Identity::make()).transpose()?;
+        let mut site = ServedSite::new(spec, seed);
+        if identity.is_some() {
+            site.counts.expect_handshakes();
+        }
         Ok(Self {
             epoll,
             listener,
@@ -174,8 +185,9 @@ impl HttpServer {
             timers: Timers::new(),
             peers: Slab::new(),
             again: Vec::new(),
-            site: ServedSite::new(spec, seed),
+            site,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            identity,
             stall: spec.stall.map(|stall| (stall, now_ns())),
         })
     }
@@ -314,7 +326,11 @@ impl HttpServer {
     }
 
     fn welcome(&mut self, socket: OwnedFd) -> io::Result<()> {
-        let token = self.peers.insert(Peer::new(socket));
+        let stream = match &self.identity {
+            Some(identity) => PeerStream::encrypted(socket, identity.session()?),
+            None => PeerStream::Plain(socket),
+        };
+        let token = self.peers.insert(Peer::new(stream));
         self.site.counts.opened();
         let Some(peer) = self.peers.get_mut(token) else { return Ok(()) };
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;

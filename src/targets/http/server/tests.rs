@@ -33,7 +33,7 @@ impl Running {
         let thread = std::thread::spawn(move || serve(&spec, 7, listener, far, output));
         let mut running =
             Self { address: ([0, 0, 0, 0], 0).into(), control: BufReader::new(near), thread };
-        let ControlAnswer::Ready { address } = running.answer() else { panic!("not ready") };
+        let ControlAnswer::Ready { address, .. } = running.answer() else { panic!("not ready") };
         running.address = address;
         running
     }
