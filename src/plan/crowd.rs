@@ -94,7 +94,11 @@ pub(super) fn waits_for_others(variant: &Variant, used: &SharedUse<'_>) -> bool 
 
 /// Whether those who take there may wait for children that were started with them.
 pub(super) fn has_crowds(spec: &SharedSpec) -> bool {
-    matches!(spec, SharedSpec::Condition(_))
+    match spec {
+        SharedSpec::Condition(_) => true,
+        SharedSpec::Queue(queue) => queue.capacity().is_none(),
+        _ => false,
+    }
 }
 
 /// The children of a step; those of a choice by number are the one of this branch, where it is

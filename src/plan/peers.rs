@@ -46,7 +46,7 @@ pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
 pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
     let found = variant.shared.iter().filter_map(|named| {
         let (words, capacity) = match &named.spec {
-            SharedSpec::Queue(queue) => (&QUEUE, queue.capacity()),
+            SharedSpec::Queue(queue) => (&QUEUE, queue.capacity().unwrap_or(u64::MAX)),
             SharedSpec::Condition(_) => (&CONDITION, u64::MAX),
             _ => return None,
         };
@@ -264,6 +264,12 @@ impl Part {
         if !self.puts {
             return None;
         }
+        if self.end.1.max(self.exit.map_or(0, |exit| exit.1)) > 0 && capacity == u64::MAX {
+            return Some(
+                "tasks may leave items behind, so that it grows as long as the load lasts; take what is put"
+                    .to_owned(),
+            );
+        }
         if self.end.1.max(self.exit.map_or(0, |exit| exit.1)) > 0 {
             return Some(
                 "tasks may leave items behind until it is full, and then `put` waits for ever; take what is put, or \
@@ -366,6 +372,10 @@ impl<'a> Walk<'a> {
         let Some(used) = plan.spec.shared() else { return Part::default() };
         let waits = (!limited).then_some(0);
         match used.touch {
+            // Where there is always room nobody waits for it, with a limit or without.
+            Touch::Gives if used.name.text == self.queue && self.crowds => {
+                Part { end: (1, 1), ever: (0, 1), puts: true, ..Part::default() }
+            }
             Touch::Gives if used.name.text == self.queue => {
                 Part { end: (1, 1), ever: (0, 1), waits, puts: !limited, ..Part::default() }
             }
@@ -734,5 +744,22 @@ mod tests {
             format!("{{ set = {{ event = 'e' }} }}, {{ wait = {{ event = 'e' }} }}, {THREE}");
         let why = why_in_crowd(("tokio", 64), [CROWD, ONE_GIVES, &giver, AWAIT], event).unwrap();
         assert!(why.contains("at `e`, too"), "{why}");
+    }
+
+    #[test]
+    fn a_queue_without_a_bound_is_never_full_and_does_not_grow_for_ever() {
+        let any = |steps: &[&str]| {
+            let queue = "[shared.u]\nqueue = { capacity = 'unbounded' }";
+            let steps: Vec<String> = steps.iter().map(|step| step.replace("'q'", "'u'")).collect();
+            let steps: Vec<&str> = steps.iter().map(String::as_str).chain([PUT, TAKE]).collect();
+            why("tokio", 1000, 1, &steps, queue)
+        };
+        assert_eq!(any(&[PUT, PUT, PUT, TAKE, TAKE, TAKE]), None);
+        assert!(
+            any(&[PUT, PUT, TAKE]).unwrap().contains("so that it grows as long as the load lasts")
+        );
+        assert!(
+            any(&[TAKE, PUT]).unwrap().contains("`take` may wait for an item that nobody puts")
+        );
     }
 }
