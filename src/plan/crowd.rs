@@ -1,6 +1,7 @@
 //! Crowds: the groups that one `parallel` starts, of whom some lead and others follow, and what they
 //! need so that nobody waits for ever.
 
+use super::pipelines;
 use crate::{
     runtime::Style,
     scenario::{Variant, reach},
@@ -44,12 +45,19 @@ pub(super) fn waits_for_others(variant: &Variant, used: &SharedUse<'_>) -> bool 
     let spec = variant.shared.iter().find(|named| named.name == used.name.text);
     match used.touch {
         Touch::Meets | Touch::Awaits => true,
-        Touch::Takes => spec.is_some_and(|named| has_crowds(&named.spec)),
+        Touch::Takes => {
+            spec.is_some_and(|named| has_crowds(&named.spec))
+                || pipelines::pipes(variant).contains(used.name.text.as_str())
+        }
         _ => false,
     }
 }
 
 /// Whether those who take there may wait for children that were started with them.
 pub(super) fn has_crowds(spec: &SharedSpec) -> bool {
-    matches!(spec, SharedSpec::Condition(_))
+    match spec {
+        SharedSpec::Condition(_) => true,
+        SharedSpec::Queue(queue) => queue.capacity().is_none(),
+        _ => false,
+    }
 }

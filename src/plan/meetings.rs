@@ -32,6 +32,9 @@ pub(super) fn unsure(variant: &Variant, style: Style, pool_size: u64) -> Option<
             tasks: &variant.tasks,
             barrier: &named.name,
             parties: barrier.parties(),
+            others: variant.shared.iter().any(|other| {
+                other.name != named.name && matches!(other.spec, SharedSpec::Barrier(_))
+            }),
             known: HashMap::new(),
         };
         let why = walk.variant(variant, style, pool_size).err()?;
@@ -121,6 +124,8 @@ struct MeetingWalk<'a> {
     tasks: &'a [Task],
     barrier: &'a str,
     parties: u64,
+    /// Whether there are other barriers.
+    others: bool,
     known: HashMap<&'a str, Visits>,
 }
 
@@ -261,6 +266,13 @@ impl<'a> MeetingWalk<'a> {
                 }
                 Times::UpTo(_) | Times::InBackground | Times::AtMostOnce => {
                     whole = whole.then(once);
+                }
+                Times::Chance(_) if self.others && once.meets() => {
+                    return Err(format!(
+                        "`{}` is one of several by choice, and there are other barriers: two could wait at one each; let all \
+                         come to them in the same order",
+                        child.task.text
+                    ));
                 }
                 Times::Chance(_) => chosen = Some(chosen.map_or(once, |other| other.or(once))),
             }

@@ -20,7 +20,7 @@
 //! Who holds what in which order is looked at when the scenario is read. So nobody waits for ever,
 //! in whatever order an executor runs tasks and children, and however few of them at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{crowd, pipelines};
 use crate::{
@@ -48,12 +48,11 @@ pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option
     let found = variant.shared.iter().filter_map(|named| {
         let (words, capacity) = match &named.spec {
             SharedSpec::Queue(_) if pipes.contains(named.name.as_str()) => return None,
-            SharedSpec::Queue(queue) => (&QUEUE, queue.capacity()),
+            SharedSpec::Queue(queue) => (&QUEUE, queue.capacity().unwrap_or(u64::MAX)),
             SharedSpec::Condition(_) => (&CONDITION, u64::MAX),
             _ => return None,
         };
-        let walk = Walk::of(variant, named, style, &pipes);
-        let why = walk.complaint(variant, words, capacity, pool_size)?;
+        let why = Walk::of(variant, named, style).complaint(variant, words, capacity, pool_size)?;
         Some(format!("{}: {why}", named_as(named)))
     });
     let alone = if style == Style::Serial { "one task at a time; " } else { "" };
@@ -269,6 +268,12 @@ impl Part {
         if !self.puts {
             return None;
         }
+        if self.end.1.max(self.exit.map_or(0, |exit| exit.1)) > 0 && capacity == u64::MAX {
+            return Some(
+                "tasks may leave items behind, so that it grows as long as the load lasts; take what is put"
+                    .to_owned(),
+            );
+        }
         if self.end.1.max(self.exit.map_or(0, |exit| exit.1)) > 0 {
             return Some(
                 "tasks may leave items behind until it is full, and then `put` waits for ever; take what is put, or \
@@ -292,7 +297,6 @@ struct Walk<'a> {
     variant: &'a Variant,
     tasks: &'a [Task],
     queue: &'a str,
-    pipes: &'a BTreeSet<&'a str>,
     style: Style,
     /// Whether those who take there may wait for children that were started with them.
     crowds: bool,
@@ -301,14 +305,9 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn of(
-        variant: &'a Variant,
-        named: &'a NamedShared,
-        style: Style,
-        pipes: &'a BTreeSet<&'a str>,
-    ) -> Self {
+    fn of(variant: &'a Variant, named: &'a NamedShared, style: Style) -> Self {
         let (queue, crowds) = (named.name.as_str(), crowd::has_crowds(&named.spec));
-        Self { variant, tasks: &variant.tasks, queue, pipes, style, crowds, known: HashMap::new() }
+        Self { variant, tasks: &variant.tasks, queue, style, crowds, known: HashMap::new() }
     }
 
     /// What is missing, if something is.
@@ -372,6 +371,10 @@ impl<'a> Walk<'a> {
         let Some(used) = plan.spec.shared() else { return Part::default() };
         let waits = (!limited).then_some(0);
         match used.touch {
+            // Where there is always room nobody waits for it, with a limit or without.
+            Touch::Gives if used.name.text == self.queue && self.crowds => {
+                Part { end: (1, 1), ever: (0, 1), puts: true, ..Part::default() }
+            }
             Touch::Gives if used.name.text == self.queue => {
                 Part { end: (1, 1), ever: (0, 1), waits, puts: !limited, ..Part::default() }
             }
@@ -390,11 +393,7 @@ impl<'a> Walk<'a> {
             Touch::Gives | Touch::Holds | Touch::Passes | Touch::Meets | Touch::Awaits => {
                 Part { waits, ..Part::default() }
             }
-            // Who puts into a pipe may come later; into any other queue it has been put.
-            Touch::Takes
-                if self.pipes.contains(used.name.text.as_str())
-                    || crowd::waits_for_others(self.variant, &used) =>
-            {
+            Touch::Takes if crowd::waits_for_others(self.variant, &used) => {
                 Part { waits, ..Part::default() }
             }
             Touch::Takes | Touch::Supplies(_) | Touch::Sets | Touch::Clears => Part::default(),
@@ -728,5 +727,22 @@ mod tests {
             format!("{{ set = {{ event = 'e' }} }}, {{ wait = {{ event = 'e' }} }}, {THREE}");
         let why = why_in_crowd(("tokio", 64), [CROWD, &giver, AWAIT], event).unwrap();
         assert!(why.contains("at `e`, too"), "{why}");
+    }
+
+    #[test]
+    fn a_queue_without_a_bound_is_never_full_and_does_not_grow_for_ever() {
+        let any = |steps: &[&str]| {
+            let queue = "[shared.u]\nqueue = { capacity = 'unbounded' }";
+            let steps: Vec<String> = steps.iter().map(|step| step.replace("'q'", "'u'")).collect();
+            let steps: Vec<&str> = steps.iter().map(String::as_str).chain([PUT, TAKE]).collect();
+            why("tokio", 1000, 1, &steps, queue)
+        };
+        assert_eq!(any(&[PUT, PUT, PUT, TAKE, TAKE, TAKE]), None);
+        assert!(
+            any(&[PUT, PUT, TAKE]).unwrap().contains("so that it grows as long as the load lasts")
+        );
+        assert!(
+            any(&[TAKE, PUT]).unwrap().contains("`take` may wait for an item that nobody puts")
+        );
     }
 }

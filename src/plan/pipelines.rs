@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::crowd;
 use crate::{
     runtime::Style,
     scenario::{OnTimeout, StepPlan, Task, Variant},
@@ -114,7 +115,7 @@ impl<'a> Pipes<'a> {
         (style, pool_size): (Style, u64),
     ) -> Result<(), String> {
         let capacity = variant.shared.iter().find_map(|named| match &named.spec {
-            SharedSpec::Queue(of) if named.name == queue => Some(of.capacity()),
+            SharedSpec::Queue(of) if named.name == queue => Some(of.capacity().unwrap_or(u64::MAX)),
             _ => None,
         });
         let mut needed = u64::from(variant.run.probe);
@@ -126,7 +127,7 @@ impl<'a> Pipes<'a> {
         for groups in self.groups() {
             self.balanced(&groups, queue, capacity.filter(|_| style == Style::Serial))?;
         }
-        self.ring(queue, pipes)?;
+        self.ring(variant, queue, pipes)?;
         if style == Style::Pool && pool_size < needed {
             return Err(format!(
                 "those who put and take at once, each task and the probe need {needed} threads, and the pool has {pool_size}; \
@@ -263,7 +264,7 @@ impl<'a> Pipes<'a> {
 
     /// Whether somebody who takes from a queue takes from another one, or waits for others to come; or
     /// whether pipes make a ring.
-    fn ring(&self, queue: &str, pipes: &BTreeSet<&str>) -> Result<(), String> {
+    fn ring(&self, variant: &Variant, queue: &str, pipes: &BTreeSet<&str>) -> Result<(), String> {
         let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for group in self.groups().flatten() {
             let task = &group.task.text;
@@ -272,9 +273,9 @@ impl<'a> Pipes<'a> {
             };
             let (gives, takes) = (of(Touch::Gives), of(Touch::Takes));
             let meets = |step: &StepPlan| {
-                step.spec
-                    .shared()
-                    .is_some_and(|used| matches!(used.touch, Touch::Meets | Touch::Awaits))
+                let used = step.spec.shared();
+                let elsewhere = used.filter(|used| !pipes.contains(used.name.text.as_str()));
+                elsewhere.is_some_and(|used| crowd::waits_for_others(variant, &used))
             };
             let is_there = gives.contains(queue) || takes.contains(queue);
             if is_there && self.steps(task).iter().any(|step| self.any(step, &meets)) {

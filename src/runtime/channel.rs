@@ -1,4 +1,4 @@
-//! The bounded queues of the executors' worlds, for any number of tasks on either side.
+//! The queues of the executors' worlds, for any number of tasks on either side.
 
 use std::future::Future;
 
@@ -9,11 +9,16 @@ use tokio::sync::Semaphore;
 pub trait Channel: Send + Sync + 'static {
     /// What it is called.
     const NAME: &'static str;
+    /// What it is called where it has no bound.
+    const UNBOUNDED: &'static str = Self::NAME;
     /// Who is next when there is an item or a place, in words for the fairness manifest.
     const TURNS: &'static str;
 
     /// An empty one with room for so many items, at least 1.
     fn bounded(capacity: usize) -> Self;
+
+    /// An empty one with room for any number of items.
+    fn unbounded() -> Self;
 
     /// Waits until there is room, and puts an item in. A call that is given up has put nothing in.
     fn put(&self, item: u64) -> impl Future<Output = ()> + Send;
@@ -28,7 +33,8 @@ pub trait Channel: Send + Sync + 'static {
 /// tokio's own channel has one receiver only. So this is made of two of its semaphores, for places
 /// and for items, around a lock-free queue.
 pub struct TokioChannel {
-    places: Semaphore,
+    /// Room that is left; none: there is always room.
+    places: Option<Semaphore>,
     filled: Semaphore,
     items: ConcurrentQueue<u64>,
 }
@@ -45,7 +51,9 @@ impl TokioChannel {
     fn pop(&self) -> u64 {
         loop {
             if let Ok(item) = self.items.pop() {
-                self.places.add_permits(1);
+                if let Some(places) = &self.places {
+                    places.add_permits(1);
+                }
                 return item;
             }
             std::hint::spin_loop();
@@ -55,18 +63,26 @@ impl TokioChannel {
 
 impl Channel for TokioChannel {
     const NAME: &'static str = "two semaphores of tokio around a lock-free queue";
+    const UNBOUNDED: &'static str = "a semaphore of tokio beside a lock-free queue";
     const TURNS: &'static str = "first come, first served, on either side";
 
     fn bounded(capacity: usize) -> Self {
         Self {
-            places: Semaphore::new(capacity),
+            places: Some(Semaphore::new(capacity)),
             filled: Semaphore::new(0),
             items: ConcurrentQueue::bounded(capacity),
         }
     }
 
+    fn unbounded() -> Self {
+        let items = ConcurrentQueue::unbounded();
+        Self { places: None, filled: Semaphore::new(0), items }
+    }
+
     async fn put(&self, item: u64) {
-        passed(&self.places).await;
+        if let Some(places) = &self.places {
+            passed(places).await;
+        }
         // There is room for whoever has a permit.
         if self.items.push(item).is_ok() {
             self.filled.add_permits(1);
@@ -100,6 +116,11 @@ macro_rules! async_channel {
 
             fn bounded(capacity: usize) -> Self {
                 let (sender, receiver) = $($path)::+::bounded(capacity);
+                Self { sender, receiver }
+            }
+
+            fn unbounded() -> Self {
+                let (sender, receiver) = $($path)::+::unbounded();
                 Self { sender, receiver }
             }
 
@@ -159,6 +180,26 @@ mod tests {
             assert_eq!(taken, [0, 1, 2].map(|item| Some(10 * round + item)), "{}", C::NAME);
             assert_eq!((takes(&channel), channel.try_take()), (None, None), "{}", C::NAME);
         }
+    }
+
+    /// There is room for any number, and they come out in order.
+    fn check_unbounded<C: Channel>() {
+        let channel = C::unbounded();
+        assert!((0..5_000).all(|item| puts(&channel, item)), "{}", C::NAME);
+        assert!((0..4_999).all(|item| takes(&channel) == Some(item)), "{}", C::NAME);
+        assert_eq!((channel.try_take(), channel.try_take()), (Some(4_999), None), "{}", C::NAME);
+        let mut taker = Waiter::of(channel.take());
+        assert!(taker.asks().is_none() && puts(&channel, 7));
+        assert_eq!(taker.asks(), Some(7), "{}", C::NAME);
+    }
+
+    #[test]
+    fn without_a_bound_there_is_always_room() {
+        check_unbounded::<TokioChannel>();
+        check_unbounded::<SmolChannel>();
+        #[cfg(feature = "async-std")]
+        check_unbounded::<AsyncStdChannel>();
+        check_unbounded::<BlockingChannel>();
     }
 
     /// Those who have waited and are given up take no item and leave none behind.

@@ -65,8 +65,8 @@ impl SharedKind for SharedBarrier {
         })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::Barrier::NAME, N::Barrier::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        [N::Barrier::NAME, N::Barrier::TURNS].map(str::to_owned)
     }
 }
 

@@ -33,8 +33,8 @@ impl SharedKind for SharedCondition {
         Made::new(ConditionOf::<N> { condition: N::Condition::new(), cells: UserCells::default() })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::Condition::NAME, N::Condition::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        [N::Condition::NAME, N::Condition::TURNS].map(str::to_owned)
     }
 }
 

@@ -47,8 +47,8 @@ impl SharedKind for SharedEvent {
         })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::Event::NAME, N::Event::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        [N::Event::NAME, N::Event::TURNS].map(str::to_owned)
     }
 }
 

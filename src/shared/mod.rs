@@ -13,6 +13,7 @@ mod event;
 mod mutex;
 mod objects;
 mod queue;
+mod ranked;
 mod rate_limit;
 mod rwlock;
 mod semaphore;

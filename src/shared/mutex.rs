@@ -34,8 +34,8 @@ impl SharedKind for SharedMutex {
         })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::Mutex::NAME, N::Mutex::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        [N::Mutex::NAME, N::Mutex::TURNS].map(str::to_owned)
     }
 }
 

@@ -65,10 +65,7 @@ pub fn facts<N: Coordination>(named: &[NamedShared]) -> Vec<(String, String)> {
     let of_one = |one: &NamedShared| {
         let [primitive, turns] = one.spec.facts::<N>();
         let words = one.words();
-        [
-            (words.clone(), primitive.to_owned()),
-            (format!("{SHARED_TURNS}{words}"), turns.to_owned()),
-        ]
+        [(words.clone(), primitive), (format!("{SHARED_TURNS}{words}"), turns)]
     };
     named.iter().flat_map(of_one).collect()
 }

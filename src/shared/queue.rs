@@ -1,8 +1,10 @@
-//! `queue`: a bounded queue, first in, first out, for any number of tasks on either side.
+//! `queue`: a queue for any number of tasks on either side, with a bound or without, in the order in
+//! which items come or in that of their priorities.
 //!
 //! Every item has a number of its own: which of the putting steps put it, and how many that one had
 //! put before. Each side adds up a mark of every number, a draw that is keyed by it. So an item
 //! that is lost, and one that is given twice in its place, are seen at the end, whatever the order.
+//! `ranked.rs` says how the order of priorities is proven.
 
 use std::{
     num::NonZeroUsize,
@@ -16,55 +18,164 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cells::{OwnedCell, UserCells, bump},
+    ranked::{PRIORITIES, RankedQueue},
     spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind},
 };
 use crate::{
-    config::Fields,
+    config::{Diagnostics, Field, Fields, Node, Value, choice_schema, read_choice},
     draw,
-    runtime::{Channel, Coordination},
+    runtime::{Channel, Coordination, Semaphore},
 };
 
 /// More places than this are memory that nobody has asked for.
 const MOST_PLACES: usize = 1 << 20;
 
-/// A bounded queue.
+/// A queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SharedQueue {
-    capacity: NonZeroUsize,
+    capacity: QueueRoom,
+    #[serde(default)]
+    order: QueueOrder,
+}
+
+/// How many items a queue has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum QueueRoom {
+    /// For so many.
+    Bounded(NonZeroUsize),
+    /// For any number.
+    Unbounded(AnyNumber),
+}
+
+/// The word for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AnyNumber {
+    Unbounded,
+}
+
+impl Field for QueueRoom {
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "anyOf": [NonZeroUsize::schema(), { "const": "unbounded" }] })
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if matches!(&node.value, Value::Text(text) if text == "unbounded") {
+            return Some(Self::Unbounded(AnyNumber::Unbounded));
+        }
+        <NonZeroUsize as Field>::read(node, diagnostics).map(Self::Bounded)
+    }
+}
+
+/// Which item comes out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum QueueOrder {
+    /// That which came first.
+    #[default]
+    Fifo,
+    /// That of the highest priority; of equals that which came first.
+    Priority,
+}
+
+const ORDERS: &[(&str, QueueOrder)] =
+    &[("fifo", QueueOrder::Fifo), ("priority", QueueOrder::Priority)];
+
+impl Field for QueueOrder {
+    fn schema() -> serde_json::Value {
+        choice_schema(ORDERS)
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        read_choice(node, ORDERS, diagnostics)
+    }
 }
 
 impl SharedQueue {
-    /// How many items it has room for.
-    pub fn capacity(&self) -> u64 {
-        self.capacity.get() as u64
+    /// How many items it has room for; none: for any number.
+    pub fn capacity(&self) -> Option<u64> {
+        self.room().map(|room| room as u64)
+    }
+
+    fn room(&self) -> Option<usize> {
+        match self.capacity {
+            QueueRoom::Bounded(room) => Some(room.get()),
+            QueueRoom::Unbounded(_) => None,
+        }
     }
 }
 
 impl SharedKind for SharedQueue {
     const KEY: &'static str = "queue";
-    const DOC: &'static str = "A bounded queue, first in, first out.";
+    const DOC: &'static str = "A queue: first in, first out, or the highest priority first.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let capacity: Option<NonZeroUsize> =
-            fields.required("capacity", "Room for so many items; 1 048 576 at most.");
-        if capacity.is_some_and(|capacity| capacity.get() > MOST_PLACES) {
+        let capacity: Option<QueueRoom> = fields.required(
+            "capacity",
+            "Room for so many items, 1 048 576 at most, or `\"unbounded\"`: for any number.",
+        );
+        if let Some(QueueRoom::Bounded(capacity)) = capacity
+            && capacity.get() > MOST_PLACES
+        {
             let message = format!("expected at most {MOST_PLACES} items");
             fields.reject("capacity", message, None);
         }
-        Some(Self { capacity: capacity? })
+        let order = fields.or(
+            "order",
+            QueueOrder::Fifo,
+            "Which item comes out first: `fifo`, that which came first; `priority`, that of the highest of 64 priorities, \
+             which are drawn.",
+        );
+        Some(Self { capacity: capacity?, order })
     }
 
     fn make<N: Coordination>(&self) -> Made {
+        let items = match (self.order, self.room()) {
+            (QueueOrder::Priority, room) => QueueItems::Ranked(RankedQueue::new(room)),
+            (QueueOrder::Fifo, Some(room)) => QueueItems::Fifo(N::Channel::bounded(room)),
+            (QueueOrder::Fifo, None) => QueueItems::Fifo(N::Channel::unbounded()),
+        };
         Made::new(QueueOf::<N> {
-            channel: N::Channel::bounded(self.capacity.get()),
+            items,
             puts: UserCells::default(),
             takes: UserCells::default(),
             left: Mutex::default(),
         })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::Channel::NAME, N::Channel::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        match (self.order, self.room()) {
+            (QueueOrder::Priority, _) => {
+                let name =
+                    format!("a binary heap under a mutex of std, with {}", N::Semaphore::NAME);
+                [
+                    name,
+                    format!("the item of the highest priority; of tasks: {}", N::Semaphore::TURNS),
+                ]
+            }
+            (QueueOrder::Fifo, Some(_)) => [N::Channel::NAME, N::Channel::TURNS].map(str::to_owned),
+            (QueueOrder::Fifo, None) => {
+                [N::Channel::UNBOUNDED, N::Channel::TURNS].map(str::to_owned)
+            }
+        }
+    }
+}
+
+/// What the items are in.
+#[expect(clippy::large_enum_variant, reason = "there is one for a whole trial")]
+enum QueueItems<N: Coordination> {
+    Fifo(N::Channel),
+    Ranked(RankedQueue<N::Semaphore>),
+}
+
+impl<N: Coordination> QueueItems<N> {
+    /// Takes an item out if there is one.
+    fn try_take(&self) -> Option<u64> {
+        match self {
+            Self::Fifo(channel) => channel.try_take(),
+            Self::Ranked(ranked) => ranked.try_take(),
+        }
     }
 }
 
@@ -91,7 +202,7 @@ fn mark(item: u64) -> u64 {
 
 /// A queue, made of an executor's primitives.
 pub struct QueueOf<N: Coordination> {
-    channel: N::Channel,
+    items: QueueItems<N>,
     puts: UserCells<QueueTally>,
     takes: UserCells<QueueTally>,
     /// What was found in the queue when its account was read.
@@ -119,7 +230,7 @@ impl<N: Coordination> QueueOf<N> {
     /// Empties the queue: all that was in it when it was asked for its account.
     fn drain(&self) -> ItemSum {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(item) = self.channel.try_take() {
+        while let Some(item) = self.items.try_take() {
             left.items += 1;
             left.marks = left.marks.wrapping_add(mark(item));
         }
@@ -138,10 +249,14 @@ pub struct Putter<N: Coordination> {
 }
 
 impl<N: Coordination> Putter<N> {
-    /// Waits until there is room, and puts an item that is like no other.
-    pub async fn put(&self) {
+    /// Waits until there is room, and puts an item that is like no other. The draw decides its
+    /// priority, where there are any.
+    pub async fn put(&self, draw: u64) {
         let item = self.count.number() << 40 | self.count.items.load(Relaxed);
-        self.queue.channel.put(item).await;
+        match &self.queue.items {
+            QueueItems::Fifo(channel) => channel.put(item).await,
+            QueueItems::Ranked(ranked) => ranked.put((draw % PRIORITIES) as u8, item).await,
+        }
         self.count.add(item);
     }
 }
@@ -155,15 +270,22 @@ pub struct Taker<N: Coordination> {
 impl<N: Coordination> Taker<N> {
     /// Waits until there is an item, and takes it.
     pub async fn take(&self) {
-        let item = self.queue.channel.take().await;
+        let item = match &self.queue.items {
+            QueueItems::Fifo(channel) => channel.take().await,
+            QueueItems::Ranked(ranked) => ranked.take().await,
+        };
         self.count.add(item);
     }
 }
 
 impl<N: Coordination> SharedAccount for QueueOf<N> {
     fn read(&self) -> Box<dyn SharedCounts> {
+        let overtaken = match &self.items {
+            QueueItems::Fifo(_) => None,
+            QueueItems::Ranked(ranked) => Some(ranked.overtaken()),
+        };
         let left = self.drain();
-        Box::new(QueueCount { puts: sum(&self.puts), takes: sum(&self.takes), left })
+        Box::new(QueueCount { puts: sum(&self.puts), takes: sum(&self.takes), left, overtaken })
     }
 }
 
@@ -171,16 +293,21 @@ struct QueueCount {
     puts: ItemSum,
     takes: ItemSum,
     left: ItemSum,
+    /// Items that came out though one of a higher priority was there; none: there are no
+    /// priorities.
+    overtaken: Option<u64>,
 }
 
 impl SharedCounts for QueueCount {
     fn lines(&self, calls: &dyn Fn(&str) -> SharedCalls) -> Vec<ObjectLine> {
-        let Self { puts, takes, left } = self;
+        let Self { puts, takes, left, overtaken } = self;
         let (of_puts, of_takes) = (calls("put"), calls("take"));
         let mut lines = vec![
             ObjectLine::of_calls("items put", of_puts, 0, puts.items),
             ObjectLine::of_calls("items taken", of_takes, 0, takes.items),
         ];
+        let what = "items that came before one of a higher priority";
+        lines.extend(overtaken.map(|overtaken| ObjectLine::equal(what, 0, overtaken)));
         // An item on its way is on neither side.
         if !of_puts.moves && !of_takes.moves {
             let (out, marks) = (takes.items + left.items, takes.marks.wrapping_add(left.marks));
@@ -200,10 +327,12 @@ mod tests {
     use super::*;
     use crate::runtime::{Blocking, block_on};
 
-    fn queue() -> Arc<QueueOf<Blocking>> {
-        let spec = SharedQueue { capacity: NonZeroUsize::new(8).unwrap() };
-        spec.make::<Blocking>().object.downcast().ok().unwrap()
+    fn queue(order: QueueOrder, capacity: QueueRoom) -> Arc<QueueOf<Blocking>> {
+        SharedQueue { capacity, order }.make::<Blocking>().object.downcast().ok().unwrap()
     }
+
+    const EIGHT: QueueRoom = QueueRoom::Bounded(NonZeroUsize::new(8).unwrap());
+    const ANY: QueueRoom = QueueRoom::Unbounded(AnyNumber::Unbounded);
 
     /// What does not hold of a queue into which five were put, and of which three were taken.
     fn wrong(queue: &QueueOf<Blocking>) -> Vec<&'static str> {
@@ -216,11 +345,14 @@ mod tests {
     }
 
     fn used() -> Arc<QueueOf<Blocking>> {
-        let queue = queue();
+        filled(queue(QueueOrder::Fifo, EIGHT))
+    }
+
+    fn filled(queue: Arc<QueueOf<Blocking>>) -> Arc<QueueOf<Blocking>> {
         let (first, second, taker) = (queue.putter(), queue.putter(), queue.taker());
         block_on(async {
-            for putter in [&first, &second, &first, &second, &first] {
-                putter.put().await;
+            for (draw, putter) in [&first, &second, &first, &second, &first].iter().enumerate() {
+                putter.put(draw as u64).await;
             }
             for _ in 0..3 {
                 taker.take().await;
@@ -231,15 +363,22 @@ mod tests {
 
     #[test]
     fn what_was_put_is_taken_or_left_and_can_be_counted_again() {
-        let queue = used();
-        assert_eq!((wrong(&queue), queue.drain().items), (vec![], 2));
-        assert_eq!(wrong(&queue), [""; 0]);
+        for (order, room) in [
+            (QueueOrder::Fifo, EIGHT),
+            (QueueOrder::Fifo, ANY),
+            (QueueOrder::Priority, EIGHT),
+            (QueueOrder::Priority, ANY),
+        ] {
+            let queue = filled(queue(order, room));
+            assert_eq!((wrong(&queue), queue.drain().items), (vec![], 2));
+            assert_eq!(wrong(&queue), [""; 0]);
+        }
     }
 
     #[test]
     fn a_lost_item_is_missed() {
         let queue = used();
-        queue.channel.try_take();
+        queue.items.try_take();
         assert_eq!(
             wrong(&queue),
             ["items taken and left in it", "the same items, by the sum of their marks"]
@@ -249,11 +388,12 @@ mod tests {
     #[test]
     fn an_item_that_is_given_twice_in_place_of_another_is_seen() {
         let queue = used();
-        let again = queue.channel.try_take().unwrap();
-        queue.channel.try_take();
+        let again = queue.items.try_take().unwrap();
+        queue.items.try_take();
         block_on(async {
-            queue.channel.put(again).await;
-            queue.channel.put(again).await;
+            let QueueItems::Fifo(channel) = &queue.items else { panic!("it is one") };
+            channel.put(again).await;
+            channel.put(again).await;
         });
         assert_eq!(wrong(&queue), ["the same items, by the sum of their marks"]);
     }
@@ -262,7 +402,15 @@ mod tests {
     fn an_item_that_no_step_put_is_seen() {
         let queue = used();
         let putter = queue.putter();
-        block_on(putter.put());
+        block_on(putter.put(0));
         assert_eq!(wrong(&queue), ["items put"]);
+    }
+
+    #[test]
+    fn rooms_are_stored_as_they_are_written() {
+        for (text, room) in [("8", EIGHT), ("\"unbounded\"", ANY)] {
+            assert_eq!(serde_json::to_string(&room).unwrap(), text);
+            assert_eq!(serde_json::from_str::<QueueRoom>(text).unwrap(), room);
+        }
     }
 }

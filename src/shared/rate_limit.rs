@@ -50,8 +50,9 @@ impl SharedKind for SharedRateLimit {
         Made::new(RateLimit::new(self.rate, self.burst.get()))
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
+    fn facts<N: Coordination>(&self) -> [String; 2] {
         ["one word of time that all share, and the executor's timer", "first come, first served"]
+            .map(str::to_owned)
     }
 }
 

@@ -50,8 +50,8 @@ impl SharedKind for SharedRwLock {
         })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::RwLock::NAME, N::RwLock::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        [N::RwLock::NAME, N::RwLock::TURNS].map(str::to_owned)
     }
 }
 

@@ -54,8 +54,8 @@ impl SharedKind for SharedSemaphore {
         })
     }
 
-    fn facts<N: Coordination>() -> [&'static str; 2] {
-        [N::Semaphore::NAME, N::Semaphore::TURNS]
+    fn facts<N: Coordination>(&self) -> [String; 2] {
+        [N::Semaphore::NAME, N::Semaphore::TURNS].map(str::to_owned)
     }
 }
 

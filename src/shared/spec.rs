@@ -20,7 +20,7 @@ pub trait SharedKind: Sized + Clone + Serialize + DeserializeOwned {
     fn make<N: Coordination>(&self) -> Made;
 
     /// The primitive that it is made of there, and who of those that wait is next.
-    fn facts<N: Coordination>() -> [&'static str; 2];
+    fn facts<N: Coordination>(&self) -> [String; 2];
 }
 
 /// An object that was made.
@@ -126,8 +126,8 @@ macro_rules! shared {
             }
 
             /// See [`SharedKind::facts`].
-            pub fn facts<N: $crate::runtime::Coordination>(&self) -> [&'static str; 2] {
-                match self { $(Self::$variant(_) => <$path as $crate::shared::SharedKind>::facts::<N>(),)* }
+            pub fn facts<N: $crate::runtime::Coordination>(&self) -> [String; 2] {
+                match self { $(Self::$variant(object) => object.facts::<N>(),)* }
             }
         }
     };

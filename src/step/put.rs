@@ -48,8 +48,8 @@ impl StepKind for Put {
 struct Putting<N: Coordination>(Putter<N>);
 
 impl<N: Coordination> Operation for Putting<N> {
-    async fn call(&mut self, _: Call) -> StepOutcome {
-        self.0.put().await;
+    async fn call(&mut self, call: Call) -> StepOutcome {
+        self.0.put(call.key).await;
         Ok(Done::default())
     }
 }
@@ -70,13 +70,20 @@ mod tests {
 
     #[test]
     fn what_is_put_is_taken_once_under_every_executor() {
-        let rig = Rig::new(&["{ put = { queue = 'q' } }", "{ take = { queue = 'q' } }"])
-            .shared("q", "{ queue = { capacity = 2 } }")
-            .slots(4);
-        for executor in EXECUTORS {
-            let ran = rig.run(executor.name, 200);
-            assert_eq!((ran.wrong(), ran.unproven), (None, vec![]), "{}", executor.name);
-            assert!(ran.tallies.iter().all(|tally| tally.ended == 800), "{}", executor.name);
+        for queue in [
+            "{ queue = { capacity = 2 } }",
+            "{ queue = { capacity = 'unbounded' } }",
+            "{ queue = { capacity = 2, order = 'priority' } }",
+            "{ queue = { capacity = 'unbounded', order = 'priority' } }",
+        ] {
+            let rig = Rig::new(&["{ put = { queue = 'q' } }", "{ take = { queue = 'q' } }"])
+                .shared("q", queue)
+                .slots(4);
+            for executor in EXECUTORS {
+                let ran = rig.run(executor.name, 200);
+                assert_eq!((ran.wrong(), ran.unproven), (None, vec![]), "{}", executor.name);
+                assert!(ran.tallies.iter().all(|tally| tally.ended == 800), "{}", executor.name);
+            }
         }
     }
 

@@ -214,6 +214,10 @@ impl<C: Channel, F: Fault> Channel for FaultyChannel<C, F> {
         Self { inner: C::bounded(capacity), puts: AtomicU64::new(0), fault: PhantomData }
     }
 
+    fn unbounded() -> Self {
+        Self { inner: C::unbounded(), puts: AtomicU64::new(0), fault: PhantomData }
+    }
+
     async fn put(&self, item: u64) {
         match self.puts.fetch_add(1, Relaxed) % 1_000 {
             500 if F::LOSES_ITEMS => {}
@@ -310,6 +314,8 @@ fn honest_objects_behind_the_same_wrapper_pass() {
             (PERMITS, ACQUIRE),
             (RWLOCK, READ_OR_WRITE),
             ("condition = {}", SUPPLY),
+            ("queue = { capacity = \"unbounded\" }", HAND_OVER),
+            ("queue = { capacity = 4, order = \"priority\" }", HAND_OVER),
         ];
         for (object, steps) in objects {
             race::<Honest>(executor, object, steps)
@@ -400,10 +406,12 @@ fn a_condition_that_loses_a_ticket_or_gives_one_twice_is_found_out() {
 #[test]
 fn a_queue_that_loses_one_item_of_a_thousand_is_found_out() {
     for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
-        found(
-            race::<LosesItems>(executor, QUEUE, HAND_OVER),
-            "queue it: items taken and left in it: expected 3000, found 2997",
-        );
+        for queue in [QUEUE, "queue = { capacity = \"unbounded\" }"] {
+            found(
+                race::<LosesItems>(executor, queue, HAND_OVER),
+                "queue it: items taken and left in it: expected 3000, found 2997",
+            );
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The bounded queue of the blocking executors.
+//! The queue of the blocking executors.
 
 use std::{collections::VecDeque, future::poll_fn, sync::Mutex};
 
@@ -18,6 +18,7 @@ pub struct BlockingChannel {
 
 impl Channel for BlockingChannel {
     const NAME: &'static str = "a mutex with two condition variables of std";
+    const UNBOUNDED: &'static str = "a mutex with a condition variable of std";
     const TURNS: &'static str =
         "who asks first when there is an item or a place; for each one the kernel wakes a thread";
 
@@ -28,6 +29,10 @@ impl Channel for BlockingChannel {
             filled: WaitingLine::default(),
             emptied: WaitingLine::default(),
         }
+    }
+
+    fn unbounded() -> Self {
+        Self { capacity: usize::MAX, ..Self::bounded(0) }
     }
 
     async fn put(&self, item: u64) {
