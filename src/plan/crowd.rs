@@ -1,7 +1,7 @@
 //! Crowds: the groups that one `parallel` starts, of whom some lead and others follow, and what they
 //! need so that nobody waits for ever.
 
-use super::pipelines;
+use super::pipes::pipes;
 use crate::{
     runtime::Style,
     scenario::{Variant, reach},
@@ -47,7 +47,7 @@ pub(super) fn waits_for_others(variant: &Variant, used: &SharedUse<'_>) -> bool 
         Touch::Meets | Touch::Awaits => true,
         Touch::Takes => {
             spec.is_some_and(|named| has_crowds(&named.spec))
-                || pipelines::pipes(variant).contains(used.name.text.as_str())
+                || pipes(variant).contains(used.name.text.as_str())
         }
         _ => false,
     }

@@ -365,6 +365,19 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_to_several_barriers_comes_in_one_order() {
+        let other = "[shared.c]\nbarrier = { parties = 4 }\n[tasks.one]\nsteps = [{ arrive = { barrier = 'b' } }, \
+                     { arrive = { barrier = 'c' } }]\n[tasks.two]\nsteps = [{ arrive = { barrier = 'c' } }, { arrive = \
+                     { barrier = 'b' } }]";
+        let either = "{ choice = { of = [{ task = 'one' }, { task = 'two' }] } }";
+        let crossed = why(("tokio", 64), 1, &all(4), either, other).unwrap();
+        assert!(crossed.contains("let all come to them in the same order"), "{crossed}");
+        let in_order = "{ repeat = { task = 'one', times = 1 } }";
+        let alone = other.split("\n[tasks.two]").next().unwrap();
+        assert!(is_fine(1, &all(4), in_order, alone));
+    }
+
+    #[test]
     fn children_that_arrive_once_meet_whoever_comes() {
         for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
             for (clients, count) in [(1, 4), (8, 4), (8, 12)] {

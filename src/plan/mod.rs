@@ -10,6 +10,7 @@ mod meetings;
 mod order;
 mod peers;
 mod pipelines;
+mod pipes;
 mod rate;
 mod refusal;
 

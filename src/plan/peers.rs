@@ -22,7 +22,7 @@
 
 use std::collections::HashMap;
 
-use super::{crowd, pipelines};
+use super::{crowd, pipes::pipes};
 use crate::{
     runtime::Style,
     scenario::{OnTimeout, Reach, StepPlan, Task, Variant, reach},
@@ -44,7 +44,7 @@ pub(super) fn used(variant: &Variant) -> Vec<NamedShared> {
 
 /// Why the tasks of a variant could wait for ever under an executor whose pool is so large.
 pub(super) fn missing(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
-    let pipes = pipelines::pipes(variant);
+    let pipes = pipes(variant);
     let found = variant.shared.iter().filter_map(|named| {
         let (words, capacity) = match &named.spec {
             SharedSpec::Queue(_) if pipes.contains(named.name.as_str()) => return None,

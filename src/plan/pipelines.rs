@@ -16,22 +16,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::crowd;
+use super::{
+    crowd,
+    pipes::{Pipes, are_groups, pipes},
+};
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant},
+    scenario::{OnTimeout, StepPlan, Variant},
     shared::SharedSpec,
     step::{Child, Ends, Times, Touch},
 };
-
-/// The queues of a variant that are pipes.
-pub(super) fn pipes(variant: &Variant) -> BTreeSet<&str> {
-    let queues = variant.shared.iter().filter_map(|named| {
-        matches!(named.spec, SharedSpec::Queue(_)).then_some(named.name.as_str())
-    });
-    let tasks = Pipes { tasks: &variant.tasks };
-    queues.filter(|queue| tasks.groups().any(|groups| tasks.is_pipe(&groups, queue))).collect()
-}
 
 /// Why those at a pipe could wait for ever under an executor whose pool is so large.
 pub(super) fn stuck(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
@@ -60,53 +54,7 @@ impl Flow {
     }
 }
 
-struct Pipes<'a> {
-    tasks: &'a [Task],
-}
-
-impl<'a> Pipes<'a> {
-    fn steps(&self, task: &str) -> &'a [StepPlan] {
-        let tasks = self.tasks;
-        tasks.iter().find(|known| known.name == task).map_or(&[], |task| &task.steps)
-    }
-
-    /// The groups of each `parallel` that has some.
-    fn groups(&self) -> impl Iterator<Item = Vec<Child<'a>>> {
-        let steps = self.tasks.iter().flat_map(|task| &task.steps);
-        steps.map(|step| step.spec.children()).filter(|children| are_groups(children))
-    }
-
-    /// Whether a step acts on a queue, itself or in what it runs.
-    fn touches(&self, step: &StepPlan, queue: &str) -> bool {
-        self.any(step, &|step| {
-            let used = step.spec.shared();
-            used.is_some_and(|used| used.name.text == queue)
-        })
-    }
-
-    /// Whether something is so of a step or of what it runs.
-    fn any(&self, step: &StepPlan, so: &dyn Fn(&StepPlan) -> bool) -> bool {
-        let children = step.spec.children();
-        let below =
-            |child: &Child<'_>| self.steps(&child.task.text).iter().any(|step| self.any(step, so));
-        so(step) || children.iter().any(below)
-    }
-
-    /// Whether one of these groups only puts into a queue, or only takes from it.
-    fn is_pipe(&self, groups: &[Child<'_>], queue: &str) -> bool {
-        let one_sided = |group: &Child<'_>| {
-            let side = |touch| {
-                let does = |step: &StepPlan| {
-                    let used = step.spec.shared();
-                    used.is_some_and(|used| used.name.text == queue && used.touch == touch)
-                };
-                self.steps(&group.task.text).iter().any(|step| self.any(step, &does))
-            };
-            side(Touch::Gives) != side(Touch::Takes)
-        };
-        groups.iter().any(one_sided)
-    }
-
+impl Pipes<'_> {
     fn why(
         &self,
         variant: &Variant,
@@ -305,18 +253,6 @@ impl<'a> Pipes<'a> {
         }
         Ok(())
     }
-
-    fn does(&self, task: &str, queue: &str, touch: Touch) -> bool {
-        let does = |step: &StepPlan| {
-            let used = step.spec.shared();
-            used.is_some_and(|used| used.name.text == queue && used.touch == touch)
-        };
-        self.steps(task).iter().any(|step| self.any(step, &does))
-    }
-}
-
-fn are_groups(children: &[Child<'_>]) -> bool {
-    children.iter().any(|child| matches!(child.times, Times::Beside(_)))
 }
 
 /// How many children the groups of one `parallel` have.

@@ -30,11 +30,11 @@ use crate::{clock, runtime::Runtime};
 pub(super) struct Handle<R: Runtime> {
     life: Arc<Life>,
     /// Never contended: one step of a sequence runs at a time.
-    kept: Mutex<Kept<R>>,
+    kept: Mutex<HandleState<R>>,
 }
 
-struct Kept<R: Runtime> {
-    running: Option<Running<R>>,
+struct HandleState<R: Runtime> {
+    running: Option<BackgroundTask<R>>,
     /// The steps of the last one, for the next.
     spare: Option<Sequence>,
     /// Tasks started.
@@ -42,7 +42,7 @@ struct Kept<R: Runtime> {
 }
 
 /// A background task that was started and not yet joined.
-pub(super) struct Running<R: Runtime> {
+pub(super) struct BackgroundTask<R: Runtime> {
     join: R::Join<ChildEnd>,
     child: ChildTask,
     /// Its number, from 1.
@@ -51,13 +51,13 @@ pub(super) struct Running<R: Runtime> {
 
 impl<R: Runtime> Default for Handle<R> {
     fn default() -> Self {
-        let kept = Mutex::new(Kept { running: None, spare: None, started: 0 });
+        let kept = Mutex::new(HandleState { running: None, spare: None, started: 0 });
         Self { life: Arc::default(), kept }
     }
 }
 
 impl<R: Runtime> Handle<R> {
-    fn kept(&self) -> MutexGuard<'_, Kept<R>> {
+    fn kept(&self) -> MutexGuard<'_, HandleState<R>> {
         // No code that could panic runs under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,18 +85,18 @@ impl<R: Runtime> Handle<R> {
         let lives = Lives { life: self.life.clone(), child: child.clone(), number };
         let call = Call { issued_ns: clock::now_ns(), ..call.of_child(0) };
         let join = runtime.spawn(run_child::<R, _>(steps, call, move || lives))?;
-        self.kept().running = Some(Running { join, child: child.clone(), number });
+        self.kept().running = Some(BackgroundTask { join, child: child.clone(), number });
         Ok(())
     }
 
     /// The task that was started, for whoever ends it.
-    pub(super) fn take(&self) -> Result<Running<R>, Failure> {
+    pub(super) fn take(&self) -> Result<BackgroundTask<R>, Failure> {
         let none = || Failure::Wrong("nothing was started that could be ended".to_owned());
         self.kept().running.take().ok_or_else(none)
     }
 
     /// Waits for a task's end, and answers how it ended; none: the deadline of its call ended it.
-    pub(super) async fn join(&self, running: Running<R>) -> Option<StepOutcome> {
+    pub(super) async fn join(&self, running: BackgroundTask<R>) -> Option<StepOutcome> {
         if R::INFO.style.joins_block() {
             // Who joins a thread cannot look at the time meanwhile.
             self.until_gone(running.number).await;
@@ -107,7 +107,7 @@ impl<R: Runtime> Handle<R> {
     }
 
     /// Cancels a task, unless it has ended, and waits until it is gone. Answers whoever has ended.
-    pub(super) async fn cancel(&self, running: Running<R>) -> Option<Running<R>> {
+    pub(super) async fn cancel(&self, running: BackgroundTask<R>) -> Option<BackgroundTask<R>> {
         if !self.life.cancel(running.number) {
             return Some(running);
         }
@@ -160,13 +160,18 @@ impl Life {
         self.word.compare_exchange(lives, cancelled, AcqRel, Acquire).is_ok()
     }
 
-    /// The task is over: whether it was cancelled. One that was given up may end beside a later one.
-    fn end(&self, number: u64) -> bool {
-        let gone = Self::word(number, Self::GONE);
-        let of_this = |word: u64| (word >> Self::BITS == number).then_some(gone);
-        let before = self.word.fetch_update(AcqRel, Acquire, of_this);
+    /// The task is over. If it was cancelled, that is counted before anybody can see that it is gone.
+    /// One that was given up may end beside a later one, and says nothing.
+    fn end(&self, number: u64, count: impl FnOnce()) {
+        let [lives, cancelled, gone] =
+            [Self::LIVES, Self::CANCELLED, Self::GONE].map(|state| Self::word(number, state));
+        let ended = self.word.compare_exchange(lives, gone, AcqRel, Acquire);
+        if ended == Err(cancelled) {
+            count();
+            // Only where the `cancel` was given up has another one begun meanwhile.
+            let _ = self.word.compare_exchange(cancelled, gone, AcqRel, Acquire);
+        }
         self.waker.wake();
-        before == Ok(Self::word(number, Self::CANCELLED))
     }
 
     fn is_over(&self, number: u64) -> bool {
@@ -183,9 +188,7 @@ struct Lives {
 
 impl Drop for Lives {
     fn drop(&mut self) {
-        if self.life.end(self.number) {
-            self.child.gone();
-        }
+        self.life.end(self.number, || self.child.gone());
     }
 }
 

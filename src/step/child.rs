@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A child's end.
-pub(super) struct ChildEnd {
+pub struct ChildEnd {
     /// Its steps, for the next one in its place.
     pub steps: Sequence,
     /// How it ended; none: the deadline of its call ended it, or had passed before it began.

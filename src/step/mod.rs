@@ -51,6 +51,7 @@ mod write;
 mod yield_now;
 
 pub use blocking::BlockingChoice;
+pub use child::ChildEnd;
 #[cfg(test)]
 pub(crate) use exec::Repeated;
 pub use exec::{Call, Opening, Operation, Step};

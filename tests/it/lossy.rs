@@ -26,7 +26,7 @@ use regatta::{
         Queue, Runtime, Setup, Tickets, Visitor,
     },
     scenario::{Overrides, from_text},
-    step::{Done, Sequence, StepOutcome},
+    step::{ChildEnd, Done, Sequence},
     store::FailureKind,
     trial::{Answer, TrialPlan, allowed_cpus, child::run_on},
 };
@@ -111,8 +111,8 @@ struct Faulty<R, F>(R, Arc<AtomicU64>, PhantomData<F>);
 impl<R, F: Fault> Faulty<R, F> {
     /// What a child would have answered that is lost, if this is the one.
     fn lost<T: 'static>(&self) -> Option<T> {
-        let nothing: Box<dyn Any> =
-            Box::new((Sequence::new(Vec::new()), StepOutcome::Ok(Done::default())));
+        let (steps, outcome) = (Sequence::new(Vec::new()), Some(Ok(Done::default())));
+        let nothing: Box<dyn Any> = Box::new(ChildEnd { steps, outcome });
         let nothing = nothing.downcast::<T>().ok()?;
         (self.1.fetch_add(1, Relaxed) == F::LOSES_CHILD).then_some(*nothing)
     }
@@ -459,7 +459,7 @@ const CHILDREN: u64 = 16;
 /// Scenarios whose tasks first start sixteen children that all end well, and then do something that
 /// does not always. What is cancelled there runs tasks of its own: a child that is cut short loosens
 /// the account of its task.
-const WITH_CHILDREN: [(&str, &str); 9] = [
+const WITH_CHILDREN: [(&str, &str); 11] = [
     (
         "fail-fast",
         "{ parallel = { task = \"risky\", count = 16, errors = \"fail-fast\" } }]\n\
@@ -470,6 +470,20 @@ const WITH_CHILDREN: [(&str, &str); 9] = [
     (
         "first of several",
         "{ parallel = { task = \"risky\", count = 4, until = \"first\" } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
+         [tasks.fine]\nsteps = [{ yield = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "a deadline",
+        "{ parallel = { task = \"risky\", count = 16, until = \"deadline\", within = \"1m\" } }]\n\
+         [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
+         [tasks.fine]\nsteps = [{ yield = {} }]\n\
+         [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
+    ),
+    (
+        "a background task",
+        "{ spawn = { task = \"risky\", handle = \"it\" } }, { join = { handle = \"it\" } }]\n\
          [tasks.risky]\nsteps = [{ choice = { of = [{ task = \"fine\", weight = 9 }, { task = \"slow\" }] } }]\n\
          [tasks.fine]\nsteps = [{ yield = {} }]\n\
          [tasks.slow]\nsteps = [{ sleep = { time = \"1m\" }, timeout = \"1ms\", on_timeout = \"skip\" }, { noop = {} }",
@@ -546,10 +560,10 @@ fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
             // The sixth of the last task: no other is lost, for its place has nothing to run any
             // more.
             let lost = match (what, executor) {
-                ("fail-fast" | "batches" | "as completed", _) => {
+                ("fail-fast" | "batches" | "as completed" | "a deadline", _) => {
                     with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
                 }
-                ("first of several", "sequential") => {
+                ("first of several", "sequential") | ("a background task", _) => {
                     with_children::<Loses<{ (TASKS - 1) * (CHILDREN + 1) + 5 }>>(executor, then)
                 }
                 ("first of several", _) => {

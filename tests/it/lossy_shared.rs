@@ -279,6 +279,8 @@ closed = {{ {clients} }}
 const SEVERAL: [&str; 4] = ["threads", "thread-pool", "tokio", "smol"];
 
 const QUEUE: &str = "queue = { capacity = 4 }";
+/// What a time-out leaves behind would make a queue without a bound grow.
+const PUT_AND_TAKE: &str = "{ put = { queue = \"it\" } }, { take = { queue = \"it\" } }";
 /// With time-outs, for who waits for an item that was lost would wait for ever.
 const HAND_OVER: &str = "{ put = { queue = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }, \
      { take = { queue = \"it\" }, timeout = \"500ms\", on_timeout = \"ignore\" }";
@@ -294,8 +296,7 @@ const BARRIER: &str = "barrier = { parties = 3 }";
 const MEET: &str = "{ parallel = { task = \"party\", count = 6 } }]\n\
      [tasks.party]\nsteps = [{ yield = {} }, { arrive = { barrier = \"it\" } }";
 /// One client, whose children wait for the last one of them.
-const FOLLOW: &str = "{ parallel = { task = \"one\", count = 5 } }, { clear = { event = \"it\" } }]\n\
-     [tasks.one]\nsteps = [{ choice = { of = [{ task = \"follow\", weight = 4 }, { task = \"lead\" }], by = \"number\" } }]\n\
+const FOLLOW: &str = "{ parallel = { groups = [{ task = \"follow\", count = 4 }, { task = \"lead\" }] } }, { clear = { event = \"it\" } }]\n\
      [tasks.follow]\nsteps = [{ wait = { event = \"it\" } }]\n\
      [tasks.lead]\nsteps = [{ sleep = { time = \"1ms\" } }, { set = { event = \"it\" } }";
 const RWLOCK: &str = "rwlock = {}";
@@ -314,7 +315,7 @@ fn honest_objects_behind_the_same_wrapper_pass() {
             (PERMITS, ACQUIRE),
             (RWLOCK, READ_OR_WRITE),
             ("condition = {}", SUPPLY),
-            ("queue = { capacity = \"unbounded\" }", HAND_OVER),
+            ("queue = { capacity = \"unbounded\" }", PUT_AND_TAKE),
             ("queue = { capacity = 4, order = \"priority\" }", HAND_OVER),
         ];
         for (object, steps) in objects {
@@ -406,12 +407,10 @@ fn a_condition_that_loses_a_ticket_or_gives_one_twice_is_found_out() {
 #[test]
 fn a_queue_that_loses_one_item_of_a_thousand_is_found_out() {
     for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
-        for queue in [QUEUE, "queue = { capacity = \"unbounded\" }"] {
-            found(
-                race::<LosesItems>(executor, queue, HAND_OVER),
-                "queue it: items taken and left in it: expected 3000, found 2997",
-            );
-        }
+        found(
+            race::<LosesItems>(executor, QUEUE, HAND_OVER),
+            "queue it: items taken and left in it: expected 3000, found 2997",
+        );
     }
 }
 

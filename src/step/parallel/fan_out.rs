@@ -205,7 +205,7 @@ impl<R: Runtime> FanOut<R> {
     }
 
     async fn all(&mut self) -> StepOutcome {
-        let mut ended = Ended::default();
+        let mut ended = RoundAccount::default();
         for place in 0..self.joins.len() {
             let end = poll_fn(|context| self.ended(place, context)).await;
             ended.note(end);
@@ -215,14 +215,14 @@ impl<R: Runtime> FanOut<R> {
 
     /// The first child that ends is all that counts.
     async fn first(&mut self) -> StepOutcome {
-        let mut ended = Ended::default();
+        let mut ended = RoundAccount::default();
         self.until(&mut ended, |_| true).await;
         Self::well(ended).await
     }
 
     /// The first that did not end well cancels the rest.
     async fn all_well(&mut self) -> StepOutcome {
-        let mut ended = Ended::default();
+        let mut ended = RoundAccount::default();
         let stopped = self.until(&mut ended, is_unwell).await;
         let done = Self::well(ended).await?;
         if stopped { Err(Failure::Skipped(done)) } else { Ok(done) }
@@ -230,7 +230,7 @@ impl<R: Runtime> FanOut<R> {
 
     /// All that end in time; the others are given up, and counted as time-outs.
     async fn within(&mut self, time: Duration, call: Call) -> StepOutcome {
-        let mut ended = Ended::default();
+        let mut ended = RoundAccount::default();
         if R::INFO.style.shares_threads() {
             // What has ended stands in the account, also where others have not.
             let _ = R::Native::timeout(time, self.until(&mut ended, |_| false)).await;
@@ -250,7 +250,7 @@ impl<R: Runtime> FanOut<R> {
 
     /// What children did that have ended. Where a deadline has ended one, it is that of a time-out
     /// around this call.
-    async fn well(ended: Ended) -> StepOutcome {
+    async fn well(ended: RoundAccount) -> StepOutcome {
         if ended.cut > 0 && ended.wrong.is_none() {
             until_time_is_up::<R::Native>().await;
         }
@@ -261,7 +261,7 @@ impl<R: Runtime> FanOut<R> {
     /// others are given up with their joins.
     async fn until(
         &mut self,
-        into: &mut Ended,
+        into: &mut RoundAccount,
         stops: impl Fn(&StepOutcome) -> bool + Send,
     ) -> bool {
         poll_fn(|context| {
@@ -311,14 +311,14 @@ enum PlaceEnd {
 
 /// What the children of a round did that have ended.
 #[derive(Default)]
-struct Ended {
+struct RoundAccount {
     done: Done,
     wrong: Option<Failure>,
     /// How many a deadline has ended.
     cut: u64,
 }
 
-impl Ended {
+impl RoundAccount {
     /// Adds how a child ended.
     fn note(&mut self, end: PlaceEnd) {
         match end {

@@ -274,6 +274,50 @@ fn the_first_of_several_must_have_ended() {
 }
 
 #[test]
+fn background_tasks_are_ended_once_and_cleaned_up_after() {
+    // Ten calls that started a task, and ten that ended it.
+    let of = |task: TaskRuns, cleanups| {
+        let step = |text: &str| StepPlan {
+            name: None,
+            timeout: None,
+            on_timeout: crate::step::OnTimeout::Fail,
+            spec: crate::step::testing::read_step(text).unwrap(),
+        };
+        let plans = [
+            step("{ spawn = { task = 'other', handle = 'h' } }"),
+            step("{ cancel = { handle = 'h', cleanup = 'undo' } }"),
+        ];
+        let tally = Tally { started: 10, ended: 10, ..Tally::default() };
+        let edges = [vec![task], vec![runs(cleanups, cleanups)]];
+        let places = plans.iter().enumerate().map(|(at, plan)| {
+            ((Place { task: "task", step: plan, at: at + 1 }, plan), (&tally, &edges[at]))
+        });
+        let mut proof = Proof::default();
+        proof.background(&places.collect::<Vec<_>>());
+        proof.verdict().err()
+    };
+    let task = |returned, pending, gone| TaskRuns {
+        asked: 10,
+        returned,
+        pending,
+        gone,
+        ..runs(10, returned)
+    };
+    assert_eq!((of(task(10, 0, 0), 0), of(task(7, 3, 3), 3)), (None, None));
+    let wrong = |task, cleanups| of(task, cleanups).unwrap();
+    let what = "wrong result: task task, cancel (step 2)";
+    assert_eq!(
+        wrong(task(7, 2, 2), 2),
+        format!("{what}: background tasks ended: expected 10, found 9")
+    );
+    assert_eq!(
+        wrong(task(7, 3, 2), 3),
+        format!("{what}: cancelled tasks that are gone: expected 3, found 2")
+    );
+    assert_eq!(wrong(task(7, 3, 3), 4), format!("{what}: clean-ups: expected 3, found 4"));
+}
+
+#[test]
 fn whoever_has_not_ended_at_a_deadline_was_pending() {
     let of = |returned, pending| {
         let (mut plan, mut ledger) = family();
