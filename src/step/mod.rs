@@ -6,9 +6,11 @@
 
 mod acquire;
 mod arrive;
+mod asked_wait;
 mod await_one;
 mod background;
 mod blocking;
+mod budget;
 mod build;
 mod cancel;
 mod child;

@@ -3,15 +3,18 @@
 //! An attempt ends well if it had neither a time-out nor an error; of both only those come here
 //! that the scenario allows, since any other ends the trial. Each attempt has draws of its own, so
 //! that a server that draws its answers may answer the next one otherwise, and all executors make
-//! the same attempts.
+//! the same attempts, unless a budget that they share is spent.
 
-use std::{marker::PhantomData, num::NonZeroU64, time::Duration};
+use std::{marker::PhantomData, num::NonZeroU64, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     BuildError, Call, Child, Cost, Ends, Failure, Lookup, Opening, Operation, Sequence, Site, Step,
-    StepKind, StepOutcome, Times, site::ChildTask,
+    StepKind, StepOutcome, Times,
+    asked_wait::AskedWait,
+    budget::{RetryBudget, most_retries},
+    site::ChildTask,
 };
 use crate::{
     clock,
@@ -28,6 +31,13 @@ pub struct Retry {
     task: Name,
     attempts: NonZeroU64,
     backoff: Backoff,
+    /// Whether the wait that an answer asks for takes the place of the step's own.
+    #[serde(default, rename = "retry_after")]
+    heeds_answers: bool,
+    /// How many attempts beside the first there may be in all, for each first one; none: as many as
+    /// each task may make.
+    #[serde(default)]
+    budget: Option<f64>,
 }
 
 /// How long to wait before the next attempt.
@@ -48,8 +58,50 @@ impl Backoff {
         // Saturates in infinity, which is no Duration.
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let grown = Duration::try_from_secs_f64(drawn * self.growth.powi(exponent));
-        let longest = self.longest.unwrap_or(Duration::MAX);
+        let longest = self.longest();
         grown.map_or(longest, |grown| grown.min(longest))
+    }
+
+    fn longest(&self) -> Duration {
+        self.longest.unwrap_or(Duration::MAX)
+    }
+
+    /// What each key alone cannot see.
+    fn check(&self, op: &mut Fields<'_>, heeds_answers: bool) {
+        if !(1.0..=1000.0).contains(&self.growth) {
+            op.reject("growth", "expected a factor from 1 to 1000", None);
+        }
+        if heeds_answers && self.longest.is_none() {
+            let remedy = "add `longest_wait`, such as `longest_wait = \"1s\"`";
+            let message = "a server may ask for a wait of any length";
+            op.reject("retry_after", message, Some(remedy.into()));
+        }
+        if self.wait != Distribution::Const(Duration::ZERO) {
+            return;
+        }
+        let remedy = || Some("add `wait`, such as `wait = \"10ms\"`".into());
+        if self.growth > 1.0 {
+            op.reject("growth", "there is no wait that could grow", remedy());
+        }
+        if self.longest.is_some() && !heeds_answers {
+            op.reject("longest_wait", "there is no wait that could be too long", remedy());
+        }
+    }
+}
+
+/// Refuses a budget that makes no sense with so many attempts.
+fn check_budget(op: &mut Fields<'_>, budget: f64, attempts: u64) {
+    if !(0.001..=100.0).contains(&budget) {
+        let message = "expected a share from 0.001 to 100: further attempts for each first one";
+        let remedy = "0.1 allows one for ten tasks; without any, remove the `retry`";
+        op.reject("budget", message, Some(remedy.into()));
+    } else if budget >= (attempts - 1) as f64 {
+        let message = format!(
+            "a task makes at most {} attempts beside its first, and so this is never spent",
+            attempts - 1
+        );
+        let remedy = "write a smaller one, such as `budget = 0.1`, or raise `attempts`";
+        op.reject("budget", message, Some(remedy.into()));
     }
 }
 
@@ -60,7 +112,8 @@ impl StepKind for Retry {
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let task = op.required("task", "The task that is tried.");
-        let attempts = op.required("attempts", "The most attempts, with the first one.");
+        let attempts: Option<NonZeroU64> =
+            op.required("attempts", "The most attempts, with the first one.");
         let wait = op.or(
             "wait",
             Distribution::Const(Duration::ZERO),
@@ -68,25 +121,27 @@ impl StepKind for Retry {
         );
         let growth =
             op.or("growth", 1.0, "Each further wait is so many times as long; 2 doubles it.");
-        if !(1.0..=1000.0).contains(&growth) {
-            op.reject("growth", "expected a factor from 1 to 1000", None);
-        }
         let longest = op.optional("longest_wait", "No wait is longer.");
-        if wait == Distribution::Const(Duration::ZERO) {
-            let remedy = || Some("add `wait`, such as `wait = \"10ms\"`".into());
-            if growth > 1.0 {
-                op.reject("growth", "there is no wait that could grow", remedy());
-            }
-            if longest.is_some() {
-                op.reject("longest_wait", "there is no wait that could be too long", remedy());
-            }
+        let doc = "Whether the wait that an answer asks for (`Retry-After`, `retry-after-ms`) takes the place of `wait`.";
+        let heeds_answers = op.or("retry_after", false, doc);
+        let doc = "How many attempts beside the first there may be in all tasks, for each first one; default: no such limit.";
+        let budget: Option<f64> = op.optional("budget", doc);
+        let backoff = Backoff { wait, growth, longest };
+        backoff.check(op, heeds_answers);
+        if let (Some(budget), Some(attempts)) = (budget, attempts) {
+            check_budget(op, budget, attempts.get());
         }
-        Some(Self { task: task?, attempts: attempts?, backoff: Backoff { wait, growth, longest } })
+        Some(Self { task: task?, attempts: attempts?, backoff, heeds_answers, budget })
     }
 
     fn children(&self) -> Vec<Child<'_>> {
         let times = Times::UpTo(self.attempts.get());
         vec![Child { task: &self.task, times, ends: Ends::BySkip }]
+    }
+
+    fn most_children(&self, calls: u64) -> Option<u64> {
+        let budget = self.budget?;
+        Some(calls.saturating_add(most_retries(budget, calls)))
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -99,14 +154,26 @@ impl StepKind for Retry {
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let (child, attempts) = (site.child(&self.task.text)?, self.attempts.get());
+        // Steps below that find a place for the wait that an answer asks for write to the nearest.
+        let asked: Option<Arc<AskedWait>> = self.heeds_answers.then(Arc::default);
+        let outer = site.asked.clone();
+        let mut inner = site.clone();
+        inner.asked = asked.clone().or_else(|| outer.clone());
+        let (child, attempts) = (inner.child(&self.task.text)?, self.attempts.get());
         let (backoff, seed) = (self.backoff, site.seed());
+        let budget = self.budget.map(|share| {
+            let name = format!("budget of step {}", site.number);
+            site.trial.commons.shared(&name, || RetryBudget::new(share))
+        });
         Ok(site.operation(move || Trying::<R::Native> {
             body: child.build(),
             child: child.clone(),
             attempts,
             backoff,
             seed,
+            asked: asked.clone(),
+            outer: outer.clone(),
+            budget: budget.clone(),
             native: PhantomData,
         }))
     }
@@ -118,6 +185,11 @@ struct Trying<N> {
     attempts: u64,
     backoff: Backoff,
     seed: u64,
+    /// Where the steps of an attempt write the wait that an answer asks for.
+    asked: Option<Arc<AskedWait>>,
+    /// The same of a `retry` around this one.
+    outer: Option<Arc<AskedWait>>,
+    budget: Option<Arc<RetryBudget>>,
     native: PhantomData<fn() -> N>,
 }
 
@@ -132,21 +204,54 @@ impl<N: NativeTimers> Operation for Trying<N> {
 
     async fn call(&mut self, call: Call) -> StepOutcome {
         let seed = draw::mix(self.seed, call.key);
+        if let Some(budget) = &self.budget {
+            budget.earn();
+        }
         let mut attempt = 0;
         loop {
+            if let Some(asked) = &self.asked {
+                asked.forget();
+            }
             self.child.asked();
             let outcome = self.body.run(call.of_child(attempt)).await;
             self.child.returned();
             attempt += 1;
-            let is_over =
-                call.deadline_ns.is_some_and(|deadline_ns| clock::now_ns() >= deadline_ns);
-            if !ended_badly(&outcome) || attempt == self.attempts || is_over {
+            if !ended_badly(&outcome) {
                 return outcome;
             }
-            let wait = self.backoff.before(attempt, seed);
+            if !self.may_try_again(attempt, call.deadline_ns) {
+                self.pass_on();
+                return outcome;
+            }
+            let wait = self.wait(attempt, seed);
             if !wait.is_zero() {
                 N::sleep(wait).await;
             }
+        }
+    }
+}
+
+impl<N> Trying<N> {
+    /// Whether there may be another attempt after so many, and one of the budget is spent for it.
+    fn may_try_again(&self, made: u64, deadline_ns: Option<u64>) -> bool {
+        let is_over = || deadline_ns.is_some_and(|deadline_ns| clock::now_ns() >= deadline_ns);
+        made < self.attempts
+            && !is_over()
+            && self.budget.as_ref().is_none_or(|budget| budget.spend())
+    }
+
+    /// The wait before attempt `attempt`: the one that was asked for, or the step's own.
+    fn wait(&self, attempt: u64, seed: u64) -> Duration {
+        let asked = self.asked.as_ref().and_then(|asked| asked.asked());
+        let asked = asked.map(|wait| wait.min(self.backoff.longest()));
+        asked.unwrap_or_else(|| self.backoff.before(attempt, seed))
+    }
+
+    /// What the last attempt was asked for holds for a `retry` around this one, too.
+    fn pass_on(&self) {
+        let asked = self.asked.as_ref().and_then(|asked| asked.asked());
+        if let (Some(outer), Some(wait)) = (&self.outer, asked) {
+            outer.ask(wait);
         }
     }
 }
@@ -160,104 +265,4 @@ fn ended_badly(outcome: &StepOutcome) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        runtime::EXECUTORS,
-        step::{
-            OnTimeout,
-            testing::{Ran, Rig, errors_of},
-        },
-    };
-
-    const CHOICE: &str = "{ choice = { of = [{ task = 'good' }, { task = 'late' }] } }";
-    const TASKS: usize = 200;
-
-    /// Half of all attempts end by a time-out, as drawn.
-    fn ran(executor: &str, retry: &str, on_timeout: OnTimeout) -> Ran {
-        Rig::new(&[retry])
-            .task("attempt", &[CHOICE])
-            .task("good", &["{ noop = {} }"])
-            .task("late", &["{ sleep = { time = '1m' } }"])
-            .limited(Duration::from_micros(50), on_timeout)
-            .run(executor, TASKS as u64)
-    }
-
-    #[test]
-    fn all_executors_make_the_same_attempts_and_only_those_that_are_needed() {
-        for on_timeout in [OnTimeout::Skip, OnTimeout::Ignore] {
-            let mut seen = Vec::new();
-            for executor in EXECUTORS.iter().map(|executor| executor.name) {
-                let retry = "{ retry = { task = 'attempt', attempts = 3 } }";
-                let ran = ran(executor, retry, on_timeout);
-                let [retry, attempts, good, late] = ran.tallies[..] else { panic!("four steps") };
-                assert_eq!((retry.ended, good.ended + late.cancelled), (200, attempts.started));
-                let exhausted = ran.outcomes.iter().filter(|outcome| ended_badly(outcome)).count();
-                // Who ended well did so at the last attempt, and all others made three.
-                assert_eq!(good.ended, (TASKS - exhausted) as u64, "{executor}");
-                seen.push((attempts.started, exhausted));
-            }
-            let (attempts, exhausted) = seen[0];
-            assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
-            // 200 · (1 + 1/2 + 1/4), and an eighth of 200, within four standard deviations.
-            assert!((302..=398).contains(&attempts) && (6..=44).contains(&exhausted), "{seen:?}");
-        }
-    }
-
-    /// Where children are in threads of their own, their end is seen first, and the time-out after
-    /// it.
-    #[test]
-    fn after_a_time_out_around_it_nothing_is_tried_again() {
-        for executor in EXECUTORS.iter().map(|executor| executor.name) {
-            let ran = Rig::new(&["{ retry = { task = 'fan', attempts = 100000 } }"])
-                .limited(Duration::from_millis(5), OnTimeout::Ignore)
-                .task("fan", &["{ parallel = { task = 'long', count = 2 } }"])
-                .task("long", &["{ sleep = { time = '1h' } }"])
-                .run(executor, 2);
-            assert_eq!((ran.wrong(), ran.tallies[1].started), (None, 2), "{executor}");
-        }
-    }
-
-    #[test]
-    fn one_attempt_is_none_more() {
-        let ran = ran("tokio", "{ retry = { task = 'attempt', attempts = 1 } }", OnTimeout::Skip);
-        assert_eq!(ran.tallies[1].started, 200);
-    }
-
-    #[test]
-    fn waits_grow_to_the_longest() {
-        let ms = Duration::from_millis;
-        let backoff = |wait, growth, longest| Backoff { wait, growth, longest };
-        let of = |backoff: Backoff| [1, 2, 3, 4, 5].map(|attempt| backoff.before(attempt, 7));
-        let constant = Distribution::Const(ms(10));
-        assert_eq!(of(backoff(constant, 1.0, None)), [ms(10); 5]);
-        let doubled = of(backoff(constant, 2.0, Some(ms(60))));
-        assert_eq!(doubled, [10, 20, 40, 60, 60].map(ms));
-        assert_eq!(backoff(constant, 2.0, Some(ms(60))).before(u64::MAX, 7), ms(60));
-        assert_eq!(backoff(constant, 2.0, None).before(u64::MAX, 7), Duration::MAX);
-        let none = Distribution::Const(Duration::ZERO);
-        assert_eq!(backoff(none, 2.0, Some(ms(60))).before(u64::MAX, 7), Duration::ZERO);
-    }
-
-    #[test]
-    fn jitter_is_drawn_for_each_attempt_and_each_task() {
-        let (low, high) = (Duration::from_millis(10), Duration::from_millis(20));
-        let wait = Distribution::Uniform(low, high);
-        let backoff = Backoff { wait, growth: 2.0, longest: None };
-        let (first, again) = (backoff.before(1, 7), backoff.before(1, 7));
-        assert!(first == again && (low..high).contains(&first));
-        assert!((low * 2..high * 2).contains(&backoff.before(2, 7)));
-        assert_ne!(backoff.before(1, 8), first);
-    }
-
-    #[test]
-    fn what_waits_cannot_do_is_said() {
-        let wrong =
-            |more| errors_of(&format!("{{ retry = {{ task = 'a', attempts = 3, {more} }} }}"));
-        assert_eq!(wrong("wait = '1s', growth = 0.5"), ["expected a factor from 1 to 1000; "]);
-        let add = "add `wait`, such as `wait = \"10ms\"`";
-        assert_eq!(wrong("growth = 2.0"), [format!("there is no wait that could grow; {add}")]);
-        let long = format!("there is no wait that could be too long; {add}");
-        assert_eq!(wrong("longest_wait = '1s'"), [long]);
-    }
-}
+mod tests;

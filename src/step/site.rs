@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    asked_wait::AskedWait,
     exec::{Opening, Operation, Repeated, Step, Tallied, Work},
     ledger::{EdgeCell, Ledger, LedgerPage, Owned, TallyCell},
     outcome::{Failure, StepEnd, StepOutcome},
@@ -109,12 +110,15 @@ pub struct Site<R> {
     page: Arc<LedgerPage>,
     /// What it shares with the other steps of its sequence, of which at most one runs at a time.
     pub commons: Arc<Commons>,
+    /// Where the nearest `retry` around it looks for the wait that an answer asks for; none: no
+    /// `retry` does.
+    pub(super) asked: Option<Arc<AskedWait>>,
 }
 
 impl<R: Runtime> Trial<R> {
     /// Builds the steps of a task for a slot.
     pub fn sequence(self: &Arc<Self>, task: &str, slot: usize) -> Result<Sequence, BuildError> {
-        self.sequence_on(&self.ledger.page(slot), task, slot)
+        self.sequence_on(&self.ledger.page(slot), task, slot, None)
     }
 
     /// The same, counting there.
@@ -123,6 +127,7 @@ impl<R: Runtime> Trial<R> {
         page: &Arc<LedgerPage>,
         task: &str,
         slot: usize,
+        asked: Option<&Arc<AskedWait>>,
     ) -> Result<Sequence, BuildError> {
         let numbers = self.tasks.numbers(task);
         let numbers = numbers.ok_or_else(|| BuildError(format!("there is no task `{task}`")))?;
@@ -133,6 +138,7 @@ impl<R: Runtime> Trial<R> {
             number,
             page: page.clone(),
             commons: commons.clone(),
+            asked: asked.cloned(),
         };
         let steps: Result<_, _> = numbers.map(|number| self.tasks.build(&site(number))).collect();
         Ok(Sequence::new(steps?))
@@ -147,6 +153,7 @@ impl<R> Clone for Site<R> {
             number: self.number,
             page: self.page.clone(),
             commons: self.commons.clone(),
+            asked: self.asked.clone(),
         }
     }
 }
@@ -189,11 +196,12 @@ impl<R: Runtime> Site<R> {
     fn child_at(&self, index: usize, task: &str) -> Result<ChildTask, BuildError> {
         let (trial, slot, page, name) =
             (self.trial.clone(), self.slot, self.page.clone(), task.to_owned());
-        let first = Mutex::new(Some(trial.sequence_on(&page, task, slot)?));
+        let asked = self.asked.clone();
+        let first = Mutex::new(Some(trial.sequence_on(&page, task, slot, asked.as_ref())?));
         let account = Owned::at((self.number as u32, index as u32), &page);
         let build = move || {
             let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-            first.map_or_else(|| trial.sequence_on(&page, &name, slot), Ok)
+            first.map_or_else(|| trial.sequence_on(&page, &name, slot, asked.as_ref()), Ok)
         };
         Ok(ChildTask { build: Arc::new(build), account: Arc::new(account) })
     }

@@ -81,6 +81,12 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// The most tasks that so many calls of it run in all, where that is less than what each of them
+    /// may run.
+    fn most_children(&self, _calls: u64) -> Option<u64> {
+        None
+    }
+
     /// Whether a time-out can end it early. CPU work and inline blocking calls run to their end on
     /// every executor.
     fn cancellable(&self, targets: Lookup<'_, '_>) -> bool;
@@ -345,6 +351,11 @@ macro_rules! steps {
             /// See [`StepKind::children`].
             pub fn children(&self) -> Vec<Child<'_>> {
                 match self { $(Self::$variant(step) => step.children(),)* }
+            }
+
+            /// See [`StepKind::most_children`].
+            pub fn most_children(&self, calls: u64) -> Option<u64> {
+                match self { $(Self::$variant(step) => step.most_children(calls),)* }
             }
 
             /// See [`StepKind::cancellable`].

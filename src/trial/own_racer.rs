@@ -228,7 +228,12 @@ fn served(target: &protocol::BriefServer) -> http::HttpTarget {
         delay: embedded.delay.into(),
         body: embedded.body_bytes,
         status: status
-            .map(|entry| http::StatusWeight { status: entry.status, weight: entry.weight })
+            .map(|entry| http::StatusWeight {
+                status: entry.status,
+                weight: entry.weight,
+                // No racer is told of a `retry`, and nobody else looks at it.
+                retry_after: None,
+            })
             .collect(),
         ..usual
     }

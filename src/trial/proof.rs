@@ -305,7 +305,10 @@ impl Proof {
                 Times::FirstOf(times) | Times::UpTo(times) => (1, times),
                 Times::Chance(_) => continue,
             };
-            let bounds = (well.saturating_mul(least), tally.started.saturating_mul(most));
+            let most = tally.started.saturating_mul(most);
+            let in_all = step.spec.most_children(tally.started);
+            let bounds =
+                (well.saturating_mul(least), in_all.map_or(most, |in_all| in_all.min(most)));
             self.within(format!("{name}: runs of {}", child.task.text), bounds, edge.asked);
             self.at_once(format!("{name}: runs of {}", child.task.text), child.times, well, *edge);
         }

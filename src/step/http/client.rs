@@ -11,7 +11,7 @@ use super::{
 use crate::{
     client::FaultKind,
     runtime::Native,
-    step::{Call, Done, Failure, Opening, Operation, StepOutcome},
+    step::{Call, Done, Failure, Opening, Operation, StepOutcome, asked_wait::AskedWait},
 };
 
 /// A slot's client.
@@ -20,13 +20,15 @@ pub(super) struct HttpClient<N: Native> {
     /// None while the connection is per call, or after it was lost.
     connection: Option<Box<Connection<N>>>,
     text: String,
+    /// Where a `retry` around it looks for the wait that an answer asks for; none: nobody does.
+    asked: Option<Arc<AskedWait>>,
     native: PhantomData<fn() -> N>,
 }
 
 impl<N: Native> HttpClient<N> {
     /// A client that has no connection yet.
-    pub(super) fn new(shared: Arc<HttpShared>) -> Self {
-        Self { shared, connection: None, text: String::new(), native: PhantomData }
+    pub(super) fn new(shared: Arc<HttpShared>, asked: Option<Arc<AskedWait>>) -> Self {
+        Self { shared, connection: None, text: String::new(), asked, native: PhantomData }
     }
 }
 
@@ -156,6 +158,13 @@ impl<N: Native> HttpClient<N> {
         }
     }
 
+    /// Tells a `retry` around it what wait an answer asks for that was an error.
+    pub(super) fn pass_on(&self, answer: &HttpAnswer) {
+        if let (Some(asked), Some(wait)) = (&self.asked, answer.wait) {
+            asked.ask(wait);
+        }
+    }
+
     /// What all slots share.
     pub(super) fn shared(&self) -> &HttpShared {
         &self.shared
@@ -175,6 +184,9 @@ impl<N: Native> HttpClient<N> {
         let shared = &self.shared;
         let judged = shared.expected.judge(answer, shared.id(call), shared.learned.get().copied());
         let errors = judged.map_err(|why| shared.wrong(&why))?;
+        if errors {
+            self.pass_on(answer);
+        }
         Ok(Done { received: answer.bytes, sent, errors: u64::from(errors), timeouts: 0 })
     }
 }

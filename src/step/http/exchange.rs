@@ -9,6 +9,7 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,7 +22,10 @@ use hyper::{
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::lost::{Lost, MOST_FIELDS};
+use super::{
+    lost::{Lost, MOST_FIELDS},
+    retry_after::asked_wait,
+};
 use crate::{
     client::Transport,
     runtime::Native,
@@ -44,6 +48,8 @@ pub(super) struct HttpAnswer {
     pub first: Bytes,
     /// Where a redirect leads to, for messages.
     pub location: Option<HeaderValue>,
+    /// The wait that it asks for before the next attempt; never of one that is fine.
+    pub wait: Option<Duration>,
 }
 
 /// What is wanted of an answer beside its length and its cheap digest.
@@ -294,6 +300,7 @@ async fn ask(
     let (head, mut body) = response.into_parts();
     let location =
         if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
+    let wait = if head.status.is_success() { None } else { asked_wait(&head.headers) };
     let sha256 = matches!(want, Want::Sha256).then(Box::default);
     let mut digest = Digest { sha256, ..Digest::default() };
     if let Want::Page(page) = &mut want {
@@ -317,6 +324,7 @@ async fn ask(
         sha256,
         first: digest.first,
         location,
+        wait,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What an answer must be. The embedded server's answers are known beforehand, to the last byte.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use super::{excerpt::excerpt, exchange::HttpAnswer};
 use crate::{
     config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch_with},
     targets::http::{self as target, HttpEndpoint},
-    units::Size,
+    units::{Size, format_duration},
 };
 
 /// `expect`: what the answer must be.
@@ -257,6 +257,9 @@ impl ExpectedAnswer {
                     "the embedded server had to answer request {id} with {known}, found {status}"
                 ));
             }
+            if !(200..300).contains(&status) {
+                Self::check_wait(answer, target::wait_for(server, *seed, id))?;
+            }
         }
         let fine = if self.status.is_empty() {
             (200..300).contains(&status)
@@ -283,6 +286,15 @@ impl ExpectedAnswer {
             ));
         }
         Ok(!fine)
+    }
+
+    /// The embedded server asks for the wait that its description says. Where that says of none,
+    /// perhaps nobody was told of it.
+    fn check_wait(answer: &HttpAnswer, known: Option<Duration>) -> Result<(), String> {
+        let Some(wait) = known.filter(|_| known != answer.wait) else { return Ok(()) };
+        let found = answer.wait.map_or_else(|| "none".to_owned(), format_duration);
+        let known = format_duration(wait);
+        Err(format!("the embedded server had to ask for a wait of {known}, found {found}"))
     }
 
     fn wrong_status(&self, answer: &HttpAnswer) -> String {
@@ -382,7 +394,7 @@ mod tests {
     fn answer(status: u16) -> HttpAnswer {
         let body = target::body(64);
         let (digest, first) = (xxh3_64(&body), Bytes::from(body));
-        HttpAnswer { status, bytes: 64, digest, sha256: None, first, location: None }
+        HttpAnswer { status, bytes: 64, digest, sha256: None, first, location: None, wait: None }
     }
 
     #[test]
@@ -411,7 +423,7 @@ mod tests {
 
     #[test]
     fn allowed_statuses_count_as_errors() {
-        let always = vec![target::StatusWeight { status: 503, weight: 1.0 }];
+        let always = vec![target::StatusWeight { status: 503, weight: 1.0, retry_after: None }];
         let endpoint = endpoint(always);
         let strict =
             ExpectedAnswer::new(&HttpExpect::default(), &HttpAllow::default(), false, &endpoint);
@@ -421,6 +433,22 @@ mod tests {
         let allow = HttpAllow { status: Statuses(vec![503]), errors: false };
         let lenient = ExpectedAnswer::new(&HttpExpect::default(), &allow, false, &endpoint);
         assert_eq!(lenient.judge(&answer(503), 1, None), Ok(true));
+    }
+
+    #[test]
+    fn the_wait_that_the_embedded_server_asks_for_is_known() {
+        let wait = |ms| Some(Duration::from_millis(ms));
+        let entry = |retry_after| target::StatusWeight { status: 503, weight: 1.0, retry_after };
+        let allow = HttpAllow { status: Statuses(vec![503]), errors: false };
+        let of = |known, found| {
+            let endpoint = endpoint(vec![entry(known)]);
+            let expected = ExpectedAnswer::new(&HttpExpect::default(), &allow, false, &endpoint);
+            expected.judge(&HttpAnswer { wait: found, ..answer(503) }, 1, None)
+        };
+        assert_eq!((of(wait(20), wait(20)), of(None, None)), (Ok(true), Ok(true)));
+        let had_to = "the embedded server had to ask for a wait of 20ms, found";
+        assert_eq!(of(wait(20), wait(21)), Err(format!("{had_to} 21ms")));
+        assert_eq!(of(wait(20), None), Err(format!("{had_to} none")));
     }
 
     #[test]

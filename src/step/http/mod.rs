@@ -3,7 +3,7 @@
 //!
 //! [`spec`] is what a scenario says, [`shared`] the requests that follow from it, [`client`] the
 //! slot's state, [`exchange`] the connection, [`expect`] what an answer must be, [`headers`] what a
-//! request may have, and [`lost`] why there was no answer. A list is followed page by page:
+//! request may have, [`lost`] why there was no answer, and [`retry_after`] what wait an answer asks for. A list is followed page by page:
 //! [`follow`] is what a scenario says of that, [`next`] where the next page is,
 //! [`unfit`] what does not go together, and [`walk`] the way.
 
@@ -15,6 +15,7 @@ mod follow;
 mod headers;
 mod lost;
 mod next;
+mod retry_after;
 mod secrets;
 mod shared;
 mod spec;
@@ -172,12 +173,14 @@ impl StepKind for Http {
         let learned =
             site.trial.commons.shared(&format!("body of step {}", site.number), OnceLock::new);
         let shared = Arc::new(HttpShared::new(self, endpoint, site.seed(), learned)?);
+        let asked = site.asked.clone();
         if let Some(follow) = &self.follow {
             let follow = Arc::new((**follow).clone());
-            let make = move || HttpWalk::<R::Native>::new(shared.clone(), follow.clone());
+            let make =
+                move || HttpWalk::<R::Native>::new(shared.clone(), follow.clone(), asked.clone());
             return Ok(site.operation(make));
         }
-        Ok(site.operation(move || HttpClient::<R::Native>::new(shared.clone())))
+        Ok(site.operation(move || HttpClient::<R::Native>::new(shared.clone(), asked.clone())))
     }
 }
 

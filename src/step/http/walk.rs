@@ -16,7 +16,7 @@ use super::{
 use crate::{
     draw,
     runtime::Native,
-    step::{Call, Done, Failure, Opening, Operation, StepOutcome},
+    step::{Call, Done, Failure, Opening, Operation, StepOutcome, asked_wait::AskedWait},
     targets::http::HttpList,
 };
 
@@ -48,9 +48,13 @@ struct PagePlace {
 
 impl<N: Native> HttpWalk<N> {
     /// A client that has no connection yet.
-    pub(super) fn new(shared: Arc<HttpShared>, follow: Arc<Follow>) -> Self {
+    pub(super) fn new(
+        shared: Arc<HttpShared>,
+        follow: Arc<Follow>,
+        asked: Option<Arc<AskedWait>>,
+    ) -> Self {
         let (page, text) = (ListPage::default(), String::new());
-        Self { client: HttpClient::new(shared), follow, page, text }
+        Self { client: HttpClient::new(shared, asked), follow, page, text }
     }
 
     /// All pages, one after another.
@@ -105,6 +109,7 @@ impl<N: Native> HttpWalk<N> {
         let judged = shared.expected.judge(answer, id, known);
         if judged.map_err(|why| self.wrong(walked, &why))? {
             walked.done.errors += 1;
+            self.client.pass_on(answer);
             return Ok(None);
         }
         let turn = turn(&self.follow, &self.page).map_err(|why| self.wrong(walked, &why))?;

@@ -18,6 +18,11 @@ pub fn response_for(spec: &HttpTarget, seed: u64, id: u64) -> (u16, Duration) {
     (status, delay(spec, seed, id))
 }
 
+/// The wait before the next attempt that the answer to request `id` asks for.
+pub fn wait_for(spec: &HttpTarget, seed: u64, id: u64) -> Option<Duration> {
+    spec.status.get(choose(spec, seed, id))?.retry_after
+}
+
 /// The id of a request that carries none: of its path (without query) and of how many the path had
 /// before. The server counts at most 1024 paths apart; the others share one sequence, and need ids
 /// to be predictable.
@@ -66,7 +71,7 @@ mod tests {
             delay: Distribution::Uniform(Duration::from_millis(1), Duration::from_millis(2)),
             status: status
                 .iter()
-                .map(|&(status, weight)| StatusWeight { status, weight })
+                .map(|&(status, weight)| StatusWeight { status, weight, retry_after: None })
                 .collect(),
             ..HttpTarget::default()
         }

@@ -5,8 +5,9 @@
 //! `connection` (state machine) → `request`, `incoming`, `site` → `response`; only the first two, and
 //! the `stream` of a peer, make system calls.
 
-use std::{io, net::Ipv4Addr};
+use std::{io, net::Ipv4Addr, time::Duration};
 
+use self::retry_after::LONGEST_ASKED;
 use super::{Start, Started, TargetError, TargetKind};
 use crate::{
     config::{Fields, Section},
@@ -29,6 +30,7 @@ mod parameters;
 mod peer;
 mod request;
 mod response;
+mod retry_after;
 #[cfg(target_os = "linux")]
 mod server;
 #[cfg(not(target_os = "linux"))]
@@ -42,7 +44,7 @@ mod stream;
 mod timers;
 mod tls;
 
-pub use answer::{request_id, response_for};
+pub use answer::{request_id, response_for, wait_for};
 pub use body::{ServedBody, body};
 pub use control::ControlAnswer;
 pub use counts::ServedCounts;
@@ -50,6 +52,7 @@ pub use endpoint::HttpEndpoint;
 pub use list::HttpList;
 pub use parameters::{HttpTarget, StatusWeight};
 pub use request::ID_HEADER;
+pub use retry_after::RETRY_AFTER_MS;
 pub use server::{listen, serve};
 pub use stall::Stall;
 pub use tls::HttpTls;
@@ -180,14 +183,23 @@ impl Section for StatusWeight {
         if !(weight > 0.0 && weight <= 1e9) {
             fields.reject("weight", "expected a weight above 0 and at most 1e9", None);
         }
-        Some(Self { status: status?, weight })
+        let doc = "The wait before the next attempt that such an answer asks for, in `Retry-After` (whole seconds, rounded up) and `retry-after-ms`; default: none.";
+        let retry_after: Option<Duration> = fields.optional("retry_after", doc);
+        if retry_after.is_some_and(|wait| wait > LONGEST_ASKED) {
+            let help = "write seconds or milliseconds, such as `retry_after = \"20ms\"`";
+            fields.reject("retry_after", "expected at most 24 hours", Some(help.into()));
+        }
+        if retry_after.is_some() && status.is_some_and(|status| (200..300).contains(&status)) {
+            let help = "write it into the entry of an error, such as 429 or 503";
+            let message = "who is answered with this status has no reason to try again";
+            fields.reject("retry_after", message, Some(help.into()));
+        }
+        Some(Self { status: status?, weight, retry_after })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::config::{Diagnostics, parse};
     use crate::units::Distribution;
@@ -265,6 +277,8 @@ mod tests {
             "status = [{ status = 100 }]",
             "status = [{ status = 600 }]",
             "status = [{ status = 200, weight = 0 }]",
+            "status = [{ status = 503, retry_after = '25h' }]",
+            "status = [{ status = 204, retry_after = '1s' }]",
             "status = [{ status = 200, weight = -1 }]",
             "stall = { every = '1s', for = '1s' }",
             "stall = { every = 0, for = 0 }",

@@ -40,6 +40,9 @@ pub struct StatusWeight {
     pub status: u16,
     /// Its weight.
     pub weight: f64,
+    /// The wait before the next attempt that it asks for; none: it says nothing of one.
+    #[serde(default)]
+    pub retry_after: Option<Duration>,
 }
 
 /// The embedded server that answers at once with 1 KiB and status 200.

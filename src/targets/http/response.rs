@@ -1,12 +1,13 @@
 //! Every response that the server can give, built before it starts.
 
-use std::io::IoSlice;
+use std::{io::IoSlice, time::Duration};
 
 use super::{
     HttpTarget,
     body::ServedBody,
     list::HttpList,
     request::{Persistence, Rejection},
+    retry_after,
 };
 
 /// Bodies up to this length are stored behind their heads, so that a response is one slice.
@@ -79,16 +80,17 @@ impl Responses {
     /// Builds the responses of a specification.
     pub fn new(spec: &HttpTarget) -> Self {
         let body = ServedBody::new(spec.body);
-        let statuses: Vec<u16> = spec.status.iter().map(|entry| entry.status).collect();
-        let statuses = if statuses.is_empty() { vec![200] } else { statuses };
-        let fixed = FIXED.map(|status| Built::new(status, &ServedBody::new(0)));
+        let statuses: Vec<_> =
+            spec.status.iter().map(|entry| (entry.status, entry.retry_after)).collect();
+        let statuses = if statuses.is_empty() { vec![(200, None)] } else { statuses };
+        let fixed = FIXED.map(|status| Built::new(status, None, &ServedBody::new(0)));
         let mut built: Vec<_> = fixed
             .into_iter()
-            .chain(statuses.into_iter().map(|status| Built::new(status, &body)))
+            .chain(statuses.into_iter().map(|(status, wait)| Built::new(status, wait, &body)))
             .collect();
         let no_page = built.len() as u16;
         if let Some(list) = &spec.list {
-            built.push(Built::new(404, &ServedBody::new(0)));
+            built.push(Built::new(404, None, &ServedBody::new(0)));
             built.extend((1..=list.pages()).map(|page| Built::page(list, page)));
         }
         Self { built, body, no_page }
@@ -200,11 +202,14 @@ impl Responses {
 }
 
 impl Built {
-    fn new(status: u16, body: &ServedBody) -> Self {
+    /// A status, the wait that it asks for, and the body.
+    fn new(status: u16, wait: Option<Duration>, body: &ServedBody) -> Self {
         // These have no body by definition (RFC 9110, 6.4.1); 204 and 1xx have no length either.
         let has_body = status >= 200 && status != 204 && status != 304;
         let length = if status >= 200 && status != 204 { Some(body.length()) } else { None };
-        let implied = head(status, length, "");
+        let asked = wait.map(retry_after::lines).unwrap_or_default();
+        let head = |more: &str| head(status, length, &format!("{asked}{more}"));
+        let implied = head("");
         let joined =
             (has_body && body.length() <= MOST_JOINED).then(|| [&implied, body.at(0)].concat());
         Self {
@@ -213,8 +218,8 @@ impl Built {
             page: None,
             joined,
             implied,
-            keep_alive: head(status, length, "connection: keep-alive\r\n"),
-            close: head(status, length, "connection: close\r\n"),
+            keep_alive: head("connection: keep-alive\r\n"),
+            close: head("connection: close\r\n"),
         }
     }
 
@@ -278,7 +283,7 @@ mod tests {
     fn responses(body: u64, status: u16) -> Responses {
         Responses::new(&HttpTarget {
             body,
-            status: vec![StatusWeight { status, weight: 1.0 }],
+            status: vec![StatusWeight { status, weight: 1.0, retry_after: None }],
             ..HttpTarget::default()
         })
     }
@@ -329,6 +334,21 @@ mod tests {
         assert!(text(&responses(9, 304), choice, Persistence::Close, false).ends_with("\r\n\r\n"));
         let unknown = text(&responses(0, 599), choice, Persistence::Implied, false);
         assert_eq!(unknown, "HTTP/1.1 599 \r\ncontent-length: 0\r\n\r\n");
+    }
+
+    #[test]
+    fn the_wait_that_a_status_asks_for_is_in_its_head() {
+        let entry = |status, retry_after| StatusWeight { status, weight: 1.0, retry_after };
+        let status = vec![entry(503, Some(Duration::from_millis(20))), entry(503, None)];
+        let responses = Responses::new(&HttpTarget { body: 1, status, ..HttpTarget::default() });
+        let of = |place, how| text(&responses, ResponseChoice::status(place), how, true);
+        let (begin, asked) = (
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 1\r\n",
+            "retry-after: 1\r\nretry-after-ms: 20\r\n",
+        );
+        assert_eq!(of(0, Persistence::Implied), format!("{begin}{asked}\r\n"));
+        assert_eq!(of(0, Persistence::Close), format!("{begin}{asked}connection: close\r\n\r\n"));
+        assert_eq!(of(1, Persistence::Implied), format!("{begin}\r\n"));
     }
 
     #[test]

@@ -386,6 +386,21 @@ fn a_retry_makes_an_attempt_and_no_more_than_it_may() {
 }
 
 #[test]
+fn a_retry_with_a_budget_makes_no_more_attempts_than_that_has() {
+    let of = |budget: &str, attempts| {
+        let text = format!("{{ retry = {{ task = 'other', attempts = 4, budget = {budget} }} }}");
+        of_combinator(&text, attempts, attempts)
+    };
+    // Ten first attempts, the reserve of ten, and what ten tasks add.
+    assert_eq!((of("0.1", 10), of("0.1", 21), of("0.25", 22)), (None, None, None));
+    let what = "task task, retry (step 1): runs of other";
+    assert_eq!(of("0.1", 22).unwrap(), format!("{what}: 22 instead of 10 to 21"));
+    assert_eq!(of("0.25", 23).unwrap(), format!("{what}: 23 instead of 10 to 22"));
+    // Each task's own attempts are a bound still.
+    assert_eq!(of("2.5", 41).unwrap(), format!("{what}: 41 instead of 10 to 40"));
+}
+
+#[test]
 fn what_a_target_checked_by_itself_is_part_of_the_proof() {
     let line =
         |found: &str| ProofLine { what: "rows".into(), expected: "3".into(), found: found.into() };

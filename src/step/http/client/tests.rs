@@ -1,5 +1,5 @@
-//! Encrypted connections, under every kind of executor: to the embedded server in a thread of the
-//! test, and to those that are not who they should be.
+//! Encrypted connections and waits that are asked for, under every kind of executor: with the
+//! embedded server in a thread of the test, and with those that are not who they should be.
 
 use std::{
     collections::BTreeMap,
@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
@@ -14,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use crate::{
     client::Trust,
     step::{
-        Failure,
+        Failure, OnTimeout,
         testing::{EXECUTORS, Ran, Rig, read_target, start_target},
     },
     targets::{
@@ -62,7 +63,18 @@ impl Running {
         executor: &str,
     ) -> (Ran, BTreeMap<String, u64>) {
         let step = format!("{{ http = {{ target = 'api', path = '/a', {more} }} }}");
-        let ran = Rig::new(&[&step]).slots(2).endpoint("api", Arc::new(endpoint)).run(executor, 3);
+        self.run_rig(Rig::new(&[&step]).slots(2), endpoint, executor, 3)
+    }
+
+    /// So many calls of each slot of a rig.
+    fn run_rig(
+        self,
+        rig: Rig,
+        endpoint: HttpEndpoint,
+        executor: &str,
+        times: u64,
+    ) -> (Ran, BTreeMap<String, u64>) {
+        let ran = rig.endpoint("api", Arc::new(endpoint)).run(executor, times);
         drop(self.control);
         (ran, self.thread.join().unwrap().unwrap().to_map())
     }
@@ -89,6 +101,83 @@ fn each_connection_is_one_whole_handshake_and_the_server_says_so() {
             assert_eq!((others, counts["bytes sent"]), ([0, 0], 6 * 300 * 1024), "{executor}");
             assert_eq!(agreed.agreed(), Some("1.3, TLS13_AES_256_GCM_SHA384, http/1.1"));
         }
+    }
+}
+
+/// How long two tasks take of three attempts each, all of them refused by the embedded server, and
+/// how many requests it has seen.
+fn refused_thrice(entry: &str, retry: &str, attempt: &str, executor: &str) -> (Duration, u64) {
+    let server = Running::start(&format!("{{ status = [{{ status = 503{entry} }}] }}"));
+    let endpoint = server.endpoint();
+    let retry = format!("{{ retry = {{ task = 'attempt', attempts = 3, {retry} }} }}");
+    let call = "{ http = { target = 'api', path = '/' }, allow = { status = 503 } }";
+    // A wait that is not what it should be ends as a failure.
+    let rig = Rig::new(&[&retry]).limited(Duration::from_secs(30), OnTimeout::Fail);
+    let rig = rig.task("attempt", &[attempt]).task("call", &[call]);
+    let began = crate::clock::now_ns();
+    let (ran, counts) = server.run_rig(rig, endpoint, executor, 2);
+    assert_eq!(ran.wrong(), None, "{executor} {entry} {retry}");
+    assert!(ran.outcomes.iter().flatten().all(|done| done.errors > 0), "{:?}", ran.outcomes);
+    assert_eq!(counts["status 503"], counts["requests"]);
+    let took = Duration::from_nanos(crate::clock::now_ns() - began);
+    (took, counts["requests"])
+}
+
+#[test]
+fn a_retry_waits_as_long_as_an_answer_asks_for() {
+    let (once, twice) = (
+        "{ repeat = { task = 'call', times = 1 } }",
+        "{ parallel = { task = 'call', count = 2 } }",
+    );
+    let tried = "{ retry = { task = 'call', attempts = 1 } }";
+    let heeding =
+        "{ retry = { task = 'call', attempts = 1, retry_after = true, longest_wait = '1h' } }";
+    let asks = ", retry_after = '10ms'";
+    let heeds = "retry_after = true, wait = '1h', longest_wait = '1h'";
+    for executor in crate::runtime::EXECUTORS.iter().map(|executor| executor.name) {
+        for (entry, retry, attempt, requests) in [
+            (asks, heeds, once, 6),
+            // Through those that run at once, and through another `retry` in between.
+            (asks, heeds, twice, 12),
+            (asks, heeds, tried, 6),
+            (asks, heeds, heeding, 6),
+            // Bounded by the step.
+            (", retry_after = '24h'", "retry_after = true, longest_wait = '10ms'", once, 6),
+            // Nothing is asked for, or nobody heeds it.
+            ("", "retry_after = true, wait = '10ms', longest_wait = '1h'", once, 6),
+            (", retry_after = '24h'", "wait = '10ms'", once, 6),
+        ] {
+            let (took, seen) = refused_thrice(entry, retry, attempt, executor);
+            assert_eq!(seen, requests, "{executor} {entry} {retry} {attempt}");
+            // Two waits of each task.
+            assert!(took >= Duration::from_millis(40), "{executor} {entry} {retry}: {took:?}");
+        }
+    }
+}
+
+/// A wait that was asked for is forgotten with its attempt: the next one ends without an answer.
+#[test]
+fn what_an_answer_before_has_asked_for_holds_no_longer() {
+    for executor in crate::runtime::EXECUTORS.iter().map(|executor| executor.name) {
+        let server = Running::start("{ status = [{ status = 503, retry_after = '0s' }] }");
+        let endpoint = server.endpoint();
+        let choice = "{ choice = { of = [{ task = 'call' }, { task = 'late' }] } }";
+        let call = "{ http = { target = 'api', path = '/' }, allow = { status = 503 } }";
+        let retry = "{ retry = { task = 'attempt', attempts = 9, retry_after = true, wait = '10ms', longest_wait = '1h' } }";
+        let rig = Rig::new(&[retry]).task("attempt", &[choice]).task("call", &[call]);
+        let rig = rig
+            .task("late", &["{ sleep = { time = '1h' } }"])
+            .limited(Duration::from_micros(50), OnTimeout::Ignore);
+        let began = crate::clock::now_ns();
+        let (ran, counts) = server.run_rig(rig, endpoint, executor, 4);
+        assert_eq!(ran.wrong(), None, "{executor}");
+        let [_, _, calls, late] = ran.tallies[..] else { panic!("four steps") };
+        assert_eq!((calls.ended + late.cancelled, counts["requests"]), (36, calls.ended));
+        // Each attempt that was late is followed by the step's own wait, unless it is the last.
+        let waits = late.cancelled.saturating_sub(4);
+        assert!(waits > 4, "{waits}");
+        let took = crate::clock::now_ns() - began;
+        assert!(took >= waits * 10_000_000, "{executor}: {waits} waits in {took} ns");
     }
 }
 

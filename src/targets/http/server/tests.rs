@@ -99,15 +99,15 @@ fn delayed(delay: Distribution) -> HttpTarget {
 fn a_kept_connection_serves_many_requests_and_the_counts_agree() {
     let mut server = Running::start(HttpTarget {
         status: vec![
-            StatusWeight { status: 200, weight: 3.0 },
-            StatusWeight { status: 500, weight: 1.0 },
+            StatusWeight { status: 200, weight: 3.0, retry_after: None },
+            StatusWeight { status: 500, weight: 1.0, retry_after: None },
         ],
         ..HttpTarget::default()
     });
     let spec = HttpTarget {
         status: vec![
-            StatusWeight { status: 200, weight: 3.0 },
-            StatusWeight { status: 500, weight: 1.0 },
+            StatusWeight { status: 200, weight: 3.0, retry_after: None },
+            StatusWeight { status: 500, weight: 1.0, retry_after: None },
         ],
         ..HttpTarget::default()
     };
@@ -133,14 +133,14 @@ fn pipelined_answers_keep_their_order_and_are_never_early() {
     let delay = Distribution::Uniform(Duration::from_micros(100), Duration::from_millis(20));
     let server = Running::start(HttpTarget {
         status: (200..220)
-            .map(|status| StatusWeight { status, weight: 1.0 })
+            .map(|status| StatusWeight { status, weight: 1.0, retry_after: None })
             .filter(|s| s.status != 204)
             .collect(),
         ..delayed(delay)
     });
     let spec = HttpTarget {
         status: (200..220)
-            .map(|status| StatusWeight { status, weight: 1.0 })
+            .map(|status| StatusWeight { status, weight: 1.0, retry_after: None })
             .filter(|s| s.status != 204)
             .collect(),
         ..delayed(delay)
