@@ -174,6 +174,7 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
     at_once
         .or_else(|| peers::missing(variant, contender.style, setup.pool_size as u64))
         .or_else(|| pipelines::stuck(variant, contender.style, setup.pool_size as u64))
+        .or_else(|| pipelines::crowded(variant, contender.style))
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
         .or_else(|| cannot_cancel(variant, contender.style))
         .or_else(|| events::unset(variant, contender.style, setup.pool_size as u64))

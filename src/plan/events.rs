@@ -5,7 +5,7 @@
 //!
 //! 1. The task has set the event before, in each order of what happens.
 //! 2. It is a child of `parallel`, and one that is started with it sets the event on every path
-//!    before it waits for it itself. `choice` by number says which children do.
+//!    before it waits for it itself: `groups` of that `parallel` say which children do.
 //!
 //! What is set stays set until it is cleared. So whoever clears it must know that nobody waits, or
 //! is about to: one task at a time uses the event, and clears it when all children have ended.
@@ -43,6 +43,8 @@ pub(super) fn unset(variant: &Variant, style: Style, pool_size: u64) -> Option<S
 struct Awaiting {
     /// Whether it may wait without a limit for somebody else to set it.
     needs: bool,
+    /// The same though it was set before: it clears it in between.
+    needs_anew: bool,
     /// Whether it sets it on every path before it waits for it.
     leads: bool,
     /// Whether it is set when the part has come to its end.
@@ -59,7 +61,10 @@ impl Awaiting {
     /// It, and then another one.
     fn then(self, next: Self) -> Self {
         Self {
-            needs: self.needs || next.needs && !self.is_set,
+            needs: self.needs || next.needs_anew || next.needs && !self.is_set,
+            needs_anew: self.needs_anew
+                || next.needs_anew
+                || next.needs && self.clears && !self.is_set,
             leads: self.leads || !self.needs && !self.exits && next.leads,
             is_set: next.is_set || self.is_set && !next.clears,
             ..self.beside(next)
@@ -95,6 +100,7 @@ impl Awaiting {
     /// What is added up in the same way, whichever comes first.
     fn beside(self, other: Self) -> Self {
         Self {
+            needs_anew: self.needs_anew || other.needs_anew,
             clears: self.clears || other.clears,
             exits: self.exits || other.exits,
             followers: self.followers.max(other.followers),
@@ -144,7 +150,7 @@ impl<'a> EventWalk<'a> {
 
     fn nobody_sets_it(&self) -> String {
         let how = "let the task set it earlier, or start one child with those who wait that sets it before it waits \
-             (`choice` with `by = \"number\"`), or give `wait` a `timeout`";
+             (`groups` of a `parallel`), or give `wait` a `timeout`";
         let alone = if self.style == Style::Serial { "one task at a time; " } else { "" };
         format!("{alone}`wait` may come before anybody has set it; {how}")
     }
@@ -195,17 +201,28 @@ impl<'a> EventWalk<'a> {
         for child in children {
             let once = self.task(&child.task.text, limited)?;
             match child.times {
-                Times::InOrder(_) => whole = whole.then(once),
+                // What a round leaves behind meets the next one; a third would find what that found.
+                Times::InOrder(times) => {
+                    whole = whole.then(once);
+                    whole = if times > 1 { whole.then(once) } else { whole };
+                }
                 // An attempt may have ended early, and another one well.
-                Times::UpTo(_) => whole = whole.then(once.however_it_ends()),
+                Times::UpTo(times) => {
+                    let attempt = once.however_it_ends();
+                    whole = whole.then(attempt);
+                    whole = if times > 1 { whole.then(attempt) } else { whole };
+                }
                 Times::AtOnce(count) | Times::AsCompleted(count) => {
                     whole = whole.then(self.at_once(&[(child, count)], limited)?);
                 }
                 Times::Beside(count) => beside.push((child, count)),
+                Times::AtMostOnce => {
+                    wait_for_nobody(once, child)?;
+                    whole = whole.then(Awaiting { leads: false, is_set: false, ..once });
+                }
                 Times::FirstOf(_)
                 | Times::Within { .. }
                 | Times::InBackground
-                | Times::AtMostOnce
                 | Times::SomeAtOnce { .. }
                 | Times::AfterEach(_) => {
                     wait_for_nobody(once, child)?;
@@ -382,6 +399,30 @@ mod tests {
         );
         let why_two = why(("tokio", 64), 1, [GROUPS, NOOP, &both, &lead], other).unwrap();
         assert!(why_two.contains("at `f`, too"), "{why_two}");
+    }
+
+    #[test]
+    fn what_one_round_leaves_behind_meets_the_next_one() {
+        let round = format!("[tasks.round]\nsteps = [{WAIT}, {CLEAR}]");
+        let rounds = |times| {
+            let steps = format!("{SET}, {{ repeat = {{ task = 'round', times = {times} }} }}");
+            why(("tokio", 64), 1, [&steps, NOOP, NOOP, NOOP], &round)
+        };
+        assert_eq!(rounds(1), None);
+        assert!(rounds(2).unwrap().contains("before anybody has set it"));
+    }
+
+    #[test]
+    fn a_clean_up_that_is_skipped_ends_who_leads() {
+        let lead = format!(
+            "{{ spawn = {{ task = 'one', handle = 'h' }} }}, {{ cancel = {{ handle = 'h', cleanup = 'undo' }} }}, {SET}"
+        );
+        let of = |undo: &str| {
+            let undo = format!("[tasks.undo]\nsteps = [{undo}]");
+            why(("tokio", 64), 1, [GROUPS, NOOP, WAIT, &lead], &undo)
+        };
+        assert_eq!(of(NOOP), None);
+        assert!(of(NAP).is_some());
     }
 
     #[test]

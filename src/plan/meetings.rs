@@ -261,8 +261,10 @@ impl<'a> MeetingWalk<'a> {
                     let spare = group.spare || (group.meets() && whole.meets());
                     whole = whole.then(Visits { spare, ..group });
                 }
-                Times::FirstOf(_) | Times::Within { .. } => {
-                    whole = whole.then(Visits { exit: None, ..once });
+                Times::FirstOf(_) => whole = whole.then(Visits { exit: None, ..once }),
+                // Whoever has not ended then is a time-out.
+                Times::Within { .. } => {
+                    whole = whole.then(Visits { exit: None, unwell: true, ..once });
                 }
                 Times::UpTo(_) | Times::InBackground | Times::AtMostOnce => {
                     whole = whole.then(once);

@@ -27,7 +27,7 @@ use crate::{
     runtime::Style,
     scenario::{OnTimeout, Reach, StepPlan, Task, Variant, reach},
     shared::{NamedShared, SharedSpec},
-    step::{Child, Ends, Times, Touch},
+    step::{Child, Ends, HandleTouch, Times, Touch},
 };
 
 /// The shared objects that the loads' tasks use, and the tasks that they run: another combination
@@ -368,8 +368,12 @@ impl<'a> Walk<'a> {
 
     /// What a step does by itself.
     fn own(&self, plan: &StepPlan, limited: bool) -> Part {
-        let Some(used) = plan.spec.shared() else { return Part::default() };
         let waits = (!limited).then_some(0);
+        // Who joins a task waits for what that waits for.
+        if plan.spec.handle().is_some_and(|used| used.touch != HandleTouch::Starts) {
+            return Part { waits, ..Part::default() };
+        }
+        let Some(used) = plan.spec.shared() else { return Part::default() };
         match used.touch {
             // Where there is always room nobody waits for it, with a limit or without.
             Touch::Gives if used.name.text == self.queue && self.crowds => {

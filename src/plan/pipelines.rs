@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Variant},
+    scenario::{OnTimeout, StepPlan, Variant, reach},
     shared::SharedSpec,
     step::{Child, Ends, Times, Touch},
 };
@@ -33,6 +33,32 @@ pub(super) fn stuck(variant: &Variant, style: Style, pool_size: u64) -> Option<S
     let tasks = Pipes { tasks: &variant.tasks };
     let why = |queue: &&str| tasks.why(variant, queue, &pipes, (style, pool_size)).err();
     pipes.iter().find_map(|queue| Some(format!("queue `{queue}`: {}", why(queue)?)))
+}
+
+/// Why a pool may lack threads though it has enough for each: who meet at a barrier and who put and
+/// take at pipes all keep theirs, and each of those that a variant reaches asks for itself alone.
+pub(super) fn crowded(variant: &Variant, style: Style) -> Option<String> {
+    if style != Style::Pool {
+        return None;
+    }
+    let (pipes, tasks) = (pipes(variant), Pipes { tasks: &variant.tasks });
+    let reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+    let steps: BTreeSet<(usize, usize)> = reached.map(|at| (at.task, at.step)).collect();
+    let (mut barriers, mut parallels) = (BTreeSet::new(), 0);
+    for step in steps.into_iter().map(|(task, step)| &variant.tasks[task].steps[step]) {
+        let used = step.spec.shared().filter(|used| used.touch == Touch::Meets);
+        barriers.extend(used.map(|used| used.name.text.as_str()));
+        let children = step.spec.children();
+        let at_pipes = pipes.iter().any(|queue| tasks.is_pipe(&children, queue));
+        parallels += usize::from(are_groups(&children) && at_pipes);
+    }
+    (barriers.len() + parallels > 1).then(|| {
+        format!(
+            "those who wait for each other in {} places (barriers, and groups that put and take) keep their threads, and \
+             could leave too few for each other; use one such place, or another executor",
+            barriers.len() + parallels
+        )
+    })
 }
 
 /// How often a part of a task puts into a queue and takes from it, where that is the same on every
@@ -96,6 +122,12 @@ impl Pipes<'_> {
                      such groups"
                 ));
             }
+            if let Some(held) = step.spec.shared().filter(|used| used.touch == Touch::Holds) {
+                return Err(format!(
+                    "groups put and take there while `{}` is held, which others may need on their way; start them outside of it",
+                    held.name.text
+                ));
+            }
             if step.timeout.is_some() && step.on_timeout != OnTimeout::Fail {
                 return Err(given_up("a time-out"));
             }
@@ -137,7 +169,8 @@ impl Pipes<'_> {
                 ));
             }
             all = all.plus(flow, count);
-            held += i128::from(count) * (i128::from(flow.puts) - i128::from(flow.takes));
+            let each = i128::from(flow.puts) - i128::from(flow.takes);
+            held = held.saturating_add(each.saturating_mul(i128::from(count)));
             if let Some(room) = room
                 && !(0..=i128::from(room)).contains(&held)
             {
@@ -164,10 +197,13 @@ impl Pipes<'_> {
         for step in steps {
             whole = whole.plus(self.step(step, queue)?, 1);
         }
-        let skips = |step: &StepPlan| step.timeout.is_some() && step.on_timeout == OnTimeout::Skip;
+        let skips = |step: &StepPlan| {
+            let cut = step.spec.children().iter().any(|child| child.ends == Ends::ByAny);
+            cut || step.timeout.is_some() && step.on_timeout == OnTimeout::Skip
+        };
         if !whole.is_none() && steps.iter().any(|step| self.any(step, &skips)) {
             return Err(format!(
-                "a time-out may end `{task}` before it has come there; leave out its `timeout`"
+                "a time-out or `fail-fast` may end `{task}` before it has come there; leave it out"
             ));
         }
         Ok(whole)
@@ -292,7 +328,8 @@ mod tests {
         let scenario = scenario.unwrap_or_else(|error| panic!("{}", error.render(false)));
         let executor = runtime::executor(executor).unwrap();
         let variant = &scenario.variants[0];
-        stuck(variant, executor.style, variant.executors.pool_size as u64)
+        let crowded = crowded(variant, executor.style);
+        crowded.or_else(|| stuck(variant, executor.style, variant.executors.pool_size as u64))
     }
 
     fn finds(executor: &str, steps: &str, more: &str, what: &str) {
@@ -329,6 +366,28 @@ mod tests {
         of(&format!("{GROUPS}, {{ put = {{ queue = 'q' }} }}"), "the task `main` does so as well");
         let limited = GROUPS.replace("] } }", "] }, timeout = '1s', on_timeout = 'ignore' }");
         of(&limited, "a time-out may give up those who put or take");
+    }
+
+    #[test]
+    fn members_that_may_end_early_or_lack_what_is_held_are_found() {
+        let of = |steps: &str, more: &str, what| {
+            finds("tokio", &with_r(steps), &format!("{USES_R}\n{more}"), what);
+        };
+        let fails = "{ parallel = { task = 'one', count = 2, errors = 'fail-fast' } }";
+        let risky = format!(
+            "[tasks.one]\nsteps = [{{ noop = {{}} }}]\n[tasks.early]\nsteps = [{fails}, {{ put = {{ queue = 'q' }} }}]"
+        );
+        let early = "{ parallel = { groups = [{ task = 'early', count = 12 }, { task = 'taker', count = 12 }] } }";
+        of(&format!("{early}, {GROUPS}"), &risky, "`fail-fast` may end `early`");
+        let gate = format!("[shared.m]\nmutex = {{}}\n[tasks.inside]\nsteps = [{GROUPS}]");
+        of("{ lock = { mutex = 'm', task = 'inside' } }", &gate, "while `m` is held");
+    }
+
+    #[test]
+    fn a_pool_has_one_place_where_others_are_waited_for() {
+        let two = format!("{GROUPS}, {GROUPS}");
+        assert_eq!(why("tokio", &with_r(&two), USES_R), None);
+        finds("thread-pool", &with_r(&two), USES_R, "in 2 places");
     }
 
     #[test]

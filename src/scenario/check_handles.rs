@@ -69,8 +69,9 @@ fn waits(file: &File, step: &WireStep, diagnostics: &mut Diagnostics) {
     for child in step.plan.spec.children() {
         let mut seen = BTreeSet::new();
         if let Some((key, task)) = waits_for_others(file, &child.task.text, &mut seen) {
-            let message =
-                format!("a task in the background waits for others: `{key}` in the task `{task}`");
+            let message = format!(
+                "others wait for a task in the background, or it for them: `{key}` in the task `{task}`"
+            );
             let help = "start those who wait for each other with one `parallel`".to_owned();
             diagnostics.error(child.task.span.clone(), message, Some(help));
         }
@@ -85,7 +86,16 @@ fn waits_for_others<'a>(
     let steps = file.tasks.get(task).filter(|_| seen.insert(task))?.steps.iter();
     steps.map(|step| &step.plan.spec).find_map(|spec| {
         let touch = spec.shared().map(|used| used.touch);
-        if let Some(Touch::Gives | Touch::Takes | Touch::Meets | Touch::Awaits) = touch {
+        if let Some(
+            Touch::Gives
+            | Touch::Takes
+            | Touch::Supplies(_)
+            | Touch::Meets
+            | Touch::Awaits
+            | Touch::Sets
+            | Touch::Clears,
+        ) = touch
+        {
             return Some((spec.key(), task));
         }
         let mut children = spec.children().into_iter();
@@ -126,7 +136,7 @@ mod tests {
         let limited = CHILD.replace("} }", "}, timeout = '1s' }");
         finds(&[&limited, JOIN], "put `timeout` on the step that joins it");
         let putter = CHILD.replace("child", "putter");
-        finds(&[&putter, JOIN], "waits for others: `put` in the task `put`");
+        finds(&[&putter, JOIN], "or it for them: `put` in the task `put`");
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub(super) trait Heap: Default + Send + 'static {
 
     /// Takes the greatest out.
     fn pop(&mut self) -> Option<RankedItem>;
+
+    /// Makes room for so many, so that it does not grow while it is used.
+    fn make_room(&mut self, _items: usize) {}
 }
 
 impl Heap for BinaryHeap<RankedItem> {
@@ -42,6 +45,10 @@ impl Heap for BinaryHeap<RankedItem> {
 
     fn pop(&mut self) -> Option<RankedItem> {
         Self::pop(self)
+    }
+
+    fn make_room(&mut self, items: usize) {
+        self.reserve(items);
     }
 }
 
@@ -98,7 +105,10 @@ pub(super) struct RankedQueue<S, H = BinaryHeap<RankedItem>> {
 impl<S: Semaphore, H: Heap> RankedQueue<S, H> {
     /// An empty one with room for so many items, or for any number.
     pub(super) fn new(capacity: Option<usize>) -> Self {
-        Self { places: capacity.map(S::new), filled: S::new(0), items: Mutex::default() }
+        let queue =
+            Self { places: capacity.map(S::new), filled: S::new(0), items: Mutex::default() };
+        queue.locked().heap.make_room(capacity.unwrap_or(0));
+        queue
     }
 
     /// Nothing that can panic runs with them locked.

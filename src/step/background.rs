@@ -26,6 +26,9 @@ use super::{
 };
 use crate::{clock, runtime::Runtime};
 
+/// The step that starts background tasks, by its number, and what it starts.
+pub(super) type Origin = (usize, ChildTask);
+
 /// What the steps of a sequence know of a background task, by its name.
 pub(super) struct Handle<R: Runtime> {
     life: Arc<Life>,
@@ -35,8 +38,8 @@ pub(super) struct Handle<R: Runtime> {
 
 struct HandleState<R: Runtime> {
     running: Option<BackgroundTask<R>>,
-    /// The steps of the last one, for the next.
-    spare: Option<Sequence>,
+    /// The steps of tasks that have ended, by the number of the step that starts them, for the next one.
+    spare: Vec<(usize, Sequence)>,
     /// Tasks started.
     started: u64,
 }
@@ -44,14 +47,14 @@ struct HandleState<R: Runtime> {
 /// A background task that was started and not yet joined.
 pub(super) struct BackgroundTask<R: Runtime> {
     join: R::Join<ChildEnd>,
-    child: ChildTask,
+    origin: Origin,
     /// Its number, from 1.
     number: u64,
 }
 
 impl<R: Runtime> Default for Handle<R> {
     fn default() -> Self {
-        let kept = Mutex::new(HandleState { running: None, spare: None, started: 0 });
+        let kept = Mutex::new(HandleState { running: None, spare: Vec::new(), started: 0 });
         Self { life: Arc::default(), kept }
     }
 }
@@ -63,18 +66,22 @@ impl<R: Runtime> Handle<R> {
     }
 
     /// Steps for a task that is to be started.
-    pub(super) fn steps(&self, child: &ChildTask) -> Sequence {
-        self.kept().spare.take().unwrap_or_else(|| child.build())
+    pub(super) fn steps(&self, (step, child): &Origin) -> Sequence {
+        let mut kept = self.kept();
+        let found = kept.spare.iter().position(|(of, _)| of == step);
+        let spare = found.map(|at| kept.spare.swap_remove(at).1);
+        drop(kept);
+        spare.unwrap_or_else(|| child.build())
     }
 
-    /// Keeps steps for the next one.
-    pub(super) fn keep(&self, steps: Sequence) {
-        self.kept().spare = Some(steps);
+    /// Keeps steps for the next one that this step starts.
+    pub(super) fn keep(&self, step: usize, steps: Sequence) {
+        self.kept().spare.push((step, steps));
     }
 
     /// Starts a task; the one before was joined or given up.
-    pub(super) fn start(&self, child: &ChildTask, call: Call, runtime: &R) -> std::io::Result<()> {
-        let steps = self.steps(child);
+    pub(super) fn start(&self, origin: &Origin, call: Call, runtime: &R) -> std::io::Result<()> {
+        let (steps, (step, child)) = (self.steps(origin), origin);
         child.asked();
         let number = {
             let mut kept = self.kept();
@@ -85,7 +92,7 @@ impl<R: Runtime> Handle<R> {
         let lives = Lives { life: self.life.clone(), child: child.clone(), number };
         let call = Call { issued_ns: clock::now_ns(), ..call.of_child(0) };
         let join = runtime.spawn(run_child::<R, _>(steps, call, move || lives))?;
-        self.kept().running = Some(BackgroundTask { join, child: child.clone(), number });
+        self.kept().running = Some(BackgroundTask { join, origin: (*step, child.clone()), number });
         Ok(())
     }
 
@@ -102,8 +109,9 @@ impl<R: Runtime> Handle<R> {
             self.until_gone(running.number).await;
         }
         let ChildEnd { steps, outcome } = running.join.await;
-        self.keep(steps);
-        outcome.inspect(|_| running.child.returned())
+        let (step, child) = &running.origin;
+        self.keep(*step, steps);
+        outcome.inspect(|_| child.returned())
     }
 
     /// Cancels a task, unless it has ended, and waits until it is gone. Answers whoever has ended.
@@ -111,7 +119,7 @@ impl<R: Runtime> Handle<R> {
         if !self.life.cancel(running.number) {
             return Some(running);
         }
-        running.child.pending(1);
+        running.origin.1.pending(1);
         drop(running.join);
         self.until_gone(running.number).await;
         None

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BuildError, Call, Child, Cost, Done, Ends, Failure, HandleTouch, HandleUse, Lookup, Opening,
     Operation, Site, Step, StepKind, StepOutcome, Times,
-    background::{Handle, Leaves},
-    site::ChildTask,
+    background::{Handle, Leaves, Origin},
 };
 use crate::{
     config::{Fields, Name},
@@ -58,8 +57,9 @@ impl StepKind for Spawn {
         let child = site.child(&self.task.text)?;
         let handle = site.commons.shared(&self.handle.text, Handle::<R>::default);
         let (runtime, of_step) = (site.trial.runtime.clone(), handle.clone());
+        let origin = (site.number, child);
         let step = site.operation(move || Spawning {
-            child: child.clone(),
+            origin: origin.clone(),
             handle: of_step.clone(),
             runtime: runtime.clone(),
         });
@@ -68,29 +68,29 @@ impl StepKind for Spawn {
 }
 
 struct Spawning<R: Runtime> {
-    child: ChildTask,
+    origin: Origin,
     handle: Arc<Handle<R>>,
     runtime: R,
 }
 
 impl<R: Runtime> Operation for Spawning<R> {
     async fn prepare(&mut self) -> StepOutcome {
-        let mut steps = self.handle.steps(&self.child);
+        let mut steps = self.handle.steps(&self.origin);
         steps.prepare().await?;
-        self.handle.keep(steps);
+        self.handle.keep(self.origin.0, steps);
         Ok(Done::default())
     }
 
     /// As in a fan-out: the task opens what it keeps when it first runs.
     async fn open(&mut self, when: Opening) -> StepOutcome {
         match when {
-            Opening::Preparation => self.child.try_out().await,
+            Opening::Preparation => self.origin.1.try_out().await,
             Opening::FirstUse => Ok(Done::default()),
         }
     }
 
     async fn call(&mut self, call: Call) -> StepOutcome {
-        let started = self.handle.start(&self.child, call, &self.runtime);
+        let started = self.handle.start(&self.origin, call, &self.runtime);
         started.map(|()| Done::default()).map_err(|why| {
             Failure::Refused(format!(
                 "the system refused a thread for a background task: {why}; lower the concurrency"
@@ -123,6 +123,19 @@ mod tests {
             assert_eq!((edge.asked, edge.returned, edge.pending), (12, 12, 0), "{executor}");
             let ended = ran.tallies.iter().map(|tally| tally.ended);
             assert_eq!(ended.collect::<Vec<_>>(), [12; 4], "{executor}");
+        }
+    }
+
+    #[test]
+    fn a_handle_that_is_used_again_starts_what_its_own_step_says() {
+        let other = SPAWN.replace("child", "other");
+        for executor in EXECUTORS.iter().map(|executor| executor.name) {
+            let ran = Rig::new(&[SPAWN, JOIN, &other, JOIN])
+                .task("child", &["{ noop = {} }"])
+                .task("other", &["{ yield = {} }"])
+                .run(executor, 3);
+            let ended = ran.tallies.iter().map(|tally| tally.ended);
+            assert_eq!((ran.wrong(), ended.collect::<Vec<_>>()), (None, vec![3; 6]), "{executor}");
         }
     }
 

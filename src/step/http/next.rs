@@ -1,6 +1,6 @@
 //! Which page is next, as a page says it, and whether it may be asked for.
 
-use hyper::{Uri, header::HeaderValue};
+use hyper::Uri;
 use serde_json::Value as Json;
 use url::{Position, Url};
 
@@ -28,7 +28,10 @@ pub(super) fn turn(follow: &Follow, page: &ListPage) -> Result<PageTurn, String>
     };
     let items = follow.items.as_deref().map_or(Ok(0), |pointer| count(&json, pointer))?;
     let next = match follow.by {
-        FollowBy::Link => page.links.iter().find_map(linked).map(str::to_owned),
+        FollowBy::Link => page.links.iter().find_map(|header| {
+            // A title beside it may have any bytes.
+            linked(&String::from_utf8_lossy(header.as_bytes())).map(str::to_owned)
+        }),
         FollowBy::Json => named(&json, follow.next.as_deref().unwrap_or_default())?,
     };
     Ok(PageTurn { items, next })
@@ -63,8 +66,8 @@ fn named(json: &Json, pointer: &str) -> Result<Option<String>, String> {
 
 /// The reference of the first link in a `Link` header whose relation is `next` (RFC 8288, section
 /// 3). A link with an `anchor` is about something else than this page.
-fn linked(header: &HeaderValue) -> Option<&str> {
-    let mut rest = header.to_str().ok()?;
+fn linked(header: &str) -> Option<&str> {
+    let mut rest = header;
     while let Some((_, link)) = rest.split_once('<') {
         let (reference, more) = link.split_once('>')?;
         let (mut parameters, other_links) = cut(more, b',');
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     fn link(text: &str) -> Option<String> {
-        linked(&HeaderValue::from_str(text).unwrap()).map(str::to_owned)
+        linked(text).map(str::to_owned)
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(super) fn complaint(spec: &Http, server: &HttpTarget) -> Option<(String, Str
             format!("the list of `{name}` is not at this path"),
             format!("write path = {:?}", list.path),
         )),
-        (Some(_), Some(_)) if query.contains("page=") => Some((
+        (Some(_), Some(_)) if query.split('&').any(|pair| pair.starts_with("page=")) => Some((
             "a list is followed from its first page".into(),
             "remove `page` from the path".into(),
         )),

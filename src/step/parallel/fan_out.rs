@@ -239,9 +239,10 @@ impl<R: Runtime> FanOut<R> {
             for place in 0..self.joins.len() {
                 ended.note(poll_fn(|context| self.ended(place, context)).await);
             }
-            if ended.cut > 0 && is_out_of_time(call) {
-                until_time_is_up::<R::Native>().await;
-            }
+        }
+        // It may have been a time-out around the call that has ended them.
+        if ended.cut > 0 && is_out_of_time(call) {
+            until_time_is_up::<R::Native>().await;
         }
         self.tasks.task(0).pending(ended.cut);
         ended.done.timeouts += ended.cut;
