@@ -44,6 +44,8 @@ enum Mode<'a> {
     Describing {
         properties: Map<String, Json>,
         required: Vec<&'static str>,
+        /// Of these groups of keys one must be there; empty: there are none.
+        either: Vec<&'static [&'static str]>,
         /// What other keys have; none: there are none.
         rest: Option<Json>,
     },
@@ -104,7 +106,8 @@ impl<'a> Fields<'a> {
 
     /// No table: every key that is asked for becomes a property of a schema.
     pub fn describing() -> Self {
-        Self { mode: Mode::Describing { properties: Map::new(), required: Vec::new(), rest: None } }
+        let (required, either) = (Vec::new(), Vec::new());
+        Self { mode: Mode::Describing { properties: Map::new(), required, either, rest: None } }
     }
 
     /// A key that must be there.
@@ -229,6 +232,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Says that the keys of one of these groups must be there, and which is the usual one: the first.
+    /// Nothing while reading, where the reader looks itself.
+    pub fn either(&mut self, groups: &[&'static [&'static str]]) {
+        if let Mode::Describing { either, .. } = &mut self.mode {
+            either.extend(groups);
+        }
+    }
+
     /// Reports missing keys and keys that nobody asked for, and hands over all errors.
     pub fn finish(self, diagnostics: &mut Diagnostics) {
         let Mode::Reading(mut reading) = self.mode else { return };
@@ -249,14 +260,21 @@ impl<'a> Fields<'a> {
 
     /// The schema of the table whose keys were described.
     pub fn into_schema(self, doc: &str) -> Json {
-        let Mode::Describing { properties, required, rest } = self.mode else { return Json::Null };
-        json!({
+        let Mode::Describing { properties, required, either, rest } = self.mode else {
+            return Json::Null;
+        };
+        let mut schema = json!({
             "type": "object",
             "description": doc,
             "properties": properties,
             "required": required,
             "additionalProperties": rest.unwrap_or(Json::Bool(false)),
-        })
+        });
+        if !either.is_empty() {
+            let groups = either.iter().map(|keys| json!({ "required": keys }));
+            schema["oneOf"] = groups.collect();
+        }
+        schema
     }
 
     fn field<T: Field>(

@@ -56,8 +56,10 @@ pub fn shape_hint(key: &str, schema: &Json, node: &Node) -> Option<String> {
 /// An inline table with all keys that must be there, and the value under the one that it is for.
 pub fn table_with(schema: &Json, value: &Value) -> Option<String> {
     let properties = schema["properties"].as_object()?;
+    let usual = &schema["oneOf"][0]["required"];
+    let both = [&schema["required"], usual].map(|keys| keys.as_array());
     let required: Vec<&str> =
-        schema["required"].as_array()?.iter().filter_map(Json::as_str).collect();
+        both.into_iter().flatten().flatten().filter_map(Json::as_str).collect();
     let has = |key: &&str| properties.contains_key(*key);
     let text = if let Value::Text(text) = value { text.as_str() } else { "" };
     let is_status = matches!(value, Value::Integer(100..600));

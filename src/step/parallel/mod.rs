@@ -101,6 +101,7 @@ impl StepKind for Parallel {
             "groups",
             "Several tasks that are started together, instead of one: `[{ task = \"producer\", count = 2 }, …]`.",
         );
+        op.either(&[&["task", "count"], &["groups"]]);
         let batch = op.optional(
             "batch",
             "So many at once: the next batch begins when all of the one before have ended.",
