@@ -22,7 +22,7 @@ use super::{
     spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind},
 };
 use crate::{
-    config::{Diagnostics, Field, Fields, Node, Value, choice_schema, read_choice},
+    config::{Diagnostics, Field, Fields, Node, Value, choice_schema, mismatch_with, read_choice},
     draw,
     runtime::{Channel, Coordination, Semaphore},
 };
@@ -63,6 +63,12 @@ impl Field for QueueRoom {
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         if matches!(&node.value, Value::Text(text) if text == "unbounded") {
             return Some(Self::Unbounded(AnyNumber::Unbounded));
+        }
+        if let Value::Text(_) = &node.value {
+            let remedy = "write a number, such as 64, or \"unbounded\"".to_owned();
+            let expected = "a whole number of at least 1 or `unbounded`";
+            mismatch_with(node, expected, Some(remedy), diagnostics);
+            return None;
         }
         <NonZeroUsize as Field>::read(node, diagnostics).map(Self::Bounded)
     }
@@ -412,5 +418,16 @@ mod tests {
             assert_eq!(serde_json::to_string(&room).unwrap(), text);
             assert_eq!(serde_json::from_str::<QueueRoom>(text).unwrap(), room);
         }
+    }
+
+    #[test]
+    fn a_room_that_is_neither_a_number_nor_any_is_said_with_both() {
+        let mut diagnostics = Diagnostics::default();
+        let node = crate::config::parse("capacity = 'endless'", &mut diagnostics);
+        let room = <QueueRoom as Field>::read(node.get("capacity").unwrap(), &mut diagnostics);
+        let said = diagnostics.into_sorted();
+        assert!(room.is_none() && said.len() == 1, "{said:?}");
+        assert!(said[0].message.contains("or `unbounded`, found the string `endless`"), "{said:?}");
+        assert!(said[0].help.as_deref().is_some_and(|help| help.contains("64, or")), "{said:?}");
     }
 }
