@@ -19,6 +19,8 @@ impl Hold for ByPermit {
     const KEY: &'static str = "acquire";
     const DOC: &'static str =
         "Waits for a permit of a shared semaphore, and runs a task while it holds it.";
+    const PROOF: &'static str = "never more are inside than there are permits, by a word beside the semaphore, and all \
+         permits come back";
     const OBJECT: &'static str = "semaphore";
     const OBJECT_DOC: &'static str = "The semaphore of which a permit is held.";
     type Object<N: Coordination> = SemaphoreOf<N>;

@@ -22,6 +22,8 @@ pub struct Arrive {
 impl StepKind for Arrive {
     const KEY: &'static str = "arrive";
     const DOC: &'static str = "Waits at a shared barrier until all have come.";
+    const PROOF: &'static str = "the first of a meeting finds all of it there, by a word beside the barrier; arrivals \
+         are meetings times parties";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { barrier: op.required("barrier", "The barrier that is waited at.")? })

@@ -22,6 +22,8 @@ pub struct Await {
 impl StepKind for Await {
     const KEY: &'static str = "await";
     const DOC: &'static str = "Waits on a shared condition until there is a ticket, and takes it.";
+    const PROOF: &'static str = "tickets taken are tickets supplied, less those that are left, while nobody waits \
+         beside a ticket; wake-ups in vain are counted";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { condition: op.required("condition", "The condition that is waited on.")? })

@@ -1,11 +1,17 @@
-//! Where an operation's blocking part runs: on the executor's own thread, or where the executor
-//! puts such work.
+//! Where an operation's blocking part runs: on the executor's own thread, where the executor puts
+//! such work, or in a pool that is nobody's but the scenario's.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    own_pool::OwnPool,
+    site::{BuildError, Site},
+};
 use crate::{
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
-    runtime::NativeWork,
+    runtime::{NativeWork, Runtime},
 };
 
 /// The choice that operations offer as `blocking`.
@@ -17,15 +23,42 @@ pub enum BlockingChoice {
     /// On a thread of the executor's pool for blocking work; executors without a scheduler run it
     /// inline.
     Offload,
+    /// On a thread of one pool for all such steps of the trial, the same under every executor.
+    OwnPool,
 }
 
-const CHOICES: &[(&str, BlockingChoice)] =
-    &[("inline", BlockingChoice::Inline), ("offload", BlockingChoice::Offload)];
+const CHOICES: &[(&str, BlockingChoice)] = &[
+    ("inline", BlockingChoice::Inline),
+    ("offload", BlockingChoice::Offload),
+    ("own-pool", BlockingChoice::OwnPool),
+];
 
 impl BlockingChoice {
+    /// The place itself, for a step that is built there.
+    pub fn at<R: Runtime>(self, site: &Site<R>) -> Result<Workplace, BuildError> {
+        Ok(match self {
+            Self::Inline => Workplace::Inline,
+            Self::Offload => Workplace::Offload,
+            Self::OwnPool => Workplace::OwnPool(OwnPool::of(&site.trial)?),
+        })
+    }
+}
+
+/// A place for blocking work.
+#[derive(Clone)]
+pub enum Workplace {
+    /// See [`BlockingChoice::Inline`].
+    Inline,
+    /// See [`BlockingChoice::Offload`].
+    Offload,
+    /// See [`BlockingChoice::OwnPool`].
+    OwnPool(Arc<OwnPool>),
+}
+
+impl Workplace {
     /// Does the work there. It owns what it needs and hands it back, so that nothing is allocated
     /// for it here.
-    pub async fn run<N, T, W>(self, work: W) -> T
+    pub async fn run<N, T, W>(&self, work: W) -> T
     where
         N: NativeWork,
         T: Send + 'static,
@@ -34,6 +67,7 @@ impl BlockingChoice {
         match self {
             Self::Inline => work(),
             Self::Offload => N::unblock(work).await,
+            Self::OwnPool(pool) => pool.run(work).await,
         }
     }
 }

@@ -31,6 +31,8 @@ impl StepKind for Cancel {
     const KEY: &'static str = "cancel";
     const DOC: &'static str =
         "Ends a task that was started in the background, and waits until it is gone.";
+    const PROOF: &'static str = "a cancelled task says itself that its steps are gone; clean-ups are as many as \
+         cancelled tasks";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let handle = op.required("handle", "The name that its `spawn` gave it.");

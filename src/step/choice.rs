@@ -44,6 +44,8 @@ impl StepKind for Choice {
     const KEY: &'static str = "choice";
     const DOC: &'static str =
         "Runs one of several tasks, drawn by weight; the same draw on every executor.";
+    const PROOF: &'static str = "one child for each call that ended well, by a draw that is the same under every \
+         executor";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let of: Option<Vec<Branch>> =

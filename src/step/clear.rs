@@ -23,6 +23,7 @@ impl StepKind for ClearEvent {
     const KEY: &'static str = "clear";
     const DOC: &'static str =
         "Clears a shared event: whoever comes later waits until it is set again.";
+    const PROOF: &'static str = "the word beside the event says so after the event does";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { event: op.required("event", "The event that is cleared.")? })

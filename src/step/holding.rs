@@ -21,6 +21,8 @@ pub trait Hold: Debug + Clone + Send + Sync + 'static {
     const KEY: &'static str;
     /// What the step does, in one sentence.
     const DOC: &'static str;
+    /// See [`StepKind::PROOF`].
+    const PROOF: &'static str;
     /// The kind of what is held, which is also the key that names it in the step.
     const OBJECT: &'static str;
     /// What that key means, in one sentence.
@@ -57,6 +59,7 @@ pub struct Holding<K> {
 impl<K: Hold> StepKind for Holding<K> {
     const KEY: &'static str = K::KEY;
     const DOC: &'static str = K::DOC;
+    const PROOF: &'static str = K::PROOF;
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let object = op.required(K::OBJECT, K::OBJECT_DOC);

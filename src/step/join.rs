@@ -25,6 +25,8 @@ pub struct Join {
 impl StepKind for Join {
     const KEY: &'static str = "join";
     const DOC: &'static str = "Waits for the end of a task that was started in the background.";
+    const PROOF: &'static str =
+        "each task that was started was joined or cancelled once, or is in flight at the end";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let handle = op.required("handle", "The name that its `spawn` gave it.");

@@ -18,6 +18,8 @@ pub struct ByMutex;
 impl Hold for ByMutex {
     const KEY: &'static str = "lock";
     const DOC: &'static str = "Waits for a shared mutex, and runs a task while it holds it.";
+    const PROOF: &'static str = "a counter that each raises in two steps and without another lock says as many as were \
+         inside";
     const OBJECT: &'static str = "mutex";
     const OBJECT_DOC: &'static str = "The mutex that is held.";
     type Object<N: Coordination> = MutexOf<N>;

@@ -28,6 +28,7 @@ mod limited;
 mod lock;
 mod noop;
 mod outcome;
+mod own_pool;
 mod parallel;
 mod put;
 mod read;
@@ -52,7 +53,7 @@ mod wait;
 mod write;
 mod yield_now;
 
-pub use blocking::BlockingChoice;
+pub use blocking::{BlockingChoice, Workplace};
 pub use child::ChildEnd;
 #[cfg(test)]
 pub(crate) use exec::Repeated;

@@ -13,6 +13,7 @@ impl StepKind for Noop {
     const KEY: &'static str = "noop";
     const DOC: &'static str =
         "Does nothing; what remains is the cost of the harness and the executor.";
+    const PROOF: &'static str = "calls that began are calls that ended or were given up";
 
     fn read(_op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self {})

@@ -22,6 +22,8 @@ pub struct Put {
 impl StepKind for Put {
     const KEY: &'static str = "put";
     const DOC: &'static str = "Puts an item into a shared queue, and waits while that is full.";
+    const PROOF: &'static str = "items put are items taken or left, by their number and by a draw that each is keyed \
+         with";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { queue: op.required("queue", "The queue that it is put into.")? })

@@ -18,6 +18,8 @@ pub struct ByReading;
 impl Hold for ByReading {
     const KEY: &'static str = "read";
     const DOC: &'static str = "Waits until no writer is in a shared read-write lock or waits for it, and runs a task in there beside other readers.";
+    const PROOF: &'static str = "a reader meets no writer, by a word beside the lock, and sees a pair of counters never \
+         half written";
     const OBJECT: &'static str = "rwlock";
     const OBJECT_DOC: &'static str = "The read-write lock that is held.";
     type Object<N: Coordination> = RwLockOf<N>;

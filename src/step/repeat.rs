@@ -23,6 +23,7 @@ pub struct Repeat {
 impl StepKind for Repeat {
     const KEY: &'static str = "repeat";
     const DOC: &'static str = "Runs a task several times, one after another.";
+    const PROOF: &'static str = "children are `times` for each call that ended well";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let task = op.required("task", "The task that is run.");

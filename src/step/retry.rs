@@ -109,6 +109,8 @@ impl StepKind for Retry {
     const KEY: &'static str = "retry";
     const DOC: &'static str =
         "Runs a task until it ends without an error or a time-out, and waits between the attempts.";
+    const PROOF: &'static str = "one to `attempts` children for each call that ended well, and no more in all than a \
+         `budget` has";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let task = op.required("task", "The task that is tried.");

@@ -23,6 +23,7 @@ impl StepKind for SetEvent {
     const KEY: &'static str = "set";
     const DOC: &'static str =
         "Sets a shared event: all who wait for it go on, and whoever comes later does not wait.";
+    const PROOF: &'static str = "the word beside the event says so before the event does";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { event: op.required("event", "The event that is set.")? })

@@ -24,6 +24,8 @@ use crate::{measure::Recorders, runtime::Runtime, shared::Objects, targets::Endp
 pub struct Trial<R> {
     /// The executor.
     pub runtime: R,
+    /// Threads of a pool, where steps have one of their own.
+    pub pool_size: usize,
     /// What the load calls the number of tasks at once, for messages.
     pub at_once: &'static str,
     /// The seed of every draw.

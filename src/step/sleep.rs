@@ -22,6 +22,7 @@ pub struct Sleep {
 impl StepKind for Sleep {
     const KEY: &'static str = "sleep";
     const DOC: &'static str = "Waits with the executor's own timer.";
+    const PROOF: &'static str = "no task is shorter than its constant sleeps";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let time = op.required("time", "How long: a duration or a distribution.");

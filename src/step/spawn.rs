@@ -27,6 +27,8 @@ impl StepKind for Spawn {
     const KEY: &'static str = "spawn";
     const DOC: &'static str =
         "Starts a task in the background, which a later step joins or cancels.";
+    const PROOF: &'static str =
+        "each task that was started was joined or cancelled once, or is in flight at the end";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let task = op.required("task", "The task that is started.");

@@ -23,6 +23,8 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
     const KEY: &'static str;
     /// What it does, in one sentence.
     const DOC: &'static str;
+    /// What is checked of it in each trial, in a clause.
+    const PROOF: &'static str;
 
     /// Reads the parameters: `op` is the table under [`Self::KEY`], `step` the inline table around
     /// it, for keys such as `expect` that stand beside the operation. Ask for all keys first, and
@@ -284,6 +286,10 @@ macro_rules! steps {
             /// The keys and sentences of all steps, in documentation order.
             pub const TABLE: &'static [(&'static str, &'static str)] =
                 &[$((<$path as $crate::step::StepKind>::KEY, <$path as $crate::step::StepKind>::DOC),)*];
+
+            /// The keys of all steps and what is checked of each, in the same order.
+            pub const PROOFS: &'static [(&'static str, &'static str)] =
+                &[$((<$path as $crate::step::StepKind>::KEY, <$path as $crate::step::StepKind>::PROOF),)*];
 
             /// Reads the parameters of the step called `key`; `None` too if there is no such step.
             pub fn read(key: &str, op: &mut $crate::config::Fields<'_>, step: &mut $crate::config::Fields<'_>) -> Option<Self> {

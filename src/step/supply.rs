@@ -41,6 +41,8 @@ impl Field for Waking {
 impl StepKind for Supply {
     const KEY: &'static str = "supply";
     const DOC: &'static str = "Supplies tickets for those who wait on a shared condition.";
+    const PROOF: &'static str = "tickets supplied are tickets taken or left, by each side's count and by the number \
+         under the mutex";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let condition = op.required("condition", "The condition that they wait on.");

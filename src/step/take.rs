@@ -22,6 +22,8 @@ pub struct Take {
 impl StepKind for Take {
     const KEY: &'static str = "take";
     const DOC: &'static str = "Takes an item out of a shared queue, and waits while that is empty.";
+    const PROOF: &'static str = "items taken are items put, less those that are left, by their number and by a draw \
+         that each is keyed with; none of a higher priority is left behind";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { queue: op.required("queue", "The queue that it is taken from.")? })

@@ -198,6 +198,7 @@ impl Rig {
     fn trial<R: Runtime>(&self, runtime: &R) -> Arc<Trial<R>> {
         Arc::new(Trial {
             runtime: runtime.clone(),
+            pool_size: 2,
             at_once: "`concurrency`",
             seed: 42,
             tasks: Box::new(self.tasks.clone()),

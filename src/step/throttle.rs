@@ -25,6 +25,8 @@ pub struct Throttle {
 impl StepKind for Throttle {
     const KEY: &'static str = "throttle";
     const DOC: &'static str = "Waits until a shared rate limit lets the task pass.";
+    const PROOF: &'static str =
+        "none passes before its turn, and no more in all than the rate and the burst let";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let limit = op.required("limit", "The rate limit that is waited for.");

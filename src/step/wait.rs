@@ -22,6 +22,8 @@ pub struct Wait {
 impl StepKind for Wait {
     const KEY: &'static str = "wait";
     const DOC: &'static str = "Waits for a shared event until it is set.";
+    const PROOF: &'static str = "nobody goes on before the event was set, by a word beside it, and nobody waits when it \
+         is set at the end";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self { event: op.required("event", "The event that is waited for.")? })

@@ -19,6 +19,8 @@ impl Hold for ByWriting {
     const KEY: &'static str = "write";
     const DOC: &'static str =
         "Waits until nobody is in a shared read-write lock, and runs a task in there alone.";
+    const PROOF: &'static str = "a writer meets nobody, by a word beside the lock, and two counters say as many as were \
+         inside";
     const OBJECT: &'static str = "rwlock";
     const OBJECT_DOC: &'static str = "The read-write lock that is held.";
     type Object<N: Coordination> = RwLockOf<N>;

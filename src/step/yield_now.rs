@@ -21,6 +21,7 @@ impl StepKind for Yield {
     const KEY: &'static str = "yield";
     const DOC: &'static str =
         "Gives way once to other tasks: the executor's own yield, or the kernel's under threads.";
+    const PROOF: &'static str = "calls that began are calls that ended or were given up";
 
     fn read(_op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         Some(Self {})

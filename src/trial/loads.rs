@@ -63,6 +63,7 @@ pub(super) fn build<'a, R: Runtime>(
         let named = plan.targets.iter().map(|target| target.name.clone());
         let trial = Arc::new(Trial {
             runtime: runtime.clone(),
+            pool_size: plan.setup.pool_size,
             at_once: at_once(&load.kind),
             seed: plan.seed,
             tasks: Box::new(plan.tasks.clone()),

@@ -33,7 +33,7 @@ const SEQUENTIAL: &[&str] = &["sequential"];
 const ALONE: &str = "its one task never meets another";
 
 /// The cells of all shipped scenarios, on a machine that has enough of everything.
-fn cells() -> Vec<Cell> {
+pub fn cells() -> Vec<Cell> {
     let scenarios = files_under("scenarios").into_iter().map(|path| {
         read(&path, &Overrides::default()).unwrap_or_else(|error| panic!("{}", error.render(false)))
     });
@@ -47,7 +47,7 @@ fn cells() -> Vec<Cell> {
 }
 
 /// The kinds that a cell uses.
-fn kinds(cell: &Cell) -> BTreeSet<&'static str> {
+pub fn kinds(cell: &Cell) -> BTreeSet<&'static str> {
     let steps = cell.trial.tasks.iter().flat_map(|task| &task.steps).map(|step| step.spec.key());
     steps.chain(cell.trial.shared.iter().map(|shared| shared.spec.key())).collect()
 }

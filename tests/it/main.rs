@@ -55,5 +55,6 @@ mod skip;
 mod slips;
 mod starvation;
 mod structure;
+mod tables;
 mod tidy;
 mod validity;

@@ -212,6 +212,7 @@ impl Visitor for Stalled {
         let recorders = Recorders::new(2, Vec::new());
         let trial = Arc::new(Trial {
             runtime: runtime.clone(),
+            pool_size: 1,
             at_once: "`max_in_flight`",
             seed: 1,
             tasks: Box::new(plan.tasks),

@@ -27,7 +27,7 @@ use self::{
 };
 use super::{
     BlockingChoice, BuildError, Calibration, Call, Cost, Done, Failure, Lookup, Operation, Site,
-    Step, StepKind, StepOutcome,
+    Step, StepKind, StepOutcome, Workplace,
 };
 use crate::{
     config::Fields,
@@ -72,6 +72,7 @@ impl StepKind for Cpu {
     const KEY: &'static str = "cpu";
     const DOC: &'static str =
         "Computes: a kernel for a number of iterations, or for a time that becomes one.";
+    const PROOF: &'static str = "each result is that of the preparation";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let kernel = op.required("kernel", "What is computed.");
@@ -81,7 +82,7 @@ impl StepKind for Cpu {
             "time",
             "How long on an idle CPU, turned into iterations once per run; or give `iterations`.",
         );
-        let doc = "`inline` computes on the thread that runs the task, `offload` on the executor's pool for blocking work.";
+        let doc = "`inline` computes on the thread that runs the task, `offload` on the executor's pool for blocking work, `own-pool` on a pool apart from the executor, with as many threads as `thread-pool` has.";
         let blocking = op.or("blocking", BlockingChoice::Inline, doc);
         let amount = amount(op, iterations, time);
         Some(Self { kernel: kernel?, amount: amount?, blocking, known: Arc::default() })
@@ -109,12 +110,12 @@ impl StepKind for Cpu {
     }
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
-        let (kernel, blocking, known, iterations) =
-            (self.kernel, self.blocking, self.known.clone(), self.iterations());
+        let (kernel, known, iterations) = (self.kernel, self.known.clone(), self.iterations());
+        let blocking = self.blocking.at(site)?;
         Ok(site.operation(move || Compute::<R::Native> {
             work: Some(CpuWork { kernel: (kernel.0.make)(), iterations }),
             known: known.clone(),
-            blocking,
+            blocking: blocking.clone(),
             native: PhantomData,
         }))
     }
@@ -190,7 +191,7 @@ struct Compute<N> {
     /// None only while it is computed elsewhere.
     work: Option<CpuWork>,
     known: Arc<ResultCheck>,
-    blocking: BlockingChoice,
+    blocking: Workplace,
     native: PhantomData<fn() -> N>,
 }
 
@@ -250,7 +251,7 @@ mod tests {
     fn every_kernel_runs_under_every_executor_inline_and_offloaded() {
         for executor in EXECUTORS {
             for kernel in ["sum-squares", "sha256", "base64", "json"] {
-                for blocking in ["inline", "offload"] {
+                for blocking in ["inline", "offload", "own-pool"] {
                     let text = format!(
                         "{{ cpu = {{ kernel = '{kernel}', iterations = 7, blocking = '{blocking}' }} }}"
                     );
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn a_different_result_fails() {
         for executor in EXECUTORS {
-            for blocking in ["inline", "offload"] {
+            for blocking in ["inline", "offload", "own-pool"] {
                 let cpu = cpu(&format!(
                     "{{ cpu = {{ kernel = 'json', iterations = 2, blocking = '{blocking}' }} }}"
                 ));

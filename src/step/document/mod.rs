@@ -102,6 +102,8 @@ impl StepKind for Document {
     const KEY: &'static str = "document";
     const DOC: &'static str =
         "Reads, inserts or changes documents in a collection behind MongoDB's protocol.";
+    const PROOF: &'static str = "documents are those that `expect` says or preparation saw, field by field; what is in \
+         the collection at the end is what the steps say that they did";
 
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The document target.");

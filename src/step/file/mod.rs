@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use self::work::{Action, FileWork};
 use super::{
     BlockingChoice, BuildError, Call, Cost, Done, Failure, Lookup, Operation, Site, Step, StepKind,
-    StepOutcome, TargetUse, Template,
+    StepOutcome, TargetUse, Template, Workplace,
 };
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
@@ -106,6 +106,8 @@ impl Field for Op {
 impl StepKind for FileAction {
     const KEY: &'static str = "file";
     const DOC: &'static str = "Writes, reads, appends to or scans a file of a directory target.";
+    const PROOF: &'static str = "what was written and appended is in the folder at the end, what was read has its \
+         digest, and a scan finds the lines that the log has";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The directory target.");
@@ -131,7 +133,7 @@ impl StepKind for FileAction {
         );
         let fsync =
             op.or("fsync", false, "Whether `write` and `append` wait until the disk has the data.");
-        let doc = "`offload` uses the executor's pool for blocking work, `inline` the thread that runs the task, which waits.";
+        let doc = "`offload` uses the executor's pool for blocking work, `own-pool` one apart from the executor, `inline` the thread that runs the task, which waits.";
         let blocking = op.or("blocking", BlockingChoice::Offload, doc);
         let file = Self { target: target?, op: kind?, path, bytes, pattern, fsync, blocking };
         file.check(op);
@@ -176,12 +178,12 @@ impl StepKind for FileAction {
         }
         // The bytes are made here and not in the first call.
         let action = self.action(&folder, &path);
-        let (blocking, seed) = (self.blocking, site.seed());
+        let (blocking, seed) = (self.blocking.at(site)?, site.seed());
         Ok(site.operation(move || FileOperation::<R::Native> {
             work: Some(FileWork::new(folder.clone(), action.clone())),
             path: path.clone(),
             seed,
-            blocking,
+            blocking: blocking.clone(),
             native: PhantomData,
         }))
     }
@@ -285,7 +287,7 @@ struct FileOperation<N> {
     work: Option<FileWork>,
     path: Template,
     seed: u64,
-    blocking: BlockingChoice,
+    blocking: Workplace,
     native: PhantomData<fn() -> N>,
 }
 

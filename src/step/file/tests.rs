@@ -51,7 +51,7 @@ impl Bench {
 /// of it.
 fn everywhere(keys: &str, look: impl Fn(&mut Bench, &Ran)) {
     for executor in EXECUTORS {
-        for blocking in ["inline", "offload"] {
+        for blocking in ["inline", "offload", "own-pool"] {
             let mut bench = Bench::new();
             let ran =
                 bench.rig(&[&format!("{keys}, blocking = '{blocking}'")]).slots(3).run(executor, 5);

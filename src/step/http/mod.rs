@@ -52,6 +52,8 @@ use crate::{
 impl StepKind for Http {
     const KEY: &'static str = "http";
     const DOC: &'static str = "An HTTP/1.1 request whose answer is checked.";
+    const PROOF: &'static str = "status, length and digest of each answer; the embedded server counts as many requests \
+         and connections; with `follow`, as many pages and items";
 
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The HTTP target.");

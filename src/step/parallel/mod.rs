@@ -93,6 +93,9 @@ impl StepKind for Parallel {
     const KEY: &'static str = "parallel";
     const DOC: &'static str =
         "Starts a task several times at once and waits for all of them, or for the first.";
+    const PROOF: &'static str = "children that were asked for are children that ended, were pending or were given up; \
+         with a bound, no more were at work at once; with `then`, each is followed once, in \
+         order";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let task = op.optional("task", "The task that is started.");

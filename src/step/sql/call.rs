@@ -6,7 +6,7 @@ use super::{sqlite::SqliteSession, work::SqlWork};
 use crate::{
     draw,
     runtime::Native,
-    step::{BlockingChoice, Call, Done, Failure, Opening, Operation, StepOutcome},
+    step::{Call, Done, Failure, Opening, Operation, StepOutcome, Workplace},
     targets::sql::Database,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Way<N> {
     pub trips: u32,
     /// The step's draws.
     pub seed: u64,
-    pub blocking: BlockingChoice,
+    pub blocking: Workplace,
     pub native: PhantomData<fn() -> N>,
 }
 
@@ -40,6 +40,7 @@ impl<N> Clone for Way<N> {
             database: self.database.clone(),
             path: self.path.clone(),
             work: self.work.clone(),
+            blocking: self.blocking.clone(),
             ..*self
         }
     }

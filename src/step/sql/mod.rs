@@ -107,6 +107,9 @@ impl StepKind for Sql {
     const KEY: &'static str = "sql";
     const DOC: &'static str =
         "Runs a query or a transaction on an SQL target, and reads every row of the answer.";
+    const PROOF: &'static str = "rows are those that `expect` says or preparation saw; what is in the database at the \
+         end is what the steps say that they did; a server's sessions are the connections that \
+         are open";
 
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The SQL target.");
@@ -124,8 +127,8 @@ impl StepKind for Sql {
         );
         let blocking = op.optional(
             "blocking",
-            "SQLite only: `offload` (default) hands the work to the executor's pool for blocking work; `inline` does it \
-             in place.",
+            "SQLite only: `offload` (default) hands the work to the executor's pool for blocking work, `own-pool` to one \
+             apart from the executor; `inline` does it in place.",
         );
         let connection = op.optional(
             "connection",
@@ -236,7 +239,7 @@ impl StepKind for Sql {
             _ => None,
         };
         let hop =
-            if self.blocking() == BlockingChoice::Offload { NOMINAL_HOP } else { Duration::ZERO };
+            if self.blocking() == BlockingChoice::Inline { Duration::ZERO } else { NOMINAL_HOP };
         let cpu = NOMINAL_STATEMENT * trips + hop;
         let least = delay.map_or(Duration::ZERO, |delay| delay.least() * trips);
         Cost { least, mean: delay.map_or(Duration::ZERO, |delay| delay.mean() * trips) + cpu, cpu }
@@ -252,7 +255,7 @@ impl StepKind for Sql {
                     work,
                     trips: self.round_trips(),
                     seed: site.seed(),
-                    blocking: self.blocking(),
+                    blocking: self.blocking().at(site)?,
                     native: PhantomData,
                     database: database.clone(),
                 };

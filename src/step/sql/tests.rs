@@ -336,7 +336,7 @@ impl Visitor for Build {
         let Self { database, work } = self;
         let Engine::Sqlite { path } = &database.engine else { panic!("not embedded") };
         let path = path.as_path().into();
-        let (blocking, native) = (BlockingChoice::Offload, PhantomData);
+        let (blocking, native) = (Workplace::Offload, PhantomData);
         let way = Way::<R::Native> { database, path, work, trips: 1, seed: 1, blocking, native };
         Box::new(Repeated::new(move || SqliteCalls::new(way.clone())))
     }

@@ -23,7 +23,7 @@ use crate::{
     client::{Address, Fault, FaultKind, TlsMode},
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
     runtime::Native,
-    step::BlockingChoice,
+    step::Workplace,
     targets::sql::Server,
 };
 
@@ -200,7 +200,7 @@ impl<C: CustomaryClient> Customary<C> {
             }
             (held, done)
         };
-        let (mut held, done) = BlockingChoice::Offload.run::<N, _, _>(run).await;
+        let (mut held, done) = Workplace::Offload.run::<N, _, _>(run).await;
         self.hand = held.hand.take();
         done
     }
@@ -225,7 +225,7 @@ impl<N: Native, C: CustomaryClient> Session<N> for Customary<C> {
             };
             opened.map(|client| Self { hand: Some(hand(client)) })
         };
-        let session = BlockingChoice::Offload.run::<N, _, _>(open).await?;
+        let session = Workplace::Offload.run::<N, _, _>(open).await?;
         if let Some(id) = session.hand.as_ref().and_then(|hand| hand.client.session()) {
             server.note_session(id);
         }
@@ -288,7 +288,7 @@ impl<N: Native, C: CustomaryClient> Session<N> for Customary<C> {
 
     async fn close(mut self) {
         let mut held = Self { hand: self.hand.take() };
-        BlockingChoice::Offload.run::<N, _, _>(move || drop(held.hand.take())).await;
+        Workplace::Offload.run::<N, _, _>(move || drop(held.hand.take())).await;
     }
 }
 
