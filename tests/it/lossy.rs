@@ -10,7 +10,7 @@ use std::{
     path::Path,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -36,95 +36,84 @@ use super::lossy_shared::{
     FaultySemaphore,
 };
 
-/// What is wrong with an executor; by default nothing.
-pub trait Fault: Clone + Send + Sync + 'static {
+/// What is wrong with an executor.
+///
+/// It is a value and no type: all of Regatta is compiled once for each executor behind this wrapper,
+/// and not once for each fault. So one race runs at a time, and what it runs looks the fault up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    Honest,
     /// It throws a waiting task away with each worker that it starts.
-    const LOSES_TASKS: bool = false;
+    LosesTasks,
     /// Its timer does not wait.
-    const NEVER_SLEEPS: bool = false;
+    NeverSleeps,
     /// Every tenth request is not sent: the last answer is given again.
-    const REPEATS_ANSWERS: bool = false;
+    RepeatsAnswers,
     /// What has a time limit is given up at once.
-    const HAS_NO_PATIENCE: bool = false;
+    HasNoPatience,
     /// Its semaphores have one permit more than they should.
-    const GRANTS_ONE_MORE: bool = false;
+    GrantsOneMore,
     /// Its mutexes let two tasks in.
-    const LETS_TWO_IN: bool = false;
+    LetsTwoIn,
     /// Its read-write locks take every hundredth writer for a reader.
-    const TAKES_WRITERS_FOR_READERS: bool = false;
+    TakesWritersForReaders,
     /// Its barriers wait for one fewer than they should.
-    const MISSES_ONE: bool = false;
+    MissesOne,
     /// Its events let every hundredth waiter go on at once.
-    const DOES_NOT_WAIT: bool = false;
+    DoesNotWait,
     /// Its conditions lose every thousandth ticket.
-    const LOSES_TICKETS: bool = false;
+    LosesTickets,
     /// Its conditions give every thousandth ticket twice.
-    const REPEATS_TICKETS: bool = false;
+    RepeatsTickets,
     /// Its queues lose every thousandth item.
-    const LOSES_ITEMS: bool = false;
+    LosesItems,
     /// Its queues give every thousandth item twice, and lose the one after it.
-    const REPEATS_ITEMS: bool = false;
+    RepeatsItems,
     /// Of the children that it starts, it says of this one, counted from 0, that it ended, and has
     /// not run it.
-    const LOSES_CHILD: u64 = u64::MAX;
+    LosesChild(u64),
 }
 
-macro_rules! faults {
-    ($($name:ident { $($constant:ident)? })*) => {
-        $(#[derive(Clone)]
-        pub struct $name;
-        impl Fault for $name {
-            $(const $constant: bool = true;)?
-        })*
-    };
-}
+/// Held by the race that runs.
+static TURN: Mutex<()> = Mutex::new(());
+/// What is wrong with its executor.
+static CURRENT: Mutex<Fault> = Mutex::new(Fault::Honest);
 
-faults! {
-    Honest {}
-    LosesTasks { LOSES_TASKS }
-    NeverSleeps { NEVER_SLEEPS }
-    RepeatsAnswers { REPEATS_ANSWERS }
-    HasNoPatience { HAS_NO_PATIENCE }
-    GrantsOneMore { GRANTS_ONE_MORE }
-    LetsTwoIn { LETS_TWO_IN }
-    MissesOne { MISSES_ONE }
-    DoesNotWait { DOES_NOT_WAIT }
-    LosesTickets { LOSES_TICKETS }
-    RepeatsTickets { REPEATS_TICKETS }
-    TakesWritersForReaders { TAKES_WRITERS_FOR_READERS }
-    LosesItems { LOSES_ITEMS }
-    RepeatsItems { REPEATS_ITEMS }
-}
+impl Fault {
+    /// The one of the race that runs.
+    pub fn current() -> Self {
+        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// Loses the child of this number.
-#[derive(Clone)]
-struct Loses<const CHILD: u64>;
-
-impl<const CHILD: u64> Fault for Loses<CHILD> {
-    const LOSES_CHILD: u64 = CHILD;
+    /// Whether the race that runs has it.
+    pub fn is_there(self) -> bool {
+        Self::current() == self
+    }
 }
 
 /// The executor `R` with a fault, and how many children it has started.
 #[derive(Clone)]
-struct Faulty<R, F>(R, Arc<AtomicU64>, PhantomData<F>);
+struct Faulty<R>(R, Arc<AtomicU64>, Fault);
 
-impl<R, F: Fault> Faulty<R, F> {
+impl<R> Faulty<R> {
     /// What a child would have answered that is lost, if this is the one.
     fn lost<T: 'static>(&self) -> Option<T> {
         let (steps, outcome) = (Sequence::new(Vec::new()), Some(Ok(Done::default())));
         let nothing: Box<dyn Any> = Box::new(ChildEnd { steps, outcome });
         let nothing = nothing.downcast::<T>().ok()?;
-        (self.1.fetch_add(1, Relaxed) == F::LOSES_CHILD).then_some(*nothing)
+        let number = self.1.fetch_add(1, Relaxed);
+        (self.2 == Fault::LosesChild(number)).then_some(*nothing)
     }
 }
 
-impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
+impl<R: Runtime> Runtime for Faulty<R> {
     const INFO: ExecutorInfo = R::INFO;
-    type Native = FaultyNative<R::Native, F>;
+    type Native = FaultyNative<R::Native>;
     type Join<T: Send + 'static> = R::Join<T>;
 
     fn start(setup: &Setup) -> io::Result<Self> {
-        Ok(Self(R::start(setup)?, Arc::default(), PhantomData))
+        Ok(Self(R::start(setup)?, Arc::default(), Fault::current()))
     }
 
     fn block_on<T: Future>(&self, future: T) -> T::Output {
@@ -136,7 +125,7 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
         T: Future + Send + 'static,
         T::Output: Send + 'static,
     {
-        if let Some(queue) = self.0.queue().filter(|_| F::LOSES_TASKS) {
+        if let Some(queue) = self.0.queue().filter(|_| self.2 == Fault::LosesTasks) {
             let tickets = Tickets::new(queue, 0);
             if futures_lite::future::block_on(tickets.next_ticket()).is_some() {
                 tickets.retire();
@@ -152,7 +141,7 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let tenth = F::LOSES_TASKS && STARTED.fetch_add(1, Relaxed) % 10 == 9;
+        let tenth = self.2 == Fault::LosesTasks && STARTED.fetch_add(1, Relaxed) % 10 == 9;
         if tenth { Ok(()) } else { self.0.spawn_detached(future) }
     }
 
@@ -170,20 +159,20 @@ impl<R: Runtime, F: Fault> Runtime for Faulty<R, F> {
 }
 
 /// The primitives `N` with a fault.
-struct FaultyNative<N, F>(PhantomData<fn() -> (N, F)>);
+struct FaultyNative<N>(PhantomData<fn() -> N>);
 
-impl<N: Native, F: Fault> Coordination for FaultyNative<N, F> {
-    type Semaphore = FaultySemaphore<N::Semaphore, F>;
-    type Mutex = FaultyMutex<N::Semaphore, F>;
-    type RwLock = FaultyRwLock<N::RwLock, F>;
-    type Barrier = FaultyBarrier<N::Barrier, F>;
-    type Event = FaultyEvent<N::Event, F>;
-    type Condition = FaultyCondition<N::Condition, F>;
-    type Channel = FaultyChannel<N::Channel, F>;
+impl<N: Native> Coordination for FaultyNative<N> {
+    type Semaphore = FaultySemaphore<N::Semaphore>;
+    type Mutex = FaultyMutex<N::Semaphore>;
+    type RwLock = FaultyRwLock<N::RwLock>;
+    type Barrier = FaultyBarrier<N::Barrier>;
+    type Event = FaultyEvent<N::Event>;
+    type Condition = FaultyCondition<N::Condition>;
+    type Channel = FaultyChannel<N::Channel>;
 }
 
-impl<N: Native, F: Fault> Io for FaultyNative<N, F> {
-    type Conn = Stream<N::Conn, F>;
+impl<N: Native> Io for FaultyNative<N> {
+    type Conn = Stream<N::Conn>;
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         N::connect(address).await.map(Stream::new)
@@ -202,9 +191,9 @@ impl<N: Native, F: Fault> Io for FaultyNative<N, F> {
     }
 }
 
-impl<N: Native, F: Fault> NativeTimers for FaultyNative<N, F> {
+impl<N: Native> NativeTimers for FaultyNative<N> {
     async fn sleep(time: Duration) {
-        if !F::NEVER_SLEEPS {
+        if !Fault::NeverSleeps.is_there() {
             N::sleep(time).await;
         }
     }
@@ -214,11 +203,11 @@ impl<N: Native, F: Fault> NativeTimers for FaultyNative<N, F> {
         T: Future + Send,
         T::Output: Send,
     {
-        if F::HAS_NO_PATIENCE { Err(Elapsed) } else { N::timeout(limit, future).await }
+        if Fault::HasNoPatience.is_there() { Err(Elapsed) } else { N::timeout(limit, future).await }
     }
 }
 
-impl<N: Native, F: Fault> NativeWork for FaultyNative<N, F> {
+impl<N: Native> NativeWork for FaultyNative<N> {
     fn yield_now() -> impl Future<Output = ()> + Send {
         N::yield_now()
     }
@@ -233,16 +222,15 @@ impl<N: Native, F: Fault> NativeWork for FaultyNative<N, F> {
 }
 
 /// A connection that can give its last answer again instead of asking.
-struct Stream<C, F> {
+struct Stream<C> {
     inner: C,
     last: Vec<u8>,
     due: Vec<u8>,
-    fault: PhantomData<fn() -> F>,
 }
 
-impl<C, F> Stream<C, F> {
+impl<C> Stream<C> {
     fn new(inner: C) -> Self {
-        Self { inner, last: Vec::new(), due: Vec::new(), fault: PhantomData }
+        Self { inner, last: Vec::new(), due: Vec::new() }
     }
 }
 
@@ -252,7 +240,7 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 /// Requests of all connections in this process, to find every tenth.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
-impl<C: Read + Unpin, F: Fault> Read for Stream<C, F> {
+impl<C: Read + Unpin> Read for Stream<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -271,13 +259,13 @@ impl<C: Read + Unpin, F: Fault> Read for Stream<C, F> {
     }
 }
 
-impl<C: Write + Unpin, F: Fault> Write for Stream<C, F> {
+impl<C: Write + Unpin> Write for Stream<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let tenth = F::REPEATS_ANSWERS && REQUESTS.fetch_add(1, Relaxed) % 10 == 9;
+        let tenth = Fault::RepeatsAnswers.is_there() && REQUESTS.fetch_add(1, Relaxed) % 10 == 9;
         if tenth && !self.last.is_empty() {
             self.due = self.last.clone();
             context.waker().wake_by_ref();
@@ -297,13 +285,13 @@ impl<C: Write + Unpin, F: Fault> Write for Stream<C, F> {
 }
 
 /// Races a plan on the executor that it names, with a fault.
-struct Race<'a, F>(&'a TrialPlan, PhantomData<F>);
+struct Race<'a>(&'a TrialPlan);
 
-impl<F: Fault> Visitor for Race<'_, F> {
+impl Visitor for Race<'_> {
     type Output = Answer;
 
     fn visit<R: Runtime>(self) -> Answer {
-        run_on::<Faulty<R, F>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))).answer
+        run_on::<Faulty<R>>(self.0, Path::new(env!("CARGO_BIN_EXE_regatta"))).answer
     }
 }
 
@@ -326,8 +314,8 @@ pub fn only_trial(text: &str) -> TrialPlan {
 }
 
 /// One trial on an executor with a fault: what it did wrong, if that was found.
-fn race<F: Fault>(executor: &str, steps: &str, load: &str) -> Result<(), String> {
-    race_text::<F>(executor, &scenario(executor, steps, load))
+fn race(fault: Fault, executor: &str, steps: &str, load: &str) -> Result<(), String> {
+    race_text(fault, executor, &scenario(executor, steps, load))
 }
 
 /// A scenario of these steps, and a request after them.
@@ -357,9 +345,11 @@ task = "request"
 }
 
 /// The same of a whole scenario.
-pub fn race_text<F: Fault>(executor: &str, text: &str) -> Result<(), String> {
+pub fn race_text(fault: Fault, executor: &str, text: &str) -> Result<(), String> {
     let plan = only_trial(text);
-    match runtime::dispatch(executor, Race::<F>(&plan, PhantomData)).unwrap() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    match runtime::dispatch(executor, Race(&plan)).unwrap() {
         Answer::Measured(_) => Ok(()),
         Answer::Failed(failure) => {
             assert_eq!(failure.kind, FailureKind::WrongResult, "{failure:?}");
@@ -388,7 +378,7 @@ fn an_honest_executor_behind_the_same_wrapper_passes() {
         ["sequential", "threads", "thread-pool", "tokio", "tokio-current-thread", "smol"]
     {
         for load in [BATCH, CLOSED, OPEN] {
-            race::<Honest>(executor, LIMITED, load)
+            race(Fault::Honest, executor, LIMITED, load)
                 .unwrap_or_else(|reason| panic!("{executor}, {load}: {reason}"));
         }
     }
@@ -396,22 +386,25 @@ fn an_honest_executor_behind_the_same_wrapper_passes() {
 
 #[test]
 fn a_pool_that_loses_every_tenth_task_is_found_out() {
-    found(race::<LosesTasks>("thread-pool", SLEEP, BATCH), "tasks run: expected 80, found 72");
+    found(race(Fault::LosesTasks, "thread-pool", SLEEP, BATCH), "tasks run: expected 80, found 72");
 }
 
 #[test]
 fn an_executor_that_drops_every_tenth_arrival_is_found_out() {
     for executor in ["threads", "tokio", "smol"] {
-        found(race::<LosesTasks>(executor, SLEEP, OPEN), "the executor did not run it to its end");
+        found(
+            race(Fault::LosesTasks, executor, SLEEP, OPEN),
+            "the executor did not run it to its end",
+        );
     }
 }
 
 #[test]
 fn a_timer_that_does_not_wait_is_found_out() {
     for executor in ["threads", "thread-pool", "tokio", "smol"] {
-        found(race::<NeverSleeps>(executor, LONG, BATCH), " in ns: expected at least");
+        found(race(Fault::NeverSleeps, executor, LONG, BATCH), " in ns: expected at least");
         found(
-            race::<NeverSleeps>(executor, LONG, CLOSED),
+            race(Fault::NeverSleeps, executor, LONG, CLOSED),
             "shortest task in ns: expected at least 10000000000",
         );
     }
@@ -421,7 +414,7 @@ fn a_timer_that_does_not_wait_is_found_out() {
 fn an_executor_that_answers_every_tenth_request_itself_is_found_out() {
     for load in [BATCH, CLOSED] {
         found(
-            race::<RepeatsAnswers>("tokio", SLEEP, load),
+            race(Fault::RepeatsAnswers, "tokio", SLEEP, load),
             "operations that target api served: expected",
         );
     }
@@ -431,22 +424,22 @@ fn an_executor_that_answers_every_tenth_request_itself_is_found_out() {
 fn an_executor_that_gives_a_page_twice_is_found_out() {
     let list = "{ http = { target = \"api\", path = \"/list\", follow = { by = \"link\" } } }";
     let page = "body = \"1KiB\", list = { items = 9, page = 2 }";
-    let race = |race: fn(&str, &str) -> Result<(), String>| {
+    let race = |fault| {
         let text = scenario("tokio", &format!("{SLEEP}, {list}"), CLOSED);
-        race("tokio", &text.replace("body = \"1KiB\"", page))
+        race_text(fault, "tokio", &text.replace("body = \"1KiB\"", page))
     };
-    race(race_text::<Honest>).unwrap_or_else(|reason| panic!("{reason}"));
-    found(race(race_text::<RepeatsAnswers>), "is not the one that the server has sent");
+    race(Fault::Honest).unwrap_or_else(|reason| panic!("{reason}"));
+    found(race(Fault::RepeatsAnswers), "is not the one that the server has sent");
 }
 
 #[test]
 fn a_time_limit_that_ends_at_once_is_found_out() {
     found(
-        race::<HasNoPatience>("tokio", &LONG_LIMITED.replace("ignore", "fail"), BATCH),
+        race(Fault::HasNoPatience, "tokio", &LONG_LIMITED.replace("ignore", "fail"), BATCH),
         "took longer than its limit",
     );
     for load in [BATCH, CLOSED] {
-        let outcome = race::<HasNoPatience>("tokio", LONG_LIMITED, load);
+        let outcome = race(Fault::HasNoPatience, "tokio", LONG_LIMITED, load);
         assert!(outcome.is_err(), "work that was given up at once counts as done");
     }
 }
@@ -531,12 +524,12 @@ const WITH_CHILDREN: [(&str, &str); 11] = [
     ),
 ];
 
-fn with_children<F: Fault>(executor: &str, then: &str) -> Result<(), String> {
-    with_such_children::<F>(executor, "", then)
+fn with_children(fault: Fault, executor: &str, then: &str) -> Result<(), String> {
+    with_such_children(fault, executor, "", then)
 }
 
 /// The same, with more to be said of the first sixteen children, such as `, batch = 4`.
-fn with_such_children<F: Fault>(executor: &str, how: &str, then: &str) -> Result<(), String> {
+fn with_such_children(fault: Fault, executor: &str, how: &str, then: &str) -> Result<(), String> {
     let fails =
         "[targets.api]\nhttp = { status = [{ status = 200, weight = 9 }, { status = 503 }] }";
     let target = if then.contains("api") { fails } else { "" };
@@ -548,29 +541,24 @@ fn with_such_children<F: Fault>(executor: &str, how: &str, then: &str) -> Result
          [tasks.well]\nsteps = [{{ noop = {{}} }}, {{ yield = {{}} }}]\n\
          [load.clients]\ntask = \"request\"\nclosed = {{ concurrency = 1, tasks = {TASKS} }}\n"
     );
-    race_text::<F>(executor, &text)
+    race_text(fault, executor, &text)
 }
 
 #[test]
 fn one_child_of_a_thousand_is_missed_where_others_are_cut_short() {
     for (what, then) in WITH_CHILDREN {
         for executor in runtime::EXECUTORS.iter().map(|executor| executor.name) {
-            with_children::<Honest>(executor, then)
+            with_children(Fault::Honest, executor, then)
                 .unwrap_or_else(|why| panic!("{what}, {executor}: {why}"));
             // The sixth of the last task: no other is lost, for its place has nothing to run any
             // more.
-            let lost = match (what, executor) {
-                ("fail-fast" | "batches" | "as completed" | "a deadline", _) => {
-                    with_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(executor, then)
-                }
-                ("first of several", "sequential") | ("a background task", _) => {
-                    with_children::<Loses<{ (TASKS - 1) * (CHILDREN + 1) + 5 }>>(executor, then)
-                }
-                ("first of several", _) => {
-                    with_children::<Loses<{ (TASKS - 1) * (CHILDREN + 4) + 5 }>>(executor, then)
-                }
-                _ => with_children::<Loses<{ (TASKS - 1) * CHILDREN + 5 }>>(executor, then),
+            let before = match (what, executor) {
+                ("fail-fast" | "batches" | "as completed" | "a deadline", _) => 2 * CHILDREN,
+                ("first of several", "sequential") | ("a background task", _) => CHILDREN + 1,
+                ("first of several", _) => CHILDREN + 4,
+                _ => CHILDREN,
             };
+            let lost = with_children(Fault::LosesChild((TASKS - 1) * before + 5), executor, then);
             let why = lost.expect_err(&format!("{what}, {executor}: the loss was not found"));
             assert!(
                 why.contains("task well, noop (step 1): calls: expected "),
@@ -587,13 +575,12 @@ fn one_child_of_a_batch_or_of_those_taken_as_they_end_is_missed() {
         let (batch, window) = (", batch = 4", ", at_once = 4");
         let taken = ", then = \"fine\", consume = \"completion\"";
         for how in [batch, window, taken] {
-            with_such_children::<Honest>(executor, how, then)
+            with_such_children(Fault::Honest, executor, how, then)
                 .unwrap_or_else(|why| panic!("{executor}{how}: {why}"));
         }
         for how in [batch, taken] {
-            let lost = with_such_children::<Loses<{ (TASKS - 1) * 2 * CHILDREN + 5 }>>(
-                executor, how, then,
-            );
+            let sixth = Fault::LosesChild((TASKS - 1) * 2 * CHILDREN + 5);
+            let lost = with_such_children(sixth, executor, how, then);
             found(lost, "task well, noop (step 1): calls: expected ");
         }
     }

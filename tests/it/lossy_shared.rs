@@ -1,29 +1,23 @@
 //! Shared objects that cheat: a semaphore with a permit too many, a mutex that lets two in, a read-write
 //! lock that takes a writer for a reader, a barrier that does not wait for all, an event that does not wait, a condition that loses a ticket or gives one twice, a queue that loses an item or gives one twice. The proof must find each of them.
 
-use std::{
-    marker::PhantomData,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use regatta::runtime::{
     Barrier, Channel, Condition, EventFlag, Guarded, Mutex, RwLock, Semaphore, Waking,
 };
 
-use crate::lossy::{
-    DoesNotWait, Fault, GrantsOneMore, Honest, LetsTwoIn, LosesItems, LosesTickets, MissesOne,
-    RepeatsItems, RepeatsTickets, TakesWritersForReaders, found, race_text,
-};
+use crate::lossy::{Fault, found, race_text};
 
 /// The semaphore `S`, perhaps with a permit too many.
-pub struct FaultySemaphore<S, F>(S, PhantomData<fn() -> F>);
+pub struct FaultySemaphore<S>(S);
 
-impl<S: Semaphore, F: Fault> Semaphore for FaultySemaphore<S, F> {
+impl<S: Semaphore> Semaphore for FaultySemaphore<S> {
     const NAME: &'static str = S::NAME;
     const TURNS: &'static str = S::TURNS;
 
     fn new(permits: usize) -> Self {
-        Self(S::new(permits + usize::from(F::GRANTS_ONE_MORE)), PhantomData)
+        Self(S::new(permits + usize::from(Fault::GrantsOneMore.is_there())))
     }
 
     async fn acquire(&self) {
@@ -36,31 +30,30 @@ impl<S: Semaphore, F: Fault> Semaphore for FaultySemaphore<S, F> {
 }
 
 /// A mutex made of a semaphore, perhaps with a permit too many.
-pub struct FaultyMutex<S, F> {
+pub struct FaultyMutex<S> {
     permits: S,
     value: AtomicU64,
-    fault: PhantomData<fn() -> F>,
 }
 
-pub struct FaultyGuard<'a, S: Semaphore, F: Fault>(&'a FaultyMutex<S, F>);
+pub struct FaultyGuard<'a, S: Semaphore>(&'a FaultyMutex<S>);
 
-impl<S: Semaphore, F: Fault> Mutex for FaultyMutex<S, F> {
+impl<S: Semaphore> Mutex for FaultyMutex<S> {
     const NAME: &'static str = S::NAME;
     const TURNS: &'static str = S::TURNS;
-    type Guard<'a> = FaultyGuard<'a, S, F>;
+    type Guard<'a> = FaultyGuard<'a, S>;
 
     fn new() -> Self {
-        let permits = S::new(1 + usize::from(F::LETS_TWO_IN));
-        Self { permits, value: AtomicU64::new(0), fault: PhantomData }
+        let permits = S::new(1 + usize::from(Fault::LetsTwoIn.is_there()));
+        Self { permits, value: AtomicU64::new(0) }
     }
 
-    async fn lock(&self) -> FaultyGuard<'_, S, F> {
+    async fn lock(&self) -> FaultyGuard<'_, S> {
         self.permits.acquire().await;
         FaultyGuard(self)
     }
 }
 
-impl<S: Semaphore, F: Fault> Guarded for FaultyGuard<'_, S, F> {
+impl<S: Semaphore> Guarded for FaultyGuard<'_, S> {
     fn get(&self) -> u64 {
         self.0.value.load(Relaxed)
     }
@@ -70,17 +63,16 @@ impl<S: Semaphore, F: Fault> Guarded for FaultyGuard<'_, S, F> {
     }
 }
 
-impl<S: Semaphore, F: Fault> Drop for FaultyGuard<'_, S, F> {
+impl<S: Semaphore> Drop for FaultyGuard<'_, S> {
     fn drop(&mut self) {
         self.0.permits.release();
     }
 }
 
 /// The read-write lock `L`, which may take every hundredth writer for a reader.
-pub struct FaultyRwLock<L, F> {
+pub struct FaultyRwLock<L> {
     inner: L,
     writes: AtomicU64,
-    fault: PhantomData<fn() -> F>,
 }
 
 /// What a writer has.
@@ -89,14 +81,14 @@ pub enum WriterGuard<'a, L: RwLock + 'a> {
     Reader(L::Reading<'a>),
 }
 
-impl<L: RwLock, F: Fault> RwLock for FaultyRwLock<L, F> {
+impl<L: RwLock> RwLock for FaultyRwLock<L> {
     const NAME: &'static str = L::NAME;
     const TURNS: &'static str = L::TURNS;
     type Reading<'a> = L::Reading<'a>;
     type Writing<'a> = WriterGuard<'a, L>;
 
     fn new() -> Self {
-        Self { inner: L::new(), writes: AtomicU64::new(0), fault: PhantomData }
+        Self { inner: L::new(), writes: AtomicU64::new(0) }
     }
 
     async fn read(&self) -> L::Reading<'_> {
@@ -104,7 +96,8 @@ impl<L: RwLock, F: Fault> RwLock for FaultyRwLock<L, F> {
     }
 
     async fn write(&self) -> WriterGuard<'_, L> {
-        if F::TAKES_WRITERS_FOR_READERS && self.writes.fetch_add(1, Relaxed) % 100 == 50 {
+        if Fault::TakesWritersForReaders.is_there() && self.writes.fetch_add(1, Relaxed) % 100 == 50
+        {
             WriterGuard::Reader(self.inner.read().await)
         } else {
             WriterGuard::Honest(self.inner.write().await)
@@ -113,14 +106,14 @@ impl<L: RwLock, F: Fault> RwLock for FaultyRwLock<L, F> {
 }
 
 /// The barrier `B`, which may wait for one fewer.
-pub struct FaultyBarrier<B, F>(B, PhantomData<fn() -> F>);
+pub struct FaultyBarrier<B>(B);
 
-impl<B: Barrier, F: Fault> Barrier for FaultyBarrier<B, F> {
+impl<B: Barrier> Barrier for FaultyBarrier<B> {
     const NAME: &'static str = B::NAME;
     const TURNS: &'static str = B::TURNS;
 
     fn new(parties: usize) -> Self {
-        Self(B::new(parties - usize::from(F::MISSES_ONE)), PhantomData)
+        Self(B::new(parties - usize::from(Fault::MissesOne.is_there())))
     }
 
     fn wait(&self) -> impl Future<Output = bool> + Send {
@@ -129,18 +122,17 @@ impl<B: Barrier, F: Fault> Barrier for FaultyBarrier<B, F> {
 }
 
 /// The event `E`, for which every hundredth may not wait.
-pub struct FaultyEvent<E, F> {
+pub struct FaultyEvent<E> {
     inner: E,
     waits: AtomicU64,
-    fault: PhantomData<fn() -> F>,
 }
 
-impl<E: EventFlag, F: Fault> EventFlag for FaultyEvent<E, F> {
+impl<E: EventFlag> EventFlag for FaultyEvent<E> {
     const NAME: &'static str = E::NAME;
     const TURNS: &'static str = E::TURNS;
 
     fn new() -> Self {
-        Self { inner: E::new(), waits: AtomicU64::new(0), fault: PhantomData }
+        Self { inner: E::new(), waits: AtomicU64::new(0) }
     }
 
     fn set(&self) {
@@ -153,39 +145,38 @@ impl<E: EventFlag, F: Fault> EventFlag for FaultyEvent<E, F> {
 
     async fn wait(&self) {
         let waits = self.waits.fetch_add(1, Relaxed);
-        if !(F::DOES_NOT_WAIT && waits % 100 == 50) {
+        if !(Fault::DoesNotWait.is_there() && waits % 100 == 50) {
             self.inner.wait().await;
         }
     }
 }
 
 /// The condition `C`, which may lose every thousandth ticket or give it twice.
-pub struct FaultyCondition<C, F> {
+pub struct FaultyCondition<C> {
     inner: C,
     supplies: AtomicU64,
     takes: AtomicU64,
-    fault: PhantomData<fn() -> F>,
 }
 
-impl<C: Condition, F: Fault> Condition for FaultyCondition<C, F> {
+impl<C: Condition> Condition for FaultyCondition<C> {
     const NAME: &'static str = C::NAME;
     const TURNS: &'static str = C::TURNS;
 
     fn new() -> Self {
         let (supplies, takes) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { inner: C::new(), supplies, takes, fault: PhantomData }
+        Self { inner: C::new(), supplies, takes }
     }
 
     fn supply(&self, tickets: u64, waking: Waking) {
         let supplies = self.supplies.fetch_add(1, Relaxed);
-        if !(F::LOSES_TICKETS && supplies % 1_000 == 500) {
+        if !(Fault::LosesTickets.is_there() && supplies % 1_000 == 500) {
             self.inner.supply(tickets, waking);
         }
     }
 
     async fn take(&self) {
         let takes = self.takes.fetch_add(1, Relaxed);
-        if !(F::REPEATS_TICKETS && takes % 1_000 == 500) {
+        if !(Fault::RepeatsTickets.is_there() && takes % 1_000 == 500) {
             self.inner.take().await;
         }
     }
@@ -200,29 +191,28 @@ impl<C: Condition, F: Fault> Condition for FaultyCondition<C, F> {
 }
 
 /// The queue `C`, which may lose every thousandth item.
-pub struct FaultyChannel<C, F> {
+pub struct FaultyChannel<C> {
     inner: C,
     puts: AtomicU64,
-    fault: PhantomData<fn() -> F>,
 }
 
-impl<C: Channel, F: Fault> Channel for FaultyChannel<C, F> {
+impl<C: Channel> Channel for FaultyChannel<C> {
     const NAME: &'static str = C::NAME;
     const TURNS: &'static str = C::TURNS;
 
     fn bounded(capacity: usize) -> Self {
-        Self { inner: C::bounded(capacity), puts: AtomicU64::new(0), fault: PhantomData }
+        Self { inner: C::bounded(capacity), puts: AtomicU64::new(0) }
     }
 
     fn unbounded() -> Self {
-        Self { inner: C::unbounded(), puts: AtomicU64::new(0), fault: PhantomData }
+        Self { inner: C::unbounded(), puts: AtomicU64::new(0) }
     }
 
     async fn put(&self, item: u64) {
         match self.puts.fetch_add(1, Relaxed) % 1_000 {
-            500 if F::LOSES_ITEMS => {}
+            500 if Fault::LosesItems.is_there() => {}
             // In place of an item that is lost, so that the numbers are right.
-            500 if F::REPEATS_ITEMS => self.inner.put(item ^ 1).await,
+            500 if Fault::RepeatsItems.is_there() => self.inner.put(item ^ 1).await,
             _ => self.inner.put(item).await,
         }
     }
@@ -237,14 +227,15 @@ impl<C: Channel, F: Fault> Channel for FaultyChannel<C, F> {
 }
 
 /// One trial of clients that use an object, with two steps in what they do inside.
-fn race<F: Fault>(executor: &str, object: &str, steps: &str) -> Result<(), String> {
-    race_by::<F>(executor, object, steps, "concurrency = 8, tasks = 3000")
+fn race(fault: Fault, executor: &str, object: &str, steps: &str) -> Result<(), String> {
+    race_by(fault, executor, object, steps, "concurrency = 8, tasks = 3000")
 }
 
 const ONE_CLIENT: &str = "concurrency = 1, tasks = 300";
 
 /// The same, by other clients.
-fn race_by<F: Fault>(
+fn race_by(
+    fault: Fault,
     executor: &str,
     object: &str,
     steps: &str,
@@ -272,7 +263,7 @@ task = "request"
 closed = {{ {clients} }}
 "#
     );
-    race_text::<F>(executor, &text)
+    race_text(fault, executor, &text)
 }
 
 /// Executors on which more than one task can be inside, one of each world.
@@ -319,7 +310,7 @@ fn honest_objects_behind_the_same_wrapper_pass() {
             ("queue = { capacity = 4, order = \"priority\" }", HAND_OVER),
         ];
         for (object, steps) in objects {
-            race::<Honest>(executor, object, steps)
+            race(Fault::Honest, executor, object, steps)
                 .unwrap_or_else(|why| panic!("{executor}, {object}: {why}"));
         }
     }
@@ -341,14 +332,17 @@ fn tasks_that_are_given_up_leave_an_exact_account() {
              [executors.thread-pool]\nsize = 8\n[shared.it]\nmutex = {{}}\n\
              [tasks.request]\nsteps = [{either}]\n{stuck}\n[load.clients]\ntask = \"request\"\n{load}\n"
         );
-        race_text::<Honest>(executor, &text).unwrap_or_else(|why| panic!("{executor}: {why}"));
+        race_text(Fault::Honest, executor, &text).unwrap_or_else(|why| panic!("{executor}: {why}"));
     }
 }
 
 #[test]
 fn a_mutex_that_lets_two_in_is_found_out() {
     for executor in SEVERAL {
-        found(race::<LetsTwoIn>(executor, "mutex = {}", LOCK), "mutex it: counter of who was in");
+        found(
+            race(Fault::LetsTwoIn, executor, "mutex = {}", LOCK),
+            "mutex it: counter of who was in",
+        );
     }
 }
 
@@ -356,7 +350,7 @@ fn a_mutex_that_lets_two_in_is_found_out() {
 fn a_semaphore_with_a_permit_too_many_is_found_out() {
     for executor in SEVERAL {
         found(
-            race::<GrantsOneMore>(executor, PERMITS, ACQUIRE),
+            race(Fault::GrantsOneMore, executor, PERMITS, ACQUIRE),
             "semaphore it: most who were in at once: expected 0 to 3, found 4",
         );
     }
@@ -366,25 +360,26 @@ fn a_semaphore_with_a_permit_too_many_is_found_out() {
 fn a_read_write_lock_that_takes_writers_for_readers_is_found_out() {
     for executor in SEVERAL {
         let met = "rwlock it: who met somebody beside a writer: expected 0, found ";
-        found(race::<TakesWritersForReaders>(executor, RWLOCK, READ_OR_WRITE), met);
+        found(race(Fault::TakesWritersForReaders, executor, RWLOCK, READ_OR_WRITE), met);
     }
 }
 
 #[test]
 fn a_barrier_that_does_not_wait_for_all_is_found_out() {
     for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
-        race::<Honest>(executor, BARRIER, MEET).unwrap_or_else(|why| panic!("{executor}: {why}"));
-        found(race::<MissesOne>(executor, BARRIER, MEET), "barrier it: ");
+        race(Fault::Honest, executor, BARRIER, MEET)
+            .unwrap_or_else(|why| panic!("{executor}: {why}"));
+        found(race(Fault::MissesOne, executor, BARRIER, MEET), "barrier it: ");
     }
 }
 
 #[test]
 fn an_event_that_does_not_wait_is_found_out() {
     for executor in SEVERAL {
-        race_by::<Honest>(executor, "event = {}", FOLLOW, ONE_CLIENT)
+        race_by(Fault::Honest, executor, "event = {}", FOLLOW, ONE_CLIENT)
             .unwrap_or_else(|why| panic!("{executor}: {why}"));
         found(
-            race_by::<DoesNotWait>(executor, "event = {}", FOLLOW, ONE_CLIENT),
+            race_by(Fault::DoesNotWait, executor, "event = {}", FOLLOW, ONE_CLIENT),
             "event it: who went on before it was set: expected 0, found ",
         );
     }
@@ -394,11 +389,11 @@ fn an_event_that_does_not_wait_is_found_out() {
 fn a_condition_that_loses_a_ticket_or_gives_one_twice_is_found_out() {
     for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
         found(
-            race::<LosesTickets>(executor, "condition = {}", SUPPLY),
+            race(Fault::LosesTickets, executor, "condition = {}", SUPPLY),
             "condition it: tickets taken and left: expected 3000, found 2997",
         );
         found(
-            race::<RepeatsTickets>(executor, "condition = {}", SUPPLY),
+            race(Fault::RepeatsTickets, executor, "condition = {}", SUPPLY),
             "condition it: tickets taken and left: expected 3000, found 3003",
         );
     }
@@ -408,7 +403,7 @@ fn a_condition_that_loses_a_ticket_or_gives_one_twice_is_found_out() {
 fn a_queue_that_loses_one_item_of_a_thousand_is_found_out() {
     for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
         found(
-            race::<LosesItems>(executor, QUEUE, HAND_OVER),
+            race(Fault::LosesItems, executor, QUEUE, HAND_OVER),
             "queue it: items taken and left in it: expected 3000, found 2997",
         );
     }
@@ -418,7 +413,7 @@ fn a_queue_that_loses_one_item_of_a_thousand_is_found_out() {
 fn a_queue_that_gives_an_item_twice_in_place_of_another_is_found_out() {
     for executor in SEVERAL.iter().chain(&["sequential", "tokio-current-thread"]) {
         found(
-            race::<RepeatsItems>(executor, QUEUE, HAND_OVER),
+            race(Fault::RepeatsItems, executor, QUEUE, HAND_OVER),
             "queue it: the same items, by the sum of their marks",
         );
     }
