@@ -20,7 +20,9 @@ mod body;
 mod connection;
 mod control;
 mod counts;
+mod embedded;
 mod endpoint;
+mod foreign;
 #[cfg(target_os = "linux")]
 mod identity;
 mod incoming;
@@ -120,7 +122,10 @@ impl TargetKind for HttpTarget {
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
-        endpoint::start(self, start)
+        match &self.url {
+            Some(url) => foreign::start(self, url, start),
+            None => embedded::start(self, start),
+        }
     }
 }
 
