@@ -31,7 +31,7 @@ pub use address::{Address, CONNECT_LIMIT, Reference, Scheme, TlsMode};
 pub use buffered::Buffered;
 pub use cancel::{CancelKey, cancel};
 pub use fault::{Fault, FaultKind, causes};
-pub use https::{Https, Trust, meaning};
+pub use https::{Https, Trust, is_other_version, meaning};
 pub use offer::settled;
 pub use pair::Pair;
 pub use pool::{Lease, Pool};

@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    control::ControlAnswer, counts::FULL_HANDSHAKES, endpoint::HttpEndpoint, parameters::HttpTarget,
+    control::ControlAnswer,
+    counts::{FULL_HANDSHAKES, MULTIPLEXED},
+    endpoint::HttpEndpoint,
+    parameters::HttpTarget,
 };
 use crate::{
     client::Trust,
@@ -64,7 +67,9 @@ impl Started for EmbeddedHttp {
     }
 
     fn facts(&self) -> Vec<(String, String)> {
-        self.endpoint.tls_facts(&self.name, &self.trust)
+        let mut facts = self.endpoint.http2_facts(&self.name);
+        facts.extend(self.endpoint.tls_facts(&self.name, &self.trust));
+        facts
     }
 
     fn connections(&self) -> Option<Connections> {
@@ -131,6 +136,9 @@ fn proof(name: &str, endpoint: &HttpEndpoint, counts: &CountsByName) -> Vec<Proo
         let full = found(FULL_HANDSHAKES);
         let expected = full.clamp(least, accepted.max(least));
         lines.push(line("full TLS handshakes of", expected, full));
+    }
+    if endpoint.http2.is_some() {
+        lines.push(line("requests over HTTP/2 to", found("requests"), found(MULTIPLEXED)));
     }
     lines
 }

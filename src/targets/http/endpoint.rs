@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::OnceLock};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{body::ServedBody, list::HttpList, parameters::HttpTarget, tls};
+use super::{body::ServedBody, http2::Http2, list::HttpList, parameters::HttpTarget, tls};
 use crate::{
     client::{FaultKind, Https, Trust},
     measure::TargetReport,
@@ -29,6 +29,11 @@ pub struct HttpEndpoint {
     /// For the embedded server: its description and seed, from which every answer is known
     /// beforehand.
     pub embedded: Option<(HttpTarget, u64)>,
+    /// Whose connections requests over HTTP/2 have; none: they go over HTTP/1.1.
+    pub http2: Option<Http2>,
+    /// What the server's SETTINGS have said on the first connection of HTTP/2: how many streams may
+    /// be open at once; inner none: as many as one likes.
+    pub streams_allowed: OnceLock<Option<u32>>,
     /// The account of the steps' connections, and of the calls that the scenario allows to fail.
     pub connections: Connections,
     /// Digests of the embedded server's body, which may be long: computed once for all slots.
@@ -52,6 +57,8 @@ impl HttpEndpoint {
             words,
             base,
             tls: None,
+            http2: embedded.as_ref().and_then(|(server, _)| server.http2),
+            streams_allowed: OnceLock::new(),
             embedded,
             connections: Connections::default(),
             xxh3: OnceLock::new(),
@@ -62,7 +69,8 @@ impl HttpEndpoint {
 
     /// The same with encrypted connections; an error says what no host or no authority is.
     pub fn encrypted(mut self, host: &str, trust: &Trust) -> Result<Self, String> {
-        self.tls = Some(Https::new(host, trust)?);
+        let https = Https::new(host, trust)?;
+        self.tls = Some(if self.http2.is_some() { https.over_http2() } else { https });
         self.words = format!("https://{}{}", self.host, self.base);
         Ok(self)
     }
@@ -79,6 +87,23 @@ impl HttpEndpoint {
         let resumed = "none is resumed: each connection is one whole handshake".to_owned();
         let facts =
             [("TLS", agreed), ("TLS sessions", resumed), ("certificate", tls::checked(trust))];
+        facts.map(|(what, value)| (format!("{name}: {what}"), value)).into()
+    }
+
+    /// What the report says of HTTP/2, where requests go over it.
+    pub(super) fn http2_facts(&self, name: &str) -> Vec<(String, String)> {
+        let Some(http2) = &self.http2 else { return Vec::new() };
+        let how = if self.tls.is_some() { "agreed upon by ALPN" } else { "by prior knowledge" };
+        let allowed = match self.streams_allowed.get() {
+            None => "no connection was opened".to_owned(),
+            Some(None) => "as many as one likes, by the server's SETTINGS".to_owned(),
+            Some(Some(allowed)) => format!("{allowed} on a connection, by the server's SETTINGS"),
+        };
+        let facts = [
+            ("HTTP version", format!("HTTP/2, {how}")),
+            ("HTTP/2 connections", http2.words()),
+            ("HTTP/2 streams at once", allowed),
+        ];
         facts.map(|(what, value)| (format!("{name}: {what}"), value)).into()
     }
 
