@@ -384,4 +384,33 @@ mod tests {
         assert_eq!(place(nap, open, &[0, 1, 2]), (vec![0, 1], vec![2]));
         assert_eq!(place(nap, open, &[3]), (vec![3], vec![]));
     }
+
+    #[test]
+    fn shared_connections_are_not_for_those_who_block() {
+        let absent = |connections: &str, target: &str| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{ http2 = {{ connections = {connections} }} }}\n\
+                 [targets.lines]\nhttp = {{}}\n[tasks.t]\nsteps = [{{ repeat = {{ task = 'get', times = 2 }} }}]\n\
+                 [tasks.get]\nsteps = [{{ http = {{ target = '{target}', path = '/' }} }}]\n\
+                 [load.l]\ntask = 't'\nclosed = {{ concurrency = 2 }}\n"
+            );
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let cells = all_cells(&scenario).into_iter();
+            let why = |cell: StoredCell| match cell.absent {
+                Some(Absent::NotApplicable(why)) => Some((cell.executor, why)),
+                _ => None,
+            };
+            cells.filter_map(why).collect::<Vec<_>>()
+        };
+        assert_eq!(absent("'per-slot'", "api"), []);
+        assert_eq!(absent("3", "lines"), []);
+        let absent = absent("3", "api");
+        let names: Vec<&str> = absent.iter().map(|(executor, _)| executor.as_str()).collect();
+        assert_eq!(names, ["sequential", "threads", "thread-pool"]);
+        for (_, why) in &absent {
+            assert!(why.contains("the 3 HTTP/2 connections") && why.contains("`api`"), "{why}");
+            assert!(why.contains("connections = \"per-slot\""), "{why}");
+        }
+    }
 }

@@ -69,13 +69,13 @@ impl ListPage {
 }
 
 /// An answer of which the head has come, and so much of the body.
-pub(super) struct Arriving<'a> {
+pub(super) struct ArrivingAnswer<'a> {
     head: HttpAnswer,
     want: Want<'a>,
     digest: Digest,
 }
 
-impl<'a> Arriving<'a> {
+impl<'a> ArrivingAnswer<'a> {
     /// The head has come.
     pub(super) fn new(head: &response::Parts, mut want: Want<'a>) -> Self {
         if let Want::Page(page) = &mut want {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     answer::{HttpAnswer, ListPage, Want},
     failed::Failed,
-    link::{Link, Route},
+    link::{Link, LinkRoute},
     lost::Lost,
     shared::{HttpAsked, HttpShared},
     spec::HttpLifetime,
@@ -22,7 +22,7 @@ pub(super) struct HttpClient<N: Native> {
     /// None while the connection is per call, or after it was lost.
     connection: Option<Link<N>>,
     /// Where it comes from.
-    route: Route<N>,
+    route: LinkRoute<N>,
     text: String,
     /// Where a `retry` around it looks for the wait that an answer asks for; none: nobody does.
     asked: Option<Arc<AskedWait>>,
@@ -32,7 +32,7 @@ impl<N: Native> HttpClient<N> {
     /// A client that has no connection yet.
     pub(super) fn new(
         shared: Arc<HttpShared>,
-        route: Route<N>,
+        route: LinkRoute<N>,
         asked: Option<Arc<AskedWait>>,
     ) -> Self {
         Self { shared, connection: None, route, text: String::new(), asked }

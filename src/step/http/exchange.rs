@@ -19,7 +19,7 @@ use hyper::{
 };
 
 use super::{
-    answer::{Arriving, HttpAnswer, Want},
+    answer::{ArrivingAnswer, HttpAnswer, Want},
     failed::{Failed, Reached},
     lost::{Lost, MOST_FIELDS},
 };
@@ -205,7 +205,7 @@ async fn ask(
             None => BrokenExchange::Sent(failed.into_error()),
         })?;
     let (head, mut body) = response.into_parts();
-    let mut arriving = Arriving::new(&head, want);
+    let mut arriving = ArrivingAnswer::new(&head, want);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|why| BrokenExchange::Body(why, arriving.bytes()))?;
         if let Ok(data) = frame.into_data() {

@@ -18,7 +18,7 @@ use super::{
 use crate::runtime::Native;
 
 /// Where a slot's connection comes from.
-pub(super) enum Route<N: Native> {
+pub(super) enum LinkRoute<N: Native> {
     /// It is one of HTTP/1.1, and the slot's own.
     Lines,
     /// It is one of HTTP/2, and the slot's own.
@@ -34,7 +34,7 @@ pub(super) enum Route<N: Native> {
     },
 }
 
-impl<N: Native> Clone for Route<N> {
+impl<N: Native> Clone for LinkRoute<N> {
     fn clone(&self) -> Self {
         match self {
             Self::Lines => Self::Lines,
@@ -56,7 +56,7 @@ pub(super) enum Link<N: Native> {
     Shared(SharedLink),
 }
 
-impl<N: Native> Route<N> {
+impl<N: Native> LinkRoute<N> {
     /// A connection, and whether it was opened for this.
     pub(super) async fn open(&self, shared: &HttpShared) -> Result<(Link<N>, bool), Lost> {
         let endpoint = &shared.endpoint;

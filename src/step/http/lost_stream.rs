@@ -3,11 +3,10 @@
 
 use std::io;
 
-use bytes::Bytes;
 use h2::{Error, Reason};
 
 use super::excerpt::{ALLOW, excerpt};
-use crate::client::{FaultKind, causes};
+use crate::client::{FaultKind, Goodbye, causes};
 
 /// A connection or a stream of HTTP/2 was lost.
 #[derive(Debug)]
@@ -20,15 +19,6 @@ pub(super) struct LostStream {
     pub has_ended: bool,
     /// How much of the answer's body had come; none: not even its head.
     pub received: Option<u64>,
-}
-
-/// A GOAWAY.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Goodbye {
-    /// Why.
-    pub reason: h2::Reason,
-    /// What the server says beside that.
-    pub words: Bytes,
 }
 
 /// Whether the connection was reset, as far as the system tells.

@@ -41,7 +41,7 @@ use self::{
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
     http2::{Home, SharedLinks},
-    link::Route,
+    link::LinkRoute,
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
@@ -208,9 +208,9 @@ impl Http {
         &self,
         site: &Site<R>,
         endpoint: &Arc<target::HttpEndpoint>,
-    ) -> Route<R::Native> {
-        let Some(http2) = endpoint.http2 else { return Route::Lines };
-        let Some(number) = http2.shared() else { return Route::Own(Home::new()) };
+    ) -> LinkRoute<R::Native> {
+        let Some(http2) = endpoint.http2 else { return LinkRoute::Lines };
+        let Some(number) = http2.shared() else { return LinkRoute::Own(Home::new()) };
         let links = site.trial.commons.shared(
             &format!("HTTP/2 connections of target {}", self.target.text),
             || {
@@ -218,7 +218,7 @@ impl Http {
                 SharedLinks::<R::Native>::new(number.get(), endpoint.clone(), runtime)
             },
         );
-        Route::Shared { links, slot: site.slot, lost: None }
+        LinkRoute::Shared { links, slot: site.slot, lost: None }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     answer::{HttpAnswer, ListPage},
     client::HttpClient,
     follow::Follow,
-    link::Route,
+    link::LinkRoute,
     next::{path_of, resolve, turn},
     shared::HttpShared,
 };
@@ -52,7 +52,7 @@ impl<N: Native> HttpWalk<N> {
     pub(super) fn new(
         shared: Arc<HttpShared>,
         follow: Arc<Follow>,
-        route: Route<N>,
+        route: LinkRoute<N>,
         asked: Option<Arc<AskedWait>>,
     ) -> Self {
         let (page, text) = (ListPage::default(), String::new());

@@ -146,6 +146,7 @@ fn proof(name: &str, endpoint: &HttpEndpoint, counts: &CountsByName) -> Vec<Proo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::targets::http::{Http2, Http2Connections};
 
     #[test]
     fn a_connection_without_a_whole_handshake_is_found_out() {
@@ -170,5 +171,23 @@ mod tests {
         drop(endpoint.connections.attempt());
         assert_eq!((wrong(3, 2), wrong(3, 3)), (None, None));
         assert_eq!(wrong(3, 4).unwrap(), format!("{what}: 4 instead of 3"));
+    }
+
+    #[test]
+    fn a_request_that_does_not_come_over_http_2_is_found_out() {
+        let there = ([127, 0, 0, 1], 1).into();
+        let http2 = Some(Http2 { connections: Http2Connections::PerSlot, streams: 128 });
+        let server = HttpTarget { http2, ..HttpTarget::default() };
+        let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), Some((server, 1)));
+        let wrong = |requests: u64, multiplexed: u64| {
+            let counts = [("requests", requests), (MULTIPLEXED, multiplexed)];
+            let counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
+            let lines = proof("api", &endpoint, &counts);
+            let wrong = lines.into_iter().find(|line| line.expected != line.found);
+            wrong.map(|line| format!("{}: {} of {}", line.what, line.found, line.expected))
+        };
+        assert_eq!(wrong(5, 5), None);
+        let what = "requests over HTTP/2 to target api, by its own count";
+        assert_eq!(wrong(5, 4).unwrap(), format!("{what}: 4 of 5"));
     }
 }

@@ -17,7 +17,7 @@ use h2::{
 use hyper::{Request, http::response};
 
 use super::{
-    super::answer::{Arriving, HttpAnswer, Want},
+    super::answer::{ArrivingAnswer, HttpAnswer, Want},
     fault::BrokenStream,
 };
 
@@ -82,7 +82,7 @@ async fn read(
     mut body: RecvStream,
     want: Want<'_>,
 ) -> Result<HttpAnswer, BrokenStream> {
-    let mut arriving = Arriving::new(head, want);
+    let mut arriving = ArrivingAnswer::new(head, want);
     while let Some(data) = body.data().await {
         let data = data.map_err(|why| BrokenStream::Body(why, arriving.bytes()))?;
         // It cannot be more than what came.

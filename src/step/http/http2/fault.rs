@@ -2,14 +2,12 @@
 
 use h2::{Error, Reason};
 
-use super::{
-    super::{
-        failed::{Failed, Reached},
-        lost::Lost,
-        lost_stream::{LostStream, is_reset},
-    },
-    seen::Seen,
+use super::super::{
+    failed::{Failed, Reached},
+    lost::Lost,
+    lost_stream::{LostStream, is_reset},
 };
+use crate::client::SeenFrames;
 
 /// Where an exchange has broken.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ impl BrokenStream {
     }
 
     /// The same with what was seen of the connection.
-    pub(super) fn failed(self, seen: &Seen) -> Failed {
+    pub(super) fn failed(self, seen: &SeenFrames) -> Failed {
         let (why, reached, received) = match self {
             Self::Unsent(why) => (why, Reached::Nowhere, None),
             Self::Sent(why) => {
@@ -53,7 +51,7 @@ impl BrokenStream {
 
 /// How far a request had come that has no answer. A GOAWAY that ends a stream says that nothing of
 /// it was done (RFC 9113, section 6.8), and so does REFUSED_STREAM (section 8.7).
-fn reached(why: &Error, seen: &Seen) -> Reached {
+fn reached(why: &Error, seen: &SeenFrames) -> Reached {
     let is_undone =
         why.is_remote() && (why.is_go_away() || why.reason() == Some(Reason::REFUSED_STREAM));
     if is_undone {

@@ -6,12 +6,9 @@ use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::{
-    super::lost::{Lost, Unagreed},
-    seen::{Seen, SeenStream},
-};
+use super::super::lost::{Lost, Unagreed};
 use crate::{
-    client::{Transport, is_other_version},
+    client::{SeenFrames, SeenStream, Transport, is_other_version},
     runtime::Native,
     targets::{Opened, http::HttpEndpoint},
 };
@@ -26,14 +23,14 @@ const CONNECTION_WINDOW: u32 = 5 << 20;
 const MOST_GIVEN_UP: usize = 4096;
 
 /// What drives a connection.
-pub(super) type Driver<N> =
+pub(super) type StreamsDriver<N> =
     Connection<SeenStream<TokioIo<Transport<<N as crate::runtime::Io>::Conn>>>, Bytes>;
 
 /// A connection that is open.
 pub(super) struct OpenStreams<N: Native> {
     pub sender: SendRequest<Bytes>,
-    pub driver: Driver<N>,
-    pub seen: Arc<Seen>,
+    pub driver: StreamsDriver<N>,
+    pub seen: Arc<SeenFrames>,
     pub counted: Opened,
 }
 
@@ -52,7 +49,7 @@ pub(super) async fn open<N: Native>(endpoint: &HttpEndpoint) -> Result<OpenStrea
         Some(https) => https.encrypt(stream).await.map_err(unencrypted)?,
         None => Transport::Plain(stream),
     };
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(SeenFrames::default());
     let stream = SeenStream::new(TokioIo::new(stream), seen.clone());
     let greeted = Builder::new()
         .enable_push(false)
@@ -84,7 +81,7 @@ fn unencrypted(why: io::Error) -> Lost {
 }
 
 /// Why there were no SETTINGS.
-fn unopened(why: &h2::Error, seen: &Seen) -> Lost {
+fn unopened(why: &h2::Error, seen: &SeenFrames) -> Lost {
     let strange = seen.strange();
     Lost::Unagreed(match why.get_io() {
         _ if !strange.is_empty() => Unagreed::Strange(strange),

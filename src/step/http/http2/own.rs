@@ -23,10 +23,10 @@ use super::{
     },
     exchange::ask,
     fault::BrokenStream,
-    open::{Driver, OpenStreams, open},
-    seen::Seen,
+    open::{OpenStreams, StreamsDriver, open},
 };
 use crate::{
+    client::SeenFrames,
     runtime::Native,
     targets::{Opened, http::HttpEndpoint},
 };
@@ -35,8 +35,8 @@ use crate::{
 struct OwnStreams<N: Native> {
     sender: SendRequest<Bytes>,
     /// None when it has ended: nobody must wait for it any more.
-    driver: Option<Driver<N>>,
-    seen: Arc<Seen>,
+    driver: Option<StreamsDriver<N>>,
+    seen: Arc<SeenFrames>,
     _counted: Opened,
 }
 

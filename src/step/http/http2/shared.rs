@@ -27,9 +27,9 @@ use super::{
     },
     exchange::ask,
     open::{OpenStreams, open},
-    seen::Seen,
 };
 use crate::{
+    client::SeenFrames,
     runtime::{Mutex as _, Native, Runtime},
     targets::http::HttpEndpoint,
 };
@@ -42,12 +42,12 @@ pub(in crate::step::http) struct SharedLinks<N: Native> {
     endpoint: Arc<HttpEndpoint>,
     /// Starts a task of the executor.
     start: Box<dyn Fn(Drives) -> io::Result<()> + Send + Sync>,
-    places: Vec<Place<N>>,
+    places: Vec<LinkPlace<N>>,
     opened: AtomicU64,
 }
 
 /// The place of a connection.
-struct Place<N: Native> {
+struct LinkPlace<N: Native> {
     /// One opens it, the others wait.
     opening: N::Mutex,
     current: Mutex<Option<SharedLink>>,
@@ -57,7 +57,7 @@ struct Place<N: Native> {
 #[derive(Clone)]
 pub(in crate::step::http) struct SharedLink {
     sender: SendRequest<Bytes>,
-    seen: Arc<Seen>,
+    seen: Arc<SeenFrames>,
     drive: Arc<Drive>,
     number: u64,
 }
@@ -99,7 +99,7 @@ impl<N: Native> SharedLinks<N> {
         endpoint: Arc<HttpEndpoint>,
         runtime: R,
     ) -> Self {
-        let place = || Place { opening: N::Mutex::new(), current: Mutex::new(None) };
+        let place = || LinkPlace { opening: N::Mutex::new(), current: Mutex::new(None) };
         Self {
             endpoint,
             start: Box::new(move |drives| runtime.spawn_detached(drives)),
@@ -143,7 +143,7 @@ impl<N: Native> SharedLinks<N> {
     }
 }
 
-impl<N: Native> Place<N> {
+impl<N: Native> LinkPlace<N> {
     fn current(&self, lost: Option<u64>) -> Option<SharedLink> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|link| Some(link.number) != lost && link.is_open()).cloned()

@@ -17,7 +17,7 @@ const PIECE: u64 = 64 << 10;
 
 /// An answer that waits for its time.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingStream {
     pub respond: SendResponse<Bytes>,
     pub choice: ResponseChoice,
     pub bodiless: bool,
@@ -37,18 +37,18 @@ type Given = (ResponseChoice, u64);
 
 /// All answers of a connection that have not left.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct OpenAnswers {
     /// By the time when they are due and their number.
-    waiting: BTreeMap<(u64, u64), Waiting>,
+    waiting: BTreeMap<(u64, u64), WaitingStream>,
     sending: Vec<Sending>,
     given: Vec<Given>,
-    /// Answers so far.
+    /// OpenAnswers so far.
     number: u64,
 }
 
-impl Answers {
+impl OpenAnswers {
     /// An answer is due at this time.
-    pub(super) fn add(&mut self, due: u64, answer: Waiting) {
+    pub(super) fn add(&mut self, due: u64, answer: WaitingStream) {
         self.number += 1;
         self.waiting.insert((due, self.number), answer);
     }
@@ -74,8 +74,8 @@ impl Answers {
         any
     }
 
-    fn send(&mut self, answer: Waiting, site: &mut ServedSite) {
-        let Waiting { mut respond, choice, bodiless } = answer;
+    fn send(&mut self, answer: WaitingStream, site: &mut ServedSite) {
+        let WaitingStream { mut respond, choice, bodiless } = answer;
         let length = site.responses.body_to_send(choice, bodiless);
         let mut head = Response::new(());
         *head.status_mut() = site.responses.status_code(choice);

@@ -20,9 +20,10 @@ use h2::{
     server::{Builder, Connection, Handshake, SendResponse},
 };
 use hyper::{Method, Request, header::CONTENT_LENGTH};
+use hyper_util::rt::TokioIo;
 
 use self::{
-    answers::{Answers, Waiting},
+    answers::{OpenAnswers, WaitingStream},
     pipe::Pipe,
 };
 use super::{
@@ -53,7 +54,7 @@ pub struct ServedMultiplex {
     outgoing: Vec<u8>,
     sent: usize,
     receiving: Vec<Receiving>,
-    answers: Answers,
+    answers: OpenAnswers,
     /// Most streams that were open at once.
     most: usize,
 }
@@ -61,8 +62,8 @@ pub struct ServedMultiplex {
 #[derive(Debug)]
 enum Talk {
     /// The client's first bytes have not come as a whole.
-    Greeting(Handshake<Pipe, Bytes>),
-    Open(Connection<Pipe, Bytes>),
+    Greeting(Handshake<TokioIo<Pipe>, Bytes>),
+    Open(Connection<TokioIo<Pipe>, Bytes>),
     /// Nothing that matters will come; whether something may that is not wanted.
     Ended(bool),
 }
@@ -70,7 +71,7 @@ enum Talk {
 /// A request whose body is still coming.
 #[derive(Debug)]
 struct Receiving {
-    asked: Asked,
+    asked: StreamRequest,
     respond: SendResponse<Bytes>,
     body: RecvStream,
     received: u64,
@@ -78,7 +79,7 @@ struct Receiving {
 
 /// What matters of a request.
 #[derive(Debug, Clone, Copy)]
-struct Asked {
+struct StreamRequest {
     path: PathKey,
     page: Option<u64>,
     id: Option<u64>,
@@ -102,14 +103,14 @@ impl ServedMultiplex {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_pending_accept_reset_streams(MOST_RESET)
-            .handshake(pipe.clone());
+            .handshake(TokioIo::new(pipe.clone()));
         Self {
             talk: Talk::Greeting(greeting),
             pipe,
             outgoing: Vec::new(),
             sent: 0,
             receiving: Vec::new(),
-            answers: Answers::default(),
+            answers: OpenAnswers::default(),
             most: 0,
         }
     }
@@ -281,7 +282,7 @@ impl ServedMultiplex {
     /// A request is complete: decides its response.
     fn answer(
         &mut self,
-        asked: Asked,
+        asked: StreamRequest,
         respond: SendResponse<Bytes>,
         now: u64,
         site: &mut ServedSite,
@@ -290,7 +291,7 @@ impl ServedMultiplex {
         site.counts.requests_multiplexed += 1;
         let id = asked.id.unwrap_or_else(|| hashed_id(asked.path.hash, sequence));
         let (choice, due) = site.answer(asked.page, id, now);
-        self.answers.add(due, Waiting { respond, choice, bodiless: asked.bodiless });
+        self.answers.add(due, WaitingStream { respond, choice, bodiless: asked.bodiless });
     }
 
     /// A request cannot be served: says so. The connection stays.
@@ -302,7 +303,7 @@ impl ServedMultiplex {
     ) {
         site.counts.rejected += 1;
         let choice = ResponseChoice::rejection(rejection);
-        self.answers.add(0, Waiting { respond, choice, bodiless: false });
+        self.answers.add(0, WaitingStream { respond, choice, bodiless: false });
     }
 }
 
@@ -329,10 +330,10 @@ impl Receiving {
 }
 
 /// What matters of a request; an error says why it is refused.
-fn asked(request: &Request<RecvStream>, site: &mut ServedSite) -> Result<Asked, Rejection> {
+fn asked(request: &Request<RecvStream>, site: &mut ServedSite) -> Result<StreamRequest, Rejection> {
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     let id = number(request, ID_HEADER).transpose()?;
-    Ok(Asked {
+    Ok(StreamRequest {
         page: site.page(path.as_bytes(), query.as_bytes()),
         path: site.counts.path(path.as_bytes()),
         id,

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// Most bytes that wait to go, unless one write is longer.
 const ROOM: usize = 512 << 10;
@@ -52,11 +52,11 @@ impl Pipe {
     }
 }
 
-impl AsyncRead for Pipe {
+impl Read for Pipe {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
-        room: &mut ReadBuf<'_>,
+        mut room: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut pipe = self.0.borrow_mut();
         let left = &pipe.came[pipe.read..];
@@ -73,7 +73,7 @@ impl AsyncRead for Pipe {
     }
 }
 
-impl AsyncWrite for Pipe {
+impl Write for Pipe {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

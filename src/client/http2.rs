@@ -20,8 +20,6 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::super::lost_stream::Goodbye;
-
 /// The head of a frame: length, kind, flags and stream (RFC 9113, section 4.1).
 const HEAD: usize = 9;
 const SETTINGS: u8 = 4;
@@ -36,7 +34,7 @@ const MOST_STRANGE: usize = 256;
 
 /// What a server has said of a connection.
 #[derive(Debug, Default)]
-pub(in crate::step::http) struct Seen {
+pub struct SeenFrames {
     /// No SETTINGS so far: 0. Else one more than the limit of streams, which is most of u32 where
     /// there is none.
     settings: AtomicU64,
@@ -51,35 +49,44 @@ struct Rest {
     strange: Vec<u8>,
 }
 
-impl Seen {
+/// A GOAWAY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goodbye {
+    /// Why.
+    pub reason: h2::Reason,
+    /// What the server says beside that.
+    pub words: Bytes,
+}
+
+impl SeenFrames {
     /// Whether the server's SETTINGS have come: the connection is open.
-    pub(super) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.settings.load(Acquire) > 0
     }
 
     /// How many streams may be open at once; none: as many as one likes.
-    pub(super) fn streams_allowed(&self) -> Option<u32> {
+    pub fn streams_allowed(&self) -> Option<u32> {
         let said = u32::try_from(self.settings.load(Acquire).checked_sub(1)?).ok()?;
         Some(said).filter(|&said| said < u32::MAX)
     }
 
     /// Whether the server takes no more requests on it.
-    pub(super) fn is_going(&self) -> bool {
+    pub fn is_going(&self) -> bool {
         self.is_going.load(Acquire)
     }
 
     /// Whether the server has closed its side.
-    pub(super) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.has_ended.load(Acquire)
     }
 
     /// The last GOAWAY, if there was one.
-    pub(super) fn goodbye(&self) -> Option<Goodbye> {
+    pub fn goodbye(&self) -> Option<Goodbye> {
         self.rest().goodbye.clone()
     }
 
     /// The first bytes that came, if they are not HTTP/2.
-    pub(super) fn strange(&self) -> Vec<u8> {
+    pub fn strange(&self) -> Vec<u8> {
         self.rest().strange.clone()
     }
 
@@ -128,7 +135,7 @@ struct Frames {
 
 impl Frames {
     /// Looks at bytes that follow those before.
-    fn look(&mut self, mut bytes: &[u8], seen: &Seen) {
+    fn look(&mut self, mut bytes: &[u8], seen: &SeenFrames) {
         while !bytes.is_empty() {
             if self.is_strange {
                 let mut rest = seen.rest();
@@ -143,7 +150,7 @@ impl Frames {
         }
     }
 
-    fn take_head<'a>(&mut self, bytes: &'a [u8], seen: &Seen) -> &'a [u8] {
+    fn take_head<'a>(&mut self, bytes: &'a [u8], seen: &SeenFrames) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(HEAD - self.has));
         self.head[self.has..self.has + taken.len()].copy_from_slice(taken);
         self.has += taken.len();
@@ -169,7 +176,7 @@ impl Frames {
         rest
     }
 
-    fn end(&mut self, seen: &Seen) {
+    fn end(&mut self, seen: &SeenFrames) {
         let is_answer = self.head[3] == SETTINGS && self.head[4] & 1 == 1;
         if !is_answer {
             seen.note(self.head[3], &self.content);
@@ -181,15 +188,15 @@ impl Frames {
 }
 
 /// A stream that is looked at.
-pub(super) struct SeenStream<S> {
+pub struct SeenStream<S> {
     stream: S,
     frames: Frames,
-    seen: Arc<Seen>,
+    seen: Arc<SeenFrames>,
 }
 
 impl<S> SeenStream<S> {
     /// A stream on which nothing has come.
-    pub(super) fn new(stream: S, seen: Arc<Seen>) -> Self {
+    pub fn new(stream: S, seen: Arc<SeenFrames>) -> Self {
         Self { stream, frames: Frames::default(), seen }
     }
 }
@@ -262,7 +269,7 @@ mod tests {
             let all = [
                 frame(SETTINGS, 0, &settings), frame(0, 0, &vec![7; long]), frame(SETTINGS, 1, &[]), frame(GOAWAY, 0, &goaway),
             ].concat();
-            let (seen, mut frames, mut rest) = (Seen::default(), Frames::default(), all.as_slice());
+            let (seen, mut frames, mut rest) = (SeenFrames::default(), Frames::default(), all.as_slice());
             for cut in cuts.into_iter().cycle() {
                 prop_assert_eq!(seen.is_going(), rest.is_empty());
                 if rest.is_empty() {
@@ -281,7 +288,7 @@ mod tests {
 
     #[test]
     fn another_protocol_is_kept_for_the_message() {
-        let (seen, mut frames) = (Seen::default(), Frames::default());
+        let (seen, mut frames) = (SeenFrames::default(), Frames::default());
         let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
         answer.chunks(4).for_each(|bytes| frames.look(bytes, &seen));
         assert_eq!((seen.is_open(), seen.strange()), (false, answer.to_vec()));
@@ -289,7 +296,7 @@ mod tests {
 
     #[test]
     fn settings_without_a_limit_allow_as_many_as_one_likes() {
-        let (seen, mut frames) = (Seen::default(), Frames::default());
+        let (seen, mut frames) = (SeenFrames::default(), Frames::default());
         frames.look(&frame(SETTINGS, 0, &[]), &seen);
         assert_eq!((seen.is_open(), seen.streams_allowed()), (true, None));
     }
