@@ -14,7 +14,8 @@
 //! which `REGATTA_DELAY=0ms` takes away. It is drawn for each request: after a constant one answers
 //! come in groups, how large depends on how the clients have begun, and what a request costs
 //! depends on how many an executor is woken for at once. `REGATTA_BODY=8KiB` gives the clients more
-//! to read and to check. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording,
+//! to read and to check. `REGATTA_HTTP2=per-slot` has the same over HTTP/2, with the crate h2 in both
+//! arms, and `REGATTA_HTTP2=4` over four connections that all share. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording,
 //! counters and watcher.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
@@ -22,6 +23,8 @@
 
 #[path = "support/hand_written.rs"]
 mod hand_written;
+#[path = "support/hand_written_http2.rs"]
+mod hand_written_http2;
 #[path = "support/pairs.rs"]
 mod pairs;
 #[path = "support/silent.rs"]
@@ -47,7 +50,7 @@ duration = "1s"
 baseline = "threads"
 workers = 1
 [targets.api]
-http = { delay = "DELAY", body = "BODY" }
+http = { delay = "DELAY", body = "BODY"HTTP2 }
 [tasks.get]
 steps = [ { http = { target = "api", path = "/item" } } ]
 [load.clients]
@@ -68,7 +71,7 @@ fn main() {
         } else {
             (Arm::Bare, "the hand-written loop")
         };
-        let rest = pairs::race(&EXECUTORS, other, count, |executor, arm| Job {
+        let rest = pairs::race(&executors(), other, count, |executor, arm| Job {
             arm,
             plan: trial_of(&scenario(), executor),
         });
@@ -80,7 +83,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(4))
         .configure_from_args();
-    for executor in EXECUTORS {
+    for executor in executors() {
         let mut group = criterion.benchmark_group(format!("http get/{executor}"));
         group.sampling_mode(SamplingMode::Flat).throughput(Throughput::Elements(1));
         for (name, arm) in [("hand-written", Arm::Bare), ("regatta", Arm::Regatta)] {
@@ -93,6 +96,17 @@ fn main() {
     criterion.final_summary();
 }
 
+/// What `REGATTA_HTTP2` says.
+fn http2() -> Option<String> {
+    std::env::var("REGATTA_HTTP2").ok().filter(|text| !text.is_empty())
+}
+
+/// Those that can: nobody drives a shared connection where all threads block.
+fn executors() -> Vec<&'static str> {
+    let is_shared = http2().is_some_and(|text| text != "per-slot");
+    EXECUTORS.into_iter().filter(|name| !is_shared || *name != "threads").collect()
+}
+
 fn scenario() -> String {
     let set = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.into());
     let delay =
@@ -100,6 +114,12 @@ fn scenario() -> String {
     SCENARIO
         .replace("DELAY", &set("REGATTA_DELAY", delay))
         .replace("BODY", &set("REGATTA_BODY", "1KiB"))
+        .replace("HTTP2", &http2().map(connections).unwrap_or_default())
+}
+
+fn connections(text: String) -> String {
+    let text = if text == "per-slot" { format!("\"{text}\"") } else { text };
+    format!(", http2 = {{ connections = {text} }}")
 }
 
 /// A number of requests in place of a duration.

@@ -1,5 +1,5 @@
-//! The hand-written HTTP loop: hyper on the executor's own stream and tasks, and nothing of Regatta
-//! around it.
+//! The hand-written HTTP loop: hyper, or for HTTP/2 the crate h2, on the executor's own stream and
+//! tasks, and nothing of Regatta around it.
 
 use std::{
     future::{Future, poll_fn},
@@ -27,7 +27,10 @@ use regatta::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::support::{Sample, pin as pin_to};
+use crate::{
+    hand_written_http2::Streams,
+    support::{Sample, pin as pin_to},
+};
 
 /// Runs the plan's requests in this process.
 pub fn run(plan: &TrialPlan) -> Sample {
@@ -55,11 +58,15 @@ pub fn run(plan: &TrialPlan) -> Sample {
 }
 
 /// What all clients share.
-struct Work {
+pub struct Work {
     host: HeaderValue,
     address: std::net::SocketAddr,
-    bytes: usize,
-    digest: u64,
+    /// Length and digest of the body.
+    pub body: (usize, u64),
+    /// Connections that are shared by all clients; none: each has its own, `is_http2` or not.
+    shared: Option<usize>,
+    is_http2: bool,
+    uri: hyper::Uri,
     clients: u64,
     /// Requests of all clients; none: until `window.1`.
     requests: Option<u64>,
@@ -77,8 +84,10 @@ impl Work {
         Arc::new(Self {
             host: HeaderValue::from_str(&endpoint.host).unwrap(),
             address: endpoint.address,
-            bytes: body.len(),
-            digest: xxh3_64(&body),
+            body: (body.len(), xxh3_64(&body)),
+            shared: endpoint.http2.and_then(|http2| http2.shared()).map(std::num::NonZero::get),
+            is_http2: endpoint.http2.is_some(),
+            uri: format!("http://{}/item", endpoint.host).parse().unwrap(),
             clients,
             requests,
             warmup_ns: plan.warmup.as_nanos() as u64,
@@ -95,6 +104,16 @@ impl Work {
             .insert(HeaderName::from_static(http::ID_HEADER), HeaderValue::from(id));
         request
     }
+
+    /// The same for HTTP/2, where the host stands beside the path.
+    pub fn request_on_stream(&self, id: u64) -> Request<()> {
+        let mut request = Request::new(());
+        *request.uri_mut() = self.uri.clone();
+        request
+            .headers_mut()
+            .insert(HeaderName::from_static(http::ID_HEADER), HeaderValue::from(id));
+        request
+    }
 }
 
 /// A client's part: until when, or how many requests; and from when on they count.
@@ -105,10 +124,21 @@ struct Part {
     requests: u64,
 }
 
-/// A connection with its two ends.
-struct Client<S: hyper::rt::Read + hyper::rt::Write> {
+/// A connection, whatever is spoken on it.
+enum Spoken<S: hyper::rt::Read + hyper::rt::Write + Unpin> {
+    Lines(Lines<S>),
+    Streams(Streams<S>),
+}
+
+/// A connection of HTTP/1.1 with its two ends.
+struct Lines<S: hyper::rt::Read + hyper::rt::Write> {
     sender: SendRequest<Full<Bytes>>,
     driver: Connection<S, Full<Bytes>>,
+}
+
+/// A connection and what is asked for on it.
+struct Client<S: hyper::rt::Read + hyper::rt::Write + Unpin> {
+    spoken: Spoken<S>,
     work: Arc<Work>,
 }
 
@@ -127,13 +157,22 @@ impl<S: hyper::rt::Read + hyper::rt::Write + Unpin> Client<S> {
     }
 
     async fn get(&mut self, id: u64) {
-        let Self { sender, driver, work } = self;
+        match &mut self.spoken {
+            Spoken::Lines(lines) => lines.get(id, &self.work).await,
+            Spoken::Streams(streams) => streams.get(id, &self.work).await,
+        }
+    }
+}
+
+impl<S: hyper::rt::Read + hyper::rt::Write + Unpin> Lines<S> {
+    async fn get(&mut self, id: u64, work: &Work) {
+        let Self { sender, driver } = self;
         let exchange = async {
             sender.ready().await.unwrap();
             let response = sender.send_request(work.request(id)).await.unwrap();
             assert_eq!(response.status(), 200);
             let body = response.into_body().collect().await.unwrap().to_bytes();
-            assert_eq!((body.len(), xxh3_64(&body)), (work.bytes, work.digest));
+            assert_eq!((body.len(), xxh3_64(&body)), work.body);
         };
         let mut exchange = pin!(exchange);
         poll_fn(|context| {
@@ -167,8 +206,7 @@ impl Visitor for Loop<'_> {
 
     fn visit<R: Runtime>(self) -> Sample {
         let runtime = R::start(&self.plan.setup).unwrap();
-        let mut clients: Vec<_> =
-            (0..self.work.clients).map(|_| connect::<R>(&runtime, &self.work)).collect();
+        let mut clients: Vec<_> = connect_all(&runtime, &self.work);
         let work = &self.work;
         let warmed_ns = clock::now_ns() + work.warmup_ns;
         let endless = Part { window: (0, warmed_ns), first_id: 1 << 40, requests: u64::MAX };
@@ -216,10 +254,37 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Io
     let work = work.clone();
     let opened = runtime.spawn(async move {
         let stream = R::Native::connect(work.address).await.unwrap();
-        let (sender, driver) = handshake(stream).await.unwrap();
-        Client { sender, driver, work }
+        let spoken = if work.is_http2 {
+            Spoken::Streams(Streams::open(stream).await)
+        } else {
+            let (sender, driver) = handshake(stream).await.unwrap();
+            Spoken::Lines(Lines { sender, driver })
+        };
+        Client { spoken, work }
     });
     runtime.block_on(opened.unwrap())
+}
+
+/// A client's connection: its own, or one of a few that are each driven by a task.
+fn connect_all<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Vec<Client<<R::Native as Io>::Conn>> {
+    let Some(shared) = work.shared else {
+        return (0..work.clients).map(|_| connect::<R>(runtime, work)).collect();
+    };
+    let opened = (0..shared).map(|_| match connect::<R>(runtime, work).spoken {
+        Spoken::Streams(mut streams) => {
+            let driver = streams.take_driver();
+            let drives = async move { drop(driver.await) };
+            runtime.spawn_detached(drives).unwrap();
+            streams
+        }
+        Spoken::Lines(_) => unreachable!("only HTTP/2 is shared"),
+    });
+    let opened: Vec<_> = opened.collect();
+    let of = |at: u64| Client {
+        spoken: Spoken::Streams(opened[at as usize % shared].beside()),
+        work: work.clone(),
+    };
+    (0..work.clients).map(of).collect()
 }
 
 /// Runs all clients at once; returns how many requests completed.

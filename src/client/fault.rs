@@ -48,6 +48,8 @@ kinds! {
     Reset "reset" "The server reset the connection.",
     Closed "closed" "The server closed the connection and did not answer.",
     CutOff "cut off" "The connection ended in the middle of an answer.",
+    GoAway "goaway" "The server ended an HTTP/2 connection with GOAWAY.",
+    StreamReset "stream reset" "The server ended the stream of an HTTP/2 request, and not its connection.",
     Timeout "timeout" "The server ended a statement, at its own time limit or because somebody cancelled it.",
     PoolTimeout "pool timeout" "No connection of the pool became free in time.",
     Deadlock "deadlock" "The server ended a transaction because it and another one waited for each other.",
@@ -94,8 +96,8 @@ impl Fault {
 
     /// Whether the connection cannot be used any more.
     pub fn ends_connection(&self) -> bool {
-        use FaultKind::{PoolTimeout, Protocol, Resources};
-        (self.is_the_server_s() && self.kind != Resources)
+        use FaultKind::{PoolTimeout, Protocol, Resources, StreamReset};
+        (self.is_the_server_s() && !matches!(self.kind, Resources | StreamReset))
             || self.is_the_system_s()
             || matches!(self.kind, PoolTimeout | Protocol)
     }
@@ -112,8 +114,8 @@ impl Fault {
 
     /// Whether the server has certainly undone, or never done, what it was asked for.
     pub fn leaves_nothing(&self) -> bool {
-        use FaultKind::{Closed, CutOff, Lost, Protocol, Reset};
-        !matches!(self.kind, Lost | Reset | Closed | CutOff | Protocol)
+        use FaultKind::{Closed, CutOff, GoAway, Lost, Protocol, Reset, StreamReset};
+        !matches!(self.kind, Lost | Reset | Closed | CutOff | GoAway | StreamReset | Protocol)
     }
 }
 
@@ -123,8 +125,8 @@ impl FaultKind {
     /// is an answer.
     pub fn is_the_server_s(self) -> bool {
         use FaultKind::{
-            Closed, ConnectTimeout, CutOff, Database, Login, Lost, Refused, Reset, Resources, Tls,
-            TooManyConnections, Unreachable, Unresolved,
+            Closed, ConnectTimeout, CutOff, Database, GoAway, Login, Lost, Refused, Reset,
+            Resources, StreamReset, Tls, TooManyConnections, Unreachable, Unresolved,
         };
         matches!(
             self,
@@ -140,6 +142,8 @@ impl FaultKind {
                 | Reset
                 | Closed
                 | CutOff
+                | GoAway
+                | StreamReset
                 | Resources
         )
     }

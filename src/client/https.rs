@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio_rustls::{
     TlsConnector,
     rustls::{
-        CertificateError, ClientConfig, ClientConnection, Error, RootCertStore,
+        AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore,
         client::Resumption,
         crypto::ring,
         pki_types::{CertificateDer, ServerName, pem::PemObject},
@@ -33,6 +33,9 @@ pub enum Trust {
     /// Whoever answers: nobody is asked who the server is.
     Anybody,
 }
+
+/// HTTP/2, as clients and servers agree upon it.
+const HTTP2: &[u8] = b"h2";
 
 /// How the connections to one server are encrypted, made once for all of them. Clones share it.
 #[derive(Clone)]
@@ -58,6 +61,14 @@ impl Https {
         Ok(Self { config, name, agreed: Arc::default() })
     }
 
+    /// The same for HTTP/2: nothing else is offered, and a server that does not agree to it is an
+    /// error.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        Arc::make_mut(&mut self.config).alpn_protocols = vec![HTTP2.to_vec()];
+        self
+    }
+
     /// Encrypts a stream. The error is of the stream, or of the handshake: see [`meaning`].
     pub async fn encrypt<C>(&self, stream: C) -> io::Result<Transport<C>>
     where
@@ -65,8 +76,12 @@ impl Https {
     {
         let connector = TlsConnector::from(self.config.clone());
         let encrypted = connector.connect(self.name.clone(), TokioIo::new(stream)).await?;
+        let session = encrypted.get_ref().1;
+        if self.config.alpn_protocols == [HTTP2] && session.alpn_protocol() != Some(HTTP2) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, Error::NoApplicationProtocol));
+        }
         // Of the first connection only: what is agreed upon is the same for all.
-        self.agreed.get_or_init(|| agreed(encrypted.get_ref().1));
+        self.agreed.get_or_init(|| agreed(session));
         Ok(Transport::Tls(Box::new(TokioIo::new(encrypted))))
     }
 
@@ -128,6 +143,13 @@ fn system() -> Result<RootCertStore, String> {
     let (added, _) = roots.add_parsable_certificates(found.certs);
     let help = "install them (`ca-certificates`), or name a file: tls = { ca = \"ca.pem\" }";
     if added == 0 { Err(format!("this system has no authorities; {help}")) } else { Ok(roots) }
+}
+
+/// Whether a server does not agree to the version of HTTP that it was offered.
+pub fn is_other_version(why: &io::Error) -> bool {
+    let tls = why.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let refused = Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+    tls.is_some_and(|tls| *tls == Error::NoApplicationProtocol || *tls == refused)
 }
 
 /// What it means that a connection could not be encrypted, and what helps.

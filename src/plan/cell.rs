@@ -13,6 +13,7 @@ use crate::{
     step::Cost,
     step::HandleTouch,
     store::{Absent, Lane, StoredCell, StoredLoad, StoredProgram},
+    targets::TargetSpec,
     trial::{TrialLoad, TrialPlan, wire},
 };
 
@@ -177,6 +178,7 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
         .or_else(|| pipelines::crowded(variant, contender.style))
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
         .or_else(|| cannot_cancel(variant, contender.style))
+        .or_else(|| undriven(variant, contender.style))
         .or_else(|| events::unset(variant, contender.style, setup.pool_size as u64))
         .map(Absent::NotApplicable)
 }
@@ -194,6 +196,30 @@ fn cannot_cancel(variant: &Variant, style: Style) -> Option<String> {
     let name = reached.find_map(cancels)?;
     Some(format!(
         "nobody can cancel `{name}`, which has a thread of its own; give its steps a `timeout`"
+    ))
+}
+
+/// A connection that many share is driven by a task of its own. Where a thread is one task's at a
+/// time, and all of them block, that task would have to be a thread which no blocking program has.
+fn undriven(variant: &Variant, style: Style) -> Option<String> {
+    if style.shares_threads() {
+        return None;
+    }
+    let mut reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+    let shares = |at: Reach| {
+        let step = &variant.tasks[at.task].steps[at.step].spec;
+        let target = |name: &str| variant.targets.iter().find(|target| target.name == name);
+        step.targets().into_iter().find_map(|used| match &target(&used.name.text)?.spec {
+            TargetSpec::Http(server) => {
+                Some((used.name.text.clone(), server.http2.as_ref()?.shared()?))
+            }
+            _ => None,
+        })
+    };
+    let (name, number) = reached.find_map(shares)?;
+    Some(format!(
+        "its threads block, and nobody drives the {number} HTTP/2 connections that are shared on target `{name}`; write \
+         http2 = {{ connections = \"per-slot\" }}"
     ))
 }
 
@@ -357,5 +383,34 @@ mod tests {
         assert_eq!(place(get, batch, &[0, 1, 2]), (vec![0, 1], vec![2]));
         assert_eq!(place(nap, open, &[0, 1, 2]), (vec![0, 1], vec![2]));
         assert_eq!(place(nap, open, &[3]), (vec![3], vec![]));
+    }
+
+    #[test]
+    fn shared_connections_are_not_for_those_who_block() {
+        let absent = |connections: &str, target: &str| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[targets.api]\nhttp = {{ http2 = {{ connections = {connections} }} }}\n\
+                 [targets.lines]\nhttp = {{}}\n[tasks.t]\nsteps = [{{ repeat = {{ task = 'get', times = 2 }} }}]\n\
+                 [tasks.get]\nsteps = [{{ http = {{ target = '{target}', path = '/' }} }}]\n\
+                 [load.l]\ntask = 't'\nclosed = {{ concurrency = 2 }}\n"
+            );
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let cells = all_cells(&scenario).into_iter();
+            let why = |cell: StoredCell| match cell.absent {
+                Some(Absent::NotApplicable(why)) => Some((cell.executor, why)),
+                _ => None,
+            };
+            cells.filter_map(why).collect::<Vec<_>>()
+        };
+        assert_eq!(absent("'per-slot'", "api"), []);
+        assert_eq!(absent("3", "lines"), []);
+        let absent = absent("3", "api");
+        let names: Vec<&str> = absent.iter().map(|(executor, _)| executor.as_str()).collect();
+        assert_eq!(names, ["sequential", "threads", "thread-pool"]);
+        for (_, why) in &absent {
+            assert!(why.contains("the 3 HTTP/2 connections") && why.contains("`api`"), "{why}");
+            assert!(why.contains("connections = \"per-slot\""), "{why}");
+        }
     }
 }

@@ -180,10 +180,27 @@ impl OfLoad<'_> {
         let connects =
             |at: &&Reach| self.step(at).targets().iter().any(|target| is_server(&target.name.text));
         let files = |at: &Reach| if self.step(at).is_idiomatic() { FILES_OF_A_CLIENT } else { 1.0 };
-        let sockets: f64 =
-            self.reached.iter().filter(connects).map(|at| at.times.max(1.0) * files(at)).sum();
+        let shares = |at: &&Reach| {
+            let mut used = self.step(at).targets().into_iter();
+            used.any(|used| self.shared(&used.name.text).is_some())
+        };
+        let sockets: f64 = self
+            .reached
+            .iter()
+            .filter(connects)
+            .filter(|at| !shares(at))
+            .map(|at| at.times.max(1.0) * files(at))
+            .sum();
         let slots = if let LoadKind::Open { .. } = *self.kind { 1 } else { self.slots };
-        (slots as f64 * sockets) as u64
+        let shared: u64 = targets.iter().filter_map(|target| self.shared(&target.name)).sum();
+        ((slots as f64 * sockets) as u64).saturating_add(shared)
+    }
+
+    /// How many connections to this target all slots share; none: each has its own.
+    fn shared(&self, name: &str) -> Option<u64> {
+        let target = self.variant.targets.iter().find(|target| target.name == name)?;
+        let TargetSpec::Http(server) = &target.spec else { return None };
+        Some(server.http2.as_ref()?.shared()?.get() as u64)
     }
 
     /// Memory that is needed at least, in bytes.

@@ -156,6 +156,11 @@ pub struct TargetError {
 }
 
 impl TargetError {
+    /// An error of the target of this name.
+    pub(super) fn of(name: &str, reason: String) -> Self {
+        Self { name: name.into(), reason }
+    }
+
     /// The same error, with what could not be removed after it.
     #[must_use]
     pub(super) fn and(mut self, removed: Result<(), Self>) -> Self {

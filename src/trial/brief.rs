@@ -48,6 +48,9 @@ pub(super) fn brief(
 /// A target that was not started; only those of HTTP can be told.
 fn unknown(target: &NamedTarget) -> Result<BriefServer, String> {
     if let TargetSpec::Http(server) = &target.spec {
+        if server.http2.is_some() {
+            return Err("the protocol has no HTTP/2".to_owned());
+        }
         let tls = || Err("the protocol has no TLS".to_owned());
         return if server.is_encrypted() { tls() } else { Ok(BriefServer::default()) };
     }

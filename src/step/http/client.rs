@@ -1,9 +1,11 @@
 //! A slot's client: its connection, opened in preparation or by each call, and the exchanges on it.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::sync::Arc;
 
 use super::{
-    exchange::{Connection, Failed, HttpAnswer, ListPage, Want},
+    answer::{HttpAnswer, ListPage, Want},
+    failed::Failed,
+    link::{Link, LinkRoute},
     lost::Lost,
     shared::{HttpAsked, HttpShared},
     spec::HttpLifetime,
@@ -18,17 +20,22 @@ use crate::{
 pub(super) struct HttpClient<N: Native> {
     shared: Arc<HttpShared>,
     /// None while the connection is per call, or after it was lost.
-    connection: Option<Box<Connection<N>>>,
+    connection: Option<Link<N>>,
+    /// Where it comes from.
+    route: LinkRoute<N>,
     text: String,
     /// Where a `retry` around it looks for the wait that an answer asks for; none: nobody does.
     asked: Option<Arc<AskedWait>>,
-    native: PhantomData<fn() -> N>,
 }
 
 impl<N: Native> HttpClient<N> {
     /// A client that has no connection yet.
-    pub(super) fn new(shared: Arc<HttpShared>, asked: Option<Arc<AskedWait>>) -> Self {
-        Self { shared, connection: None, text: String::new(), asked, native: PhantomData }
+    pub(super) fn new(
+        shared: Arc<HttpShared>,
+        route: LinkRoute<N>,
+        asked: Option<Arc<AskedWait>>,
+    ) -> Self {
+        Self { shared, connection: None, route, text: String::new(), asked }
     }
 }
 
@@ -37,8 +44,8 @@ impl<N: Native> HttpClient<N> {
     async fn learn(&mut self) -> Result<(), Failure> {
         let shared = &self.shared;
         let wrong = |why: String| shared.wrong(&why);
-        let opened = Connection::<N>::open(&shared.endpoint, shared.spec.chunk).await;
-        let mut connection = opened.map_err(|why| shared.lost(&why, b""))?;
+        let opened = self.route.open(shared).await;
+        let (mut connection, _) = opened.map_err(|why| shared.lost(&why, b""))?;
         let (request, _) = shared.request(&Call::default(), &mut String::new()).map_err(wrong)?;
         let answer = connection
             .exchange(request, Want::Sha256)
@@ -70,8 +77,8 @@ impl<N: Native> Operation for HttpClient<N> {
         if self.shared.spec.connection == HttpLifetime::PerCall || self.connection.is_some() {
             return Ok(Done::default());
         }
-        match Connection::open(&self.shared.endpoint, self.shared.spec.chunk).await {
-            Ok(connection) => self.connection = Some(connection),
+        match self.route.open(&self.shared).await {
+            Ok((connection, _)) => self.connection = Some(connection),
             // The call tries again, and counts it.
             Err(_) if when == Opening::FirstUse && self.shared.spec.allow.errors => {}
             Err(why) => return Err(self.shared.lost(&why, b"")),
@@ -89,7 +96,7 @@ impl<N: Native> Operation for HttpClient<N> {
 }
 
 /// What an exchange gives: its connection, the answer, and the length of the request's body.
-type Answered<N> = (Box<Connection<N>>, HttpAnswer, u64);
+type Answered<N> = (Link<N>, HttpAnswer, u64);
 
 impl<N: Native> HttpClient<N> {
     /// A request and its answer, over the connection that was kept or a new one; else how the call
@@ -100,6 +107,7 @@ impl<N: Native> HttpClient<N> {
         make: impl Fn(&HttpShared, &mut String) -> Result<HttpAsked, String>,
         mut page: Option<&mut ListPage>,
     ) -> Result<Answered<N>, StepOutcome> {
+        let mut went_again = false;
         loop {
             let (request, sent) =
                 make(&self.shared, &mut self.text).map_err(|why| Err(self.shared.wrong(&why)))?;
@@ -113,14 +121,19 @@ impl<N: Native> HttpClient<N> {
             let want = page.as_deref_mut().map_or(Want::Nothing, Want::Page);
             match connection.exchange(request, want).await {
                 Ok(answer) => return Ok((connection, answer, sent)),
-                // Once more at most, for this happens on a kept connection only, and then there is
-                // none.
-                Err(why) if was_kept && why.may_go_again(self.shared.is_idempotent) => {
+                // Once more at most: others may have shared the connection that was kept, and the
+                // next one.
+                Err(why)
+                    if was_kept && !went_again && why.may_go_again(self.shared.is_idempotent) =>
+                {
+                    went_again = true;
+                    self.route.lose(&connection);
                     if why.is_unanswered() {
                         self.shared.endpoint.connections.repeat();
                     }
                 }
                 Err(why) => {
+                    self.route.lose(&connection);
                     let kind = why.why.kind(&why.unread);
                     return Err(self.shared.failed(kind, || self.shared.unanswered(&why)));
                 }
@@ -130,25 +143,27 @@ impl<N: Native> HttpClient<N> {
 
     /// The connection that was kept, unless the peer has closed it, or a new one; and whether it
     /// was kept.
-    async fn take(&mut self) -> Result<(Box<Connection<N>>, bool), Lost> {
+    async fn take(&mut self) -> Result<(Link<N>, bool), Lost> {
         let shared = &self.shared;
-        if let Some(mut kept) = self.connection.take() {
+        if let Some(mut kept) = self.connection.take().or_else(|| self.route.left_open()) {
             // What changes something is not sent twice, so that it is looked before; the others
             // just try.
             if shared.is_idempotent || !kept.has_ended() {
                 return Ok((kept, true));
             }
+            self.route.lose(&kept);
         }
-        let opened = Connection::open(&shared.endpoint, shared.spec.chunk).await?;
-        if shared.spec.connection == HttpLifetime::Keep {
+        let (opened, is_new) = self.route.open(shared).await?;
+        if is_new && shared.spec.connection == HttpLifetime::Keep {
             shared.endpoint.connections.reopen();
         }
-        Ok((opened, false))
+        Ok((opened, !is_new))
     }
 
     /// Keeps the connection for the next request, if there can be one on it.
-    pub(super) fn keep(&mut self, connection: Box<Connection<N>>) {
-        self.connection = Some(connection).filter(|connection| connection.is_open());
+    pub(super) fn keep(&mut self, connection: Link<N>) {
+        self.route.lose(&connection);
+        self.connection = Some(connection).filter(Link::is_open);
     }
 
     /// Closes what a call has opened for itself.
@@ -173,7 +188,7 @@ impl<N: Native> HttpClient<N> {
     /// Keeps the connection and checks the answer.
     fn end(
         &mut self,
-        connection: Box<Connection<N>>,
+        connection: Link<N>,
         answer: &HttpAnswer,
         call: &Call,
         sent: u64,

@@ -1,6 +1,9 @@
 //! The first bytes of what a server has sent, for a message: one line, and never anything that a
 //! terminal would obey.
 
+/// What helps where a server ends connections.
+pub(super) const ALLOW: &str = "if that may happen: `allow = { errors = true }`";
+
 /// Most characters that are shown.
 const MOST: usize = 200;
 

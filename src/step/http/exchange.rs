@@ -1,4 +1,4 @@
-//! One connection and one exchange at a time on it, the same for every executor.
+//! One connection of HTTP/1.1 and one exchange at a time on it, the same for every executor.
 //!
 //! The connection is polled by the task that waits for the answer, so that no helper task differs
 //! between executors: what a spawned driver costs is a property of the executor, and nobody asked
@@ -9,22 +9,19 @@ use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    HeaderMap, Request,
+    Request,
     client::conn::http1::{self, SendRequest},
-    header::{HeaderValue, LINK, LOCATION},
 };
-use sha2::{Digest as _, Sha256};
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
+    answer::{ArrivingAnswer, HttpAnswer, Want},
+    failed::{Failed, Reached},
     lost::{Lost, MOST_FIELDS},
-    retry_after::asked_wait,
 };
 use crate::{
     client::Transport,
@@ -32,60 +29,6 @@ use crate::{
     targets::{Opened, http::HttpEndpoint},
     units::Size,
 };
-
-/// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HttpAnswer {
-    /// The status code.
-    pub status: u16,
-    /// Length of the body.
-    pub bytes: u64,
-    /// xxh3 of the body.
-    pub digest: u64,
-    /// SHA-256 of the body, where it was asked for.
-    pub sha256: Option<[u8; 32]>,
-    /// The first piece of the body, for messages.
-    pub first: Bytes,
-    /// Where a redirect leads to, for messages.
-    pub location: Option<HeaderValue>,
-    /// The wait that it asks for before the next attempt; never of one that is fine.
-    pub wait: Option<Duration>,
-}
-
-/// What is wanted of an answer beside its length and its cheap digest.
-pub(super) enum Want<'a> {
-    /// Nothing.
-    Nothing,
-    /// The SHA-256 of its body: for preparation, for it costs more than the request.
-    Sha256,
-    /// Its text and its links.
-    Page(&'a mut ListPage),
-}
-
-/// The text of an answer and what its head links to. Its room is reused.
-#[derive(Debug, Default)]
-pub(super) struct ListPage {
-    /// The body, or the first [`MOST_PAGE`] bytes of it.
-    pub text: Vec<u8>,
-    /// The values of its `Link` headers.
-    pub links: Vec<HeaderValue>,
-}
-
-/// Most bytes of a page that are held, so that a server cannot have all memory.
-pub(super) const MOST_PAGE: usize = 64 << 20;
-
-impl ListPage {
-    fn begin(&mut self, headers: &HeaderMap) {
-        self.text.clear();
-        self.links.clear();
-        self.links.extend(headers.get_all(LINK).iter().cloned());
-    }
-
-    fn add(&mut self, data: &[u8]) {
-        let room = MOST_PAGE - self.text.len();
-        self.text.extend_from_slice(&data[..data.len().min(room)]);
-    }
-}
 
 /// Whether a peer that has closed the connection is what is behind an error.
 fn is_closed(error: &hyper::Error) -> bool {
@@ -173,12 +116,12 @@ impl<N: Native> Connection<N> {
     /// for it.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<Bytes>,
         want: Want<'_>,
     ) -> Result<HttpAnswer, Failed> {
         let Self { sender, driver, .. } = self;
         N::begin();
-        let mut answer = pin!(ask(sender, request, want));
+        let mut answer = pin!(ask(sender, request.map(Full::new), want));
         let mut end = DriverEnd::default();
         let answered = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
@@ -210,42 +153,6 @@ fn unread<C: hyper::rt::Read + hyper::rt::Write + Unpin>(
     driver: &mut Option<http1::Connection<C, Full<Bytes>>>,
 ) -> Bytes {
     driver.take().map(|driver| driver.into_parts().read_buf).unwrap_or_default()
-}
-
-/// An exchange without a whole answer.
-#[derive(Debug)]
-pub(super) struct Failed {
-    /// Why.
-    pub why: Lost,
-    /// What was received and not understood.
-    pub unread: Bytes,
-    reached: Reached,
-}
-
-/// How far a request had come when its connection was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reached {
-    /// Nothing of it was sent.
-    Nowhere,
-    /// Something of it was sent, and the peer has closed the connection before any byte of an
-    /// answer.
-    Unanswered,
-    /// There are bytes of an answer, or something else went wrong.
-    Answered,
-}
-
-impl Failed {
-    /// Whether the request may be sent once more: a server cannot have done what it was never sent,
-    /// and doing twice what is idempotent (RFC 9110, section 9.2.2) is the same as doing it once.
-    pub(super) fn may_go_again(&self, is_idempotent: bool) -> bool {
-        self.reached == Reached::Nowhere || (is_idempotent && self.is_unanswered())
-    }
-
-    /// Whether something of the request was sent, and the peer has closed the connection before any
-    /// byte of an answer.
-    pub(super) fn is_unanswered(&self) -> bool {
-        self.reached == Reached::Unanswered
-    }
 }
 
 /// What is known of a driver that has ended.
@@ -289,7 +196,7 @@ enum BrokenExchange {
 async fn ask(
     sender: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-    mut want: Want<'_>,
+    want: Want<'_>,
 ) -> Result<HttpAnswer, BrokenExchange> {
     sender.ready().await.map_err(BrokenExchange::Unsent)?;
     let response =
@@ -298,84 +205,12 @@ async fn ask(
             None => BrokenExchange::Sent(failed.into_error()),
         })?;
     let (head, mut body) = response.into_parts();
-    let location =
-        if head.status.is_redirection() { head.headers.get(LOCATION).cloned() } else { None };
-    let wait = if head.status.is_success() { None } else { asked_wait(&head.headers) };
-    let sha256 = matches!(want, Want::Sha256).then(Box::default);
-    let mut digest = Digest { sha256, ..Digest::default() };
-    if let Want::Page(page) = &mut want {
-        page.begin(&head.headers);
-    }
+    let mut arriving = ArrivingAnswer::new(&head, want);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|why| BrokenExchange::Body(why, digest.bytes))?;
+        let frame = frame.map_err(|why| BrokenExchange::Body(why, arriving.bytes()))?;
         if let Ok(data) = frame.into_data() {
-            if let Want::Page(page) = &mut want {
-                page.add(&data);
-            }
-            digest.add(data);
+            arriving.add(data);
         }
     }
-    let (bytes, xxh3) = (digest.bytes, digest.finish());
-    let sha256 = digest.sha256.map(|sha256| sha256.finalize().into());
-    Ok(HttpAnswer {
-        status: head.status.as_u16(),
-        bytes,
-        digest: xxh3,
-        sha256,
-        first: digest.first,
-        location,
-        wait,
-    })
-}
-
-/// The digest of a body that usually comes in one piece: only a second piece pays for the streaming
-/// state.
-#[derive(Default)]
-struct Digest {
-    bytes: u64,
-    first: Bytes,
-    stream: Option<Box<Xxh3>>,
-    /// Boxed, because only preparation has one.
-    sha256: Option<Box<Sha256>>,
-}
-
-impl Digest {
-    fn add(&mut self, data: Bytes) {
-        self.bytes += data.len() as u64;
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(&data);
-        }
-        match &mut self.stream {
-            Some(stream) => stream.update(&data),
-            None if self.first.is_empty() => self.first = data,
-            None => {
-                let mut stream = Box::new(Xxh3::new());
-                stream.update(&self.first);
-                stream.update(&data);
-                self.stream = Some(stream);
-            }
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.stream.as_ref().map_or_else(|| xxh3_64(&self.first), |stream| stream.digest())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_in_pieces_has_the_digest_of_the_whole() {
-        let mut digest = Digest::default();
-        for piece in ["", "ab", "c", "defg"] {
-            digest.add(Bytes::from(piece));
-        }
-        assert_eq!((digest.bytes, digest.finish()), (7, xxh3_64(b"abcdefg")));
-        let mut whole = Digest::default();
-        whole.add(Bytes::from("abcdefg"));
-        assert_eq!(whole.finish(), digest.finish());
-        assert_eq!(Digest::default().finish(), xxh3_64(b""));
-    }
+    Ok(arriving.end())
 }

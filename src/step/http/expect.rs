@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{excerpt::excerpt, exchange::HttpAnswer};
+use super::{answer::HttpAnswer, excerpt::excerpt};
 use crate::{
     config::{Diagnostics, Field, Fields, Node, Section, Value, mismatch_with},
     targets::http::{self as target, HttpEndpoint},

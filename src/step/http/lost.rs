@@ -5,7 +5,10 @@
 
 use std::{error::Error as _, io, net::SocketAddr};
 
-use super::excerpt::excerpt;
+use super::{
+    excerpt::{ALLOW, excerpt},
+    lost_stream::LostStream,
+};
 use crate::client::{FaultKind, cannot_open, causes, meaning, unopened};
 
 /// Most fields of an answer's head, where a server of the user's own may send many.
@@ -33,6 +36,41 @@ pub(super) enum Lost {
     Body(hyper::Error, u64),
     /// It ended, and nobody says why.
     Silent,
+    /// The same over HTTP/2, of the connection or of the request's stream.
+    Stream(LostStream),
+    /// The server does not speak HTTP/2 there.
+    Unagreed(Unagreed),
+}
+
+/// How a server shows that it does not speak HTTP/2.
+#[derive(Debug)]
+pub(super) enum Unagreed {
+    /// It does not agree to it when the connection is encrypted.
+    Alpn,
+    /// It closed the connection before its SETTINGS.
+    Closed,
+    /// The same with an error of the system.
+    Io(io::ErrorKind),
+    /// It sent something else.
+    Strange(Vec<u8>),
+}
+
+impl Unagreed {
+    fn words(&self) -> String {
+        let found = match self {
+            Self::Alpn => {
+                let help = "let it (ALPN `h2`), or remove `http2` from the target";
+                return format!("the server does not agree to HTTP/2; {help}");
+            }
+            Self::Closed => "it closed the connection".to_owned(),
+            Self::Io(why) => format!("the connection was lost: {why}"),
+            Self::Strange(bytes) => format!("found {}", excerpt(bytes)),
+        };
+        format!(
+            "the server did not begin as HTTP/2 does ({found}); does it speak HTTP/2 at this port? if not, remove `http2` \
+             from the target"
+        )
+    }
 }
 
 impl From<io::Error> for Lost {
@@ -59,6 +97,10 @@ impl Lost {
         let why = match self {
             Self::Connect(why) => return unopened(why),
             Self::Handshake(_) => return FaultKind::Tls,
+            Self::Stream(lost) => return lost.kind(),
+            Self::Unagreed(Unagreed::Closed) => return FaultKind::Closed,
+            Self::Unagreed(Unagreed::Io(_)) => return FaultKind::Lost,
+            Self::Unagreed(_) => return FaultKind::Protocol,
             Self::Silent if unread.is_empty() => return FaultKind::Closed,
             Self::Silent => return FaultKind::CutOff,
             Self::Head(why) if why.is_parse() && why.to_string().contains("too large") => {
@@ -86,6 +128,8 @@ impl Lost {
             Self::Handshake(why) => meaning(why),
             Self::Head(why) => head(self.kind(unread), why, unread),
             Self::Body(why, received) => body(self.kind(unread), why, *received),
+            Self::Stream(lost) => lost.words(),
+            Self::Unagreed(how) => how.words(),
             Self::Silent => format!("the connection ended before the answer did; {ALLOW}"),
         }
     }
@@ -95,9 +139,6 @@ impl Lost {
 fn is_unasked(why: &hyper::Error) -> bool {
     why.to_string().contains("unexpected message")
 }
-
-/// What helps where a server ends connections.
-const ALLOW: &str = "if that may happen: `allow = { errors = true }`";
 
 fn head(kind: FaultKind, why: &hyper::Error, unread: &[u8]) -> String {
     match kind {
@@ -178,7 +219,8 @@ fn no_http(why: &hyper::Error, unread: &[u8]) -> String {
     }
     if unread.get(3..9) == Some(SETTINGS) {
         return format!(
-            "the server speaks HTTP/2 and not HTTP/1.1: name another port in the url; found {begins}"
+            "the server speaks HTTP/2 and not HTTP/1.1: write http2 = {{}} into the target, or name another port in the url; \
+             found {begins}"
         );
     }
     format!(

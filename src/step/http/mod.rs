@@ -1,19 +1,25 @@
-//! `http`: an HTTP/1.1 request against the embedded server or one of the user's own, its answer
+//! `http`: an HTTP request against the embedded server or one of the user's own, its answer
 //! checked.
 //!
 //! [`spec`] is what a scenario says, [`shared`] the requests that follow from it, [`client`] the
-//! slot's state, [`exchange`] the connection, [`expect`] what an answer must be, [`headers`] what a
+//! slot's state, [`link`] its connection, which is of HTTP/1.1 ([`exchange`]) or of HTTP/2
+//! ([`http2`]), [`answer`] what came back, [`expect`] what an answer must be, [`headers`] what a
 //! request may have, [`lost`] why there was no answer, and [`retry_after`] what wait an answer asks for. A list is followed page by page:
 //! [`follow`] is what a scenario says of that, [`next`] where the next page is,
 //! [`unfit`] what does not go together, and [`walk`] the way.
 
+mod answer;
 mod client;
 mod excerpt;
 mod exchange;
 mod expect;
+mod failed;
 mod follow;
 mod headers;
+mod http2;
+mod link;
 mod lost;
+mod lost_stream;
 mod next;
 mod retry_after;
 mod secrets;
@@ -34,6 +40,8 @@ use self::{
     client::HttpClient,
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
+    http2::{Home, SharedLinks},
+    link::LinkRoute,
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
@@ -51,7 +59,7 @@ use crate::{
 
 impl StepKind for Http {
     const KEY: &'static str = "http";
-    const DOC: &'static str = "An HTTP/1.1 request whose answer is checked.";
+    const DOC: &'static str = "An HTTP request whose answer is checked.";
     const PROOF: &'static str = "status, length and digest of each answer; the embedded server counts as many requests \
          and connections; with `follow`, as many pages and items";
 
@@ -176,13 +184,43 @@ impl StepKind for Http {
             site.trial.commons.shared(&format!("body of step {}", site.number), OnceLock::new);
         let shared = Arc::new(HttpShared::new(self, endpoint, site.seed(), learned)?);
         let asked = site.asked.clone();
+        let route = self.route(site, &shared.endpoint);
         if let Some(follow) = &self.follow {
             let follow = Arc::new((**follow).clone());
-            let make =
-                move || HttpWalk::<R::Native>::new(shared.clone(), follow.clone(), asked.clone());
+            let make = move || {
+                HttpWalk::<R::Native>::new(
+                    shared.clone(),
+                    follow.clone(),
+                    route.clone(),
+                    asked.clone(),
+                )
+            };
             return Ok(site.operation(make));
         }
-        Ok(site.operation(move || HttpClient::<R::Native>::new(shared.clone(), asked.clone())))
+        let make =
+            move || HttpClient::<R::Native>::new(shared.clone(), route.clone(), asked.clone());
+        Ok(site.operation(make))
+    }
+}
+
+impl Http {
+    /// Where the connection of a slot comes from. All steps that act on a target share its
+    /// connections of HTTP/2, if it says so.
+    fn route<R: Runtime>(
+        &self,
+        site: &Site<R>,
+        endpoint: &Arc<target::HttpEndpoint>,
+    ) -> LinkRoute<R::Native> {
+        let Some(http2) = endpoint.http2 else { return LinkRoute::Lines };
+        let Some(number) = http2.shared() else { return LinkRoute::Own(Home::new()) };
+        let links = site.trial.commons.shared(
+            &format!("HTTP/2 connections of target {}", self.target.text),
+            || {
+                let runtime = site.trial.runtime.clone();
+                SharedLinks::<R::Native>::new(number.get(), endpoint.clone(), runtime)
+            },
+        );
+        LinkRoute::Shared { links, slot: site.slot, lost: None }
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use url::{Position, Url};
 
 use super::{
+    answer::{ListPage, MOST_PAGE},
     excerpt::excerpt,
-    exchange::{ListPage, MOST_PAGE},
     follow::{Follow, FollowBy},
     headers,
 };

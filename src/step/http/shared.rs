@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Request, Uri,
-    header::{HOST, HeaderName, HeaderValue},
+    header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue},
+    http::uri::{Authority, InvalidUri, Scheme},
 };
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A request, and the length of its body in bytes.
-pub(super) type HttpAsked = (Request<Full<Bytes>>, u64);
+pub(super) type HttpAsked = (Request<Bytes>, u64);
 
 /// What all slots share of a step: everything that does not change from call to call, made once.
 pub(super) struct HttpShared {
@@ -33,6 +33,8 @@ pub(super) struct HttpShared {
     pub endpoint: Arc<target::HttpEndpoint>,
     pub seed: u64,
     pub host: HeaderValue,
+    /// Scheme and host, where requests name them in front of the path: over HTTP/2.
+    pub origin: Option<(Scheme, Authority)>,
     /// The path, where it is the same for every call.
     pub uri: Option<Uri>,
     /// Whether sending a request twice is the same as sending it once.
@@ -67,7 +69,9 @@ impl HttpShared {
             .map(|text| Bytes::from(text.into_owned()));
         let expected =
             ExpectedAnswer::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint);
+        let origin = endpoint.http2.map(|_| origin(&endpoint)).transpose();
         Ok(Self {
+            origin: origin.map_err(|_| bad("the host"))?,
             host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
             is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
@@ -125,11 +129,15 @@ impl HttpShared {
             (None, None) => Bytes::new(),
         };
         let sent = body.len() as u64;
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = self.spec.method.method();
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
+        if self.origin.is_some() && sent > 0 {
+            // Over HTTP/1.1, hyper does that.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(sent));
+        }
         if self.endpoint.embedded.is_some() {
             headers.insert(HeaderName::from_static(target::ID_HEADER), HeaderValue::from(id));
         }
@@ -141,10 +149,39 @@ impl HttpShared {
                 HeaderValue::from_str(&value).map_err(|_| format!("`{value}` is no header"))?,
             );
         }
+        if let Some((scheme, authority)) = &self.origin {
+            name_host(&mut request, scheme, authority)?;
+        }
         Ok((request, sent))
     }
 
     pub fn words(&self) -> String {
         format!("{} {}{}", self.spec.method.method(), self.endpoint.words, self.spec.path.0.text())
     }
+}
+
+/// The scheme and the host of a target, as HTTP/2 names them.
+fn origin(endpoint: &target::HttpEndpoint) -> Result<(Scheme, Authority), InvalidUri> {
+    let scheme = if endpoint.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    Ok((scheme, endpoint.host.parse()?))
+}
+
+/// Over HTTP/2 the host stands beside the path, and not among the headers. One's own `Host` takes
+/// the place of the url's there, too.
+fn name_host(
+    request: &mut Request<Bytes>,
+    scheme: &Scheme,
+    authority: &Authority,
+) -> Result<(), String> {
+    let own = request.headers_mut().remove(HOST);
+    let own = own.filter(|own| own.as_bytes() != authority.as_str().as_bytes());
+    let authority = match &own {
+        None => authority.clone(),
+        Some(own) => Authority::try_from(own.as_bytes())
+            .map_err(|why| format!("`Host` cannot be {own:?} over HTTP/2: {why}"))?,
+    };
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    (parts.scheme, parts.authority) = (Some(scheme.clone()), Some(authority));
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|why| why.to_string())?;
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{
     expect::HttpExpect,
     follow::Follow,
-    spec::{Http, Verb},
+    spec::{Http, HttpLifetime, Verb},
 };
 use crate::{
     config::Fields,
@@ -54,6 +54,9 @@ pub(super) fn pages(spec: &Http, server: &HttpTarget) -> u64 {
 
 /// What does not go together with this server, and what helps.
 pub(super) fn complaint(spec: &Http, server: &HttpTarget) -> Option<(String, String)> {
+    if let Some(complaint) = unlike_version(spec, server) {
+        return Some(complaint);
+    }
     if server.url.is_some() {
         return None;
     }
@@ -79,6 +82,26 @@ pub(super) fn complaint(spec: &Http, server: &HttpTarget) -> Option<(String, Str
         (Some(follow), Some(list)) => unlike(follow, &spec.expect, list),
         _ => None,
     }
+}
+
+/// What does not go over HTTP/2, and what helps.
+fn unlike_version(spec: &Http, server: &HttpTarget) -> Option<(String, String)> {
+    let (http2, name) = (server.http2.as_ref()?, &spec.target.text);
+    if spec.chunk.is_some() {
+        let message = format!(
+            "`{name}` is asked over HTTP/2, where the server cuts an answer into frames, and `chunk` cannot say how long \
+             they are"
+        );
+        return Some((message, "remove `chunk`, or `http2` from the target".into()));
+    }
+    let number = http2.shared()?;
+    (spec.connection == HttpLifetime::PerCall).then(|| {
+        (
+            format!("all calls share the {number} HTTP/2 connections of `{name}`"),
+            "remove `connection`, or write http2 = { connections = \"per-slot\" } in the target"
+                .into(),
+        )
+    })
 }
 
 /// What the scenario expects of a list and does not get.

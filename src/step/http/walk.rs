@@ -7,9 +7,10 @@ use hyper::{Uri, header::HOST};
 use url::Url;
 
 use super::{
+    answer::{HttpAnswer, ListPage},
     client::HttpClient,
-    exchange::{HttpAnswer, ListPage},
     follow::Follow,
+    link::LinkRoute,
     next::{path_of, resolve, turn},
     shared::HttpShared,
 };
@@ -51,10 +52,11 @@ impl<N: Native> HttpWalk<N> {
     pub(super) fn new(
         shared: Arc<HttpShared>,
         follow: Arc<Follow>,
+        route: LinkRoute<N>,
         asked: Option<Arc<AskedWait>>,
     ) -> Self {
         let (page, text) = (ListPage::default(), String::new());
-        Self { client: HttpClient::new(shared, asked), follow, page, text }
+        Self { client: HttpClient::new(shared, route, asked), follow, page, text }
     }
 
     /// All pages, one after another.

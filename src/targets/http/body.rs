@@ -3,6 +3,8 @@
 //! The first mebibyte is drawn byte by byte. What follows are pieces of it, each from another place,
 //! so that a gibibyte takes a mebibyte, and a piece that is lost or swapped still shows.
 
+use bytes::Bytes;
+
 use crate::draw::mix;
 
 /// What is drawn byte by byte, in bytes.
@@ -19,7 +21,7 @@ pub fn body(length: u64) -> Vec<u8> {
 /// The same body without the memory for all of it.
 #[derive(Debug)]
 pub struct ServedBody {
-    drawn: Vec<u8>,
+    drawn: Bytes,
     length: u64,
 }
 
@@ -44,6 +46,11 @@ impl ServedBody {
         let start = mix(1, piece) % (DRAWN - PIECE + 1) + within;
         let run = (PIECE - within).min(self.length.saturating_sub(place));
         self.drawn.get(start as usize..(start + run) as usize).unwrap_or_default()
+    }
+
+    /// The same bytes, shared.
+    pub fn piece(&self, place: u64) -> Bytes {
+        self.drawn.slice_ref(self.at(place))
     }
 
     /// All of it, one run of bytes after another.

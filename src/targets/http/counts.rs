@@ -24,6 +24,12 @@ pub struct ServedCounts {
     pub accepts_refused: u64,
     /// Well-formed requests received whole.
     pub requests: u64,
+    /// Of them, those that came over HTTP/2.
+    pub requests_multiplexed: u64,
+    /// Most streams that were open at once on one connection of HTTP/2.
+    streams_most: u64,
+    /// Requests that one such connection may have open at once; none: nothing is said of HTTP/2.
+    streams_allowed: Option<u32>,
     /// Requests that broke the protocol or a limit, answered with 400, 413 or 431.
     pub rejected: u64,
     /// Responses to well-formed requests that were not sent whole because the peer had closed.
@@ -50,8 +56,23 @@ struct Handshakes {
 
 /// What a target's counts call the handshakes that were full ones.
 pub(super) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
+/// And the requests that came over HTTP/2.
+pub(super) const MULTIPLEXED: &str = "requests over HTTP/2";
+/// And the most streams that one connection had open at once, and may have.
+pub(super) const STREAMS_MOST: &str = "HTTP/2 streams open at most";
+const STREAMS_ALLOWED: &str = "HTTP/2 streams allowed at once";
 
 impl ServedCounts {
+    /// Requests are to come over HTTP/2, so many at once on a connection.
+    pub fn expect_streams(&mut self, allowed: u32) {
+        self.streams_allowed = Some(allowed);
+    }
+
+    /// So many streams of one connection were open at once.
+    pub fn had_streams(&mut self, open: u64) {
+        self.streams_most = self.streams_most.max(open);
+    }
+
     /// Handshakes are counted from now on.
     pub fn expect_handshakes(&mut self) {
         self.handshakes = Some(Handshakes::default());
@@ -135,6 +156,16 @@ impl ServedCounts {
             let resumed = ("TLS handshakes, resumed".into(), resumed);
             let failed = ("TLS handshakes, failed".into(), failed);
             map.extend([(FULL_HANDSHAKES.into(), full), resumed, failed]);
+        }
+        if self.streams_allowed.is_some() || self.requests_multiplexed > 0 {
+            let allowed = u64::from(self.streams_allowed.unwrap_or_default());
+            let allowed =
+                Some((STREAMS_ALLOWED.into(), allowed)).filter(|(_, allowed)| *allowed > 0);
+            map.extend(allowed);
+            map.extend([
+                (MULTIPLEXED.into(), self.requests_multiplexed),
+                (STREAMS_MOST.into(), self.streams_most),
+            ]);
         }
         if self.list.0 > 0 {
             map.extend([("list pages".into(), self.list.0), ("list items".into(), self.list.1)]);

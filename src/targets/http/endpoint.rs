@@ -1,37 +1,16 @@
 //! An HTTP target as the client side sees it: where it is, and what it will answer.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    net::{SocketAddr, TcpStream, ToSocketAddrs},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::OnceLock};
 
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{
-    body::ServedBody,
-    control::ControlAnswer,
-    counts::FULL_HANDSHAKES,
-    list::HttpList,
-    parameters::HttpTarget,
-    tls::{self, HttpTls},
-};
+use super::{body::ServedBody, http2::Http2, list::HttpList, parameters::HttpTarget, tls};
 use crate::{
-    client::{Fault, FaultKind, Https, Tried, Trust, unresolved},
-    clock,
-    measure::{ProofLine, TargetReport, Watched},
-    secret::{self, EnvText},
-    targets::{
-        self, ServerProcess, Start, Started, TargetError, connections::Connections,
-        own_server::OwnServer,
-    },
+    client::{FaultKind, Https, Trust},
+    measure::TargetReport,
+    targets::connections::Connections,
 };
-
-/// How long a server of the user's own may take to accept a connection before the trial begins.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where an HTTP target is, and what it will answer.
 #[derive(Debug, Clone)]
@@ -50,6 +29,11 @@ pub struct HttpEndpoint {
     /// For the embedded server: its description and seed, from which every answer is known
     /// beforehand.
     pub embedded: Option<(HttpTarget, u64)>,
+    /// Whose connections requests over HTTP/2 have; none: they go over HTTP/1.1.
+    pub http2: Option<Http2>,
+    /// What the server's SETTINGS have said on the first connection of HTTP/2: how many streams may
+    /// be open at once; inner none: as many as one likes.
+    pub streams_allowed: OnceLock<Option<u32>>,
     /// The account of the steps' connections, and of the calls that the scenario allows to fail.
     pub connections: Connections,
     /// Digests of the embedded server's body, which may be long: computed once for all slots.
@@ -73,6 +57,8 @@ impl HttpEndpoint {
             words,
             base,
             tls: None,
+            http2: embedded.as_ref().and_then(|(server, _)| server.http2),
+            streams_allowed: OnceLock::new(),
             embedded,
             connections: Connections::default(),
             xxh3: OnceLock::new(),
@@ -83,7 +69,8 @@ impl HttpEndpoint {
 
     /// The same with encrypted connections; an error says what no host or no authority is.
     pub fn encrypted(mut self, host: &str, trust: &Trust) -> Result<Self, String> {
-        self.tls = Some(Https::new(host, trust)?);
+        let https = Https::new(host, trust)?;
+        self.tls = Some(if self.http2.is_some() { https.over_http2() } else { https });
         self.words = format!("https://{}{}", self.host, self.base);
         Ok(self)
     }
@@ -94,12 +81,29 @@ impl HttpEndpoint {
     }
 
     /// What the report says of its encryption, where there is one.
-    fn tls_facts(&self, name: &str, trust: &Trust) -> Vec<(String, String)> {
+    pub(super) fn tls_facts(&self, name: &str, trust: &Trust) -> Vec<(String, String)> {
         let Some(https) = &self.tls else { return Vec::new() };
         let agreed = https.agreed().unwrap_or("no handshake has ended").to_owned();
         let resumed = "none is resumed: each connection is one whole handshake".to_owned();
         let facts =
             [("TLS", agreed), ("TLS sessions", resumed), ("certificate", tls::checked(trust))];
+        facts.map(|(what, value)| (format!("{name}: {what}"), value)).into()
+    }
+
+    /// What the report says of HTTP/2, where requests go over it.
+    pub(super) fn http2_facts(&self, name: &str) -> Vec<(String, String)> {
+        let Some(http2) = &self.http2 else { return Vec::new() };
+        let how = if self.tls.is_some() { "agreed upon by ALPN" } else { "by prior knowledge" };
+        let allowed = match self.streams_allowed.get() {
+            None => "no connection was opened".to_owned(),
+            Some(None) => "as many as one likes, by the server's SETTINGS".to_owned(),
+            Some(Some(allowed)) => format!("{allowed} on a connection, by the server's SETTINGS"),
+        };
+        let facts = [
+            ("HTTP version", format!("HTTP/2, {how}")),
+            ("HTTP/2 connections", http2.words()),
+            ("HTTP/2 streams at once", allowed),
+        ];
         facts.map(|(what, value)| (format!("{name}: {what}"), value)).into()
     }
 
@@ -145,7 +149,7 @@ impl HttpEndpoint {
     }
 
     /// What was counted, beside what the server says by itself.
-    fn report(
+    pub(super) fn report(
         &self,
         name: &str,
         served: Option<u64>,
@@ -160,298 +164,9 @@ impl HttpEndpoint {
     }
 }
 
-/// The embedded server, running.
-struct EmbeddedHttp {
-    name: String,
-    server: Box<dyn ServerProcess>,
-    endpoint: Arc<HttpEndpoint>,
-    trust: Trust,
-}
-
-/// A server of the user's own.
-struct Foreign {
-    name: String,
-    endpoint: Arc<HttpEndpoint>,
-    trust: Trust,
-    own: OwnServer,
-}
-
-/// Starts the embedded server, or looks the user's own up.
-pub(super) fn start(spec: &HttpTarget, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
-    match &spec.url {
-        Some(url) => {
-            let text = spec.resolved().map_err(|lack| error(start.name, lack.reason))?;
-            let trust = spec.tls.as_ref().map_or(Trust::System, HttpTls::trust);
-            let endpoint = Arc::new(foreign(url, &text, &trust, start)?);
-            let own = OwnServer::at(endpoint.address);
-            Ok(Box::new(Foreign { name: start.name.into(), endpoint, trust, own }))
-        }
-        None => Ok(Box::new(embedded(spec, start)?)),
-    }
-}
-
-fn embedded(spec: &HttpTarget, start: &Start<'_>) -> Result<EmbeddedHttp, TargetError> {
-    let started = start.launcher.launch();
-    let server = started.map_err(|why| error(start.name, why.reason))?;
-    let Ok(ControlAnswer::Ready { address, authority }) = serde_json::from_str(server.greeting())
-    else {
-        return Err(error(
-            start.name,
-            format!("did not say its address but: {}", server.greeting()),
-        ));
-    };
-    let endpoint = HttpEndpoint::new(
-        address,
-        address.to_string(),
-        String::new(),
-        Some((spec.clone(), start.seed)),
-    );
-    let trust = Trust::Text(authority.unwrap_or_default());
-    let endpoint = match &spec.tls {
-        Some(_) => endpoint.encrypted(&address.ip().to_string(), &trust),
-        None => Ok(endpoint),
-    };
-    let endpoint = Arc::new(endpoint.map_err(|why| error(start.name, why))?);
-    Ok(EmbeddedHttp { name: start.name.into(), server, endpoint, trust })
-}
-
-/// The server at the url that is `text` in full, and is shown as the scenario has it.
-fn foreign(
-    url: &EnvText,
-    text: &str,
-    trust: &Trust,
-    start: &Start<'_>,
-) -> Result<HttpEndpoint, TargetError> {
-    let shown = url.text();
-    let uri: hyper::Uri =
-        text.parse().map_err(|why| error(start.name, format!("`{shown}` is no url: {why}")))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_encrypted = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
-    if let Some(variable) = url.variable() {
-        for part in [
-            uri.authority().map_or("", |authority| authority.as_str()),
-            host,
-            uri.path().trim_matches('/'),
-        ] {
-            secret::remember(variable, part);
-        }
-    }
-    let found = (host, port)
-        .to_socket_addrs()
-        .map_err(|why| unresolved(&why))
-        .and_then(|found| answering(host, found));
-    let address = found.map_err(|fault| error(start.name, format!("{shown}: {fault}")))?;
-    let base = uri.path().trim_end_matches('/').to_owned();
-    let authority = uri.authority().map_or_else(|| address.to_string(), ToString::to_string);
-    let mut endpoint = HttpEndpoint::new(address, authority, base, None);
-    if is_encrypted {
-        endpoint = endpoint.encrypted(host, trust).map_err(|why| error(start.name, why))?;
-    }
-    if let Some(variable) = url.variable() {
-        secret::remember(variable, &address.to_string());
-        shown.clone_into(&mut endpoint.words);
-    }
-    Ok(endpoint)
-}
-
-/// The first address of a name that takes a connection, in the order in which the system gives
-/// them. All connections of a trial go there.
-fn answering(host: &str, addresses: impl Iterator<Item = SocketAddr>) -> Result<SocketAddr, Fault> {
-    let mut tried = Tried::default();
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(_) => return Ok(address),
-            Err(why) => tried.add(address, why),
-        }
-    }
-    Err(tried.fault(host))
-}
-
-fn error(name: &str, reason: String) -> TargetError {
-    TargetError { name: name.into(), reason }
-}
-
-impl Started for EmbeddedHttp {
-    fn endpoint(&self) -> targets::Endpoint {
-        self.endpoint.clone()
-    }
-
-    fn watched(&self) -> Option<Watched> {
-        Some(Watched::Process(self.server.pid()))
-    }
-
-    fn facts(&self) -> Vec<(String, String)> {
-        self.endpoint.tls_facts(&self.name, &self.trust)
-    }
-
-    fn connections(&self) -> Option<Connections> {
-        Some(self.endpoint.connections.clone())
-    }
-
-    fn answers(&mut self) -> Result<(), TargetError> {
-        self.counts().map(drop)
-    }
-
-    fn served_now(&mut self) -> Option<u64> {
-        self.counts().ok()?.get("requests").copied()
-    }
-
-    fn report(&mut self) -> Result<TargetReport, TargetError> {
-        let (counts, proof) = self.settled()?;
-        let served = counts.get("requests").copied();
-        Ok(TargetReport { proof, ..self.endpoint.report(&self.name, served, counts) })
-    }
-}
-
-impl Started for Foreign {
-    fn endpoint(&self) -> targets::Endpoint {
-        self.endpoint.clone()
-    }
-
-    fn watched(&self) -> Option<Watched> {
-        self.own.watched()
-    }
-
-    fn facts(&self) -> Vec<(String, String)> {
-        let connected = (format!("{}: connected to", self.name), self.endpoint.address.to_string());
-        let facts = [connected].into_iter().chain(self.own.facts(&self.name));
-        facts.chain(self.endpoint.tls_facts(&self.name, &self.trust)).collect()
-    }
-
-    /// Whether somebody still listens. Another reason why there is no connection says nothing of
-    /// the server.
-    fn answers(&mut self) -> Result<(), TargetError> {
-        let HttpEndpoint { address, words, .. } = &*self.endpoint;
-        match TcpStream::connect_timeout(address, PATIENCE) {
-            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => Err(error(
-                &self.name,
-                format!("nothing answers at {words} any more: {why}; start the server again"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    fn connections(&self) -> Option<Connections> {
-        Some(self.endpoint.connections.clone())
-    }
-
-    fn report(&mut self) -> Result<TargetReport, TargetError> {
-        Ok(self.endpoint.report(&self.name, None, BTreeMap::new()))
-    }
-}
-
-/// Longest wait for the embedded server to see what was opened and closed, and how often it is
-/// asked, in ns.
-const PATIENCE_NS: u64 = 10_000_000_000;
-const GLANCE_NS: u64 = 1_000_000;
-
-/// A target's counts by name.
-type CountsByName = BTreeMap<String, u64>;
-
-impl EmbeddedHttp {
-    fn counts(&mut self) -> Result<CountsByName, TargetError> {
-        let answer = self.server.ask("counts").map_err(|why| error(&self.name, why.reason))?;
-        match serde_json::from_str(&answer) {
-            Ok(ControlAnswer::Counts(counts)) => Ok(counts),
-            _ => Err(error(&self.name, format!("did not say its counts but: {answer}"))),
-        }
-    }
-
-    /// The server's counts when it has seen all that was opened and closed here, and the two
-    /// accounts side by side.
-    fn settled(&mut self) -> Result<(CountsByName, Vec<ProofLine>), TargetError> {
-        let until_ns = clock::now_ns() + PATIENCE_NS;
-        loop {
-            let counts = self.counts()?;
-            let proof = proof(&self.name, &self.endpoint, &counts);
-            if proof.iter().all(|line| line.expected == line.found) || clock::now_ns() > until_ns {
-                return Ok((counts, proof));
-            }
-            clock::sleep_until(clock::now_ns() + GLANCE_NS);
-        }
-    }
-}
-
-/// The server has accepted what the steps have opened, has open what they have, and has shaken
-/// hands in full with each of them where they are encrypted.
-fn proof(name: &str, endpoint: &HttpEndpoint, counts: &CountsByName) -> Vec<ProofLine> {
-    let found = |name: &str| counts.get(name).copied().unwrap_or(0);
-    let (accepted, (least, most)) = (found("connections"), endpoint.connections.seen_by_server());
-    let line = |what: &str, expected: u64, found: u64| ProofLine {
-        what: format!("{what} target {name}, by its own count"),
-        expected: expected.to_string(),
-        found: found.to_string(),
-    };
-    // Attempts that were given up may or may not have come through.
-    let opened = line("connections opened to", accepted.clamp(least, most), accepted);
-    let (open, here) = (found("connections open"), endpoint.connections.still_open());
-    let expected = open.clamp(here, here + endpoint.connections.pending());
-    let mut lines = vec![opened, line("connections still open to", expected, open)];
-    if endpoint.tls.is_some() {
-        // Of the connections that it has accepted, those of attempts that were given up may have
-        // ended before.
-        let full = found(FULL_HANDSHAKES);
-        let expected = full.clamp(least, accepted.max(least));
-        lines.push(line("full TLS handshakes of", expected, full));
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use super::*;
-
-    #[test]
-    fn all_addresses_of_a_name_are_tried_in_their_order() {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (there, port) = (socket.local_addr().unwrap(), socket.local_addr().unwrap().port());
-        // The system gives port 1 to nobody.
-        let silent: SocketAddr = ([127, 0, 0, 1], 1).into();
-        // Nobody listens there, and where there is no IPv6 nobody can.
-        let other: SocketAddr = (std::net::Ipv6Addr::LOCALHOST, port).into();
-        for order in
-            [vec![other, there], vec![there, other], vec![silent, other, there], vec![there]]
-        {
-            assert_eq!(
-                answering("localhost", order.clone().into_iter()).ok(),
-                Some(there),
-                "{order:?}"
-            );
-        }
-        let told = answering("localhost", [other, silent].into_iter()).unwrap_err().to_string();
-        for part in [&format!("at {other}: "), &format!("at {silent}: "), "; start the server"] {
-            assert!(told.contains(part), "{told}");
-        }
-        assert!(answering("h", std::iter::empty()).unwrap_err().message.contains("no address"));
-    }
-
-    #[test]
-    fn a_connection_without_a_whole_handshake_is_found_out() {
-        let there = ([127, 0, 0, 1], 1).into();
-        let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), None);
-        let endpoint = endpoint.encrypted("h", &Trust::Anybody).unwrap();
-        let _two = [endpoint.connections.open(), endpoint.connections.open()];
-        let wrong = |accepted: u64, full: u64| {
-            let counts =
-                [("connections", accepted), ("connections open", 2), (FULL_HANDSHAKES, full)];
-            let counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
-            let mut lines = proof("api", &endpoint, &counts).into_iter();
-            lines
-                .find(|line| line.expected != line.found)
-                .map(|line| format!("{}: {} instead of {}", line.what, line.found, line.expected))
-        };
-        let what = "full TLS handshakes of target api, by its own count";
-        assert_eq!(wrong(2, 2), None);
-        assert_eq!(wrong(2, 1).unwrap(), format!("{what}: 1 instead of 2"));
-        assert_eq!(wrong(2, 3).unwrap(), format!("{what}: 3 instead of 2"));
-        // One that was given up may have been accepted, and have come to an end.
-        drop(endpoint.connections.attempt());
-        assert_eq!((wrong(3, 2), wrong(3, 3)), (None, None));
-        assert_eq!(wrong(3, 4).unwrap(), format!("{what}: 4 instead of 3"));
-    }
 
     #[test]
     fn the_digests_are_those_of_the_body() {

@@ -19,12 +19,17 @@ mod answer;
 mod body;
 mod connection;
 mod control;
+mod conversation;
 mod counts;
+mod embedded;
 mod endpoint;
+mod foreign;
+mod http2;
 #[cfg(target_os = "linux")]
 mod identity;
 mod incoming;
 mod list;
+mod multiplexed;
 mod parameters;
 #[cfg(target_os = "linux")]
 mod peer;
@@ -49,6 +54,7 @@ pub use body::{ServedBody, body};
 pub use control::ControlAnswer;
 pub use counts::ServedCounts;
 pub use endpoint::HttpEndpoint;
+pub use http2::{Http2, Http2Connections};
 pub use list::HttpList;
 pub use parameters::{HttpTarget, StatusWeight};
 pub use request::ID_HEADER;
@@ -90,11 +96,13 @@ impl TargetKind for HttpTarget {
         let list = fields.optional("list", doc);
         let doc = "Encrypted connections: the embedded server speaks TLS; of your own, whom `https://` trusts.";
         let tls = fields.optional("tls", doc);
+        let doc = "Requests go over HTTP/2, and who has which connection; default: HTTP/1.1.";
+        let http2 = fields.optional("http2", doc);
         let url = url.map(|url| EnvText::parse(&url)).transpose();
         let url = url
             .map_err(|why| fields.reject("url", why, Some("write url = \"${env:API_URL}\"".into())))
             .ok()?;
-        let http = Self { url, delay, body, status, stall, list, tls };
+        let http = Self { url, delay, body, status, stall, list, tls, http2 };
         http.check(fields);
         Some(http)
     }
@@ -120,7 +128,10 @@ impl TargetKind for HttpTarget {
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Started>, TargetError> {
-        endpoint::start(self, start)
+        match &self.url {
+            Some(url) => foreign::start(self, url, start),
+            None => embedded::start(self, start),
+        }
     }
 }
 
@@ -137,6 +148,10 @@ impl HttpTarget {
             if self.tls.is_some() && url.text().starts_with("http://") {
                 let help = "write `https://` in the url, or remove `tls`";
                 fields.reject("tls", parameters::PLAIN, Some(help.into()));
+            }
+            if fields.has("http2") && self.http2.is_some_and(|http2| http2.says_streams()) {
+                let message = "`streams` is about the embedded server, and `url` names your own";
+                fields.reject("http2", message, Some("remove `streams` or `url`".into()));
             }
             for key in ["delay", "body", "status", "stall", "list"]
                 .into_iter()

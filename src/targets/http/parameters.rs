@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{list::HttpList, stall::Stall, tls::HttpTls};
+use super::{http2::Http2, list::HttpList, stall::Stall, tls::HttpTls};
 use crate::{
     secret::{EnvText, Lack},
     units::Distribution,
@@ -31,6 +31,9 @@ pub struct HttpTarget {
     /// own are where its url says so.
     #[serde(default)]
     pub tls: Option<HttpTls>,
+    /// Whose connections requests over HTTP/2 have; none: they go over HTTP/1.1.
+    #[serde(default)]
+    pub http2: Option<Http2>,
 }
 
 /// A status and how often it is answered, relative to the others.
@@ -56,6 +59,7 @@ impl Default for HttpTarget {
             stall: None,
             list: None,
             tls: None,
+            http2: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use rustix::{
 };
 
 use super::{
-    connection::ServedConnection,
+    conversation::Conversation,
     site::ServedSite,
     stream::{PeerStream, Received},
 };
@@ -28,14 +28,14 @@ const LINGER_NS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub struct Peer {
     stream: PeerStream,
-    connection: ServedConnection,
+    connection: Conversation,
     input: Input,
     output: Outgoing,
     /// Whether another turn is promised to it.
     promised: bool,
-    /// Whether a timer is set for this connection. There is at most one: for the first response
-    /// that waits.
-    has_timer: bool,
+    /// For when timers are set for this connection, each earlier than the one before: for the first
+    /// response that waits. Over HTTP/1.1 there is at most one.
+    timers: Vec<u64>,
     /// When the connection is closed although the peer has not read everything.
     linger_until: Option<u64>,
 }
@@ -78,11 +78,11 @@ impl Peer {
     pub fn new(stream: PeerStream) -> Self {
         Self {
             stream,
-            connection: ServedConnection::new(),
+            connection: Conversation::new(),
             input: Input::Nothing,
             output: Outgoing::Written,
             promised: false,
-            has_timer: false,
+            timers: Vec::new(),
             linger_until: None,
         }
     }
@@ -111,22 +111,22 @@ impl Peer {
         self.promised = false;
     }
 
-    /// The timer fired.
+    /// The first of the timers fired.
     pub fn clear_timer(&mut self) {
-        self.has_timer = false;
+        self.timers.pop();
     }
 
     /// The time of a timer to be set now, if one is needed and not set.
     pub fn take_timer(&mut self) -> Option<u64> {
-        if self.has_timer {
-            return None;
-        }
         // What was due has been sent, unless the socket is full or the turn was over: so the first
         // one left needs no look at the clock.
         let next = || self.connection.next_due().filter(|_| self.output == Outgoing::Written);
-        let due = self.linger_until.or_else(next);
-        self.has_timer = due.is_some();
-        due
+        let due = self.linger_until.or_else(next)?;
+        if self.timers.last().is_some_and(|set| *set <= due) {
+            return None;
+        }
+        self.timers.push(due);
+        Some(due)
     }
 
     /// Reads, answers and writes as far as possible.

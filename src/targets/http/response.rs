@@ -2,6 +2,12 @@
 
 use std::{io::IoSlice, time::Duration};
 
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{HeaderName, HeaderValue},
+};
+
 use super::{
     HttpTarget,
     body::ServedBody,
@@ -68,12 +74,14 @@ struct Built {
     status: u16,
     has_body: bool,
     /// The page of a list that is its body, and how many items that has.
-    page: Option<(Vec<u8>, u64)>,
+    page: Option<(Bytes, u64)>,
     /// Head and body, where they are stored together; the connection stays.
     joined: Option<Vec<u8>>,
     implied: Vec<u8>,
     keep_alive: Vec<u8>,
     close: Vec<u8>,
+    /// The fields of the head, for HTTP/2.
+    fields: HeaderMap,
 }
 
 impl Responses {
@@ -125,6 +133,31 @@ impl Responses {
     /// The status of a response.
     pub fn status(&self, choice: ResponseChoice) -> u16 {
         self.built[usize::from(choice.0)].status
+    }
+
+    /// The status of a response, as a library wants it.
+    pub fn status_code(&self, choice: ResponseChoice) -> StatusCode {
+        // All statuses of a specification are from 200 to 599.
+        StatusCode::from_u16(self.status(choice)).unwrap_or(StatusCode::OK)
+    }
+
+    /// The fields of its head.
+    pub fn fields(&self, choice: ResponseChoice) -> &HeaderMap {
+        &self.built[usize::from(choice.0)].fields
+    }
+
+    /// How many bytes of a body follow its head.
+    pub fn body_to_send(&self, choice: ResponseChoice, bodiless: bool) -> u64 {
+        let has_body = self.built[usize::from(choice.0)].has_body && !bodiless;
+        if has_body { self.body_length(choice) } else { 0 }
+    }
+
+    /// The bytes of a body from a place on, as far as they lie together, without a copy.
+    pub fn piece(&self, choice: ResponseChoice, place: u64) -> Bytes {
+        match &self.built[usize::from(choice.0)].page {
+            Some((page, _)) => page.slice((place as usize).min(page.len())..),
+            None => self.body.piece(place),
+        }
     }
 
     /// Its head, or all of it where it is stored together, and whether the body comes after that.
@@ -217,6 +250,7 @@ impl Built {
             has_body: has_body && body.length() > 0,
             page: None,
             joined,
+            fields: fields(&implied),
             implied,
             keep_alive: head("connection: keep-alive\r\n"),
             close: head("connection: close\r\n"),
@@ -225,14 +259,15 @@ impl Built {
 
     /// A page of a list, which names the next one in its head, too.
     fn page(list: &HttpList, page: u64) -> Self {
-        let text = list.text(page).into_bytes();
+        let text = Bytes::from(list.text(page));
         let next = list.next(page).map(|next| format!("link: <{next}>; rel=\"next\"\r\n"));
-        let fields = format!("content-type: application/json\r\n{}", next.unwrap_or_default());
-        let head = |more: &str| head(200, Some(text.len() as u64), &format!("{fields}{more}"));
+        let more = format!("content-type: application/json\r\n{}", next.unwrap_or_default());
+        let head = |last: &str| head(200, Some(text.len() as u64), &format!("{more}{last}"));
         Self {
             status: 200,
             has_body: true,
             joined: None,
+            fields: fields(&head("")),
             implied: head(""),
             keep_alive: head("connection: keep-alive\r\n"),
             close: head("connection: close\r\n"),
@@ -245,6 +280,17 @@ impl Built {
 fn head(status: u16, length: Option<u64>, fields: &str) -> Vec<u8> {
     let length = length.map_or_else(String::new, |length| format!("content-length: {length}\r\n"));
     format!("HTTP/1.1 {status} {}\r\n{length}{fields}\r\n", reason(status)).into_bytes()
+}
+
+/// The fields of a head as a library wants them.
+fn fields(head: &[u8]) -> HeaderMap {
+    let lines = head.split(|&byte| byte == b'\n').skip(1);
+    let field = |line: &[u8]| {
+        let at = line.iter().position(|&byte| byte == b':')?;
+        let name = HeaderName::from_bytes(&line[..at]).ok()?;
+        Some((name, HeaderValue::from_bytes(line[at + 1..].trim_ascii()).ok()?))
+    };
+    lines.filter_map(field).collect()
 }
 
 /// The usual words for a status; clients ignore them, people reading a trace do not.

@@ -177,6 +177,10 @@ impl HttpServer {
         if identity.is_some() {
             site.counts.expect_handshakes();
         }
+        if spec.http2.is_some() {
+            let streams = site.streams;
+            site.counts.expect_streams(streams);
+        }
         Ok(Self {
             epoll,
             listener,

@@ -4,6 +4,7 @@ use super::{
     HttpTarget,
     answer::{choose, delay},
     counts::ServedCounts,
+    http2,
     response::{ResponseChoice, Responses},
 };
 use crate::units::Distribution;
@@ -19,6 +20,8 @@ pub struct ServedSite {
     pub counts: ServedCounts,
     /// Whether any response may have to wait; if not, nobody needs to read the clock.
     pub has_delays: bool,
+    /// Requests that one connection of HTTP/2 may have open at once.
+    pub streams: u32,
 }
 
 impl ServedSite {
@@ -29,6 +32,7 @@ impl ServedSite {
             seed,
             responses: Responses::new(spec),
             counts: ServedCounts::default(),
+            streams: http2::streams(spec.http2.as_ref()),
             has_delays: !matches!(spec.delay, Distribution::Const(delay) if delay.is_zero()),
         }
     }

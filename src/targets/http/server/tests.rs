@@ -315,3 +315,29 @@ fn a_server_that_stands_still_answers_nobody_meanwhile() {
     drop(client);
     server.stop();
 }
+
+/// One client knows HTTP/1.1 only, and comes in the middle.
+#[test]
+fn a_connection_is_what_its_first_bytes_say_and_requests_are_counted_apart() {
+    let running = Running::start(HttpTarget::default());
+    let ask = |first: &[u8], rest: &[u8]| {
+        let mut stream = running.connect();
+        // However they are cut on their way.
+        stream.write_all(first).unwrap();
+        std::thread::yield_now();
+        stream.write_all(rest).unwrap();
+        let mut answer = [0; 9];
+        stream.read_exact(&mut answer).unwrap();
+        answer
+    };
+    // SETTINGS, and GET / as HPACK has it in its static table.
+    let rest =
+        b"TP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84";
+    let settings = ask(b"PRI * HT", rest);
+    assert_eq!(settings[3..], [4, 0, 0, 0, 0, 0]);
+    assert_eq!(&ask(b"P", b"UT / HTTP/1.1\r\n\r\n"), b"HTTP/1.1 ");
+    let mut running = running;
+    while running.counts()["requests"] < 2 {}
+    let counts = running.stop();
+    assert_eq!([counts["requests"], counts["requests over HTTP/2"]], [2, 1]);
+}
