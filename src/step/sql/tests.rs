@@ -9,7 +9,7 @@ use crate::{
     clock,
     runtime::{self, Visitor},
     step::{
-        Call, Done, Mishaps, StepEnd, StepSpec,
+        Call, Done, Mishaps, StepEnd, StepSpec, Workplace,
         exec::{Repeated, Work as Order},
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
