@@ -300,7 +300,7 @@ fn ways_to_give_no_answer() -> Vec<(Vec<Vec<u8>>, Class, &'static str, &'static 
             vec![settings(), frame(1, 5, 1, &[0xff; 9])],
             wrong,
             "protocol",
-            "not valid HTTP/2 (COMPRESSION_ERROR)",
+            "not valid HTTP/2 (PROTOCOL_ERROR)",
         ),
         (
             vec![b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()],
