@@ -33,10 +33,14 @@ pub struct RunningProbe<R: Runtime> {
 pub fn objection(info: &ExecutorInfo, slots: u64, pool_size: u64) -> Option<&'static str> {
     match info.style {
         Style::Serial => Some("one task runs after another, and nothing beside them"),
-        Style::Pool if slots >= pool_size => {
+        Style::Pool | Style::Stealing if slots >= pool_size => {
             Some("every worker of the pool runs tasks, and none is free")
         }
-        Style::Pool | Style::ThreadPerTask | Style::Workers | Style::OneWorker => None,
+        Style::Pool
+        | Style::Stealing
+        | Style::ThreadPerTask
+        | Style::Workers
+        | Style::OneWorker => None,
     }
 }
 

@@ -44,7 +44,7 @@ impl Window for () {
 
 /// The load's way to the workers of a pool, where there is one.
 pub(super) fn tickets<R: Runtime>(runtime: &R, window: &impl Window) -> Option<Tickets> {
-    runtime.queue().map(|queue| Tickets::new(queue, window.load()))
+    runtime.tickets(window.load())
 }
 
 /// Waits until the loads begin to measure after a warm-up of so many ns; not at all, if the load is

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Contender, Estimate, events, meetings, peers, pipelines, refusal::Demand};
+use super::{Contender, Estimate, beneath, events, meetings, peers, pipelines, refusal::Demand};
 use crate::{
     draw,
     limits::Limits,
     protocol::Program,
     runtime::{Setup, Style},
-    scenario::{Load, LoadKind, Param, Reach, Scenario, Variant, reach, time_of_task},
+    scenario::{Load, LoadKind, Param, Reach, Scenario, Variant, fan_out, reach, time_of_task},
     step::Cost,
     step::HandleTouch,
     store::{Absent, Lane, StoredCell, StoredLoad, StoredProgram},
@@ -145,11 +145,14 @@ fn planned(
     setup: &Setup,
     at_work: usize,
 ) -> PlannedLoad {
-    let slots = contender.style.slots(load.kind.concurrency(), setup.pool_size as u64);
-    let at_once = contender.style != Style::Serial;
-    let cost = time_of_task(&variant.tasks, &variant.targets, &load.task.text, at_once);
+    let (most, pool_size) = (load.kind.concurrency(), setup.pool_size as u64);
+    let fans_out = fan_out(&variant.tasks, &load.task.text) > 0;
+    let slots = contender.style.begun(most, pool_size, fans_out);
+    let concurrent = contender.style != Style::Serial;
+    let cost = time_of_task(&variant.tasks, &variant.targets, &load.task.text, concurrent);
     let (whole, run) = (with_thread(cost, contender, &load.kind), &variant.run);
-    let estimate = Estimate::new(&load.kind, whole, slots, at_work, run.warmup, run.duration);
+    let at_once = contender.style.slots(most, pool_size);
+    let estimate = Estimate::new(&load.kind, whole, at_once, at_work, run.warmup, run.duration);
     let has_server = variant.targets.iter().any(|target| target.spec.is_own_server());
     let estimate = if has_server { estimate.with_unknown_server(&load.kind) } else { estimate };
     let (name, task, kind) = (load.name.clone(), load.task.text.clone(), load.kind.clone());
@@ -179,6 +182,7 @@ fn not_applicable(variant: &Variant, contender: Contender<'_>, setup: &Setup) ->
         .or_else(|| meetings::unsure(variant, contender.style, setup.pool_size as u64))
         .or_else(|| cannot_cancel(variant, contender.style))
         .or_else(|| undriven(variant, contender.style))
+        .or_else(|| beneath::waits(variant, contender.style))
         .or_else(|| events::unset(variant, contender.style, setup.pool_size as u64))
         .map(Absent::NotApplicable)
 }
@@ -225,11 +229,8 @@ fn undriven(variant: &Variant, style: Style) -> Option<String> {
 
 /// The executor's name, with its size where that is a part of what it is.
 fn label(contender: Contender<'_>, setup: &Setup) -> String {
-    let size = if contender.style == Style::Pool {
-        format!("({})", setup.pool_size)
-    } else {
-        String::new()
-    };
+    let size =
+        if contender.style.is_pool() { format!("({})", setup.pool_size) } else { String::new() };
     format!("{}{size}", contender.name)
 }
 
@@ -278,7 +279,7 @@ fn place(variant: &Variant, machine: &Machine) -> (Vec<usize>, Vec<usize>) {
 fn working_cpus(contender: Contender<'_>, cpus: usize, workers: usize) -> usize {
     match contender.style {
         Style::Serial | Style::OneWorker => 1,
-        Style::ThreadPerTask | Style::Pool => cpus,
+        Style::ThreadPerTask | Style::Pool | Style::Stealing => cpus,
         Style::Workers => cpus.min(workers),
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn can_wait(
     }
     let others = slots.saturating_add(u64::from(variant.run.probe));
     let needed = followers.saturating_add(others).saturating_add(1);
-    if style != Style::Pool || pool_size >= needed {
+    if !style.is_pool() || pool_size >= needed {
         return Ok(());
     }
     Err(format!(

@@ -179,7 +179,7 @@ impl<'a> MeetingWalk<'a> {
             ));
         }
         let needed = parties.saturating_add(others);
-        if style == Style::Pool && pool_size < needed {
+        if style.is_pool() && pool_size < needed {
             return Err(format!(
                 "{parties} who wait and {others} beside them (each task at once, and the probe) need {needed} threads, and the pool \
                  has {pool_size}; raise its `size`"

@@ -1,5 +1,6 @@
 //! Plans: from scenarios to cells and an ordered list of trials. Pure; executes nothing.
 
+mod beneath;
 mod cell;
 mod contender;
 mod crowd;

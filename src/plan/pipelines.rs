@@ -38,7 +38,7 @@ pub(super) fn stuck(variant: &Variant, style: Style, pool_size: u64) -> Option<S
 /// Why a pool may lack threads though it has enough for each: who meet at a barrier and who put and
 /// take at pipes all keep theirs, and each of those that a variant reaches asks for itself alone.
 pub(super) fn crowded(variant: &Variant, style: Style) -> Option<String> {
-    if style != Style::Pool {
+    if !style.is_pool() {
         return None;
     }
     let (pipes, tasks) = (pipes(variant), Pipes { tasks: &variant.tasks });
@@ -102,7 +102,7 @@ impl Pipes<'_> {
             self.balanced(&groups, queue, capacity.filter(|_| style == Style::Serial))?;
         }
         self.ring(variant, queue, pipes)?;
-        if style == Style::Pool && pool_size < needed {
+        if style.is_pool() && pool_size < needed {
             return Err(format!(
                 "those who put and take at once, each task and the probe need {needed} threads, and the pool has {pool_size}; \
                  raise its `size`"

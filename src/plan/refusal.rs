@@ -59,7 +59,10 @@ struct OfLoad<'a> {
     variant: &'a Variant,
     style: Style,
     kind: &'a LoadKind,
+    /// Tasks that have begun at once.
     slots: u64,
+    /// Tasks that run at once.
+    at_once: u64,
     reached: Vec<Reach>,
     /// Children of fan-outs that each slot has.
     children: u64,
@@ -70,9 +73,10 @@ impl<'a> Demand<'a> {
     pub(super) fn new(variant: &'a Variant, style: Style, pool_size: u64) -> Self {
         let load = |load: &'a Load| {
             let (root, kind) = (&load.task.text, &load.kind);
-            let slots = style.slots(kind.concurrency(), pool_size);
             let (reached, children) = (reach(&variant.tasks, root), fan_out(&variant.tasks, root));
-            OfLoad { variant, style, kind, slots, reached, children }
+            let slots = style.begun(kind.concurrency(), pool_size, children > 0);
+            let at_once = style.slots(kind.concurrency(), pool_size);
+            OfLoad { variant, style, kind, slots, at_once, reached, children }
         };
         Self { variant, style, loads: variant.loads.iter().map(load).collect() }
     }
@@ -110,7 +114,7 @@ impl<'a> Demand<'a> {
     fn stacks(&self) -> u64 {
         match self.style {
             Style::Serial | Style::OneWorker | Style::Workers => 0,
-            Style::ThreadPerTask | Style::Pool => self
+            Style::ThreadPerTask | Style::Pool | Style::Stealing => self
                 .threads()
                 .saturating_mul(self.variant.executors.stack_size.unwrap_or(STACK_BYTES)),
         }
@@ -161,7 +165,7 @@ impl OfLoad<'_> {
             Style::ThreadPerTask => {
                 (self.slots as f64 * (1.0 + self.reached.iter().map(at_once).sum::<f64>())) as u64
             }
-            Style::Pool => self.variant.executors.pool_size as u64,
+            Style::Pool | Style::Stealing => self.variant.executors.pool_size as u64,
             Style::Workers => self.variant.executors.workers.unwrap_or(1) as u64,
         }
     }
@@ -220,7 +224,8 @@ impl OfLoad<'_> {
         match self.style {
             // The caller's own thread.
             Style::Serial => 0,
-            Style::OneWorker | Style::Workers => TASK_BYTES,
+            // More may have begun than there are threads.
+            Style::OneWorker | Style::Workers | Style::Stealing => TASK_BYTES,
             Style::ThreadPerTask | Style::Pool => THREAD_BYTES,
         }
     }
@@ -229,7 +234,9 @@ impl OfLoad<'_> {
     /// for each client, and the clients of the one slot that serves them all.
     fn waiting(&self) -> u64 {
         let each = match (self.style, self.kind) {
-            (Style::Pool, LoadKind::Batch { .. } | LoadKind::Closed { .. }) => Queue::ENTRY_BYTES,
+            (Style::Pool | Style::Stealing, LoadKind::Batch { .. } | LoadKind::Closed { .. }) => {
+                Queue::ENTRY_BYTES
+            }
             (Style::Serial, LoadKind::Closed { .. }) => CLIENT_BYTES,
             // An open load's tickets come one by one, and a slot's own task or client is in the
             // slot.
@@ -254,16 +261,14 @@ impl OfLoad<'_> {
     fn lower_slots(&self) -> &'static str {
         match self.style {
             _ if self.children > self.slots => LOWER_COUNT,
-            Style::Pool => LOWER_SIZE,
-            Style::Serial | Style::OneWorker | Style::ThreadPerTask | Style::Workers => {
-                self.lower_load()
-            }
+            Style::Pool | Style::Stealing if self.slots == self.at_once => LOWER_SIZE,
+            _ => self.lower_load(),
         }
     }
 
     fn lower_threads(&self) -> &'static str {
         match self.style {
-            Style::Pool => LOWER_SIZE,
+            Style::Pool | Style::Stealing => LOWER_SIZE,
             Style::Workers => "lower `workers` under [executors]",
             Style::Serial | Style::OneWorker | Style::ThreadPerTask => self.lower_slots(),
         }
@@ -328,7 +333,7 @@ impl OfLoad<'_> {
     /// What a trial takes at least, by the delays of its tasks and by think times. A load that ends
     /// by time ends with its `drain`, whatever its tasks do.
     fn least_time(&self, least: Duration) -> Duration {
-        let in_turn = |tasks: u64| multiple(least, tasks.div_ceil(self.slots.max(1)));
+        let in_turn = |tasks: u64| multiple(least, tasks.div_ceil(self.at_once.max(1)));
         let warmup = self.variant.run.warmup;
         match *self.kind {
             LoadKind::Batch { tasks, repeat } => {

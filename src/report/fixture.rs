@@ -14,10 +14,15 @@ use crate::{
     analysis::*,
     draw::{draw, unit},
     measure::{Delay, Histo},
-    runtime::EXECUTORS,
+    runtime::{EXECUTORS, ExecutorInfo},
     scenario::{Claim, Comparison, Direction, LoadKind, Param, Slo, SloMetric},
     store::{Absent, Header, StoredCell, StoredLoad, StoredScenario, fixture::clients},
 };
+
+/// The executors of the fixture, whose figures stand below.
+pub(super) fn executors() -> impl Iterator<Item = &'static ExecutorInfo> {
+    EXECUTORS.iter().filter(|info| info.name != "rayon")
+}
 
 const ROUNDS: u32 = 7;
 const SWEEP: [u64; 7] = [1, 4, 16, 64, 256, 1024, 4096];
@@ -72,7 +77,7 @@ fn stored_scenario(scenario: &ScenarioResult) -> StoredScenario {
         question: scenario.question.clone(),
         text: format!("schema = 1\nname = \"{}\"\n# </pre>{HOSTILE}\n", scenario.name),
         baseline: "thread-pool".into(),
-        executors: EXECUTORS.iter().map(|e| e.name.to_string()).collect(),
+        executors: executors().map(|e| e.name.to_string()).collect(),
         claims: scenario.claims.iter().map(|c| c.claim.clone()).collect(),
         slos: scenario.slos.first().map(|s| s.slo.clone()).into_iter().collect(),
     }
@@ -162,7 +167,7 @@ fn slo_result(slo: &Slo, cell: &CellResult) -> SloResult {
 
 fn fanout_group(concurrency: u64) -> CellGroup {
     let n = concurrency as f64;
-    let cells = EXECUTORS.iter().enumerate().map(|(index, info)| {
+    let cells = executors().enumerate().map(|(index, info)| {
         // Peak rate, contention and coherence of the Universal Scalability Law for each executor.
         let (rate, contention, coherence) = [
             (400.0, 1.0, 0.0),
@@ -195,8 +200,7 @@ fn fanout_group(concurrency: u64) -> CellGroup {
 fn headline() -> ScenarioResult {
     let makespans = [10.03e9, 0.138e9, 0.161e9, 0.1152e9, 0.1149e9, 0.1213e9, 0.1155e9];
     let name = "hundred-calls";
-    let mut cells: Vec<CellResult> = EXECUTORS
-        .iter()
+    let mut cells: Vec<CellResult> = executors()
         .zip(makespans)
         .enumerate()
         .map(|(index, (info, ns))| {

@@ -13,12 +13,15 @@ use std::{
     thread,
 };
 
-use super::{blocking, ticket::Ticket};
+use super::{
+    blocking::{Meanwhile, block_on_beside},
+    ticket::Ticket,
+};
 
 /// A lane, for the worker that serves it.
 pub(super) trait LaneWorker: Send + Sync {
-    /// Serves a ticket, or lets the lane end where there is none left.
-    fn turn(&self, ticket: Option<Ticket>);
+    /// Serves a ticket, or lets the lane end where there is none left; whether it can serve more.
+    fn turn(&self, ticket: Option<Ticket>) -> bool;
 }
 
 /// Where a lane asks for tickets.
@@ -66,9 +69,10 @@ impl Desk {
     }
 }
 
-/// A lane's future, and its output once that is there.
-pub(super) struct Turns<F: Future> {
+/// A lane's future, and its output once that is there. `M` is what its thread does while it waits.
+pub(super) struct Turns<F: Future, M> {
     desk: Arc<Desk>,
+    meanwhile: M,
     future: Mutex<Option<Pin<Box<F>>>>,
     ended: Mutex<LaneOutput<F::Output>>,
 }
@@ -78,11 +82,11 @@ struct LaneOutput<T> {
     waker: Option<Waker>,
 }
 
-impl<F: Future> Turns<F> {
+impl<F: Future, M> Turns<F, M> {
     /// A lane that asks for its tickets at this desk.
-    pub(super) fn new(desk: Arc<Desk>, future: F) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, meanwhile: M, future: F) -> Self {
         let ended = Mutex::new(LaneOutput { output: None, waker: None });
-        Self { desk, future: Mutex::new(Some(Box::pin(future))), ended }
+        Self { desk, meanwhile, future: Mutex::new(Some(Box::pin(future))), ended }
     }
 
     /// The output, once it is there.
@@ -104,27 +108,30 @@ impl<F: Future> Turns<F> {
     }
 }
 
-impl<F> LaneWorker for Turns<F>
+impl<F, M> LaneWorker for Turns<F, M>
 where
     F: Future + Send,
     F::Output: Send,
+    M: Meanwhile,
 {
-    fn turn(&self, ticket: Option<Ticket>) {
+    fn turn(&self, ticket: Option<Ticket>) -> bool {
         let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = future.as_mut() else { return };
+        let Some(running) = future.as_mut() else { return false };
         self.desk.give(ticket);
         let turn = poll_fn(|context| match running.as_mut().poll(context) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if self.desk.waits() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        let ended = match catch_unwind(AssertUnwindSafe(|| blocking::block_on(turn))) {
-            Ok(None) => return,
+        let run = AssertUnwindSafe(|| block_on_beside(&self.meanwhile, turn));
+        let ended = match catch_unwind(run) {
+            Ok(None) => return true,
             Ok(Some(output)) => Ok(output),
             Err(panic) => Err(panic),
         };
         *future = None;
         self.end(ended);
+        false
     }
 }
 

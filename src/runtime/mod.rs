@@ -15,10 +15,12 @@ mod elapsed;
 mod event;
 mod fill;
 mod futures_stream;
+mod job;
 mod lane;
 mod mutex;
 mod native;
 mod queue;
+mod rayon;
 mod rwlock;
 mod semaphore;
 mod sequential;
@@ -52,6 +54,7 @@ spec::executors! {
     sequential::Sequential,
     threads::Threads,
     thread_pool::ThreadPool,
+    rayon::Rayon,
     tokio::Tokio,
     tokio_current_thread::TokioCurrentThread,
     #[cfg(feature = "async-std")]

@@ -25,9 +25,11 @@ pub enum Style {
     Serial,
     /// An OS thread for each task or client, so that the limits on threads apply.
     ThreadPerTask,
-    /// A fixed number of threads, each with one task at a time; the number is in the executor's
-    /// label.
+    /// A fixed number of threads, each with one task at a time.
     Pool,
+    /// The same, but that a thread whose task waits for children runs others meanwhile: more may
+    /// have begun than there are threads.
+    Stealing,
     /// Scheduler threads, whose number is `workers`.
     Workers,
     /// A scheduler on one thread, whatever `workers` says.
@@ -35,14 +37,30 @@ pub enum Style {
 }
 
 impl Style {
-    /// How many of `concurrency` tasks run at once at most, with a pool of this size: each of them
-    /// owns a slot with its connections.
+    /// How many of `concurrency` tasks run at once at most, with a pool of this size.
     pub const fn slots(self, concurrency: u64, pool_size: u64) -> u64 {
         match self {
             Self::Serial => 1,
-            Self::Pool if pool_size < concurrency => pool_size,
-            Self::Pool | Self::ThreadPerTask | Self::Workers | Self::OneWorker => concurrency,
+            Self::Pool | Self::Stealing if pool_size < concurrency => pool_size,
+            Self::Pool | Self::Stealing | Self::ThreadPerTask | Self::Workers | Self::OneWorker => {
+                concurrency
+            }
         }
+    }
+
+    /// How many of `concurrency` tasks have begun at once at most, where they start children or do
+    /// not: each of them owns a slot with its connections.
+    pub const fn begun(self, concurrency: u64, pool_size: u64, fans_out: bool) -> u64 {
+        match self {
+            Self::Stealing if fans_out => concurrency,
+            _ => self.slots(concurrency, pool_size),
+        }
+    }
+
+    /// Whether it has a fixed number of threads, each with one task at a time; the number is in the
+    /// executor's label.
+    pub const fn is_pool(self) -> bool {
+        matches!(self, Self::Pool | Self::Stealing)
     }
 
     /// Whether tasks take turns on a thread by their own good will. Otherwise a thread is one
@@ -120,6 +138,19 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// The queue in which tasks wait for one of a fixed number of workers, where there is one.
     fn queue(&self) -> Option<&Arc<Queue>> {
         None
+    }
+
+    /// A load's way to the workers of a pool, by its place among the loads of its trial; none:
+    /// lanes look after their clients themselves.
+    fn tickets(&self, load: usize) -> Option<Tickets> {
+        self.queue().map(|queue| Tickets::new(queue, load))
+    }
+
+    /// From now on so many loads share the workers of a pool.
+    fn share(&self, loads: usize) {
+        if let Some(queue) = self.queue() {
+            queue.share(loads);
+        }
     }
 
     /// What the executor says of itself.

@@ -7,17 +7,16 @@
 use std::{
     future::Future,
     io,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex, PoisonError},
     thread::{Builder, JoinHandle},
 };
 
 use super::{
     ExecutorInfo, Facts, Queue, Runtime, Setup, Style, Tickets,
-    blocking::{self, Blocking},
+    blocking::{self, Blocking, OnlyParks},
+    job::{MEANWHILE, PoolJob, PoolJoin},
     lane::Turns,
-    queue::{FoundWork, Job},
+    queue::FoundWork,
     threads::DEFAULT_STACK,
 };
 
@@ -28,127 +27,16 @@ pub struct ThreadPool {
     workers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
-/// A job in the pool: not begun, running, or done.
-struct PoolJob<F: Future> {
-    state: Mutex<JobState<F>>,
-}
-
-enum JobState<F: Future> {
-    Waiting(F),
-    Running(Option<Waker>),
-    Done(std::thread::Result<F::Output>),
-    Taken,
-}
-
-impl<F: Future> PoolJob<F> {
-    fn lock(&self) -> MutexGuard<'_, JobState<F>> {
-        // Nothing that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the job for running, if nobody has.
-    fn claim(&self) -> Option<F> {
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, JobState::Running(None)) {
-            JobState::Waiting(future) => Some(future),
-            other => {
-                *state = other;
-                None
-            }
-        }
-    }
-
-    fn finish(&self, output: std::thread::Result<F::Output>) {
-        let before = std::mem::replace(&mut *self.lock(), JobState::Done(output));
-        if let JobState::Running(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
-impl<F> Job for PoolJob<F>
-where
-    F: Future + Send,
-    F::Output: Send,
-{
-    fn run(&self) {
-        if let Some(future) = self.claim() {
-            let run = std::panic::AssertUnwindSafe(|| blocking::block_on(future));
-            self.finish(std::panic::catch_unwind(run));
-        }
-    }
-}
-
-/// What the waiting task needs of a job, whatever its future is.
-trait Awaited<T>: Send + Sync {
-    /// The output; or nothing, and the context's waker is woken when it is there.
-    fn poll_output(&self, context: &Context<'_>) -> Poll<std::thread::Result<T>>;
-    /// Forgets a job that has not begun.
-    fn give_up(&self);
-}
-
-impl<F> Awaited<F::Output> for PoolJob<F>
-where
-    F: Future + Send,
-    F::Output: Send,
-{
-    fn poll_output(&self, context: &Context<'_>) -> Poll<std::thread::Result<F::Output>> {
-        self.run();
-        let mut state = self.lock();
-        if let JobState::Done(output) = std::mem::replace(&mut *state, JobState::Taken) {
-            return Poll::Ready(output);
-        }
-        *state = JobState::Running(Some(context.waker().clone()));
-        Poll::Pending
-    }
-
-    fn give_up(&self) {
-        drop(self.claim());
-    }
-}
-
-/// A started job's handle.
-pub struct PoolJoin<T>(Arc<dyn Awaited<T>>);
-
-impl<T> Future for PoolJoin<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        self.0.poll_output(context).map(|output| match output {
-            Ok(output) => output,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
-    }
-}
-
-impl<T> Drop for PoolJoin<T> {
-    fn drop(&mut self) {
-        self.0.give_up();
-    }
-}
-
 fn work(queue: &Queue, worker: usize) {
     loop {
         match queue.next_work(worker) {
             FoundWork::Job(job) => job.run(),
-            FoundWork::Turn(lane, ticket) => lane.turn(ticket),
+            FoundWork::Turn(lane, ticket) => {
+                lane.turn(ticket);
+            }
             FoundWork::Closed => break,
         }
     }
-}
-
-/// A lane is waited for, and goes on by its worker's turns.
-impl<F> Awaited<F::Output> for Turns<F>
-where
-    F: Future + Send,
-    F::Output: Send,
-{
-    fn poll_output(&self, context: &Context<'_>) -> Poll<std::thread::Result<F::Output>> {
-        self.poll_ended(context)
-    }
-
-    /// A lane ends when its load does.
-    fn give_up(&self) {}
 }
 
 impl Runtime for ThreadPool {
@@ -183,16 +71,16 @@ impl Runtime for ThreadPool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let job = Arc::new(PoolJob { state: Mutex::new(JobState::Waiting(future)) });
+        let job = Arc::new(PoolJob::new(OnlyParks, future));
         self.queue.push_job(job.clone());
-        Ok(PoolJoin(job))
+        Ok(PoolJoin::of(job))
     }
 
     fn spawn_detached<F>(&self, future: F) -> io::Result<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.queue.push_job(Arc::new(PoolJob { state: Mutex::new(JobState::Waiting(future)) }));
+        self.queue.push_job(Arc::new(PoolJob::new(OnlyParks, future)));
         Ok(())
     }
 
@@ -209,9 +97,9 @@ impl Runtime for ThreadPool {
         F::Output: Send + 'static,
     {
         let Some(desk) = tickets.desk() else { return self.spawn(future) };
-        let lane = Arc::new(Turns::new(desk, future));
+        let lane = Arc::new(Turns::new(desk, OnlyParks, future));
         tickets.serve(number, lane.clone());
-        Ok(PoolJoin(lane))
+        Ok(PoolJoin::of(lane))
     }
 
     fn queue(&self) -> Option<&Arc<Queue>> {
@@ -222,6 +110,7 @@ impl Runtime for ThreadPool {
         let started = self.workers.lock().unwrap_or_else(PoisonError::into_inner).len();
         Facts::from([
             ("threads for tasks".into(), format!("{started} in a pool")),
+            (MEANWHILE.into(), "runs those of its own that nobody has begun".into()),
             ("blocking work".into(), "inline".into()),
             ("stream".into(), "blocking socket".into()),
             ("timer".into(), "the kernel's: nanosleep and time-outs of sockets".into()),

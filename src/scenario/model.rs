@@ -129,9 +129,9 @@ pub struct ExecutorSettings {
     pub baseline: String,
     /// Scheduler threads of every executor that has them; none: the CPUs left for the executor.
     pub workers: Option<usize>,
-    /// Threads of the `thread-pool` executor, and the cap of every blocking pool.
+    /// Threads of the `thread-pool` and `rayon` executors, and the cap of every blocking pool.
     pub pool_size: usize,
-    /// Stack of each thread of the `threads` and `thread-pool` executors, in bytes; none: the
+    /// Stack of each thread of the `threads`, `thread-pool` and `rayon` executors, in bytes; none: the
     /// platform's default (2 MiB).
     pub stack_size: Option<u64>,
 }

@@ -103,7 +103,7 @@ impl Section for ExecutorsTable {
         let baseline = fields.optional("baseline", doc);
         let doc = "Scheduler threads of every executor that has them; default: the CPUs left for the executor.";
         let workers = fields.optional("workers", doc);
-        let doc = "Stack of each thread of `threads` and `thread-pool`; default: the platform's.";
+        let doc = "Stack of each thread of `threads`, `thread-pool` and `rayon`; default: the platform's.";
         let stack_size: Option<Size> = fields.optional("stack_size", doc);
         let pool = fields.optional("thread-pool", PoolTable::DOC);
         let programs = Declared(fields.rest("program"));
@@ -135,10 +135,10 @@ impl Default for PoolTable {
 }
 
 impl Section for PoolTable {
-    const DOC: &'static str = "Settings of the `thread-pool` executor.";
+    const DOC: &'static str = "Settings of the `thread-pool` and `rayon` executors.";
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let doc = "Its threads, and the cap of every executor's pool for blocking work.";
+        let doc = "Threads of `thread-pool` and of `rayon`, and the cap of every executor's pool for blocking work.";
         Some(Self { size: fields.or("size", Self::default().size, doc) })
     }
 }

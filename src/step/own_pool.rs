@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
 
 use super::site::{BuildError, Trial};

@@ -19,7 +19,7 @@ use crate::{
     measure::{self, Clients, Measurements, Recorders, Stream},
     protocol::{self, ArrivedAccount, LoadAccount, StepTimes, TimesAccount},
     runtime::Runtime,
-    scenario::{LoadKind, reach},
+    scenario::{LoadKind, fan_out, reach},
     shared::Objects,
     step::{BuildError, Commons, Ledger, Task, Trial},
     targets::{Endpoint, pool_stream},
@@ -73,7 +73,9 @@ pub(super) fn build<'a, R: Runtime>(
             shared: objects.clone(),
             commons: commons.clone(),
         });
-        let count = R::INFO.style.slots(load.kind.concurrency(), plan.setup.pool_size as u64);
+        let (most, pool_size) = (load.kind.concurrency(), plan.setup.pool_size as u64);
+        let fans_out = fan_out(&plan.tasks, &load.task) > 0;
+        let count = R::INFO.style.begun(most, pool_size, fans_out);
         let first = all.iter().map(|load| load.planned).sum::<usize>();
         let slot = |number| {
             let steps = trial.sequence(&load.task, number)?;
@@ -131,9 +133,7 @@ pub(super) fn run<'a, R: Runtime>(
         only.run(plan, begun_ns, runtime, &window.of_load(0))?;
         return Ok(racing);
     }
-    if let Some(queue) = runtime.queue() {
-        queue.share(racing.len());
-    }
+    runtime.share(racing.len());
     let outcomes: Vec<Result<(), LoadError>> = thread::scope(|scope| {
         let mut started = Vec::new();
         for (at, load) in racing.iter_mut().enumerate() {

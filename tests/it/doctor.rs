@@ -223,7 +223,7 @@ fn trials_report_what_the_kernel_says_of_them() {
             match *executor {
                 "sequential" => is("open connections", "1"),
                 // A worker that came too late for a task of either batch has opened nothing.
-                "thread-pool" => {
+                "thread-pool" | "rayon" => {
                     assert!(["1", "2", "3", "4"].contains(&fact("open connections")), "{facts:#?}");
                 }
                 _ => is("open connections", "4"),
@@ -240,6 +240,10 @@ fn trials_report_what_the_kernel_says_of_them() {
             "thread-pool" => {
                 is("stack of that thread", "512KiB");
                 assert!(fact("threads after the load").contains("4 pool"), "{facts:#?}");
+            }
+            "rayon" => {
+                is("stack of that thread", "512KiB");
+                assert!(fact("threads after the load").contains("4 rayon"), "{facts:#?}");
             }
             "tokio" | "async-std" | "smol" => {
                 is("scheduler threads", "3");

@@ -60,8 +60,9 @@ fn no_client_of_work_that_never_waits_starves() {
     for (cell, measured) in all {
         assert!(per_client(measured).0 > 0, "{cell}: {:?}", per_client(measured));
         // Who sees to it: the executor's tasks by themselves, or the kernel.
-        let preempted =
-            ["::sequential", "::threads", "::thread-pool"].iter().any(|name| cell.contains(name));
+        let preempted = ["::sequential", "::threads", "::thread-pool", "::rayon"]
+            .iter()
+            .any(|name| cell.contains(name));
         assert_eq!(
             measured.trial.facts["a client steps back"].starts_with("never"),
             preempted,

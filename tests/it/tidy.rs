@@ -246,7 +246,7 @@ fn only_cli_prints(sources: &[Source]) -> Vec<String> {
 
 /// Steps and loads reach executors through the trait alone.
 fn steps_name_no_executor(sources: &[Source]) -> Vec<String> {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 16] = [
         "tokio::",
         "async_std::",
         "async_executor::",
@@ -257,6 +257,8 @@ fn steps_name_no_executor(sources: &[Source]) -> Vec<String> {
         "\"smol",
         "\"threads",
         "\"thread-pool",
+        "\"rayon",
+        "rayon_core::",
         "\"sequential",
         "ThreadPool",
         "AsyncStd",

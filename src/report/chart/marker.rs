@@ -18,6 +18,9 @@ pub fn draw(pen: &Pen<'_, '_>, ident: Ident, (x, y): (f64, f64), radius: f64) {
         }
         Marker::Up => pen.area(&at(&[(0.0, -1.1), (1.05, 0.8), (-1.05, 0.8)])),
         Marker::Down => pen.area(&at(&[(0.0, 1.1), (1.05, -0.8), (-1.05, -0.8)])),
+        Marker::Hourglass => {
+            pen.area(&at(&[(-0.95, -1.0), (0.95, -1.0), (-0.95, 1.0), (0.95, 1.0)]));
+        }
         Marker::Disc => pen.disc((x, y), radius),
         Marker::Ring => pen.ring((x, y), radius * 0.85, radius * 0.4),
         Marker::Cross => pen.area(&at(&CROSS)),

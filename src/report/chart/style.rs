@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 /// Executors with their light and dark colours and their markers, then one for executors that this
 /// version does not know. By name, since a report must not need the executors themselves. Okabe and
 /// Ito's set, darkened or lightened until the contrast is at least 3:1 on either ground; families
-/// (threads and pool, the two tokios) are near in hue and far in lightness.
+/// (threads and pools, the two tokios) are near in hue and far in lightness.
 const COLOURS: &[(&str, &str, &str, Marker)] = &[
     ("sequential", "#1a1a1a", "#f0f3f6", Marker::Square),
     ("threads", "#d55e00", "#f0803c", Marker::Up),
     ("thread-pool", "#b07800", "#e6b422", Marker::Down),
+    ("rayon", "#8c2d04", "#ffb08a", Marker::Hourglass),
     ("tokio", "#0072b2", "#4aa3e8", Marker::Disc),
     ("tokio-current-thread", "#3d94c9", "#9bd3f5", Marker::Ring),
     ("async-std", "#b8619a", "#e79cc6", Marker::Cross),
@@ -37,6 +38,8 @@ pub enum Marker {
     Up,
     /// A triangle on its tip.
     Down,
+    /// Two triangles, tip to tip.
+    Hourglass,
     /// A disc.
     Disc,
     /// A ring.

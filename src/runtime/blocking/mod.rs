@@ -19,3 +19,4 @@ mod task;
 
 pub use native::Blocking;
 pub use task::block_on;
+pub(super) use task::{Meanwhile, OnlyParks, block_on_beside, park_until};

@@ -66,11 +66,50 @@ impl Wake for Parker {
     }
 }
 
+/// What a thread does while the task that it runs can only wait for other threads.
+pub trait Meanwhile: Send + Sync + 'static {
+    /// Does something else, or parks until the thread is unparked or the clock shows `until_ns`.
+    /// The driver asks again until its task is woken: it may return early.
+    fn wait(&self, until_ns: Option<u64>);
+
+    /// Whether who waits for a job of its own that nobody has begun runs it, at once.
+    fn begins_own(&self) -> bool;
+}
+
+/// Parks, and does nothing else.
+pub struct OnlyParks;
+
+impl Meanwhile for OnlyParks {
+    fn wait(&self, until_ns: Option<u64>) {
+        park_until(until_ns);
+    }
+
+    fn begins_own(&self) -> bool {
+        true
+    }
+}
+
+/// Parks this thread until it is unparked or the clock shows `until_ns`.
+pub fn park_until(until_ns: Option<u64>) {
+    match until_ns {
+        None => std::thread::park(),
+        Some(until_ns) => {
+            let left_ns = until_ns.saturating_sub(clock::now_ns());
+            std::thread::park_timeout(Duration::from_nanos(left_ns));
+        }
+    }
+}
+
 /// Runs a future to its end on this thread. May be nested: a task that waits for its own children
 /// runs them.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    block_on_beside(&OnlyParks, future)
+}
+
+/// The same for a thread that has something else to do while its task waits for other threads.
+pub fn block_on_beside<F: Future>(meanwhile: &impl Meanwhile, future: F) -> F::Output {
     let outer = with_task(std::mem::take);
-    let output = PARKER.with(|(parker, waker)| drive(future, parker, waker));
+    let output = PARKER.with(|(parker, waker)| drive(future, parker, waker, meanwhile));
     with_task(|task| *task = outer);
     // The inner task may have taken a wake-up that was meant for the outer one; one more poll is
     // harmless.
@@ -78,7 +117,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     output
 }
 
-fn drive<F: Future>(future: F, parker: &Parker, waker: &Waker) -> F::Output {
+fn drive<F: Future>(
+    future: F,
+    parker: &Parker,
+    waker: &Waker,
+    meanwhile: &impl Meanwhile,
+) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(waker);
     let mut allowed = false;
@@ -95,7 +139,7 @@ fn drive<F: Future>(future: F, parker: &Parker, waker: &Waker) -> F::Output {
         }
         allowed = allow_blocking(parker, waker);
         if !allowed {
-            park(parker);
+            wait(parker, meanwhile);
         }
     }
 }
@@ -113,18 +157,15 @@ fn allow_blocking(parker: &Parker, own: &Waker) -> bool {
 }
 
 /// Waits for another thread, at most until the first deadline.
-fn park(parker: &Parker) {
+fn wait(parker: &Parker, meanwhile: &impl Meanwhile) {
     let until_ns = with_task(|task| task.park_until_ns.take());
     while !parker.woken.swap(false, Ordering::Acquire) {
-        let Some(deadline) = until_ns else {
-            std::thread::park();
-            continue;
-        };
-        let left = deadline.saturating_sub(clock::now_ns());
-        if left == 0 {
+        if let Some(deadline) = until_ns
+            && deadline <= clock::now_ns()
+        {
             return expire(deadline);
         }
-        std::thread::park_timeout(Duration::from_nanos(left));
+        meanwhile.wait(until_ns);
     }
 }
 

@@ -12,9 +12,12 @@ use std::{
     time::Duration,
 };
 
-use self::state::{Entry, LoadNumber, NEVER_NS, State};
-pub(super) use self::state::{FoundWork, Job};
+use self::state::NEVER_NS;
 pub use self::tickets::Tickets;
+pub(super) use self::{
+    state::{Entry, FoundWork, Job, LoadNumber, State},
+    tickets::TurnTaker,
+};
 use super::{lane::LaneWorker, ticket::Ticket};
 use crate::clock;
 

@@ -26,11 +26,29 @@ pub enum FoundWork {
 pub(super) type LaneSlot = Option<Arc<dyn LaneWorker>>;
 
 /// A load's place among those of its trial.
-pub(super) type LoadNumber = u16;
+pub(in crate::runtime) type LoadNumber = u16;
 
-pub(super) enum Entry {
+pub(in crate::runtime) enum Entry {
     Ticket(LoadNumber, Ticket),
     Job(Arc<dyn Job>),
+}
+
+impl Entry {
+    /// Whose ticket it is, if it is one.
+    pub(in crate::runtime) fn load(&self) -> Option<LoadNumber> {
+        match self {
+            Self::Ticket(load, _) => Some(*load),
+            Self::Job(_) => None,
+        }
+    }
+
+    /// The ticket, if it is one.
+    pub(in crate::runtime) fn into_ticket(self) -> Option<(LoadNumber, Ticket)> {
+        match self {
+            Self::Ticket(load, ticket) => Some((load, ticket)),
+            Self::Job(_) => None,
+        }
+    }
 }
 
 /// Nobody waits for a moment.
@@ -40,8 +58,8 @@ pub(super) const NEVER_NS: u64 = u64::MAX;
 const AHEAD: usize = 64;
 
 #[derive(Default)]
-pub(super) struct State {
-    pub(super) entries: VecDeque<Entry>,
+pub(in crate::runtime) struct State {
+    pub(in crate::runtime) entries: VecDeque<Entry>,
     /// Tickets that are not due yet, the first one first: when they are due in ns, their numbers,
     /// and whose they are.
     pub(super) later: BinaryHeap<Reverse<(u64, u64, LoadNumber)>>,
@@ -64,7 +82,7 @@ pub(super) struct State {
 
 impl State {
     /// Puts a ticket at the end of the queue, or where those are that are due later.
-    pub(super) fn put(&mut self, load: LoadNumber, ticket: Ticket, now_ns: u64) {
+    pub(in crate::runtime) fn put(&mut self, load: LoadNumber, ticket: Ticket, now_ns: u64) {
         if ticket.is_due(now_ns) {
             self.entries.push_back(Entry::Ticket(load, ticket));
         } else {
@@ -73,7 +91,7 @@ impl State {
     }
 
     /// Puts those at the end of the queue that have become due.
-    pub(super) fn put_due(&mut self, now_ns: u64) {
+    pub(in crate::runtime) fn put_due(&mut self, now_ns: u64) {
         while let Some(Reverse((due_ns, number, load))) = self.later.peek().copied()
             && due_ns <= now_ns
         {
@@ -83,12 +101,12 @@ impl State {
     }
 
     /// When the first one is due of those that are not due yet, in ns.
-    pub(super) fn next_due_ns(&self) -> Option<u64> {
+    pub(in crate::runtime) fn next_due_ns(&self) -> Option<u64> {
         self.later.peek().map(|Reverse((due_ns, ..))| *due_ns)
     }
 
     /// Takes any ticket of a load.
-    pub(super) fn take(&mut self, load: LoadNumber) -> Option<Ticket> {
+    pub(in crate::runtime) fn take(&mut self, load: LoadNumber) -> Option<Ticket> {
         let is_its = |entry: &Entry| matches!(entry, Entry::Ticket(of, _) if *of == load);
         let position = self.entries.iter().position(is_its);
         if let Some(Entry::Ticket(_, ticket)) = position.and_then(|at| self.entries.remove(at)) {
@@ -99,12 +117,12 @@ impl State {
         Some(Ticket { number: found.1, due_ns: found.0 })
     }
 
-    pub(super) fn live(&self, load: LoadNumber) -> u64 {
+    pub(in crate::runtime) fn live(&self, load: LoadNumber) -> u64 {
         self.live.get(usize::from(load)).copied().unwrap_or(0)
     }
 
     /// The count of a load's tickets, to be changed.
-    pub(super) fn live_mut(&mut self, load: LoadNumber) -> &mut u64 {
+    pub(in crate::runtime) fn live_mut(&mut self, load: LoadNumber) -> &mut u64 {
         let place = usize::from(load);
         if self.live.len() <= place {
             self.live.resize(place + 1, 0);

@@ -1,4 +1,4 @@
-//! One load's way to the workers of the thread pool.
+//! One load's way to the workers of a pool.
 
 use std::sync::Arc;
 
@@ -12,10 +12,33 @@ use crate::{
     },
 };
 
-/// One load's way to the workers of the queue, where it may share them with others.
+/// Where tickets wait in a pool that serves all lanes turn by turn, whatever loads there are.
+pub(in crate::runtime) trait TurnTaker: Send + Sync {
+    /// Adds tickets, all at once.
+    fn admit(&self, load: LoadNumber, tickets: &mut dyn Iterator<Item = Ticket>);
+    /// Keeps lanes waiting for tickets that are still to come.
+    fn hold(&self, load: LoadNumber);
+    /// Puts a ticket back that a lane with a turn has had. Its worker looks for work next.
+    fn put_back(&self, load: LoadNumber, ticket: Ticket, now_ns: u64);
+    /// Takes a ticket that no worker will get any more.
+    fn withdraw(&self, load: LoadNumber) -> Option<Ticket>;
+    /// Ends a ticket that a worker holds.
+    fn retire(&self, load: LoadNumber);
+    /// Gives the workers a lane of the load.
+    fn serve(&self, load: LoadNumber, lane: Arc<dyn LaneWorker>);
+}
+
+/// Where the tickets of a pool wait.
+#[derive(Clone)]
+enum TicketWay {
+    Queue(Arc<Queue>),
+    Turns(Arc<dyn TurnTaker>),
+}
+
+/// One load's way to the workers of a pool, where it may share them with others.
 #[derive(Clone)]
 pub struct Tickets {
-    queue: Arc<Queue>,
+    way: TicketWay,
     load: LoadNumber,
     /// Where its lane is told of a ticket; none: it has a worker for itself.
     desk: Option<Arc<Desk>>,
@@ -24,16 +47,28 @@ pub struct Tickets {
 impl Tickets {
     /// Those of the load with this place among the loads of its trial.
     pub fn new(queue: &Arc<Queue>, load: usize) -> Self {
-        let load = LoadNumber::try_from(load).unwrap_or(LoadNumber::MAX);
-        Self { queue: queue.clone(), load, desk: None }
+        Self::by(TicketWay::Queue(queue.clone()), load)
     }
 
-    /// The same for one lane, which has a worker for a turn at a time where several loads share the
-    /// workers.
+    /// The same in a pool that serves all lanes turn by turn.
+    pub(in crate::runtime) fn by_turns(pool: Arc<dyn TurnTaker>, load: usize) -> Self {
+        Self::by(TicketWay::Turns(pool), load)
+    }
+
+    fn by(way: TicketWay, load: usize) -> Self {
+        let load = LoadNumber::try_from(load).unwrap_or(LoadNumber::MAX);
+        Self { way, load, desk: None }
+    }
+
+    /// The same for one lane, which has a worker for a turn at a time where loads share the
+    /// workers, and in a pool that has no other way.
     #[must_use]
     pub fn of_lane(&self) -> Self {
-        let desk = self.queue.lock().lanes.is_some().then(Arc::default);
-        Self { desk, ..self.clone() }
+        let by_turns = match &self.way {
+            TicketWay::Queue(queue) => queue.lock().lanes.is_some(),
+            TicketWay::Turns(_) => true,
+        };
+        Self { desk: by_turns.then(Arc::default), ..self.clone() }
     }
 
     /// Where this lane asks for tickets; none: it has a worker for itself.
@@ -41,50 +76,73 @@ impl Tickets {
         self.desk.clone()
     }
 
-    /// Gives a worker a lane of the load. Only where loads share the workers.
+    /// Gives a worker a lane of the load. Only where lanes are served turn by turn.
     pub(in crate::runtime) fn serve(&self, worker: usize, lane: Arc<dyn LaneWorker>) {
-        self.queue.serve(self.load, worker, lane);
+        match &self.way {
+            TicketWay::Queue(queue) => queue.serve(self.load, worker, lane),
+            TicketWay::Turns(pool) => pool.serve(self.load, lane),
+        }
     }
 
     /// Adds tickets, all at once.
-    pub fn admit(&self, tickets: impl Iterator<Item = Ticket>) {
-        self.queue.admit(self.load, tickets);
+    pub fn admit(&self, mut tickets: impl Iterator<Item = Ticket>) {
+        match &self.way {
+            TicketWay::Queue(queue) => queue.admit(self.load, tickets),
+            TicketWay::Turns(pool) => pool.admit(self.load, &mut tickets),
+        }
     }
 
     /// Adds one ticket and wakes one worker for it.
     pub fn admit_one(&self, ticket: Ticket) {
-        self.queue.admit_one(self.load, ticket);
+        match &self.way {
+            TicketWay::Queue(queue) => queue.admit_one(self.load, ticket),
+            TicketWay::Turns(pool) => pool.admit(self.load, &mut std::iter::once(ticket)),
+        }
     }
 
     /// Keeps the workers waiting for tickets that are still to come; [`Tickets::retire`] ends it.
     pub fn hold(&self) {
-        *self.queue.lock().live_mut(self.load) += 1;
+        match &self.way {
+            TicketWay::Queue(queue) => *queue.lock().live_mut(self.load) += 1,
+            TicketWay::Turns(pool) => pool.hold(self.load),
+        }
     }
 
     /// Takes a ticket that no worker will get any more.
     pub fn withdraw(&self) -> Option<Ticket> {
-        self.queue.withdraw(self.load)
+        match &self.way {
+            TicketWay::Queue(queue) => queue.withdraw(self.load),
+            TicketWay::Turns(pool) => pool.withdraw(self.load),
+        }
     }
 
     /// Puts a ticket that a worker holds back at the end of the queue, and takes the next one that
     /// is due; also says when it was taken. The caller has read the clock at `now_ns`.
     pub async fn exchange(&self, ticket: Ticket, now_ns: u64) -> Option<(Ticket, u64)> {
-        let Some(desk) = &self.desk else { return self.queue.exchange(self.load, ticket, now_ns) };
-        self.queue.put_back(self.load, ticket, now_ns);
-        desk.ticket().await.map(|ticket| (ticket, clock::now_ns()))
+        match (&self.way, &self.desk) {
+            (TicketWay::Queue(queue), None) => return queue.exchange(self.load, ticket, now_ns),
+            (TicketWay::Queue(queue), Some(_)) => queue.put_back(self.load, ticket, now_ns),
+            (TicketWay::Turns(pool), _) => pool.put_back(self.load, ticket, now_ns),
+        }
+        self.next_ticket().await.map(|ticket| (ticket, clock::now_ns()))
     }
 
     /// Ends a ticket that a worker holds.
     pub fn retire(&self) {
-        self.queue.retire(self.load);
+        match &self.way {
+            TicketWay::Queue(queue) => queue.retire(self.load),
+            TicketWay::Turns(pool) => pool.retire(self.load),
+        }
     }
 
     /// The next ticket that is due; `None` once no ticket of the load is left alive. A lane that
     /// has its worker for itself blocks it meanwhile, and runs jobs that are in front.
     pub async fn next_ticket(&self) -> Option<Ticket> {
-        match &self.desk {
-            Some(desk) => desk.ticket().await,
-            None => self.queue.next_ticket(self.load),
+        match (&self.way, &self.desk) {
+            (_, Some(desk)) => desk.ticket().await,
+            (TicketWay::Queue(queue), None) => queue.next_ticket(self.load),
+            // A lane of such a pool always has a desk.
+            (TicketWay::Turns(_), None) => None,
         }
     }
 }

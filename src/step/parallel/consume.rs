@@ -16,10 +16,7 @@ use super::{
     },
     arrivals::{Arriving, ChildArrival, ChildArrivals},
 };
-use crate::{
-    clock,
-    runtime::{Runtime, Style},
-};
+use crate::{clock, runtime::Runtime};
 
 /// The tasks of a fan-out whose results are taken one by one.
 #[derive(Clone)]
@@ -120,7 +117,7 @@ impl<R: Runtime> Consuming<R> {
     /// A worker of a pool that waits runs a child that nobody has begun, or else they would wait for
     /// a worker, and it for them. Whether one has ended meanwhile.
     fn helps(&mut self, context: &mut Context<'_>) -> bool {
-        if R::INFO.style != Style::Pool {
+        if !R::INFO.style.is_pool() {
             return false;
         }
         while let Some(started) = self.started.get_mut(self.helps) {
