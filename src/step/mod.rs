@@ -49,6 +49,7 @@ mod template;
 pub(crate) mod testing;
 mod throttle;
 mod wait;
+mod websocket;
 mod write;
 mod yield_now;
 
@@ -63,8 +64,8 @@ pub use recorded::ending;
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
 pub use spec::{
-    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, SharedUse, StepKind, TargetUse,
-    Times, Touch,
+    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, Meeting, SharedUse, StepKind,
+    TargetUse, Times, Touch,
 };
 pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
@@ -84,6 +85,7 @@ spec::steps! {
     Cancel => cancel::Cancel,
     Sql => sql::Sql,
     Document => document::Document,
+    Websocket => websocket::WebSocketStep,
     Yield => yield_now::Yield,
     Put => put::Put,
     Take => take::Take,

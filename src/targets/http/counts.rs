@@ -49,7 +49,7 @@ struct Handshakes {
 }
 
 /// What a target's counts call the handshakes that were full ones.
-pub(super) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
+pub(in crate::targets) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
 
 impl ServedCounts {
     /// Handshakes are counted from now on.

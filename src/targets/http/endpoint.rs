@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a server of the user's own may take to accept a connection before the trial begins.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(in crate::targets) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where an HTTP target is, and what it will answer.
 #[derive(Debug, Clone)]
@@ -257,7 +257,10 @@ fn foreign(
 
 /// The first address of a name that takes a connection, in the order in which the system gives
 /// them. All connections of a trial go there.
-fn answering(host: &str, addresses: impl Iterator<Item = SocketAddr>) -> Result<SocketAddr, Fault> {
+pub(in crate::targets) fn answering(
+    host: &str,
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> Result<SocketAddr, Fault> {
     let mut tried = Tried::default();
     for address in addresses {
         match TcpStream::connect_timeout(&address, PATIENCE) {
