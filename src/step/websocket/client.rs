@@ -4,8 +4,8 @@ use std::{future::poll_fn, marker::PhantomData, sync::Arc};
 
 use super::{
     connection::WebSocketConnection,
-    lost::Cut,
-    talk::{Talk, Trouble},
+    lost::{Cut, Trouble},
+    talk::Talk,
 };
 use crate::{
     runtime::Native,

@@ -10,10 +10,9 @@ use tungstenite::{Message, Utf8Bytes};
 
 use super::{
     connection::{Arrived, WebSocketConnection},
-    lost::Cut,
+    lost::{Cut, Trouble},
     message::{MessageId, Messages},
     spec::EchoSpec,
-    talk::Trouble,
 };
 use crate::{runtime::Native, targets::websocket::MessageAccount};
 

@@ -31,6 +31,21 @@ pub(super) enum Cut {
     Protocol(String),
 }
 
+/// Why a call has come to no good end.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The connection.
+    Cut(Cut),
+    /// What came is not what had to come.
+    Wrong(String),
+}
+
+impl From<Cut> for Trouble {
+    fn from(why: Cut) -> Self {
+        Self::Cut(why)
+    }
+}
+
 /// What helps where a server ends connections.
 const ALLOW: &str = "if that may happen: `allow = { errors = true }`";
 

@@ -9,9 +9,9 @@ use tungstenite::Message;
 
 use super::{
     connection::{Arrived, WebSocketConnection},
+    lost::Trouble,
     message::{MessageId, Messages},
     spec::BroadcastSpec,
-    talk::Trouble,
 };
 use crate::{
     runtime::Native,
@@ -160,9 +160,9 @@ impl MemberTalk {
         self.came += 1;
         let is_own = member == u64::from(seat.number);
         if is_own {
-            self.account.answer()
+            self.account.answer();
         } else {
-            self.account.deliver()
+            self.account.deliver();
         }
         Ok(is_own)
     }

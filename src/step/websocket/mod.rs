@@ -187,7 +187,7 @@ impl WebSocketStep {
                 (u64::from(terms.messages) * size.0, terms.deliveries() * size.0)
             }
         };
-        Done { sent, received, ..Done::default() }
+        Done { received, sent, ..Done::default() }
     }
 }
 

@@ -2,23 +2,8 @@
 
 use std::task::{Context, Poll};
 
-use super::{connection::WebSocketConnection, echo::EchoTalk, lost::Cut, member::MemberTalk};
+use super::{connection::WebSocketConnection, echo::EchoTalk, lost::Trouble, member::MemberTalk};
 use crate::runtime::Native;
-
-/// Why a call has come to no good end.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The connection.
-    Cut(Cut),
-    /// What came is not what had to come.
-    Wrong(String),
-}
-
-impl From<Cut> for Trouble {
-    fn from(why: Cut) -> Self {
-        Self::Cut(why)
-    }
-}
 
 /// A call's exchange.
 pub(super) enum Talk {

@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    HUB_PATH, WebSocketTarget,
     account::{MessageAccount, MessageSum},
     counts::{DUE, RECEIVED, REGISTERED, SENT, UNREGISTERED, UPGRADES},
-    parameters::as_http,
+    parameters::{WebSocketTarget, as_http},
+    words::{ECHO_PATH, HUB_PATH},
 };
 use crate::{
     client::{Https, Trust, unresolved},
@@ -147,7 +147,7 @@ fn embedded(spec: &WebSocketTarget, start: &Start<'_>) -> Result<EmbeddedWebSock
         let said = server.greeting();
         return Err(error(start.name, format!("did not say its address but: {said}")));
     };
-    let path = super::ECHO_PATH.to_owned();
+    let path = ECHO_PATH.to_owned();
     let endpoint = WebSocketEndpoint::new(address, address.to_string(), path, true);
     let trust = Trust::Text(authority.unwrap_or_default());
     let endpoint = match &spec.tls {

@@ -29,7 +29,7 @@ pub struct HubCounts {
 
 /// Where a member is.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum MemberPlace {
     /// In a room that is not full.
     Waiting(Registration),
     /// In the room of this number.
@@ -50,7 +50,7 @@ struct Room {
 pub struct Hub {
     /// What was counted.
     pub counts: HubCounts,
-    places: HashMap<Token, Place>,
+    places: HashMap<Token, MemberPlace>,
     filling: HashMap<Registration, Vec<Token>>,
     rooms: HashMap<u64, Room>,
 }
@@ -66,7 +66,7 @@ impl Hub {
             return Err("a member has registered twice");
         }
         self.counts.registered += 1;
-        self.places.insert(who, Place::Waiting(terms));
+        self.places.insert(who, MemberPlace::Waiting(terms));
         let waiting = self.filling.entry(terms).or_default();
         waiting.push(who);
         if waiting.len() < terms.members as usize {
@@ -77,14 +77,14 @@ impl Hub {
         self.counts.rooms += 1;
         let seats = members.iter().zip(0..).map(|(&who, number)| (who, Seat { room, number }));
         let told = seats.collect();
-        self.places.extend(members.iter().map(|&who| (who, Place::In(room))));
+        self.places.extend(members.iter().map(|&who| (who, MemberPlace::In(room))));
         self.rooms.insert(room, Room { terms, members, published: 0 });
         Ok(told)
     }
 
     /// A member publishes a message: its number, and who gets it.
     pub fn publish(&mut self, who: Token) -> Result<(u64, &[Token]), &'static str> {
-        let Some(Place::In(room)) = self.places.get(&who) else {
+        let Some(MemberPlace::In(room)) = self.places.get(&who) else {
             return Err("nothing can be published outside of a full room");
         };
         // Who is in a room finds it.
@@ -102,7 +102,7 @@ impl Hub {
     /// A member has got all messages.
     pub fn leave(&mut self, who: Token) -> Result<(), &'static str> {
         match self.places.get(&who) {
-            Some(Place::In(room))
+            Some(MemberPlace::In(room))
                 if self
                     .rooms
                     .get(room)
@@ -120,10 +120,10 @@ impl Hub {
         let Some(place) = self.places.get(&who).copied() else { return Vec::new() };
         self.counts.lost += 1;
         self.remove(who);
-        let Place::In(number) = place else { return Vec::new() };
+        let MemberPlace::In(number) = place else { return Vec::new() };
         // The others get what was published, however this one ended.
-        let is_broken = |room: &&mut Room| room.published < room.terms.deliveries();
-        if self.rooms.get_mut(&number).filter(is_broken).is_none() {
+        let has_all = |room: &Room| room.published == room.terms.deliveries();
+        if self.rooms.get(&number).is_none_or(has_all) {
             return Vec::new();
         }
         let others = self.rooms.remove(&number).map_or_else(Vec::new, |room| room.members);
@@ -136,10 +136,10 @@ impl Hub {
 
     fn remove(&mut self, who: Token) {
         match self.places.remove(&who) {
-            Some(Place::Waiting(terms)) => {
+            Some(MemberPlace::Waiting(terms)) => {
                 self.filling.entry(terms).or_default().retain(|other| *other != who);
             }
-            Some(Place::In(number)) => {
+            Some(MemberPlace::In(number)) => {
                 let Some(room) = self.rooms.get_mut(&number) else { return };
                 room.members.retain(|other| *other != who);
                 if room.members.is_empty() {

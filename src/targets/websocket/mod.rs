@@ -32,15 +32,7 @@ pub mod words;
 pub use account::MessageAccount;
 pub use endpoint::WebSocketEndpoint;
 pub use parameters::WebSocketTarget;
-
-/// Longest message that the embedded server and the steps take, in bytes; the library's usual limit
-/// on a frame.
-pub const LONGEST_MESSAGE: usize = 16 << 20;
-
-/// Where the embedded server sends messages back.
-pub const ECHO_PATH: &str = "/echo";
-/// Where it sends messages to all members of a room.
-pub const HUB_PATH: &str = "/hub";
+pub use words::{ECHO_PATH, LONGEST_MESSAGE};
 
 impl TargetKind for WebSocketTarget {
     const KEY: &'static str = "websocket";
@@ -116,7 +108,6 @@ impl WebSocketTarget {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::step::testing::read_target;
 
     fn read(text: &str) -> Vec<String> {

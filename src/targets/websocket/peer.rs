@@ -8,7 +8,7 @@ use std::{
 use rustix::io::Errno;
 use tungstenite::{
     Error, Message,
-    error::Result as WsResult,
+    error::{ProtocolError, Result as WsResult},
     handshake::{
         machine::TryParse as _,
         server::{Request, create_response, write_response},
@@ -16,7 +16,10 @@ use tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
 };
 
-use super::{ECHO_PATH, HUB_PATH, LONGEST_MESSAGE, counts::WebSocketCounts};
+use super::{
+    counts::WebSocketCounts,
+    words::{ECHO_PATH, HUB_PATH, LONGEST_MESSAGE},
+};
 use crate::targets::http::{PeerStream, Received, ServedCounts};
 
 /// Longest request for an upgrade, in bytes.
@@ -47,12 +50,12 @@ pub(super) struct WebSocketPeer {
 enum PeerStage {
     /// This was received of its request.
     Upgrading(Vec<u8>),
-    Open(Box<WebSocketContext>, Place),
+    Open(Box<WebSocketContext>, PeerPlace),
 }
 
 /// Where it has connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum PeerPlace {
     Echo,
     Hub,
 }
@@ -116,14 +119,14 @@ impl WebSocketPeer {
         let place = *place;
         // The hub must hear everybody, or members could wait for each other; how much each of them
         // may publish is bounded.
-        if place == Place::Echo && self.put.saturating_sub(self.wire.written) > MOST_WAITING {
+        if place == PeerPlace::Echo && self.put.saturating_sub(self.wire.written) > MOST_WAITING {
             self.held = true;
             return Next::Nothing;
         }
         let mut wire = Counting { wire: &mut self.wire, counts: &mut counts.connections };
         match context.read(&mut wire) {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
-                if place == Place::Hub {
+                if place == PeerPlace::Hub {
                     return Next::Words(message);
                 }
                 counts.received += 1;
@@ -140,10 +143,12 @@ impl WebSocketPeer {
                 Next::Served
             }
             Err(Error::Io(why)) if why.kind() == io::ErrorKind::WouldBlock => Next::Nothing,
-            Err(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed) => Next::Ended,
-            Err(Error::Protocol(
-                tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-            )) => Next::Ended,
+            Err(
+                Error::Io(_)
+                | Error::ConnectionClosed
+                | Error::AlreadyClosed
+                | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+            ) => Next::Ended,
             Err(_) => {
                 counts.rejected += 1;
                 Next::Ended
@@ -157,7 +162,7 @@ impl WebSocketPeer {
         let is_data = match message {
             Message::Binary(_) => true,
             // The hub's own words are no data.
-            Message::Text(_) => *place == Place::Echo,
+            Message::Text(_) => *place == PeerPlace::Echo,
             _ => false,
         };
         self.unsent += u64::from(is_data);
@@ -217,7 +222,7 @@ impl WebSocketPeer {
             }
             match answer(head) {
                 Ok(None) if head.len() <= MOST_HEAD => {}
-                Ok(Some((used, place, answer))) => {
+                Ok(Some(Accepted { used, place, answer })) => {
                     let config = WebSocketConfig::default()
                         .read_buffer_size(READ_ROOM)
                         .max_message_size(Some(LONGEST_MESSAGE))
@@ -252,21 +257,29 @@ const TOO_LONG: &str = "431 Request Header Fields Too Large";
 const NO_UPGRADE: &str = "400 Bad Request";
 const NO_PLACE: &str = "404 Not Found";
 
-/// The answer to a request for an upgrade, how many bytes that was, and where to; none if more is
-/// needed. An error is a status.
-fn answer(head: &[u8]) -> Result<Option<(usize, Place, Vec<u8>)>, &'static str> {
+/// A request for an upgrade that is granted.
+struct Accepted {
+    /// Its length in bytes.
+    used: usize,
+    place: PeerPlace,
+    /// What is to be said.
+    answer: Vec<u8>,
+}
+
+/// The answer to a request for an upgrade; none if more is needed. An error is a status.
+fn answer(head: &[u8]) -> Result<Option<Accepted>, &'static str> {
     let Some((used, request)) = Request::try_parse(head).map_err(|_| NO_UPGRADE)? else {
         return Ok(None);
     };
     let place = match request.uri().path() {
-        ECHO_PATH => Place::Echo,
-        HUB_PATH => Place::Hub,
+        ECHO_PATH => PeerPlace::Echo,
+        HUB_PATH => PeerPlace::Hub,
         _ => return Err(NO_PLACE),
     };
     let mut answer = Vec::new();
     let response = create_response(&request).map_err(|_| NO_UPGRADE)?;
     write_response(&mut answer, &response).map_err(|_| NO_UPGRADE)?;
-    Ok(Some((used, place, answer)))
+    Ok(Some(Accepted { used, place, answer }))
 }
 
 /// The bytes of a frame that a server sends with so long a payload.

@@ -20,9 +20,9 @@ use rustix::{
 use tungstenite::Message;
 
 use super::{
-    WebSocketTarget,
     counts::WebSocketCounts,
     hub::Hub,
+    parameters::WebSocketTarget,
     peer::{Next, WebSocketPeer},
     words::{LEAVE, NUMBER_BYTES, Registration},
 };

@@ -57,7 +57,8 @@ impl TestServer {
     pub fn unproven(&mut self) -> Vec<String> {
         let mut unproven = Vec::new();
         for _ in 0..10_000 {
-            let lines = proof("ws", &self.endpoint, &self.counts()).into_iter();
+            let counts = self.counts();
+            let lines = proof("ws", &self.endpoint, &counts).into_iter();
             let wrong = lines.filter(|line| line.expected != line.found);
             unproven = wrong.map(|line| format!("{line:?}")).collect();
             if unproven.is_empty() {

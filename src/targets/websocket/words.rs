@@ -9,6 +9,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Longest message that the embedded server and the steps take, in bytes; the library's usual limit
+/// on a frame.
+pub const LONGEST_MESSAGE: usize = 16 << 20;
+
+/// Where the embedded server sends messages back.
+pub const ECHO_PATH: &str = "/echo";
+/// Where it sends messages to all members of a room.
+pub const HUB_PATH: &str = "/hub";
+
 /// What a member asks for. Rooms of the same size and the same number of messages are filled in the
 /// order in which members come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
