@@ -506,6 +506,47 @@ mod tests {
         assert!(is_fine(8, &all(4), &before, &noop));
     }
 
+    /// The same of members of a room: `more` are further tables of the file.
+    fn why_of_room(executor: &str, size: u64, steps: &str, more: &str) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[executors.thread-pool]\nsize = {size}\n[targets.hub]\nwebsocket = {{}}\n{more}\n\
+             [tasks.member]\nsteps = [{MEMBER}]\n[tasks.main]\nsteps = [{steps}]\n[load.l]\ntask = 'main'\n\
+             closed = {{ concurrency = 2 }}\n"
+        );
+        let scenario = from_text(Path::new("x.toml"), &text, &Overrides::default())
+            .unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let variant = &scenario.variants[0];
+        let style = runtime::executor(executor).unwrap().style;
+        unsure(variant, style, variant.executors.pool_size as u64)
+    }
+
+    const MEMBER: &str =
+        "{ websocket = { target = 'hub', broadcast = { members = 4, messages = 2 } } }";
+
+    #[test]
+    fn members_of_a_room_meet_as_at_a_barrier() {
+        let all = |count: u64| format!("{{ parallel = {{ task = 'member', count = {count} }} }}");
+        for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
+            assert_eq!(why_of_room(executor, 64, &all(8), ""), None, "{executor}");
+        }
+        let why = |executor, size, steps: &str| why_of_room(executor, size, steps, "").unwrap();
+        let left = why("tokio", 64, &all(6));
+        assert!(left.starts_with("websocket `hub`: 6 of `member` are started"), "{left}");
+        assert!(why("sequential", 64, &all(4)).contains("4 are to meet"));
+        assert!(why("thread-pool", 5, &all(4)).contains("need 6 threads, and the pool has 5"));
+        assert_eq!(why_of_room("thread-pool", 6, &all(4), ""), None);
+        let alone = format!("{MEMBER}, {}", all(4));
+        assert!(why("tokio", 64, &alone).contains("may find nobody to meet"));
+        let other =
+            format!("[tasks.other]\nsteps = [{}]", MEMBER.replace("messages = 2", "messages = 3"));
+        let both = format!("{}, {{ parallel = {{ task = 'other', count = 4 }} }}", all(4));
+        let apart = why_of_room("tokio", 64, &both, &other).unwrap();
+        assert!(apart.contains("messages = 2") && apart.contains("give each a target"), "{apart}");
+        let barrier = "[shared.b]\nbarrier = { parties = 4 }\n[tasks.come]\nsteps = [{ arrive = { barrier = 'b' } }]";
+        let two = format!("{}, {{ parallel = {{ task = 'come', count = 4 }} }}", all(4));
+        assert_eq!(why_of_room("tokio", 64, &two, barrier), None);
+    }
+
     #[test]
     fn nested_and_shared_meetings_are_not_started() {
         let group = format!("[tasks.group]\nsteps = [{}]", all(4));

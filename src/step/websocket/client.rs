@@ -4,7 +4,7 @@ use std::{future::poll_fn, marker::PhantomData, sync::Arc};
 
 use super::{
     connection::WebSocketConnection,
-    lost::{Cut, Trouble},
+    lost::{Cut, TalkTrouble},
     talk::Talk,
 };
 use crate::{
@@ -107,11 +107,13 @@ impl<N: Native> Operation for WebSocketClient<N> {
                 }
                 // The server has closed what nobody used. Once more at most, for this happens on a
                 // kept connection only, and then there is none.
-                Err(Trouble::Cut(why)) if was_kept && why.is_end() && !self.talk.was_answered() => {
+                Err(TalkTrouble::Cut(why))
+                    if was_kept && why.is_end() && !self.talk.was_answered() =>
+                {
                     (0..self.talk.sent()).for_each(|_| self.shared.endpoint.connections.repeat());
                 }
-                Err(Trouble::Cut(why)) => return self.cut(&why),
-                Err(Trouble::Wrong(why)) => {
+                Err(TalkTrouble::Cut(why)) => return self.cut(&why),
+                Err(TalkTrouble::Wrong(why)) => {
                     let WebSocketShared { words, endpoint, .. } = &*self.shared;
                     return Err(Failure::Wrong(format!("{words}: {}: {why}", endpoint.words)));
                 }

@@ -10,7 +10,7 @@ use tungstenite::{Message, Utf8Bytes};
 
 use super::{
     connection::{Arrived, WebSocketConnection},
-    lost::{Cut, Trouble},
+    lost::{Cut, TalkTrouble},
     message::{MessageId, Messages},
     spec::EchoSpec,
 };
@@ -48,7 +48,7 @@ impl EchoTalk {
         &mut self,
         context: &mut Context<'_>,
         connection: &mut WebSocketConnection<N>,
-    ) -> Poll<Result<(), Trouble>> {
+    ) -> Poll<Result<(), TalkTrouble>> {
         while self.came < self.spec.messages {
             while self.sent < self.spec.messages && self.sent - self.came < self.spec.in_flight {
                 let message = self.next()?;
@@ -57,7 +57,7 @@ impl EchoTalk {
                 connection.put(context, message)?;
             }
             let arrived = ready!(connection.poll_message(context))?;
-            self.judge(&arrived).map_err(Trouble::Wrong)?;
+            self.judge(&arrived).map_err(TalkTrouble::Wrong)?;
             self.account.answer();
             self.came += 1;
         }

@@ -33,14 +33,14 @@ pub(super) enum Cut {
 
 /// Why a call has come to no good end.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum TalkTrouble {
     /// The connection.
     Cut(Cut),
     /// What came is not what had to come.
     Wrong(String),
 }
 
-impl From<Cut> for Trouble {
+impl From<Cut> for TalkTrouble {
     fn from(why: Cut) -> Self {
         Self::Cut(why)
     }

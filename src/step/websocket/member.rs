@@ -9,7 +9,7 @@ use tungstenite::Message;
 
 use super::{
     connection::{Arrived, WebSocketConnection},
-    lost::Trouble,
+    lost::TalkTrouble,
     message::{MessageId, Messages},
     spec::BroadcastSpec,
 };
@@ -78,7 +78,7 @@ impl MemberTalk {
         &mut self,
         context: &mut Context<'_>,
         connection: &mut WebSocketConnection<N>,
-    ) -> Poll<Result<(), Trouble>> {
+    ) -> Poll<Result<(), TalkTrouble>> {
         if !self.has_registered {
             self.has_registered = true;
             self.account.register();
@@ -88,11 +88,11 @@ impl MemberTalk {
             let arrived = ready!(connection.poll_message(context))?;
             let is_own = match self.seat {
                 None => {
-                    self.seat = Some(self.sit_down(&arrived).map_err(Trouble::Wrong)?);
+                    self.seat = Some(self.sit_down(&arrived).map_err(TalkTrouble::Wrong)?);
                     self.account.seat();
                     true
                 }
-                Some(seat) => self.judge(seat, &arrived).map_err(Trouble::Wrong)?,
+                Some(seat) => self.judge(seat, &arrived).map_err(TalkTrouble::Wrong)?,
             };
             // The next one when the last one has come back, so that nobody is far ahead.
             if is_own && self.published < u64::from(self.terms.messages) {

@@ -2,7 +2,9 @@
 
 use std::task::{Context, Poll};
 
-use super::{connection::WebSocketConnection, echo::EchoTalk, lost::Trouble, member::MemberTalk};
+use super::{
+    connection::WebSocketConnection, echo::EchoTalk, lost::TalkTrouble, member::MemberTalk,
+};
 use crate::runtime::Native;
 
 /// A call's exchange.
@@ -27,7 +29,7 @@ impl Talk {
         &mut self,
         context: &mut Context<'_>,
         connection: &mut WebSocketConnection<N>,
-    ) -> Poll<Result<(), Trouble>> {
+    ) -> Poll<Result<(), TalkTrouble>> {
         match self {
             Self::Echo(echo) => echo.poll(context, connection),
             Self::Member(member) => member.poll(context, connection),

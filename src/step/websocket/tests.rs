@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use tungstenite::{Message, WebSocket, accept, protocol::CloseFrame};
 use super::WebSocketStep;
 use crate::{
     step::{
-        StepKind as _, StepSpec,
+        OnTimeout, StepKind as _, StepSpec,
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
     targets::websocket::{testing::TestServer, words::Seat},
@@ -303,6 +304,32 @@ fn an_exchange_that_is_cut_has_its_name_and_may_be_allowed() {
             let errors: u64 = ran.outcomes.iter().flatten().map(|done| done.errors).sum();
             assert_eq!((errors, counts[&format!("errors: {name}")]), (3, 3), "{executor}");
         }
+    }
+}
+
+/// A call that is given up leaves an answer on its way, which nobody may take for that of the next
+/// call.
+#[test]
+fn a_call_that_was_given_up_closes_its_connection() {
+    /// The first connection is not answered in time; others are.
+    fn late(socket: &mut WebSocket<TcpStream>, at: usize) -> tungstenite::Result<()> {
+        if at == 0 {
+            return data(socket).and_then(|_| data(socket)).map(drop);
+        }
+        polite(socket, at)
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    for executor in EXECUTORS {
+        let target = format!("{{ websocket = {{ url = '{}' }} }}", own(late));
+        let mut target = start_target(&target, scratch.path()).unwrap();
+        let rig = Rig::new(&[&echo("")])
+            .limited(Duration::from_millis(300), OnTimeout::Ignore)
+            .endpoint("ws", target.endpoint());
+        let ran = rig.run(executor, 3);
+        assert_eq!((ran.wrong(), ran.timeouts()), (None, 1), "{executor}");
+        assert_eq!((ran.tallies[0].cancelled, ran.tallies[0].ended), (1, 2), "{executor}");
+        let counts = target.report().unwrap().counts;
+        assert_eq!((counts["connections opened"], counts["connections closed"]), (2, 2));
     }
 }
 

@@ -333,3 +333,61 @@ fn due(counts: &NamedCounts) -> u64 {
     let echoes = found(RECEIVED).saturating_sub(found("messages published"));
     echoes + found(DUE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with these counts, where three messages were sent by one who is connected: two
+    /// came back, and two of others came.
+    fn wrong(changes: &[(&str, u64)]) -> Vec<String> {
+        let endpoint =
+            WebSocketEndpoint::new(([127, 0, 0, 1], 1).into(), "h".into(), "/".into(), true);
+        let _open = endpoint.connections.open();
+        let account = endpoint.account();
+        (0..3).for_each(|_| account.send());
+        (0..2).for_each(|_| account.answer());
+        (0..2).for_each(|_| account.deliver());
+        account.register();
+        account.seat();
+        account.leave();
+        let right = [
+            ("connections", 1),
+            ("connections open", 1),
+            (UPGRADES, 1),
+            (RECEIVED, 2),
+            (SENT, 4),
+            (REGISTERED, 1),
+            (UNREGISTERED, 1),
+            ("messages published", 2),
+            (DUE, 4),
+        ];
+        let mut counts: NamedCounts =
+            right.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        counts.extend(changes.iter().map(|(name, count)| ((*name).to_owned(), *count)));
+        let lines = proof("chat", &endpoint, &counts).into_iter();
+        lines.filter(|line| line.expected != line.found).map(|line| line.what).collect()
+    }
+
+    #[test]
+    fn a_count_of_the_server_that_cannot_be_is_found_out() {
+        assert_eq!(wrong(&[]), [""; 0]);
+        for (name, count, said) in [
+            (UPGRADES, 0, "upgrades by"),
+            (RECEIVED, 1, "messages received by"),
+            (RECEIVED, 4, "messages received by"),
+            (SENT, 3, "messages sent by"),
+            (SENT, 5, "messages sent by"),
+            (REGISTERED, 2, "members registered at"),
+            (UNREGISTERED, 0, "members unregistered at"),
+            ("connections", 2, "connections opened to"),
+            ("connections open", 0, "connections still open to"),
+        ] {
+            let found = wrong(&[(name, count)]);
+            let line = format!("{said} target chat, by its own count");
+            assert!(found.contains(&line), "{name} {count}: {found:?}");
+        }
+        // The third message, of which nothing came back, may have been received.
+        assert_eq!(wrong(&[(RECEIVED, 3)]), [""; 0]);
+    }
+}
