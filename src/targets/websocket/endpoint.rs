@@ -301,7 +301,7 @@ pub(super) fn proof(
     let found = |name: &str| counts.get(name).copied().unwrap_or(0);
     let line = |what: &str, (least, most): (u64, u64), found: u64| ProofLine {
         what: format!("{what} target {name}, by its own count"),
-        expected: found.clamp(least, most.max(least)).to_string(),
+        expected: found.max(least).min(most).to_string(),
         found: found.to_string(),
     };
     let ours = endpoint.sum();
@@ -378,6 +378,7 @@ mod tests {
             (RECEIVED, 4, "messages received by"),
             (SENT, 3, "messages sent by"),
             (SENT, 5, "messages sent by"),
+            (DUE, 3, "messages sent by"),
             (REGISTERED, 2, "members registered at"),
             (UNREGISTERED, 0, "members unregistered at"),
             ("connections", 2, "connections opened to"),
