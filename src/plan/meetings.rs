@@ -1,5 +1,6 @@
 //! Meetings: whether all who wait at a barrier are sure to be let go. Where one could wait for ever,
-//! nobody is started.
+//! nobody is started. Members of a room at a target meet as at a barrier: the room is full when all
+//! are there.
 //!
 //! Parties are children of `parallel`, each of which arrives equally often on every path, and which
 //! nothing gives up. Two ways to meet always come to an end:
@@ -19,27 +20,71 @@ use std::collections::HashMap;
 
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant},
+    scenario::{OnTimeout, StepPlan, Task, Variant, reach},
     shared::SharedSpec,
-    step::{Child, Ends, Times, Touch},
+    step::{Child, Ends, SharedUse, Times, Touch},
 };
 
-/// Why tasks of a variant could wait at a barrier for ever under an executor whose pool is so large.
+/// Why tasks of a variant could wait for each other for ever under an executor whose pool is so
+/// large.
 pub(super) fn unsure(variant: &Variant, style: Style, pool_size: u64) -> Option<String> {
-    variant.shared.iter().find_map(|named| {
-        let SharedSpec::Barrier(barrier) = &named.spec else { return None };
-        let walk = MeetingWalk {
-            tasks: &variant.tasks,
-            barrier: &named.name,
-            parties: barrier.parties(),
-            others: variant.shared.iter().any(|other| {
-                other.name != named.name && matches!(other.spec, SharedSpec::Barrier(_))
-            }),
-            known: HashMap::new(),
-        };
+    let places = match MeetingPlace::all(variant) {
+        Ok(places) => places,
+        Err(why) => return Some(why),
+    };
+    places.iter().find_map(|place| {
+        let others = places.len() > 1;
+        let walk = MeetingWalk { tasks: &variant.tasks, place, others, known: HashMap::new() };
         let why = walk.variant(variant, style, pool_size).err()?;
-        Some(format!("barrier `{}`: {why}", named.name))
+        Some(format!("{}: {why}", place.words()))
     })
+}
+
+/// Where so many meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MeetingPlace<'a> {
+    /// `barrier`, or a kind of targets.
+    kind: &'static str,
+    name: &'a str,
+    parties: u64,
+}
+
+impl<'a> MeetingPlace<'a> {
+    /// All barriers, and all targets at which tasks that are reached meet. An error says where not
+    /// all wait for as many.
+    fn all(variant: &'a Variant) -> Result<Vec<Self>, String> {
+        let barriers = variant.shared.iter().filter_map(|named| match &named.spec {
+            SharedSpec::Barrier(barrier) => {
+                Some(Self { kind: "barrier", name: &named.name, parties: barrier.parties() })
+            }
+            _ => None,
+        });
+        let mut places: Vec<Self> = barriers.collect();
+        let mut agreed: Vec<(Self, String)> = Vec::new();
+        let reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+        for at in reached {
+            let spec = &variant.tasks[at.task].steps[at.step].spec;
+            let (Some(used), Some(meeting)) = (spec.shared(), spec.meeting()) else { continue };
+            let (kind, name, terms) = (used.kind, used.name.text.as_str(), meeting.terms);
+            match agreed.iter().find(|(other, _)| (other.kind, other.name) == (kind, name)) {
+                None => agreed.push((Self { kind, name, parties: meeting.parties }, terms)),
+                Some((_, other)) if *other == terms => {}
+                Some((place, other)) => {
+                    return Err(format!(
+                        "{}: some come with {other}, and others with {terms}, so that they wait for each other in vain; \
+                         give each a target of its own",
+                        place.words()
+                    ));
+                }
+            }
+        }
+        places.extend(agreed.into_iter().map(|(place, _)| place));
+        Ok(places)
+    }
+
+    fn words(&self) -> String {
+        format!("{} `{}`", self.kind, self.name)
+    }
 }
 
 /// The least and the most arrivals.
@@ -118,13 +163,12 @@ impl Visits {
     }
 }
 
-/// Following tasks into the tasks that they run, for one barrier. The tasks must be validated: no
+/// Following tasks into the tasks that they run, for one place. The tasks must be validated: no
 /// cycles, no unknown names.
 struct MeetingWalk<'a> {
     tasks: &'a [Task],
-    barrier: &'a str,
-    parties: u64,
-    /// Whether there are other barriers.
+    place: &'a MeetingPlace<'a>,
+    /// Whether there are other places.
     others: bool,
     known: HashMap<&'a str, Visits>,
 }
@@ -139,8 +183,8 @@ impl<'a> MeetingWalk<'a> {
             let whole = self.task(&load.task.text)?;
             if whole.always() != Some(0) {
                 return Err(
-                    "the task of a load arrives by itself, and its last ones may find nobody to meet; put `arrive` into \
-                     a task that `parallel` starts"
+                    "the task of a load meets others by itself, and its last ones may find nobody to meet; put that step \
+                     into a task that `parallel` starts"
                         .to_owned(),
                 );
             }
@@ -154,7 +198,7 @@ impl<'a> MeetingWalk<'a> {
                 let others = all_slots.saturating_add(u64::from(variant.run.probe));
                 self.can_meet(whole, slots, style, (pool_size, others))
             }
-            _ => Err("tasks of several loads meet there, and one load may end first; give each load a barrier of its own"
+            _ => Err("tasks of several loads meet there, and one load may end first; give each load a place of its own"
                 .to_owned()),
         }
     }
@@ -167,7 +211,7 @@ impl<'a> MeetingWalk<'a> {
         style: Style,
         (pool_size, others): (u64, u64),
     ) -> Result<(), String> {
-        let parties = self.parties;
+        let parties = self.place.parties;
         if style == Style::Serial && parties > 1 {
             return Err(format!("it runs one task at a time, and {parties} are to meet"));
         }
@@ -206,8 +250,11 @@ impl<'a> MeetingWalk<'a> {
 
     fn step(&mut self, plan: &StepPlan) -> Result<Visits, String> {
         let used = plan.spec.shared();
-        let arrives =
-            used.is_some_and(|used| used.touch == Touch::Meets && used.name.text == self.barrier);
+        let is_here = |used: SharedUse<'_>| {
+            used.touch == Touch::Meets
+                && (used.kind, used.name.text.as_str()) == (self.place.kind, self.place.name)
+        };
+        let arrives = used.is_some_and(is_here);
         let may_fail = !plan.spec.targets().is_empty() || plan.timeout.is_some();
         let own = Visits {
             end: if arrives { (1, 1) } else { (0, 0) },
@@ -271,7 +318,7 @@ impl<'a> MeetingWalk<'a> {
                 }
                 Times::Chance(_) if self.others && once.meets() => {
                     return Err(format!(
-                        "`{}` is one of several by choice, and there are other barriers: two could wait at one each; let all \
+                        "`{}` is one of several by choice, and there are other places to meet: two could wait at one each; let all \
                          come to them in the same order",
                         child.task.text
                     ));
@@ -284,7 +331,7 @@ impl<'a> MeetingWalk<'a> {
 
     /// So many at once. Nobody arrives for them outside.
     fn at_once(&self, once: Visits, count: u64, child: &Child<'_>) -> Result<Visits, String> {
-        let (name, parties) = (&child.task.text, self.parties);
+        let (name, parties) = (&child.task.text, self.place.parties);
         let cut = child.ends == Ends::ByAny && once.unwell;
         let whole = Visits {
             exit: cut.then_some((0, 0)),
@@ -315,7 +362,7 @@ impl<'a> MeetingWalk<'a> {
         if !count.is_multiple_of(parties) {
             return Err(format!(
                 "{count} of `{name}` are started, and {parties} meet at a time, so that {} are left over; make `count` a \
-                 multiple of `parties`",
+                 multiple of that",
                 count % parties
             ));
         }
@@ -457,6 +504,47 @@ mod tests {
         let noop = format!("{gate}[tasks.look]\nsteps = [{{ noop = {{}} }}]");
         let before = format!("{}, {ARRIVE}", held.replace("come", "look"));
         assert!(is_fine(8, &all(4), &before, &noop));
+    }
+
+    /// The same of members of a room: `more` are further tables of the file.
+    fn why_of_room(executor: &str, size: u64, steps: &str, more: &str) -> Option<String> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[executors.thread-pool]\nsize = {size}\n[targets.hub]\nwebsocket = {{}}\n{more}\n\
+             [tasks.member]\nsteps = [{MEMBER}]\n[tasks.main]\nsteps = [{steps}]\n[load.l]\ntask = 'main'\n\
+             closed = {{ concurrency = 2 }}\n"
+        );
+        let scenario = from_text(Path::new("x.toml"), &text, &Overrides::default())
+            .unwrap_or_else(|error| panic!("{}", error.render(false)));
+        let variant = &scenario.variants[0];
+        let style = runtime::executor(executor).unwrap().style;
+        unsure(variant, style, variant.executors.pool_size as u64)
+    }
+
+    const MEMBER: &str =
+        "{ websocket = { target = 'hub', broadcast = { members = 4, messages = 2 } } }";
+
+    #[test]
+    fn members_of_a_room_meet_as_at_a_barrier() {
+        let all = |count: u64| format!("{{ parallel = {{ task = 'member', count = {count} }} }}");
+        for executor in ["threads", "tokio", "tokio-current-thread", "smol"] {
+            assert_eq!(why_of_room(executor, 64, &all(8), ""), None, "{executor}");
+        }
+        let why = |executor, size, steps: &str| why_of_room(executor, size, steps, "").unwrap();
+        let left = why("tokio", 64, &all(6));
+        assert!(left.starts_with("websocket `hub`: 6 of `member` are started"), "{left}");
+        assert!(why("sequential", 64, &all(4)).contains("4 are to meet"));
+        assert!(why("thread-pool", 5, &all(4)).contains("need 6 threads, and the pool has 5"));
+        assert_eq!(why_of_room("thread-pool", 6, &all(4), ""), None);
+        let alone = format!("{MEMBER}, {}", all(4));
+        assert!(why("tokio", 64, &alone).contains("may find nobody to meet"));
+        let other =
+            format!("[tasks.other]\nsteps = [{}]", MEMBER.replace("messages = 2", "messages = 3"));
+        let both = format!("{}, {{ parallel = {{ task = 'other', count = 4 }} }}", all(4));
+        let apart = why_of_room("tokio", 64, &both, &other).unwrap();
+        assert!(apart.contains("messages = 2") && apart.contains("give each a target"), "{apart}");
+        let barrier = "[shared.b]\nbarrier = { parties = 4 }\n[tasks.come]\nsteps = [{ arrive = { barrier = 'b' } }]";
+        let two = format!("{}, {{ parallel = {{ task = 'come', count = 4 }} }}", all(4));
+        assert_eq!(why_of_room("tokio", 64, &two, barrier), None);
     }
 
     #[test]

@@ -177,7 +177,9 @@ impl OfLoad<'_> {
         let targets = &self.variant.targets;
         let is_server =
             |name: &str| match targets.iter().find(|target| target.name == name).map(|t| &t.spec) {
-                Some(TargetSpec::Http(_) | TargetSpec::Document(_)) => true,
+                Some(TargetSpec::Http(_) | TargetSpec::Document(_) | TargetSpec::Websocket(_)) => {
+                    true
+                }
                 Some(TargetSpec::Sql(database)) => database.is_server(),
                 _ => false,
             };

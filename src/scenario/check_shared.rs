@@ -6,12 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{wire::File, wire_step::WireStep};
 use crate::{
     config::{Diagnostics, Name},
-    step::Touch,
+    step::{SharedUse, Touch},
+    targets::TargetSpec,
 };
 
 /// Reports names of objects that are not declared, or are of another kind.
 pub(super) fn names(file: &File, diagnostics: &mut Diagnostics) {
-    for used in file.steps().filter_map(|step| step.plan.spec.shared()) {
+    let at_targets =
+        |used: &SharedUse<'_>| TargetSpec::TABLE.iter().any(|(key, _)| *key == used.kind);
+    // Targets have a check of their own.
+    let used = file.steps().filter_map(|step| step.plan.spec.shared());
+    for used in used.filter(|used| !at_targets(used)) {
         let name = &used.name.text;
         let of_kind = file
             .shared

@@ -50,6 +50,7 @@ mod template;
 pub(crate) mod testing;
 mod throttle;
 mod wait;
+mod websocket;
 mod write;
 mod yield_now;
 
@@ -64,8 +65,8 @@ pub use recorded::ending;
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
 pub use spec::{
-    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, SharedUse, StepKind, TargetUse,
-    Times, Touch,
+    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, Meeting, SharedUse, StepKind,
+    TargetUse, Times, Touch,
 };
 pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;
@@ -85,6 +86,7 @@ spec::steps! {
     Cancel => cancel::Cancel,
     Sql => sql::Sql,
     Document => document::Document,
+    Websocket => websocket::WebSocketStep,
     Yield => yield_now::Yield,
     Put => put::Put,
     Take => take::Take,

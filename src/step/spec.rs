@@ -41,6 +41,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
+    /// Who meet, for a step that meets others at a target: a shared object says it itself.
+    fn meeting(&self) -> Option<Meeting> {
+        None
+    }
+
     /// The background task that it starts or ends.
     fn handle(&self) -> Option<HandleUse<'_>> {
         None
@@ -136,12 +141,22 @@ pub struct TargetUse<'a> {
 /// A step's use of a shared object.
 #[derive(Debug, Clone, Copy)]
 pub struct SharedUse<'a> {
-    /// The object's name, with its place in the file.
+    /// The name of the object, or of the target, with its place in the file.
     pub name: &'a Name,
-    /// The kind that it must be: a key of the table of shared objects.
+    /// The kind that it must be: a key of the table of shared objects, or of that of targets where
+    /// tasks meet at a target.
     pub kind: &'static str,
     /// What it does there.
     pub touch: Touch,
+}
+
+/// Who meet at a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meeting {
+    /// How many.
+    pub parties: u64,
+    /// What they must agree upon, in words.
+    pub terms: String,
 }
 
 /// What a step does to a shared object, and whom it waits for.
@@ -317,6 +332,11 @@ macro_rules! steps {
             /// See [`StepKind::shared`].
             pub fn shared(&self) -> Option<SharedUse<'_>> {
                 match self { $(Self::$variant(step) => step.shared(),)* }
+            }
+
+            /// See [`StepKind::meeting`].
+            pub fn meeting(&self) -> Option<Meeting> {
+                match self { $(Self::$variant(step) => step.meeting(),)* }
             }
 
             /// See [`StepKind::handle`].

@@ -10,6 +10,7 @@ pub mod http;
 mod own_server;
 mod spec;
 pub mod sql;
+pub mod websocket;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ spec::targets! {
     Directory => directory::Directory,
     Sql => sql::SqlTarget,
     Document => document::DocumentTarget,
+    Websocket => websocket::WebSocketTarget,
 }
 
 /// A target and its name.

@@ -237,7 +237,10 @@ fn only_cli_prints(sources: &[Source]) -> Vec<String> {
     // The server of a target speaks to its trial through its standard output.
     let others: Vec<Source> = sources
         .iter()
-        .filter(|source| source.path != "src/targets/http/mod.rs")
+        .filter(|source| {
+            !["src/targets/http/mod.rs", "src/targets/websocket/mod.rs"]
+                .contains(&source.path.as_str())
+        })
         .map(|source| Source::new(&source.path, &source.text))
         .collect();
     found.extend(only_in("src/cli/", &["stdout()"], &others));

@@ -55,7 +55,7 @@ struct Handshakes {
 }
 
 /// What a target's counts call the handshakes that were full ones.
-pub(super) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
+pub(in crate::targets) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
 /// And the requests that came over HTTP/2.
 pub(super) const MULTIPLEXED: &str = "requests over HTTP/2";
 /// And the most streams that one connection had open at once, and may have.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long it may take to accept a connection before the trial begins.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(in crate::targets) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A server of the user's own.
 struct Foreign {
@@ -85,7 +85,10 @@ fn found(
 }
 /// The first address of a name that takes a connection, in the order in which the system gives
 /// them. All connections of a trial go there.
-fn answering(host: &str, addresses: impl Iterator<Item = SocketAddr>) -> Result<SocketAddr, Fault> {
+pub(in crate::targets) fn answering(
+    host: &str,
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> Result<SocketAddr, Fault> {
     let mut tried = Tried::default();
     for address in addresses {
         match TcpStream::connect_timeout(&address, PATIENCE) {

@@ -14,7 +14,7 @@ const HOSTS: [&str; 2] = ["127.0.0.1", "localhost"];
 
 /// A server's certificate and key, and the authority by which clients know it.
 #[derive(Debug)]
-pub(super) struct Identity {
+pub(in crate::targets) struct Identity {
     /// With what connections are encrypted.
     config: Arc<ServerConfig>,
     /// The authority's certificate, as PEM.

@@ -63,6 +63,18 @@ pub use server::{listen, serve};
 pub use stall::Stall;
 pub use tls::HttpTls;
 
+// What another server of ours has in common with this one.
+pub(super) use control::{Commands, ControlCommand};
+pub(super) use counts::FULL_HANDSHAKES;
+pub(super) use foreign::{PATIENCE, answering};
+#[cfg(target_os = "linux")]
+pub(super) use identity::Identity;
+pub(super) use parameters::flaw;
+pub(super) use slab::{Slab, Token};
+#[cfg(target_os = "linux")]
+pub(super) use stream::{PeerStream, Received};
+pub(super) use tls::checked;
+
 /// Longest body that the embedded server answers with: its digest is computed before a trial.
 const MOST_BODY: u64 = 16 << 30;
 /// Most entries of `status`.

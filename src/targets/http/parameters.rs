@@ -68,7 +68,7 @@ impl Default for HttpTarget {
 pub(super) const PLAIN: &str = "`tls` is about `https://`, and this url begins with `http://`";
 
 /// What is wrong with the url of a server, and what helps; nothing where it can be called.
-pub(super) fn flaw(url: &str) -> Option<(String, Option<&'static str>)> {
+pub(in crate::targets) fn flaw(url: &str) -> Option<(String, Option<&'static str>)> {
     let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
         return Some(("expected a url that starts with `http://` or `https://`".into(), None));
     };

@@ -1,7 +1,7 @@
 //! Values found again by a small token; a token of a value that was removed finds nothing.
 
 /// Names a value in a [`Slab`]: its place in the low half, the place's generation in the high half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
 impl Token {

@@ -15,7 +15,7 @@ use super::counts::ServedCounts;
 
 /// A non-blocking socket, plain or encrypted.
 #[derive(Debug)]
-pub(super) enum PeerStream {
+pub(in crate::targets) enum PeerStream {
     /// As it is.
     Plain(OwnedFd),
     /// With TLS.
@@ -24,7 +24,7 @@ pub(super) enum PeerStream {
 
 /// An encrypted connection.
 #[derive(Debug)]
-pub(super) struct EncryptedPeer {
+pub(in crate::targets) struct EncryptedPeer {
     socket: Socket,
     session: ServerConnection,
     /// Whether the handshake has ended and is counted.
@@ -33,7 +33,7 @@ pub(super) struct EncryptedPeer {
 
 /// What a read has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Received {
+pub(in crate::targets) struct Received {
     /// How many bytes; 0: the peer sends no more.
     pub bytes: usize,
     /// Whether there was nothing behind them.

@@ -63,7 +63,7 @@ impl Section for HttpTls {
 
 impl HttpTls {
     /// Whose certificates are trusted, of a server of the user's own.
-    pub(super) fn trust(&self) -> Trust {
+    pub(in crate::targets) fn trust(&self) -> Trust {
         match (self.verify, &self.ca) {
             (Verify::None, _) => Trust::Anybody,
             (Verify::Full, Some(file)) => Trust::File(file.clone()),
@@ -73,7 +73,7 @@ impl HttpTls {
 }
 
 /// What the report says of the certificate.
-pub(super) fn checked(trust: &Trust) -> String {
+pub(in crate::targets) fn checked(trust: &Trust) -> String {
     match trust {
         Trust::System => "checked, by the authorities that this system trusts".into(),
         Trust::File(file) => format!("checked, by the authorities in {}", file.display()),
