@@ -126,7 +126,7 @@ struct Part {
 
 /// A connection, whatever is spoken on it.
 enum Spoken<S: hyper::rt::Read + hyper::rt::Write + Unpin> {
-    Lines(Lines<S>),
+    Lines(Box<Lines<S>>),
     Streams(Box<Streams<S>>),
 }
 
@@ -258,7 +258,7 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Io
             Spoken::Streams(Box::new(Streams::open(stream).await))
         } else {
             let (sender, driver) = handshake(stream).await.unwrap();
-            Spoken::Lines(Lines { sender, driver })
+            Spoken::Lines(Box::new(Lines { sender, driver }))
         };
         Client { spoken, work }
     });
