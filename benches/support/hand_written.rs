@@ -126,8 +126,8 @@ struct Part {
 
 /// A connection, whatever is spoken on it.
 enum Spoken<S: hyper::rt::Read + hyper::rt::Write + Unpin> {
-    Lines(Lines<S>),
-    Streams(Streams<S>),
+    Lines(Box<Lines<S>>),
+    Streams(Box<Streams<S>>),
 }
 
 /// A connection of HTTP/1.1 with its two ends.
@@ -255,10 +255,10 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Io
     let opened = runtime.spawn(async move {
         let stream = R::Native::connect(work.address).await.unwrap();
         let spoken = if work.is_http2 {
-            Spoken::Streams(Streams::open(stream).await)
+            Spoken::Streams(Box::new(Streams::open(stream).await))
         } else {
             let (sender, driver) = handshake(stream).await.unwrap();
-            Spoken::Lines(Lines { sender, driver })
+            Spoken::Lines(Box::new(Lines { sender, driver }))
         };
         Client { spoken, work }
     });
@@ -281,7 +281,7 @@ fn connect_all<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Vec<Client<<R::Nati
     });
     let opened: Vec<_> = opened.collect();
     let of = |at: u64| Client {
-        spoken: Spoken::Streams(opened[at as usize % shared].beside()),
+        spoken: Spoken::Streams(Box::new(opened[at as usize % shared].beside())),
         work: work.clone(),
     };
     (0..work.clients).map(of).collect()

@@ -12,6 +12,9 @@ use std::{
 };
 
 use proptest::prelude::*;
+use tokio_rustls::rustls::{
+    ServerConfig, ServerConnection, Stream, crypto::ring, pki_types::PrivatePkcs8KeyDer,
+};
 
 use crate::{
     client::Trust,
@@ -373,6 +376,61 @@ fn a_stream_that_was_refused_goes_again() {
         let (ran, counts) = ran_odd(&url, (http2, ", method = 'POST' }"), executor, 1);
         assert_eq!(ran.wrong(), None, "{executor} {http2}");
         assert_eq!(counts["connections opened"], 1, "{executor} {http2}");
+    }
+}
+
+/// A server that speaks TLS and these protocols, and answers nobody; its url.
+fn encrypted(protocols: &[&str]) -> String {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let mut config = config
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .unwrap();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut session = ServerConnection::new(config.clone()).unwrap();
+            let _ = Stream::new(&mut session, &mut stream).read(&mut [0; 99]);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_server_of_one_s_own_must_agree_to_http_2() {
+    let scratch = tempfile::tempdir().unwrap();
+    let run = |url: &str, executor: &str| {
+        let target =
+            format!("{{ http = {{ url = '{url}', http2 = {{}}, tls = {{ verify = 'none' }} }} }}");
+        let target = start_target(&target, scratch.path()).unwrap();
+        let step = "{ http = { target = 'api', path = '/' } }";
+        let ran = Rig::new(&[step]).endpoint("api", target.endpoint()).run(executor, 2);
+        (ran.wrong(), target.facts())
+    };
+    for executor in EXECUTORS {
+        for protocols in [&[][..], &["http/1.1"]] {
+            let (wrong, _) = run(&encrypted(protocols), executor);
+            let wrong = wrong.unwrap();
+            assert!(wrong.contains("does not agree to HTTP/2; let it (ALPN `h2`)"), "{wrong}");
+        }
+        let server = Served::start("{ tls = {} }");
+        let url = format!("https://localhost:{}", server.endpoint.address.port());
+        let (wrong, facts) = run(&url, executor);
+        assert_eq!(wrong, None, "{executor}");
+        let fact = |what: &str| facts.iter().find(|(label, _)| label.ends_with(what)).unwrap();
+        assert_eq!(fact(": HTTP version").1, "HTTP/2, agreed upon by ALPN");
+        assert!(fact(": HTTP/2 streams at once").1.starts_with("128 on a connection"));
+        assert!(fact(": TLS").1.ends_with(", h2"), "{facts:?}");
+        drop(server.control);
+        let counts = server.thread.join().unwrap().unwrap().to_map();
+        assert_eq!([counts["requests"], counts["requests over HTTP/2"]], [2, 2]);
     }
 }
 

@@ -127,6 +127,7 @@ fn answers_leave_in_the_order_in_which_they_are_due() {
         let (_, response) = open.swap_remove(place);
         assert_eq!(answered(&mut pair, response), Some((200, body(9))));
     }
+    assert!(open.is_empty(), "{} left before they were due", open.len());
     let counts = pair.counts();
     let found = ["requests", "requests over HTTP/2", "status 200", "bytes sent", "path /a"];
     assert_eq!(found.map(|key| counts[key]), [20, 20, 20, 180, 20]);
