@@ -9,7 +9,9 @@
 //! 2. nobody waits for what another task puts, supplies or sets, or for others to meet, in a cell
 //!    where tasks wait for children.
 //!
-//! It is not looked into which task waits for which: what could wait so is not started.
+//! It is not looked into which task waits for which: what could wait so is not started. But where a
+//! cell has one task at a time whose children have no children, that task alone waits for children,
+//! and what its worker runs meanwhile are these, as on any pool.
 
 use super::pipes::Pipes;
 use crate::{
@@ -22,7 +24,7 @@ use crate::{
 /// Why tasks of a variant could wait for what lies beneath them.
 pub(super) fn waits(variant: &Variant, style: Style) -> Option<String> {
     let fans_out = variant.loads.iter().any(|load| fan_out(&variant.tasks, &load.task.text) > 0);
-    if style != Style::Stealing || !fans_out {
+    if style != Style::Stealing || !fans_out || one_waits(variant) {
         return None;
     }
     let mut reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
@@ -33,6 +35,21 @@ pub(super) fn waits(variant: &Variant, style: Style) -> Option<String> {
     };
     let why = reached.find_map(why)?;
     Some(format!("a worker that waits for children runs other tasks meanwhile, and {why}"))
+}
+
+/// Whether one task waits for children at a time, and none of these does.
+fn one_waits(variant: &Variant) -> bool {
+    let tasks = variant.loads.iter().map(|load| load.kind.concurrency());
+    if tasks.fold(0, u64::saturating_add) > 1 {
+        return false;
+    }
+    let mut reached = variant.loads.iter().flat_map(|load| reach(&variant.tasks, &load.task.text));
+    !reached.any(|at| {
+        let children = variant.tasks[at.task].steps[at.step].spec.children();
+        children
+            .iter()
+            .any(|child| is_beside(child.times) && fan_out(&variant.tasks, &child.task.text) > 0)
+    })
 }
 
 /// What is held while children are waited for.
@@ -72,19 +89,26 @@ fn waited(variant: &Variant, used: &SharedUse<'_>) -> Option<String> {
 
 /// Whether a step waits for children that run beside its task.
 fn waits_for_children(step: &StepPlan) -> bool {
-    let at_once = |times: Times| {
-        matches!(
-            times,
-            Times::AtOnce(_)
-                | Times::Beside(_)
-                | Times::SomeAtOnce { .. }
-                | Times::AsCompleted(_)
-                | Times::FirstOf(_)
-                | Times::Within { .. }
-        )
-    };
     let joins = step.spec.handle().is_some_and(|used| used.touch == HandleTouch::Joins);
-    joins || step.spec.children().iter().any(|child| at_once(child.times))
+    joins || step.spec.children().iter().any(|child| is_beside(child.times))
+}
+
+/// Whether children run beside the task that starts them.
+fn is_beside(times: Times) -> bool {
+    match times {
+        Times::AtOnce(_)
+        | Times::Beside(_)
+        | Times::SomeAtOnce { .. }
+        | Times::AsCompleted(_)
+        | Times::FirstOf(_)
+        | Times::Within { .. }
+        | Times::InBackground => true,
+        Times::InOrder(_)
+        | Times::AfterEach(_)
+        | Times::AtMostOnce
+        | Times::Chance(_)
+        | Times::UpTo(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -108,14 +132,19 @@ mod tests {
     /// Why a load whose task has these steps cannot run under this executor. There are tasks `fan`
     /// that starts two children, and `nap`; what nobody uses is left out.
     fn why(name: &str, steps: &str) -> Option<String> {
+        why_of((name, 4), steps, FAN)
+    }
+
+    /// The same for so many clients, whose `fan` is something else.
+    fn why_of((name, clients): (&str, u64), steps: &str, fan: &str) -> Option<String> {
         let tasks = [
-            ("fan", "{ parallel = { task = 'nap', count = 2 } }"),
+            ("fan", fan),
             ("deep", "{ repeat = { task = 'fan', times = 2 } }"),
             ("nap", "{ sleep = { time = 0 } }"),
         ];
         let mut used = steps.to_owned();
         let mut text = format!(
-            "schema = 1\nname = 'x'\n[load.l]\ntask = 't'\nclosed = {{ concurrency = 4 }}\n[tasks.t]\nsteps = [{steps}]\n"
+            "schema = 1\nname = 'x'\n[load.l]\ntask = 't'\nclosed = {{ concurrency = {clients} }}\n[tasks.t]\nsteps = [{steps}]\n"
         );
         for (task, steps) in [1, 0, 2].map(|at: usize| tasks[at]) {
             if used.contains(&format!("'{task}'")) {
@@ -157,6 +186,17 @@ mod tests {
             assert!(said.contains("may ask for `m`"), "{said}");
             assert_eq!(why("thread-pool"), None);
         }
+    }
+
+    /// Those who meet are children of the only task.
+    #[test]
+    fn children_of_one_task_may_wait_for_each_other() {
+        let steps = "{ parallel = { groups = [{ task = 'fan', count = 2 }] } }";
+        let meet = "{ put = { queue = 'q' } }, { take = { queue = 'q' } }";
+        assert_eq!(why_of(("rayon", 1), steps, meet), None);
+        assert!(why_of(("rayon", 2), steps, meet).is_some());
+        let deeper = format!("{meet}, {FAN}");
+        assert!(why_of(("rayon", 1), steps, &deeper).is_some());
     }
 
     #[test]

@@ -244,7 +244,10 @@ fn what_does_not_go_with_a_task_that_follows_is_said() {
 #[test]
 fn groups_are_at_work_together_and_counted_apart() {
     const GROUPS: &str = "{ parallel = { groups = [{ task = 'produces', count = 3 }, { task = 'consumes', count = 4 }] } }";
-    for executor in EXECUTORS.iter().map(|executor| executor.name) {
+    // The pool of the rig has four threads and could end up with nobody but those who put, and who
+    // waits for them; planning asks for a thread for each.
+    let others = EXECUTORS.iter().filter(|executor| !executor.style.is_pool());
+    for executor in others.map(|executor| executor.name) {
         // One after another they need room for all.
         let room = if executor == "sequential" { 12 } else { 1 };
         let ran = Rig::new(&[GROUPS])
