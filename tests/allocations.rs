@@ -146,6 +146,7 @@ impl Visitor for Race<'_> {
             R::start(&Setup { workers: 2, pool_size: 4, stack_size: None }).expect("threads");
         let recorders = Recorders::new(2, vec![("named".into(), true)]);
         let trial = std::sync::Arc::new(Trial {
+            pool_size: 1,
             runtime: runtime.clone(),
             at_once: "`concurrency`",
             seed: 1,

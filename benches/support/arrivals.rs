@@ -40,6 +40,7 @@ impl Visitor for Arrived<'_> {
         let runtime = R::start(&plan.setup).unwrap();
         let recorders = Recorders::new(2, Vec::new());
         let trial = Arc::new(Trial {
+            pool_size: 1,
             runtime: runtime.clone(),
             at_once: "`concurrency`",
             seed: 1,

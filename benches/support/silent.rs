@@ -77,6 +77,7 @@ impl Visitor for Quiet<'_> {
         let runtime = R::start(&plan.setup).unwrap();
         let recorders = Recorders::new(1, Vec::new());
         let trial = Arc::new(Trial {
+            pool_size: 1,
             runtime: runtime.clone(),
             at_once: "`concurrency`",
             seed: plan.seed,

@@ -149,11 +149,11 @@ mod tests {
         for (task, steps) in [1, 0, 2].map(|at: usize| tasks[at]) {
             if used.contains(&format!("'{task}'")) {
                 used += steps;
-                text += &format!("[tasks.{task}]\nsteps = [{steps}]\n");
+                text.extend(["[tasks.", task, "]\nsteps = [", steps, "]\n"]);
             }
         }
         for (name, kind) in THINGS.iter().filter(|(name, _)| used.contains(&format!("'{name}'"))) {
-            text += &format!("[shared.{name}]\n{kind}\n");
+            text.extend(["[shared.", name, "]\n", kind, "\n"]);
         }
         let read = scenario::from_text(Path::new("x.toml"), &text, &Overrides::default());
         let variant = read.unwrap_or_else(|why| panic!("{}", why.render(false))).variants.remove(0);

@@ -337,7 +337,7 @@ fn random(
         let pause = Duration::from_micros(next(seed) % 60);
         match next(seed ^ 5) % 6 {
             0 | 1 if levels > 0 => {
-                let each = (0..1 + seed % 4).map(|child| next(seed.wrapping_add(child)));
+                let each = (0..=seed % 4).map(|child| next(seed.wrapping_add(child)));
                 let children: Vec<_> = each
                     .map(|seed| things.pool.spawn(random(things.clone(), seed, levels - 1)))
                     .collect();

@@ -45,7 +45,7 @@ impl Pair {
     fn of(body: u64, delay: Distribution, streams: u32) -> Self {
         let connections = crate::targets::http::Http2Connections::PerSlot;
         let http2 = Some(Http2 { connections, streams });
-        Self::new(HttpTarget { body, delay, http2, ..HttpTarget::default() })
+        Self::new(HttpTarget { delay, body, http2, ..HttpTarget::default() })
     }
 
     /// Lets bytes go to and fro until nothing moves any more, at `now`.
