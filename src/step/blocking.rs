@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    own_pool::OwnPool,
-    site::{BuildError, Site},
-};
+use super::site::{BuildError, Site};
 use crate::{
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
-    runtime::{NativeWork, Runtime},
+    runtime::{NativeWork, OwnPool, Runtime},
 };
 
 /// The choice that operations offer as `blocking`.
@@ -39,9 +36,17 @@ impl BlockingChoice {
         Ok(match self {
             Self::Inline => Workplace::Inline,
             Self::Offload => Workplace::Offload,
-            Self::OwnPool => Workplace::OwnPool(OwnPool::of(&site.trial)?),
+            Self::OwnPool => Workplace::OwnPool(own_pool(site)?),
         })
     }
+}
+
+/// The trial's pool, with as many threads as `thread-pool` has; made when it is first asked for.
+fn own_pool<R: Runtime>(site: &Site<R>) -> Result<Arc<OwnPool>, BuildError> {
+    let threads = site.trial.pool_size;
+    let made = site.trial.commons.shared("", || OwnPool::start(threads).map(Arc::new));
+    let refused = |why: &String| BuildError(format!("`blocking = \"own-pool\"`: {why}"));
+    made.as_ref().as_ref().map(Arc::clone).map_err(refused)
 }
 
 /// A place for blocking work.

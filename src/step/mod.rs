@@ -28,7 +28,6 @@ mod limited;
 mod lock;
 mod noop;
 mod outcome;
-mod own_pool;
 mod parallel;
 mod put;
 mod read;

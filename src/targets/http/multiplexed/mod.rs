@@ -48,7 +48,7 @@ const MOST_RESET: usize = 1024;
 /// The state of one connection.
 #[derive(Debug)]
 pub struct ServedMultiplex {
-    talk: Talk,
+    phase: Phase,
     pipe: Pipe,
     /// What goes to the socket next, and how much of it has gone.
     outgoing: Vec<u8>,
@@ -60,7 +60,7 @@ pub struct ServedMultiplex {
 }
 
 #[derive(Debug)]
-enum Talk {
+enum Phase {
     /// The client's first bytes have not come as a whole.
     Greeting(Handshake<TokioIo<Pipe>, Bytes>),
     Open(Connection<TokioIo<Pipe>, Bytes>),
@@ -105,7 +105,7 @@ impl ServedMultiplex {
             .max_pending_accept_reset_streams(MOST_RESET)
             .handshake(TokioIo::new(pipe.clone()));
         Self {
-            talk: Talk::Greeting(greeting),
+            phase: Phase::Greeting(greeting),
             pipe,
             outgoing: Vec::new(),
             sent: 0,
@@ -168,12 +168,12 @@ impl ServedMultiplex {
 
     /// Whether all is sent and no request will follow.
     pub fn is_finished(&self) -> bool {
-        matches!(self.talk, Talk::Ended(_)) && self.outgoing.is_empty() && self.pipe.is_empty()
+        matches!(self.phase, Phase::Ended(_)) && self.outgoing.is_empty() && self.pipe.is_empty()
     }
 
     /// Whether the client may be sending what nobody reads.
     pub fn has_excess(&self) -> bool {
-        matches!(self.talk, Talk::Ended(true))
+        matches!(self.phase, Phase::Ended(true))
     }
 
     /// The connection is gone: counts what it leaves unsent.
@@ -206,13 +206,13 @@ impl ServedMultiplex {
         let mut context = Context::from_waker(Waker::noop());
         let mut any = false;
         loop {
-            match &mut self.talk {
-                Talk::Greeting(greeting) => match Pin::new(greeting).poll(&mut context) {
+            match &mut self.phase {
+                Phase::Greeting(greeting) => match Pin::new(greeting).poll(&mut context) {
                     Poll::Pending => return any,
-                    Poll::Ready(Ok(connection)) => self.talk = Talk::Open(connection),
+                    Poll::Ready(Ok(connection)) => self.phase = Phase::Open(connection),
                     Poll::Ready(Err(_)) => self.end(true, site),
                 },
-                Talk::Open(connection) => match connection.poll_accept(&mut context) {
+                Phase::Open(connection) => match connection.poll_accept(&mut context) {
                     Poll::Pending => return any,
                     Poll::Ready(Some(Ok((request, respond)))) => {
                         any = true;
@@ -221,14 +221,14 @@ impl ServedMultiplex {
                     Poll::Ready(Some(Err(_))) => self.end(true, site),
                     Poll::Ready(None) => self.end(false, site),
                 },
-                Talk::Ended(_) => return any,
+                Phase::Ended(_) => return any,
             }
         }
     }
 
     fn end(&mut self, is_fault: bool, site: &mut ServedSite) {
         site.counts.rejected += u64::from(is_fault);
-        self.talk = Talk::Ended(is_fault);
+        self.phase = Phase::Ended(is_fault);
     }
 
     /// The head of a request has come.

@@ -4,29 +4,17 @@
 //! executor's pool does: rayon's pool, and a one-shot channel for the answer. It is the same code
 //! under every executor; only the wake-up of the task that waits is the executor's own.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::Arc,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
-
-use super::site::{BuildError, Trial};
 
 /// A pool of threads that is the same under every executor.
 pub struct OwnPool(ThreadPool);
 
 impl OwnPool {
-    /// The trial's, with as many threads as `thread-pool` has.
-    pub(super) fn of<R>(trial: &Trial<R>) -> Result<Arc<Self>, BuildError> {
-        // Made once; whoever asks is told why it could not be.
-        let made = trial.commons.shared("", || Self::start(trial.pool_size).map(Arc::new));
-        let refused = |why: &String| BuildError(format!("`blocking = \"own-pool\"`: {why}"));
-        made.as_ref().as_ref().map(Arc::clone).map_err(refused)
-    }
-
-    fn start(threads: usize) -> Result<Self, String> {
+    /// Starts so many threads; an error says why the system has refused one.
+    pub fn start(threads: usize) -> Result<Self, String> {
         let builder = ThreadPoolBuilder::new().num_threads(threads);
         let named = builder.thread_name(|number| format!("own-pool-{number}"));
         named.build().map(Self).map_err(|why| why.to_string())
