@@ -11,7 +11,9 @@
 //!
 //! It is not looked into which task waits for which: what could wait so is not started. But where a
 //! cell has one task at a time whose children have no children, that task alone waits for children,
-//! and what its worker runs meanwhile are these, as on any pool.
+//! and what its worker runs meanwhile are these, or what they have started in the background. That
+//! does not lie above a child that was started later: rayon gives a worker its own newest job first,
+//! and a thief the oldest.
 
 use super::pipes::Pipes;
 use crate::{

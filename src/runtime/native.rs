@@ -27,6 +27,16 @@ pub trait NativeWork: Send + Sync + 'static {
     /// Lets other tasks run, where they can only run if this one steps back.
     fn yield_now() -> impl Future<Output = ()> + Send;
 
+    /// Waits for what a thread that is not the executor's does for this task. Where a thread is one
+    /// task's at a time, it waits, too, and does nothing else.
+    fn wait_for<F>(other: F) -> impl Future<Output = F::Output> + Send
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        other
+    }
+
     /// Runs blocking work where it does not hold up the scheduler: inline where there is none.
     fn unblock<T, W>(work: W) -> impl Future<Output = T> + Send
     where

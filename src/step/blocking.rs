@@ -72,7 +72,7 @@ impl Workplace {
         match self {
             Self::Inline => work(),
             Self::Offload => N::unblock(work).await,
-            Self::OwnPool(pool) => pool.run(work).await,
+            Self::OwnPool(pool) => N::wait_for(pool.run(work)).await,
         }
     }
 }

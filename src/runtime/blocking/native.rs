@@ -73,6 +73,16 @@ impl NativeWork for Blocking {
         std::thread::yield_now();
     }
 
+    async fn wait_for<F>(other: F) -> F::Output
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        // A worker of rayon that ran other work meanwhile could come back late, or never: what it
+        // runs may wait for what this task holds.
+        task::block_on(other)
+    }
+
     async fn unblock<T, W>(work: W) -> T
     where
         T: Send + 'static,

@@ -26,6 +26,10 @@ use crate::{
     },
 };
 
+/// What is left of a worker's stack, in bytes, for what it runs when it begins nothing of others'
+/// any more.
+const RESERVE: usize = 64 << 10;
+
 thread_local! {
     /// Where the stack of this thread begins, if it is a worker of rayon; else 0.
     static STACK_TOP: Cell<usize> = const { Cell::new(0) };
@@ -244,14 +248,15 @@ impl Crew {
                 return false;
             }
             let due_ns = office.unwatched();
-            office.watched |= due_ns.is_some();
+            office.wakes_ns = due_ns.or(office.wakes_ns);
             due_ns
         };
         park_until(until_ns.into_iter().chain(due_ns).min());
         let mut office = self.office();
         self.rises(&mut office);
-        if due_ns.is_some() {
-            office.watched = false;
+        // Another one may have lain down since for a ticket that is due earlier.
+        if due_ns.is_some() && office.wakes_ns == due_ns {
+            office.wakes_ns = None;
         }
         due_ns.is_some()
     }
@@ -263,10 +268,11 @@ impl Crew {
         self.parked.store(office.parked.len(), SeqCst);
     }
 
-    /// Whether half of this thread's stack is used: a worker that waits begins nothing of others'
-    /// then.
+    /// Whether less is left of this thread's stack than a job of others' is given: a worker that
+    /// waits begins none then.
     fn is_deep(&self) -> bool {
-        STACK_TOP.get().saturating_sub(stack_address()) > self.stack_size / 2
+        let given = self.stack_size.saturating_sub((self.stack_size / 2).max(RESERVE));
+        STACK_TOP.get().saturating_sub(stack_address()) > given
     }
 
     /// Ends lanes whose load has no ticket left.

@@ -28,8 +28,8 @@ pub(super) struct Office {
     lanes: Vec<Vec<Arc<dyn LaneWorker>>>,
     /// Workers that wait for children and are asleep, and the one that waits for what is due next.
     pub(super) parked: Vec<Thread>,
-    /// Whether a worker wakes by itself when the next ticket is due.
-    pub(super) watched: bool,
+    /// When the first worker wakes by itself that waits for a ticket to be due, in ns.
+    pub(super) wakes_ns: Option<u64>,
     /// Workers that look for tickets, or run one and look when it has ended.
     pub(super) serving: usize,
     /// Jobs of rayon's that make a worker look for tickets, and have not begun.
@@ -91,9 +91,9 @@ impl Office {
         if *live == 0 { std::mem::take(self.lanes_mut(load)) } else { Vec::new() }
     }
 
-    /// When the next ticket is due, in ns, if nobody waits for that.
+    /// When the next ticket is due, in ns, if nobody wakes by then.
     pub(super) fn unwatched(&self) -> Option<u64> {
-        self.tickets.next_due_ns().filter(|_| !self.watched)
+        self.tickets.next_due_ns().filter(|due| self.wakes_ns.is_none_or(|wakes| *due < wakes))
     }
 
     /// How many more of so many workers must be called, so that each task that is due finds one and
@@ -109,5 +109,21 @@ impl Office {
         let more = (due + watch).saturating_sub(self.calls).min(free);
         self.calls += more;
         more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_that_is_due_before_anybody_wakes_is_watched() {
+        let mut office = Office::default();
+        office.tickets.put(0, Ticket { number: 1, due_ns: 400 }, 0);
+        assert_eq!(office.unwatched(), Some(400));
+        office.wakes_ns = Some(400);
+        assert_eq!(office.unwatched(), None);
+        office.tickets.put(0, Ticket { number: 2, due_ns: 5 }, 0);
+        assert_eq!(office.unwatched(), Some(5));
     }
 }

@@ -16,7 +16,10 @@ use ::tokio::sync::Semaphore as Gate;
 use super::{super::blocking::Meanwhile as _, *};
 use crate::{
     clock,
-    runtime::{Coordination, Mutex as _, NativeTimers as _, Semaphore as _, Ticket},
+    runtime::{
+        Blocking, Coordination, Mutex as _, NativeTimers as _, NativeWork as _, OwnPool,
+        Semaphore as _, Ticket,
+    },
 };
 
 fn pool(workers: usize, stack_size: Option<u64>) -> Rayon {
@@ -390,4 +393,31 @@ fn random_plans_of_children_locks_and_permits_come_to_their_end() {
             pool.stop();
         });
     }
+}
+
+/// A worker that ran another task meanwhile would ask for the mutex that lies beneath it.
+#[test]
+fn who_waits_for_a_pool_of_ones_own_runs_nothing_else() {
+    watched(|| {
+        let pool = pool(2, None);
+        let own = std::sync::Arc::new(OwnPool::start(1).expect("a thread"));
+        let mutex = std::sync::Arc::new(<Blocking as Coordination>::Mutex::new());
+        let tasks = (0..16).map(|_| {
+            let (own, mutex) = (own.clone(), mutex.clone());
+            let task = async move {
+                let _held = mutex.lock().await;
+                // Long enough for a worker to look for something else.
+                let work = || thread::sleep(Duration::from_millis(1));
+                Blocking::wait_for(own.run(work)).await;
+            };
+            pool.spawn(task).expect("given")
+        });
+        let tasks: Vec<_> = tasks.collect();
+        pool.block_on(async {
+            for task in tasks {
+                task.await;
+            }
+        });
+        pool.stop();
+    });
 }

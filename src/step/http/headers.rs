@@ -91,9 +91,7 @@ fn flaw(name: &str, lower: &str) -> Option<(String, Option<String>)> {
         "connection" | "keep-alive" | "proxy-connection" => {
             "remove it: `connection` says how long a connection lives"
         }
-        _ => {
-            "remove it: a request is sent as a whole over HTTP/1.1, and its answer is read as that"
-        }
+        _ => "remove it: a request is sent as a whole, and its answer is read as that",
     };
     let message = || {
         format!("`{name}` is set by Regatta: it says how a request is sent, not what it asks for")

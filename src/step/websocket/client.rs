@@ -68,7 +68,7 @@ impl WebSocketShared {
     }
 
     fn failure(&self, why: &Cut, came: bool) -> Failure {
-        let words = why.words(self.endpoint.address, came);
+        let words = why.words(self.endpoint.address, came, self.at_hub);
         Failure::of_kind(
             why.kind(came),
             format!("{}: {}: {words}", self.words, self.endpoint.words),

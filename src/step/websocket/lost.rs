@@ -48,6 +48,8 @@ impl From<Cut> for TalkTrouble {
 
 /// What helps where a server ends connections.
 const ALLOW: &str = "if that may happen: `allow = { errors = true }`";
+/// And where it ends that of a member of a room.
+const KEEP: &str = "the other members wait for this one: look why the server ended it";
 
 impl From<Error> for Cut {
     fn from(why: Error) -> Self {
@@ -88,7 +90,10 @@ impl Cut {
     }
 
     /// What happened to an exchange with the server at `address`, and what helps.
-    pub fn words(&self, address: SocketAddr, came: bool) -> String {
+    ///
+    /// In a room nothing helps but a server that stays: the other members wait.
+    pub fn words(&self, address: SocketAddr, came: bool, at_hub: bool) -> String {
+        let allow = if at_hub { KEEP } else { ALLOW };
         let middle = if came { " in the middle of an exchange" } else { "" };
         match self {
             Self::Connect(why) => cannot_open(why, &format_args!("{address}: {why}")).message,
@@ -96,14 +101,14 @@ impl Cut {
             Self::Upgrade(said) => {
                 format!("no WebSocket connection: {said}; correct the url, or the server")
             }
-            Self::Ended => format!("the server ended the connection{middle}; {ALLOW}"),
+            Self::Ended => format!("the server ended the connection{middle}; {allow}"),
             Self::Closed(frame) => {
                 let said = frame.as_ref().map_or_else(String::new, |frame| {
                     format!(" and said {} `{}`", frame.code, frame.reason.escape_debug())
                 });
-                format!("the server closed the connection{middle}{said}; {ALLOW}")
+                format!("the server closed the connection{middle}{said}; {allow}")
             }
-            Self::Stream(why) => format!("the connection was lost{middle}: {why}; {ALLOW}"),
+            Self::Stream(why) => format!("the connection was lost{middle}: {why}; {allow}"),
             Self::Oversized(why) => format!("a message is too long: {why}"),
             Self::Protocol(why) => format!("what came is no frame: {why}; correct the server"),
         }
@@ -128,7 +133,7 @@ mod tests {
             (Cut::from(Error::Utf8("x".into())), FaultKind::Protocol, "no frame: "),
             (Cut::Upgrade("status 404".into()), FaultKind::Protocol, "status 404; correct"),
         ] {
-            let words = cut.words(([127, 0, 0, 1], 7).into(), false);
+            let words = cut.words(([127, 0, 0, 1], 7).into(), false, false);
             assert!(cut.kind(false) == kind && words.contains(said), "{words}");
         }
         assert_eq!(Cut::Ended.kind(true), FaultKind::CutOff);
