@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use super::crowd;
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant},
+    scenario::{StepPlan, Task, Variant},
     shared::SharedSpec,
     step::{Child, Ends, Times, Touch},
 };
@@ -191,7 +191,7 @@ impl<'a> EventWalk<'a> {
             ));
         }
         let whole = own.then(children);
-        let skips = plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip;
+        let skips = plan.may_skip();
         Ok(Awaiting { exits: whole.exits || skips, ..whole })
     }
 

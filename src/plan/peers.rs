@@ -363,6 +363,7 @@ impl<'a> Walk<'a> {
         let holds = plan.spec.shared().is_some_and(|used| used.touch == Touch::Holds);
         let takes_held = children.takes_held || holds && children.needs.is_some();
         let whole = own.then(Part { takes_held, ..children });
+        let whole = if plan.spec.may_end_task() { whole.limited(OnTimeout::Skip) } else { whole };
         if plan.timeout.is_some() { whole.limited(plan.on_timeout) } else { whole }
     }
 

@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+mod values;
+
 use rustix::net::sockopt::set_socket_linger;
 use sha2::Digest as _;
 
