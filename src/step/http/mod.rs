@@ -7,7 +7,7 @@
 //! request may have, [`lost`] why there was no answer, and [`retry_after`] what wait an answer asks for. A list is followed page by page:
 //! [`follow`] is what a scenario says of that, [`next`] where the next page is,
 //! [`unfit`] what does not go together, and [`walk`] the way. [`take`] is what values a scenario has
-//! taken from an answer for later steps, and [`taking`] how.
+//! taken from an answer for later steps, [`unfit_values`] what does not go together with them, and [`taking`] how.
 
 mod answer;
 mod client;
@@ -30,6 +30,7 @@ mod take;
 mod taking;
 mod told;
 mod unfit;
+mod unfit_values;
 mod walk;
 
 use std::{
@@ -48,7 +49,7 @@ use self::{
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
-    take::TakeFrom,
+    take::{HttpValues, TakeFrom},
     taking::HttpTaking,
     walk::HttpWalk,
 };
@@ -126,9 +127,9 @@ impl StepKind for Http {
         secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
         unfit::check(op, step, follow.as_ref(), method, &expect);
         let take = take.map(|named| named.0).unwrap_or_default();
-        take::check(op, &take, follow.as_ref(), method);
         let uses = used_values(op, path.as_ref(), &headers, body.as_ref());
-        take::check_use(step, &expect, &uses);
+        let values = Box::new(HttpValues { take, uses });
+        unfit_values::check(op, step, &values, follow.as_ref(), (method, &expect));
         let follow = follow.map(Box::new);
         Some(Self {
             target: target?,
@@ -140,8 +141,7 @@ impl StepKind for Http {
             connection,
             chunk,
             follow,
-            take,
-            uses,
+            values,
             expect,
             allow,
         })
@@ -152,15 +152,15 @@ impl StepKind for Http {
     }
 
     fn takes(&self) -> Vec<&Name> {
-        self.take.iter().map(|(name, _)| name).collect()
+        self.values.take.iter().map(|(name, _)| name).collect()
     }
 
     fn uses(&self) -> Vec<&Name> {
-        self.uses.iter().collect()
+        self.values.uses.iter().collect()
     }
 
     fn may_end_task(&self) -> bool {
-        !self.take.is_empty() && self.allow.allows_something()
+        !self.values.take.is_empty() && self.allow.allows_something()
     }
 
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
@@ -229,7 +229,7 @@ impl StepKind for Http {
             };
             return Ok(site.operation(make));
         }
-        let (take, place) = (self.take.clone(), site.words(Self::KEY));
+        let (take, place) = (self.values.take.clone(), site.words(Self::KEY));
         let taking = move || HttpTaking::new(&take, place.clone(), &value);
         // What can go wrong does so here, and not again.
         taking().map_err(BuildError)?;

@@ -70,6 +70,7 @@ impl HttpShared {
             .map(|text| Bytes::from(text.into_owned()));
         let expected =
             ExpectedAnswer::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint);
+        let page = spec.follow.is_none().then(|| first_page(spec, &endpoint)).flatten();
         let origin = endpoint.http2.map(|_| origin(&endpoint)).transpose();
         Ok(Self {
             origin: origin.map_err(|_| bad("the host"))?,
@@ -77,15 +78,16 @@ impl HttpShared {
             is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
             body: generated.or(written),
-            expected: match spec.follow {
-                None => expected,
-                Some(_) => expected.of_any_page(),
+            expected: if spec.follow.is_some() || page.is_some() {
+                expected.of_any_page()
+            } else {
+                expected
             },
             spec: spec.clone(),
             filled,
             endpoint,
             seed,
-            learned,
+            learned: page.map_or(learned, |digest| Arc::new(OnceLock::from(digest))),
         })
     }
 
@@ -192,6 +194,13 @@ impl HttpShared {
     pub fn words(&self) -> String {
         format!("{} {}{}", self.spec.method.method(), self.endpoint.words, self.spec.path.0.text())
     }
+}
+
+/// The digest of the first page of the embedded server's list, if that is what a request asks for.
+fn first_page(spec: &Http, endpoint: &target::HttpEndpoint) -> Option<u64> {
+    let path = spec.path.0.text().split('?').next();
+    endpoint.list().filter(|list| path == Some(list.path.as_str()))?;
+    endpoint.pages_xxh3().first().copied()
 }
 
 /// The scheme and the host of a target, as HTTP/2 names them.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
-    take::TakeFrom,
+    take::HttpValues,
 };
 use crate::{
     config::{Diagnostics, Field, Name, Node, choice_schema, read_choice},
@@ -32,12 +32,9 @@ pub struct Http {
     /// How the pages of a list are followed; none: it is one answer.
     #[serde(default)]
     pub(super) follow: Option<Box<Follow>>,
-    /// The values that are taken from its answer, and where each stands.
+    /// The values that it takes and uses.
     #[serde(default)]
-    pub(super) take: Vec<(Name, TakeFrom)>,
-    /// The values that it uses, for checks of the file: a plan has them in its templates.
-    #[serde(skip)]
-    pub(super) uses: Vec<Name>,
+    pub(super) values: Box<HttpValues>,
     pub(super) expect: HttpExpect,
     pub(super) allow: HttpAllow,
 }

@@ -4,8 +4,18 @@ use hyper::header::HeaderName;
 use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::{expect::HttpExpect, follow::Follow, spec::Verb};
-use crate::config::{Fields, NAME_HELP, Name, Section, is_name, quote};
+use crate::config::{Fields, Name, Section, quote};
+
+/// The values that a request takes, and those that it is made of.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct HttpValues {
+    /// Those that are taken from its answer, and where each stands.
+    #[serde(default)]
+    pub(super) take: Vec<(Name, TakeFrom)>,
+    /// Those that it uses, for checks of the file: a plan has them in its templates.
+    #[serde(skip)]
+    pub(super) uses: Vec<Name>,
+}
 
 /// Where a value stands in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,113 +83,4 @@ fn regex_flaw(text: &str) -> Option<String> {
     // The message has several lines, of which the last one says it.
     let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
     Some(format!("{} is no regular expression: {why}", quote(text)))
-}
-
-/// Reports values that cannot be taken from what this request gets.
-pub(super) fn check(
-    op: &mut Fields<'_>,
-    take: &[(Name, TakeFrom)],
-    follow: Option<&Follow>,
-    method: Verb,
-) {
-    if let Some((name, _)) = take.iter().find(|(name, _)| !is_name(&name.text)) {
-        let message = format!("{} is no name of a value", quote(&name.text));
-        op.reject("take", message, Some(NAME_HELP.to_owned()));
-    }
-    if follow.is_some() && !take.is_empty() {
-        let help = "ask for one page without `follow` to take a value from it";
-        op.reject("take", "a list that is followed has many answers", Some(help.into()));
-    }
-    if method == Verb::Head && take.iter().any(|(_, from)| from.is_in_body()) {
-        let help = "take it from a `header`, or ask with GET";
-        op.reject("take", "the answer to HEAD has no body", Some(help.into()));
-    }
-}
-
-/// Reports what is looked at in preparation, when nothing has been taken yet.
-pub(super) fn check_use(step: &mut Fields<'_>, expect: &HttpExpect, uses: &[Name]) {
-    if expect.has_sha256() && !uses.is_empty() {
-        let message = "`sha256` is looked at before any value has been taken";
-        let help =
-            "remove it, or remove `${value:…}` from this step; `bytes` is looked at in each call";
-        step.reject("expect", message, Some(help.into()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::StepKind as _;
-    use crate::step::{
-        StepSpec,
-        testing::{errors_of, read_step},
-    };
-
-    fn errors(more: &str) -> Vec<String> {
-        errors_of(&format!("{{ http = {{ target = 'api', path = '/', {more} }}"))
-    }
-
-    #[test]
-    fn what_cannot_be_taken_is_refused_with_a_remedy() {
-        for (more, said, remedy) in [
-            ("take = { a = { header = 'a b' } } }", "no name of a header", "letters"),
-            ("take = { a = { json = 'a' } } }", "begins with `/`", "`/user/id`"),
-            ("take = { a = { regex = '(' } } }", "unclosed group", "`regex`"),
-            ("take = { a = {} } }", "in one place", "write one of"),
-            ("take = { a = { json = '/a', header = 'a' } } }", "in one place", "write one of"),
-            ("take = { 'a b' = { json = '/a' } } }", "no name of a value", "names"),
-            (
-                "follow = { by = 'link' }, take = { a = { json = '/a' } } }",
-                "many answers",
-                "without `follow`",
-            ),
-            ("method = 'HEAD', take = { a = { json = '/a' } } }", "no body", "a `header`"),
-            (
-                &format!(
-                    "headers = {{ a = '${{value:b}}' }} }}, expect = {{ sha256 = '{}' }}",
-                    "0".repeat(64)
-                ),
-                "before any value",
-                "`bytes`",
-            ),
-            ("headers = { a = '${value:b c}' } }", "name of a value", "known are"),
-        ] {
-            let wrong = errors(more);
-            assert!(
-                wrong.len() == 1 && wrong[0].contains(said) && wrong[0].contains(remedy),
-                "{more}: {wrong:?}"
-            );
-        }
-        let fine = "method = 'HEAD', take = { a = { header = 'a' } } }";
-        assert_eq!(errors(fine), [""; 0]);
-    }
-
-    #[test]
-    fn what_is_taken_and_used_is_stored_and_told_to_the_checks() {
-        let text = "{ http = { target = 'api', path = '${value:next}', body = 'x${value:a}', \
-                    headers = { b = 'Bearer ${value:token}' }, take = { id = { json = '/id' }, all = { regex = 'x' } } } }";
-        let spec = read_step(text).expect("reads");
-        let texts = |names: Vec<&crate::config::Name>| -> Vec<String> {
-            names.into_iter().map(|name| name.text.clone()).collect()
-        };
-        assert_eq!(texts(spec.takes()), ["id", "all"]);
-        assert_eq!(texts(spec.uses()), ["next", "token", "a"]);
-        let stored = serde_json::to_string(&spec).expect("is stored");
-        let back: StepSpec = serde_json::from_str(&stored).expect("is read again");
-        assert_eq!(texts(back.takes()), ["id", "all"]);
-        assert!(stored.contains(r#"["id",{"json":"/id"}]"#), "{stored}");
-        let StepSpec::Http(http) = spec else { panic!() };
-        assert!(!http.may_end_task());
-    }
-
-    #[test]
-    fn a_racer_is_not_told_of_values() {
-        for (more, said) in [
-            ("take = { a = { json = '/a' } } }", "`take`"),
-            ("headers = { a = '${value:b}' } }", "`${value:b}`"),
-        ] {
-            let spec = read_step(&format!("{{ http = {{ target = 'api', path = '/', {more} }}"));
-            let why = spec.expect("reads").told().expect_err("has no words");
-            assert!(why.contains(said), "{why}");
-        }
-    }
 }

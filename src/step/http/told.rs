@@ -25,7 +25,7 @@ pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
     if spec.follow.is_some() {
         return Err("the protocol has no `follow`".to_owned());
     }
-    if !spec.take.is_empty() {
+    if !spec.values.take.is_empty() {
         return Err("the protocol has no `take`".to_owned());
     }
     let (expect_status, expect_bytes) = spec.expect.told()?;
@@ -61,8 +61,7 @@ pub(super) fn heard(call: &protocol::HttpCall) -> Result<Http, String> {
         connection: if call.per_call { HttpLifetime::PerCall } else { HttpLifetime::Keep },
         chunk: None,
         follow: None,
-        take: Vec::new(),
-        uses: Vec::new(),
+        values: Box::default(),
         expect: HttpExpect::heard(&call.expect_status, call.expect_bytes),
         allow: HttpAllow::heard(&call.allow_status),
     })
