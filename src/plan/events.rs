@@ -426,6 +426,21 @@ mod tests {
     }
 
     #[test]
+    fn a_log_in_that_may_end_without_its_token_ends_who_leads() {
+        let of = |allow: &str| {
+            let take = "take = { token = { header = 'x-token' } }";
+            let login = format!("{{ http = {{ target = 'api', path = '/', {take} }}{allow} }}");
+            let lead = format!(
+                "{login}, {{ http = {{ target = 'api', path = '/${{value:token}}' }} }}, {SET}"
+            );
+            why(("tokio", 64), 1, [GROUPS, NOOP, WAIT, &lead], "[targets.api]\nhttp = {}")
+        };
+        assert_eq!(of(""), None);
+        assert!(of(", allow = { status = 503 }").is_some());
+        assert!(of(", allow = { errors = true }").is_some());
+    }
+
+    #[test]
     fn nested_groups_are_not_started() {
         let groups = "{ parallel = { task = 'group', count = 2 } }";
         let group = format!("[tasks.group]\nsteps = [{GROUPS}]");

@@ -586,6 +586,18 @@ mod tests {
     }
 
     #[test]
+    fn a_log_in_that_may_end_without_its_token_leaves_items_behind() {
+        let fine = |allow: &str| {
+            let take = "take = { token = { header = 'x-token' } }";
+            let login = format!("{{ http = {{ target = 'api', path = '/', {take} }}{allow} }}");
+            let uses = "{ http = { target = 'api', path = '/${value:token}' } }";
+            is_fine(100, &[PUT, &login, uses, TAKE], "[targets.api]\nhttp = {}")
+        };
+        assert!(fine(""));
+        assert!(!fine(", allow = { status = 503 }"));
+    }
+
+    #[test]
     fn what_follows_each_child_is_one_with_it() {
         let each = |task: &str, then: &str| {
             format!("{{ parallel = {{ task = '{task}', count = 4, then = '{then}' }} }}")

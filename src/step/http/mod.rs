@@ -70,7 +70,7 @@ impl StepKind for Http {
     const KEY: &'static str = "http";
     const DOC: &'static str = "An HTTP request whose answer is checked.";
     const PROOF: &'static str = "status, length and digest of each answer; the embedded server counts as many requests \
-         and connections; with `follow`, as many pages and items";
+         and connections; with `follow`, as many pages and items; with `take`, the value is there";
 
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The HTTP target.");
