@@ -1,17 +1,124 @@
-//! Values that are taken from answers and used in later calls, under every kind of executor.
+//! Taking values, each by itself, and whole tasks that use them in later calls, under every kind of
+//! executor.
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::Mutex,
     thread,
 };
 
-use super::{Does, answer, sends, server};
+use super::{
+    super::tests::{Does, answer, sends, server},
+    *,
+};
 use crate::step::{
     Failure, StepOutcome,
     testing::{EXECUTORS, Ran, Rig, start_target},
 };
+
+/// What is taken from an answer that has these headers and this body in pieces.
+fn taken(
+    from: TakeFrom,
+    headers: &[(&'static str, &'static [u8])],
+    body: &[&[u8]],
+) -> Result<String, String> {
+    let cell = Arc::new(TakenValue::default());
+    let take = [(Name::from("v".to_owned()), from)];
+    let mut taking = HttpTaking::new(&take, "here".into(), |_| cell.clone())?.expect("takes one");
+    let headers = headers.iter().map(|(name, value)| {
+        (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
+    });
+    taking.begin(&headers.collect());
+    body.iter().for_each(|piece| taking.add(piece));
+    taking.end()?;
+    let mut out = String::new();
+    cell.append_to(&mut out);
+    Ok(out)
+}
+
+fn header(name: &str) -> TakeFrom {
+    TakeFrom::Header(name.into())
+}
+
+fn json(pointer: &str) -> TakeFrom {
+    TakeFrom::Json(pointer.into())
+}
+
+fn regex(text: &str) -> TakeFrom {
+    TakeFrom::Regex(text.into())
+}
+
+#[test]
+fn values_are_found_where_they_stand() {
+    let headers: &[(&str, &[u8])] = &[("x-token", b"abc"), ("x-token", b"def"), ("x-empty", b"")];
+    assert_eq!(taken(header("X-Token"), headers, &[]).as_deref(), Ok("abc"));
+    assert_eq!(taken(header("x-empty"), headers, &[]).as_deref(), Ok(""));
+    let body: &[&[u8]] =
+        &[br#"{"a":[{"b":"x\"y"},17,-2.5],"#, br#""yes":true,"c/d":9007199254740993,"n":null}"#];
+    for (pointer, found) in [
+        ("/a/0/b", "x\"y"),
+        ("/a/1", "17"),
+        ("/a/2", "-2.5"),
+        ("/yes", "true"),
+        ("/c~1d", "9007199254740993"),
+    ] {
+        assert_eq!(taken(json(pointer), &[], body).as_deref(), Ok(found), "{pointer}");
+    }
+    assert_eq!(taken(json(""), &[], &[b"\"all\""]).as_deref(), Ok("all"));
+    let body: &[&[u8]] = &[b"\xff id=1", b"7&id=18"];
+    assert_eq!(taken(regex(r"id=(\d+)"), &[], body).as_deref(), Ok("17"));
+    assert_eq!(taken(regex(r"id=\d+"), &[], body).as_deref(), Ok("id=17"));
+}
+
+#[test]
+fn what_is_not_there_is_told_with_a_remedy() {
+    let body: &[&[u8]] = &[br#"{"a":[1],"n":null,"e":1e20,"id":123456789012345678901234567890}"#];
+    let bad: &[(&str, &[u8])] = &[("x-token", b"\xff")];
+    for (from, said) in [
+        (header("x-other"), "no header `x-other`; correct `header`"),
+        (header("x-token"), "`\\u{fffd}` is no text in UTF-8"),
+        (json("/b"), "nothing at `/b`; correct `json`"),
+        (json("/a"), "no text and no number at `/a` but `[1]`; correct"),
+        (json("/n"), "but `null`; correct"),
+        (json("/id"), "too large to be read to its last digit; take it by `regex`"),
+        (regex("z+"), "does not match `z+`; correct `regex`"),
+        (regex("a|(z)"), "the first group of `a|(z)` matches nothing"),
+    ] {
+        let why = taken(from, bad, body).unwrap_err();
+        assert!(why.starts_with("`v` cannot be taken: ") && why.contains(said), "{why}");
+    }
+    assert!(taken(json("/a"), &[], &[b"<html>"]).unwrap_err().contains("is no JSON: expected"));
+}
+
+#[test]
+fn what_an_earlier_call_took_is_gone_when_the_next_one_begins() {
+    let cell = Arc::new(TakenValue::default());
+    let take = [(Name::from("v".to_owned()), regex("."))];
+    let taking = HttpTaking::new(&take, "here".into(), |_| cell.clone()).unwrap();
+    let mut taking = taking.expect("takes one");
+    taking.begin(&HeaderMap::new());
+    taking.add(b"a");
+    assert_eq!((taking.end(), cell.is_there()), (Ok(()), true));
+    taking.clear();
+    assert!(!cell.is_there());
+    // Nor is anything left of the body.
+    taking.begin(&HeaderMap::new());
+    assert!(taking.end().is_err() && !cell.is_there());
+}
+
+#[test]
+fn a_body_is_held_up_to_a_mebibyte() {
+    let (piece, start) = (vec![b' '; MOST_BODY / 2 - 1], b"17");
+    let whole: &[&[u8]] = &[start, &piece, &piece];
+    assert_eq!(taken(regex(r"\d+"), &[], whole).as_deref(), Ok("17"));
+    let more: &[&[u8]] = &[start, &piece, &piece, b"x"];
+    let why = taken(regex(r"\d+"), &[], more).unwrap_err();
+    assert!(why.contains("1048577 bytes") && why.contains("a smaller one"), "{why}");
+    // Where the body is not looked at, it may be as long as it likes.
+    let headers: &[(&str, &[u8])] = &[("x-token", b"abc")];
+    assert_eq!(taken(header("x-token"), headers, more).as_deref(), Ok("abc"));
+}
 
 /// A server that gives another token to each who logs in, and notes who comes with which.
 #[derive(Default)]
