@@ -30,7 +30,9 @@ fn taken(
         (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
     });
     taking.begin(&headers.collect());
-    body.iter().for_each(|piece| taking.add(piece));
+    for piece in body {
+        taking.add(piece);
+    }
     taking.end()?;
     let mut out = String::new();
     cell.append_to(&mut out);
