@@ -181,12 +181,14 @@ impl Node {
 
 /// The parameter that a string names by being `${name}` as a whole. `${i}`, `${j}` and calls such
 /// as `${uniform(0,9)}` are not parameters: they differ from task to task, and the steps draw them.
-/// Nor is `${env:NAME}`, which only the process that needs it looks up.
+/// Nor is `${env:NAME}`, which only the process that needs it looks up, nor `${value:NAME}`, which a
+/// step takes.
 fn parameter(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
     let is_other = name == "i"
         || name == "j"
         || name.starts_with("env:")
+        || name.starts_with("value:")
         || name.contains(['(', '{', '}', '$']);
     (!is_other).then_some(name)
 }

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use super::crowd;
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant},
+    scenario::{StepPlan, Task, Variant},
     shared::SharedSpec,
     step::{Child, Ends, Times, Touch},
 };
@@ -191,7 +191,7 @@ impl<'a> EventWalk<'a> {
             ));
         }
         let whole = own.then(children);
-        let skips = plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip;
+        let skips = plan.may_skip();
         Ok(Awaiting { exits: whole.exits || skips, ..whole })
     }
 
@@ -423,6 +423,21 @@ mod tests {
         };
         assert_eq!(of(NOOP), None);
         assert!(of(NAP).is_some());
+    }
+
+    #[test]
+    fn a_log_in_that_may_end_without_its_token_ends_who_leads() {
+        let of = |allow: &str| {
+            let take = "take = { token = { header = 'x-token' } }";
+            let login = format!("{{ http = {{ target = 'api', path = '/', {take} }}{allow} }}");
+            let lead = format!(
+                "{login}, {{ http = {{ target = 'api', path = '/${{value:token}}' }} }}, {SET}"
+            );
+            why(("tokio", 64), 1, [GROUPS, NOOP, WAIT, &lead], "[targets.api]\nhttp = {}")
+        };
+        assert_eq!(of(""), None);
+        assert!(of(", allow = { status = 503 }").is_some());
+        assert!(of(", allow = { errors = true }").is_some());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 
 use crate::{
     runtime::Style,
-    scenario::{OnTimeout, StepPlan, Task, Variant, reach},
+    scenario::{StepPlan, Task, Variant, reach},
     shared::SharedSpec,
     step::{Child, Ends, SharedUse, Times, Touch},
 };
@@ -270,7 +270,7 @@ impl<'a> MeetingWalk<'a> {
             ));
         }
         let whole = own.then(children);
-        let skips = plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip;
+        let skips = plan.may_skip();
         // Nothing that arrives has a time limit, by the rules of the file.
         let exit = skips.then_some((0, 0)).into_iter().chain(whole.exit).reduce(hull);
         Ok(Visits { exit, ..whole })

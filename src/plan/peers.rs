@@ -363,6 +363,7 @@ impl<'a> Walk<'a> {
         let holds = plan.spec.shared().is_some_and(|used| used.touch == Touch::Holds);
         let takes_held = children.takes_held || holds && children.needs.is_some();
         let whole = own.then(Part { takes_held, ..children });
+        let whole = if plan.spec.may_end_task() { whole.limited(OnTimeout::Skip) } else { whole };
         if plan.timeout.is_some() { whole.limited(plan.on_timeout) } else { whole }
     }
 
@@ -582,6 +583,18 @@ mod tests {
             &backward
         ));
         assert!(!is_fine(100, &[PUT, PUT, PUT, &all("pair"), TAKE, TAKE, TAKE], &backward));
+    }
+
+    #[test]
+    fn a_log_in_that_may_end_without_its_token_leaves_items_behind() {
+        let fine = |allow: &str| {
+            let take = "take = { token = { header = 'x-token' } }";
+            let login = format!("{{ http = {{ target = 'api', path = '/', {take} }}{allow} }}");
+            let uses = "{ http = { target = 'api', path = '/${value:token}' } }";
+            is_fine(100, &[PUT, &login, uses, TAKE], "[targets.api]\nhttp = {}")
+        };
+        assert!(fine(""));
+        assert!(!fine(", allow = { status = 503 }"));
     }
 
     #[test]

@@ -199,11 +199,11 @@ impl Pipes<'_> {
         }
         let skips = |step: &StepPlan| {
             let cut = step.spec.children().iter().any(|child| child.ends == Ends::ByAny);
-            cut || step.timeout.is_some() && step.on_timeout == OnTimeout::Skip
+            cut || step.may_skip()
         };
         if !whole.is_none() && steps.iter().any(|step| self.any(step, &skips)) {
             return Err(format!(
-                "a time-out or `fail-fast` may end `{task}` before it has come there; leave it out"
+                "a time-out, an error of a step with `take` or `fail-fast` may end `{task}` before it has come there; leave it out"
             ));
         }
         Ok(whole)

@@ -8,6 +8,7 @@ mod check;
 mod check_handles;
 mod check_shared;
 mod check_tasks;
+mod check_values;
 mod limit;
 mod load;
 mod model;

@@ -120,11 +120,6 @@ impl<'a> Tasks<'a> {
     }
 }
 
-/// Whether the steps after this one, or a part of this one, may be left out.
-fn may_skip(plan: &StepPlan) -> bool {
-    plan.timeout.is_some() && plan.on_timeout == OnTimeout::Skip
-}
-
 struct Count<'a> {
     tasks: Tasks<'a>,
     /// Executions of each task.
@@ -197,7 +192,9 @@ impl Clock<'_> {
     /// How long after its start a step may end its task, at the earliest: by its own time-out, or
     /// by that of a child.
     fn exit(&self, plan: &StepPlan) -> Option<Duration> {
-        let own = plan.timeout.filter(|_| may_skip(plan));
+        let own = plan.timeout.filter(|_| plan.on_timeout == OnTimeout::Skip);
+        // An error may come at once.
+        let own = own.into_iter().chain(plan.spec.may_end_task().then_some(Duration::ZERO));
         let children = plan.spec.children().into_iter().filter_map(|child| {
             let known = self.known(child.task);
             match child.ends {
@@ -206,7 +203,7 @@ impl Clock<'_> {
                 Ends::Never => None,
             }
         });
-        own.into_iter().chain(children).min()
+        own.chain(children).min()
     }
 
     /// Whether a step may have a time-out, or an error of a target, that does not fail the trial.

@@ -48,6 +48,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod throttle;
+mod value;
 mod wait;
 mod websocket;
 mod write;

@@ -51,6 +51,21 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         None
     }
 
+    /// The values of answers that it takes for later steps of its task, with their places in the file.
+    fn takes(&self) -> Vec<&Name> {
+        Vec::new()
+    }
+
+    /// The values that it uses, which steps of its task before it take. Only while a file is read.
+    fn uses(&self) -> Vec<&Name> {
+        Vec::new()
+    }
+
+    /// Whether it may end its task before the end, without a time-out.
+    fn may_end_task(&self) -> bool {
+        false
+    }
+
     /// What is wrong with it on this target, which is of its kind: the message and the remedy.
     fn complaint(&self, _target: &TargetSpec) -> Option<(String, String)> {
         None
@@ -342,6 +357,21 @@ macro_rules! steps {
             /// See [`StepKind::handle`].
             pub fn handle(&self) -> Option<HandleUse<'_>> {
                 match self { $(Self::$variant(step) => step.handle(),)* }
+            }
+
+            /// See [`StepKind::takes`].
+            pub fn takes(&self) -> Vec<&$crate::config::Name> {
+                match self { $(Self::$variant(step) => step.takes(),)* }
+            }
+
+            /// See [`StepKind::uses`].
+            pub fn uses(&self) -> Vec<&$crate::config::Name> {
+                match self { $(Self::$variant(step) => step.uses(),)* }
+            }
+
+            /// See [`StepKind::may_end_task`].
+            pub fn may_end_task(&self) -> bool {
+                match self { $(Self::$variant(step) => step.may_end_task(),)* }
             }
 
             /// See [`StepKind::complaint`].

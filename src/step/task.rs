@@ -30,6 +30,13 @@ pub struct StepPlan {
     pub spec: StepSpec,
 }
 
+impl StepPlan {
+    /// Whether the steps after it may be left out: after its time-out, or by the step itself.
+    pub fn may_skip(&self) -> bool {
+        self.timeout.is_some() && self.on_timeout == OnTimeout::Skip || self.spec.may_end_task()
+    }
+}
+
 /// What a time-out of a step means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,16 +4,19 @@
 //! Every value is a pure function of the seed, the call's key and the place in the template, so
 //! that all executors do the same work in whatever order they do it.
 
-use std::{borrow::Cow, fmt::Write};
+use std::{borrow::Cow, fmt::Write, sync::Arc};
 
 use rand_distr::{Distribution, Zipf};
 use rand_xoshiro::{SplitMix64, rand_core::SeedableRng};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::Call;
+use super::{
+    Call,
+    value::{TakenValue, value_name},
+};
 use crate::{
-    config::{Diagnostics, Field, Node, quote},
+    config::{Diagnostics, Field, NAME_HELP, Node, quote},
     draw,
     secret::{self, Lack, Secret},
 };
@@ -26,6 +29,10 @@ const KNOWN: &str = "known are `${i}` (the task's index), `${j}` (the child's in
 /// Where `${env:NAME}` can stand in a template; the remedy where it cannot.
 const ENV_PLACES: &str =
     "`${env:NAME}` is filled in in urls, and in the path, the headers and the body of `http`";
+
+/// The same of `${value:NAME}`.
+const VALUE_PLACES: &str =
+    "`${value:NAME}` is filled in in the path, the headers and the body of `http`";
 
 /// Most ranks of a Zipf distribution: up to here every whole number is exact as a float.
 const MOST_RANKS: u64 = 1 << 53;
@@ -46,6 +53,10 @@ enum TemplatePart {
     Variable(String),
     /// What the environment says, in the process that sends it.
     Secret(Secret),
+    /// `${value:NAME}`, which a plan has.
+    Value(String),
+    /// What a step before has taken, by its name, in the task that runs.
+    Taken(String, Arc<TakenValue>),
 }
 
 #[derive(Debug, Clone)]
@@ -87,7 +98,39 @@ impl Template {
 
     /// Whether the text is the same for every call, whatever the environment says.
     pub fn is_constant(&self) -> bool {
-        !self.parts.iter().any(|part| matches!(part, TemplatePart::Key(_)))
+        !self.uses_values() && !self.parts.iter().any(|part| matches!(part, TemplatePart::Key(_)))
+    }
+
+    /// The values that it names, which steps before take.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            TemplatePart::Value(name) | TemplatePart::Taken(name, _) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether it names any.
+    pub fn uses_values(&self) -> bool {
+        self.values().next().is_some()
+    }
+
+    /// Looks at these values from now on.
+    pub fn bind(&mut self, value: &dyn Fn(&str) -> Arc<TakenValue>) {
+        for part in &mut self.parts {
+            if let TemplatePart::Value(name) = part {
+                let value = value(name);
+                *part = TemplatePart::Taken(std::mem::take(name), value);
+            }
+        }
+    }
+
+    /// A value that it needs and nobody has taken.
+    pub fn lacks(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| match part {
+            TemplatePart::Value(name) => Some(name.as_str()),
+            TemplatePart::Taken(name, value) if !value.is_there() => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The variables of the environment that it names.
@@ -107,13 +150,16 @@ impl Template {
         Ok(Self { text: self.text.clone(), parts: parts.collect::<Result<_, _>>()? })
     }
 
-    /// The text with a digit in place of each key and of each variable that was not read: what the
-    /// text itself contributes to every call.
+    /// The text with a digit in place of each key, of each value and of each variable that was not
+    /// read: what the text itself contributes to every call.
     pub fn sample(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
             TemplatePart::Text(text) => text.as_str(),
             TemplatePart::Secret(secret) => secret.reveal(),
-            TemplatePart::Key(_) | TemplatePart::Variable(_) => "0",
+            TemplatePart::Key(_)
+            | TemplatePart::Variable(_)
+            | TemplatePart::Value(_)
+            | TemplatePart::Taken(..) => "0",
         });
         parts.collect()
     }
@@ -128,8 +174,12 @@ impl Template {
             let _ = match part {
                 TemplatePart::Text(text) => out.write_str(text),
                 TemplatePart::Secret(secret) => out.write_str(secret.reveal()),
-                // What is sent is resolved beforehand.
-                TemplatePart::Variable(_) => Ok(()),
+                // What is sent is resolved and bound beforehand.
+                TemplatePart::Variable(_) | TemplatePart::Value(_) => Ok(()),
+                TemplatePart::Taken(_, value) => {
+                    value.append_to(out);
+                    Ok(())
+                }
                 TemplatePart::Key(Key::Task) => write!(out, "{}", call.task),
                 TemplatePart::Key(Key::Child) => write!(out, "{}", call.child),
                 TemplatePart::Key(key) => write!(out, "{}", key.value(call, seed, place)),
@@ -179,9 +229,11 @@ fn parts(text: &str) -> Result<Vec<TemplatePart>, String> {
         if !before.is_empty() {
             parts.push(TemplatePart::Text(before.to_owned()));
         }
-        parts.push(match secret::variable(key.trim()) {
-            Some(name) => TemplatePart::Variable(name.to_owned()),
-            None => TemplatePart::Key(parse_key(key.trim())?),
+        let key = key.trim();
+        parts.push(match (secret::variable(key), value_name(key)) {
+            (Some(name), _) => TemplatePart::Variable(name.to_owned()),
+            (_, Some(name)) => TemplatePart::Value(name.to_owned()),
+            _ => TemplatePart::Key(parse_key(key)?),
         });
         rest = after;
     }
@@ -216,6 +268,9 @@ fn parse_key(key: &str) -> Result<Key, String> {
         ("uniform" | "zipf", _) => Err(format!("{}: `{name}` takes two arguments", shown())),
         _ if key.starts_with("env:") => {
             Err(format!("{}: the name of a variable is letters, digits and `_`", shown()))
+        }
+        _ if key.starts_with("value:") => {
+            Err(format!("{} has no name of a value: {NAME_HELP}", shown()))
         }
         _ => Err(format!("unknown name in {}", shown())),
     }
@@ -262,7 +317,7 @@ impl From<Template> for String {
     }
 }
 
-/// Reads a template in which variables of the environment may stand, too.
+/// Reads a template in which variables of the environment and values may stand, too.
 fn read_any(node: &Node, diagnostics: &mut Diagnostics) -> Option<Template> {
     let text = <String as Field>::read(node, diagnostics)?;
     match parts(&text) {
@@ -281,21 +336,21 @@ impl Field for Template {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let template = read_any(node, diagnostics)?;
-        let variable = template.variables().next().map(|name| quote(&format!("${{env:{name}}}")));
-        if let Some(shown) = variable {
-            diagnostics.error(
-                node.span.clone(),
-                format!("{shown} is not filled in here"),
-                Some(ENV_PLACES.to_owned()),
-            );
+        let variable = template.variables().next().map(|name| ("env", name, ENV_PLACES));
+        let value = || template.values().next().map(|name| ("value", name, VALUE_PLACES));
+        if let Some((what, name, places)) = variable.or_else(value) {
+            let shown = quote(&format!("${{{what}:{name}}}"));
+            let message = format!("{shown} is not filled in here");
+            diagnostics.error(node.span.clone(), message, Some(places.to_owned()));
             return None;
         }
         Some(template)
     }
 }
 
-/// A template that may name variables of the environment. Whoever uses it
-/// [resolves](Template::resolved) it first, in the process that sends it.
+/// A template that may name variables of the environment, and values that steps before take.
+/// Whoever uses it [resolves](Template::resolved) it and [binds](Template::bind) it first, in the
+/// process that sends it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnvTemplate(pub Template);

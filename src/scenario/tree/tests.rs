@@ -67,6 +67,25 @@ fn a_skipped_rest_is_not_waited_for() {
     assert_eq!(time_of_task(&variant.tasks, &[], "root", true).least, Duration::from_millis(6));
 }
 
+#[test]
+fn an_error_of_a_step_that_takes_values_may_end_the_task_at_once() {
+    let least = |allow: &str| {
+        let variant = variant(&format!(
+            "[targets.api]
+            http = {{}}
+            [tasks.root]
+            steps = [
+              {{ http = {{ target = 'api', path = '/', take = {{ a = {{ header = 'a' }} }} }}{allow} }},
+              {{ http = {{ target = 'api', path = '/${{value:a}}' }} }},
+              {{ sleep = {{ time = '5ms' }} }},
+            ]"
+        ));
+        time_of_task(&variant.tasks, &variant.targets, "root", true).least
+    };
+    assert_eq!(least(""), Duration::from_millis(5));
+    assert_eq!(least(", allow = { status = 503 }"), Duration::ZERO);
+}
+
 /// A child that is skipped ends the task around its `repeat` or `choice`; of those at once it only
 /// ends itself, unless they fail fast: then any time-out of a child ends all.
 #[test]

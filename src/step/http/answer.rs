@@ -12,7 +12,7 @@ use hyper::{
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::retry_after::asked_wait;
+use super::{retry_after::asked_wait, taking::HttpTaking};
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,20 @@ pub(super) enum Want<'a> {
     Sha256,
     /// Its text and its links.
     Page(&'a mut ListPage),
+    /// Values that stand in it.
+    Values(&'a mut HttpTaking),
+}
+
+impl Want<'_> {
+    /// The same of another answer.
+    pub(super) fn again(&mut self) -> Want<'_> {
+        match self {
+            Self::Nothing => Want::Nothing,
+            Self::Sha256 => Want::Sha256,
+            Self::Page(page) => Want::Page(page),
+            Self::Values(taking) => Want::Values(taking),
+        }
+    }
 }
 
 /// The text of an answer and what its head links to. Its room is reused.
@@ -78,8 +92,10 @@ pub(super) struct ArrivingAnswer<'a> {
 impl<'a> ArrivingAnswer<'a> {
     /// The head has come.
     pub(super) fn new(head: &response::Parts, mut want: Want<'a>) -> Self {
-        if let Want::Page(page) = &mut want {
-            page.begin(&head.headers);
+        match &mut want {
+            Want::Nothing | Want::Sha256 => {}
+            Want::Page(page) => page.begin(&head.headers),
+            Want::Values(taking) => taking.begin(&head.headers),
         }
         let sha256 = matches!(want, Want::Sha256).then(Box::default);
         let (status, headers) = (head.status, &head.headers);
@@ -97,8 +113,10 @@ impl<'a> ArrivingAnswer<'a> {
 
     /// More of the body has come.
     pub(super) fn add(&mut self, data: Bytes) {
-        if let Want::Page(page) = &mut self.want {
-            page.add(&data);
+        match &mut self.want {
+            Want::Nothing | Want::Sha256 => {}
+            Want::Page(page) => page.add(&data),
+            Want::Values(taking) => taking.add(&data),
         }
         self.digest.add(data);
     }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    answer::{HttpAnswer, ListPage, Want},
+    answer::{HttpAnswer, Want},
+    expect::begins,
     failed::Failed,
     link::{Link, LinkRoute},
     lost::Lost,
     shared::{HttpAsked, HttpShared},
     spec::HttpLifetime,
+    taking::HttpTaking,
 };
 use crate::{
     client::FaultKind,
@@ -26,6 +28,8 @@ pub(super) struct HttpClient<N: Native> {
     text: String,
     /// Where a `retry` around it looks for the wait that an answer asks for; none: nobody does.
     asked: Option<Arc<AskedWait>>,
+    /// The values that it takes from answers; none: nothing is taken.
+    taking: Option<Box<HttpTaking>>,
 }
 
 impl<N: Native> HttpClient<N> {
@@ -34,8 +38,9 @@ impl<N: Native> HttpClient<N> {
         shared: Arc<HttpShared>,
         route: LinkRoute<N>,
         asked: Option<Arc<AskedWait>>,
+        taking: Option<Box<HttpTaking>>,
     ) -> Self {
-        Self { shared, connection: None, route, text: String::new(), asked }
+        Self { shared, connection: None, route, text: String::new(), asked, taking }
     }
 }
 
@@ -88,11 +93,32 @@ impl<N: Native> Operation for HttpClient<N> {
 
     async fn call(&mut self, call: Call) -> StepOutcome {
         let make = |shared: &HttpShared, text: &mut String| shared.request(&call, text);
-        match self.answered(make, None).await {
-            Ok((connection, answer, sent)) => self.end(connection, &answer, &call, sent),
+        // Moved out for the length of the call; one that is given up takes all of this with it.
+        let mut taking = self.taking.take();
+        let want = taking.as_deref_mut().map_or(Want::Nothing, |taking| {
+            taking.clear();
+            Want::Values(taking)
+        });
+        let outcome = match self.answered(make, want).await {
+            Ok((connection, answer, sent)) => {
+                let ended = self.end(connection, &answer, &call, sent);
+                match &mut taking {
+                    Some(taking) => ended.and_then(|done| self.keep_values(taking, done, &answer)),
+                    None => ended,
+                }
+            }
+            Err(ended) if taking.is_some() => ended.and_then(without_values),
             Err(ended) => ended,
-        }
+        };
+        self.taking = taking;
+        outcome
     }
+}
+
+/// The end of a call that had an error which the scenario allows, where later steps need what it
+/// was to take: they are left out.
+fn without_values(done: Done) -> StepOutcome {
+    Err(Failure::Skipped(done))
 }
 
 /// What an exchange gives: its connection, the answer, and the length of the request's body.
@@ -105,7 +131,7 @@ impl<N: Native> HttpClient<N> {
     pub(super) async fn answered(
         &mut self,
         make: impl Fn(&HttpShared, &mut String) -> Result<HttpAsked, String>,
-        mut page: Option<&mut ListPage>,
+        mut want: Want<'_>,
     ) -> Result<Answered<N>, StepOutcome> {
         let mut went_again = false;
         loop {
@@ -118,8 +144,7 @@ impl<N: Native> HttpClient<N> {
                     return Err(failed);
                 }
             };
-            let want = page.as_deref_mut().map_or(Want::Nothing, Want::Page);
-            match connection.exchange(request, want).await {
+            match connection.exchange(request, want.again()).await {
                 Ok(answer) => return Ok((connection, answer, sent)),
                 // Once more at most: others may have shared the connection that was kept, and the
                 // next one.
@@ -178,6 +203,18 @@ impl<N: Native> HttpClient<N> {
         if let (Some(asked), Some(wait)) = (&self.asked, answer.wait) {
             asked.ask(wait);
         }
+    }
+
+    /// Keeps what is taken from an answer that was checked.
+    fn keep_values(&self, taking: &mut HttpTaking, done: Done, answer: &HttpAnswer) -> StepOutcome {
+        if done.errors > 0 {
+            return without_values(done);
+        }
+        let kept = taking.end().map_err(|why| {
+            let said = format!("{why}; the answer has status {}{}", answer.status, begins(answer));
+            self.shared.wrong(&said).at(taking.place())
+        });
+        kept.map(|()| done)
     }
 
     /// What all slots share.

@@ -108,6 +108,11 @@ impl HttpExpect {
 }
 
 impl HttpAllow {
+    /// Whether a call may end in an error.
+    pub(super) fn allows_something(&self) -> bool {
+        self.errors || !self.status.0.is_empty()
+    }
+
     /// What a racer is told: statuses.
     pub(super) fn told(&self) -> Result<Vec<u16>, String> {
         if self.errors {
@@ -330,7 +335,7 @@ impl ExpectedAnswer {
 }
 
 /// What an answer's body says, as far as a message has room for it.
-fn begins(answer: &HttpAnswer) -> String {
+pub(super) fn begins(answer: &HttpAnswer) -> String {
     if answer.first.is_empty() {
         String::new()
     } else {

@@ -101,8 +101,9 @@ fn flaw(name: &str, lower: &str) -> Option<(String, Option<String>)> {
 
 /// Looks at the text of a path; what templates put into it are numbers, which can stand anywhere.
 fn check_path(op: &mut Fields<'_>, path: &Template) {
-    // The environment may say how it begins; that is looked at when the variable is read.
-    if !path.text().starts_with('/') && !path.text().starts_with("${env:") {
+    // The environment may say how it begins, or a value; that is looked at when it is read.
+    let begins = |what: &str| path.text().starts_with(what);
+    if !begins("/") && !begins("${env:") && !begins("${value:") {
         op.reject("path", "a path begins with `/`", Some("the host is the target's".into()));
         return;
     }

@@ -6,7 +6,8 @@
 //! ([`http2`]), [`answer`] what came back, [`expect`] what an answer must be, [`headers`] what a
 //! request may have, [`lost`] why there was no answer, and [`retry_after`] what wait an answer asks for. A list is followed page by page:
 //! [`follow`] is what a scenario says of that, [`next`] where the next page is,
-//! [`unfit`] what does not go together, and [`walk`] the way.
+//! [`unfit`] what does not go together, and [`walk`] the way. [`take`] is what values a scenario has
+//! taken from an answer for later steps, [`unfit_values`] what does not go together with them, and [`taking`] how.
 
 mod answer;
 mod client;
@@ -25,8 +26,11 @@ mod retry_after;
 mod secrets;
 mod shared;
 mod spec;
+mod take;
+mod taking;
 mod told;
 mod unfit;
+mod unfit_values;
 mod walk;
 
 use std::{
@@ -45,11 +49,16 @@ use self::{
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
+    take::{HttpValues, TakeFrom},
+    taking::HttpTaking,
     walk::HttpWalk,
 };
-use super::{BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, template::EnvTemplate};
+use super::{
+    BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, template::EnvTemplate,
+    value::TakenValue,
+};
 use crate::{
-    config::Fields,
+    config::{Fields, Name, Named},
     protocol,
     runtime::Runtime,
     secret::Lack,
@@ -61,14 +70,14 @@ impl StepKind for Http {
     const KEY: &'static str = "http";
     const DOC: &'static str = "An HTTP request whose answer is checked.";
     const PROOF: &'static str = "status, length and digest of each answer; the embedded server counts as many requests \
-         and connections; with `follow`, as many pages and items";
+         and connections; with `follow`, as many pages and items; with `take`, the value is there";
 
     fn read(op: &mut Fields<'_>, step: &mut Fields<'_>) -> Option<Self> {
         let target = op.required("target", "The HTTP target.");
         let method = op.or("method", Verb::Get, "The method.");
         let path = op.required(
             "path",
-            "The path and query; `${i}` is the task's index, `${env:NAME}` what the environment says.",
+            "The path and query; `${i}` is the task's index, `${env:NAME}` what the environment says, `${value:NAME}` what a step before has taken.",
         );
         let headers = op.or("headers", BTreeMap::new(), "More headers: name and value.");
         let body = op.optional("body", "The request's body as text.");
@@ -84,6 +93,9 @@ impl StepKind for Http {
         );
         let doc = "How the pages of a list are followed; default: there is one answer.";
         let follow: Option<Follow> = op.optional("follow", doc);
+        let doc =
+            "Values that are taken from the answer, for later steps of this task: `${value:NAME}`.";
+        let take: Option<Named<TakeFrom>> = op.optional("take", doc);
         let expect = step.or(
             "expect",
             HttpExpect::default(),
@@ -114,6 +126,10 @@ impl StepKind for Http {
         headers::check(op, path.as_ref().map(|path| &path.0), &headers);
         secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
         unfit::check(op, step, follow.as_ref(), method, &expect);
+        let take = take.map(|named| named.0).unwrap_or_default();
+        let uses = used_values(op, path.as_ref(), &headers, body.as_ref());
+        let values = Box::new(HttpValues { take, uses });
+        unfit_values::check(op, step, &values, follow.as_ref(), (method, &expect));
         let follow = follow.map(Box::new);
         Some(Self {
             target: target?,
@@ -125,6 +141,7 @@ impl StepKind for Http {
             connection,
             chunk,
             follow,
+            values,
             expect,
             allow,
         })
@@ -132,6 +149,18 @@ impl StepKind for Http {
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
         vec![TargetUse { name: &self.target, kind: "http" }]
+    }
+
+    fn takes(&self) -> Vec<&Name> {
+        self.values.take.iter().map(|(name, _)| name).collect()
+    }
+
+    fn uses(&self) -> Vec<&Name> {
+        self.values.uses.iter().collect()
+    }
+
+    fn may_end_task(&self) -> bool {
+        !self.values.take.is_empty() && self.allow.allows_something()
     }
 
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
@@ -182,7 +211,10 @@ impl StepKind for Http {
         let endpoint = site.endpoint::<target::HttpEndpoint>(&self.target.text)?;
         let learned =
             site.trial.commons.shared(&format!("body of step {}", site.number), OnceLock::new);
-        let shared = Arc::new(HttpShared::new(self, endpoint, site.seed(), learned)?);
+        let mut shared = HttpShared::new(self, endpoint, site.seed(), learned)?;
+        let value = cell(site);
+        shared.bind(&value);
+        let shared = Arc::new(shared);
         let asked = site.asked.clone();
         let route = self.route(site, &shared.endpoint);
         if let Some(follow) = &self.follow {
@@ -197,10 +229,39 @@ impl StepKind for Http {
             };
             return Ok(site.operation(make));
         }
-        let make =
-            move || HttpClient::<R::Native>::new(shared.clone(), route.clone(), asked.clone());
+        let (take, place) = (self.values.take.clone(), site.words(Self::KEY));
+        let taking = move || HttpTaking::new(&take, place.clone(), &value);
+        // What can go wrong does so here, and not again.
+        taking().map_err(BuildError)?;
+        let make = move || {
+            let taking = taking().ok().flatten();
+            HttpClient::<R::Native>::new(shared.clone(), route.clone(), asked.clone(), taking)
+        };
         Ok(site.operation(make))
     }
+}
+
+/// Where the steps of a sequence keep a value.
+fn cell<R>(site: &Site<R>) -> impl Fn(&str) -> Arc<TakenValue> + Send + Sync + use<R> {
+    let commons = site.commons.clone();
+    move |name| commons.shared(&format!("value {name}"), TakenValue::default)
+}
+
+/// The values that a request is made of, with the places where they stand.
+fn used_values(
+    op: &Fields<'_>,
+    path: Option<&EnvTemplate>,
+    headers: &BTreeMap<String, EnvTemplate>,
+    body: Option<&EnvTemplate>,
+) -> Vec<Name> {
+    let of = |key: &'static str| {
+        let span = op.span(key);
+        move |name: &str| Name { text: name.to_owned(), span: span.clone() }
+    };
+    let path = path.into_iter().flat_map(|path| path.0.values()).map(of("path"));
+    let headers = headers.values().flat_map(|value| value.0.values()).map(of("headers"));
+    let body = body.into_iter().flat_map(|body| body.0.values()).map(of("body"));
+    path.chain(headers).chain(body).collect()
 }
 
 impl Http {

@@ -45,6 +45,18 @@ pub(super) struct FilledRequest {
 }
 
 impl FilledRequest {
+    /// All of them.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let headers = self.headers.iter().map(|(_, value)| value);
+        [&self.path].into_iter().chain(headers).chain(&self.body)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn templates_mut(&mut self) -> impl Iterator<Item = &mut Template> {
+        let headers = self.headers.iter_mut().map(|(_, value)| value);
+        [&mut self.path].into_iter().chain(headers).chain(&mut self.body)
+    }
+
     /// Reads the variables that a request names; an error says which cannot be used, and why,
     /// without its value.
     pub(super) fn new(spec: &Http) -> Result<Self, Lack> {
@@ -60,9 +72,9 @@ impl FilledRequest {
         let help = "has a character that a path cannot have; it is sent as it is, so write such characters as `%` and two digits";
         check_values(&spec.path.0, fine, help)?;
         let path = spec.path.0.resolved()?;
-        if let Some(first) =
-            spec.path.0.variables().next().filter(|_| !path.sample().starts_with('/'))
-        {
+        let begins =
+            |_: &&str| spec.path.0.text().starts_with("${env:") && !path.sample().starts_with('/');
+        if let Some(first) = spec.path.0.variables().next().filter(begins) {
             return Err(Lack::of(first, "begins a path, and a path begins with `/`; correct it"));
         }
         // Names that are none were refused when the scenario was read.

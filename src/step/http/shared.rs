@@ -10,6 +10,7 @@ use hyper::{
 };
 
 use super::{
+    excerpt::excerpt,
     expect::ExpectedAnswer,
     headers,
     secrets::FilledRequest,
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     draw,
-    step::{BuildError, Call, Template},
+    step::{BuildError, Call, Template, value::TakenValue},
     targets::http as target,
     units::Size,
 };
@@ -69,6 +70,7 @@ impl HttpShared {
             .map(|text| Bytes::from(text.into_owned()));
         let expected =
             ExpectedAnswer::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint);
+        let page = spec.follow.is_none().then(|| first_page(spec, &endpoint)).flatten();
         let origin = endpoint.http2.map(|_| origin(&endpoint)).transpose();
         Ok(Self {
             origin: origin.map_err(|_| bad("the host"))?,
@@ -76,15 +78,32 @@ impl HttpShared {
             is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
             body: generated.or(written),
-            expected: match spec.follow {
-                None => expected,
-                Some(_) => expected.of_any_page(),
+            expected: if spec.follow.is_some() || page.is_some() {
+                expected.of_any_page()
+            } else {
+                expected
             },
             spec: spec.clone(),
             filled,
             endpoint,
             seed,
-            learned,
+            learned: page.map_or(learned, |digest| Arc::new(OnceLock::from(digest))),
+        })
+    }
+
+    /// Looks at these values from now on.
+    pub fn bind(&mut self, value: &dyn Fn(&str) -> Arc<TakenValue>) {
+        self.filled.templates_mut().for_each(|template| template.bind(value));
+    }
+
+    /// Whether all values are there that the request is made of.
+    fn check_values(&self) -> Result<(), String> {
+        let lacking = self.filled.templates().find_map(Template::lacks);
+        lacking.map_or(Ok(()), |name| {
+            Err(format!(
+                "no step has taken `${{value:{name}}}` in this run of the task; let the step that takes it come before, \
+                 and fail or skip"
+            ))
         })
     }
 
@@ -95,14 +114,30 @@ impl HttpShared {
 
     /// Where the request of one call goes. `text` is room for templates.
     pub fn place(&self, call: &Call, text: &mut String) -> Result<Uri, String> {
+        self.check_values()?;
         if let Some(uri) = &self.uri {
             return Ok(uri.clone());
         }
         self.endpoint.base.clone_into(text);
         self.filled.path.render(call, draw::mix(self.seed, 0), text);
-        text.parse().map_err(|_| {
-            headers::too_long(text.len()).unwrap_or_else(|| format!("`{text}` is no path"))
+        let is_path = || {
+            let own = &text[self.endpoint.base.len()..];
+            own.starts_with('/') && !own.contains('#')
+        };
+        let parsed =
+            if self.filled.path.uses_values() && !is_path() { None } else { text.parse().ok() };
+        parsed.ok_or_else(|| {
+            headers::too_long(text.len()).unwrap_or_else(|| self.no_path(text.as_bytes()))
         })
+    }
+
+    fn no_path(&self, text: &[u8]) -> String {
+        let help = if self.filled.path.uses_values() {
+            ": a value is sent as it is; take one that a path can have, and write the `/` before it"
+        } else {
+            ""
+        };
+        format!("{} is no path{help}", excerpt(text))
     }
 
     /// The request of one call.
@@ -146,7 +181,8 @@ impl HttpShared {
             // One's own `Host` takes the place of the url's.
             headers.insert(
                 name,
-                HeaderValue::from_str(&value).map_err(|_| format!("`{value}` is no header"))?,
+                HeaderValue::from_str(&value)
+                    .map_err(|_| format!("{} is no header", excerpt(value.as_bytes())))?,
             );
         }
         if let Some((scheme, authority)) = &self.origin {
@@ -158,6 +194,13 @@ impl HttpShared {
     pub fn words(&self) -> String {
         format!("{} {}{}", self.spec.method.method(), self.endpoint.words, self.spec.path.0.text())
     }
+}
+
+/// The digest of the first page of the embedded server's list, if that is what a request asks for.
+fn first_page(spec: &Http, endpoint: &target::HttpEndpoint) -> Option<u64> {
+    let path = spec.path.0.text().split('?').next();
+    endpoint.list().filter(|list| path == Some(list.path.as_str()))?;
+    endpoint.pages_xxh3().first().copied()
 }
 
 /// The scheme and the host of a target, as HTTP/2 names them.

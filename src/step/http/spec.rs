@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
+    take::HttpValues,
 };
 use crate::{
     config::{Diagnostics, Field, Name, Node, choice_schema, read_choice},
@@ -31,6 +32,9 @@ pub struct Http {
     /// How the pages of a list are followed; none: it is one answer.
     #[serde(default)]
     pub(super) follow: Option<Box<Follow>>,
+    /// The values that it takes and uses.
+    #[serde(default)]
+    pub(super) values: Box<HttpValues>,
     pub(super) expect: HttpExpect,
     pub(super) allow: HttpAllow,
 }

@@ -23,7 +23,7 @@ use crate::step::{
 
 /// What a server does once it has read a request.
 #[derive(Clone)]
-enum Does {
+pub(super) enum Does {
     /// Sends this, and closes.
     Sends(Vec<u8>),
     /// Sends the first to the first one who asks, and so on; the last to all who come then.
@@ -33,7 +33,7 @@ enum Does {
 }
 
 /// A server that does the same with every connection; its url.
-fn server(does: Does) -> String {
+pub(super) fn server(does: Does) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let does = Arc::new((does, AtomicUsize::new(0)));
@@ -65,7 +65,7 @@ fn server(does: Does) -> String {
 /// Whose failure it is.
 type Class = fn(String) -> Failure;
 
-fn sends(bytes: impl AsRef<[u8]>) -> Does {
+pub(super) fn sends(bytes: impl AsRef<[u8]>) -> Does {
     Does::Sends(bytes.as_ref().to_vec())
 }
 
@@ -92,7 +92,7 @@ fn sha256_of(bytes: &[u8]) -> String {
 }
 
 /// An answer whose head has this after its status line.
-fn answer(head: &str, body: &str) -> Does {
+pub(super) fn answer(head: &str, body: &str) -> Does {
     sends(format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}"))
 }
 

@@ -25,6 +25,9 @@ pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
     if spec.follow.is_some() {
         return Err("the protocol has no `follow`".to_owned());
     }
+    if !spec.values.take.is_empty() {
+        return Err("the protocol has no `take`".to_owned());
+    }
     let (expect_status, expect_bytes) = spec.expect.told()?;
     let call = protocol::HttpCall {
         target: spec.target.text.clone(),
@@ -58,6 +61,7 @@ pub(super) fn heard(call: &protocol::HttpCall) -> Result<Http, String> {
         connection: if call.per_call { HttpLifetime::PerCall } else { HttpLifetime::Keep },
         chunk: None,
         follow: None,
+        values: Box::default(),
         expect: HttpExpect::heard(&call.expect_status, call.expect_bytes),
         allow: HttpAllow::heard(&call.allow_status),
     })

@@ -63,10 +63,7 @@ pub(super) fn complaint(spec: &Http, server: &HttpTarget) -> Option<(String, Str
     let (path, query) = spec.path.0.text().split_once('?').unwrap_or((spec.path.0.text(), ""));
     let name = &spec.target.text;
     match (&spec.follow, &server.list) {
-        (None, Some(list)) if path == list.path => Some((
-            format!("`{path}` is the list of `{name}`, of which each page is another answer"),
-            "add `follow`, or ask for another path".into(),
-        )),
+        (None, Some(list)) if path == list.path => unlike_page(spec, query),
         (Some(_), None) => Some((
             format!("`{name}` has no list whose pages could be followed"),
             "give the target one, such as list = { items = 100, page = 20 }".into(),
@@ -101,6 +98,21 @@ fn unlike_version(spec: &Http, server: &HttpTarget) -> Option<(String, String)> 
             "remove `connection`, or write http2 = { connections = \"per-slot\" } in the target"
                 .into(),
         )
+    })
+}
+
+/// What is wrong with a call of the list's first page alone: for values that are taken from it.
+fn unlike_page(spec: &Http, query: &str) -> Option<(String, String)> {
+    let (list, name) = (spec.path.0.text(), &spec.target.text);
+    if spec.values.take.is_empty() || query.split('&').any(|pair| pair.starts_with("page=")) {
+        return Some((
+            format!("`{list}` is of the list of `{name}`, of which each page is another answer"),
+            "add `follow`, or `take` for values of the first page, or ask for another path".into(),
+        ));
+    }
+    spec.expect.is_of_a_body().then(|| {
+        let message = "`bytes` and `sha256` are known of a page of the embedded server's list";
+        (message.into(), "remove them: each page is looked at to the last byte".into())
     })
 }
 
@@ -177,12 +189,25 @@ mod tests {
                 "has 9 items",
                 "items = 9",
             ),
-            (list, "' }".into(), "is the list", "add `follow`"),
+            (list, "' }".into(), "of the list", "add `follow`"),
+            (
+                list,
+                "?page=2', take = { a = { json = '/next' } } }".into(),
+                "of the list",
+                "`take` for values of the first page",
+            ),
+            (
+                list,
+                "', take = { a = { json = '/next' } } }, expect = { bytes = 9 }".into(),
+                "are known",
+                "remove them",
+            ),
         ] {
             let (found, help) = complaint(target, &step).unwrap_or_else(|| panic!("{step}"));
             assert!(found.contains(said) && help.contains(remedy), "{step}: {found}; {help}");
         }
         assert_eq!(complaint(list, &format!("?a=1', {follow} }} }}")), None);
+        assert_eq!(complaint(list, "?a=1', take = { a = { json = '/next' } } }"), None);
         assert_eq!(complaint("{ url = 'http://h' }", &format!("', {follow} }} }}")), None);
     }
 

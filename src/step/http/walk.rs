@@ -7,7 +7,7 @@ use hyper::{Uri, header::HOST};
 use url::Url;
 
 use super::{
-    answer::{HttpAnswer, ListPage},
+    answer::{HttpAnswer, ListPage, Want},
     client::HttpClient,
     follow::Follow,
     link::LinkRoute,
@@ -56,7 +56,7 @@ impl<N: Native> HttpWalk<N> {
         asked: Option<Arc<AskedWait>>,
     ) -> Self {
         let (page, text) = (ListPage::default(), String::new());
-        Self { client: HttpClient::new(shared, route, asked), follow, page, text }
+        Self { client: HttpClient::new(shared, route, asked, None), follow, page, text }
     }
 
     /// All pages, one after another.
@@ -83,7 +83,8 @@ impl<N: Native> HttpWalk<N> {
         let make = |shared: &HttpShared, text: &mut String| {
             shared.request_to(path.clone(), id, call, text)
         };
-        let (connection, answer, _) = self.client.answered(make, Some(&mut self.page)).await?;
+        let (connection, answer, _) =
+            self.client.answered(make, Want::Page(&mut self.page)).await?;
         self.client.keep(connection);
         Ok(answer)
     }

@@ -20,6 +20,16 @@ use crate::{
 
 /// What three calls of a step against the embedded server come to, and what that has counted.
 fn embedded(served: &HttpTarget, told: &HttpTarget, step: &str, executor: &str) -> (Ran, Counts) {
+    embedded_steps(served, told, &[step], executor)
+}
+
+/// The same of several steps.
+fn embedded_steps(
+    served: &HttpTarget,
+    told: &HttpTarget,
+    steps: &[&str],
+    executor: &str,
+) -> (Ran, Counts) {
     let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let (control, far) = UnixStream::pair().unwrap();
@@ -27,7 +37,7 @@ fn embedded(served: &HttpTarget, told: &HttpTarget, step: &str, executor: &str) 
     let server = thread::spawn(move || serve(&served, 7, listener, far, std::io::sink()));
     let endpoint =
         HttpEndpoint::new(address, address.to_string(), String::new(), Some((told.clone(), 7)));
-    let ran = Rig::new(&[step]).endpoint("api", Arc::new(endpoint)).run(executor, 3);
+    let ran = Rig::new(steps).endpoint("api", Arc::new(endpoint)).run(executor, 3);
     drop(control);
     (ran, server.join().unwrap().unwrap().to_map())
 }
@@ -70,6 +80,23 @@ fn every_page_is_asked_for_once_and_the_server_says_so() {
             assert_eq!(found, [15, 15, 69, connections], "{executor} {step}");
             assert_eq!(ran.tallies[0].done.received, counts["bytes sent"], "{executor} {step}");
         }
+    }
+}
+
+#[test]
+fn values_of_the_first_page_come_back_and_the_server_says_so() {
+    let take = "take = { name = { json = '/items/3/name' }, all = { header = 'content-length' } }";
+    let page = format!("{{ http = {{ target = 'api', path = '/list', {take} }} }}");
+    let uses = "{ http = { target = 'api', path = '/a/${value:name}/${value:all}' } }";
+    for executor in EXECUTORS {
+        let (ran, counts) = embedded_steps(&list(), &list(), &[&page, uses], executor);
+        assert_eq!(ran.wrong(), None, "{executor}");
+        let path = format!("path /a/item-4/{}", list().list.unwrap().text(1).len());
+        assert_eq!((counts["path /list"], counts.get(&path)), (3, Some(&3)), "{executor}");
+        // A page of another list is found out, though it has such a value.
+        let other = target("{ list = { items = 23, page = 6 } }");
+        let (ran, _) = embedded_steps(&other, &list(), &[&page, uses], executor);
+        assert!(ran.wrong().is_some_and(|why| why.contains("not the one that")), "{executor}");
     }
 }
 
