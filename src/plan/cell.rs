@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(absent("http2 = { connections = 'per-slot' }"), []);
         let absent = absent("http2 = { connections = 3 }");
         let names: Vec<&str> = absent.iter().map(|(executor, _)| executor.as_str()).collect();
-        assert_eq!(names, ["sequential", "threads", "thread-pool"]);
+        assert_eq!(names, ["sequential", "threads", "thread-pool", "rayon"]);
         for (_, why) in &absent {
             assert!(
                 why.contains("the HTTP/2 connections that are shared") && why.contains("`api`"),

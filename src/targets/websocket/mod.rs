@@ -3,7 +3,7 @@
 //! The embedded server has one thread and `epoll`, as that of `http`, whose streams, control and
 //! certificates it shares. At `/echo` it sends back each message as it came. At `/hub` it puts those
 //! who register into rooms, and sends each message to all members of the room: [`words`] is what is
-//! said there, [`hub`] what follows from it, without sockets. Data flows `server` (events) → `peer`
+//! said there, `hub` what follows from it, without sockets. Data flows `server` (events) → `peer`
 //! (socket, upgrade, frames) → `hub`.
 
 use std::io;
