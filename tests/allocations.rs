@@ -242,21 +242,25 @@ fn fan_out(errors: &str, steps: &str) -> String {
 #[test]
 fn only_what_is_started_and_what_is_cancelled_allocates() {
     for executor in EXECUTORS {
-        an_operation_allocates_nothing(executor.name, false);
+        // A worker of rayon's that sleeps is called by a job, and rayon puts its jobs on the heap: at
+        // most one for each task.
+        let calls = if executor.style == Style::Stealing { OPERATIONS } else { 0 };
+        an_operation_allocates_nothing(executor.name, false, calls);
         // What an executor allocates for each task that it starts is its own affair, so that an
         // open load is only tried where nothing is started.
         if matches!(executor.style, Style::Serial | Style::Pool) {
-            an_operation_allocates_nothing(executor.name, true);
+            an_operation_allocates_nothing(executor.name, true, 0);
         }
         a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(executor.name);
         what_is_cancelled_is_replaced_and_no_more(executor.name);
     }
 }
 
-fn an_operation_allocates_nothing(name: &str, is_open: bool) {
-    const OPERATIONS: u64 = 5_000;
+const OPERATIONS: u64 = 5_000;
+
+fn an_operation_allocates_nothing(name: &str, is_open: bool, but: u64) {
     let runs = race(name, SCENARIO, OPERATIONS, is_open);
-    assert!(growth(&runs) <= A_FEW, "{name}: {OPERATIONS} and twice as many: {runs:?}");
+    assert!(growth(&runs) <= A_FEW + but, "{name}: {OPERATIONS} and twice as many: {runs:?}");
 }
 
 /// The sum of a count over all runs.
