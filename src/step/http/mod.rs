@@ -106,23 +106,8 @@ impl StepKind for Http {
             HttpAllow::default(),
             "What is counted as an error and does not fail the trial.",
         );
-        if body.is_some() && body_size.is_some() {
-            op.reject(
-                "body_size",
-                "`body` says what is sent already",
-                Some("keep one of the two".into()),
-            );
-        }
-        if chunk.is_some_and(|Size(bytes)| !(LEAST_CHUNK..=MOST_CHUNK).contains(&bytes)) {
-            let help =
-                "the head of an answer must fit into it, and each connection takes its memory";
-            op.reject("chunk", "expected a size from 1KiB to 16MiB", Some(help.into()));
-        }
-        if expect.has_sha256()
-            && path.as_ref().is_some_and(|path: &EnvTemplate| !path.0.is_constant())
-        {
-            step.reject("expect", "`sha256` needs a path that is the same for every call", None);
-        }
+        check_bodies(op, (body.as_ref(), body_size.as_ref()), chunk);
+        check_digest(step, path.as_ref(), &expect);
         headers::check(op, path.as_ref().map(|path| &path.0), &headers);
         secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
         unfit::check(op, step, follow.as_ref(), method, &expect);
@@ -262,6 +247,29 @@ fn used_values(
     let headers = headers.values().flat_map(|value| value.0.values()).map(of("headers"));
     let body = body.into_iter().flat_map(|body| body.0.values()).map(of("body"));
     path.chain(headers).chain(body).collect()
+}
+
+/// Reports what the keys of bodies say that cannot be.
+fn check_bodies(
+    op: &mut Fields<'_>,
+    (body, body_size): (Option<&EnvTemplate>, Option<&Size>),
+    chunk: Option<Size>,
+) {
+    if body.is_some() && body_size.is_some() {
+        let help = "keep one of the two";
+        op.reject("body_size", "`body` says what is sent already", Some(help.into()));
+    }
+    if chunk.is_some_and(|Size(bytes)| !(LEAST_CHUNK..=MOST_CHUNK).contains(&bytes)) {
+        let help = "the head of an answer must fit into it, and each connection takes its memory";
+        op.reject("chunk", "expected a size from 1KiB to 16MiB", Some(help.into()));
+    }
+}
+
+/// Reports a digest of answers that differ.
+fn check_digest(step: &mut Fields<'_>, path: Option<&EnvTemplate>, expect: &HttpExpect) {
+    if expect.has_sha256() && path.is_some_and(|path| !path.0.is_constant()) {
+        step.reject("expect", "`sha256` needs a path that is the same for every call", None);
+    }
 }
 
 impl Http {
