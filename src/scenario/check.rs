@@ -101,50 +101,52 @@ fn check_watchdog(file: &File, name: &Name, kind: &LoadKind, diagnostics: &mut D
 fn check_executors(file: &File, diagnostics: &mut Diagnostics) {
     file.executors.check_programs(diagnostics);
     let names = file.executors.names.as_deref().unwrap_or_default();
-    for ExecutorName(name) in names {
-        file.executors.check(name, diagnostics);
-    }
-    for (at, ExecutorName(name)) in names.iter().enumerate() {
-        if names[..at].iter().any(|earlier| earlier.0 == *name) {
-            diagnostics.error(
-                name.span.clone(),
-                format!("`{}` stands twice in `use`", name.text),
-                None,
-            );
-        }
+    check_names("use", names, file, diagnostics);
+    check_names("except", &file.executors.except, file, diagnostics);
+    let used = file.executors.used();
+    if let (true, Some(last)) = (used.is_empty(), file.executors.except.last()) {
+        let help = "leave one of them in".to_owned();
+        diagnostics.error(last.0.span.clone(), "no executor is left", Some(help));
     }
     if let Some(ExecutorName(baseline)) = &file.executors.baseline
         && file.executors.check(baseline, diagnostics)
-        && !is_used(file, &baseline.text)
+        && !used.contains(&baseline.text)
     {
-        let help = format!("add it to `use`, or take another baseline: {}", used(names));
+        let way = file.executors.way_in();
+        let help = format!("{way}, or take another baseline: {}", used.join(", "));
         diagnostics.error(
             baseline.span.clone(),
-            format!("the baseline `{}` is not in `use`", baseline.text),
+            format!("the baseline `{}` is not raced", baseline.text),
             Some(help),
         );
     }
 }
 
+/// Reports names of the list `key` that nobody has, or that stand there twice.
+fn check_names(key: &str, names: &[ExecutorName], file: &File, diagnostics: &mut Diagnostics) {
+    for (at, ExecutorName(name)) in names.iter().enumerate() {
+        file.executors.check(name, diagnostics);
+        if names[..at].iter().any(|earlier| earlier.0 == *name) {
+            let message = format!("`{}` stands twice in `{key}`", name.text);
+            diagnostics.error(name.span.clone(), message, None);
+        }
+    }
+}
+
 fn check_claims(file: &File, axes: &[Axis], diagnostics: &mut Diagnostics) {
+    let used = file.executors.used();
     for name in file
         .claims
         .iter()
         .flat_map(|table| &table.executors)
-        .filter(|name| !is_used(file, &name.text))
+        .filter(|name| !used.contains(&name.text))
     {
         if !file.executors.check(name, diagnostics) {
             continue;
         }
-        let help = format!(
-            "add it to `use`; in use: {}",
-            used(file.executors.names.as_deref().unwrap_or_default())
-        );
-        diagnostics.error(
-            name.span.clone(),
-            format!("the executor `{}` is not in `use`", name.text),
-            Some(help),
-        );
+        let help = format!("{}; raced are: {}", file.executors.way_in(), used.join(", "));
+        let message = format!("the executor `{}` is not raced", name.text);
+        diagnostics.error(name.span.clone(), message, Some(help));
     }
     for table in &file.claims {
         check_claimed_load(file, table, diagnostics);
@@ -187,14 +189,6 @@ fn check_claimed_load(file: &File, table: &ClaimTable, diagnostics: &mut Diagnos
         }
         _ => {}
     }
-}
-
-fn is_used(file: &File, name: &str) -> bool {
-    file.executors.names.as_ref().is_none_or(|names| names.iter().any(|used| used.0.text == name))
-}
-
-fn used(names: &[ExecutorName]) -> String {
-    names.iter().map(|name| name.0.text.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn read_slo(

@@ -259,10 +259,7 @@ fn build(file: &File, combination: &Combination, path: &Path) -> Option<Variant>
 }
 
 fn build_executors(table: &ExecutorsTable, path: &Path) -> ExecutorSettings {
-    let names: Vec<String> = match &table.names {
-        Some(names) => names.iter().map(|name| name.0.text.clone()).collect(),
-        None => table.known().map(str::to_owned).collect(),
-    };
+    let names = table.used();
     let programs = table.programs.0.iter().filter_map(|(name, program)| {
         let command = program.as_ref()?.command.clone();
         Some((name.text.clone(), Program::of(command, path)))

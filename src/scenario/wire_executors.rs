@@ -56,6 +56,8 @@ impl Section for ProgramTable {
 pub(super) struct ExecutorsTable {
     /// In file order; none: all of them.
     pub names: Option<Vec<ExecutorName>>,
+    /// Those that are left out of all of them.
+    pub except: Vec<ExecutorName>,
     pub baseline: Option<ExecutorName>,
     pub workers: Option<NonZeroUsize>,
     pub stack_size: Option<Size>,
@@ -67,6 +69,20 @@ impl ExecutorsTable {
     /// All that can race: executors, then the programs of this file.
     pub(super) fn known(&self) -> impl Iterator<Item = &str> {
         EXECUTORS.iter().map(|info| info.name).chain(self.programs.names())
+    }
+
+    /// Those that race, in the order in which they are shown.
+    pub(super) fn used(&self) -> Vec<String> {
+        let is_left_out = |name: &str| self.except.iter().any(|left| left.0.text == name);
+        match &self.names {
+            Some(names) => names.iter().map(|name| name.0.text.clone()).collect(),
+            None => self.known().filter(|name| !is_left_out(name)).map(str::to_owned).collect(),
+        }
+    }
+
+    /// What is to be done for one that is not raced.
+    pub(super) fn way_in(&self) -> &'static str {
+        if self.names.is_some() { "add it to `use`" } else { "remove it from `except`" }
     }
 
     /// Reports a name that nobody has; says whether somebody does.
@@ -98,6 +114,8 @@ impl Section for ExecutorsTable {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let names: Option<Vec<ExecutorName>> =
             fields.optional("use", "The executors that are raced; default: all.");
+        let doc = "Or: those that are not raced, of all.";
+        let except: Option<Vec<ExecutorName>> = fields.optional("except", doc);
         let doc =
             "Ratios are against this one; default: `thread-pool` if it is used, else the first.";
         let baseline = fields.optional("baseline", doc);
@@ -114,11 +132,16 @@ impl Section for ExecutorsTable {
                 Some("name at least one, or remove `use`".to_owned()),
             );
         }
+        if names.is_some() && except.is_some() {
+            let help = "keep one of the two".to_owned();
+            fields.reject("except", "`use` says already which executors are raced", Some(help));
+        }
         if stack_size.is_some_and(|size| size.0 == 0) {
             fields.reject("stack_size", "a stack must be above zero bytes", None);
         }
         let pool = pool.unwrap_or_default();
-        Some(Self { names, baseline, workers, stack_size, pool, programs })
+        let except = except.unwrap_or_default();
+        Some(Self { names, except, baseline, workers, stack_size, pool, programs })
     }
 }
 

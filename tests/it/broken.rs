@@ -15,12 +15,12 @@ const BROKEN: &[(&str, &[Expected])] = &[
     (
         "baseline",
         &[
-            (5, 12, "the baseline `threads` is not in `use`"),
-            (14, 11, "the executor `sequential` is not in `use`"),
+            (5, 12, "the baseline `threads` is not raced"),
+            (14, 11, "the executor `sequential` is not raced"),
             (15, 10, "a factor must be above zero"),
             (16, 13, "unknown choice `atleast`"),
             (17, 13, "a tolerance cannot be negative"),
-            (21, 11, "the executor `sequential` is not in `use`"),
+            (21, 11, "the executor `sequential` is not raced"),
         ],
     ),
     (
@@ -100,11 +100,21 @@ const BROKEN: &[(&str, &[Expected])] = &[
         ],
     ),
     (
+        "except",
+        &[
+            (4, 20, "unknown executor `fibre`"),
+            (4, 29, "`tokio` stands twice in `except`"),
+            (5, 12, "the baseline `tokio` is not raced"),
+            (14, 11, "the executor `tokio` is not raced"),
+        ],
+    ),
+    ("except-and-use", &[(5, 10, "`use` says already which executors are raced")]),
+    (
         "executors",
         &[
             (4, 17, "unknown executor `fibre`"),
             (4, 26, "unknown executor `Smol`"),
-            (5, 12, "the baseline `threads` is not in `use`"),
+            (5, 12, "the baseline `threads` is not raced"),
             (6, 12, "unknown key `tokio`"),
         ],
     ),

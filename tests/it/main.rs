@@ -45,6 +45,7 @@ mod pooler;
 mod postgres;
 mod postgres_faults;
 mod probe;
+mod properties;
 mod protocol;
 mod race;
 mod real_servers;
