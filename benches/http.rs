@@ -15,7 +15,8 @@
 //! come in groups, how large depends on how the clients have begun, and what a request costs
 //! depends on how many an executor is woken for at once. `REGATTA_BODY=8KiB` gives the clients more
 //! to read and to check. `REGATTA_HTTP2=per-slot` has the same over HTTP/2, with the crate h2 in both
-//! arms, and `REGATTA_HTTP2=4` over four connections that all share. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording,
+//! arms, and `REGATTA_HTTP2=4` over four connections that all share. `REGATTA_TLS=1` encrypts the connections in both
+//! arms. With `REGATTA_SILENT=1` the other arm is Regatta itself without recording,
 //! counters and watcher.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be run may panic")]
@@ -50,7 +51,7 @@ duration = "1s"
 baseline = "threads"
 workers = 1
 [targets.api]
-http = { delay = "DELAY", body = "BODY"HTTP2 }
+http = { delay = "DELAY", body = "BODY"HTTP2TLS }
 [tasks.get]
 steps = [ { http = { target = "api", path = "/item" } } ]
 [load.clients]
@@ -115,6 +116,12 @@ fn scenario() -> String {
         .replace("DELAY", &set("REGATTA_DELAY", delay))
         .replace("BODY", &set("REGATTA_BODY", "1KiB"))
         .replace("HTTP2", &http2().map(connections).unwrap_or_default())
+        .replace("TLS", if is_encrypted() { ", tls = {}" } else { "" })
+}
+
+/// What `REGATTA_TLS` says.
+fn is_encrypted() -> bool {
+    std::env::var_os("REGATTA_TLS").is_some()
 }
 
 fn connections(text: String) -> String {

@@ -17,7 +17,9 @@ use hyper::{
     client::conn::http1::{Connection, SendRequest, handshake},
     header::{HOST, HeaderName, HeaderValue},
 };
+use hyper_util::rt::TokioIo;
 use regatta::{
+    client::{Https, Transport},
     clock, draw,
     measure::{ProcessSample, Watched},
     runtime::{self, Io, Runtime, Visitor},
@@ -25,6 +27,7 @@ use regatta::{
     targets::{Start, http},
     trial::{TrialPlan, server::ProcessLauncher},
 };
+use tokio_rustls::client::TlsStream;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
@@ -66,6 +69,7 @@ pub struct Work {
     /// Connections that are shared by all clients; none: each has its own, `is_http2` or not.
     shared: Option<usize>,
     is_http2: bool,
+    https: Option<Https>,
     uri: hyper::Uri,
     clients: u64,
     /// Requests of all clients; none: until `window.1`.
@@ -87,7 +91,8 @@ impl Work {
             body: (body.len(), xxh3_64(&body)),
             shared: endpoint.http2.and_then(|http2| http2.shared()).map(std::num::NonZero::get),
             is_http2: endpoint.http2.is_some(),
-            uri: format!("http://{}/item", endpoint.host).parse().unwrap(),
+            https: endpoint.tls.clone(),
+            uri: format!("{}://{}/item", endpoint.scheme(), endpoint.host).parse().unwrap(),
             clients,
             requests,
             warmup_ns: plan.warmup.as_nanos() as u64,
@@ -195,6 +200,36 @@ struct Loop<'a> {
     target: Watched,
 }
 
+/// What requests go over: the executor's stream `C`, or the library of TLS over it.
+trait Layer<C> {
+    type Stream: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
+
+    fn over(stream: C, work: &Work) -> impl Future<Output = Self::Stream> + Send;
+}
+
+struct AsIs;
+
+impl<C: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Layer<C> for AsIs {
+    type Stream = C;
+
+    async fn over(stream: C, _: &Work) -> C {
+        stream
+    }
+}
+
+struct OverTls;
+
+impl<C: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static> Layer<C> for OverTls {
+    type Stream = Box<TokioIo<TlsStream<TokioIo<C>>>>;
+
+    async fn over(stream: C, work: &Work) -> Self::Stream {
+        match work.https.as_ref().unwrap().encrypt(stream).await.unwrap() {
+            Transport::Tls(encrypted) => encrypted,
+            Transport::Plain(_) => unreachable!("it was encrypted"),
+        }
+    }
+}
+
 /// CPU time of this process and of the target so far, in ns.
 fn cpu_ns(target: &Watched) -> (u64, u64) {
     let own = ProcessSample::take();
@@ -205,16 +240,25 @@ impl Visitor for Loop<'_> {
     type Output = Sample;
 
     fn visit<R: Runtime>(self) -> Sample {
+        if self.work.https.is_some() { self.run::<R, OverTls>() } else { self.run::<R, AsIs>() }
+    }
+}
+
+/// The executor's stream.
+type Conn<R> = <<R as Runtime>::Native as Io>::Conn;
+
+impl Loop<'_> {
+    fn run<R: Runtime, L: Layer<Conn<R>>>(self) -> Sample {
         let runtime = R::start(&self.plan.setup).unwrap();
-        let mut clients: Vec<_> = connect_all(&runtime, &self.work);
+        let mut clients: Vec<_> = connect_all::<R, L>(&runtime, &self.work);
         let work = &self.work;
         let warmed_ns = clock::now_ns() + work.warmup_ns;
         let endless = Part { window: (0, warmed_ns), first_id: 1 << 40, requests: u64::MAX };
         let sample = if let Some(requests) = work.requests {
-            all::<R>(&runtime, &mut clients, |_| endless);
+            all(&runtime, &mut clients, |_| endless);
             let before = cpu_ns(&self.target);
             let start_ns = clock::now_ns();
-            let completed = all::<R>(&runtime, &mut clients, |at| {
+            let completed = all(&runtime, &mut clients, |at| {
                 let extra = u64::from(at < requests % work.clients);
                 Part {
                     window: (0, u64::MAX),
@@ -234,7 +278,7 @@ impl Visitor for Loop<'_> {
                     (before, cpu_ns(&self.target))
                 });
                 let part = |at: u64| Part { window, first_id: at << 32, requests: u64::MAX };
-                let completed = all::<R>(&runtime, &mut clients, part);
+                let completed = all(&runtime, &mut clients, part);
                 let (before, after) = edges.join().unwrap();
                 sample(completed, work.duration_ns, before, after)
             })
@@ -250,10 +294,11 @@ fn sample(completed: u64, window_ns: u64, before: (u64, u64), after: (u64, u64))
     Sample { window_ns, completed, cpu_ns: after.0 - before.0, target_busy }
 }
 
-fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Io>::Conn> {
+fn connect<R: Runtime, L: Layer<Conn<R>>>(runtime: &R, work: &Arc<Work>) -> Client<L::Stream> {
     let work = work.clone();
     let opened = runtime.spawn(async move {
         let stream = R::Native::connect(work.address).await.unwrap();
+        let stream = L::over(stream, &work).await;
         let spoken = if work.is_http2 {
             Spoken::Streams(Box::new(Streams::open(stream).await))
         } else {
@@ -266,11 +311,14 @@ fn connect<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Client<<R::Native as Io
 }
 
 /// A client's connection: its own, or one of a few that are each driven by a task.
-fn connect_all<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Vec<Client<<R::Native as Io>::Conn>> {
+fn connect_all<R: Runtime, L: Layer<Conn<R>>>(
+    runtime: &R,
+    work: &Arc<Work>,
+) -> Vec<Client<L::Stream>> {
     let Some(shared) = work.shared else {
-        return (0..work.clients).map(|_| connect::<R>(runtime, work)).collect();
+        return (0..work.clients).map(|_| connect::<R, L>(runtime, work)).collect();
     };
-    let opened = (0..shared).map(|_| match connect::<R>(runtime, work).spoken {
+    let opened = (0..shared).map(|_| match connect::<R, L>(runtime, work).spoken {
         Spoken::Streams(mut streams) => {
             let driver = streams.take_driver();
             let drives = async move { drop(driver.await) };
@@ -288,9 +336,9 @@ fn connect_all<R: Runtime>(runtime: &R, work: &Arc<Work>) -> Vec<Client<<R::Nati
 }
 
 /// Runs all clients at once; returns how many requests completed.
-fn all<R: Runtime>(
+fn all<R: Runtime, S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static>(
     runtime: &R,
-    clients: &mut Vec<Client<<R::Native as Io>::Conn>>,
+    clients: &mut Vec<Client<S>>,
     part: impl Fn(u64) -> Part,
 ) -> u64 {
     let running: Vec<_> = clients

@@ -53,7 +53,7 @@ fn table() -> Table {
 }
 
 /// Where a test may stand, by its name: `order::name` in an integration test, anything longer in
-/// the module of that path.
+/// the module of that path, of the code or of the integration tests.
 fn places(test: &str) -> Vec<String> {
     let modules: Vec<&str> = test.split("::").collect();
     let modules = &modules[..modules.len() - 1];
@@ -62,7 +62,8 @@ fn places(test: &str) -> Vec<String> {
     }
     let path = modules.iter().filter(|module| **module != "tests").copied();
     let path = path.collect::<Vec<_>>().join("/");
-    ["", "/mod", "/tests"].map(|end| format!("src/{path}{end}.rs")).to_vec()
+    let of_code = ["", "/mod", "/tests"].map(|end| format!("src/{path}{end}.rs"));
+    of_code.into_iter().chain([format!("tests/it/{path}.rs")]).collect()
 }
 
 /// The file in which a test stands, if there is one that has it.

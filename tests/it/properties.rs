@@ -150,16 +150,3 @@ fn stream<'a>(loads: &'a Measurements, name: &str) -> Result<&'a Stream, String>
     let named = loads.steps.iter().find(|step| step.name == name);
     named.map(|step| &step.stream).ok_or_else(|| format!("no step is called `{name}`"))
 }
-
-/// Writes a test for each pattern of a file.
-macro_rules! properties {
-    ($($pattern:ident),* $(,)?) => {
-        mod tests {
-            $(#[test]
-            fn $pattern() {
-                super::super::holds(stringify!($pattern), super::$pattern());
-            })*
-        }
-    };
-}
-use properties;

@@ -5,19 +5,16 @@ use proptest::{
     strategy::{Just, Strategy},
 };
 
-use super::{Case, properties, sizes};
-
-properties! {
-    mutex, semaphore, rwlock, barrier, event, condition, queue, pipeline, rate_limit,
-}
+use super::{holds, sizes};
 
 /// Inside, a task waits for a moment or gives way.
 const INSIDE: &str = "[tasks.inside]\nsteps = [{ choice = { of = [{ task = \"wait\" }, { task = \"turn\" }] } }]\n\
      [tasks.wait]\nsteps = [{ sleep = { time = \"uniform(0us,300us)\" } }]\n\
      [tasks.turn]\nsteps = [{ yield = {} }]\n";
 
-fn mutex() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=6_u64, 1..=12_u64).prop_map(|(size, count, times)| {
+#[test]
+fn mutex() {
+    let cases = (sizes(), 1..=6_u64, 1..=12_u64).prop_map(|(size, count, times)| {
         let text = format!(
             "[shared.door]\nmutex = {{}}\n\
              [tasks.main]\nsteps = [{{ parallel = {{ task = \"user\", count = {count} }} }}]\n\
@@ -25,11 +22,13 @@ fn mutex() -> impl Strategy<Value = Case> {
              [tasks.use]\nsteps = [{{ lock = {{ mutex = \"door\", task = \"inside\" }}, name = \"lock\" }}]\n{INSIDE}"
         );
         size.case(count, &text).counts("lock", size.all(count * times))
-    })
+    });
+    holds("mutex", cases);
 }
 
-fn semaphore() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=8_u64, 1..=5_u64, 1..=8_u64).prop_map(|(size, count, permits, times)| {
+#[test]
+fn semaphore() {
+    let cases = (sizes(), 1..=8_u64, 1..=5_u64, 1..=8_u64).prop_map(|(size, count, permits, times)| {
         let text = format!(
             "[shared.gate]\nsemaphore = {{ permits = {permits} }}\n\
              [tasks.main]\nsteps = [{{ parallel = {{ task = \"user\", count = {count} }} }}]\n\
@@ -37,11 +36,13 @@ fn semaphore() -> impl Strategy<Value = Case> {
              [tasks.use]\nsteps = [{{ acquire = {{ semaphore = \"gate\", task = \"inside\" }}, name = \"acquire\" }}]\n{INSIDE}"
         );
         size.case(count, &text).counts("acquire", size.all(count * times))
-    })
+    });
+    holds("semaphore", cases);
 }
 
-fn rwlock() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=8_u64, 1..=9_u64, 1..=8_u64).prop_map(|(size, count, readers, times)| {
+#[test]
+fn rwlock() {
+    let cases = (sizes(), 1..=8_u64, 1..=9_u64, 1..=8_u64).prop_map(|(size, count, readers, times)| {
         let text = format!(
             "[shared.doors]\nrwlock = {{}}\n\
              [tasks.main]\nsteps = [{{ parallel = {{ task = \"user\", count = {count} }} }}]\n\
@@ -51,12 +52,14 @@ fn rwlock() -> impl Strategy<Value = Case> {
              [tasks.change]\nsteps = [{{ write = {{ rwlock = \"doors\", task = \"inside\" }}, name = \"write\" }}]\n{INSIDE}"
         );
         size.case(count, &text).same("read").same("write")
-    })
+    });
+    holds("rwlock", cases);
 }
 
 /// One task at a time, whose children are the parties: each meeting is theirs alone.
-fn barrier() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=8_u64, 1..=10_u64).prop_map(|(size, parties, times)| {
+#[test]
+fn barrier() {
+    let cases = (sizes(), 1..=8_u64, 1..=10_u64).prop_map(|(size, parties, times)| {
         let size = super::Size { tasks: 1, ..size };
         let text = format!(
             "[shared.line]\nbarrier = {{ parties = {parties} }}\n\
@@ -65,11 +68,13 @@ fn barrier() -> impl Strategy<Value = Case> {
              [tasks.round]\nsteps = [{{ arrive = {{ barrier = \"line\" }}, name = \"meet\" }}]\n"
         );
         size.case(parties, &text).counts("meet", size.all(parties * times))
-    })
+    });
+    holds("barrier", cases);
 }
 
-fn event() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=8_u64, 0..=1_u64).prop_map(|(size, waiting, wait)| {
+#[test]
+fn event() {
+    let cases = (sizes(), 1..=8_u64, 0..=1_u64).prop_map(|(size, waiting, wait)| {
         let size = super::Size { tasks: 1, ..size };
         let text = format!(
             "[shared.go]\nevent = {{}}\n\
@@ -78,12 +83,14 @@ fn event() -> impl Strategy<Value = Case> {
              [tasks.follow]\nsteps = [{{ wait = {{ event = \"go\" }}, name = \"wait\" }}]\n"
         );
         size.case(waiting + 1, &text).counts("wait", size.all(waiting))
-    })
+    });
+    holds("event", cases);
 }
 
-fn condition() -> impl Strategy<Value = Case> {
+#[test]
+fn condition() {
     let notify = prop_oneof![Just("one"), Just("all")];
-    (sizes(), notify, 1..=6_u64, 1..=6_u64).prop_map(|(size, notify, takers, each)| {
+    let cases = (sizes(), notify, 1..=6_u64, 1..=6_u64).prop_map(|(size, notify, takers, each)| {
         let size = super::Size { tasks: 1, ..size };
         let text = format!(
             "[shared.tickets]\ncondition = {{}}\n\
@@ -94,14 +101,16 @@ fn condition() -> impl Strategy<Value = Case> {
              [tasks.take]\nsteps = [{{ await = {{ condition = \"tickets\" }}, name = \"got\" }}]\n"
         );
         size.case(takers + 1, &text).counts("got", size.all(takers * each))
-    })
+    });
+    holds("condition", cases);
 }
 
 /// P producers and C consumers, odd and even; each consumer takes as many as all producers put for it.
-fn queue() -> impl Strategy<Value = Case> {
+#[test]
+fn queue() {
     let room = prop_oneof![Just("1"), Just("3"), Just("16"), Just("\"unbounded\"")];
     let order = prop_oneof![Just("fifo"), Just("priority")];
-    (sizes(), room, order, 1..=4_u64, 1..=5_u64, 1..=9_u64).prop_map(
+    let cases = (sizes(), room, order, 1..=4_u64, 1..=5_u64, 1..=9_u64).prop_map(
         |(size, room, order, producers, consumers, each)| {
             let size = super::Size { tasks: 1, ..size };
             let (puts, takes) = (consumers * each, producers * each);
@@ -116,11 +125,13 @@ fn queue() -> impl Strategy<Value = Case> {
             let all = size.all(producers * puts);
             size.case(producers + consumers, &text).counts("put", all).counts("take", all)
         },
-    )
+    );
+    holds("queue", cases);
 }
 
-fn pipeline() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=4_u64, 1..=4_u64, 1..=12_u64).prop_map(|(size, room, workers, each)| {
+#[test]
+fn pipeline() {
+    let cases = (sizes(), 1..=4_u64, 1..=4_u64, 1..=12_u64).prop_map(|(size, room, workers, each)| {
         let size = super::Size { tasks: 1, ..size };
         let all = workers * each;
         let text = format!(
@@ -134,16 +145,19 @@ fn pipeline() -> impl Strategy<Value = Case> {
              [tasks.store]\nsteps = [{{ take = {{ queue = \"out\" }}, name = \"store\" }}]\n"
         );
         size.case(workers + 2, &text).counts("store", size.all(all))
-    })
+    });
+    holds("pipeline", cases);
 }
 
-fn rate_limit() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=5_u64, 1..=4_u64).prop_map(|(size, burst, count)| {
+#[test]
+fn rate_limit() {
+    let cases = (sizes(), 1..=5_u64, 1..=4_u64).prop_map(|(size, burst, count)| {
         let text = format!(
             "[shared.quota]\nrate-limit = {{ rate = \"1k/s\", burst = {burst} }}\n\
              [tasks.main]\nsteps = [{{ parallel = {{ task = \"call\", count = {count} }} }}]\n\
              [tasks.call]\nsteps = [{{ throttle = {{ limit = \"quota\" }}, name = \"pass\" }}]\n"
         );
         size.case(count, &text).counts("pass", size.all(count))
-    })
+    });
+    holds("rate_limit", cases);
 }

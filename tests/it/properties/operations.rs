@@ -5,11 +5,7 @@ use proptest::{
     strategy::{Just, Strategy},
 };
 
-use super::{Case, properties, sizes};
-
-properties! {
-    http, pages, download, http2, tls, values, echo, broadcast, files, scan, sqlite, cpu,
-}
+use super::{holds, sizes};
 
 /// A `[targets.api]`, the task `call` of `main`, whose children run it.
 fn calls(target: &str, call: &str, count: u64) -> String {
@@ -25,8 +21,9 @@ fn connections() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("keep"), Just("per-call")]
 }
 
-fn http() -> impl Strategy<Value = Case> {
-    (sizes(), connections(), 0..=70_000_u64, 0..=70_000_u64, 1..=4_u64).prop_map(
+#[test]
+fn http() {
+    let cases = (sizes(), connections(), 0..=70_000_u64, 0..=70_000_u64, 1..=4_u64).prop_map(
         |(size, connection, body, sent, count)| {
             let target = format!(
                 "body = \"{body}B\", delay = \"uniform(0ms,1ms)\", status = [{{ status = 200, weight = 4 }}, {{ status = 503 }}]"
@@ -37,34 +34,40 @@ fn http() -> impl Strategy<Value = Case> {
             let case = size.case(count, &calls(&target, &call, count));
             case.counts("call", size.all(count * 3)).same("call")
         },
-    )
+    );
+    holds("http", cases);
 }
 
-fn pages() -> impl Strategy<Value = Case> {
-    (sizes(), connections(), 1..=60_u64, 1..=25_u64).prop_map(|(size, connection, items, page)| {
+#[test]
+fn pages() {
+    let cases = (sizes(), connections(), 1..=60_u64, 1..=25_u64).prop_map(|(size, connection, items, page)| {
         let text = format!(
             "[targets.api]\nhttp = {{ list = {{ items = {items}, page = {page} }} }}\n\
              [tasks.main]\nsteps = [{{ http = {{ target = \"api\", path = \"/list\", connection = \"{connection}\", follow = {{ by = \"link\", items = \"/items\" }} }}, \
              name = \"list\", expect = {{ items = {items} }} }}]\n"
         );
         size.case(1, &text).counts("list", size.all(1))
-    })
+    });
+    holds("pages", cases);
 }
 
-fn download() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=2_000_000_u64, 1024..=300_000_u64).prop_map(|(size, body, chunk)| {
+#[test]
+fn download() {
+    let cases = (sizes(), 1..=2_000_000_u64, 1024..=300_000_u64).prop_map(|(size, body, chunk)| {
         let text = calls(
             &format!("body = \"{body}B\""),
             &format!("path = \"/file\", chunk = \"{chunk}B\""),
             1,
         );
         size.case(1, &text).counts("call", size.all(3))
-    })
+    });
+    holds("download", cases);
 }
 
-fn http2() -> impl Strategy<Value = Case> {
+#[test]
+fn http2() {
     let whose = prop_oneof![Just("\"per-slot\""), Just("1"), Just("2")];
-    (sizes(), whose, 1..=40_u64, 0..=70_000_u64, 1..=6_u64).prop_map(
+    let cases = (sizes(), whose, 1..=40_u64, 0..=70_000_u64, 1..=6_u64).prop_map(
         |(size, whose, streams, body, count)| {
             let target = format!(
                 "body = \"{body}B\", delay = \"uniform(0ms,1ms)\", http2 = {{ connections = {whose}, streams = {streams} }}"
@@ -72,26 +75,30 @@ fn http2() -> impl Strategy<Value = Case> {
             let text = calls(&target, "path = \"/x/${i}/${j}\"", count);
             size.case(count, &text).counts("call", size.all(count * 3))
         },
-    )
+    );
+    holds("http2", cases);
 }
 
-fn tls() -> impl Strategy<Value = Case> {
-    (sizes(), connections(), 0..=70_000_u64, 1..=3_u64).prop_map(
+#[test]
+fn tls() {
+    let cases = (sizes(), connections(), 0..=70_000_u64, 1..=3_u64).prop_map(
         |(size, connection, body, count)| {
             let call = format!("path = \"/x/${{i}}\", connection = \"{connection}\"");
             let text = calls(&format!("body = \"{body}B\", tls = {{}}"), &call, count);
             size.case(count, &text).counts("call", size.all(count * 3))
         },
-    )
+    );
+    holds("tls", cases);
 }
 
-fn values() -> impl Strategy<Value = Case> {
+#[test]
+fn values() {
     let of = prop_oneof![
         Just("header = \"content-length\"".to_owned()),
         (0..4_u64).prop_map(|at| format!("json = \"/items/{at}/name\"")),
         Just("regex = '\"id\": ?([0-9]+)'".to_owned()),
     ];
-    (sizes(), of, 1..=4_u64).prop_map(|(size, of, uses)| {
+    let cases = (sizes(), of, 1..=4_u64).prop_map(|(size, of, uses)| {
         let uses: String = (0..uses)
             .map(|at| format!(", {{ http = {{ target = \"api\", path = \"/user/${{value:id}}/{at}\", headers = {{ x-id = \"${{value:id}}\" }} }} }}"))
             .collect();
@@ -100,11 +107,13 @@ fn values() -> impl Strategy<Value = Case> {
              [tasks.main]\nsteps = [{{ http = {{ target = \"api\", path = \"/login\", take = {{ id = {{ {of} }} }} }}, name = \"login\" }}{uses}]\n"
         );
         size.case(1, &text).counts("login", size.all(1))
-    })
+    });
+    holds("values", cases);
 }
 
-fn echo() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=20_u64, 32..=3_000_u64, 1..=8_u64, 1..=3_u64).prop_map(
+#[test]
+fn echo() {
+    let cases = (sizes(), 1..=20_u64, 32..=3_000_u64, 1..=8_u64, 1..=3_u64).prop_map(
         |(size, messages, bytes, in_flight, count)| {
             let text = format!(
                 "[targets.ws]\nwebsocket = {{}}\n\
@@ -113,11 +122,13 @@ fn echo() -> impl Strategy<Value = Case> {
             );
             size.case(count, &text).counts("echo", size.all(count))
         },
-    )
+    );
+    holds("echo", cases);
 }
 
-fn broadcast() -> impl Strategy<Value = Case> {
-    (sizes(), 1..=6_u64, 1..=5_u64, 32..=3_000_u64).prop_map(|(size, members, messages, bytes)| {
+#[test]
+fn broadcast() {
+    let cases = (sizes(), 1..=6_u64, 1..=5_u64, 32..=3_000_u64).prop_map(|(size, members, messages, bytes)| {
         let size = super::Size { tasks: 1, ..size };
         let text = format!(
             "[targets.hub]\nwebsocket = {{}}\n\
@@ -125,15 +136,17 @@ fn broadcast() -> impl Strategy<Value = Case> {
              [tasks.member]\nsteps = [{{ websocket = {{ target = \"hub\", broadcast = {{ members = {members}, messages = {messages}, size = \"{bytes}B\" }} }}, name = \"member\" }}]\n"
         );
         size.case(members, &text).counts("member", size.all(members))
-    })
+    });
+    holds("broadcast", cases);
 }
 
 fn places() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("inline"), Just("offload"), Just("own-pool")]
 }
 
-fn files() -> impl Strategy<Value = Case> {
-    (sizes(), places(), 0..=100_000_u64, 1..=4_u64).prop_map(|(size, place, bytes, count)| {
+#[test]
+fn files() {
+    let cases = (sizes(), places(), 0..=100_000_u64, 1..=4_u64).prop_map(|(size, place, bytes, count)| {
         let text = format!(
             "[targets.disk]\ndirectory = {{ files = 3, bytes = \"5KiB\", lines = 0 }}\n\
              [tasks.main]\nsteps = [{{ parallel = {{ task = \"child\", count = {count} }} }}]\n\
@@ -144,22 +157,26 @@ fn files() -> impl Strategy<Value = Case> {
         );
         let all = size.all(count);
         size.case(count, &text).counts("write", all).counts("append", all).counts("read", all)
-    })
+    });
+    holds("files", cases);
 }
 
-fn scan() -> impl Strategy<Value = Case> {
+#[test]
+fn scan() {
     let pattern = prop_oneof![Just("ERROR"), Just("INFO"), Just("1"), Just("no such words")];
-    (sizes(), places(), pattern, 1..=3_000_u64).prop_map(|(size, place, pattern, lines)| {
+    let cases = (sizes(), places(), pattern, 1..=3_000_u64).prop_map(|(size, place, pattern, lines)| {
         let text = format!(
             "[targets.disk]\ndirectory = {{ files = 0, lines = {lines} }}\n\
              [tasks.main]\nsteps = [{{ file = {{ target = \"disk\", op = \"scan\", pattern = \"{pattern}\", blocking = \"{place}\" }}, name = \"scan\" }}]\n"
         );
         size.case(1, &text).counts("scan", size.all(1))
-    })
+    });
+    holds("scan", cases);
 }
 
-fn sqlite() -> impl Strategy<Value = Case> {
-    (sizes(), places(), 1..=500_u64, 1..=4_u64).prop_map(|(size, place, rows, count)| {
+#[test]
+fn sqlite() {
+    let cases = (sizes(), places(), 1..=500_u64, 1..=4_u64).prop_map(|(size, place, rows, count)| {
         let text = format!(
             "[targets.db]\nsql = {{ rows = {rows} }}\n\
              [tasks.main]\nsteps = [{{ parallel = {{ task = \"child\", count = {count} }} }}]\n\
@@ -169,12 +186,14 @@ fn sqlite() -> impl Strategy<Value = Case> {
         );
         let all = size.all(count);
         size.case(count, &text).counts("select", all).counts("change", all)
-    })
+    });
+    holds("sqlite", cases);
 }
 
-fn cpu() -> impl Strategy<Value = Case> {
+#[test]
+fn cpu() {
     let kernel = prop_oneof![Just("sum-squares"), Just("sha256"), Just("base64"), Just("json")];
-    (sizes(), places(), kernel, 1..=200_u64, 1..=4_u64).prop_map(
+    let cases = (sizes(), places(), kernel, 1..=200_u64, 1..=4_u64).prop_map(
         |(size, place, kernel, iterations, count)| {
             let text = format!(
                 "[tasks.main]\nsteps = [{{ parallel = {{ task = \"child\", count = {count} }} }}]\n\
@@ -182,5 +201,6 @@ fn cpu() -> impl Strategy<Value = Case> {
             );
             size.case(count, &text).counts("compute", size.all(count))
         },
-    )
+    );
+    holds("cpu", cases);
 }
