@@ -12,6 +12,7 @@
 //! ARCHITECTURE.md says which module may know which.
 
 pub mod analysis;
+mod atomics;
 pub mod cgroup;
 pub mod cli;
 pub mod client;

@@ -6,17 +6,14 @@
 //! executor would poll it again in vain after each call.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{
-            AtomicU8,
-            Ordering::{AcqRel, Acquire},
-        },
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
 
-use atomic_waker::AtomicWaker;
+use crate::atomics::{
+    AtomicU8, AtomicWaker,
+    Ordering::{AcqRel, Acquire},
+};
 
 /// The first future was woken.
 const WORK: u8 = 1;

@@ -4,28 +4,19 @@
 //! before, and who clears it afterwards; so a wait that begins when the word says "not set" must
 //! find another one there when it ends. Who waits counts itself before, and when it goes on.
 
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicU64,
-        Ordering::{AcqRel, Acquire, Relaxed},
-    },
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     cells::{OwnedCell, UserCells, bump},
+    event_word::EventWord,
     spec::{Made, ObjectLine, SharedAccount, SharedCalls, SharedCounts, SharedKind},
 };
 use crate::{
     config::Fields,
     runtime::{Coordination, EventFlag as _},
 };
-
-/// In the word: it may be set. The bits above count how often it was.
-const MAY_BE_SET: u64 = 1;
-const ONE_SET: u64 = 2;
 
 /// An event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,7 +33,7 @@ impl SharedKind for SharedEvent {
     fn make<N: Coordination>(&self) -> Made {
         Made::new(EventOf::<N> {
             event: N::Event::new(),
-            word: AtomicU64::new(0),
+            word: EventWord::default(),
             cells: UserCells::default(),
         })
     }
@@ -55,8 +46,7 @@ impl SharedKind for SharedEvent {
 /// An event, made of an executor's primitives.
 pub struct EventOf<N: Coordination> {
     event: N::Event,
-    /// Whether it may be set, and how often it was.
-    word: AtomicU64,
+    word: EventWord,
     cells: UserCells<EventCount>,
 }
 
@@ -96,20 +86,13 @@ pub struct Herald<N: Coordination> {
 impl<N: Coordination> Herald<N> {
     /// Lets all go on who wait, and whoever comes later.
     pub fn set(&self) {
-        let told = |word: u64| Some((word + ONE_SET) | MAY_BE_SET);
-        // It cannot fail: there is always a next word.
-        let _ = self.event.word.fetch_update(AcqRel, Relaxed, told);
-        self.event.event.set();
+        self.event.word.set(|| self.event.event.set());
         bump(&self.count.sets, 1);
     }
 
     /// Lets whoever comes later wait.
     pub fn clear(&self) {
-        let before = self.event.word.load(Acquire);
-        self.event.event.clear();
-        // Where somebody sets it meanwhile, it may be set.
-        let after = before & !MAY_BE_SET;
-        let _ = self.event.word.compare_exchange(before, after, AcqRel, Relaxed);
+        self.event.word.clear(|| self.event.event.clear());
         bump(&self.count.clears, 1);
     }
 }
@@ -129,13 +112,12 @@ struct EventWait<'a> {
 impl<N: Coordination> EventWaiter<N> {
     /// Waits until it is set.
     pub async fn wait(&self) {
-        let before = self.event.word.load(Acquire);
+        let before = self.event.word.begin();
         bump(&self.count.waits, 1);
         let mut waiting = EventWait { count: &self.count, goes_on: false };
         self.event.event.wait().await;
         waiting.goes_on = true;
-        let early = before & MAY_BE_SET == 0 && self.event.word.load(Acquire) == before;
-        bump(&self.count.early, u64::from(early));
+        bump(&self.count.early, u64::from(self.event.word.is_early(before)));
         bump(&self.count.released, 1);
     }
 }
@@ -150,7 +132,7 @@ impl<N: Coordination> SharedAccount for EventOf<N> {
     fn read(&self) -> Box<dyn SharedCounts> {
         let sum = |counter: fn(&EventCount) -> &AtomicU64| self.cells.sum(counter);
         Box::new(EventCounts {
-            may_be_set: self.word.load(Acquire) & MAY_BE_SET != 0,
+            may_be_set: self.word.may_be_set(),
             waits: sum(|count| &count.waits),
             released: sum(|count| &count.released),
             early: sum(|count| &count.early),

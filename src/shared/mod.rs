@@ -10,6 +10,7 @@ mod barrier;
 mod cells;
 mod condition;
 mod event;
+mod event_word;
 mod mutex;
 mod objects;
 mod queue;

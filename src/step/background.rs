@@ -6,22 +6,15 @@
 
 use std::{
     future::poll_fn,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicU64,
-            Ordering::{AcqRel, Acquire, Release},
-        },
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
-
-use atomic_waker::AtomicWaker;
 
 use super::{
     Call, Failure, Sequence, Step, StepEnd, StepOutcome,
     child::{ChildEnd, run_child},
     exec::Work,
+    life::Life,
     site::ChildTask,
 };
 use crate::{clock, runtime::Runtime};
@@ -126,64 +119,12 @@ impl<R: Runtime> Handle<R> {
     }
 
     async fn until_gone(&self, number: u64) {
-        poll_fn(|context| {
-            self.life.waker.register(context.waker());
-            if self.life.is_over(number) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        poll_fn(|context| self.life.poll_over(number, context)).await;
     }
 
     fn give_up(&self) {
         let running = self.kept().running.take();
         drop(running);
-    }
-}
-
-/// How far the last background task has come: its number, and whether it lives, was cancelled or is
-/// gone.
-#[derive(Default)]
-struct Life {
-    word: AtomicU64,
-    waker: AtomicWaker,
-}
-
-impl Life {
-    const BITS: u32 = 2;
-    const LIVES: u64 = 1;
-    const CANCELLED: u64 = 2;
-    const GONE: u64 = 3;
-
-    const fn word(number: u64, state: u64) -> u64 {
-        number << Self::BITS | state
-    }
-
-    fn begin(&self, number: u64) {
-        self.word.store(Self::word(number, Self::LIVES), Release);
-    }
-
-    /// From now on the task is cancelled, unless it is over.
-    fn cancel(&self, number: u64) -> bool {
-        let (lives, cancelled) =
-            (Self::word(number, Self::LIVES), Self::word(number, Self::CANCELLED));
-        self.word.compare_exchange(lives, cancelled, AcqRel, Acquire).is_ok()
-    }
-
-    /// The task is over. If it was cancelled, that is counted before anybody can see that it is gone.
-    /// One that was given up may end beside a later one, and says nothing.
-    fn end(&self, number: u64, count: impl FnOnce()) {
-        let [lives, cancelled, gone] =
-            [Self::LIVES, Self::CANCELLED, Self::GONE].map(|state| Self::word(number, state));
-        let ended = self.word.compare_exchange(lives, gone, AcqRel, Acquire);
-        if ended == Err(cancelled) {
-            count();
-            // Only where the `cancel` was given up has another one begun meanwhile.
-            let _ = self.word.compare_exchange(cancelled, gone, AcqRel, Acquire);
-        }
-        self.waker.wake();
-    }
-
-    fn is_over(&self, number: u64) -> bool {
-        self.word.load(Acquire) >= Self::word(number, Self::GONE)
     }
 }
 

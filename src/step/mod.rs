@@ -24,6 +24,7 @@ mod holding;
 mod http;
 mod join;
 mod ledger;
+mod life;
 mod limited;
 mod lock;
 mod noop;

@@ -14,6 +14,7 @@ use std::{
 const LAYERS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("draw", &[]),
+    ("atomics", &[]),
     ("clock", &[]),
     ("cgroup", &[]),
     ("limits", &["cgroup"]),
@@ -22,18 +23,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("units", &["draw"]),
     ("protocol", &["measure", "units"]),
     ("config", &["secret", "units"]),
-    ("runtime", &["clock"]),
-    ("client", &["config", "runtime", "secret"]),
-    ("shared", &["clock", "config", "draw", "measure", "runtime", "units"]),
+    ("runtime", &["atomics", "clock"]),
+    ("client", &["atomics", "config", "runtime", "secret"]),
+    ("shared", &["atomics", "clock", "config", "draw", "measure", "runtime", "units"]),
     ("targets", &["client", "clock", "config", "draw", "measure", "runtime", "secret", "units"]),
     (
         "step",
         &[
-            "client", "clock", "config", "draw", "measure", "protocol", "runtime", "secret",
-            "shared", "targets", "units",
+            "atomics", "client", "clock", "config", "draw", "measure", "protocol", "runtime",
+            "secret", "shared", "targets", "units",
         ],
     ),
-    ("load", &["clock", "draw", "measure", "runtime", "step", "units"]),
+    ("load", &["atomics", "clock", "draw", "measure", "runtime", "step", "units"]),
     (
         "scenario",
         &["config", "load", "measure", "protocol", "runtime", "shared", "step", "targets", "units"],

@@ -2,12 +2,10 @@
 //! connection and its steps are still in the CPU's caches, and hardly more slots are in use than
 //! there are tasks in flight.
 
-use std::sync::atomic::{
-    AtomicU32,
+use crate::atomics::{
+    AtomicCell, AtomicU32,
     Ordering::{AcqRel, Relaxed, Release},
 };
-
-use crossbeam_utils::atomic::AtomicCell;
 
 /// A stack without a lock, of things that each have a place of their own. Whoever takes from it
 /// takes all that is there, so that no place is put back under the eyes of somebody who has just

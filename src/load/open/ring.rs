@@ -1,16 +1,12 @@
 //! The hand-over from the pacer's thread to the executor: bounded, allocated beforehand, and silent
 //! unless the other side sleeps.
 
-use std::{
-    future::poll_fn,
-    sync::atomic::{AtomicBool, Ordering, fence},
-    task::Poll,
+use std::{future::poll_fn, task::Poll};
+
+use crate::{
+    atomics::{AtomicBool, AtomicWaker, ConcurrentQueue, Ordering, fence},
+    runtime::Ticket,
 };
-
-use atomic_waker::AtomicWaker;
-use concurrent_queue::ConcurrentQueue;
-
-use crate::runtime::Ticket;
 
 /// A ring of tickets from one pacer to one intake.
 pub struct Ring {

@@ -12,6 +12,7 @@ mod event;
 mod line;
 mod mutex;
 mod native;
+mod parker;
 mod rwlock;
 mod semaphore;
 mod stream;

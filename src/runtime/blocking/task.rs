@@ -4,16 +4,12 @@ use std::{
     cell::RefCell,
     future::{Future, poll_fn},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
-    thread::Thread,
+    sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use super::super::Elapsed;
+use super::{super::Elapsed, parker::Parker};
 use crate::clock;
 
 /// What the driver and the streams of one task tell each other.
@@ -36,34 +32,13 @@ struct BlockingTask {
 thread_local! {
     static TASK: RefCell<BlockingTask> = RefCell::new(BlockingTask::default());
     static PARKER: (Arc<Parker>, Waker) = {
-        let parker = Arc::new(Parker { thread: std::thread::current(), woken: AtomicBool::new(false) });
+        let parker = Parker::here();
         (parker.clone(), parker.into())
     };
 }
 
 fn with_task<T>(change: impl FnOnce(&mut BlockingTask) -> T) -> T {
     TASK.with_borrow_mut(change)
-}
-
-/// Wakes the thread that drives a task.
-struct Parker {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Parker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // A thread that wakes itself is not parked, so the system call can be saved.
-        if !self.woken.swap(true, Ordering::Release)
-            && std::thread::current().id() != self.thread.id()
-        {
-            self.thread.unpark();
-        }
-    }
 }
 
 /// What a thread does while the task that it runs can only wait for other threads.
@@ -113,7 +88,7 @@ pub fn block_on_beside<F: Future>(meanwhile: &impl Meanwhile, future: F) -> F::O
     with_task(|task| *task = outer);
     // The inner task may have taken a wake-up that was meant for the outer one; one more poll is
     // harmless.
-    PARKER.with(|(parker, _)| parker.woken.store(true, Ordering::Release));
+    PARKER.with(|(parker, _)| parker.mark());
     output
 }
 
@@ -134,7 +109,7 @@ fn drive<F: Future>(
             // It was for this poll, in which there was nothing else to do.
             with_task(|task| task.may_block = false);
         }
-        if parker.woken.swap(false, Ordering::Acquire) {
+        if parker.was_woken() {
             continue;
         }
         allowed = allow_blocking(parker, waker);
@@ -151,7 +126,7 @@ fn allow_blocking(parker: &Parker, own: &Waker) -> bool {
     if !asked_by.will_wake(own) {
         // Groups of futures (FuturesUnordered, h2) poll only the child that was woken.
         asked_by.wake();
-        parker.woken.store(false, Ordering::Relaxed);
+        parker.unmark();
     }
     true
 }
@@ -159,7 +134,7 @@ fn allow_blocking(parker: &Parker, own: &Waker) -> bool {
 /// Waits for another thread, at most until the first deadline.
 fn wait(parker: &Parker, meanwhile: &impl Meanwhile) {
     let until_ns = with_task(|task| task.park_until_ns.take());
-    while !parker.woken.swap(false, Ordering::Acquire) {
+    while !parker.was_woken() {
         if let Some(deadline) = until_ns
             && deadline <= clock::now_ns()
         {
