@@ -13,6 +13,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -81,8 +82,24 @@ impl Workers {
         self.workforce().map(|workforce| workforce.account())
     }
 
-    /// How one has ended that should be there.
+    /// How one has ended that should be there. The end of its line is seen before its own end: it is
+    /// waited for, for a moment.
     pub(super) fn fallen(&mut self) -> Option<String> {
+        const APART: Duration = Duration::from_millis(1);
+        const LOOKS: u32 = 200;
+        if self.children.is_empty() {
+            return None;
+        }
+        for _ in 0..LOOKS {
+            if let Some(words) = self.ended() {
+                return Some(words);
+            }
+            std::thread::sleep(APART);
+        }
+        None
+    }
+
+    fn ended(&mut self) -> Option<String> {
         let size = self.children.len();
         let mut ends = self
             .children

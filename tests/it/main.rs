@@ -58,3 +58,4 @@ mod structure;
 mod tables;
 mod tidy;
 mod validity;
+mod worker_processes;
