@@ -20,11 +20,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{error::TrialError, place, wire::TrialPlan};
 use crate::{
-    measure::ProcessSet,
+    measure::{ProcessSet, SHARED_TURNS},
     runtime::{Coordination, Semaphore as _},
     scenario::reach,
     step::{PoolBeside, WorkAccount, Workforce, serve_commissions},
 };
+
+/// What they are called in the fairness manifest.
+const OBJECT: &str = "worker processes";
 
 /// What a worker says when it is ready.
 const READY: u8 = b'r';
@@ -119,22 +122,17 @@ impl Workers {
             return Vec::new();
         }
         let size = self.children.len();
-        let (waits_on, turns) = (N::Semaphore::NAME, N::Semaphore::TURNS);
-        let facts = [
-            ("worker processes", format!("{size}, on CPUs {}", place::words(&plan.executor_cpus))),
-            (
-                "worker processes: reached by",
-                "a stream socket each, on which tasks wait as on a connection".to_owned(),
-            ),
-            ("worker processes: a free one is waited for on", waits_on.to_owned()),
-            ("waiting for a worker process", turns.to_owned()),
-            (
-                "worker processes: counted as the trial's",
-                "CPU time, context switches and memory; pages that they share count in each, and their threads in none"
-                    .to_owned(),
-            ),
-        ];
-        facts.map(|(what, value)| (what.to_owned(), value)).into()
+        let waiting = format!("{SHARED_TURNS}{OBJECT}");
+        let of = |what: &str| format!("{OBJECT}: {what}");
+        let placed = format!("{size}, on CPUs {}", place::words(&plan.executor_cpus));
+        vec![
+            // The names by which those are known that tasks wait for.
+            (OBJECT.to_owned(), N::Semaphore::NAME.to_owned()),
+            (waiting, N::Semaphore::TURNS.to_owned()),
+            (of("number"), placed),
+            (of("reached by"), "a stream socket each".to_owned()),
+            (of("counted as the trial's"), "CPU time, context switches, memory".to_owned()),
+        ]
     }
 }
 
