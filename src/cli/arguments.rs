@@ -65,4 +65,7 @@ pub(super) enum Command {
     /// The process of an embedded target; started by a trial.
     #[command(hide = true)]
     Target,
+    /// A process that steps of a trial compute in; started by that.
+    #[command(hide = true)]
+    Worker,
 }

@@ -72,6 +72,7 @@ pub fn main() -> Exit {
         Command::Race(command) => command.run(),
         Command::Trial(command) => command.run(&terminal),
         Command::Target => trial::target(),
+        Command::Worker => trial::worker(),
     };
     outcome.unwrap_or_else(|error| {
         terminal.error(&error);

@@ -1,4 +1,4 @@
-//! `regatta trial`: one trial in this process; and the process of a target.
+//! `regatta trial`: one trial in this process; and the processes of a target and of a worker.
 
 use std::{
     fs::File,
@@ -83,5 +83,11 @@ impl TrialFlags {
 pub(super) fn target() -> Result<Exit, CliError> {
     trial::server::serve()
         .map_err(|source| CliError::System { what: "the embedded server ended", source })?;
+    Ok(Exit::Fine)
+}
+
+pub(super) fn worker() -> Result<Exit, CliError> {
+    trial::work()
+        .map_err(|source| CliError::System { what: "the worker process ended", source })?;
     Ok(Exit::Fine)
 }

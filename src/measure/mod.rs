@@ -19,7 +19,7 @@ pub use host::{HostSample, HostSpan, TICK_NS};
 pub use listener::{Listening, listening, listening_at};
 pub use metric::MetricId;
 pub use model::*;
-pub use outside::Outside;
+pub use outside::{Outside, ProcessSet};
 pub use process::{
     HelperTimes, ProcessSample, ProcessTimes, note_helper, peak_memory_bytes,
     resident_memory_bytes, thread_count, thread_waited_ns, times_of,

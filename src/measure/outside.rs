@@ -60,6 +60,42 @@ impl Outside {
     }
 }
 
+/// Processes that are measured from outside, each by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessSet(Vec<i32>);
+
+impl ProcessSet {
+    /// Of the processes with these numbers.
+    pub fn of(pids: impl IntoIterator<Item = u32>) -> Self {
+        Self(pids.into_iter().map(u32::cast_signed).collect())
+    }
+
+    /// Reads their counters; those that have ended have none. Context switches are those of threads
+    /// that are alive.
+    pub fn sample(&self) -> ProcessSample {
+        let stats = self.living().filter_map(|process| process.stat().ok());
+        stats.fold(ProcessSample::default(), |sum, stat| plus(sum, &stat))
+    }
+
+    /// Resident memory of all of them now, in bytes. What they share counts in each.
+    pub fn resident_memory_bytes(&self) -> u64 {
+        self.statuses().filter_map(|status| status.vmrss).sum::<u64>() * 1024
+    }
+
+    /// The sum of the peaks of their resident memory, in bytes.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        self.statuses().filter_map(|status| status.vmhwm).sum::<u64>() * 1024
+    }
+
+    fn living(&self) -> impl Iterator<Item = Process> {
+        self.0.iter().filter_map(|pid| Process::new(*pid).ok())
+    }
+
+    fn statuses(&self) -> impl Iterator<Item = procfs::process::Status> {
+        self.living().filter_map(|process| process.status().ok())
+    }
+}
+
 /// The sum with what a process has done: its own exact time, told apart by the ticks of user and
 /// kernel, and the children that it has waited for.
 fn plus(sum: ProcessSample, stat: &Stat) -> ProcessSample {
@@ -115,5 +151,17 @@ mod tests {
         assert!(own.peak_memory_bytes() >= own.resident_memory_bytes() / 2);
         assert!(own.processes().contains(&std::process::id()));
         assert_eq!(Outside::of(u32::MAX >> 1).sample().cpu_ns(), 0);
+    }
+
+    #[test]
+    fn a_set_has_what_each_of_its_processes_has() {
+        let pid = std::process::id();
+        let (once, twice) = (ProcessSet::of([pid]), ProcessSet::of([pid, pid]));
+        let least = 2 * once.sample().cpu_ns();
+        assert!(twice.sample().cpu_ns() >= least && least > 0);
+        assert!(twice.resident_memory_bytes() > once.resident_memory_bytes() * 3 / 2);
+        assert!(twice.peak_memory_bytes() >= 2 * once.peak_memory_bytes() * 9 / 10);
+        let none = ProcessSet::of([u32::MAX >> 1]);
+        assert_eq!((none.sample().cpu_ns(), none.peak_memory_bytes()), (0, 0));
     }
 }

@@ -57,6 +57,18 @@ impl ProcessSample {
     pub fn cpu_ns(&self) -> u64 {
         self.cpu_user_ns + self.cpu_system_ns
     }
+
+    /// The counters of two together.
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            cpu_user_ns: self.cpu_user_ns + other.cpu_user_ns,
+            cpu_system_ns: self.cpu_system_ns + other.cpu_system_ns,
+            switches_voluntary: self.switches_voluntary + other.switches_voluntary,
+            switches_involuntary: self.switches_involuntary + other.switches_involuntary,
+            helpers: self.helpers.plus(other.helpers),
+        }
+    }
 }
 
 /// Threads of the harness that run on the target's CPUs: the watcher, the pacer.

@@ -8,7 +8,7 @@ use crate::{
     load::CLIENT_BYTES,
     runtime::{Queue, Style},
     scenario::{Load, LoadKind, Reach, Variant, fan_out, reach},
-    step::{StepSpec, Times},
+    step::{PoolBeside, StepSpec, Times},
     targets::TargetSpec,
     units::{self, Distribution},
 };
@@ -34,6 +34,10 @@ const TASK_BYTES: u64 = 1_500;
 /// future. Measured in the same way of 4000 threads: 19 200.
 const THREAD_BYTES: u64 = 19_200;
 
+/// What a worker process takes for itself alone at least, in bytes: less than the 2692 KiB that one
+/// of a debug build had written to when it had computed with each kernel (`Private_Dirty`).
+const WORKER_BYTES: u64 = 1 << 20;
+
 /// Stack that is set aside for a thread where the scenario says nothing, in bytes: Rust's default.
 const STACK_BYTES: u64 = 2 << 20;
 
@@ -52,6 +56,10 @@ pub(super) struct Demand<'a> {
     variant: &'a Variant,
     style: Style,
     loads: Vec<OfLoad<'a>>,
+    /// Threads of a pool beside the executor.
+    pool_threads: u64,
+    /// Worker processes.
+    workers: u64,
 }
 
 /// What one of its loads needs.
@@ -78,7 +86,15 @@ impl<'a> Demand<'a> {
             let at_once = style.slots(kind.concurrency(), pool_size);
             OfLoad { variant, style, kind, slots, at_once, reached, children }
         };
-        Self { variant, style, loads: variant.loads.iter().map(load).collect() }
+        let loads: Vec<OfLoad<'_>> = variant.loads.iter().map(load).collect();
+        let places = |pool: PoolBeside| {
+            let uses = |load: &OfLoad<'_>| {
+                load.reached.iter().any(|at| load.step(at).pool_beside() == Some(pool))
+            };
+            if loads.iter().any(uses) { pool_size } else { 0 }
+        };
+        let (pool_threads, workers) = (places(PoolBeside::Threads), places(PoolBeside::Processes));
+        Self { variant, style, loads, pool_threads, workers }
     }
 
     /// Why this host cannot run the cell: too many threads or sockets, or too little memory.
@@ -88,6 +104,11 @@ impl<'a> Demand<'a> {
         let lower_threads =
             most().max_by_key(|load| load.threads()).map_or("", OfLoad::lower_threads);
         let lower_memory = most().max_by_key(|load| load.memory()).map_or("", OfLoad::lower_memory);
+        let pools = self.pool_threads.saturating_add(self.workers);
+        let lower_threads = if pools > self.own_threads() { LOWER_SIZE } else { lower_threads };
+        let of_loads = self.loads.iter().map(OfLoad::memory).fold(0, u64::saturating_add);
+        let lower_memory =
+            if self.memory_of_pools() > of_loads { LOWER_SIZE } else { lower_memory };
         let files = || limits.refuse_files(self.files(), lower_slots);
         let ports = || {
             let wanted = self.loads.iter().filter_map(|load| load.remote_connections().1).sum();
@@ -96,12 +117,19 @@ impl<'a> Demand<'a> {
         };
         let memory = || limits.refuse_memory(self.memory(), lower_memory);
         let threads = limits.refuse_threads(self.threads(), lower_threads);
-        let stacks = || limits.refuse_stacks(self.stacks(), self.threads(), lower_threads);
+        let stacks = || limits.refuse_stacks(self.stacks(), self.stacked_threads(), lower_threads);
         threads.or_else(stacks).or_else(files).or_else(ports).or_else(memory)
     }
 
-    /// Threads of its own: a pool's serve all loads.
+    /// Threads and processes: the limits on both are the same, but that a process has mappings of
+    /// its own.
     fn threads(&self) -> u64 {
+        let beside = self.pool_threads.saturating_add(self.workers);
+        self.own_threads().saturating_add(beside)
+    }
+
+    /// Threads of the executor: a pool's serve all loads.
+    fn own_threads(&self) -> u64 {
         let each = self.loads.iter().map(OfLoad::threads);
         if self.style == Style::ThreadPerTask {
             each.fold(0, u64::saturating_add)
@@ -110,23 +138,37 @@ impl<'a> Demand<'a> {
         }
     }
 
-    /// What is set aside for the stacks of threads of its own, in bytes.
-    fn stacks(&self) -> u64 {
-        match self.style {
-            Style::Serial | Style::OneWorker | Style::Workers => 0,
-            Style::ThreadPerTask | Style::Pool | Style::Stealing => self
-                .threads()
-                .saturating_mul(self.variant.executors.stack_size.unwrap_or(STACK_BYTES)),
-        }
+    /// Threads whose stacks are set aside.
+    fn stacked_threads(&self) -> u64 {
+        self.own_threads().saturating_add(self.pool_threads)
     }
 
+    /// What is set aside for the stacks of threads of its own, in bytes.
+    fn stacks(&self) -> u64 {
+        let own = match self.style {
+            Style::Serial | Style::OneWorker | Style::Workers => 0,
+            Style::ThreadPerTask | Style::Pool | Style::Stealing => self
+                .own_threads()
+                .saturating_mul(self.variant.executors.stack_size.unwrap_or(STACK_BYTES)),
+        };
+        own.saturating_add(self.pool_threads.saturating_mul(STACK_BYTES))
+    }
+
+    /// Each worker process is at the other end of a socket.
     fn files(&self) -> u64 {
-        self.loads.iter().map(OfLoad::files).fold(OTHER_FILES, u64::saturating_add)
+        let besides = OTHER_FILES.saturating_add(self.workers);
+        self.loads.iter().map(OfLoad::files).fold(besides, u64::saturating_add)
     }
 
     /// Memory that is needed at least, in bytes.
     pub(super) fn memory(&self) -> u64 {
-        self.loads.iter().map(OfLoad::memory).fold(0, u64::saturating_add)
+        self.loads.iter().map(OfLoad::memory).fold(self.memory_of_pools(), u64::saturating_add)
+    }
+
+    /// What the pools beside the executor take, in bytes.
+    fn memory_of_pools(&self) -> u64 {
+        let threads = self.pool_threads.saturating_mul(THREAD_BYTES);
+        threads.saturating_add(self.workers.saturating_mul(WORKER_BYTES))
     }
 
     /// Whether a trial opens and closes connections to servers on other hosts.
@@ -589,6 +631,53 @@ mod tests {
             reason.contains("needs 9 threads") && reason.contains("lower `tasks`, or `raise it`"),
             "{reason}"
         );
+    }
+
+    /// The pool of an executor that computes there has its threads beside those of the executor, and
+    /// so have worker processes, each at the end of a socket.
+    #[test]
+    fn pools_beside_the_executor_are_counted() {
+        let refused = |executor: &str, blocking: &str, threads: u64, files: u64, memory: u64| {
+            let text = format!(
+                "schema = 1\nname = 'x'\n[tasks.t]\nsteps = [{{ cpu = {{ kernel = 'json', iterations = 1, \
+                 blocking = '{blocking}' }} }}]\n[load.l]\ntask = 't'\nbatch = {{ tasks = 3 }}\n[executors]\n\
+                 use = ['{executor}']\n[executors.thread-pool]\nsize = 20\n"
+            );
+            let scenario =
+                scenario::from_text(Path::new("x.toml"), &text, &Overrides::default()).unwrap();
+            let limit = |left| vec![Limit { left, name: "few", remedy: "raise it" }];
+            let (threads, files, memory) = (limit(threads), limit(files), limit(memory));
+            let limits = Limits { threads, files, memory, ..Limits::default() };
+            let machine = Machine { cpus: vec![0], executor_cpus: None, target_cpus: None, limits };
+            match cells(&scenario, &machine).next().unwrap().stored.absent {
+                Some(Absent::Refused(reason)) => reason,
+                other => format!("{other:?}"),
+            }
+        };
+        let (most, fine) = (u64::MAX, "None");
+        for (executor, own, pooled) in [("sequential", 1, 21), ("threads", 3, 23), ("tokio", 1, 21)]
+        {
+            for (blocking, threads) in
+                [("offload", own), ("own-pool", pooled), ("process-pool", pooled)]
+            {
+                assert_eq!(refused(executor, blocking, threads, most, most), fine, "{blocking}");
+                let why = refused(executor, blocking, threads - 1, most, most);
+                assert!(why.contains(&format!("needs {threads} threads")), "{executor}: {why}");
+                let by_size = why.contains("lower `size` under [executors.thread-pool]");
+                assert_eq!(by_size, blocking != "offload", "{executor} {blocking}: {why}");
+            }
+        }
+        let files = OTHER_FILES + 20;
+        assert_eq!(refused("tokio", "own-pool", most, OTHER_FILES, most), fine);
+        assert_eq!(refused("tokio", "process-pool", most, files, most), fine);
+        assert!(refused("tokio", "process-pool", most, files - 1, most).contains("open files"));
+        let memory = 3 * (SLOT_BYTES + TASK_BYTES);
+        for (blocking, each) in [("own-pool", THREAD_BYTES), ("process-pool", WORKER_BYTES)] {
+            let needed = memory + 20 * each;
+            assert_eq!(refused("tokio", blocking, most, most, needed), fine, "{blocking}");
+            let why = refused("tokio", blocking, most, most, needed - 1);
+            assert!(why.ends_with("lower `size` under [executors.thread-pool]"), "{why}");
+        }
     }
 
     #[test]

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::site::{BuildError, Site};
+use super::{
+    site::{BuildError, Site},
+    spec::PoolBeside,
+};
 use crate::{
-    config::{Diagnostics, Field, Node, choice_schema, read_choice},
+    config::{Diagnostics, Field, Node, Value, choice_schema, read_choice},
     runtime::{NativeWork, OwnPool, Runtime},
 };
 
@@ -30,7 +33,15 @@ const CHOICES: &[(&str, BlockingChoice)] = &[
     ("own-pool", BlockingChoice::OwnPool),
 ];
 
+/// What only computing can be handed to.
+pub(super) const PROCESS_POOL: &str = "process-pool";
+
 impl BlockingChoice {
+    /// The pool beside the executor that it is.
+    pub fn pool_beside(self) -> Option<PoolBeside> {
+        (self == Self::OwnPool).then_some(PoolBeside::Threads)
+    }
+
     /// The place itself, for a step that is built there.
     pub fn at<R: Runtime>(self, site: &Site<R>) -> Result<Workplace, BuildError> {
         Ok(match self {
@@ -83,6 +94,12 @@ impl Field for BlockingChoice {
     }
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if matches!(&node.value, Value::Text(text) if text == PROCESS_POOL) {
+            let why = "`process-pool` is for `cpu` only: a file or a connection that this process has opened is not in another one";
+            let help = "write \"own-pool\": threads apart from the executor";
+            diagnostics.error(node.span.clone(), why, Some(help.to_owned()));
+            return None;
+        }
         read_choice(node, CHOICES, diagnostics)
     }
 }

@@ -57,6 +57,7 @@ mod yield_now;
 
 pub use blocking::{BlockingChoice, Workplace};
 pub use child::ChildEnd;
+pub use cpu::{WorkAccount, Workforce, serve_commissions};
 #[cfg(test)]
 pub(crate) use exec::Repeated;
 pub use exec::{Call, Opening, Operation, Step};
@@ -66,8 +67,8 @@ pub use recorded::ending;
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
 pub use spec::{
-    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, Meeting, SharedUse, StepKind,
-    TargetUse, Times, Touch,
+    Calibration, Child, Cost, Ends, HandleTouch, HandleUse, Lookup, Meeting, PoolBeside, SharedUse,
+    StepKind, TargetUse, Times, Touch,
 };
 pub use task::{OnTimeout, StepPlan, Task};
 pub use template::Template;

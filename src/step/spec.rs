@@ -92,6 +92,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         false
     }
 
+    /// The pool beside the executor that its work is done in.
+    fn pool_beside(&self) -> Option<PoolBeside> {
+        None
+    }
+
     /// Whether it has a server keep something in a session from one statement to the next, such as
     /// a prepared statement.
     fn prepares(&self) -> bool {
@@ -282,6 +287,15 @@ pub enum Times {
     UpTo(u64),
 }
 
+/// A pool beside the executor, with as many places as its own pool for blocking work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolBeside {
+    /// Threads of the trial's process.
+    Threads,
+    /// Processes of their own.
+    Processes,
+}
+
 /// How long a step takes by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
@@ -392,6 +406,11 @@ macro_rules! steps {
             /// See [`StepKind::connects_per_call`].
             pub fn connects_per_call(&self) -> bool {
                 match self { $(Self::$variant(step) => step.connects_per_call(),)* }
+            }
+
+            /// See [`StepKind::pool_beside`].
+            pub fn pool_beside(&self) -> Option<PoolBeside> {
+                match self { $(Self::$variant(step) => step.pool_beside(),)* }
             }
 
             /// See [`StepKind::prepares`].

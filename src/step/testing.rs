@@ -1,11 +1,11 @@
 //! For tests of operations: a step read from TOML, built like in a trial, and run under a real
 //! executor.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, os::unix::net::UnixStream, path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Call, OnTimeout, Opening, Reading, StepOutcome, StepPlan, StepSpec, Tally, Task, TaskRuns,
-    Trial,
+    Call, Commons, OnTimeout, Opening, Reading, StepOutcome, StepPlan, StepSpec, Tally, Task,
+    TaskRuns, Trial, WorkAccount, Workforce, serve_commissions,
 };
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
@@ -93,6 +93,7 @@ pub struct Rig {
     endpoints: HashMap<String, Endpoint>,
     shared: Vec<NamedShared>,
     slots: usize,
+    workers: usize,
 }
 
 /// What came of it.
@@ -106,6 +107,8 @@ pub struct Ran {
     pub edges: Vec<Vec<TaskRuns>>,
     /// What does not hold of the shared objects, beside the calls of the steps.
     pub unproven: Vec<String>,
+    /// Of the workers.
+    pub work: Option<WorkAccount>,
 }
 
 impl Ran {
@@ -169,6 +172,22 @@ impl Rig {
         self
     }
 
+    /// Adds so many workers: threads, which do what worker processes do, at the ends of the same
+    /// sockets.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    fn workforce(&self) -> Option<Arc<Workforce>> {
+        let line = |_| {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            std::thread::spawn(move || serve_commissions(theirs));
+            ours
+        };
+        (self.workers > 0).then(|| Arc::new(Workforce::of((0..self.workers).map(line).collect())))
+    }
+
     /// Builds the trial under `executor`, prepares each slot, and runs the first task `times` times
     /// in each of them.
     pub fn run(&self, executor: &str, times: u64) -> Ran {
@@ -195,7 +214,9 @@ impl Rig {
         unproven
     }
 
-    fn trial<R: Runtime>(&self, runtime: &R) -> Arc<Trial<R>> {
+    fn trial<R: Runtime>(&self, runtime: &R, workforce: Option<Arc<Workforce>>) -> Arc<Trial<R>> {
+        let commons = Commons::default();
+        commons.shared("", || workforce);
         Arc::new(Trial {
             runtime: runtime.clone(),
             pool_size: 2,
@@ -206,7 +227,7 @@ impl Rig {
             recorders: Recorders::new(1, Vec::new()),
             ledger: Arc::default(),
             shared: Arc::new(Objects::make::<R::Native>(&self.shared).unwrap()),
-            commons: Arc::default(),
+            commons: Arc::new(commons),
         })
     }
 }
@@ -222,7 +243,8 @@ impl Visitor for Running<'_> {
     fn visit<R: Runtime>(self) -> Ran {
         let (rig, times) = (self.rig, self.times);
         let runtime = R::start(&Setup { workers: 2, pool_size: 4, stack_size: None }).unwrap();
-        let trial = rig.trial(&runtime);
+        let workforce = rig.workforce();
+        let trial = rig.trial(&runtime, workforce.clone());
         let joins: Vec<_> = (0..rig.slots)
             .map(|slot| {
                 let mut steps = trial.sequence(&rig.tasks[0].name, slot).unwrap();
@@ -263,7 +285,8 @@ impl Visitor for Running<'_> {
         }
         drop(trial);
         runtime.stop();
-        Ran { outcomes, tallies, edges, unproven }
+        let work = workforce.map(|workforce| workforce.account());
+        Ran { outcomes, tallies, edges, unproven, work }
     }
 }
 

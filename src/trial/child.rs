@@ -18,6 +18,7 @@ use super::{
     scratch::Scratch,
     server::ProcessLauncher,
     wire::{Answer, Ended, TrialPlan},
+    workers::Workers,
 };
 use crate::{
     clock, draw,
@@ -120,7 +121,10 @@ fn measure(
     };
     let mut targets = Vec::new();
     let outcome = start(plan, program, &scratch, &mut targets)
-        .and_then(|()| race(Race { plan, targets: &mut targets, begun_ns }));
+        .and_then(|()| Workers::start(plan, program))
+        .and_then(|mut workers| {
+            race(Race { plan, targets: &mut targets, workers: &mut workers, begun_ns })
+        });
     let left = targets.iter_mut().filter_map(|target| target.remove().err());
     let left_behind = left.map(|left| left.to_string()).collect();
     ended(outcome, left_behind)

@@ -8,7 +8,7 @@ use crate::{
     clock,
     measure::{
         self, CpuSetDelta, HelperTimes, HostDelta, HostSample, HostSpan, Outside, ProcessSample,
-        ProcessTimes, TargetReport, TrialMeasured, Watched,
+        ProcessSet, ProcessTimes, TargetReport, TrialMeasured, Watched,
     },
     runtime,
     targets::{Started, TargetError},
@@ -34,21 +34,22 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Reads all counters; `watched` are the targets' processes, `parent` is the process that
-    /// started the trial.
+    /// started the trial. What the `workers` use is the trial's.
     pub(super) fn now(
         watched: &[Option<Watched>],
         parent: Option<u32>,
         connected: &Connected,
+        workers: &ProcessSet,
     ) -> Self {
         Self {
             at_ns: clock::now_ns(),
-            begun: ProcessSample::take(),
+            begun: ProcessSample::take().plus(&workers.sample()),
             host: HostSample::take(),
             targets: times(watched),
             opened: connected.opened(),
             parent_ns: parent.and_then(measure::times_of).map_or(0, |times| times.cpu_ns),
             pool_threads: pool_threads(),
-            process: ProcessSample::take(),
+            process: ProcessSample::take().plus(&workers.sample()),
         }
     }
 

@@ -32,6 +32,9 @@ pub(super) enum TrialError {
     /// Nothing has ended, and will not.
     #[error("{0}")]
     Hangs(String),
+    /// A worker process has ended.
+    #[error("{0}")]
+    Worker(String),
     /// A racer in a process of its own.
     #[error("{}", .0.reason)]
     Racer(TrialFailure),
@@ -49,7 +52,7 @@ impl TrialError {
             Self::TooShort { .. } => FailureKind::TooShort,
             Self::Hangs(_) => FailureKind::TimedOut,
             Self::Racer(failure) => failure.kind,
-            Self::Build(_) => FailureKind::Crashed,
+            Self::Build(_) | Self::Worker(_) => FailureKind::Crashed,
         }
     }
 }

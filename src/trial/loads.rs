@@ -21,7 +21,7 @@ use crate::{
     runtime::Runtime,
     scenario::{LoadKind, fan_out, reach},
     shared::Objects,
-    step::{BuildError, Commons, Ledger, Task, Trial},
+    step::{BuildError, Commons, Ledger, Task, Trial, Workforce},
     targets::{Endpoint, pool_stream},
     units::{format_duration, format_ns},
 };
@@ -43,14 +43,16 @@ pub(super) struct Racing<'a, R> {
 }
 
 /// Builds the slots of each load of the plan: they have the trial's executor, targets, seed,
-/// ledger, shared objects and pools in common, and nothing else.
+/// ledger, shared objects, pools and worker processes in common, and nothing else.
 pub(super) fn build<'a, R: Runtime>(
     plan: &'a TrialPlan,
     runtime: &R,
     targets: &[Endpoint],
+    workforce: Option<&Arc<Workforce>>,
 ) -> Result<Vec<Racing<'a, R>>, BuildError> {
     let mut all: Vec<Racing<'a, R>> = Vec::new();
     let (ledger, commons): (Arc<Ledger>, Arc<Commons>) = Default::default();
+    commons.shared("", || workforce.cloned());
     let objects = Objects::make::<R::Native>(&plan.shared);
     let objects = Arc::new(objects.map_err(|error| BuildError(error.to_string()))?);
     for load in &plan.loads {

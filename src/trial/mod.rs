@@ -2,7 +2,8 @@
 //!
 //! [`parent`] starts the child, watches over it and kills it; [`child`] builds the executor, runs
 //! the load and proves the work; [`server`] is the process of an embedded target; [`wire`] is what
-//! they say to each other; [`servers`] asks who answers at the targets.
+//! they say to each other; [`servers`] asks who answers at the targets; `workers.rs` is the processes
+//! that steps compute in.
 
 mod apart;
 mod brief;
@@ -31,6 +32,7 @@ mod watcher;
 mod window;
 pub mod wire;
 mod witness;
+mod workers;
 
 pub use brief::objection;
 pub use own_racer::{RefereeLine, race};
@@ -38,3 +40,4 @@ pub use place::allowed_cpus;
 pub use racer::hello;
 pub use servers::servers;
 pub use wire::{Answer, Ended, TrialLoad, TrialPlan};
+pub use workers::work;

@@ -270,7 +270,7 @@ impl Visitor for OwnRace<'_> {
         let runtime = R::start(&plan.setup).map_err(system)?;
         let endpoints: Vec<Endpoint> =
             self.endpoints.iter().map(|endpoint| endpoint.clone() as Endpoint).collect();
-        let mut racing = loads::build(plan, &runtime, &endpoints)?;
+        let mut racing = loads::build(plan, &runtime, &endpoints, None)?;
         let (ledger, commons) = (racing[0].trial.ledger.clone(), racing[0].trial.commons.clone());
         for load in &mut racing {
             load.prepare(&runtime)?;

@@ -489,3 +489,4 @@ impl Place<'_> {
 pub(super) mod shared;
 #[cfg(test)]
 pub(super) mod tests;
+pub(super) mod work;

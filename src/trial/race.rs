@@ -13,6 +13,7 @@ use super::{
     window::TrialWindow,
     wire::TrialPlan,
     witness,
+    workers::Workers,
 };
 use crate::{
     load::{self, Lookout, RunningProbe},
@@ -28,6 +29,8 @@ use crate::{
 pub(super) struct Race<'a> {
     pub(super) plan: &'a TrialPlan,
     pub(super) targets: &'a mut [Box<dyn Started>],
+    /// The processes that its steps compute in.
+    pub(super) workers: &'a mut Workers,
     /// When this process began, in ns of the clock.
     pub(super) begun_ns: u64,
 }
@@ -42,15 +45,17 @@ impl Visitor for Race<'_> {
             |source| TrialError::System { what: "the executor could not be started", source };
         let runtime = R::start(&plan.setup).map_err(system)?;
         let endpoints: Vec<_> = self.targets.iter().map(|target| target.endpoint()).collect();
-        let mut racing = loads::build(plan, &runtime, &endpoints)?;
+        let mut racing = loads::build(plan, &runtime, &endpoints, self.workers.workforce())?;
         let (ledger, commons) = (racing[0].trial.ledger.clone(), racing[0].trial.commons.clone());
         let objects = racing[0].trial.shared.clone();
         let running = last_words::watch(plan, &ledger);
         for load in &mut racing {
-            load.prepare(&runtime).map_err(|why| blame(self.targets, why))?;
+            load.prepare(&runtime).map_err(|why| blame_any(self.targets, self.workers, why))?;
         }
 
-        let prepared_memory_bytes = measure::resident_memory_bytes();
+        let processes = self.workers.processes();
+        let prepared_memory_bytes =
+            measure::resident_memory_bytes() + processes.resident_memory_bytes();
         let watched: Vec<Option<Watched>> =
             self.targets.iter().map(|target| target.watched()).collect();
         let (servers, charged) = (edge::cpus(&watched), charging::to_processes());
@@ -59,7 +64,8 @@ impl Visitor for Race<'_> {
         let slots = racing.iter().map(|load| load.slots.len()).sum();
         let probe = probe(plan, &runtime, &racing[0].recorders, slots as u64)?;
         running.look_over(Lookout::over(racing.iter().flat_map(|load| &load.slots)));
-        let window = TrialWindow::of(plan, || Edge::now(&watched, plan.parent, &connected));
+        let at_edge = || Edge::now(&watched, plan.parent, &connected, &processes);
+        let window = TrialWindow::of(plan, at_edge);
         let ran = loads::run(plan, self.begun_ns, &runtime, racing, &window)?;
         let edges = window.edges();
         drop(running);
@@ -67,10 +73,10 @@ impl Visitor for Race<'_> {
         let delay = probe.map(|probe| delay(probe, &runtime, &ran[0].recorders, hangs));
         let peak_threads = watcher.stop();
         if let Some(failure) = ran.iter().find_map(|load| load.shared.failure()) {
-            return Err(blame(self.targets, TrialError::Step(failure.clone())));
+            return Err(blame_any(self.targets, self.workers, TrialError::Step(failure.clone())));
         }
 
-        let peak_memory_bytes = measure::peak_memory_bytes();
+        let peak_memory_bytes = measure::peak_memory_bytes() + processes.peak_memory_bytes();
         let recorder_memory_bytes = ran.iter().map(|load| load.recorders.touched_bytes()).sum();
         let facts = self.facts(&runtime, &ran, &edges, slots, &connected);
         // What is open is closed before the targets report, so that they can see that it was.
@@ -80,9 +86,13 @@ impl Visitor for Race<'_> {
         // asked, and nothing that begins afterwards.
         let before = ledger.read(proof::steps(plan));
         let reports = edge::reports(self.targets, &edges, plan)?;
+        let work = self.workers.account();
         let (settled, of_shared) = proof::shared::settled(plan, &ledger, &objects);
+        let proof_of_work = proof::work::lines(plan, (&before, &settled.steps), work.as_ref())
+            .map_err(TrialError::Wrong)?;
         let mut proof = proven(plan, &ran, &(before, settled), &reports)?;
         proof.extend(of_shared.map_err(TrialError::Wrong)?);
+        proof.extend(proof_of_work);
         for load in &ran {
             load.some_completed(plan)?;
         }
@@ -176,6 +186,7 @@ impl Race<'_> {
             facts.extend(load.facts(plan));
         }
         facts.extend(turns::<R::Native>(plan));
+        facts.extend(self.workers.facts::<R::Native>(plan));
         facts.extend(shared::facts::<R::Native>(&plan.shared));
         facts.extend(steps_back::<R>(plan));
         facts.extend(witness::facts(runtime));
@@ -222,6 +233,18 @@ pub(super) fn blame(targets: &mut [Box<dyn Started>], error: TrialError) -> Tria
             TargetError { name, reason: format!("{reason}; so: {error}") }.into()
         }
         None => error,
+    }
+}
+
+/// What went wrong because a worker process or a target has ended is its failure.
+fn blame_any(
+    targets: &mut [Box<dyn Started>],
+    workers: &mut Workers,
+    error: TrialError,
+) -> TrialError {
+    match workers.fallen() {
+        Some(reason) => TrialError::Worker(format!("{reason}; so: {error}")),
+        None => blame(targets, error),
     }
 }
 

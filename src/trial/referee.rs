@@ -28,7 +28,7 @@ use crate::{
 
 /// Has a program race, and judges it.
 pub(super) fn race(race: Race<'_>, program: &Program) -> Result<Measured, TrialError> {
-    let Race { plan, targets, begun_ns } = race;
+    let Race { plan, targets, begun_ns, .. } = race;
     let mut racer = Racer::start(program, Some(plan))?;
     let hello = racer.hello()?;
     let brief = briefed(plan, targets, &hello)?;

@@ -59,3 +59,4 @@ mod structure;
 mod tables;
 mod tidy;
 mod validity;
+mod worker_processes;

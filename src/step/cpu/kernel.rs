@@ -34,6 +34,19 @@ static KERNELS: [KernelInfo; 4] = [
 #[serde(try_from = "String", into = "String")]
 pub struct KernelName(pub &'static KernelInfo);
 
+impl KernelName {
+    /// Its place among all kernels, by which another process of this program knows it.
+    pub fn place(self) -> u64 {
+        let place = KERNELS.iter().position(|info| info.name == self.0.name);
+        place.map_or(u64::MAX, |place| place as u64)
+    }
+}
+
+/// The state of every kernel, by its place.
+pub fn all() -> Vec<Box<dyn Kernel>> {
+    KERNELS.iter().map(|info| (info.make)()).collect()
+}
+
 fn choices() -> [(&'static str, KernelName); 4] {
     KERNELS.each_ref().map(|info| (info.name, KernelName(info)))
 }

@@ -9,25 +9,27 @@ mod base64;
 mod computation;
 mod json;
 mod kernel;
+mod place;
+mod process_pool;
 mod sha256;
 mod sum_squares;
+mod work;
+mod worker;
+mod workforce;
 
-use std::{
-    marker::PhantomData,
-    num::NonZeroU64,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{marker::PhantomData, num::NonZeroU64, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use self::{
-    computation::Kernel,
     kernel::{KernelName, iterations_per_second},
+    place::ComputePlace,
+    process_pool::{Commission, ProcessPool},
+    work::{CpuWork, ResultCheck},
 };
 use super::{
-    BlockingChoice, BuildError, Calibration, Call, Cost, Done, Failure, Lookup, Operation, Site,
-    Step, StepKind, StepOutcome, Workplace,
+    BuildError, Calibration, Call, Cost, Done, Failure, Lookup, Operation, PoolBeside, Site, Step,
+    StepKind, StepOutcome, Workplace,
 };
 use crate::{
     config::Fields,
@@ -36,12 +38,15 @@ use crate::{
     units::serde_duration,
 };
 
+pub use worker::serve_commissions;
+pub use workforce::{WorkAccount, Workforce};
+
 /// A computation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cpu {
     kernel: KernelName,
     amount: Amount,
-    blocking: BlockingChoice,
+    blocking: ComputePlace,
     /// What all slots of a process share; each process finds it out for itself.
     #[serde(skip)]
     known: Arc<ResultCheck>,
@@ -60,19 +65,12 @@ enum Amount {
     },
 }
 
-#[derive(Debug, Default)]
-struct ResultCheck {
-    /// Iterations of a plan that was never calibrated.
-    iterations: OnceLock<u64>,
-    /// The result of the right number of iterations.
-    result: OnceLock<u64>,
-}
-
 impl StepKind for Cpu {
     const KEY: &'static str = "cpu";
     const DOC: &'static str =
         "Computes: a kernel for a number of iterations, or for a time that becomes one.";
-    const PROOF: &'static str = "each result is that of the preparation";
+    const PROOF: &'static str = "each result is that of the preparation; worker processes have done as many computations as were \
+         asked for";
 
     fn read(op: &mut Fields<'_>, _step: &mut Fields<'_>) -> Option<Self> {
         let kernel = op.required("kernel", "What is computed.");
@@ -82,10 +80,14 @@ impl StepKind for Cpu {
             "time",
             "How long on an idle CPU, turned into iterations once per run; or give `iterations`.",
         );
-        let doc = "`inline` computes on the thread that runs the task, `offload` on the executor's pool for blocking work, `own-pool` on a pool apart from the executor, with as many threads as `thread-pool` has.";
-        let blocking = op.or("blocking", BlockingChoice::Inline, doc);
+        let doc = "`inline` computes on the thread that runs the task, `offload` on the executor's pool for blocking work, `own-pool` on a pool apart from the executor, with as many threads as `thread-pool` has, `process-pool` in as many processes of their own.";
+        let blocking = op.or("blocking", ComputePlace::Inline, doc);
         let amount = amount(op, iterations, time);
         Some(Self { kernel: kernel?, amount: amount?, blocking, known: Arc::default() })
+    }
+
+    fn pool_beside(&self) -> Option<PoolBeside> {
+        self.blocking.pool_beside()
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {
@@ -111,9 +113,18 @@ impl StepKind for Cpu {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let (kernel, known, iterations) = (self.kernel, self.known.clone(), self.iterations());
-        let blocking = self.blocking.at(site)?;
+        let Some(blocking) = self.blocking.in_this_process() else {
+            let pool = ProcessPool::of(site)?;
+            return Ok(site.operation(move || Commission::<R::Native> {
+                kernel,
+                iterations,
+                known: known.clone(),
+                pool: pool.clone(),
+            }));
+        };
+        let blocking = blocking.at(site)?;
         Ok(site.operation(move || Compute::<R::Native> {
-            work: Some(CpuWork { kernel: (kernel.0.make)(), iterations }),
+            work: Some(CpuWork::new(kernel, iterations)),
             known: known.clone(),
             blocking: blocking.clone(),
             native: PhantomData,
@@ -173,20 +184,6 @@ impl Cpu {
     }
 }
 
-/// What moves to the thread that computes, and back.
-struct CpuWork {
-    kernel: Box<dyn Kernel>,
-    iterations: u64,
-}
-
-impl CpuWork {
-    /// Both black boxes keep the compiler from knowing the iterations or that nobody needs the
-    /// result.
-    fn run(&mut self) -> u64 {
-        std::hint::black_box(self.kernel.run(std::hint::black_box(self.iterations)))
-    }
-}
-
 struct Compute<N> {
     /// None only while it is computed elsewhere.
     work: Option<CpuWork>,
@@ -224,13 +221,7 @@ impl<N: Native> Operation for Compute<N> {
 
     async fn call(&mut self, _call: Call) -> StepOutcome {
         let result = self.result().await?;
-        let expected = *self.known.result.get_or_init(|| result);
-        if result == expected {
-            return Ok(Done::default());
-        }
-        Err(Failure::Wrong(format!(
-            "cpu: the kernel's result is {result:#x}, and was {expected:#x} in preparation"
-        )))
+        self.known.check(result)
     }
 }
 
@@ -251,13 +242,15 @@ mod tests {
     fn every_kernel_runs_under_every_executor_inline_and_offloaded() {
         for executor in EXECUTORS {
             for kernel in ["sum-squares", "sha256", "base64", "json"] {
-                for blocking in ["inline", "offload", "own-pool"] {
+                for blocking in ["inline", "offload", "own-pool", "process-pool"] {
                     let text = format!(
                         "{{ cpu = {{ kernel = '{kernel}', iterations = 7, blocking = '{blocking}' }} }}"
                     );
-                    let ran = Rig::new(&[&text]).slots(3).run(executor, 4);
+                    let ran = Rig::new(&[&text]).slots(3).workers(2).run(executor, 4);
                     assert_eq!((ran.wrong(), ran.outcomes.len()), (None, 12), "{executor} {text}");
                     assert_eq!(ran.tallies[0].ended, 12, "{executor} {text}");
+                    let done = if blocking == "process-pool" { 12 } else { 0 };
+                    assert_eq!(ran.work.map(|work| work.done), Some(done), "{executor} {text}");
                 }
             }
         }
@@ -266,12 +259,13 @@ mod tests {
     #[test]
     fn a_different_result_fails() {
         for executor in EXECUTORS {
-            for blocking in ["inline", "offload", "own-pool"] {
+            for blocking in ["inline", "offload", "own-pool", "process-pool"] {
                 let cpu = cpu(&format!(
                     "{{ cpu = {{ kernel = 'json', iterations = 2, blocking = '{blocking}' }} }}"
                 ));
                 cpu.known.result.set(1).unwrap();
-                let ran = Rig::new(&["{ noop = {} }"]).step(StepSpec::Cpu(cpu)).run(executor, 2);
+                let rig = Rig::new(&["{ noop = {} }"]).step(StepSpec::Cpu(cpu)).workers(1);
+                let ran = rig.run(executor, 2);
                 assert!(
                     ran.wrong().unwrap().contains("was 0x1 in preparation"),
                     "{executor}: {ran:?}"

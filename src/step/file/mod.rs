@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use self::work::{Action, FileWork};
 use super::{
-    BlockingChoice, BuildError, Call, Cost, Done, Failure, Lookup, Operation, Site, Step, StepKind,
-    StepOutcome, TargetUse, Template, Workplace,
+    BlockingChoice, BuildError, Call, Cost, Done, Failure, Lookup, Operation, PoolBeside, Site,
+    Step, StepKind, StepOutcome, TargetUse, Template, Workplace,
 };
 use crate::{
     config::{Diagnostics, Field, Fields, Name, Node, choice_schema, quote, read_choice},
@@ -142,6 +142,10 @@ impl StepKind for FileAction {
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
         vec![TargetUse { name: &self.target, kind: Directory::KEY }]
+    }
+
+    fn pool_beside(&self) -> Option<PoolBeside> {
+        self.blocking.pool_beside()
     }
 
     fn cancellable(&self, _: Lookup<'_, '_>) -> bool {

@@ -251,6 +251,16 @@ fn errors(keys: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_file_is_not_in_another_process() {
+    let found = errors("op = 'read', blocking = 'process-pool'");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let parts = ["`process-pool` is for `cpu` only", "write \"own-pool\""];
+    assert!(parts.iter().all(|part| found[0].contains(part)), "{found:?}");
+    let query = "{ sql = { target = 'db', query = 'SELECT 1', blocking = 'process-pool' } }";
+    assert!(errors_of(query)[0].contains("`process-pool` is for `cpu` only"));
+}
+
+#[test]
 fn paths_stay_in_the_folder() {
     for op in ["write", "append", "read"] {
         for path in ["../x", "..", ".", "/etc/passwd", "a/b", "", "x/../../y", "${i}/x"] {

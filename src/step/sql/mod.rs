@@ -32,7 +32,8 @@ use self::{
     work::{ExpectedRows, SqlWork},
 };
 use super::{
-    BlockingChoice, BuildError, Cost, Lookup, PlannedStep, Site, Step, StepKind, TargetUse,
+    BlockingChoice, BuildError, Cost, Lookup, PlannedStep, PoolBeside, Site, Step, StepKind,
+    TargetUse,
 };
 use crate::{
     client::{mysql::Mysql, postgres::Postgres},
@@ -178,6 +179,10 @@ impl StepKind for Sql {
 
     fn targets(&self) -> Vec<TargetUse<'_>> {
         vec![TargetUse { name: &self.target, kind: "sql" }]
+    }
+
+    fn pool_beside(&self) -> Option<PoolBeside> {
+        self.blocking.and_then(BlockingChoice::pool_beside)
     }
 
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
