@@ -169,7 +169,7 @@ mod tests {
 
     use crate::targets::{
         PoolSpec,
-        http::{Http2, Http2Connections, HttpPool},
+        http::{Http2, Http2Connections, HttpDrain, HttpPool},
     };
 
     #[test]
@@ -228,6 +228,25 @@ mod tests {
             (endpoint.most_connections(), endpoint.pool_proof("api").is_none()),
             (None, true)
         );
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_when_the_server_drains_is_found_out() {
+        let there = ([127, 0, 0, 1], 1).into();
+        let drain = Some(HttpDrain { every: Duration::from_secs(1) });
+        let server = HttpTarget { drain, ..HttpTarget::default() };
+        let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), Some((server, 1)));
+        let wrong = |in_flight: u64, answered: u64, left: u64| {
+            let counts = [(IN_FLIGHT, in_flight), (ANSWERED, answered), (GIVEN_UP, left)];
+            let counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
+            let lines = proof("api", &endpoint, &counts);
+            let wrong = lines.into_iter().find(|line| line.expected != line.found);
+            wrong.map(|line| format!("{}: {} of {}", line.what, line.found, line.expected))
+        };
+        assert_eq!((wrong(5, 5, 0), wrong(5, 4, 1)), (None, None));
+        let what =
+            "requests in flight when it drained that were answered by target api, by its own count";
+        assert_eq!(wrong(5, 4, 0).unwrap(), format!("{what}: 4 of 5"));
     }
 
     #[test]
