@@ -71,7 +71,7 @@ impl<N: Native, T: Send + 'static> Lease<N, T> {
     }
 
     /// Another one that is idle, in place of one that was of no use.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn take_next(&mut self) -> Option<T> {
         self.take().or_else(|| self.pool.idle.pop().ok())
     }
 

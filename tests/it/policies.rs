@@ -132,8 +132,7 @@ fn a_server_of_ours_that_gets_sigterm_answers_what_is_in_flight_and_ends() {
         stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     }
     while server.count("requests") < 3 {}
-    let pid = Pid::from_raw(server.child.id() as i32).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    kill_process(Pid::from_child(&server.child), Signal::TERM).unwrap();
     for stream in &mut streams {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).unwrap();

@@ -84,7 +84,7 @@ impl<N: Native> HttpPooled<N> {
     ) -> (Option<Box<Connection<N>>>, bool) {
         let now_ns = if self.spec.ages() { clock::now_ns() } else { 0 };
         let mut has_lost = false;
-        while let Some(Resting { mut connection, since_ns }) = lease.next() {
+        while let Some(Resting { mut connection, since_ns }) = lease.take_next() {
             if self.spec.is_stale(since_ns, now_ns) {
                 shared.endpoint.connections.expire();
                 continue;

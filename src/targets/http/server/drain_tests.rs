@@ -21,6 +21,10 @@ fn draining(delay: Duration) -> HttpTarget {
     }
 }
 
+fn ask(mut stream: &TcpStream, id: u64) {
+    stream.write_all(get(id).as_bytes()).unwrap();
+}
+
 /// All that comes until the other side closes.
 fn rest(mut stream: &TcpStream) -> String {
     let mut all = Vec::new();
@@ -36,7 +40,7 @@ fn what_is_in_flight_at_a_restart_is_answered_and_the_connection_ends() {
     // Nothing has come on these: the successor has them.
     server.await_count("drains", |drains| drains > 3);
     for (id, stream) in streams.iter().enumerate() {
-        (&mut &*stream).write_all(get(id as u64).as_bytes()).unwrap();
+        ask(stream, id as u64);
     }
     for stream in &streams {
         let all = rest(stream);
@@ -55,7 +59,7 @@ fn what_is_in_flight_at_a_restart_is_answered_and_the_connection_ends() {
 fn an_idle_connection_is_closed_at_a_restart() {
     let server = Running::start(draining(Duration::ZERO));
     let stream = server.connect();
-    (&mut &stream).write_all(get(1).as_bytes()).unwrap();
+    ask(&stream, 1);
     let all = rest(&stream);
     assert!(all.starts_with("HTTP/1.1 200 OK"), "{all}");
     let counts = server.stop();
@@ -66,7 +70,7 @@ fn an_idle_connection_is_closed_at_a_restart() {
 fn who_leaves_while_the_server_drains_is_no_answer_that_was_lost() {
     let mut server = Running::start(draining(Duration::from_secs(3600)));
     let stream = server.connect();
-    (&mut &stream).write_all(get(1).as_bytes()).unwrap();
+    ask(&stream, 1);
     server.await_count("requests", |requests| requests == 1);
     server.await_count("drains", |drains| drains > 0);
     server.await_count("drains, requests in flight", |requests| requests == 1);
@@ -83,7 +87,7 @@ fn a_server_that_is_told_to_end_answers_what_is_in_flight_and_listens_no_more() 
         HttpTarget { delay: Distribution::Const(Duration::from_secs(2)), ..HttpTarget::default() };
     let mut server = Running::start_until(spec, Some(told.into()));
     let (busy, unused) = (server.connect(), server.connect());
-    (&mut &busy).write_all(get(1).as_bytes()).unwrap();
+    ask(&busy, 1);
     server.await_count("requests", |requests| requests == 1);
     (&tell).write_all(b"x").unwrap();
     assert_eq!(rest(&unused), "");
