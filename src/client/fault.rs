@@ -155,8 +155,13 @@ impl FaultKind {
 
     /// Whether there was no connection, so that the server knows nothing of the call.
     pub fn is_unconnected(self) -> bool {
-        use FaultKind::{ConnectTimeout, Files, Ports, Refused, Unreachable, Unresolved};
-        matches!(self, Refused | Unresolved | Unreachable | ConnectTimeout | Ports | Files)
+        use FaultKind::{
+            ConnectTimeout, Files, PoolTimeout, Ports, Refused, Unreachable, Unresolved,
+        };
+        matches!(
+            self,
+            Refused | Unresolved | Unreachable | ConnectTimeout | Ports | Files | PoolTimeout
+        )
     }
 }
 
@@ -213,7 +218,10 @@ mod tests {
             assert!(!(kind.is_the_server_s() && kind.is_the_system_s()), "{kind:?}");
             // Who was never connected has got no answer.
             assert!(
-                !kind.is_unconnected() || kind.is_the_server_s() || kind.is_the_system_s(),
+                !kind.is_unconnected()
+                    || kind.is_the_server_s()
+                    || kind.is_the_system_s()
+                    || *kind == FaultKind::PoolTimeout,
                 "{kind:?}"
             );
         }

@@ -2,7 +2,7 @@
 //!
 //! A connection is opened when a task gets a permit and none is idle. One that was lost is not
 //! given back; its permit is. The one that was idle for longest is taken first, so that all of them
-//! are used.
+//! are used, and so that those behind one which has been idle for too short a time have been, too.
 
 use std::{sync::Arc, time::Duration};
 
@@ -68,6 +68,11 @@ impl<N: Native, T: Send + 'static> Lease<N, T> {
     /// The idle connection, if there was one.
     pub fn take(&mut self) -> Option<T> {
         self.idle.take()
+    }
+
+    /// Another one that is idle, in place of one that was of no use.
+    pub fn take_next(&mut self) -> Option<T> {
+        self.take().or_else(|| self.pool.idle.pop().ok())
     }
 
     /// Whether many that had not waited so long were served first.

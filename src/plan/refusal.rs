@@ -9,7 +9,7 @@ use crate::{
     runtime::{Queue, Style},
     scenario::{Load, LoadKind, Reach, Variant, fan_out, reach},
     step::{PoolBeside, StepSpec, Times},
-    targets::TargetSpec,
+    targets::{TargetSpec, http::HttpTarget},
     units::{self, Distribution},
 };
 
@@ -327,17 +327,18 @@ impl OfLoad<'_> {
     fn remote_connections(&self) -> (bool, Option<u64>) {
         let variant = self.variant;
         let remote = |name: &str| {
-            let spec = variant
-                .targets
-                .iter()
-                .find(|target| target.name == name)
-                .map(|target| &target.spec);
-            matches!(spec, Some(TargetSpec::Http(server)) if server.is_remote())
+            let target = variant.targets.iter().find(|target| target.name == name)?;
+            match &target.spec {
+                TargetSpec::Http(server) if server.is_remote() => Some(server),
+                _ => None,
+            }
         };
         let opens = |at: &&Reach| {
             let step = self.step(at);
-            step.connects_per_call()
-                && step.targets().iter().any(|target| remote(&target.name.text))
+            let each = |server: &HttpTarget| {
+                step.connects_per_call() || server.pool.is_some_and(|pool| pool.force_close)
+            };
+            step.targets().iter().any(|target| remote(&target.name.text).is_some_and(each))
         };
         let per_task: f64 = self.reached.iter().filter(opens).map(|at| at.times).sum();
         let tasks = match *self.kind {

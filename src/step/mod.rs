@@ -30,6 +30,7 @@ mod lock;
 mod noop;
 mod outcome;
 mod parallel;
+mod pool_waits;
 mod put;
 mod read;
 mod recorded;

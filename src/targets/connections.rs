@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -16,6 +19,8 @@ use crate::{
 
 /// What a target's counts call the requests that were sent again and may have been served before.
 pub const REPEATED: &str = "requests sent again";
+/// And the connections of a pool that were closed because they were idle for too long.
+const EXPIRED: &str = "connections closed after being idle";
 
 /// What is counted. Clones count into the same account.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +30,12 @@ pub struct Connections(Arc<ConnectionCounters>);
 struct ConnectionCounters {
     opened: AtomicU64,
     closed: AtomicU64,
+    /// Most that were open at once.
+    most: AtomicU64,
     /// Of those that were opened: by a call, in place of one that had ended.
     reopened: AtomicU64,
+    /// Of those that were closed: because they were idle for too long.
+    expired: AtomicU64,
     /// Requests that were sent again, of which something was sent before.
     repeated: AtomicU64,
     /// Attempts to connect that were given up: the server may have seen them.
@@ -43,7 +52,7 @@ pub struct Opened(Arc<ConnectionCounters>);
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.closed.fetch_add(1, Relaxed);
+        self.0.closed.fetch_add(1, Release);
     }
 }
 
@@ -89,6 +98,11 @@ impl Connections {
         self.0.reopened.fetch_add(1, Relaxed);
     }
 
+    /// Counts that a connection is closed because it was idle for too long.
+    pub fn expire(&self) {
+        self.0.expired.fetch_add(1, Relaxed);
+    }
+
     /// Counts that a request is sent again of which something was sent before, and which may have
     /// been served.
     pub fn repeat(&self) {
@@ -118,7 +132,11 @@ impl Connections {
 
     /// Counts a connection that is opened.
     pub fn open(&self) -> Opened {
-        self.0.opened.fetch_add(1, Relaxed);
+        // Whoever has closed one before another one took its place is seen to have done so: by the
+        // order of these additions, and of whatever they have waited on.
+        let opened = self.0.opened.fetch_add(1, AcqRel) + 1;
+        let open = opened.saturating_sub(self.0.closed.load(Acquire));
+        self.0.most.fetch_max(open, Relaxed);
         Opened(self.0.clone())
     }
 
@@ -151,6 +169,11 @@ impl Connections {
         Unanswered { unconnected: sum(true), lost: sum(false) }
     }
 
+    /// The most that were open at once.
+    pub(super) fn most(&self) -> u64 {
+        self.0.most.load(Relaxed)
+    }
+
     /// How many are open.
     pub fn still_open(&self) -> u64 {
         self.0.opened.load(Relaxed).saturating_sub(self.0.closed.load(Relaxed))
@@ -169,11 +192,9 @@ impl Connections {
         let mut counts = self.faults();
         counts.insert("connections opened".into(), self.opened());
         counts.insert("connections reopened".into(), self.reopened());
-        counts.extend(
-            Some(self.0.repeated.load(Relaxed))
-                .filter(|&again| again > 0)
-                .map(|n| (REPEATED.into(), n)),
-        );
+        let rare = [(REPEATED, &self.0.repeated), (EXPIRED, &self.0.expired)];
+        let rare = rare.map(|(name, count)| (name.to_owned(), count.load(Relaxed)));
+        counts.extend(rare.into_iter().filter(|(_, count)| *count > 0));
         counts.insert("connections closed".into(), self.0.closed.load(Relaxed));
         counts
     }

@@ -8,6 +8,7 @@ pub mod directory;
 pub mod document;
 pub mod http;
 mod own_server;
+mod pool;
 mod spec;
 pub mod sql;
 pub mod websocket;
@@ -15,6 +16,7 @@ pub mod websocket;
 use serde::{Deserialize, Serialize};
 
 pub use connections::{Connections, Opened, REPEATED};
+pub use pool::PoolSpec;
 pub use spec::{
     Endpoint, Launcher, ServerProcess, Start, Started, TargetError, TargetKind, pool_stream,
 };

@@ -51,6 +51,9 @@ fn unknown(target: &NamedTarget) -> Result<BriefServer, String> {
         if server.http2.is_some() {
             return Err("the protocol has no HTTP/2".to_owned());
         }
+        if server.pool.is_some() {
+            return Err("the protocol has no `pool`".to_owned());
+        }
         let tls = || Err("the protocol has no TLS".to_owned());
         return if server.is_encrypted() { tls() } else { Ok(BriefServer::default()) };
     }

@@ -40,6 +40,7 @@ mod own_port;
 mod own_postgres;
 mod own_server;
 mod own_targets;
+mod policies;
 mod polodb;
 mod pooler;
 mod postgres;

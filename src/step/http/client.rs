@@ -59,8 +59,8 @@ impl<N: Native> HttpClient<N> {
         let learned = shared.expected.learn(&answer).map_err(wrong)?;
         // Preparation is done once; were it done again, it has checked the same.
         let _ = shared.learned.set(learned);
-        if shared.spec.connection == HttpLifetime::Keep && connection.is_open() {
-            self.connection = Some(connection);
+        if shared.lifetime != HttpLifetime::PerCall {
+            self.keep(connection);
         }
         Ok(())
     }
@@ -79,11 +79,17 @@ impl<N: Native> Operation for HttpClient<N> {
         if when == Opening::Preparation && shared.expected.wants_sha256() {
             Box::pin(self.learn()).await?;
         }
-        if self.shared.spec.connection == HttpLifetime::PerCall || self.connection.is_some() {
+        // What the slot does not keep is opened in preparation only, to see that it can be.
+        let is_for_calls = match self.shared.lifetime {
+            HttpLifetime::Keep => self.connection.is_some(),
+            HttpLifetime::PerCall => true,
+            HttpLifetime::Pool => when == Opening::FirstUse,
+        };
+        if is_for_calls {
             return Ok(Done::default());
         }
         match self.route.open(&self.shared).await {
-            Ok((connection, _)) => self.connection = Some(connection),
+            Ok((connection, _)) => self.keep(connection),
             // The call tries again, and counts it.
             Err(_) if when == Opening::FirstUse && self.shared.spec.allow.errors => {}
             Err(why) => return Err(self.shared.lost(&why, b"")),
@@ -152,7 +158,7 @@ impl<N: Native> HttpClient<N> {
                     if was_kept && !went_again && why.may_go_again(self.shared.is_idempotent) =>
                 {
                     went_again = true;
-                    self.route.lose(&connection);
+                    self.route.go_again(connection);
                     if why.is_unanswered() {
                         self.shared.endpoint.connections.repeat();
                     }
@@ -179,7 +185,7 @@ impl<N: Native> HttpClient<N> {
             self.route.lose(&kept);
         }
         let (opened, is_new) = self.route.open(shared).await?;
-        if is_new && shared.spec.connection == HttpLifetime::Keep {
+        if is_new && shared.lifetime == HttpLifetime::Keep {
             shared.endpoint.connections.reopen();
         }
         Ok((opened, !is_new))
@@ -188,12 +194,15 @@ impl<N: Native> HttpClient<N> {
     /// Keeps the connection for the next request, if there can be one on it.
     pub(super) fn keep(&mut self, connection: Link<N>) {
         self.route.lose(&connection);
-        self.connection = Some(connection).filter(Link::is_open);
+        match connection {
+            Link::Pooled(lent) => lent.give_back(),
+            own => self.connection = Some(own).filter(Link::is_open),
+        }
     }
 
     /// Closes what a call has opened for itself.
     pub(super) fn leave(&mut self) {
-        if self.shared.spec.connection == HttpLifetime::PerCall {
+        if self.shared.lifetime == HttpLifetime::PerCall {
             self.connection = None;
         }
     }
@@ -230,7 +239,7 @@ impl<N: Native> HttpClient<N> {
         call: &Call,
         sent: u64,
     ) -> StepOutcome {
-        if self.shared.spec.connection == HttpLifetime::Keep {
+        if self.shared.lifetime != HttpLifetime::PerCall {
             self.keep(connection);
         }
         let shared = &self.shared;
@@ -280,4 +289,4 @@ impl HttpShared {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

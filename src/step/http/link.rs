@@ -12,6 +12,7 @@ use super::{
     failed::Failed,
     http2::{Home, OwnLink, SharedLink, SharedLinks},
     lost::Lost,
+    pooled::{HttpPooled, PooledLink},
     shared::HttpShared,
     spec::HttpLifetime,
 };
@@ -21,6 +22,8 @@ use crate::runtime::Native;
 pub(super) enum LinkRoute<N: Native> {
     /// It is one of HTTP/1.1, and the slot's own.
     Lines,
+    /// It is one of HTTP/1.1, and of the target's pool.
+    Pooled(HttpPooled<N>),
     /// It is one of HTTP/2, and the slot's own.
     Own(Home<N>),
     /// It is one of HTTP/2 that all share.
@@ -38,6 +41,7 @@ impl<N: Native> Clone for LinkRoute<N> {
     fn clone(&self) -> Self {
         match self {
             Self::Lines => Self::Lines,
+            Self::Pooled(pooled) => Self::Pooled(pooled.clone()),
             Self::Own(home) => Self::Own(home.clone()),
             Self::Shared { links, slot, lost } => {
                 Self::Shared { links: links.clone(), slot: *slot, lost: *lost }
@@ -50,6 +54,8 @@ impl<N: Native> Clone for LinkRoute<N> {
 pub(super) enum Link<N: Native> {
     /// Of HTTP/1.1.
     Lines(Box<Connection<N>>),
+    /// Of HTTP/1.1, and lent by the target's pool.
+    Pooled(PooledLink<N>),
     /// Of HTTP/2, and the slot's own.
     Own(OwnLink<N>),
     /// Of HTTP/2, and shared.
@@ -58,16 +64,24 @@ pub(super) enum Link<N: Native> {
 
 impl<N: Native> LinkRoute<N> {
     /// A connection, and whether it was opened for this.
-    pub(super) async fn open(&self, shared: &HttpShared) -> Result<(Link<N>, bool), Lost> {
+    pub(super) async fn open(&mut self, shared: &HttpShared) -> Result<(Link<N>, bool), Lost> {
         let endpoint = &shared.endpoint;
         match self {
             Self::Lines => {
+                if endpoint.pool.is_some() {
+                    // Said once is enough.
+                    let _ = endpoint.around_pool.set(());
+                }
                 let opened = Connection::open(endpoint, shared.spec.chunk).await?;
                 Ok((Link::Lines(opened), true))
             }
+            Self::Pooled(pooled) => {
+                let (link, is_new) = pooled.take(shared).await?;
+                Ok((Link::Pooled(link), is_new))
+            }
             Self::Own(home) => {
-                let home = Some(home).filter(|_| shared.spec.connection == HttpLifetime::Keep);
-                Ok((Link::Own(OwnLink::open(endpoint, home).await?), true))
+                let home = Some(home).filter(|_| shared.lifetime == HttpLifetime::Keep);
+                Ok((Link::Own(OwnLink::open(endpoint, home.as_deref()).await?), true))
             }
             Self::Shared { links, slot, lost } => {
                 let (link, is_new) = links.of_slot(*slot, *lost).await?;
@@ -80,7 +94,7 @@ impl<N: Native> LinkRoute<N> {
     pub(super) fn left_open(&self) -> Option<Link<N>> {
         match self {
             Self::Own(home) => home.take().map(Link::Own),
-            Self::Lines | Self::Shared { .. } => None,
+            Self::Lines | Self::Pooled(_) | Self::Shared { .. } => None,
         }
     }
 
@@ -92,6 +106,14 @@ impl<N: Native> LinkRoute<N> {
             *lost = Some(link.number());
         }
     }
+
+    /// The call that has lost this one goes again.
+    pub(super) fn go_again(&mut self, link: Link<N>) {
+        self.lose(&link);
+        if let (Self::Pooled(pooled), Link::Pooled(link)) = (self, link) {
+            pooled.go_again(link);
+        }
+    }
 }
 
 impl<N: Native> Link<N> {
@@ -99,6 +121,7 @@ impl<N: Native> Link<N> {
     pub(super) fn is_open(&self) -> bool {
         match self {
             Self::Lines(lines) => lines.is_open(),
+            Self::Pooled(lent) => lent.connection.is_open(),
             Self::Own(own) => own.is_open(),
             Self::Shared(link) => link.is_open(),
         }
@@ -108,6 +131,7 @@ impl<N: Native> Link<N> {
     pub(super) fn has_ended(&mut self) -> bool {
         match self {
             Self::Lines(lines) => lines.has_ended(),
+            Self::Pooled(lent) => lent.connection.has_ended(),
             Self::Own(own) => own.has_ended(),
             Self::Shared(link) => !link.is_open(),
         }
@@ -121,6 +145,7 @@ impl<N: Native> Link<N> {
     ) -> Result<HttpAnswer, Failed> {
         match self {
             Self::Lines(lines) => lines.exchange(request, want).await,
+            Self::Pooled(lent) => lent.connection.exchange(request, want).await,
             Self::Own(own) => own.exchange(request, want).await,
             Self::Shared(link) => link.exchange(request, want).await,
         }

@@ -9,7 +9,7 @@ use super::{
     excerpt::{ALLOW, excerpt},
     lost_stream::LostStream,
 };
-use crate::client::{FaultKind, cannot_open, causes, meaning, unopened};
+use crate::client::{Fault, FaultKind, cannot_open, causes, meaning, unopened};
 
 /// Most fields of an answer's head, where a server of the user's own may send many.
 pub(super) const MOST_FIELDS: usize = 1000;
@@ -26,6 +26,8 @@ const SETTINGS: &[u8] = b"\x04\0\0\0\0\0";
 /// A connection could not be opened or was lost, or what came on it is no answer.
 #[derive(Debug)]
 pub(super) enum Lost {
+    /// No connection of the pool became free.
+    Pool(Fault),
     /// There was no connection.
     Connect(io::Error),
     /// It could not be encrypted.
@@ -95,6 +97,7 @@ impl Lost {
     pub(super) fn kind(&self, unread: &[u8]) -> FaultKind {
         use io::ErrorKind as E;
         let why = match self {
+            Self::Pool(fault) => return fault.kind,
             Self::Connect(why) => return unopened(why),
             Self::Handshake(_) => return FaultKind::Tls,
             Self::Stream(lost) => return lost.kind(),
@@ -125,6 +128,7 @@ impl Lost {
     pub(super) fn words(&self, address: SocketAddr, unread: &[u8]) -> String {
         match self {
             Self::Connect(why) => cannot_open(why, &format_args!("{address}: {why}")).message,
+            Self::Pool(fault) => format!("{}; {ALLOW}", fault.message),
             Self::Handshake(why) => meaning(why),
             Self::Head(why) => head(self.kind(unread), why, unread),
             Self::Body(why, received) => body(self.kind(unread), why, *received),

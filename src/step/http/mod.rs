@@ -22,6 +22,7 @@ mod link;
 mod lost;
 mod lost_stream;
 mod next;
+mod pooled;
 mod retry_after;
 mod secrets;
 mod shared;
@@ -46,6 +47,7 @@ use self::{
     follow::Follow,
     http2::{Home, SharedLinks},
     link::LinkRoute,
+    pooled::HttpPooled,
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
@@ -54,8 +56,8 @@ use self::{
     walk::HttpWalk,
 };
 use super::{
-    BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, template::EnvTemplate,
-    value::TakenValue,
+    BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, pool_waits::PoolWaits,
+    template::EnvTemplate, value::TakenValue,
 };
 use crate::{
     config::{Fields, Name, Named},
@@ -82,10 +84,10 @@ impl StepKind for Http {
         let headers = op.or("headers", BTreeMap::new(), "More headers: name and value.");
         let body = op.optional("body", "The request's body as text.");
         let body_size = op.optional("body_size", "Or: a body of this many bytes.");
-        let connection = op.or(
+        let connection = op.optional(
             "connection",
-            HttpLifetime::Keep,
-            "`keep`: opened when the slot is first used, and kept by it; `per-call`: opened and closed by every call.",
+            "`keep`: opened when the slot is first used, and kept by it; `per-call`: opened and closed by every call; \
+             `pool`: one of the target's pool; default: `pool` if the target has one, else `keep`.",
         );
         let chunk: Option<Size> = op.optional(
             "chunk",
@@ -159,7 +161,7 @@ impl StepKind for Http {
     }
 
     fn connects_per_call(&self) -> bool {
-        self.connection == HttpLifetime::PerCall
+        self.connection == Some(HttpLifetime::PerCall)
     }
 
     fn unready(&self) -> Option<Lack> {
@@ -280,6 +282,14 @@ impl Http {
         site: &Site<R>,
         endpoint: &Arc<target::HttpEndpoint>,
     ) -> LinkRoute<R::Native> {
+        if let Some(spec) = endpoint.pool
+            && self.lifetime(true) == HttpLifetime::Pool
+        {
+            let name = format!("pool of target {}", self.target.text);
+            let connections = site.trial.commons.shared(&name, || pooled::connections(&spec));
+            let waits = PoolWaits::at(site, &self.target.text);
+            return LinkRoute::Pooled(HttpPooled::new(connections, spec, waits));
+        }
         let Some(http2) = endpoint.http2 else { return LinkRoute::Lines };
         let Some(number) = http2.shared() else { return LinkRoute::Own(Home::new()) };
         let links = site.trial.commons.shared(

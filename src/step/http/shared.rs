@@ -14,7 +14,7 @@ use super::{
     expect::ExpectedAnswer,
     headers,
     secrets::FilledRequest,
-    spec::{Http, Verb},
+    spec::{Http, HttpLifetime, Verb},
 };
 use crate::{
     draw,
@@ -38,6 +38,8 @@ pub(super) struct HttpShared {
     pub origin: Option<(Scheme, Authority)>,
     /// The path, where it is the same for every call.
     pub uri: Option<Uri>,
+    /// How long its connections live.
+    pub lifetime: HttpLifetime,
     /// Whether sending a request twice is the same as sending it once.
     pub is_idempotent: bool,
     pub body: Option<Bytes>,
@@ -75,6 +77,7 @@ impl HttpShared {
         Ok(Self {
             origin: origin.map_err(|_| bad("the host"))?,
             host: HeaderValue::from_str(&endpoint.host).map_err(|_| bad("the host"))?,
+            lifetime: spec.lifetime(endpoint.pool.is_some()),
             is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
             body: generated.or(written),

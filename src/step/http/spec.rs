@@ -25,7 +25,9 @@ pub struct Http {
     pub(super) headers: BTreeMap<String, EnvTemplate>,
     pub(super) body: Option<EnvTemplate>,
     pub(super) body_size: Option<Size>,
-    pub(super) connection: HttpLifetime,
+    /// None: the target's pool, or else kept.
+    #[serde(default)]
+    pub(super) connection: Option<HttpLifetime>,
     /// Most bytes that are read at once; none: as many as hyper thinks best.
     #[serde(default)]
     pub(super) chunk: Option<Size>,
@@ -68,10 +70,23 @@ pub(super) enum HttpLifetime {
     Keep,
     /// Opened and closed by every call.
     PerCall,
+    /// One of the target's pool.
+    Pool,
 }
 
-const KEEPS: &[(&str, HttpLifetime)] =
-    &[("keep", HttpLifetime::Keep), ("per-call", HttpLifetime::PerCall)];
+const KEEPS: &[(&str, HttpLifetime)] = &[
+    ("keep", HttpLifetime::Keep),
+    ("per-call", HttpLifetime::PerCall),
+    ("pool", HttpLifetime::Pool),
+];
+
+impl Http {
+    /// How long its connections live, at a target that has a pool or has none.
+    pub(super) fn lifetime(&self, has_pool: bool) -> HttpLifetime {
+        let usual = if has_pool { HttpLifetime::Pool } else { HttpLifetime::Keep };
+        self.connection.unwrap_or(usual)
+    }
+}
 
 impl Field for Verb {
     fn schema() -> serde_json::Value {

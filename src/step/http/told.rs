@@ -28,6 +28,9 @@ pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
     if !spec.values.take.is_empty() {
         return Err("the protocol has no `take`".to_owned());
     }
+    if spec.connection == Some(HttpLifetime::Pool) {
+        return Err("the protocol has no `pool`".to_owned());
+    }
     let (expect_status, expect_bytes) = spec.expect.told()?;
     let call = protocol::HttpCall {
         target: spec.target.text.clone(),
@@ -39,7 +42,7 @@ pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
         expect_status,
         expect_bytes,
         allow_status: spec.allow.told()?,
-        per_call: spec.connection == HttpLifetime::PerCall,
+        per_call: spec.connection == Some(HttpLifetime::PerCall),
     };
     let strange = call.keys().find(|key| !KEYS.contains(key));
     let why = strange.map(|key| format!("the protocol has no `${{{key}}}` in what is sent"));
@@ -58,7 +61,7 @@ pub(super) fn heard(call: &protocol::HttpCall) -> Result<Http, String> {
         headers: headers?,
         body: call.body.as_ref().map(template).transpose()?,
         body_size: call.body_bytes.map(Size),
-        connection: if call.per_call { HttpLifetime::PerCall } else { HttpLifetime::Keep },
+        connection: call.per_call.then_some(HttpLifetime::PerCall),
         chunk: None,
         follow: None,
         values: Box::default(),

@@ -57,6 +57,16 @@ pub(super) fn complaint(spec: &Http, server: &HttpTarget) -> Option<(String, Str
     if let Some(complaint) = unlike_version(spec, server) {
         return Some(complaint);
     }
+    if spec.connection == Some(HttpLifetime::Pool) && server.pool.is_none() {
+        let message = format!("`{}` has no pool", spec.target.text);
+        return Some((message, "give the target one: `pool = { max = 16 }`".into()));
+    }
+    let is_pooled = spec.lifetime(server.pool.is_some()) == HttpLifetime::Pool;
+    if is_pooled && spec.chunk.is_some() {
+        let message =
+            format!("the connections of the pool of `{}` are all alike", spec.target.text);
+        return Some((message, "remove `chunk`, or write connection = \"keep\"".into()));
+    }
     if server.url.is_some() {
         return None;
     }
@@ -92,7 +102,7 @@ fn unlike_version(spec: &Http, server: &HttpTarget) -> Option<(String, String)> 
         return Some((message, "remove `chunk`, or `http2` from the target".into()));
     }
     let number = http2.shared()?;
-    (spec.connection == HttpLifetime::PerCall).then(|| {
+    (spec.connection == Some(HttpLifetime::PerCall)).then(|| {
         (
             format!("all calls share the {number} HTTP/2 connections of `{name}`"),
             "remove `connection`, or write http2 = { connections = \"per-slot\" } in the target"

@@ -1,6 +1,6 @@
 //! When a step's connection to a server is opened and closed, and who shares it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crossbeam_utils::atomic::AtomicCell;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,13 @@ use super::{
 };
 use crate::{
     client::{Fault, Lease, Pool},
-    clock,
     config::{Diagnostics, Field, Node, choice_schema, read_choice},
-    measure::{Ending, Recorder},
     runtime::Native,
-    targets::sql::{GivenUpSession, Opened, Server},
+    step::pool_waits::PoolWaits,
+    targets::{
+        PoolSpec,
+        sql::{GivenUpSession, Opened, Server},
+    },
 };
 
 /// `connection`: when connections are opened and closed.
@@ -96,7 +98,7 @@ pub(super) enum ConnectionSource<N: Native, S: Session<N>> {
     /// See [`Policy::PerTask`]: whether the step is the first of its task, and the last, to use it.
     Task { slot: Arc<SqlConnectionSlot<N, Seated<N, S>>>, first: bool, last: bool },
     /// See [`Policy::Pool`]: with the histogram of waits.
-    Pooled { pool: Arc<Pool<N, Box<Seated<N, S>>>>, waits: Option<(Recorder, usize)> },
+    Pooled { pool: Arc<Pool<N, Box<Seated<N, S>>>>, waits: PoolWaits },
 }
 
 /// A place in a pool.
@@ -162,7 +164,7 @@ impl<N: Native, S: Session<N>> ConnectionSource<N, S> {
             Self::Kept(slot) => (slot.kept.take(), None),
             Self::Task { slot, first, .. } => (slot.kept.take().filter(|_| !first), None),
             Self::Pooled { pool, waits } => {
-                let mut lease = recorded_wait(pool, waits.as_ref()).await?;
+                let mut lease = waits.acquire(pool).await?;
                 (lease.take(), Some(lease))
             }
         };
@@ -215,27 +217,8 @@ impl<N: Native, S: Session<N>> ConnectionSource<N, S> {
     }
 }
 
-/// Waits for a connection of the pool, and records how long that took.
-async fn recorded_wait<N: Native, T: Send + 'static>(
-    pool: &Arc<Pool<N, T>>,
-    waits: Option<&(Recorder, usize)>,
-) -> Result<Lease<N, T>, Fault> {
-    let asked_ns = clock::now_ns();
-    let lease = pool.acquire().await;
-    if let Some((recorder, stream)) = waits {
-        let ending = if lease.is_ok() { Ending::Done } else { Ending::TimedOut };
-        let now_ns = clock::now_ns();
-        recorder.record(*stream, asked_ns, asked_ns, now_ns, ending);
-        if lease.as_ref().is_ok_and(Lease::was_passed_over) {
-            recorder.passed_over(*stream, asked_ns, now_ns);
-        }
-    }
-    lease
-}
-
 /// The pool of a target.
 pub(super) fn pool<N: Native, T: Send + 'static>(server: &Server) -> Pool<N, T> {
-    let spec = server.pool;
-    let limit = spec.map(|spec| spec.acquire_timeout).filter(|limit| *limit > Duration::ZERO);
-    Pool::new(spec.map_or(1, |spec| spec.max as usize), limit)
+    let spec = server.pool.as_ref();
+    Pool::new(spec.map_or(1, |spec| spec.max as usize), spec.and_then(PoolSpec::limit))
 }

@@ -33,14 +33,14 @@ use self::{
 };
 use super::{
     BlockingChoice, BuildError, Cost, Lookup, PlannedStep, PoolBeside, Site, Step, StepKind,
-    TargetUse,
+    TargetUse, pool_waits::PoolWaits,
 };
 use crate::{
     client::{mysql::Mysql, postgres::Postgres},
     config::{Fields, Name},
     runtime::Runtime,
     targets::{
-        TargetSpec, pool_stream,
+        TargetSpec,
         sql::{Database, Engine, Server},
     },
 };
@@ -351,14 +351,8 @@ impl Sql {
                 ConnectionSource::Task { slot, first, last }
             }
             Policy::Pool => {
-                let recorders = &site.trial.recorders;
-                let waits = recorders
-                    .stream_of(&pool_stream(&self.target.text))
-                    .map(|at| (recorders.of_slot(site.slot), at));
-                ConnectionSource::Pooled {
-                    pool: site.trial.commons.shared(&place, || connection::pool(server)),
-                    waits,
-                }
+                let pool = site.trial.commons.shared(&place, || connection::pool(server));
+                ConnectionSource::Pooled { pool, waits: PoolWaits::at(site, &self.target.text) }
             }
         }
     }

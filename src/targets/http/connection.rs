@@ -8,6 +8,7 @@ use std::{collections::VecDeque, io::IoSlice, mem};
 use super::{
     answer::hashed_id,
     counts::PathKey,
+    drain::AtDrain,
     incoming::Incoming,
     request::{self, Framing, Persistence, Rejection, RequestHead},
     response::{Framed, ResponseChoice},
@@ -28,6 +29,10 @@ pub struct ServedConnection {
     sent: u64,
     /// Whether bytes came after the last request that is answered.
     excess: bool,
+    /// Whether it ends with what is in flight, because the server drains.
+    draining: bool,
+    /// Whether the request that is coming was in flight when the server drained.
+    owes_next: bool,
 }
 
 /// What the next bytes are.
@@ -55,6 +60,8 @@ struct WaitingAnswer {
     due: u64,
     choice: ResponseChoice,
     how: Framed,
+    /// Whether its request was in flight when the server drained.
+    owed: bool,
 }
 
 impl ServedConnection {
@@ -66,6 +73,8 @@ impl ServedConnection {
             waiting: VecDeque::new(),
             sent: 0,
             excess: false,
+            draining: false,
+            owes_next: false,
         }
     }
 
@@ -122,6 +131,7 @@ impl ServedConnection {
             bytes -= left;
             self.sent = 0;
             self.waiting.pop_front();
+            site.counts.drains.answered += u64::from(front.owed);
             site.counts.bytes_sent += site.responses.body_part(front.choice, front.how, length);
             if front.choice.is_status() {
                 site.counts.answered(site.responses.status(front.choice));
@@ -139,7 +149,41 @@ impl ServedConnection {
 
     /// Whether all is sent and no request will follow.
     pub fn is_finished(&self) -> bool {
-        matches!(self.reading, RequestProgress::Ended) && self.waiting.is_empty()
+        let has_ended = match self.reading {
+            RequestProgress::Head => self.draining && self.input.is_empty(),
+            RequestProgress::Body(..) => false,
+            RequestProgress::Ended => true,
+        };
+        has_ended && self.waiting.is_empty()
+    }
+
+    /// The server drains: the connection ends with what is in flight on it, if there is something.
+    pub fn drain(&mut self) -> AtDrain {
+        let (is_coming, has_ended) = match &self.reading {
+            RequestProgress::Head => (!self.input.is_empty(), false),
+            RequestProgress::Body(..) => (true, false),
+            RequestProgress::Ended => (false, true),
+        };
+        if self.waiting.is_empty() && !is_coming && !has_ended {
+            return AtDrain::Idle;
+        }
+        self.draining = true;
+        if !is_coming && !has_ended {
+            self.end_with_last();
+        }
+        let waiting = self.waiting.iter_mut().filter(|next| next.choice.is_status());
+        let owed = waiting.map(|next| &mut next.owed);
+        let owed = owed.chain(is_coming.then_some(&mut self.owes_next));
+        AtDrain::Busy(owed.map(|owed| u64::from(!mem::replace(owed, true))).sum())
+    }
+
+    /// The last answer says that no other one will come, unless it is being sent already.
+    fn end_with_last(&mut self) {
+        let is_begun = self.waiting.len() == 1 && self.sent > 0;
+        if let Some(last) = self.waiting.back_mut().filter(|_| !is_begun) {
+            last.how.persistence = Persistence::Close;
+            self.reading = RequestProgress::Ended;
+        }
     }
 
     /// Whether the peer sent more than was asked for, so that closing at once could destroy the
@@ -153,6 +197,8 @@ impl ServedConnection {
         if let Some(front) = self.waiting.front() {
             site.counts.bytes_sent += site.responses.body_part(front.choice, front.how, self.sent);
         }
+        let owed = self.waiting.iter().filter(|next| next.owed).count() as u64;
+        site.counts.drains.given_up += owed + u64::from(self.owes_next);
         site.counts.abandoned +=
             self.waiting.iter().filter(|next| next.choice.is_status()).count() as u64;
     }
@@ -235,8 +281,12 @@ impl ServedConnection {
         let sequence = site.counts.request(request.path);
         let id = request.id.unwrap_or_else(|| hashed_id(request.path.hash, sequence));
         let (choice, due) = site.answer(request.page, id, now);
-        let how = request.how;
-        self.waiting.push_back(WaitingAnswer { due, choice, how });
+        let mut how = request.how;
+        if self.draining {
+            how.persistence = Persistence::Close;
+        }
+        let owed = mem::take(&mut self.owes_next);
+        self.waiting.push_back(WaitingAnswer { due, choice, how, owed });
         self.reading = if how.persistence == Persistence::Close {
             RequestProgress::Ended
         } else {
@@ -252,6 +302,7 @@ impl ServedConnection {
             due: 0,
             choice,
             how: Framed { persistence: Persistence::Close, bodiless: false },
+            owed: mem::take(&mut self.owes_next),
         });
         self.reading = RequestProgress::Ended;
         self.excess = true;
@@ -265,6 +316,7 @@ fn ask_for_body(head: &RequestHead<'_>) -> WaitingAnswer {
         due: 0,
         choice: ResponseChoice::CONTINUE,
         how: Framed { persistence: Persistence::Implied, bodiless: false },
+        owed: false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 
 use super::{
     connection::ServedConnection,
+    drain::AtDrain,
     multiplexed::{PREFACE, ServedMultiplex},
     site::ServedSite,
 };
@@ -107,6 +108,15 @@ impl Conversation {
             Self::Undecided(_) => false,
             Self::Lines(lines) => lines.is_finished(),
             Self::Streams(streams) => streams.is_finished(),
+        }
+    }
+
+    /// The server drains: what is in flight is answered, and nothing else.
+    pub fn drain(&mut self) -> AtDrain {
+        match self {
+            Self::Undecided(_) => AtDrain::Unused,
+            Self::Lines(lines) => lines.drain(),
+            Self::Streams(streams) => streams.drain(),
         }
     }
 

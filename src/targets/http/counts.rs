@@ -8,6 +8,9 @@ use std::{
 use tokio_rustls::rustls::HandshakeKind;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::{drain::DrainCounts, held_most::HeldMost};
+use crate::clock::now_ns;
+
 /// Paths beyond this number are counted together, so that random paths cannot grow the server.
 const MOST_PATHS: usize = 1024;
 
@@ -20,6 +23,8 @@ pub struct ServedCounts {
     pub connections_closed: u64,
     /// Most connections open at once.
     pub connections_most: u64,
+    /// Most that were open for a while, where there is to be a limit.
+    held: Option<HeldMost>,
     /// Times that `accept` failed for want of file descriptors or memory.
     pub accepts_refused: u64,
     /// Well-formed requests received whole.
@@ -41,6 +46,8 @@ pub struct ServedCounts {
     /// Pages of the list that were sent whole, and the items on them.
     list: (u64, u64),
     handshakes: Option<Handshakes>,
+    /// What was done when the server drained.
+    pub drains: DrainCounts,
     statuses: Vec<(u16, u64)>,
     paths: Paths,
 }
@@ -60,6 +67,8 @@ pub(in crate::targets) const FULL_HANDSHAKES: &str = "TLS handshakes, full";
 pub(super) const MULTIPLEXED: &str = "requests over HTTP/2";
 /// And the most streams that one connection had open at once, and may have.
 pub(super) const STREAMS_MOST: &str = "HTTP/2 streams open at most";
+/// And the most connections that were open for 20 ms.
+pub(super) const HELD_MOST: &str = "connections open at most, for 20ms";
 const STREAMS_ALLOWED: &str = "HTTP/2 streams allowed at once";
 
 impl ServedCounts {
@@ -95,7 +104,20 @@ impl ServedCounts {
     /// A connection was accepted.
     pub fn opened(&mut self) {
         self.connections += 1;
-        self.connections_most = self.connections_most.max(self.open());
+    }
+
+    /// The number of connections is to be limited.
+    pub fn expect_limit(&mut self) {
+        self.held = Some(HeldMost::default());
+    }
+
+    /// The ends of connections that had come are counted, and those that have begun since are not.
+    pub fn settle(&mut self) {
+        let open = self.open();
+        self.connections_most = self.connections_most.max(open);
+        if let Some(held) = &mut self.held {
+            held.see(open, now_ns);
+        }
     }
 
     /// Connections open now.
@@ -167,6 +189,10 @@ impl ServedCounts {
                 (STREAMS_MOST.into(), self.streams_most),
             ]);
         }
+        if self.drains.begun > 0 {
+            map.extend(self.drains.named().map(|(name, count)| (name.to_owned(), count)));
+        }
+        map.extend(self.held.as_ref().map(|held| (HELD_MOST.into(), held.most())));
         if self.list.0 > 0 {
             map.extend([("list pages".into(), self.list.0), ("list items".into(), self.list.1)]);
         }
@@ -253,8 +279,11 @@ mod tests {
         let mut counts = ServedCounts::default();
         counts.opened();
         counts.opened();
-        counts.connections_closed += 2;
+        counts.settle();
+        // Two have ended; the server sees the third before that.
         counts.opened();
+        counts.connections_closed += 2;
+        counts.settle();
         let map = counts.to_map();
         assert_eq!(
             (

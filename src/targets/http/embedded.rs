@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     control::ControlAnswer,
-    counts::{FULL_HANDSHAKES, MULTIPLEXED},
+    counts::{FULL_HANDSHAKES, HELD_MOST, MULTIPLEXED},
+    drain::{ANSWERED, GIVEN_UP, IN_FLIGHT},
     endpoint::HttpEndpoint,
     parameters::HttpTarget,
 };
@@ -68,6 +69,8 @@ impl Started for EmbeddedHttp {
 
     fn facts(&self) -> Vec<(String, String)> {
         let mut facts = self.endpoint.http2_facts(&self.name);
+        facts.extend(self.endpoint.pool_fact(&self.name));
+        facts.extend(self.endpoint.drain_fact(&self.name));
         facts.extend(self.endpoint.tls_facts(&self.name, &self.trust));
         facts
     }
@@ -87,7 +90,9 @@ impl Started for EmbeddedHttp {
     fn report(&mut self) -> Result<TargetReport, TargetError> {
         let (counts, proof) = self.settled()?;
         let served = counts.get("requests").copied();
-        Ok(TargetReport { proof, ..self.endpoint.report(&self.name, served, counts) })
+        let mut report = self.endpoint.report(&self.name, served, counts);
+        report.proof.extend(proof);
+        Ok(report)
     }
 }
 impl EmbeddedHttp {
@@ -130,6 +135,16 @@ fn proof(name: &str, endpoint: &HttpEndpoint, counts: &CountsByName) -> Vec<Proo
     let (open, here) = (found("connections open"), endpoint.connections.still_open());
     let expected = open.clamp(here, here + endpoint.connections.pending());
     let mut lines = vec![opened, line("connections still open to", expected, open)];
+    if has_drains(endpoint) {
+        // Who has asked may leave before the answer comes.
+        let owed = found(IN_FLIGHT).saturating_sub(found(GIVEN_UP));
+        let what = "requests in flight when it drained that were answered by";
+        lines.push(line(what, owed, found(ANSWERED)));
+    }
+    if let Some(most) = endpoint.most_connections() {
+        let held = found(HELD_MOST);
+        lines.push(line("most connections at once to", held.min(most), held));
+    }
     if endpoint.tls.is_some() {
         // Of the connections that it has accepted, those of attempts that were given up may have
         // ended before.
@@ -143,10 +158,19 @@ fn proof(name: &str, endpoint: &HttpEndpoint, counts: &CountsByName) -> Vec<Proo
     lines
 }
 
+fn has_drains(endpoint: &HttpEndpoint) -> bool {
+    endpoint.embedded.as_ref().is_some_and(|(server, _)| server.drain.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::targets::http::{Http2, Http2Connections};
+    use std::time::Duration;
+
+    use crate::targets::{
+        PoolSpec,
+        http::{Http2, Http2Connections, HttpDrain, HttpPool},
+    };
 
     #[test]
     fn a_connection_without_a_whole_handshake_is_found_out() {
@@ -171,6 +195,58 @@ mod tests {
         drop(endpoint.connections.attempt());
         assert_eq!((wrong(3, 2), wrong(3, 3)), (None, None));
         assert_eq!(wrong(3, 4).unwrap(), format!("{what}: 4 instead of 3"));
+    }
+
+    #[test]
+    fn more_connections_than_a_pool_has_are_found_out() {
+        let there = ([127, 0, 0, 1], 1).into();
+        let places = PoolSpec { max: 2, acquire_timeout: Duration::ZERO };
+        let pool = Some(HttpPool { places, idle_timeout: Duration::ZERO, force_close: false });
+        let server = HttpTarget { pool, ..HttpTarget::default() };
+        let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), Some((server, 1)));
+        let wrong = |held: u64| {
+            let counts = [(HELD_MOST.to_owned(), held)].into();
+            let lines =
+                proof("api", &endpoint, &counts).into_iter().chain(endpoint.pool_proof("api"));
+            let mut wrong = lines.filter(|line| line.expected != line.found);
+            wrong.next().map(|line| format!("{}: {} of {}", line.what, line.found, line.expected))
+        };
+        assert_eq!((wrong(1), wrong(2)), (None, None));
+        let what = "most connections at once to target api, by its own count";
+        assert_eq!(wrong(3).unwrap(), format!("{what}: 3 of 2"));
+        // And by that of the steps, one after another or at once.
+        let open = || endpoint.connections.open();
+        drop((open(), open()));
+        drop((open(), open()));
+        assert_eq!(endpoint.pool_proof("api").map(|line| line.found).as_deref(), Some("2"));
+        drop((open(), open(), open()));
+        let line = endpoint.pool_proof("api").unwrap();
+        assert_eq!((line.expected.as_str(), line.found.as_str()), ("2", "3"));
+        // A step that has its own connections is not of the pool.
+        endpoint.around_pool.set(()).unwrap();
+        assert_eq!(
+            (endpoint.most_connections(), endpoint.pool_proof("api").is_none()),
+            (None, true)
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_lost_when_the_server_drains_is_found_out() {
+        let there = ([127, 0, 0, 1], 1).into();
+        let drain = Some(HttpDrain { every: Duration::from_secs(1) });
+        let server = HttpTarget { drain, ..HttpTarget::default() };
+        let endpoint = HttpEndpoint::new(there, "h".into(), String::new(), Some((server, 1)));
+        let wrong = |in_flight: u64, answered: u64, left: u64| {
+            let counts = [(IN_FLIGHT, in_flight), (ANSWERED, answered), (GIVEN_UP, left)];
+            let counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
+            let lines = proof("api", &endpoint, &counts);
+            let wrong = lines.into_iter().find(|line| line.expected != line.found);
+            wrong.map(|line| format!("{}: {} of {}", line.what, line.found, line.expected))
+        };
+        assert_eq!((wrong(5, 5, 0), wrong(5, 4, 1)), (None, None));
+        let what =
+            "requests in flight when it drained that were answered by target api, by its own count";
+        assert_eq!(wrong(5, 4, 0).unwrap(), format!("{what}: 4 of 5"));
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::OnceLock};
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{body::ServedBody, http2::Http2, list::HttpList, parameters::HttpTarget, tls};
+use super::{
+    body::ServedBody, http2::Http2, list::HttpList, parameters::HttpTarget, pool::HttpPool, tls,
+};
 use crate::{
     client::{FaultKind, Https, Trust},
-    measure::TargetReport,
+    measure::{ProofLine, TargetReport},
     targets::connections::Connections,
 };
 
@@ -34,6 +36,10 @@ pub struct HttpEndpoint {
     /// What the server's SETTINGS have said on the first connection of HTTP/2: how many streams may
     /// be open at once; inner none: as many as one likes.
     pub streams_allowed: OnceLock<Option<u32>>,
+    /// The connections that all tasks share; none: as each step says.
+    pub pool: Option<HttpPool>,
+    /// Set once a step has opened a connection that is not of the pool.
+    pub around_pool: OnceLock<()>,
     /// The account of the steps' connections, and of the calls that the scenario allows to fail.
     pub connections: Connections,
     /// Digests of the embedded server's body, which may be long: computed once for all slots.
@@ -59,6 +65,8 @@ impl HttpEndpoint {
             tls: None,
             http2: embedded.as_ref().and_then(|(server, _)| server.http2),
             streams_allowed: OnceLock::new(),
+            pool: embedded.as_ref().and_then(|(server, _)| server.pool),
+            around_pool: OnceLock::new(),
             embedded,
             connections: Connections::default(),
             xxh3: OnceLock::new(),
@@ -105,6 +113,33 @@ impl HttpEndpoint {
             ("HTTP/2 streams at once", allowed),
         ];
         facts.map(|(what, value)| (format!("{name}: {what}"), value)).into()
+    }
+
+    /// What the report says of the pool, where there is one.
+    pub(super) fn pool_fact(&self, name: &str) -> Option<(String, String)> {
+        Some((format!("{name}: pool"), self.pool?.words()))
+    }
+
+    /// What the report says of the server's restarts, where there are some.
+    pub(super) fn drain_fact(&self, name: &str) -> Option<(String, String)> {
+        let every = self.embedded.as_ref()?.0.drain?.every;
+        Some((format!("{name}: drains"), format!("every {every:?}, for a successor")))
+    }
+
+    /// The most connections that may be open at once; none: as many as the steps like.
+    pub(super) fn most_connections(&self) -> Option<u64> {
+        let pool = self.pool.filter(|_| self.around_pool.get().is_none())?;
+        Some(u64::from(pool.places.max))
+    }
+
+    /// No more connections are open at once than the pool has, by the count of the steps.
+    pub(super) fn pool_proof(&self, name: &str) -> Option<ProofLine> {
+        let (most, found) = (self.most_connections()?, self.connections.most());
+        Some(ProofLine {
+            what: format!("most connections to target {name} at once, by the steps"),
+            expected: found.min(most).to_string(),
+            found: found.to_string(),
+        })
     }
 
     /// The embedded server's body; empty for a server of the user's own.
@@ -160,7 +195,15 @@ impl HttpEndpoint {
             counts.entry(what).or_insert(count);
         }
         let unanswered = self.connections.unanswered();
-        TargetReport { name: name.into(), served, counts, unanswered, ..TargetReport::default() }
+        let proof = self.pool_proof(name).into_iter().collect();
+        TargetReport {
+            name: name.into(),
+            served,
+            counts,
+            unanswered,
+            proof,
+            ..TargetReport::default()
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{endpoint::HttpEndpoint, http2::Http2, parameters::HttpTarget, tls::HttpTls};
+use super::{endpoint::HttpEndpoint, parameters::HttpTarget, tls::HttpTls};
 use crate::{
     client::{Fault, Tried, Trust, unresolved},
     measure::{TargetReport, Watched},
@@ -35,7 +35,7 @@ pub(super) fn start(
 ) -> Result<Box<dyn Started>, TargetError> {
     let text = spec.resolved().map_err(|lack| TargetError::of(start.name, lack.reason))?;
     let trust = spec.tls.as_ref().map_or(Trust::System, HttpTls::trust);
-    let endpoint = Arc::new(found((url, &text), &trust, spec.http2, start)?);
+    let endpoint = Arc::new(found((url, &text), &trust, spec, start)?);
     let own = OwnServer::at(endpoint.address);
     Ok(Box::new(Foreign { name: start.name.into(), endpoint, trust, own }))
 }
@@ -44,7 +44,7 @@ pub(super) fn start(
 fn found(
     (url, text): (&EnvText, &str),
     trust: &Trust,
-    http2: Option<Http2>,
+    spec: &HttpTarget,
     start: &Start<'_>,
 ) -> Result<HttpEndpoint, TargetError> {
     let shown = url.text();
@@ -72,7 +72,7 @@ fn found(
     let base = uri.path().trim_end_matches('/').to_owned();
     let authority = uri.authority().map_or_else(|| address.to_string(), ToString::to_string);
     let mut endpoint = HttpEndpoint::new(address, authority, base, None);
-    endpoint.http2 = http2;
+    (endpoint.http2, endpoint.pool) = (spec.http2, spec.pool);
     if is_encrypted {
         endpoint =
             endpoint.encrypted(host, trust).map_err(|why| TargetError::of(start.name, why))?;
@@ -110,6 +110,7 @@ impl Started for Foreign {
     fn facts(&self) -> Vec<(String, String)> {
         let connected = (format!("{}: connected to", self.name), self.endpoint.address.to_string());
         let facts = [connected].into_iter().chain(self.own.facts(&self.name));
+        let facts = facts.chain(self.endpoint.pool_fact(&self.name));
         let facts = facts.chain(self.endpoint.http2_facts(&self.name));
         facts.chain(self.endpoint.tls_facts(&self.name, &self.trust)).collect()
     }

@@ -5,7 +5,9 @@
 //! `connection` (state machine) → `request`, `incoming`, `site` → `response`; only the first two, and
 //! the `stream` of a peer, make system calls.
 
-use std::{io, net::Ipv4Addr, time::Duration};
+use std::{io, net::Ipv4Addr, os::unix::net::UnixStream, time::Duration};
+
+use signal_hook::consts::SIGTERM;
 
 use self::retry_after::LONGEST_ASKED;
 use super::{Start, Started, TargetError, TargetKind};
@@ -21,9 +23,11 @@ mod connection;
 mod control;
 mod conversation;
 mod counts;
+mod drain;
 mod embedded;
 mod endpoint;
 mod foreign;
+mod held_most;
 mod http2;
 #[cfg(target_os = "linux")]
 mod identity;
@@ -33,6 +37,7 @@ mod multiplexed;
 mod parameters;
 #[cfg(target_os = "linux")]
 mod peer;
+mod pool;
 mod request;
 mod response;
 mod retry_after;
@@ -53,13 +58,15 @@ pub use answer::{request_id, response_for, wait_for};
 pub use body::{ServedBody, body};
 pub use control::ControlAnswer;
 pub use counts::ServedCounts;
+pub use drain::HttpDrain;
 pub use endpoint::HttpEndpoint;
 pub use http2::{Http2, Http2Connections};
 pub use list::HttpList;
 pub use parameters::{HttpTarget, StatusWeight};
+pub use pool::HttpPool;
 pub use request::ID_HEADER;
 pub use retry_after::RETRY_AFTER_MS;
-pub use server::{listen, serve};
+pub use server::{listen, serve, serve_until};
 pub use stall::Stall;
 pub use tls::HttpTls;
 
@@ -110,17 +117,25 @@ impl TargetKind for HttpTarget {
         let tls = fields.optional("tls", doc);
         let doc = "Requests go over HTTP/2, and who has which connection; default: HTTP/1.1.";
         let http2 = fields.optional("http2", doc);
+        let doc = "The connections that all tasks share, and how long one lasts; default: as each step says.";
+        let pool = fields.optional("pool", doc);
+        let doc = "How often the embedded server gives way to a successor, as in a rolling restart, and drains; default: never.";
+        let drain = fields.optional("drain", doc);
         let url = url.map(|url| EnvText::parse(&url)).transpose();
         let url = url
             .map_err(|why| fields.reject("url", why, Some("write url = \"${env:API_URL}\"".into())))
             .ok()?;
-        let http = Self { url, delay, body, status, stall, list, tls, http2 };
+        let http = Self { url, delay, body, status, stall, list, tls, http2, pool, drain };
         http.check(fields);
         Some(http)
     }
 
     fn has_process(&self) -> bool {
         self.url.is_none()
+    }
+
+    fn has_pool(&self) -> bool {
+        self.pool.is_some()
     }
 
     fn address(&self) -> Option<String> {
@@ -135,7 +150,10 @@ impl TargetKind for HttpTarget {
 
     fn serve(&self, seed: u64) -> io::Result<()> {
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
-        serve(self, seed, listener, io::stdin(), io::stdout())?;
+        let (terminated, told) = UnixStream::pair()?;
+        signal_hook::low_level::pipe::register(SIGTERM, told)?;
+        let control = (io::stdin(), io::stdout());
+        serve_until(self, seed, listener, control, Some(&terminated.into()))?;
         Ok(())
     }
 
@@ -165,7 +183,7 @@ impl HttpTarget {
                 let message = "`streams` is about the embedded server, and `url` names your own";
                 fields.reject("http2", message, Some("remove `streams` or `url`".into()));
             }
-            for key in ["delay", "body", "status", "stall", "list"]
+            for key in ["delay", "body", "status", "stall", "list", "drain"]
                 .into_iter()
                 .filter(|key| fields.has(key))
                 .collect::<Vec<_>>()
@@ -179,6 +197,17 @@ impl HttpTarget {
             let help = "write tls = {}, or name your own server's `url`";
             let message = "the embedded server makes an authority of its own, which is trusted";
             fields.reject("tls", message, Some(help.into()));
+        }
+        if self.pool.is_some() && self.http2.is_some() {
+            let help = "remove `pool`, and write http2 = { connections = N }: that many are shared";
+            let message =
+                "a pool lends a connection to one call at a time, and HTTP/2 has many calls on one";
+            fields.reject("pool", message, Some(help.into()));
+        }
+        if self.drain.is_some() && self.http2.is_some() {
+            let help = "remove `http2` or `drain`";
+            let message = "what is in flight over HTTP/2 when a server drains is not counted";
+            fields.reject("drain", message, Some(help.into()));
         }
         if self.body > MOST_BODY {
             fields.reject(
@@ -269,10 +298,10 @@ mod tests {
     fn your_own_server_takes_no_orders() {
         let (http, errors) = read(
             "url = 'http://localhost:1'\ndelay = '2ms'\nbody = 1\nstatus = []\n\
-                  stall = { every = '1s', for = '1ms' }\nlist = { items = 9, page = 3 }",
+                  stall = { every = '1s', for = '1ms' }\nlist = { items = 9, page = 3 }\ndrain = { every = '1s' }",
         );
         assert!(!http.unwrap().has_process());
-        assert_eq!(errors.len(), 5, "{errors:?}");
+        assert_eq!(errors.len(), 6, "{errors:?}");
         assert!(read("url = 'localhost'").1[0].contains("http://"));
     }
 
@@ -310,6 +339,13 @@ mod tests {
             "stall = { every = '1s', for = '1s' }",
             "stall = { every = 0, for = 0 }",
             "tls = { verify = 'none' }",
+            "pool = { acquire_timeout = '1s' }",
+            "drain = { every = '1us' }",
+            "drain = { every = '1s' }\nhttp2 = {}",
+            "pool = { max = 0 }",
+            "pool = { max = 65536 }",
+            "pool = { max = 4, force_close = true, idle_timeout = '1s' }",
+            "pool = { max = 4 }\nhttp2 = {}",
             "tls = { ca = 'ca.pem' }",
             "url = 'http://h'\ntls = {}",
             "url = 'https://h'\ntls = { ca = 'ca.pem', verify = 'none' }",

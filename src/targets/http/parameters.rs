@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{http2::Http2, list::HttpList, stall::Stall, tls::HttpTls};
+use super::{
+    drain::HttpDrain, http2::Http2, list::HttpList, pool::HttpPool, stall::Stall, tls::HttpTls,
+};
 use crate::{
     secret::{EnvText, Lack},
     units::Distribution,
@@ -34,6 +36,12 @@ pub struct HttpTarget {
     /// Whose connections requests over HTTP/2 have; none: they go over HTTP/1.1.
     #[serde(default)]
     pub http2: Option<Http2>,
+    /// The connections that all tasks share; none: as each step says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<HttpPool>,
+    /// How often the embedded server gives way to a successor; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<HttpDrain>,
 }
 
 /// A status and how often it is answered, relative to the others.
@@ -60,6 +68,8 @@ impl Default for HttpTarget {
             list: None,
             tls: None,
             http2: None,
+            pool: None,
+            drain: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use rustix::{
 
 use super::{
     conversation::Conversation,
+    drain::AtDrain,
     site::ServedSite,
     stream::{PeerStream, Received},
 };
@@ -147,6 +148,16 @@ impl Peer {
             }
         }
         PeerTurn::Again
+    }
+
+    /// The server drains.
+    pub fn drain(&mut self) -> AtDrain {
+        self.connection.drain()
+    }
+
+    /// Says that nothing more will come, where the protocol has words for it.
+    pub fn say_end(&mut self) {
+        self.stream.say_end();
     }
 
     /// Counts what the peer did not wait for.

@@ -42,6 +42,8 @@ use super::{
 };
 use crate::clock::{now_ns, sleep_until};
 
+mod drains;
+
 /// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 8192;
 /// Connections accepted before the others get their turn.
@@ -57,6 +59,8 @@ const SCRATCH: usize = 64 << 10;
 const LISTENER: Token = Token(u64::MAX);
 const TIMER: Token = Token(u64::MAX - 1);
 const CONTROL: Token = Token(u64::MAX - 2);
+const DRAIN: Token = Token(u64::MAX - 3);
+const TERMINATED: Token = Token(u64::MAX - 4);
 
 /// Opens a listening socket with a long backlog, on a port of the kernel's choice if the address
 /// has port 0.
@@ -82,7 +86,21 @@ pub fn serve(
     commands: impl AsFd,
     answers: impl Write,
 ) -> io::Result<ServedCounts> {
+    serve_until(spec, seed, listener, (commands, answers), None)
+}
+
+/// The same, until there is something to read from `terminated`, too: then it drains, and ends when
+/// everything that is in flight is answered.
+pub fn serve_until(
+    spec: &HttpTarget,
+    seed: u64,
+    listener: TcpListener,
+    (commands, answers): (impl AsFd, impl Write),
+    terminated: Option<&OwnedFd>,
+) -> io::Result<ServedCounts> {
+    let address = listener.local_addr()?;
     let mut server = HttpServer::new(spec, seed, listener)?;
+    terminated.map_or(Ok(()), |terminated| server.heed(terminated))?;
     let mut control =
         ControlPipe { input: commands, output: answers, commands: Commands::default() };
     epoll::add(&server.epoll, &control.input, EventData::new_u64(CONTROL.0), EventFlags::IN)
@@ -92,19 +110,19 @@ pub fn serve(
                 format!("the server's input must be a pipe, a socket or a terminal: {error}"),
             )
         })?;
-    let address = server.listener.local_addr()?;
     let authority = server.identity.as_ref().map(|identity| identity.authority.clone());
     control.say(&ControlAnswer::Ready { address, authority })?;
     let mut events = Vec::with_capacity(EVENTS);
-    loop {
+    while !server.has_retired() {
         server.wait(&mut events)?;
         server.stand_still();
         let commanded = server.handle(&events)?;
         // Last, so that the counts hold whatever was there before they were asked for.
         if commanded && control.obey(&server.site.counts)? {
-            return Ok(server.site.counts);
+            break;
         }
     }
+    Ok(server.site.counts)
 }
 
 /// The parent's side of the server.
@@ -145,7 +163,8 @@ impl<R: AsFd, W: Write> ControlPipe<R, W> {
 /// The listening side, its connections and their timers.
 struct HttpServer {
     epoll: OwnedFd,
-    listener: TcpListener,
+    /// None since it was told to end.
+    listener: Option<TcpListener>,
     timer: OwnedFd,
     /// The deadline for which the kernel's timer is set.
     timer_set: Option<u64>,
@@ -159,6 +178,8 @@ struct HttpServer {
     identity: Option<Identity>,
     /// When it stands still, and from when on its periods are counted.
     stall: Option<(Stall, u64)>,
+    /// The time from one restart to the next, in ns.
+    drain_ns: Option<u64>,
 }
 
 impl HttpServer {
@@ -181,9 +202,12 @@ impl HttpServer {
             let streams = site.streams;
             site.counts.expect_streams(streams);
         }
-        Ok(Self {
+        if spec.pool.is_some() {
+            site.counts.expect_limit();
+        }
+        let mut server = Self {
             epoll,
-            listener,
+            listener: Some(listener),
             timer,
             timer_set: None,
             timers: Timers::new(),
@@ -193,7 +217,10 @@ impl HttpServer {
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             identity,
             stall: spec.stall.map(|stall| (stall, now_ns())),
-        })
+            drain_ns: spec.drain.map(|drain| drain.every.as_nanos() as u64),
+        };
+        server.set_next_drain();
+        Ok(server)
     }
 
     /// Waits for events, unless a connection has more to do.
@@ -234,13 +261,14 @@ impl HttpServer {
 
     /// Handles a batch of events, then what is due; whether there is a command to read.
     fn handle(&mut self, events: &[Event]) -> io::Result<bool> {
-        let mut commanded = false;
+        let (mut commanded, mut knocked) = (false, false);
         let again = std::mem::take(&mut self.again);
         for event in events {
             match Token(event.data.u64()) {
-                LISTENER => self.accept()?,
+                LISTENER => knocked = true,
                 TIMER => self.timer_set = None,
                 CONTROL => commanded = true,
+                TERMINATED => self.retire()?,
                 token => self.event(token, event.flags),
             }
         }
@@ -249,6 +277,14 @@ impl HttpServer {
                 peer.keep_promise();
             }
             self.turn(token);
+        }
+        // A client that has closed a connection before it opened another one has done so in this
+        // order: what has ended is seen before what has begun.
+        if events.len() < EVENTS {
+            self.site.counts.settle();
+        }
+        if knocked {
+            self.accept()?;
         }
         self.fire()?;
         Ok(commanded)
@@ -292,12 +328,9 @@ impl HttpServer {
         let now = now_ns();
         while let Some(token) = self.timers.pop_due(now) {
             if token == LISTENER {
-                epoll::modify(
-                    &self.epoll,
-                    &self.listener,
-                    EventData::new_u64(LISTENER.0),
-                    EventFlags::IN,
-                )?;
+                self.watch_listener(EventFlags::IN)?;
+            } else if token == DRAIN {
+                self.give_way();
             } else if let Some(peer) = self.peers.get_mut(token) {
                 peer.clear_timer();
                 self.turn(token);
@@ -306,13 +339,16 @@ impl HttpServer {
         Ok(())
     }
 
-    fn accept(&mut self) -> io::Result<()> {
+    /// Accepts those that wait; whether there may be more.
+    fn accept(&mut self) -> io::Result<bool> {
         for _ in 0..ACCEPTS_PER_TURN {
-            match accept_with(&self.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            let Some(listener) = &self.listener else { return Ok(false) };
+            match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok(socket) => self.welcome(socket)?,
-                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::AGAIN) => return Ok(false),
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    return self.pause();
+                    self.pause()?;
+                    return Ok(false);
                 }
                 // The connection was gone before it was accepted, or a signal came: the next one
                 // may be well.
@@ -326,7 +362,7 @@ impl HttpServer {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn welcome(&mut self, socket: OwnedFd) -> io::Result<()> {
@@ -346,16 +382,19 @@ impl HttpServer {
     /// descriptor is free.
     fn pause(&mut self) -> io::Result<()> {
         self.site.counts.accepts_refused += 1;
-        epoll::modify(
-            &self.epoll,
-            &self.listener,
-            EventData::new_u64(LISTENER.0),
-            EventFlags::empty(),
-        )?;
+        self.watch_listener(EventFlags::empty())?;
         self.timers.insert(now_ns() + ACCEPT_PAUSE_NS, LISTENER);
+        Ok(())
+    }
+
+    fn watch_listener(&self, flags: EventFlags) -> io::Result<()> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER.0), flags)?;
         Ok(())
     }
 }
 
+#[cfg(test)]
+mod drain_tests;
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,13 @@ impl<T> Slab<T> {
         if entry.generation == token.generation() { entry.value.as_mut() } else { None }
     }
 
+    /// The tokens of all values.
+    pub fn tokens(&self) -> Vec<Token> {
+        let entries = self.entries.iter().enumerate();
+        let held = entries.filter(|(_, entry)| entry.value.is_some());
+        held.map(|(place, entry)| Token::new(place as u32, entry.generation)).collect()
+    }
+
     /// Takes the value out; its token is void from now on.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         let entry = self.entries.get_mut(token.place())?;
@@ -81,6 +88,7 @@ mod tests {
         assert_eq!(slab.get_mut(first), None);
         assert_eq!(slab.remove(first), None);
         assert_eq!(slab.get_mut(second), Some(&mut "second"));
+        assert_eq!(slab.tokens(), [second]);
         assert_eq!(slab.get_mut(Token(u64::MAX)), None);
     }
 }

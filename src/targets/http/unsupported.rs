@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
-    os::fd::AsFd,
+    os::fd::{AsFd, OwnedFd},
 };
 
 use super::{HttpTarget, ServedCounts};
@@ -25,4 +25,15 @@ pub fn serve(
     _answers: impl Write,
 ) -> io::Result<ServedCounts> {
     listen(listener.local_addr()?).map(|_| ServedCounts::default())
+}
+
+/// Never reached, either.
+pub fn serve_until(
+    spec: &HttpTarget,
+    seed: u64,
+    listener: TcpListener,
+    (commands, answers): (impl AsFd, impl Write),
+    _terminated: Option<&OwnedFd>,
+) -> io::Result<ServedCounts> {
+    serve(spec, seed, listener, commands, answers)
 }

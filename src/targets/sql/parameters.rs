@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::PoolSpec;
-use crate::{client::Reference, units::Distribution};
+use crate::{client::Reference, targets::PoolSpec, units::Distribution};
 
 /// An SQL database.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -9,10 +9,13 @@ use std::{
 use concurrent_queue::ConcurrentQueue;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{GivenUpSession, PoolSpec, SqlTarget, admin::Admin, undertaker::Undertaker};
+use super::{GivenUpSession, SqlTarget, admin::Admin, undertaker::Undertaker};
 use crate::{
     client::{Address, Fault, FaultKind, Scheme},
-    targets::connections::{Connections, Opened},
+    targets::{
+        PoolSpec,
+        connections::{Connections, Opened},
+    },
 };
 
 /// How the sessions of steps find the tables of the schema by their names.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The embedded server in a thread, its place, and the certificate of its authority.
-struct Running {
+pub(in crate::step::http) struct Running {
     control: UnixStream,
     thread: JoinHandle<std::io::Result<ServedCounts>>,
     address: std::net::SocketAddr,
@@ -34,7 +34,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(target: &str) -> Self {
+    pub fn start(target: &str) -> Self {
         let TargetSpec::Http(spec) = read_target(&format!("{{ http = {target} }}")).unwrap() else {
             panic!()
         };
@@ -50,7 +50,12 @@ impl Running {
         Self { control, thread, address, authority: authority.unwrap_or_default(), spec }
     }
 
-    fn endpoint(&self) -> HttpEndpoint {
+    /// Who vouches for it.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    pub fn endpoint(&self) -> HttpEndpoint {
         let embedded = Some((self.spec.clone(), 7));
         HttpEndpoint::new(self.address, self.address.to_string(), String::new(), embedded)
     }
@@ -67,7 +72,7 @@ impl Running {
     }
 
     /// So many calls of each slot of a rig.
-    fn run_rig(
+    pub fn run_rig(
         self,
         rig: Rig,
         endpoint: HttpEndpoint,

@@ -224,3 +224,74 @@ fn a_request_without_an_id_is_drawn_by_path_and_turn() {
         assert_eq!(connection.next_due(), Some(response_for(&spec, 7, id).1.as_nanos() as u64));
     }
 }
+
+const CLOSE: &str = "connection: close\r\n";
+
+fn drains(site: &ServedSite) -> (u64, u64) {
+    (site.counts.drains.answered, site.counts.drains.given_up)
+}
+
+#[test]
+fn what_is_in_flight_when_the_server_drains_is_answered_and_said_to_be_the_last() {
+    let mut site = site(5, Distribution::Const(Duration::from_nanos(100)));
+    let mut connection = ServedConnection::new();
+    connection.receive(&[GET, GET].concat(), 0, &mut site);
+    assert_eq!(connection.drain(), AtDrain::Busy(2));
+    // The next restart finds none that is new.
+    assert_eq!(connection.drain(), AtDrain::Busy(0));
+    assert!(!connection.is_finished() && connection.next_due() == Some(100));
+    let sent = String::from_utf8(drain(&mut connection, 100, 7, &mut site)).unwrap();
+    assert_eq!(sent.matches(CLOSE).count(), 1, "{sent}");
+    assert!(sent.find(CLOSE) > sent.rfind("200 OK"), "the last one says so: {sent}");
+    assert!(connection.is_finished());
+    assert_eq!(drains(&site), (2, 0));
+}
+
+#[test]
+fn a_connection_on_which_all_is_answered_is_idle_when_the_server_drains() {
+    let mut site = at_once(5);
+    let (mut connection, _) = answer(GET, &mut site);
+    assert_eq!(connection.drain(), AtDrain::Idle);
+    assert!(!connection.is_finished());
+}
+
+#[test]
+fn an_answer_that_is_being_sent_when_the_server_drains_is_sent_as_it_was_begun() {
+    let mut site = at_once(5);
+    let mut connection = ServedConnection::new();
+    connection.receive(GET, 0, &mut site);
+    connection.sent(3, &mut site);
+    assert_eq!(connection.drain(), AtDrain::Busy(1));
+    let sent = String::from_utf8(drain(&mut connection, 0, 4, &mut site)).unwrap();
+    assert_eq!(sent, ok(5)[3..]);
+    assert!(connection.is_finished());
+    assert_eq!(drains(&site), (1, 0));
+}
+
+#[test]
+fn a_request_that_is_coming_when_the_server_drains_is_answered_when_it_has_come() {
+    let put = b"PUT /c HTTP/1.1\r\ncontent-length: 4\r\n\r\nabcd";
+    for cut in [5, put.len() - 2] {
+        let mut site = at_once(5);
+        let mut connection = ServedConnection::new();
+        connection.receive(&put[..cut], 0, &mut site);
+        assert_eq!(connection.drain(), AtDrain::Busy(1), "{cut}");
+        assert_eq!(connection.drain(), AtDrain::Busy(0), "{cut}");
+        connection.receive(&put[cut..], 0, &mut site);
+        let sent = String::from_utf8(drain(&mut connection, 0, 99, &mut site)).unwrap();
+        assert!(sent.contains("200 OK") && sent.contains(CLOSE), "{sent}");
+        assert!(connection.is_finished() && drains(&site) == (1, 0), "{cut}");
+    }
+}
+
+#[test]
+fn who_leaves_before_the_answer_that_is_owed_is_counted() {
+    for (input, owed) in [(GET, 1), (&GET[..9], 1), (&[GET, &GET[..9]].concat()[..], 2)] {
+        let mut site = site(5, Distribution::Const(Duration::from_nanos(100)));
+        let mut connection = ServedConnection::new();
+        connection.receive(input, 0, &mut site);
+        assert_eq!(connection.drain(), AtDrain::Busy(owed));
+        connection.abandon(&mut site);
+        assert_eq!(drains(&site), (0, owed));
+    }
+}

@@ -29,6 +29,7 @@ use self::{
 use super::{
     answer::hashed_id,
     counts::PathKey,
+    drain::AtDrain,
     request::{ID_HEADER, MOST_BODY, Rejection},
     response::ResponseChoice,
     site::ServedSite,
@@ -57,6 +58,8 @@ pub struct ServedMultiplex {
     answers: OpenAnswers,
     /// Most streams that were open at once.
     most: usize,
+    /// Whether the library has to be polled although nothing has come.
+    is_told: bool,
 }
 
 #[derive(Debug)]
@@ -112,6 +115,7 @@ impl ServedMultiplex {
             receiving: Vec::new(),
             answers: OpenAnswers::default(),
             most: 0,
+            is_told: false,
         }
     }
 
@@ -130,7 +134,8 @@ impl ServedMultiplex {
     /// Goes on with what is due, or had no room before; whether that gave something to send.
     pub fn resume(&mut self, now: u64, site: &mut ServedSite) -> bool {
         let is_due = self.answers.next_due().is_some_and(|due| due <= now);
-        if is_due || !self.pipe.is_empty() {
+        let is_told = std::mem::take(&mut self.is_told);
+        if is_due || is_told || !self.pipe.is_empty() {
             self.refill();
             self.advance(now, site);
             self.refill();
@@ -169,6 +174,18 @@ impl ServedMultiplex {
     /// Whether all is sent and no request will follow.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, Phase::Ended(_)) && self.outgoing.is_empty() && self.pipe.is_empty()
+    }
+
+    /// The server drains: a GOAWAY says so, and the connection ends with the streams that are open.
+    pub fn drain(&mut self) -> AtDrain {
+        match &mut self.phase {
+            Phase::Greeting(_) => return AtDrain::Unused,
+            Phase::Open(connection) => connection.graceful_shutdown(),
+            Phase::Ended(_) => {}
+        }
+        // It is written when the connection is polled, as if something had come.
+        self.is_told = true;
+        AtDrain::Busy(0)
     }
 
     /// Whether the client may be sending what nobody reads.

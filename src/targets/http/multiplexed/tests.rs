@@ -234,3 +234,22 @@ fn nonsense_after_the_preface_ends_the_connection() {
     assert!(server.is_finished() && server.has_excess());
     assert_eq!(site.counts.rejected, 1);
 }
+
+#[test]
+fn a_server_that_drains_says_goaway_and_answers_what_is_open() {
+    let mut pair = Pair::of(5, Distribution::Const(Duration::from_nanos(100)), 8);
+    let mut response = pair.ask("GET", 1, b"");
+    pair.pump(0);
+    assert_eq!(pair.server.drain(), AtDrain::Busy(0));
+    pair.pump(1);
+    assert!(!pair.server.is_finished());
+    assert!(Pin::new(&mut response).poll(&mut context()).is_pending());
+    pair.pump(100);
+    let Poll::Ready(Ok(answer)) = Pin::new(&mut response).poll(&mut context()) else {
+        panic!("the stream was open")
+    };
+    assert_eq!(answer.status(), 200);
+    drop(answer);
+    pair.pump(101);
+    assert!(pair.server.is_finished());
+}

@@ -23,6 +23,13 @@ pub struct PoolSpec {
     pub acquire_timeout: Duration,
 }
 
+impl PoolSpec {
+    /// The longest that a task waits for a connection; none: as long as it takes.
+    pub fn limit(&self) -> Option<Duration> {
+        Some(self.acquire_timeout).filter(|limit| !limit.is_zero())
+    }
+}
+
 impl Section for PoolSpec {
     const DOC: &'static str =
         "A pool of connections that all tasks share; waits for one are recorded.";
@@ -36,9 +43,8 @@ impl Section for PoolSpec {
         );
         let max = max?.get();
         if max > MOST {
-            let help =
-                "a pool is at most as large as the server's `max_connections`, such as `max = 16`"
-                    .to_owned();
+            let help = "a pool is at most as large as what the server lets in, such as `max = 16`"
+                .to_owned();
             fields.reject("max", format!("expected at most {MOST} connections"), Some(help));
         }
         Some(Self { max, acquire_timeout })
