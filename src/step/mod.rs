@@ -59,7 +59,7 @@ pub use child::ChildEnd;
 #[cfg(test)]
 pub(crate) use exec::Repeated;
 pub use exec::{Call, Opening, Operation, Step};
-pub use ledger::{Ledger, Reading, Tally, TaskRuns};
+pub use ledger::{Ledger, Reading, Tally, TaskRuns, ValueTally};
 pub use outcome::{Done, Failure, Mishaps, StepEnd, StepOutcome};
 pub use recorded::ending;
 pub use sequence::Sequence;

@@ -56,6 +56,12 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// Of the values that it takes, those that have a default, each with it: what they are after a
+    /// time-out that is ignored.
+    fn defaults(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
     /// The values that it uses, which steps of its task before it take. Only while a file is read.
     fn uses(&self) -> Vec<&Name> {
         Vec::new()
@@ -362,6 +368,11 @@ macro_rules! steps {
             /// See [`StepKind::takes`].
             pub fn takes(&self) -> Vec<&$crate::config::Name> {
                 match self { $(Self::$variant(step) => step.takes(),)* }
+            }
+
+            /// See [`StepKind::defaults`].
+            pub fn defaults(&self) -> Vec<(&str, &str)> {
+                match self { $(Self::$variant(step) => step.defaults(),)* }
             }
 
             /// See [`StepKind::uses`].

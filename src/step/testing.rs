@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use super::{
     Call, OnTimeout, Opening, Reading, StepOutcome, StepPlan, StepSpec, Tally, Task, TaskRuns,
-    Trial,
+    Trial, ValueTally,
 };
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
@@ -104,6 +104,8 @@ pub struct Ran {
     pub tallies: Vec<Tally>,
     /// By step number and child.
     pub edges: Vec<Vec<TaskRuns>>,
+    /// By step number.
+    pub values: Vec<ValueTally>,
     /// What does not hold of the shared objects, beside the calls of the steps.
     pub unproven: Vec<String>,
 }
@@ -251,7 +253,7 @@ impl Visitor for Running<'_> {
             outcomes.extend(runtime.block_on(join));
         }
         let steps = rig.tasks.iter().map(|task| task.steps.len()).sum();
-        let Reading { steps: tallies, edges, .. } = trial.ledger.read_all(steps);
+        let Reading { steps: tallies, edges, values, .. } = trial.ledger.read_all(steps);
         // Children that were cancelled may still be on their way out.
         let mut unproven = rig.unproven(&trial, &tallies);
         for _ in 0..1_000 {
@@ -263,7 +265,7 @@ impl Visitor for Running<'_> {
         }
         drop(trial);
         runtime.stop();
-        Ran { outcomes, tallies, edges, unproven }
+        Ran { outcomes, tallies, edges, values, unproven }
     }
 }
 

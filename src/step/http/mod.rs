@@ -49,7 +49,7 @@ use self::{
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
-    take::{HttpValues, TakeFrom},
+    take::{HttpTake, HttpValues},
     taking::HttpTaking,
     walk::HttpWalk,
 };
@@ -95,7 +95,7 @@ impl StepKind for Http {
         let follow: Option<Follow> = op.optional("follow", doc);
         let doc =
             "Values that are taken from the answer, for later steps of this task: `${value:NAME}`.";
-        let take: Option<Named<TakeFrom>> = op.optional("take", doc);
+        let take: Option<Named<HttpTake>> = op.optional("take", doc);
         let expect = step.or(
             "expect",
             HttpExpect::default(),
@@ -140,12 +140,18 @@ impl StepKind for Http {
         self.values.take.iter().map(|(name, _)| name).collect()
     }
 
+    fn defaults(&self) -> Vec<(&str, &str)> {
+        let take = self.values.take.iter();
+        take.filter_map(|(name, take)| Some((name.text.as_str(), take.default.as_deref()?)))
+            .collect()
+    }
+
     fn uses(&self) -> Vec<&Name> {
         self.values.uses.iter().collect()
     }
 
     fn may_end_task(&self) -> bool {
-        !self.values.take.is_empty() && self.allow.allows_something()
+        !self.values.all_have_defaults() && self.allow.allows_something()
     }
 
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
@@ -199,6 +205,7 @@ impl StepKind for Http {
         let mut shared = HttpShared::new(self, endpoint, site.seed(), learned)?;
         let value = cell(site);
         shared.bind(&value);
+        let counter = site.value_counter();
         let shared = Arc::new(shared);
         let asked = site.asked.clone();
         let route = self.route(site, &shared.endpoint);
@@ -219,7 +226,7 @@ impl StepKind for Http {
         // What can go wrong does so here, and not again.
         taking().map_err(BuildError)?;
         let make = move || {
-            let taking = taking().ok().flatten();
+            let taking = taking().ok().flatten().map(|taking| (taking, counter()));
             HttpClient::<R::Native>::new(shared.clone(), route.clone(), asked.clone(), taking)
         };
         Ok(site.operation(make))
@@ -229,7 +236,7 @@ impl StepKind for Http {
 /// Where the steps of a sequence keep a value.
 fn cell<R>(site: &Site<R>) -> impl Fn(&str) -> Arc<TakenValue> + Send + Sync + use<R> {
     let commons = site.commons.clone();
-    move |name| commons.shared(&format!("value {name}"), TakenValue::default)
+    move |name| TakenValue::of(&commons, name)
 }
 
 /// The values that a request is made of, with the places where they stand.

@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::Mutex,
     thread,
+    time::Duration,
 };
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     *,
 };
 use crate::step::{
-    Failure, StepOutcome,
+    Failure, StepOutcome, ValueTally,
     testing::{EXECUTORS, Ran, Rig, start_target},
 };
 
@@ -23,8 +24,18 @@ fn taken(
     headers: &[(&'static str, &'static [u8])],
     body: &[&[u8]],
 ) -> Result<String, String> {
+    taken_or((from, None), headers, body).map(|(value, _)| value)
+}
+
+/// The same, or this default; and whether it stood in the answer.
+fn taken_or(
+    (from, default): (TakeFrom, Option<&str>),
+    headers: &[(&'static str, &'static [u8])],
+    body: &[&[u8]],
+) -> Result<(String, bool), String> {
     let cell = Arc::new(TakenValue::default());
-    let take = [(Name::from("v".to_owned()), from)];
+    let take =
+        [(Name::from("v".to_owned()), HttpTake { from, default: default.map(str::to_owned) })];
     let mut taking = HttpTaking::new(&take, "here".into(), |_| cell.clone())?.expect("takes one");
     let headers = headers.iter().map(|(name, value)| {
         (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
@@ -33,10 +44,10 @@ fn taken(
     for piece in body {
         taking.add(piece);
     }
-    taking.end()?;
+    let all = taking.end()?;
     let mut out = String::new();
     cell.append_to(&mut out);
-    Ok(out)
+    Ok((out, all))
 }
 
 fn header(name: &str) -> TakeFrom {
@@ -94,14 +105,31 @@ fn what_is_not_there_is_told_with_a_remedy() {
 }
 
 #[test]
+fn a_default_is_used_where_the_answer_has_no_value_and_nowhere_else() {
+    let body: &[&[u8]] = &[br#"{"a":[1],"n":null,"id":7}"#];
+    let found = |from, headers: &[_]| taken_or((from, Some("none")), headers, body);
+    let default = || Ok(("none".to_owned(), false));
+    for from in [header("x-other"), json("/b"), json("/n"), regex("z+"), regex("a|(z)")] {
+        assert_eq!(found(from.clone(), &[]), default(), "{from:?}");
+    }
+    assert_eq!(found(json("/id"), &[]), Ok(("7".to_owned(), true)));
+    // What stands there and is no value is wrong all the same.
+    let bad: &[(&str, &[u8])] = &[("x-token", b"\xff")];
+    assert!(found(header("x-token"), bad).unwrap_err().contains("no text in UTF-8"));
+    assert!(found(json("/a"), &[]).unwrap_err().contains("no text and no number"));
+    let html = taken_or((json("/a"), Some("none")), &[], &[b"<html>"]);
+    assert!(html.unwrap_err().contains("is no JSON"));
+}
+
+#[test]
 fn what_an_earlier_call_took_is_gone_when_the_next_one_begins() {
     let cell = Arc::new(TakenValue::default());
-    let take = [(Name::from("v".to_owned()), regex("."))];
+    let take = [(Name::from("v".to_owned()), HttpTake { from: regex("."), default: None })];
     let taking = HttpTaking::new(&take, "here".into(), |_| cell.clone()).unwrap();
     let mut taking = taking.expect("takes one");
     taking.begin(&HeaderMap::new());
     taking.add(b"a");
-    assert_eq!((taking.end(), cell.is_there()), (Ok(()), true));
+    assert_eq!((taking.end(), cell.is_there()), (Ok(true), true));
     taking.clear();
     assert!(!cell.is_there());
     // Nor is anything left of the body.
@@ -279,4 +307,87 @@ fn a_value_that_nobody_has_taken_is_told() {
     let wrong = ran.wrong().unwrap_or_default();
     assert!(wrong.contains("no step has taken `${value:token}` in this run"), "{wrong}");
     assert!(door.lock().unwrap().shown.is_empty());
+}
+
+/// A server that answers to `/login` only after a while, and notes what else it is asked for.
+fn slow_login() -> (Arc<Mutex<Vec<String>>>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = asked.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let noted = noted.clone();
+            thread::spawn(move || {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let Some(first) = lines.next() else { return };
+                let rest: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+                if path == "/login" {
+                    // Until the client has gone.
+                    let _ = std::io::Read::read(&mut &stream, &mut [0]);
+                    return;
+                }
+                noted.lock().unwrap().push(format!("{path} {}", rest.len()));
+                let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+                let mut out = &stream;
+                let _ = out.write_all(answer.as_bytes());
+            });
+        }
+    });
+    (asked, url)
+}
+
+#[test]
+fn after_a_time_out_that_is_ignored_the_values_are_their_defaults() {
+    let login = http("/login", "take = { token = { header = 'x-token', default = 'none' } } } }");
+    let me = http("/me/${value:token}", "} }");
+    for executor in EXECUTORS {
+        let (asked, url) = slow_login();
+        let scratch = tempfile::tempdir().unwrap();
+        let target = start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path());
+        let rig = Rig::new(&[&login])
+            .limited(Duration::from_millis(20), crate::step::OnTimeout::Ignore)
+            .step(crate::step::testing::read_step(&me).unwrap())
+            .endpoint("api", target.unwrap().endpoint());
+        let ran = rig.run(executor, 3);
+        assert_eq!((ran.wrong(), ran.timeouts()), (None, 3), "{executor}");
+        let counted = ValueTally { timed_out: 3, ..ValueTally::default() };
+        assert_eq!((ran.values[0], ran.tallies[0].cancelled), (counted, 3), "{executor}");
+        let asked = asked.lock().unwrap();
+        assert!(
+            asked.len() == 3 && asked.iter().all(|path| path.starts_with("/me/none ")),
+            "{asked:?}"
+        );
+    }
+}
+
+#[test]
+fn after_an_allowed_error_the_steps_use_the_defaults() {
+    let (door, url) = Door::open();
+    let more = "take = { token = { header = 'x-token', default = 'none' } } }, expect = { status = 201 }, allow = { status = 200 } }";
+    let ran = run(&url, &[&http("/login", more), &http("/me/${value:token}", "} }")], "smol");
+    assert_eq!((ran.wrong(), ran.tallies[0].done.errors), (None, 6));
+    let counted = ValueTally { defaulted: 6, ..ValueTally::default() };
+    assert_eq!((ran.values[0], ran.tallies[1].ended), (counted, 6));
+    let door = door.lock().unwrap();
+    assert!(door.shown.iter().all(|shown| shown.starts_with("/me/none ")), "{:?}", door.shown);
+}
+
+#[test]
+fn values_that_are_there_are_counted_beside_those_that_are_not() {
+    let (_door, url) = Door::open();
+    let take = "take = { id = { json = '/user/id' }, name = { json = '/user/name', default = 'nobody' } } } }";
+    let me = http("/${value:id}/${value:name}", "} }");
+    let ran = run(&url, &[&http("/login", take), &me], "tokio");
+    assert_eq!(
+        (ran.wrong(), ran.values[0]),
+        (None, ValueTally { defaulted: 6, ..ValueTally::default() })
+    );
+    let take = "take = { id = { json = '/user/id', default = '0' } } } }";
+    let ran = run(&url, &[&http("/login", take), &http("/${value:id}", "} }")], "tokio");
+    assert_eq!(
+        (ran.wrong(), ran.values[0]),
+        (None, ValueTally { taken: 6, ..ValueTally::default() })
+    );
 }
