@@ -9,6 +9,7 @@ use super::{
     limited::{Defaults, Limited},
     recorded::Recorded,
     site::{BuildError, PlannedStep, PlannedTasks, Site},
+    value::TakenValue,
 };
 use crate::runtime::Runtime;
 
@@ -68,7 +69,8 @@ fn defaults<R: Runtime>(site: &Site<R>, plan: &StepPlan) -> Option<Defaults> {
     if plan.on_timeout != OnTimeout::Ignore || plan.spec.takes().is_empty() {
         return None;
     }
-    let value = |(name, default): (&str, &str)| (site.value(name), default.to_owned());
+    let value =
+        |(name, default): (&str, &str)| (TakenValue::of(&site.commons, name), default.to_owned());
     let values = plan.spec.defaults().into_iter().map(value).collect();
     Some(Defaults { values, counter: Box::new(site.value_counter()) })
 }

@@ -34,6 +34,7 @@ mod read;
 mod recorded;
 mod repeat;
 mod retry;
+mod rows;
 mod sequence;
 mod set;
 mod site;
@@ -62,6 +63,7 @@ pub use exec::{Call, Opening, Operation, Step};
 pub use ledger::{Ledger, Reading, Tally, TaskRuns, ValueTally};
 pub use outcome::{Done, Failure, Mishaps, StepEnd, StepOutcome};
 pub use recorded::ending;
+pub use rows::{NamedRows, Pick, RowTables};
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
 pub use spec::{

@@ -17,7 +17,6 @@ use super::{
     ledger::{EdgeCell, Ledger, LedgerPage, Owned, TallyCell, ValueCell},
     outcome::{Failure, StepEnd, StepOutcome},
     sequence::Sequence,
-    value::TakenValue,
 };
 use crate::{measure::Recorders, runtime::Runtime, shared::Objects, targets::Endpoint};
 
@@ -180,11 +179,6 @@ impl<R: Runtime> Site<R> {
     /// Where it counts its calls.
     pub(super) fn tally(&self) -> Owned<TallyCell> {
         Owned::at(self.number as u32, &self.page)
-    }
-
-    /// Where the steps of its sequence keep a value.
-    pub(super) fn value(&self, name: &str) -> Arc<TakenValue> {
-        TakenValue::of(&self.commons, name)
     }
 
     /// Where each instance of it counts the calls after which its values are there.

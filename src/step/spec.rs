@@ -67,6 +67,11 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// The columns of rows that it uses, each as `TABLE.COLUMN`. Only while a file is read.
+    fn rows(&self) -> Vec<&Name> {
+        Vec::new()
+    }
+
     /// Whether it may end its task before the end, without a time-out.
     fn may_end_task(&self) -> bool {
         false
@@ -378,6 +383,11 @@ macro_rules! steps {
             /// See [`StepKind::uses`].
             pub fn uses(&self) -> Vec<&$crate::config::Name> {
                 match self { $(Self::$variant(step) => step.uses(),)* }
+            }
+
+            /// See [`StepKind::rows`].
+            pub fn rows(&self) -> Vec<&$crate::config::Name> {
+                match self { $(Self::$variant(step) => step.rows(),)* }
             }
 
             /// See [`StepKind::may_end_task`].

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Call, OnTimeout, Opening, Reading, StepOutcome, StepPlan, StepSpec, Tally, Task, TaskRuns,
-    Trial, ValueTally,
+    Call, Commons, NamedRows, OnTimeout, Opening, Reading, RowTables, StepOutcome, StepPlan,
+    StepSpec, Tally, Task, TaskRuns, Trial, ValueTally,
 };
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
@@ -92,6 +92,7 @@ pub struct Rig {
     tasks: Vec<Task>,
     endpoints: HashMap<String, Endpoint>,
     shared: Vec<NamedShared>,
+    rows: Vec<Arc<NamedRows>>,
     slots: usize,
 }
 
@@ -165,6 +166,12 @@ impl Rig {
         self
     }
 
+    /// Adds a table of data.
+    pub fn rows(mut self, rows: NamedRows) -> Self {
+        self.rows.push(Arc::new(rows));
+        self
+    }
+
     /// How many slots run tasks at once; where the executor has fewer, it runs them in turn.
     pub fn slots(mut self, slots: usize) -> Self {
         self.slots = slots;
@@ -198,6 +205,8 @@ impl Rig {
     }
 
     fn trial<R: Runtime>(&self, runtime: &R) -> Arc<Trial<R>> {
+        let commons = Arc::<Commons>::default();
+        RowTables::new(&self.rows, 42).give(&commons);
         Arc::new(Trial {
             runtime: runtime.clone(),
             pool_size: 2,
@@ -208,7 +217,7 @@ impl Rig {
             recorders: Recorders::new(1, Vec::new()),
             ledger: Arc::default(),
             shared: Arc::new(Objects::make::<R::Native>(&self.shared).unwrap()),
-            commons: Arc::default(),
+            commons,
         })
     }
 }

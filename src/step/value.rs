@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use super::Commons;
+use super::{Commons, rows::whole};
 use crate::config::is_name;
 
 /// A value as the steps of one sequence share it. One step runs at a time, so that whoever looks
@@ -60,6 +60,11 @@ impl TakenValue {
     /// Whether there is one.
     pub fn is_there(&self) -> bool {
         self.look(|_| ()).is_some()
+    }
+
+    /// The whole number that it is, if it is one, written as it is printed.
+    pub fn number(&self) -> Option<i64> {
+        self.look(whole).flatten()
     }
 
     /// Appends it, if there is one.

@@ -21,7 +21,7 @@ use crate::{
     runtime::Runtime,
     scenario::{LoadKind, fan_out, reach},
     shared::Objects,
-    step::{BuildError, Commons, Ledger, Task, Trial},
+    step::{BuildError, Commons, Ledger, RowTables, Task, Trial},
     targets::{Endpoint, pool_stream},
     units::{format_duration, format_ns},
 };
@@ -51,6 +51,7 @@ pub(super) fn build<'a, R: Runtime>(
 ) -> Result<Vec<Racing<'a, R>>, BuildError> {
     let mut all: Vec<Racing<'a, R>> = Vec::new();
     let (ledger, commons): (Arc<Ledger>, Arc<Commons>) = Default::default();
+    RowTables::new(&plan.data, plan.seed).give(&commons);
     let objects = Objects::make::<R::Native>(&plan.shared);
     let objects = Arc::new(objects.map_err(|error| BuildError(error.to_string()))?);
     for load in &plan.loads {

@@ -10,6 +10,7 @@
 //! taken from an answer for later steps, [`unfit_values`] what does not go together with them, and [`taking`] how.
 
 mod answer;
+mod body;
 mod client;
 mod excerpt;
 mod exchange;
@@ -41,6 +42,7 @@ use std::{
 
 pub use self::spec::Http;
 use self::{
+    body::{FileBytes, FileText},
     client::HttpClient,
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
@@ -54,11 +56,11 @@ use self::{
     walk::HttpWalk,
 };
 use super::{
-    BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, template::EnvTemplate,
-    value::TakenValue,
+    BuildError, Cost, Lookup, RowTables, Site, Step, StepKind, TargetUse, Template,
+    template::EnvTemplate, value::TakenValue,
 };
 use crate::{
-    config::{Fields, Name, Named},
+    config::{Fields, Name, Named, Span},
     protocol,
     runtime::Runtime,
     secret::Lack,
@@ -81,6 +83,10 @@ impl StepKind for Http {
         );
         let headers = op.or("headers", BTreeMap::new(), "More headers: name and value.");
         let body = op.optional("body", "The request's body as text.");
+        let doc = "Or: a file whose text is the body, in which `${i}` and the like are filled in; its path goes from the scenario's folder.";
+        let file: Option<FileText> = op.optional("body_file", doc);
+        let doc = "Or: a file that is sent byte for byte.";
+        let raw: Option<FileBytes> = op.optional("body_raw", doc);
         let body_size = op.optional("body_size", "Or: a body of this many bytes.");
         let connection = op.or(
             "connection",
@@ -106,14 +112,17 @@ impl StepKind for Http {
             HttpAllow::default(),
             "What is counted as an error and does not fail the trial.",
         );
-        check_bodies(op, (body.as_ref(), body_size.as_ref()), chunk);
+        check_bodies(op, chunk);
+        let (body, raw) = (body.or(file.map(|file| file.0)), raw);
         check_digest(step, path.as_ref(), &expect);
         headers::check(op, path.as_ref().map(|path| &path.0), &headers);
         secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
         unfit::check(op, step, follow.as_ref(), method, &expect);
         let take = take.map(|named| named.0).unwrap_or_default();
-        let uses = used_values(op, path.as_ref(), &headers, body.as_ref());
-        let values = Box::new(HttpValues { take, uses });
+        let places = places(op, path.as_ref(), &headers, body.as_ref());
+        let uses = names(&places, |template| template.values().collect());
+        let rows = names(&places, |template| template.rows().collect());
+        let values = Box::new(HttpValues { take, uses, rows });
         unfit_values::check(op, step, &values, follow.as_ref(), (method, &expect));
         let follow = follow.map(Box::new);
         Some(Self {
@@ -123,6 +132,7 @@ impl StepKind for Http {
             headers,
             body,
             body_size,
+            body_raw: raw,
             connection,
             chunk,
             follow,
@@ -148,6 +158,10 @@ impl StepKind for Http {
 
     fn uses(&self) -> Vec<&Name> {
         self.values.uses.iter().collect()
+    }
+
+    fn rows(&self) -> Vec<&Name> {
+        self.values.rows.iter().collect()
     }
 
     fn may_end_task(&self) -> bool {
@@ -205,6 +219,7 @@ impl StepKind for Http {
         let mut shared = HttpShared::new(self, endpoint, site.seed(), learned)?;
         let value = cell(site);
         shared.bind(&value);
+        shared.bind_rows(&RowTables::of(&site.trial.commons))?;
         let counter = site.value_counter();
         let shared = Arc::new(shared);
         let asked = site.asked.clone();
@@ -239,32 +254,40 @@ fn cell<R>(site: &Site<R>) -> impl Fn(&str) -> Arc<TakenValue> + Send + Sync + u
     move |name| TakenValue::of(&commons, name)
 }
 
-/// The values that a request is made of, with the places where they stand.
-fn used_values(
+/// The templates that a request is made of, with the places where they stand.
+fn places<'a>(
     op: &Fields<'_>,
-    path: Option<&EnvTemplate>,
-    headers: &BTreeMap<String, EnvTemplate>,
-    body: Option<&EnvTemplate>,
-) -> Vec<Name> {
+    path: Option<&'a EnvTemplate>,
+    headers: &'a BTreeMap<String, EnvTemplate>,
+    body: Option<&'a EnvTemplate>,
+) -> Vec<(&'a Template, Span)> {
     let of = |key: &'static str| {
         let span = op.span(key);
-        move |name: &str| Name { text: name.to_owned(), span: span.clone() }
+        move |template: &'a EnvTemplate| (&template.0, span.clone())
     };
-    let path = path.into_iter().flat_map(|path| path.0.values()).map(of("path"));
-    let headers = headers.values().flat_map(|value| value.0.values()).map(of("headers"));
-    let body = body.into_iter().flat_map(|body| body.0.values()).map(of("body"));
-    path.chain(headers).chain(body).collect()
+    let file = if op.has("body_file") { "body_file" } else { "body" };
+    let path = path.into_iter().map(of("path"));
+    path.chain(headers.values().map(of("headers"))).chain(body.into_iter().map(of(file))).collect()
 }
 
+/// What these templates name, each with its place.
+fn names(places: &[(&Template, Span)], of: impl Fn(&Template) -> Vec<&str>) -> Vec<Name> {
+    let of_place = |(template, span): &(&Template, Span)| {
+        let names = of(template).into_iter();
+        names.map(|name| Name { text: name.to_owned(), span: span.clone() }).collect::<Vec<_>>()
+    };
+    places.iter().flat_map(of_place).collect()
+}
+
+/// The keys that say what the body is.
+const BODIES: [&str; 4] = ["body", "body_size", "body_file", "body_raw"];
+
 /// Reports what the keys of bodies say that cannot be.
-fn check_bodies(
-    op: &mut Fields<'_>,
-    (body, body_size): (Option<&EnvTemplate>, Option<&Size>),
-    chunk: Option<Size>,
-) {
-    if body.is_some() && body_size.is_some() {
-        let help = "keep one of the two";
-        op.reject("body_size", "`body` says what is sent already", Some(help.into()));
+fn check_bodies(op: &mut Fields<'_>, chunk: Option<Size>) {
+    let present = BODIES.into_iter().filter(|key| op.has(key)).collect::<Vec<_>>();
+    if let [first, second, ..] = present[..] {
+        let message = format!("`{first}` says what is sent already");
+        op.reject(second, message, Some("keep one of the two".into()));
     }
     if chunk.is_some_and(|Size(bytes)| !(LEAST_CHUNK..=MOST_CHUNK).contains(&bytes)) {
         let help = "the head of an answer must fit into it, and each connection takes its memory";

@@ -15,6 +15,9 @@ pub struct HttpValues {
     /// Those that it uses, for checks of the file: a plan has them in its templates.
     #[serde(skip)]
     pub(super) uses: Vec<Name>,
+    /// The columns of rows that it uses, for the same.
+    #[serde(skip)]
+    pub(super) rows: Vec<Name>,
 }
 
 impl HttpValues {

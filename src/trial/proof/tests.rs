@@ -20,6 +20,7 @@ pub(in crate::trial) fn plan() -> TrialPlan {
         seed: 1,
         targets: Vec::new(),
         shared: Vec::new(),
+        data: Vec::new(),
         tasks: Vec::new(),
         loads: vec![TrialLoad {
             name: "load".into(),

@@ -2,7 +2,7 @@
 //! executor.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read as _, Write},
     net::{TcpListener, TcpStream},
     sync::Mutex,
     thread,
@@ -14,8 +14,8 @@ use super::{
     *,
 };
 use crate::step::{
-    Failure, StepOutcome, ValueTally,
-    testing::{EXECUTORS, Ran, Rig, start_target},
+    Failure, NamedRows, Pick, StepOutcome, ValueTally,
+    testing::{EXECUTORS, Ran, Rig, errors_of, read_step, start_target},
 };
 
 /// What is taken from an answer that has these headers and this body in pieces.
@@ -155,6 +155,8 @@ fn a_body_is_held_up_to_a_mebibyte() {
 struct Door {
     given: Vec<String>,
     shown: Vec<String>,
+    /// The bodies that it was sent.
+    bodies: Vec<Vec<u8>>,
 }
 
 impl Door {
@@ -180,8 +182,15 @@ impl Door {
     }
 
     fn serve(door: &Mutex<Self>, stream: &TcpStream) {
-        let lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let mut reader = BufReader::new(stream);
+        let lines = reader.by_ref().lines().map_while(Result::ok);
         let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let length = lines.iter().find_map(|line| line.strip_prefix("content-length: "));
+        if let Some(length) = length {
+            let mut body = vec![0; length.parse().unwrap()];
+            reader.read_exact(&mut body).unwrap();
+            door.lock().unwrap().bodies.push(body);
+        }
         // A connection without a request is only a look whether somebody is there.
         if !lines.is_empty() {
             let answer = door.lock().unwrap().answer(&lines);
@@ -325,7 +334,7 @@ fn slow_login() -> (Arc<Mutex<Vec<String>>>, String) {
                 let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
                 if path == "/login" {
                     // Until the client has gone.
-                    let _ = std::io::Read::read(&mut &stream, &mut [0]);
+                    let _ = (&stream).read(&mut [0]);
                     return;
                 }
                 noted.lock().unwrap().push(format!("{path} {}", rest.len()));
@@ -390,4 +399,105 @@ fn values_that_are_there_are_counted_beside_those_that_are_not() {
         (ran.wrong(), ran.values[0]),
         (None, ValueTally { taken: 6, ..ValueTally::default() })
     );
+}
+
+/// Three users, of whom each call is one.
+fn users(pick: Pick) -> NamedRows {
+    let columns = vec!["id".to_owned(), "name".to_owned()];
+    let row = |id: &str, name: &str| vec![id.to_owned(), name.to_owned()];
+    let rows = vec![row("7", "ann"), row("8", "bob"), row("9", "eve")];
+    NamedRows { name: "users".into(), pick, columns, rows }
+}
+
+/// What a server is shown by six tasks that each use a row, in order.
+fn shown_rows(pick: Pick, executor: &str) -> Vec<String> {
+    let (door, url) = Door::open();
+    let scratch = tempfile::tempdir().unwrap();
+    let target = start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path());
+    let more =
+        "headers = { authorization = 'Bearer ${row:users.id}' }, body = '${row:users.id}' } }";
+    let step = http("/${i}/${row:users.name}", &format!("method = 'POST', {more}"));
+    let rig = Rig::new(&[&step]).endpoint("api", target.unwrap().endpoint());
+    let ran = rig.rows(users(pick)).slots(2).run(executor, 3);
+    assert_eq!(ran.wrong(), None, "{executor}");
+    let mut door = door.lock().unwrap();
+    door.shown.sort_unstable();
+    assert_eq!(door.bodies.len(), 6);
+    std::mem::take(&mut door.shown)
+}
+
+#[test]
+fn the_same_tasks_use_the_same_rows_under_every_executor() {
+    let drawn = shown_rows(Pick::Random, EXECUTORS[0]);
+    for executor in EXECUTORS {
+        let in_turn = shown_rows(Pick::InTurn, executor);
+        let wanted = (0..6).map(|task| {
+            let (id, name) = [(7, "ann"), (8, "bob"), (9, "eve")][task % 3];
+            format!("/{task}/{name} Bearer {id} ")
+        });
+        assert_eq!(in_turn, wanted.collect::<Vec<_>>(), "{executor}");
+        assert_eq!(shown_rows(Pick::Random, executor), drawn, "{executor}");
+    }
+    assert_ne!(drawn, shown_rows(Pick::InTurn, "smol"));
+}
+
+#[test]
+fn a_body_comes_from_a_file_with_its_keys_filled_in_or_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (order, raw) = (folder.path().join("order.json"), folder.path().join("raw.bin"));
+    std::fs::write(&order, "{\n \"id\": \"${i}\",\n \"for\": \"${row:users.name}\"\n}\n").unwrap();
+    std::fs::write(&raw, b"\xff\x00${i}\r\n").unwrap();
+    let sent = |key: &str, path: &std::path::Path| {
+        let (door, url) = Door::open();
+        let scratch = tempfile::tempdir().unwrap();
+        let target = start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path());
+        let step = http("/", &format!("method = 'POST', {key} = '{}' }} }}", path.display()));
+        let rig = Rig::new(&[&step]).endpoint("api", target.unwrap().endpoint());
+        let ran = rig.rows(users(Pick::InTurn)).run("tokio", 2);
+        assert_eq!(ran.wrong(), None);
+        let door = door.lock().unwrap();
+        let length: usize = door.bodies.iter().map(Vec::len).sum();
+        assert_eq!(ran.tallies[0].done.sent, length as u64);
+        door.bodies.clone()
+    };
+    let filled = |id: u32, name: &str| {
+        format!("{{\n \"id\": \"{id}\",\n \"for\": \"{name}\"\n}}\n").into_bytes()
+    };
+    assert_eq!(sent("body_file", &order), [filled(0, "ann"), filled(1, "bob")]);
+    assert_eq!(sent("body_raw", &raw), vec![b"\xff\x00${i}\r\n".to_vec(); 2]);
+    let both = format!("body = 'x', body_file = '{}' }} }}", order.display());
+    let wrong = errors_of(&http("/", &both));
+    assert!(wrong.len() == 1 && wrong[0].contains("`body` says what is sent already"), "{wrong:?}");
+    let none = errors_of(&http("/", "body_raw = 'no/such.bin' } }"));
+    assert!(none.len() == 1 && none[0].contains("cannot read `no/such.bin`"), "{none:?}");
+    let told =
+        read_step(&http("/", &format!("body_raw = '{}' }} }}", raw.display()))).unwrap().told();
+    assert!(told.unwrap_err().contains("`body_raw`"));
+}
+
+#[test]
+fn values_and_rows_are_arguments_of_statements() {
+    let login =
+        http("/login", "take = { token = { header = 'x-token' }, id = { json = '/user/id' } } } }");
+    let args = "['${value:id}', 'u${value:id}', '${value:id}', '${value:token}', '${row:users.id}', '${row:users.name}']";
+    let query = "SELECT 1 WHERE typeof(?) = 'integer' AND ? = 'u' || ? AND typeof(?) = 'text' \
+                 AND typeof(?) = 'integer' AND ? IN ('ann', 'bob', 'eve')";
+    let sql = format!(
+        "{{ sql = {{ target = 'db', query = \"{query}\", args = {args} }}, expect = {{ rows = 1 }} }}"
+    );
+    for executor in EXECUTORS {
+        let (door, url) = Door::open();
+        let scratch = tempfile::tempdir().unwrap();
+        let api = start_target(&format!("{{ http = {{ url = \"{url}\" }} }}"), scratch.path());
+        let db = start_target("{ sql = { rows = 1 } }", scratch.path()).unwrap();
+        let rig = Rig::new(&[&login, &sql]).rows(users(Pick::InTurn));
+        let rig = rig.endpoint("api", api.unwrap().endpoint()).endpoint("db", db.endpoint());
+        let ran = rig.slots(2).run(executor, 3);
+        assert_eq!((ran.wrong(), ran.tallies[1].ended), (None, 6), "{executor}");
+        assert_eq!(door.lock().unwrap().given.len(), 6);
+        // One that nobody has taken is told.
+        let rig = Rig::new(&[&sql]).rows(users(Pick::InTurn)).endpoint("db", db.endpoint());
+        let wrong = rig.run(executor, 1).wrong().unwrap_or_default();
+        assert!(wrong.contains("no step has taken `${value:id}` in this run"), "{wrong}");
+    }
 }
