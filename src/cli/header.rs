@@ -32,7 +32,7 @@ pub(super) fn open(
     let checks = check(&plan, allow_other_runs);
     let warnings = warnings(&checks, terminal);
     let cells = plan.stored();
-    let environment = doctor::describe().into_iter().chain(store::contenders(&cells));
+    let environment = doctor::describe().into_iter().chain(store::contenders_and_files(&cells));
     let header = Header {
         regatta_run: store::VERSION,
         run: String::new(),

@@ -33,7 +33,8 @@ pub(super) fn change(header: &Header, before: &[StoredCell], now: &[StoredCell])
         );
     }
     let cells = || before.iter().zip(now).find_map(|(before, now)| moved(before, now));
-    let found: Vec<_> = doctor::describe().into_iter().chain(store::contenders(now)).collect();
+    let found: Vec<_> =
+        doctor::describe().into_iter().chain(store::contenders_and_files(now)).collect();
     let why = environment(&header.environment, &found).or_else(cells)?;
     Some(format!("{why}; resume it as it was begun, or start anew"))
 }
@@ -131,6 +132,7 @@ mod tests {
     use super::*;
     use crate::{
         measure::TrialMeasured,
+        scenario::ScenarioFile,
         store::{Probe, fixture::Fixture},
     };
 
@@ -205,6 +207,23 @@ mod tests {
         assert!(moved(&before, &refused).unwrap().contains("refused now: no room"));
         assert_eq!(moved(&refused, &before), None);
         assert_eq!(possible_now(&[refused], std::slice::from_ref(&before)), [before]);
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_named() {
+        let mut run = Fixture::batch("threads", 1).cell("threads", &[], &[2e6]).build();
+        let with = |digest: &str| {
+            let file = ScenarioFile { path: "data/users.csv".into(), sha256: digest.repeat(64) };
+            StoredCell { files: vec![file], ..run.header.cells[0].clone() }
+        };
+        let (before, now) = (with("a"), with("b"));
+        let environment = doctor::describe().into_iter();
+        run.header.environment =
+            environment.chain(store::contenders_and_files(std::slice::from_ref(&before))).collect();
+        let cells = [before.clone()];
+        assert_eq!(change(&run.header, &cells, &cells), None);
+        let why = change(&run.header, &cells, &[now]).unwrap();
+        assert!(why.contains("was begun with another value of `file data/users.csv`"), "{why}");
     }
 
     #[test]

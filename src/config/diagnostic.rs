@@ -1,6 +1,8 @@
 //! Errors in scenario files: collected, each once, and sorted by place.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
+
+use super::FileRoom;
 
 /// A byte range in a file's text.
 pub type Span = std::ops::Range<usize>;
@@ -24,6 +26,7 @@ pub struct Diagnostics {
     seen: HashSet<Diagnostic>,
     recovering: bool,
     homes: Option<Homes>,
+    files: FileRoom,
 }
 
 /// Says of a key where it belongs, if it is one of another table.
@@ -33,6 +36,17 @@ impl Diagnostics {
     /// An empty collection that knows in which tables keys belong.
     pub fn with_homes(homes: Homes) -> Self {
         Self { homes: Some(homes), ..Self::default() }
+    }
+
+    /// The same about a file at this path: those that it names are looked for in its folder.
+    #[must_use]
+    pub fn at(self, path: &Path) -> Self {
+        Self { files: FileRoom::beside(path), ..self }
+    }
+
+    /// The files that this one names.
+    pub fn files(&self) -> &FileRoom {
+        &self.files
     }
 
     /// Where a key belongs that a table does not know, if that is known.
@@ -82,7 +96,12 @@ impl Diagnostics {
     /// An empty collection about the same file, for a reader that works beside this one.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { recovering: self.recovering, homes: self.homes, ..Self::default() }
+        Self {
+            recovering: self.recovering,
+            homes: self.homes,
+            files: self.files.clone(),
+            ..Self::default()
+        }
     }
 
     /// Whether nothing is wrong so far.

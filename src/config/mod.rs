@@ -6,6 +6,7 @@
 //! that what is accepted, what an editor completes and what FORMAT.md says cannot drift apart. The
 //! one rule for such a function: ask for all keys first, and only then give up with `?`.
 
+mod attached;
 mod diagnostic;
 mod field;
 mod fields;
@@ -14,6 +15,7 @@ mod parse;
 mod render;
 mod shape;
 
+pub use attached::{AttachedFile, FileFlaw, FileRoom};
 pub use diagnostic::{Diagnostic, Diagnostics, Homes, Span, nearest, position, quote, suggest};
 pub use field::{
     Field, NAME_HELP, Named, choice_schema, is_name, mismatch, mismatch_with, parameter_schema,

@@ -101,6 +101,7 @@ fn stored_cell(scenario: &ScenarioResult, group: &CellGroup, cell: &CellResult) 
         executor: cell.executor.clone(),
         label: cell.label.clone(),
         program: None,
+        files: Vec::new(),
         params: group.params.clone(),
         loads: vec![StoredLoad {
             name: "requests".into(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    check_handles, check_shared, check_values,
+    check_handles, check_rows, check_shared, check_values,
     wire::File,
     wire_step::{WireStep, WireTask},
 };
@@ -25,6 +25,7 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics, unused: &mut Dia
     check_children(file, diagnostics);
     check_step_names(file, diagnostics);
     check_values::check(file, diagnostics);
+    check_rows::check(file, diagnostics);
     let mut walk = TaskWalk::new(file);
     for index in 0..file.tasks.0.len() {
         walk.levels(index, diagnostics);
@@ -40,6 +41,7 @@ pub(super) fn check(file: &File, diagnostics: &mut Diagnostics, unused: &mut Dia
         check_unused(file, &walk, unused);
         check_shared::unused(file, unused);
         check_values::unused(file, unused);
+        check_rows::unused(file, unused);
     }
 }
 

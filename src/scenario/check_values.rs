@@ -84,11 +84,13 @@ fn report_lacking(file: &File, task: &WireTask, used: &Name, diagnostics: &mut D
 
 /// Reports a step that takes values and may be passed over.
 fn check_timeout(step: &WireStep, diagnostics: &mut Diagnostics) {
-    let (plan, takes) = (&step.plan, step.plan.spec.takes());
-    if let Some(name) = takes.first().filter(|_| plan.on_timeout == OnTimeout::Ignore) {
+    let (plan, defaults) = (&step.plan, step.plan.spec.defaults());
+    let has_default = |name: &Name| defaults.iter().any(|(of, _)| *of == name.text);
+    let lacking = plan.spec.takes().into_iter().find(|name| !has_default(name));
+    if let Some(name) = lacking.filter(|_| plan.on_timeout == OnTimeout::Ignore) {
         let message = format!("after a time-out that is ignored there is no `{}`", name.text);
-        let help =
-            "write on_timeout = \"skip\", which leaves out the steps that need it".to_owned();
+        let help = "write on_timeout = \"skip\", which leaves out the steps that need it, or give the value a `default`"
+            .to_owned();
         diagnostics.error(step.timeout_span.clone(), message, Some(help));
     }
 }
@@ -143,5 +145,13 @@ mod tests {
         assert_eq!(wrong(&[TAKE, USE, USE], &child), "");
         let skipped = TAKE.replace("} } } }", "} } }, timeout = '1s', on_timeout = 'skip' }");
         assert_eq!(wrong(&[&skipped, USE], NONE), "");
+        let ignored =
+            "{ header = 'x', default = 'none' } } }, timeout = '1s', on_timeout = 'ignore' }";
+        let ignored = TAKE.replace("{ header = 'x' } } } }", ignored);
+        assert_eq!(wrong(&[&ignored, USE], NONE), "");
+        let two = ignored.replace("take = {", "take = { id = { json = '/id' },");
+        let both = USE.replace("/me", "/${value:id}");
+        let found = wrong(&[&two, &both], NONE);
+        assert!(found.contains("there is no `id`") && found.contains("a `default`"), "{found}");
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod check_handles;
+mod check_rows;
 mod check_shared;
 mod check_tasks;
 mod check_values;
@@ -21,6 +22,7 @@ mod slo;
 mod sweep;
 mod tree;
 mod wire;
+mod wire_data;
 mod wire_executors;
 mod wire_load;
 mod wire_shared;
@@ -41,6 +43,6 @@ pub use wire_stages::MOST_RATE;
 pub use crate::{
     load::{Arrival, ClientStage, Overflow, Stage},
     shared::NamedShared,
-    step::{OnTimeout, StepPlan, Task},
+    step::{NamedRows, OnTimeout, StepPlan, Task},
     targets::NamedTarget,
 };

@@ -1,12 +1,17 @@
 //! What a scenario means once it is validated. Nothing here knows about TOML.
 
-use std::{borrow::Cow, path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::Load;
 use crate::{
-    measure::MetricId, protocol::Program, shared::NamedShared, step::Task, targets::NamedTarget,
+    config::AttachedFile,
+    measure::MetricId,
+    protocol::Program,
+    shared::NamedShared,
+    step::{NamedRows, Task},
+    targets::NamedTarget,
 };
 
 /// One scenario file, validated.
@@ -28,6 +33,24 @@ pub struct Scenario {
     pub slos: Vec<Slo>,
     /// What `--quick` has cut off its loads, in words; the same of several variants once.
     pub cut: Vec<String>,
+    /// The files that it names, whose content is a part of its work.
+    pub files: Vec<ScenarioFile>,
+}
+
+/// A file that a scenario names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioFile {
+    /// Its path from the folder in which the run was begun.
+    pub path: String,
+    /// The SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+}
+
+impl ScenarioFile {
+    /// A file that was read.
+    pub(super) fn of(file: &AttachedFile) -> Self {
+        Self { path: file.path.display().to_string(), sha256: file.sha256() }
+    }
 }
 
 /// A scenario with one combination of parameter values filled in.
@@ -43,6 +66,8 @@ pub struct Variant {
     pub targets: Vec<NamedTarget>,
     /// What its tasks wait on together.
     pub shared: Vec<NamedShared>,
+    /// Rows that its tasks use.
+    pub data: Vec<Arc<NamedRows>>,
     /// Its tasks.
     pub tasks: Vec<Task>,
     /// How the tasks arrive: one load at least.

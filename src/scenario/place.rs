@@ -14,6 +14,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("executors", &["executor", "runtimes", "runtime"]),
     ("targets", &["target"]),
     ("shared", &["objects", "coordination"]),
+    ("data", &["rows", "csv"]),
     ("tasks", &["task"]),
     ("load", &["loads"]),
     ("claim", &["claims"]),
@@ -42,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &["url"],
     ),
     ("under [shared.NAME], as in queue = { capacity = 16 }", &["capacity"]),
+    ("under [data.NAME], as in csv = \"users.csv\"", &["pick"]),
     ("under [shared.NAME], as in semaphore = { permits = 4 }", &["permits"]),
     ("under [tasks.NAME]", &["steps"]),
 ];
@@ -63,6 +65,7 @@ const TOP: &[&str] = &[
     "executors",
     "targets",
     "shared",
+    "data",
     "tasks",
     "load",
     "claim",
@@ -153,7 +156,7 @@ fn header(table: &str) -> String {
 fn header_as(name: &str, table: &str) -> String {
     match table {
         "claim" | "slo" => format!("[[{name}]]"),
-        "targets" | "shared" | "tasks" | "load" => format!("[{name}.NAME]"),
+        "targets" | "shared" | "data" | "tasks" | "load" => format!("[{name}.NAME]"),
         _ => format!("[{name}]"),
     }
 }

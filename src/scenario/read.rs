@@ -5,14 +5,17 @@ use std::{
     collections::{BTreeSet, HashMap},
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
-    ExecutorSettings, Load, NamedTarget, Overrides, Param, Scenario, Task, Variant, check,
+    ExecutorSettings, Load, NamedTarget, Overrides, Param, Scenario, ScenarioFile, Task, Variant,
+    check,
     overrides::{default_baseline, watchdog_problem},
     place::{home, settle},
     sweep::{Combination, Matrix},
     wire::{File, Head},
+    wire_data::{CsvRows, DataTable},
     wire_executors::ExecutorsTable,
     wire_load::LoadTable,
 };
@@ -20,6 +23,7 @@ use crate::{
     config::{Diagnostic, Diagnostics, Field as _, Fields, MOST_BYTES, Node, Value, parse, render},
     protocol::Program,
     shared::NamedShared,
+    step::NamedRows,
 };
 
 /// Why a scenario cannot be used.
@@ -118,7 +122,7 @@ pub fn from_text(
     text: &str,
     overrides: &Overrides,
 ) -> Result<Scenario, ScenarioError> {
-    let mut diagnostics = Diagnostics::with_homes(home);
+    let mut diagnostics = Diagnostics::with_homes(home).at(path);
     let scenario = Reader { path, text, overrides }.scenario(&mut diagnostics)?;
     let diagnostics = diagnostics.into_sorted();
     match scenario {
@@ -159,6 +163,7 @@ impl Reader<'_> {
             claims: Vec::new(),
             slos: Vec::new(),
             cut: Vec::new(),
+            files: Vec::new(),
         };
         let combinations = matrix.combinations();
         let mut tally = ErrorTally::default();
@@ -179,6 +184,7 @@ impl Reader<'_> {
             tally.add(found, unused, &combination.params);
         }
         tally.report(combinations.len(), diagnostics);
+        scenario.files = diagnostics.files().all().iter().map(ScenarioFile::of).collect();
         let unknown = scenario.variants.iter().find_map(|variant| self.overrides.unknown(variant));
         if let Some(message) = unknown.filter(|_| diagnostics.is_empty()) {
             return Err(ScenarioError::Override { path: self.path.to_owned(), message });
@@ -243,6 +249,11 @@ fn build(file: &File, combination: &Combination, path: &Path) -> Option<Variant>
         .0
         .iter()
         .map(|(name, spec)| Some(NamedShared { name: name.text.clone(), spec: spec.clone()? }));
+    let data = file.data.0.iter().map(|(name, table)| {
+        let DataTable { csv, pick } = table.clone()?;
+        let CsvRows { columns, rows } = csv;
+        Some(Arc::new(NamedRows { name: name.text.clone(), pick, columns, rows }))
+    });
     let tasks = file.tasks.0.iter().map(|(name, task)| {
         let steps = task.as_ref()?.steps.iter().map(|step| step.plan.clone()).collect();
         Some(Task { name: name.text.clone(), steps })
@@ -253,6 +264,7 @@ fn build(file: &File, combination: &Combination, path: &Path) -> Option<Variant>
         executors: build_executors(&file.executors, path),
         targets: targets.collect::<Option<_>>()?,
         shared: shared.collect::<Option<_>>()?,
+        data: data.collect::<Option<_>>()?,
         tasks: tasks.collect::<Option<_>>()?,
         loads: loads.collect::<Option<_>>()?,
     })

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use super::{
     RunSettings,
     overrides::MOST_ROUNDS,
+    wire_data::DataTable,
     wire_executors::ExecutorsTable,
     wire_load::{ClaimTable, LoadTable, SloTable},
     wire_step::{WireStep, WireTask},
@@ -29,6 +30,7 @@ pub(super) struct File {
     pub executors: ExecutorsTable,
     pub targets: Declared<TargetSpec>,
     pub shared: Declared<SharedSpec>,
+    pub data: Declared<DataTable>,
     pub tasks: Declared<WireTask>,
     pub load: Declared<LoadTable>,
     pub load_span: Span,
@@ -61,6 +63,7 @@ impl Section for File {
         let targets = fields.optional("targets", "What operations act on, by name.");
         let shared =
             fields.optional("shared", "What tasks wait on together, such as queues, by name.");
+        let data = fields.optional("data", "Rows that tasks use, by name.");
         let tasks = fields.required("tasks", "The tasks, by name.");
         let load =
             fields.required("load", "How tasks arrive: one table, or several that begin together.");
@@ -73,6 +76,7 @@ impl Section for File {
             executors: executors.unwrap_or_default(),
             targets: targets.unwrap_or_default(),
             shared: shared.unwrap_or_default(),
+            data: data.unwrap_or_default(),
             tasks: tasks?,
             load: load?,
             load_span: fields.span("load"),

@@ -4,11 +4,12 @@
 use std::ops::Range;
 
 use super::{
-    StepPlan, Task,
+    OnTimeout, StepPlan, Task,
     exec::Step,
-    limited::Limited,
+    limited::{Defaults, Limited},
     recorded::Recorded,
     site::{BuildError, PlannedStep, PlannedTasks, Site},
+    value::TakenValue,
 };
 use crate::runtime::Runtime;
 
@@ -59,5 +60,17 @@ fn limited<R: Runtime>(site: &Site<R>, plan: &StepPlan, step: Box<dyn Step>) -> 
     };
     let (spec, site) = (plan.spec.clone(), site.clone());
     let (stops, means) = (site.tally(), (limit, plan.on_timeout));
-    Limited::<R::Native>::wrap(step, means, words, stops, move || spec.build(&site))
+    let defaults = defaults(&site, plan);
+    Limited::<R::Native>::wrap(step, means, words, stops, defaults, move || spec.build(&site))
+}
+
+/// What the values of a step are after a time-out, if the task goes on then.
+fn defaults<R: Runtime>(site: &Site<R>, plan: &StepPlan) -> Option<Defaults> {
+    if plan.on_timeout != OnTimeout::Ignore || plan.spec.takes().is_empty() {
+        return None;
+    }
+    let value =
+        |(name, default): (&str, &str)| (TakenValue::of(&site.commons, name), default.to_owned());
+    let values = plan.spec.defaults().into_iter().map(value).collect();
+    Some(Defaults { values, counter: Box::new(site.value_counter()) })
 }

@@ -223,6 +223,66 @@ impl TaskRuns {
     }
 }
 
+/// How often the values of one instance of a step were there for the steps after it.
+#[derive(Debug, Default)]
+pub(super) struct ValueCell {
+    taken: AtomicU64,
+    defaulted: AtomicU64,
+    timed_out: AtomicU64,
+}
+
+/// How often the values of an instance of a step were there for the steps after it, or the sum of
+/// several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ValueTally {
+    /// Calls whose values all stood in the answer.
+    pub taken: u64,
+    /// Calls that ended by themselves, and of whose values one at least is its default.
+    pub defaulted: u64,
+    /// Calls that had a time-out: all values are their defaults.
+    pub timed_out: u64,
+}
+
+impl ValueCell {
+    /// A call has ended; `all` of its values stood in the answer, or one at least is its default.
+    #[inline]
+    pub(super) fn end(&self, all: bool) {
+        bump(if all { &self.taken } else { &self.defaulted }, 1);
+    }
+
+    /// A call had a time-out.
+    pub(super) fn time_out(&self) {
+        bump(&self.timed_out, 1);
+    }
+
+    fn read(&self) -> ValueTally {
+        ValueTally {
+            taken: self.taken.load(Relaxed),
+            defaulted: self.defaulted.load(Relaxed),
+            timed_out: self.timed_out.load(Relaxed),
+        }
+    }
+}
+
+impl ValueTally {
+    /// Calls after which the values were there.
+    pub fn there(&self) -> u64 {
+        self.taken + self.by_default()
+    }
+
+    /// Of them, those after which one at least was its default.
+    pub fn by_default(&self) -> u64 {
+        self.defaulted + self.timed_out
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.defaulted += other.defaulted;
+        self.timed_out += other.timed_out;
+    }
+}
+
 /// What is counted in a cell that goes from one owner to the next.
 pub(super) trait LedgerCell: Default {
     /// Where in the plan its owner is.
@@ -247,6 +307,15 @@ impl LedgerCell for EdgeCell {
 
     fn of(page: &LedgerPage) -> &Mutex<LedgerCells<Self>> {
         &page.edges
+    }
+}
+
+impl LedgerCell for ValueCell {
+    /// The number of a step.
+    type Place = u32;
+
+    fn of(page: &LedgerPage) -> &Mutex<LedgerCells<Self>> {
+        &page.values
     }
 }
 
@@ -280,6 +349,7 @@ impl<T: LedgerCell> LedgerCells<T> {
 pub(super) struct LedgerPage {
     tallies: Mutex<LedgerCells<TallyCell>>,
     edges: Mutex<LedgerCells<EdgeCell>>,
+    values: Mutex<LedgerCells<ValueCell>>,
 }
 
 /// A cell, for its owner; it goes back to its page with it.
@@ -299,6 +369,12 @@ impl<T: LedgerCell> Owned<T> {
     /// A cell for another one who is there at the same time.
     pub(super) fn beside(&self) -> Self {
         Self::at(self.place, &self.page)
+    }
+}
+
+impl<T: LedgerCell> std::fmt::Debug for Owned<T> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a cell of the ledger")
     }
 }
 
@@ -336,6 +412,8 @@ pub struct Reading {
     pub steps: Vec<Tally>,
     /// By step number and child; steps without children have none.
     pub edges: Vec<Vec<TaskRuns>>,
+    /// By step number; zero of steps that take no values.
+    pub values: Vec<ValueTally>,
     /// Whether it is not of one moment, for calls that were given up still run.
     pub moves: bool,
 }
@@ -389,6 +467,7 @@ impl Ledger {
         let mut sums = Reading {
             steps: vec![Tally::default(); steps],
             edges: vec![Vec::new(); steps],
+            values: vec![ValueTally::default(); steps],
             moves: false,
         };
         for page in locked(&self.0).iter() {
@@ -399,6 +478,9 @@ impl Ledger {
                 let (edges, child) = (&mut sums.edges[*number as usize], *child as usize);
                 edges.resize((child + 1).max(edges.len()), TaskRuns::default());
                 edges[child].add(cell.read());
+            }
+            for (number, cell) in &locked(&page.values).all {
+                sums.values[*number as usize].add(cell.read());
             }
         }
         sums

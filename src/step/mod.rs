@@ -36,6 +36,7 @@ mod read;
 mod recorded;
 mod repeat;
 mod retry;
+mod rows;
 mod sequence;
 mod set;
 mod site;
@@ -62,9 +63,10 @@ pub use cpu::{WorkAccount, Workforce, serve_commissions};
 #[cfg(test)]
 pub(crate) use exec::Repeated;
 pub use exec::{Call, Opening, Operation, Step};
-pub use ledger::{Ledger, Reading, Tally, TaskRuns};
+pub use ledger::{Ledger, Reading, Tally, TaskRuns, ValueTally};
 pub use outcome::{Done, Failure, Mishaps, StepEnd, StepOutcome};
 pub use recorded::ending;
+pub use rows::{NamedRows, Pick, RowTables};
 pub use sequence::Sequence;
 pub use site::{BuildError, Commons, PlannedStep, PlannedTasks, Site, Trial};
 pub use spec::{

@@ -14,7 +14,7 @@ use std::{
 use super::{
     asked_wait::AskedWait,
     exec::{Opening, Operation, Repeated, Step, Tallied, Work},
-    ledger::{EdgeCell, Ledger, LedgerPage, Owned, TallyCell},
+    ledger::{EdgeCell, Ledger, LedgerPage, Owned, TallyCell, ValueCell},
     outcome::{Failure, StepEnd, StepOutcome},
     sequence::Sequence,
 };
@@ -179,6 +179,12 @@ impl<R: Runtime> Site<R> {
     /// Where it counts its calls.
     pub(super) fn tally(&self) -> Owned<TallyCell> {
         Owned::at(self.number as u32, &self.page)
+    }
+
+    /// Where each instance of it counts the calls after which its values are there.
+    pub(super) fn value_counter(&self) -> impl Fn() -> Owned<ValueCell> + Send + Sync + use<R> {
+        let (number, page) = (self.number as u32, self.page.clone());
+        move || Owned::at(number, &page)
     }
 
     /// The tasks that this step runs, in the order of [`super::StepKind::children`]. Each is built

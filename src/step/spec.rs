@@ -56,8 +56,19 @@ pub trait StepKind: Sized + Clone + Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// Of the values that it takes, those that have a default, each with it: what they are after a
+    /// time-out that is ignored.
+    fn defaults(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
     /// The values that it uses, which steps of its task before it take. Only while a file is read.
     fn uses(&self) -> Vec<&Name> {
+        Vec::new()
+    }
+
+    /// The columns of rows that it uses, each as `TABLE.COLUMN`. Only while a file is read.
+    fn rows(&self) -> Vec<&Name> {
         Vec::new()
     }
 
@@ -378,9 +389,19 @@ macro_rules! steps {
                 match self { $(Self::$variant(step) => step.takes(),)* }
             }
 
+            /// See [`StepKind::defaults`].
+            pub fn defaults(&self) -> Vec<(&str, &str)> {
+                match self { $(Self::$variant(step) => step.defaults(),)* }
+            }
+
             /// See [`StepKind::uses`].
             pub fn uses(&self) -> Vec<&$crate::config::Name> {
                 match self { $(Self::$variant(step) => step.uses(),)* }
+            }
+
+            /// See [`StepKind::rows`].
+            pub fn rows(&self) -> Vec<&$crate::config::Name> {
+                match self { $(Self::$variant(step) => step.rows(),)* }
             }
 
             /// See [`StepKind::may_end_task`].

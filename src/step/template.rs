@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{
-    Call,
+    BuildError, Call,
+    rows::{RowColumn, RowTables, row_name},
     value::{TakenValue, value_name},
 };
 use crate::{
@@ -31,8 +32,10 @@ const ENV_PLACES: &str =
     "`${env:NAME}` is filled in in urls, and in the path, the headers and the body of `http`";
 
 /// The same of `${value:NAME}`.
-const VALUE_PLACES: &str =
-    "`${value:NAME}` is filled in in the path, the headers and the body of `http`";
+const VALUE_PLACES: &str = "`${value:NAME}` is filled in in the path, the headers and the body of `http`, and in `args` of `sql`";
+
+/// The same of `${row:TABLE.COLUMN}`.
+const ROW_PLACES: &str = "`${row:TABLE.COLUMN}` is filled in in the path, the headers and the body of `http`, and in `args` of `sql`";
 
 /// Most ranks of a Zipf distribution: up to here every whole number is exact as a float.
 const MOST_RANKS: u64 = 1 << 53;
@@ -57,6 +60,10 @@ enum TemplatePart {
     Value(String),
     /// What a step before has taken, by its name, in the task that runs.
     Taken(String, Arc<TakenValue>),
+    /// `${row:TABLE.COLUMN}`, which a plan has.
+    Row(String),
+    /// That column.
+    Column(String, RowColumn),
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +105,9 @@ impl Template {
 
     /// Whether the text is the same for every call, whatever the environment says.
     pub fn is_constant(&self) -> bool {
-        !self.uses_values() && !self.parts.iter().any(|part| matches!(part, TemplatePart::Key(_)))
+        !self.uses_values()
+            && self.rows().next().is_none()
+            && !self.parts.iter().any(|part| matches!(part, TemplatePart::Key(_)))
     }
 
     /// The values that it names, which steps before take.
@@ -124,6 +133,25 @@ impl Template {
         }
     }
 
+    /// The columns of rows that it names, each as `TABLE.COLUMN`.
+    pub fn rows(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            TemplatePart::Row(name) | TemplatePart::Column(name, _) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Looks at these rows from now on.
+    pub fn bind_rows(&mut self, tables: &RowTables) -> Result<(), BuildError> {
+        for part in &mut self.parts {
+            if let TemplatePart::Row(name) = part {
+                let column = tables.column(name)?;
+                *part = TemplatePart::Column(std::mem::take(name), column);
+            }
+        }
+        Ok(())
+    }
+
     /// A value that it needs and nobody has taken.
     pub fn lacks(&self) -> Option<&str> {
         self.parts.iter().find_map(|part| match part {
@@ -138,6 +166,14 @@ impl Template {
         self.parts.iter().filter_map(|part| {
             if let TemplatePart::Variable(name) = part { Some(name.as_str()) } else { None }
         })
+    }
+
+    /// A variable, a value or a row that it names, with its kind and the places where that is
+    /// filled in.
+    fn filled_elsewhere(&self) -> Option<(&'static str, &str, &'static str)> {
+        let variable = self.variables().map(|name| ("env", name, ENV_PLACES));
+        let value = self.values().map(|name| ("value", name, VALUE_PLACES));
+        variable.chain(value).chain(self.rows().map(|name| ("row", name, ROW_PLACES))).next()
     }
 
     /// The same template with what the environment says in place of variables. Its text stays as it
@@ -159,7 +195,9 @@ impl Template {
             TemplatePart::Key(_)
             | TemplatePart::Variable(_)
             | TemplatePart::Value(_)
-            | TemplatePart::Taken(..) => "0",
+            | TemplatePart::Taken(..)
+            | TemplatePart::Row(_)
+            | TemplatePart::Column(..) => "0",
         });
         parts.collect()
     }
@@ -175,7 +213,8 @@ impl Template {
                 TemplatePart::Text(text) => out.write_str(text),
                 TemplatePart::Secret(secret) => out.write_str(secret.reveal()),
                 // What is sent is resolved and bound beforehand.
-                TemplatePart::Variable(_) | TemplatePart::Value(_) => Ok(()),
+                TemplatePart::Variable(_) | TemplatePart::Value(_) | TemplatePart::Row(_) => Ok(()),
+                TemplatePart::Column(_, column) => out.write_str(column.text(call)),
                 TemplatePart::Taken(_, value) => {
                     value.append_to(out);
                     Ok(())
@@ -187,13 +226,15 @@ impl Template {
         }
     }
 
-    /// The number for one call, if the template is a single key; the same that [`Self::render`]
+    /// The number for one call, if the template is a single key, a single column of whole numbers,
+    /// or a single value that is one; the same that [`Self::render`]
     /// would print.
     pub fn value(&self, call: &Call, seed: u64) -> Option<i64> {
-        if let [TemplatePart::Key(key)] = self.parts.as_slice() {
-            Some(key.value(call, seed, 0))
-        } else {
-            None
+        match self.parts.as_slice() {
+            [TemplatePart::Key(key)] => Some(key.value(call, seed, 0)),
+            [TemplatePart::Column(_, column)] => column.number(call),
+            [TemplatePart::Taken(_, value)] => value.number(),
+            _ => None,
         }
     }
 }
@@ -233,7 +274,10 @@ fn parts(text: &str) -> Result<Vec<TemplatePart>, String> {
         parts.push(match (secret::variable(key), value_name(key)) {
             (Some(name), _) => TemplatePart::Variable(name.to_owned()),
             (_, Some(name)) => TemplatePart::Value(name.to_owned()),
-            _ => TemplatePart::Key(parse_key(key)?),
+            _ => match row_name(key) {
+                Some(name) => TemplatePart::Row(name.to_owned()),
+                None => TemplatePart::Key(parse_key(key)?),
+            },
         });
         rest = after;
     }
@@ -271,6 +315,9 @@ fn parse_key(key: &str) -> Result<Key, String> {
         }
         _ if key.starts_with("value:") => {
             Err(format!("{} has no name of a value: {NAME_HELP}", shown()))
+        }
+        _ if key.starts_with("row:") => {
+            Err(format!("{} lacks a table and a column, as in `${{row:users.id}}`", shown()))
         }
         _ => Err(format!("unknown name in {}", shown())),
     }
@@ -329,6 +376,40 @@ fn read_any(node: &Node, diagnostics: &mut Diagnostics) -> Option<Template> {
     }
 }
 
+/// Reports a key that is filled in in other places.
+fn report_elsewhere(
+    node: &Node,
+    what: &str,
+    name: &str,
+    places: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    let shown = quote(&format!("${{{what}:{name}}}"));
+    let message = format!("{shown} is not filled in here");
+    diagnostics.error(node.span.clone(), message, Some(places.to_owned()));
+}
+
+/// A template that may name rows, and values that steps before take, and no variables. Whoever
+/// uses it binds [rows](Template::bind_rows) and [values](Template::bind) first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ArgTemplate(pub Template);
+
+impl Field for ArgTemplate {
+    fn schema() -> Json {
+        <String as Field>::schema()
+    }
+
+    fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let template = read_any(node, diagnostics)?;
+        if let Some(name) = template.variables().next() {
+            report_elsewhere(node, "env", name, ENV_PLACES, diagnostics);
+            return None;
+        }
+        Some(Self(template))
+    }
+}
+
 impl Field for Template {
     fn schema() -> Json {
         <String as Field>::schema()
@@ -336,12 +417,8 @@ impl Field for Template {
 
     fn read(node: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
         let template = read_any(node, diagnostics)?;
-        let variable = template.variables().next().map(|name| ("env", name, ENV_PLACES));
-        let value = || template.values().next().map(|name| ("value", name, VALUE_PLACES));
-        if let Some((what, name, places)) = variable.or_else(value) {
-            let shown = quote(&format!("${{{what}:{name}}}"));
-            let message = format!("{shown} is not filled in here");
-            diagnostics.error(node.span.clone(), message, Some(places.to_owned()));
+        if let Some((what, name, places)) = template.filled_elsewhere() {
+            report_elsewhere(node, what, name, places, diagnostics);
             return None;
         }
         Some(template)

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, os::unix::net::UnixStream, path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Call, Commons, OnTimeout, Opening, Reading, StepOutcome, StepPlan, StepSpec, Tally, Task,
-    TaskRuns, Trial, WorkAccount, Workforce, serve_commissions,
+    Call, Commons, NamedRows, OnTimeout, Opening, Reading, RowTables, StepOutcome, StepPlan,
+    StepSpec, Tally, Task, TaskRuns, Trial, ValueTally, WorkAccount, Workforce, serve_commissions,
 };
 use crate::{
     config::{Diagnostic, Diagnostics, Field, Fields, parse},
@@ -92,6 +92,7 @@ pub struct Rig {
     tasks: Vec<Task>,
     endpoints: HashMap<String, Endpoint>,
     shared: Vec<NamedShared>,
+    rows: Vec<Arc<NamedRows>>,
     slots: usize,
     workers: usize,
 }
@@ -105,6 +106,8 @@ pub struct Ran {
     pub tallies: Vec<Tally>,
     /// By step number and child.
     pub edges: Vec<Vec<TaskRuns>>,
+    /// By step number.
+    pub values: Vec<ValueTally>,
     /// What does not hold of the shared objects, beside the calls of the steps.
     pub unproven: Vec<String>,
     /// Of the workers.
@@ -166,6 +169,12 @@ impl Rig {
         self
     }
 
+    /// Adds a table of data.
+    pub fn rows(mut self, rows: NamedRows) -> Self {
+        self.rows.push(Arc::new(rows));
+        self
+    }
+
     /// How many slots run tasks at once; where the executor has fewer, it runs them in turn.
     pub fn slots(mut self, slots: usize) -> Self {
         self.slots = slots;
@@ -215,8 +224,9 @@ impl Rig {
     }
 
     fn trial<R: Runtime>(&self, runtime: &R, workforce: Option<Arc<Workforce>>) -> Arc<Trial<R>> {
-        let commons = Commons::default();
+        let commons = Arc::<Commons>::default();
         commons.shared("", || workforce);
+        RowTables::new(&self.rows, 42).give(&commons);
         Arc::new(Trial {
             runtime: runtime.clone(),
             pool_size: 2,
@@ -227,7 +237,7 @@ impl Rig {
             recorders: Recorders::new(1, Vec::new()),
             ledger: Arc::default(),
             shared: Arc::new(Objects::make::<R::Native>(&self.shared).unwrap()),
-            commons: Arc::new(commons),
+            commons,
         })
     }
 }
@@ -273,7 +283,7 @@ impl Visitor for Running<'_> {
             outcomes.extend(runtime.block_on(join));
         }
         let steps = rig.tasks.iter().map(|task| task.steps.len()).sum();
-        let Reading { steps: tallies, edges, .. } = trial.ledger.read_all(steps);
+        let Reading { steps: tallies, edges, values, .. } = trial.ledger.read_all(steps);
         // Children that were cancelled may still be on their way out.
         let mut unproven = rig.unproven(&trial, &tallies);
         for _ in 0..1_000 {
@@ -286,7 +296,7 @@ impl Visitor for Running<'_> {
         drop(trial);
         runtime.stop();
         let work = workforce.map(|workforce| workforce.account());
-        Ran { outcomes, tallies, edges, unproven, work }
+        Ran { outcomes, tallies, edges, values, unproven, work }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A value that a step of a task takes from an answer, and that later steps of the same run use:
 //! `${value:NAME}`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crossbeam_utils::atomic::AtomicCell;
 
+use super::{Commons, rows::whole};
 use crate::config::is_name;
 
 /// A value as the steps of one sequence share it. One step runs at a time, so that whoever looks
@@ -28,6 +29,11 @@ impl fmt::Debug for TakenValue {
 }
 
 impl TakenValue {
+    /// The value of this name that the steps of one sequence share.
+    pub fn of(commons: &Commons, name: &str) -> Arc<Self> {
+        commons.shared(&format!("value {name}"), Self::default)
+    }
+
     /// From now on there is none: whoever takes it begins.
     pub fn clear(&self) {
         if let Some(room) = self.there.take() {
@@ -54,6 +60,11 @@ impl TakenValue {
     /// Whether there is one.
     pub fn is_there(&self) -> bool {
         self.look(|_| ()).is_some()
+    }
+
+    /// The whole number that it is, if it is one, written as it is printed.
+    pub fn number(&self) -> Option<i64> {
+        self.look(whole).flatten()
     }
 
     /// Appends it, if there is one.

@@ -234,6 +234,7 @@ fn cell(
         executor: executor.into(),
         label: if pooled { "thread-pool(64)".into() } else { executor.into() },
         program: None,
+        files: Vec::new(),
         params: params
             .iter()
             .map(|&(name, value)| Param { name: name.into(), value: value.into() })

@@ -21,7 +21,7 @@ mod tests;
 pub use error::{Resumer, StoreError};
 pub use model::*;
 pub use reader::read;
-pub use run::{Rounds, Row, Run, contenders};
+pub use run::{Rounds, Row, Run, contenders_and_files};
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};

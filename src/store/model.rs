@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     measure::Measured,
-    scenario::{Claim, LoadKind, Param, Slo},
+    scenario::{Claim, LoadKind, Param, ScenarioFile, Slo},
 };
 
 /// The version of the format that this program writes.
@@ -178,6 +178,9 @@ pub struct StoredCell {
     /// The program that races under this name; none: an executor of this program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<StoredProgram>,
+    /// The files that its scenario names, with the digest of what they held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ScenarioFile>,
     /// Swept parameters.
     pub params: Vec<Param>,
     /// Its lane; a file without it, as older ones are, means [`Lane::SameCode`].

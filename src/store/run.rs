@@ -58,14 +58,21 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The programs that race in these cells, each with what it is, as the environment of a run has it.
-pub fn contenders(cells: &[StoredCell]) -> Vec<(String, String)> {
+/// What these cells have from outside of their scenarios, as the environment of a run has it: the
+/// programs that race, each with what it is, and the files that scenarios name, each with its
+/// digest.
+pub fn contenders_and_files(cells: &[StoredCell]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     for cell in cells {
-        let Some(program) = &cell.program else { continue };
-        let label = format!("contender {}", cell.executor);
-        if !all.iter().any(|(known, _)| *known == label) {
-            all.push((label, program.words()));
+        let program = cell.program.as_ref();
+        let program = program.map(|it| (format!("contender {}", cell.executor), it.words()));
+        let files = cell.files.iter();
+        let files =
+            files.map(|file| (format!("file {}", file.path), format!("SHA-256 {}", file.sha256)));
+        for (label, words) in program.into_iter().chain(files) {
+            if !all.iter().any(|(known, _)| *known == label) {
+                all.push((label, words));
+            }
         }
     }
     all

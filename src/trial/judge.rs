@@ -22,7 +22,7 @@ use crate::{
     protocol::{self as wire, Hello, LoadAccount, RacerAccount},
     runtime::Facts,
     scenario::LoadKind,
-    step::{self, Reading, Tally},
+    step::{self, Reading, Tally, ValueTally},
     units::{format_duration, format_ns},
 };
 
@@ -118,6 +118,8 @@ fn reading(plan: &TrialPlan, hello: &Hello, account: &RacerAccount) -> Result<Re
     let mut reading = Reading {
         steps: vec![Tally::default(); count],
         edges: vec![Vec::new(); count],
+        // The protocol has no words for values.
+        values: vec![ValueTally::default(); count],
         moves: false,
     };
     for said in &account.steps {

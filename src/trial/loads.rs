@@ -21,7 +21,7 @@ use crate::{
     runtime::Runtime,
     scenario::{LoadKind, fan_out, reach},
     shared::Objects,
-    step::{BuildError, Commons, Ledger, Task, Trial, Workforce},
+    step::{BuildError, Commons, Ledger, RowTables, Task, Trial, Workforce},
     targets::{Endpoint, pool_stream},
     units::{format_duration, format_ns},
 };
@@ -53,6 +53,7 @@ pub(super) fn build<'a, R: Runtime>(
     let mut all: Vec<Racing<'a, R>> = Vec::new();
     let (ledger, commons): (Arc<Ledger>, Arc<Commons>) = Default::default();
     commons.shared("", || workforce.cloned());
+    RowTables::new(&plan.data, plan.seed).give(&commons);
     let objects = Objects::make::<R::Native>(&plan.shared);
     let objects = Arc::new(objects.map_err(|error| BuildError(error.to_string()))?);
     for load in &plan.loads {

@@ -161,6 +161,7 @@ fn plan(executor: &ExecutorInfo, brief: &Brief) -> Result<TrialPlan, String> {
         seed: brief.seed,
         targets: brief.targets.iter().map(target).collect(),
         shared: Vec::new(),
+        data: Vec::new(),
         tasks: brief.tasks.iter().map(task).collect::<Result<_, _>>()?,
         loads: brief.loads.iter().map(load_of).collect(),
         warmup: time(brief.warmup_ns),

@@ -206,6 +206,7 @@ impl Proof {
             let of_task: Vec<_> = steps.by_ref().take(task.steps.len()).collect();
             self.chain(&task.name, *run, &of_task, if ledger.moves { run.lost() } else { 0 });
         }
+        self.values(evidence, &runs);
         runs.iter().map(TaskRuns::lost).collect()
     }
 
@@ -489,4 +490,5 @@ impl Place<'_> {
 pub(super) mod shared;
 #[cfg(test)]
 pub(super) mod tests;
+mod values;
 pub(super) mod work;

@@ -1,6 +1,6 @@
 //! What parent, child and target processes say to each other: one line of JSON each way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::{
     runtime::Setup,
     scenario::LoadKind,
     shared::NamedShared,
-    step::Task,
+    step::{NamedRows, Task},
     store::TrialFailure,
     targets::{NamedTarget, TargetSpec},
     units::serde_duration,
@@ -46,6 +46,9 @@ pub struct TrialPlan {
     /// What its tasks wait on together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<NamedShared>,
+    /// Rows that its tasks use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<Arc<NamedRows>>,
     /// Its tasks.
     pub tasks: Vec<Task>,
     /// Its loads: one at least.

@@ -51,6 +51,7 @@ mod protocol;
 mod race;
 mod real_servers;
 mod replay;
+mod rows;
 mod schema;
 mod secrets;
 mod skip;

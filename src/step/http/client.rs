@@ -15,7 +15,11 @@ use super::{
 use crate::{
     client::FaultKind,
     runtime::Native,
-    step::{Call, Done, Failure, Opening, Operation, StepOutcome, asked_wait::AskedWait},
+    step::{
+        Call, Done, Failure, Opening, Operation, StepOutcome,
+        asked_wait::AskedWait,
+        ledger::{Owned, ValueCell},
+    },
 };
 
 /// A slot's client.
@@ -29,8 +33,11 @@ pub(super) struct HttpClient<N: Native> {
     /// Where a `retry` around it looks for the wait that an answer asks for; none: nobody does.
     asked: Option<Arc<AskedWait>>,
     /// The values that it takes from answers; none: nothing is taken.
-    taking: Option<Box<HttpTaking>>,
+    taking: Option<CountedTaking>,
 }
+
+/// The values that a client takes, and where it counts the calls after which they are there.
+type CountedTaking = (Box<HttpTaking>, Owned<ValueCell>);
 
 impl<N: Native> HttpClient<N> {
     /// A client that has no connection yet.
@@ -38,7 +45,7 @@ impl<N: Native> HttpClient<N> {
         shared: Arc<HttpShared>,
         route: LinkRoute<N>,
         asked: Option<Arc<AskedWait>>,
-        taking: Option<Box<HttpTaking>>,
+        taking: Option<CountedTaking>,
     ) -> Self {
         Self { shared, connection: None, route, text: String::new(), asked, taking }
     }
@@ -101,7 +108,7 @@ impl<N: Native> Operation for HttpClient<N> {
         let make = |shared: &HttpShared, text: &mut String| shared.request(&call, text);
         // Moved out for the length of the call; one that is given up takes all of this with it.
         let mut taking = self.taking.take();
-        let want = taking.as_deref_mut().map_or(Want::Nothing, |taking| {
+        let want = taking.as_mut().map_or(Want::Nothing, |(taking, _)| {
             taking.clear();
             Want::Values(taking)
         });
@@ -113,8 +120,10 @@ impl<N: Native> Operation for HttpClient<N> {
                     None => ended,
                 }
             }
-            Err(ended) if taking.is_some() => ended.and_then(without_values),
-            Err(ended) => ended,
+            Err(ended) => match &taking {
+                Some(taking) => ended.and_then(|done| without_values(taking, done)),
+                None => ended,
+            },
         };
         self.taking = taking;
         outcome
@@ -122,9 +131,13 @@ impl<N: Native> Operation for HttpClient<N> {
 }
 
 /// The end of a call that had an error which the scenario allows, where later steps need what it
-/// was to take: they are left out.
-fn without_values(done: Done) -> StepOutcome {
-    Err(Failure::Skipped(done))
+/// was to take: they use the defaults, or are left out.
+fn without_values((taking, counts): &CountedTaking, done: Done) -> StepOutcome {
+    if !taking.use_defaults() {
+        return Err(Failure::Skipped(done));
+    }
+    counts.end(false);
+    Ok(done)
 }
 
 /// What an exchange gives: its connection, the answer, and the length of the request's body.
@@ -215,15 +228,24 @@ impl<N: Native> HttpClient<N> {
     }
 
     /// Keeps what is taken from an answer that was checked.
-    fn keep_values(&self, taking: &mut HttpTaking, done: Done, answer: &HttpAnswer) -> StepOutcome {
+    fn keep_values(
+        &self,
+        counted: &mut CountedTaking,
+        done: Done,
+        answer: &HttpAnswer,
+    ) -> StepOutcome {
         if done.errors > 0 {
-            return without_values(done);
+            return without_values(counted, done);
         }
+        let (taking, counts) = counted;
         let kept = taking.end().map_err(|why| {
             let said = format!("{why}; the answer has status {}{}", answer.status, begins(answer));
             self.shared.wrong(&said).at(taking.place())
         });
-        kept.map(|()| done)
+        kept.map(|all| {
+            counts.end(all);
+            done
+        })
     }
 
     /// What all slots share.

@@ -10,6 +10,7 @@
 //! taken from an answer for later steps, [`unfit_values`] what does not go together with them, and [`taking`] how.
 
 mod answer;
+mod body;
 mod client;
 mod excerpt;
 mod exchange;
@@ -42,6 +43,7 @@ use std::{
 
 pub use self::spec::Http;
 use self::{
+    body::{FileBytes, FileText},
     client::HttpClient,
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
@@ -51,16 +53,16 @@ use self::{
     secrets::FilledRequest,
     shared::HttpShared,
     spec::{HttpLifetime, Verb},
-    take::{HttpValues, TakeFrom},
+    take::{HttpTake, HttpValues},
     taking::HttpTaking,
     walk::HttpWalk,
 };
 use super::{
-    BuildError, Cost, Lookup, Site, Step, StepKind, TargetUse, pool_waits::PoolWaits,
-    template::EnvTemplate, value::TakenValue,
+    BuildError, Cost, Lookup, RowTables, Site, Step, StepKind, TargetUse, Template,
+    pool_waits::PoolWaits, template::EnvTemplate, value::TakenValue,
 };
 use crate::{
-    config::{Fields, Name, Named},
+    config::{Fields, Name, Named, Span},
     protocol,
     runtime::Runtime,
     secret::Lack,
@@ -83,6 +85,10 @@ impl StepKind for Http {
         );
         let headers = op.or("headers", BTreeMap::new(), "More headers: name and value.");
         let body = op.optional("body", "The request's body as text.");
+        let doc = "Or: a file whose text is the body, in which `${i}` and the like are filled in; its path goes from the scenario's folder.";
+        let file: Option<FileText> = op.optional("body_file", doc);
+        let doc = "Or: a file that is sent byte for byte.";
+        let raw: Option<FileBytes> = op.optional("body_raw", doc);
         let body_size = op.optional("body_size", "Or: a body of this many bytes.");
         let connection = op.optional(
             "connection",
@@ -97,7 +103,7 @@ impl StepKind for Http {
         let follow: Option<Follow> = op.optional("follow", doc);
         let doc =
             "Values that are taken from the answer, for later steps of this task: `${value:NAME}`.";
-        let take: Option<Named<TakeFrom>> = op.optional("take", doc);
+        let take: Option<Named<HttpTake>> = op.optional("take", doc);
         let expect = step.or(
             "expect",
             HttpExpect::default(),
@@ -108,14 +114,17 @@ impl StepKind for Http {
             HttpAllow::default(),
             "What is counted as an error and does not fail the trial.",
         );
-        check_bodies(op, (body.as_ref(), body_size.as_ref()), chunk);
+        check_bodies(op, chunk);
+        let (body, raw) = (body.or(file.map(|file| file.0)), raw);
         check_digest(step, path.as_ref(), &expect);
         headers::check(op, path.as_ref().map(|path| &path.0), &headers);
         secrets::check(op, path.as_ref().map(|path| &path.0), &headers);
         unfit::check(op, step, follow.as_ref(), method, &expect);
         let take = take.map(|named| named.0).unwrap_or_default();
-        let uses = used_values(op, path.as_ref(), &headers, body.as_ref());
-        let values = Box::new(HttpValues { take, uses });
+        let places = places(op, path.as_ref(), &headers, body.as_ref());
+        let uses = names(&places, |template| template.values().collect());
+        let rows = names(&places, |template| template.rows().collect());
+        let values = Box::new(HttpValues { take, uses, rows });
         unfit_values::check(op, step, &values, follow.as_ref(), (method, &expect));
         let follow = follow.map(Box::new);
         Some(Self {
@@ -125,6 +134,7 @@ impl StepKind for Http {
             headers,
             body,
             body_size,
+            body_raw: raw,
             connection,
             chunk,
             follow,
@@ -142,12 +152,22 @@ impl StepKind for Http {
         self.values.take.iter().map(|(name, _)| name).collect()
     }
 
+    fn defaults(&self) -> Vec<(&str, &str)> {
+        let take = self.values.take.iter();
+        take.filter_map(|(name, take)| Some((name.text.as_str(), take.default.as_deref()?)))
+            .collect()
+    }
+
     fn uses(&self) -> Vec<&Name> {
         self.values.uses.iter().collect()
     }
 
+    fn rows(&self) -> Vec<&Name> {
+        self.values.rows.iter().collect()
+    }
+
     fn may_end_task(&self) -> bool {
-        !self.values.take.is_empty() && self.allow.allows_something()
+        !self.values.all_have_defaults() && self.allow.allows_something()
     }
 
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
@@ -201,6 +221,8 @@ impl StepKind for Http {
         let mut shared = HttpShared::new(self, endpoint, site.seed(), learned)?;
         let value = cell(site);
         shared.bind(&value);
+        shared.bind_rows(&RowTables::of(&site.trial.commons))?;
+        let counter = site.value_counter();
         let shared = Arc::new(shared);
         let asked = site.asked.clone();
         let route = self.route(site, &shared.endpoint);
@@ -221,7 +243,7 @@ impl StepKind for Http {
         // What can go wrong does so here, and not again.
         taking().map_err(BuildError)?;
         let make = move || {
-            let taking = taking().ok().flatten();
+            let taking = taking().ok().flatten().map(|taking| (taking, counter()));
             HttpClient::<R::Native>::new(shared.clone(), route.clone(), asked.clone(), taking)
         };
         Ok(site.operation(make))
@@ -231,35 +253,43 @@ impl StepKind for Http {
 /// Where the steps of a sequence keep a value.
 fn cell<R>(site: &Site<R>) -> impl Fn(&str) -> Arc<TakenValue> + Send + Sync + use<R> {
     let commons = site.commons.clone();
-    move |name| commons.shared(&format!("value {name}"), TakenValue::default)
+    move |name| TakenValue::of(&commons, name)
 }
 
-/// The values that a request is made of, with the places where they stand.
-fn used_values(
+/// The templates that a request is made of, with the places where they stand.
+fn places<'a>(
     op: &Fields<'_>,
-    path: Option<&EnvTemplate>,
-    headers: &BTreeMap<String, EnvTemplate>,
-    body: Option<&EnvTemplate>,
-) -> Vec<Name> {
+    path: Option<&'a EnvTemplate>,
+    headers: &'a BTreeMap<String, EnvTemplate>,
+    body: Option<&'a EnvTemplate>,
+) -> Vec<(&'a Template, Span)> {
     let of = |key: &'static str| {
         let span = op.span(key);
-        move |name: &str| Name { text: name.to_owned(), span: span.clone() }
+        move |template: &'a EnvTemplate| (&template.0, span.clone())
     };
-    let path = path.into_iter().flat_map(|path| path.0.values()).map(of("path"));
-    let headers = headers.values().flat_map(|value| value.0.values()).map(of("headers"));
-    let body = body.into_iter().flat_map(|body| body.0.values()).map(of("body"));
-    path.chain(headers).chain(body).collect()
+    let file = if op.has("body_file") { "body_file" } else { "body" };
+    let path = path.into_iter().map(of("path"));
+    path.chain(headers.values().map(of("headers"))).chain(body.into_iter().map(of(file))).collect()
 }
 
+/// What these templates name, each with its place.
+fn names(places: &[(&Template, Span)], of: impl Fn(&Template) -> Vec<&str>) -> Vec<Name> {
+    let of_place = |(template, span): &(&Template, Span)| {
+        let names = of(template).into_iter();
+        names.map(|name| Name { text: name.to_owned(), span: span.clone() }).collect::<Vec<_>>()
+    };
+    places.iter().flat_map(of_place).collect()
+}
+
+/// The keys that say what the body is.
+const BODIES: [&str; 4] = ["body", "body_size", "body_file", "body_raw"];
+
 /// Reports what the keys of bodies say that cannot be.
-fn check_bodies(
-    op: &mut Fields<'_>,
-    (body, body_size): (Option<&EnvTemplate>, Option<&Size>),
-    chunk: Option<Size>,
-) {
-    if body.is_some() && body_size.is_some() {
-        let help = "keep one of the two";
-        op.reject("body_size", "`body` says what is sent already", Some(help.into()));
+fn check_bodies(op: &mut Fields<'_>, chunk: Option<Size>) {
+    let present = BODIES.into_iter().filter(|key| op.has(key)).collect::<Vec<_>>();
+    if let [first, second, ..] = present[..] {
+        let message = format!("`{first}` says what is sent already");
+        op.reject(second, message, Some("keep one of the two".into()));
     }
     if chunk.is_some_and(|Size(bytes)| !(LEAST_CHUNK..=MOST_CHUNK).contains(&bytes)) {
         let help = "the head of an answer must fit into it, and each connection takes its memory";

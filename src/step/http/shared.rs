@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     draw,
-    step::{BuildError, Call, Template, value::TakenValue},
+    step::{BuildError, Call, RowTables, Template, value::TakenValue},
     targets::http as target,
     units::Size,
 };
@@ -70,6 +70,7 @@ impl HttpShared {
             .as_ref()
             .and_then(Template::constant)
             .map(|text| Bytes::from(text.into_owned()));
+        let raw = spec.body_raw.as_ref().map(|body| Bytes::from(body.0.clone()));
         let expected =
             ExpectedAnswer::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint);
         let page = spec.follow.is_none().then(|| first_page(spec, &endpoint)).flatten();
@@ -80,7 +81,7 @@ impl HttpShared {
             lifetime: spec.lifetime(endpoint.pool.is_some()),
             is_idempotent: spec.method.method().is_idempotent(),
             uri: constant.transpose().map_err(|_| bad("the path"))?,
-            body: generated.or(written),
+            body: generated.or(raw).or(written),
             expected: if spec.follow.is_some() || page.is_some() {
                 expected.of_any_page()
             } else {
@@ -97,6 +98,11 @@ impl HttpShared {
     /// Looks at these values from now on.
     pub fn bind(&mut self, value: &dyn Fn(&str) -> Arc<TakenValue>) {
         self.filled.templates_mut().for_each(|template| template.bind(value));
+    }
+
+    /// Looks at these rows from now on.
+    pub fn bind_rows(&mut self, tables: &RowTables) -> Result<(), BuildError> {
+        self.filled.templates_mut().try_for_each(|template| template.bind_rows(tables))
     }
 
     /// Whether all values are there that the request is made of.

@@ -6,6 +6,7 @@ use hyper::Method;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    body::FileBytes,
     expect::{HttpAllow, HttpExpect},
     follow::Follow,
     take::HttpValues,
@@ -25,6 +26,9 @@ pub struct Http {
     pub(super) headers: BTreeMap<String, EnvTemplate>,
     pub(super) body: Option<EnvTemplate>,
     pub(super) body_size: Option<Size>,
+    /// A body that is sent byte for byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) body_raw: Option<FileBytes>,
     /// None: the target's pool, or else kept.
     #[serde(default)]
     pub(super) connection: Option<HttpLifetime>,

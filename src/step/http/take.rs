@@ -11,10 +11,32 @@ use crate::config::{Fields, Name, Section, quote};
 pub struct HttpValues {
     /// Those that are taken from its answer, and where each stands.
     #[serde(default)]
-    pub(super) take: Vec<(Name, TakeFrom)>,
+    pub(super) take: Vec<(Name, HttpTake)>,
     /// Those that it uses, for checks of the file: a plan has them in its templates.
     #[serde(skip)]
     pub(super) uses: Vec<Name>,
+    /// The columns of rows that it uses, for the same.
+    #[serde(skip)]
+    pub(super) rows: Vec<Name>,
+}
+
+impl HttpValues {
+    /// Whether each value that is taken has a default, so that it is always there.
+    pub(super) fn all_have_defaults(&self) -> bool {
+        self.take.iter().all(|(_, take)| take.default.is_some())
+    }
+}
+
+/// A value that is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpTake {
+    /// Where it stands in an answer.
+    #[serde(flatten)]
+    pub(super) from: TakeFrom,
+    /// What it is where it does not stand there, or where there is no answer; none: the trial
+    /// fails, or the rest of the task is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<String>,
 }
 
 /// Where a value stands in an answer.
@@ -36,9 +58,19 @@ impl TakeFrom {
     }
 }
 
-impl Section for TakeFrom {
-    const DOC: &'static str = "Where a value stands in an answer: one of the three.";
+impl Section for HttpTake {
+    const DOC: &'static str =
+        "Where a value stands in an answer, and what it is where it does not.";
 
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let from = TakeFrom::read(fields);
+        let doc = "What the value is where the answer has none, and after a time-out or an error that the step lets pass.";
+        let default = fields.optional("default", doc);
+        Some(Self { from: from?, default })
+    }
+}
+
+impl TakeFrom {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let header: Option<String> = fields.optional("header", "The name of a header.");
         let json: Option<String> = fields.optional(

@@ -9,7 +9,10 @@ use hyper::{
 use regex::bytes::{CaptureLocations, Regex};
 use serde_json::Value as Json;
 
-use super::{excerpt::excerpt, take::TakeFrom};
+use super::{
+    excerpt::excerpt,
+    take::{HttpTake, TakeFrom},
+};
 use crate::{config::Name, step::value::TakenValue};
 
 /// Most bytes of a body from which values are taken: it is held whole.
@@ -36,6 +39,16 @@ struct ValueTaking {
     name: String,
     from: Finder,
     value: Arc<TakenValue>,
+    default: Option<String>,
+}
+
+/// Why a value could not be taken, in words.
+#[derive(Debug)]
+enum Untaken {
+    /// The answer does not have it: where there is a default, the value is that.
+    Lacking(String),
+    /// What stands there is no value.
+    Wrong(String),
 }
 
 /// Finds a value.
@@ -65,16 +78,16 @@ impl Finder {
 impl HttpTaking {
     /// For these values, each kept where `cell` says. None: nothing is taken.
     pub(super) fn new(
-        take: &[(Name, TakeFrom)],
+        take: &[(Name, HttpTake)],
         place: String,
         cell: impl Fn(&str) -> Arc<TakenValue>,
     ) -> Result<Option<Box<Self>>, String> {
-        let value = |(name, from): &(Name, TakeFrom)| {
-            let (name, value) = (name.text.clone(), cell(&name.text));
-            Ok(ValueTaking { name, from: Finder::new(from)?, value })
+        let value = |(name, HttpTake { from, default }): &(Name, HttpTake)| {
+            let (name, value, default) = (name.text.clone(), cell(&name.text), default.clone());
+            Ok(ValueTaking { name, from: Finder::new(from)?, value, default })
         };
         let values = take.iter().map(value).collect::<Result<Vec<_>, String>>()?;
-        let takes_body = take.iter().any(|(_, from)| from.is_in_body());
+        let takes_body = take.iter().any(|(_, take)| take.from.is_in_body());
         let taking = Self { values, place, takes_body, body: Vec::new(), length: 0 };
         Ok((!take.is_empty()).then(|| Box::new(taking)))
     }
@@ -87,6 +100,15 @@ impl HttpTaking {
     /// The call begins: what an earlier one took is gone.
     pub(super) fn clear(&self) {
         self.values.iter().for_each(|value| value.value.clear());
+    }
+
+    /// There is no answer: each value is its default; false where one has none.
+    pub(super) fn use_defaults(&self) -> bool {
+        for ValueTaking { value, default, .. } in &self.values {
+            let Some(default) = default else { return false };
+            value.set(default);
+        }
+        true
     }
 
     /// The head of an answer has come.
@@ -109,8 +131,9 @@ impl HttpTaking {
         }
     }
 
-    /// All of it has come, and it is right: keeps the values.
-    pub(super) fn end(&mut self) -> Result<(), String> {
+    /// All of it has come, and it is right: keeps the values; false where one of them is its
+    /// default.
+    pub(super) fn end(&mut self) -> Result<bool, String> {
         let Self { values, body, length, .. } = self;
         if *length > MOST_BODY {
             let mib = MOST_BODY >> 20;
@@ -119,16 +142,25 @@ impl HttpTaking {
                  one, or take them from a `header`"
             ));
         }
-        let mut json = None;
-        for ValueTaking { name, from, value } in values {
+        let (mut json, mut all) = (None, true);
+        for ValueTaking { name, from, value, default } in values {
             let found = match from {
                 Finder::Header(header, found) => of_header(header, found.as_ref(), value),
                 Finder::Json(pointer) => of_json(&mut json, body, pointer, value),
                 Finder::Regex(regex, room) => of_regex(regex, room, body, value),
             };
-            found.map_err(|why| format!("`{name}` cannot be taken: {why}"))?;
+            match (found, default) {
+                (Ok(()), _) => {}
+                (Err(Untaken::Lacking(_)), Some(default)) => {
+                    value.set(default);
+                    all = false;
+                }
+                (Err(Untaken::Lacking(why) | Untaken::Wrong(why)), _) => {
+                    return Err(format!("`{name}` cannot be taken: {why}"));
+                }
+            }
         }
-        Ok(())
+        Ok(all)
     }
 }
 
@@ -136,10 +168,11 @@ fn of_header(
     name: &HeaderName,
     found: Option<&HeaderValue>,
     value: &TakenValue,
-) -> Result<(), String> {
-    let found = found
-        .ok_or_else(|| format!("the answer has no header `{name}`; correct `header` of `take`"))?;
-    value.set(text(found.as_bytes())?);
+) -> Result<(), Untaken> {
+    let found = found.ok_or_else(|| {
+        Untaken::Lacking(format!("the answer has no header `{name}`; correct `header` of `take`"))
+    })?;
+    value.set(text(found.as_bytes()).map_err(Untaken::Wrong)?);
     Ok(())
 }
 
@@ -148,11 +181,10 @@ fn of_json(
     body: &[u8],
     pointer: &str,
     value: &TakenValue,
-) -> Result<(), String> {
+) -> Result<(), Untaken> {
     if read.is_none() {
-        *read = Some(
-            serde_json::from_slice(body).map_err(|why| format!("the body is no JSON: {why}"))?,
-        );
+        let wrong = |why| Untaken::Wrong(format!("the body is no JSON: {why}"));
+        *read = Some(serde_json::from_slice(body).map_err(wrong)?);
     }
     let found = read.as_ref().and_then(|json| json.pointer(pointer));
     match found {
@@ -161,19 +193,22 @@ fn of_json(
         Some(Json::Number(found))
             if found.is_f64() && found.as_f64().is_none_or(|found| found.abs() >= INEXACT) =>
         {
-            return Err(format!(
+            return Err(Untaken::Wrong(format!(
                 "the number at `{pointer}` is too large to be read to its last digit; take it by `regex`"
-            ));
+            )));
         }
         Some(Json::Number(found)) => value.set(&found.to_string()),
         Some(other) => {
             let shown = excerpt(other.to_string().as_bytes());
-            return Err(format!(
+            let why = format!(
                 "the body has no text and no number at `{pointer}` but {shown}; correct `json` of `take`"
-            ));
+            );
+            // `null` is how JSON says that there is none.
+            return Err(if other.is_null() { Untaken::Lacking(why) } else { Untaken::Wrong(why) });
         }
         None => {
-            return Err(format!("the body has nothing at `{pointer}`; correct `json` of `take`"));
+            let why = format!("the body has nothing at `{pointer}`; correct `json` of `take`");
+            return Err(Untaken::Lacking(why));
         }
     }
     Ok(())
@@ -184,15 +219,15 @@ fn of_regex(
     room: &mut CaptureLocations,
     body: &[u8],
     value: &TakenValue,
-) -> Result<(), String> {
+) -> Result<(), Untaken> {
     let matched = regex.captures_read(room, body).is_some();
     let group = usize::from(room.len() > 1);
     let (from, to) = room.get(group).filter(|_| matched).ok_or_else(|| {
         let what = if matched { "the first group of" } else { "the body does not match" };
         let end = if matched { " matches nothing" } else { "" };
-        format!("{what} `{regex}`{end}; correct `regex` of `take`")
+        Untaken::Lacking(format!("{what} `{regex}`{end}; correct `regex` of `take`"))
     })?;
-    value.set(text(&body[from..to])?);
+    value.set(text(&body[from..to]).map_err(Untaken::Wrong)?);
     Ok(())
 }
 

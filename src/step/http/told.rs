@@ -22,6 +22,9 @@ pub(super) fn told(spec: &Http) -> Result<protocol::BriefOperation, String> {
     if spec.chunk.is_some() {
         return Err("the protocol has no `chunk`".to_owned());
     }
+    if spec.body_raw.is_some() {
+        return Err("the protocol has no `body_raw`".to_owned());
+    }
     if spec.follow.is_some() {
         return Err("the protocol has no `follow`".to_owned());
     }
@@ -61,6 +64,7 @@ pub(super) fn heard(call: &protocol::HttpCall) -> Result<Http, String> {
         headers: headers?,
         body: call.body.as_ref().map(template).transpose()?,
         body_size: call.body_bytes.map(Size),
+        body_raw: None,
         connection: call.per_call.then_some(HttpLifetime::PerCall),
         chunk: None,
         follow: None,

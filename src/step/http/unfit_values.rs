@@ -21,7 +21,7 @@ pub(super) fn check(
         let help = "ask for one page without `follow` to take a value from it";
         op.reject("take", "a list that is followed has many answers", Some(help.into()));
     }
-    if method == Verb::Head && take.iter().any(|(_, from)| from.is_in_body()) {
+    if method == Verb::Head && take.iter().any(|(_, take)| take.from.is_in_body()) {
         let help = "take it from a `header`, or ask with GET";
         op.reject("take", "the answer to HEAD has no body", Some(help.into()));
     }

@@ -1,12 +1,14 @@
 //! An argument, and its value in one call: filled in from its template, into room that is kept from
 //! call to call.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::{
     config::{Diagnostics, Field, Node, Value, mismatch},
-    step::{Call, Template},
+    step::{BuildError, Call, RowTables, Template, template::ArgTemplate, value::TakenValue},
 };
 
 /// An argument.
@@ -18,13 +20,29 @@ pub(super) enum Arg {
     /// Another number.
     Real(f64),
     /// Text; a single key such as `${i}` is a whole number.
-    Text(Template),
+    Text(ArgTemplate),
 }
 
 impl Arg {
+    /// The text with its keys, if it is one.
+    pub fn template(&self) -> Option<&Template> {
+        if let Self::Text(template) = self { Some(&template.0) } else { None }
+    }
+
+    /// Looks at these rows, and at values there, from now on.
+    pub fn bind(
+        &mut self,
+        tables: &RowTables,
+        value: &dyn Fn(&str) -> Arc<TakenValue>,
+    ) -> Result<(), BuildError> {
+        let Self::Text(template) = self else { return Ok(()) };
+        template.0.bind(value);
+        template.0.bind_rows(tables)
+    }
+
     /// Whether it is the same in every call.
     pub fn is_constant(&self) -> bool {
-        if let Self::Text(template) = self { template.is_constant() } else { true }
+        if let Self::Text(template) = self { template.0.is_constant() } else { true }
     }
 }
 
@@ -37,7 +55,7 @@ impl Field for Arg {
         match &node.value {
             Value::Integer(value) => Some(Self::Integer(*value)),
             Value::Float(value) if value.is_finite() => Some(Self::Real(*value)),
-            Value::Text(_) => <Template as Field>::read(node, diagnostics).map(Self::Text),
+            Value::Text(_) => <ArgTemplate as Field>::read(node, diagnostics).map(Self::Text),
             _ => {
                 mismatch(node, "a number or text", diagnostics);
                 None
@@ -60,24 +78,29 @@ impl BoundValue {
         match arg {
             Arg::Integer(value) => Self::Integer(*value),
             Arg::Real(value) => Self::Real(*value),
-            Arg::Text(template) => Self::Text(template.constant().unwrap_or_default().into_owned()),
+            Arg::Text(template) => {
+                Self::Text(template.0.constant().unwrap_or_default().into_owned())
+            }
         }
     }
 
     /// The argument's value in a call.
     pub fn fill(&mut self, arg: &Arg, call: &Call, seed: u64) {
-        let Arg::Text(template) = arg else { return };
+        let Arg::Text(ArgTemplate(template)) = arg else { return };
         if template.is_constant() {
             return;
         }
-        match (template.value(call, seed), &mut *self) {
-            (Some(value), _) => *self = Self::Integer(value),
-            (None, Self::Text(text)) => {
-                text.clear();
-                template.render(call, seed, text);
-            }
-            // A template that is no single key has room for text from the beginning.
-            (None, _) => {}
+        if let Some(value) = template.value(call, seed) {
+            *self = Self::Integer(value);
+            return;
+        }
+        // A value that was a number in the call before has left no room.
+        if !matches!(self, Self::Text(_)) {
+            *self = Self::Text(String::new());
+        }
+        if let Self::Text(text) = self {
+            text.clear();
+            template.render(call, seed, text);
         }
     }
 

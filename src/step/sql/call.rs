@@ -95,6 +95,10 @@ impl<N: Native> Operation for SqliteCalls<N> {
             // The one before was lost with a cancelled call.
             None => self.way.open().await?,
         };
+        if let Err(why) = self.way.work.check_values() {
+            self.session = Some(session);
+            return Err(Failure::Wrong(why));
+        }
         session.bind(&call, self.way.seed);
         self.way.travel(call.key).await;
         session.begin();

@@ -93,10 +93,11 @@ fn field(value: &BoundValue, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::template::ArgTemplate;
 
     #[test]
     fn rows_are_lines_that_nothing_ends_too_early() {
-        let text = |text: &str| Arg::Text(text.to_owned().try_into().unwrap());
+        let text = |text: &str| Arg::Text(ArgTemplate(text.to_owned().try_into().unwrap()));
         let args = vec![text("${i}"), text("${j}"), text("a\tb\\\n${j}"), Arg::Real(0.5)];
         let copy = Copy { into: "t(a, b, c, d)".into(), rows: 2, args };
         let call = Call { task: 7, ..Call::default() };

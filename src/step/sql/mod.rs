@@ -21,6 +21,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::{
+    arg::Arg,
     call::{SqliteCalls, Way},
     connection::{ConnectionSource, Policy},
     copy::Copy,
@@ -32,8 +33,8 @@ use self::{
     work::{ExpectedRows, SqlWork},
 };
 use super::{
-    BlockingChoice, BuildError, Cost, Lookup, PlannedStep, PoolBeside, Site, Step, StepKind,
-    TargetUse, pool_waits::PoolWaits,
+    BlockingChoice, BuildError, Cost, Lookup, PlannedStep, PoolBeside, RowTables, Site, Step,
+    StepKind, TargetUse, Template, pool_waits::PoolWaits, value::TakenValue,
 };
 use crate::{
     client::{mysql::Mysql, postgres::Postgres},
@@ -102,6 +103,12 @@ pub struct Sql {
     protocol: Option<Protocol>,
     #[serde(default, skip_serializing_if = "SqlAllow::is_none")]
     allow: SqlAllow,
+    /// The columns of rows that it uses, for checks of the file: a plan has them in its arguments.
+    #[serde(skip)]
+    rows: Vec<Name>,
+    /// The values that it uses, for the same.
+    #[serde(skip)]
+    uses: Vec<Name>,
 }
 
 impl StepKind for Sql {
@@ -161,6 +168,9 @@ impl StepKind for Sql {
         check::driver(driver, op);
         let query = query.map(|query| Statement { query, args: args.unwrap_or_default() });
         let statements = check::statements(query, copy.as_ref(), transaction, op)?;
+        let names = |of| used(op, &statements, copy.as_ref(), of);
+        let rows = names(|template| template.rows().collect());
+        let uses = names(|template| template.values().collect());
         let expect = expect::by_statement(expect, statements.len(), in_transaction, step);
         Some(Self {
             target: target?,
@@ -174,6 +184,8 @@ impl StepKind for Sql {
             copy,
             protocol,
             allow,
+            rows,
+            uses,
         })
     }
 
@@ -183,6 +195,14 @@ impl StepKind for Sql {
 
     fn pool_beside(&self) -> Option<PoolBeside> {
         self.blocking.and_then(BlockingChoice::pool_beside)
+    }
+
+    fn uses(&self) -> Vec<&Name> {
+        self.uses.iter().collect()
+    }
+
+    fn rows(&self) -> Vec<&Name> {
+        self.rows.iter().collect()
     }
 
     fn complaint(&self, target: &TargetSpec) -> Option<(String, String)> {
@@ -252,7 +272,7 @@ impl StepKind for Sql {
 
     fn build<R: Runtime>(&self, site: &Site<R>) -> Result<Box<dyn Step>, BuildError> {
         let database: Arc<Database> = site.endpoint(&self.target.text)?;
-        let work = Arc::new(self.work(site));
+        let work = Arc::new(self.work(site)?);
         match &database.engine {
             Engine::Sqlite { path } => {
                 let way = Way::<R::Native> {
@@ -280,6 +300,19 @@ impl StepKind for Sql {
             }
         }
     }
+}
+
+/// What arguments name, with the places where they stand.
+fn used(
+    op: &Fields<'_>,
+    statements: &[Statement],
+    copy: Option<&Copy>,
+    of: fn(&Template) -> Vec<&str>,
+) -> Vec<Name> {
+    let key = ["args", "transaction", "copy"].into_iter().find(|key| op.has(key));
+    let span = op.span(key.unwrap_or("args"));
+    let names = work::args(statements, copy).filter_map(Arg::template).flat_map(of);
+    names.map(|name| Name { text: name.to_owned(), span: span.clone() }).collect()
 }
 
 impl Sql {
@@ -387,7 +420,7 @@ impl Sql {
         self.statements.len() as u32 + if self.transaction { 2 } else { 0 }
     }
 
-    fn work<R: Runtime>(&self, site: &Site<R>) -> SqlWork {
+    fn work<R: Runtime>(&self, site: &Site<R>) -> Result<SqlWork, BuildError> {
         let steps = site.trial.tasks.steps();
         let read_only = !steps.iter().any(|step| self.is_written_by(step));
         let found = |at: usize| {
@@ -404,15 +437,24 @@ impl Sql {
                     None => ExpectedRows::Unknown,
                 }
             });
-        SqlWork {
+        let (mut statements, mut copy) = (self.statements.clone(), self.copy.clone());
+        let (rows, value) =
+            (RowTables::of(&site.trial.commons), |name: &str| TakenValue::of(&site.commons, name));
+        let of_statements = statements.iter_mut().flat_map(|statement| &mut statement.args);
+        let mut args = of_statements.chain(copy.iter_mut().flat_map(|copy| &mut copy.args));
+        args.try_for_each(|arg| arg.bind(&rows, &value))?;
+        let templates = work::args(&statements, copy.as_ref()).filter_map(Arg::template);
+        let uses_values = templates.into_iter().any(Template::uses_values);
+        Ok(SqlWork {
             words: site.words(Self::KEY),
-            statements: self.statements.clone(),
+            statements,
             effects: self.statements.iter().map(Statement::effect).collect(),
             expected: expected.collect(),
             transaction: self.transaction,
             pipeline: self.pipeline,
-            copy: self.copy.clone(),
-        }
+            copy,
+            uses_values,
+        })
     }
 
     /// Whether a step may change what is in this step's target.

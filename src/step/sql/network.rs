@@ -340,6 +340,7 @@ impl<N: Native, S: Session<N>> Operation for NetworkCalls<N, S> {
     }
 
     async fn call(&mut self, call: Call) -> StepOutcome {
+        self.route.work.check_values().map_err(Failure::Wrong)?;
         self.bound.fill(&self.route.work, &call, self.route.seed);
         self.current = call;
         let writes = self.route.work.writes();

@@ -11,6 +11,7 @@ use crate::{
     step::{
         Call, Done, Mishaps, StepEnd, StepSpec, Workplace,
         exec::{Repeated, Work as Order},
+        template::ArgTemplate,
         testing::{EXECUTORS, Ran, Rig, errors_of, read_step, read_target, start_target},
     },
     targets::Started,
@@ -268,6 +269,7 @@ fn session(
         transaction: false,
         pipeline: false,
         copy: None,
+        uses_values: false,
     };
     SqliteSession::open(path, database.account(), Arc::new(work))
 }
@@ -297,7 +299,7 @@ fn what_varies_by_itself_is_not_learned() {
     assert!(constant("SELECT * FROM items WHERE id < ?", vec![Arg::Integer(5)]));
     assert!(!constant(
         "SELECT * FROM items WHERE id < ?",
-        vec![Arg::Text("${i}".to_owned().try_into().unwrap())]
+        vec![Arg::Text(ArgTemplate("${i}".to_owned().try_into().unwrap()))]
     ));
     assert!(constant("-- now\n/* at random */ SELECT * FROM items", Vec::new()));
     assert!(!constant("SELECT * FROM items WHERE random() > 0", Vec::new()));
@@ -355,6 +357,7 @@ fn a_call_after_a_cancelled_one_opens_a_new_connection() {
         expected: vec![ExpectedRows::known(1)],
         pipeline: false,
         copy: None,
+        uses_values: false,
         transaction: false,
     });
     let mut step = runtime::dispatch("sequential", Build { database, work }).unwrap();
@@ -452,7 +455,11 @@ fn a_step_survives_being_stored() {
         let StepSpec::Sql(sql) = read else { panic!("{stored}") };
         assert_eq!(sql.blocking, Some(BlockingChoice::Inline));
     }
-    let args = [Arg::Integer(1), Arg::Real(1.0), Arg::Text("${i}".to_owned().try_into().unwrap())];
+    let args = [
+        Arg::Integer(1),
+        Arg::Real(1.0),
+        Arg::Text(ArgTemplate("${i}".to_owned().try_into().unwrap())),
+    ];
     let stored = serde_json::to_string(&args).unwrap();
     assert_eq!(stored, "[1,1.0,\"${i}\"]");
     assert_eq!(serde_json::from_str::<Vec<Arg>>(&stored).unwrap(), args);

@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
+    arg::Arg,
     copy::Copy,
     statement::{Effect, Statement},
 };
-use crate::config::quote;
+use crate::{config::quote, step::Template};
 
 /// The statements of a step, and what must come of them.
 #[derive(Debug)]
@@ -29,6 +30,17 @@ pub(super) struct SqlWork {
     pub pipeline: bool,
     /// The rows that the only statement copies, where it does.
     pub copy: Option<Copy>,
+    /// Whether arguments are made of values that steps before take.
+    pub uses_values: bool,
+}
+
+/// All arguments of a step.
+pub(super) fn args<'a>(
+    statements: &'a [Statement],
+    copy: Option<&'a Copy>,
+) -> impl Iterator<Item = &'a Arg> {
+    let of_statements = statements.iter().flat_map(|statement| &statement.args);
+    of_statements.chain(copy.into_iter().flat_map(|copy| &copy.args))
 }
 
 /// How many rows a statement must return or change.
@@ -58,6 +70,22 @@ impl ExpectedRows {
 }
 
 impl SqlWork {
+    /// Whether all values are there that its arguments are made of.
+    pub fn check_values(&self) -> Result<(), String> {
+        if !self.uses_values {
+            return Ok(());
+        }
+        let args = args(&self.statements, self.copy.as_ref());
+        let lacking = args.filter_map(Arg::template).find_map(Template::lacks);
+        lacking.map_or(Ok(()), |name| {
+            Err(format!(
+                "{}: no step has taken `${{value:{name}}}` in this run of the task; let the step that takes it come \
+                 before, and fail or skip",
+                self.words
+            ))
+        })
+    }
+
     /// Whether it may change anything.
     pub fn writes(&self) -> bool {
         self.effects.iter().any(|effect| !effect.is_read())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{measure::Histo, runtime::Setup, trial::TrialLoad};
+use crate::{measure::Histo, runtime::Setup, step::ValueTally, trial::TrialLoad};
 
 /// A plan without steps: one batch of one task, run once.
 pub(in crate::trial) fn plan() -> TrialPlan {
@@ -20,6 +20,7 @@ pub(in crate::trial) fn plan() -> TrialPlan {
         seed: 1,
         targets: Vec::new(),
         shared: Vec::new(),
+        data: Vec::new(),
         tasks: Vec::new(),
         loads: vec![TrialLoad {
             name: "load".into(),
@@ -155,7 +156,8 @@ fn family() -> (TrialPlan, Reading) {
     let steps = [10, 10, 160, 160, 160, 160].map(did).to_vec();
     let mut edges = vec![Vec::new(); 6];
     edges[..2].fill(vec![runs(160, 160)]);
-    (plan, Reading { steps, edges, moves: false })
+    let values = vec![ValueTally::default(); steps.len()];
+    (plan, Reading { steps, edges, values, moves: false })
 }
 
 fn of_family(change: impl FnOnce(&mut Reading)) -> Option<String> {

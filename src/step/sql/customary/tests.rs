@@ -105,6 +105,7 @@ fn bindings(statements: &[&str]) -> Bindings {
         transaction: true,
         pipeline: false,
         copy: None,
+        uses_values: false,
     })
 }
 
