@@ -35,6 +35,7 @@ mod witness;
 pub use brief::objection;
 pub use own_racer::{RefereeLine, race};
 pub use place::allowed_cpus;
+pub use race::unavailable;
 pub use racer::hello;
 pub use servers::servers;
 pub use wire::{Answer, Ended, TrialLoad, TrialPlan};
