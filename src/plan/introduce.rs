@@ -75,16 +75,21 @@ mod tests {
 
     #[test]
     fn what_the_host_does_not_have_is_not_applicable_and_asked_for_once() {
-        let text = "schema = 1\nname = 'x'\n[tasks.t]\nsteps = [{ noop = {} }]\n[load.b]\ntask = 't'\nbatch = { tasks = 4 }\n\
-                    [params]\nn = [1, 2]\n[executors]\nuse = ['tokio', 'smol']\n";
-        let read = scenario::from_text(Path::new("x.toml"), text, &scenario::Overrides::default());
+        let read = |name: &str| {
+            let text = format!(
+                "schema = 1\nname = '{name}'\n[tasks.t]\nsteps = [{{ noop = {{}} }}]\n[load.b]\ntask = 't'\n\
+                 batch = {{ tasks = 4 }}\n[executors]\nuse = ['tokio', 'smol']\n"
+            );
+            scenario::from_text(Path::new("x.toml"), &text, &scenario::Overrides::default())
+                .unwrap()
+        };
         let machine = Machine {
             cpus: vec![0],
             executor_cpus: None,
             target_cpus: None,
             limits: Limits::default(),
         };
-        let mut plan = Plan::new(&[read.unwrap()], &machine, 0, |_| true);
+        let mut plan = Plan::new(&[read("x"), read("y")], &machine, 0, |_| true);
         let (cells, trials) = (plan.cells.len(), plan.trials.len());
         let asked = RefCell::new(Vec::new());
         plan.adapt(|name| {
