@@ -40,7 +40,7 @@ thread_local! {
 const NOWHERE: u64 = 0;
 
 /// A thread with a runtime of compio, as the others see it.
-pub(super) struct Home {
+pub(super) struct RingHome {
     number: u64,
     inbox: async_channel::Sender<Errand>,
     /// Whether it is a worker, where tasks live. Otherwise somebody waits there for tasks.
@@ -50,7 +50,7 @@ pub(super) struct Home {
 
 /// The same, as it sees itself.
 struct Resident {
-    home: Arc<Home>,
+    home: Arc<RingHome>,
     runtime: CompioRuntime,
     /// Does what the home is sent, until it is closed.
     porter: Option<JoinHandle<()>>,
@@ -66,7 +66,7 @@ impl Drop for Resident {
     }
 }
 
-impl Home {
+impl RingHome {
     /// Makes this thread a home, unless it is one of this household.
     fn settle(
         household: &Arc<Household>,

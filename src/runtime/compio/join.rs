@@ -18,26 +18,26 @@ use ::compio::runtime::{JoinError, JoinHandle};
 use futures_lite::FutureExt as _;
 use tokio::sync::oneshot;
 
-use super::home::Home;
+use super::home::RingHome;
 
 /// A started task; given up when the handle is dropped, as tasks of other executors are.
 pub struct CompioJoin<T: Send + 'static> {
-    home: Arc<Home>,
-    task: Started<T>,
+    home: Arc<RingHome>,
+    task: JoinStage<T>,
 }
 
-enum Started<T> {
+enum JoinStage<T> {
     /// By the thread that waits for it, which is its worker.
     Here(JoinHandle<T>),
     /// By another thread: it says what came of it.
-    There(oneshot::Receiver<thread::Result<T>>, Arc<Anchor>),
+    There(oneshot::Receiver<thread::Result<T>>, Arc<TaskHold>),
     Ended,
 }
 
 /// Where a worker keeps compio's handle of a task that another thread has started.
-struct Anchor(Mutex<Anchored>);
+struct TaskHold(Mutex<HoldState>);
 
-enum Anchored {
+enum HoldState {
     /// The worker has not come to it.
     NotYet,
     Running(JoinHandle<()>),
@@ -45,8 +45,8 @@ enum Anchored {
     GivenUp,
 }
 
-impl Anchor {
-    fn lock(&self) -> MutexGuard<'_, Anchored> {
+impl TaskHold {
+    fn lock(&self) -> MutexGuard<'_, HoldState> {
         // Nothing that can panic runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,8 +54,8 @@ impl Anchor {
     /// Starts the task, on its worker; a task that was given up before is dropped there.
     fn start(&self, task: impl Future<Output = ()> + 'static) {
         let mut anchored = self.lock();
-        if matches!(*anchored, Anchored::NotYet) {
-            *anchored = Anchored::Running(::compio::runtime::spawn(task));
+        if matches!(*anchored, HoldState::NotYet) {
+            *anchored = HoldState::Running(::compio::runtime::spawn(task));
         } else {
             drop(anchored);
             drop(task);
@@ -63,31 +63,34 @@ impl Anchor {
     }
 
     fn let_go(&self) -> Option<JoinHandle<()>> {
-        match std::mem::replace(&mut *self.lock(), Anchored::GivenUp) {
-            Anchored::Running(handle) => Some(handle),
-            Anchored::NotYet | Anchored::GivenUp => None,
+        match std::mem::replace(&mut *self.lock(), HoldState::GivenUp) {
+            HoldState::Running(handle) => Some(handle),
+            HoldState::NotYet | HoldState::GivenUp => None,
         }
     }
 }
 
 impl<T: Send + 'static> CompioJoin<T> {
     /// Starts a task on the worker that the caller is.
-    pub(super) fn here(home: Arc<Home>, future: impl Future<Output = T> + 'static) -> Self {
-        Self { home, task: Started::Here(::compio::runtime::spawn(future)) }
+    pub(super) fn here(home: Arc<RingHome>, future: impl Future<Output = T> + 'static) -> Self {
+        Self { home, task: JoinStage::Here(::compio::runtime::spawn(future)) }
     }
 
     /// Has a worker start a task; nothing if that has ended.
     pub(super) fn at(
-        home: Arc<Home>,
+        home: Arc<RingHome>,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<Self> {
         let task = Self::send(&home, future)?;
         Some(Self { home, task })
     }
 
-    fn send(home: &Home, future: impl Future<Output = T> + Send + 'static) -> Option<Started<T>> {
+    fn send(
+        home: &RingHome,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Option<JoinStage<T>> {
         let (tell, told) = oneshot::channel();
-        let anchor = Arc::new(Anchor(Mutex::new(Anchored::NotYet)));
+        let anchor = Arc::new(TaskHold(Mutex::new(HoldState::NotYet)));
         let its = anchor.clone();
         let errand = move || {
             its.start(async move {
@@ -96,13 +99,13 @@ impl<T: Send + 'static> CompioJoin<T> {
             });
         };
         home.run(Box::new(errand)).ok()?;
-        Some(Started::There(told, anchor))
+        Some(JoinStage::There(told, anchor))
     }
 
     /// The handle is on another thread than its task: from now on that says what came of it.
     #[cold]
     fn move_away(&mut self) {
-        if let Started::Here(handle) = std::mem::replace(&mut self.task, Started::Ended) {
+        if let JoinStage::Here(handle) = std::mem::replace(&mut self.task, JoinStage::Ended) {
             let waiting = async { output_of(handle.await) };
             #[expect(clippy::expect_used, reason = "a worker that ends has nobody who waits")]
             let sent = Self::send(&self.home, waiting).expect(GONE);
@@ -127,15 +130,15 @@ impl<T: Send + 'static> Future for CompioJoin<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        if matches!(self.task, Started::Here(_)) && !self.home.is_here() {
+        if matches!(self.task, JoinStage::Here(_)) && !self.home.is_here() {
             self.move_away();
         }
         let output = match &mut self.task {
-            Started::Here(handle) => match Pin::new(handle).poll(context) {
+            JoinStage::Here(handle) => match Pin::new(handle).poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(ended) => output_of(ended),
             },
-            Started::There(told, anchor) => match Pin::new(told).poll(context) {
+            JoinStage::There(told, anchor) => match Pin::new(told).poll(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(told) => {
                     if let Some(handle) = anchor.let_go() {
@@ -148,19 +151,19 @@ impl<T: Send + 'static> Future for CompioJoin<T> {
                     }
                 }
             },
-            Started::Ended => panic!("a task's handle was polled after its end"),
+            JoinStage::Ended => panic!("a task's handle was polled after its end"),
         };
-        self.task = Started::Ended;
+        self.task = JoinStage::Ended;
         Poll::Ready(output)
     }
 }
 
 impl<T: Send + 'static> Drop for CompioJoin<T> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.task, Started::Ended) {
-            Started::Ended => {}
-            Started::Here(handle) => self.home.take_back(handle),
-            Started::There(_, anchor) => {
+        match std::mem::replace(&mut self.task, JoinStage::Ended) {
+            JoinStage::Ended => {}
+            JoinStage::Here(handle) => self.home.take_back(handle),
+            JoinStage::There(_, anchor) => {
                 if let Some(handle) = anchor.let_go() {
                     self.home.take_back(handle);
                 }

@@ -29,7 +29,7 @@ use std::{
 };
 
 use super::{ExecutorInfo, Facts, Runtime, Setup, Style};
-use home::{Home, WAKE_PLACES};
+use home::{RingHome, WAKE_PLACES};
 use household::Household;
 use join::CompioJoin;
 use native::CompioNative;
@@ -39,41 +39,41 @@ use stream::ROOM;
 #[derive(Clone)]
 pub struct Compio {
     household: Arc<Household>,
-    workers: Arc<[Arc<Home>]>,
-    hired: Arc<Mutex<Vec<(Arc<Home>, JoinHandle<()>)>>>,
+    workers: Arc<[Arc<RingHome>]>,
+    hired: Arc<Mutex<Vec<(Arc<RingHome>, JoinHandle<()>)>>>,
     /// Tasks that were started from outside: whose turn it is.
     started: Arc<AtomicUsize>,
 }
 
 /// Where a task that is started now will live.
-enum Place {
+enum SpawnPlace {
     /// On this thread, which is a worker.
-    Here(Arc<Home>),
+    Here(Arc<RingHome>),
     /// On that worker.
-    There(Arc<Home>),
+    There(Arc<RingHome>),
 }
 
 impl Compio {
     /// The caller's own thread if it is a worker, and else the worker whose turn it is.
-    fn place(&self) -> Place {
+    fn place(&self) -> SpawnPlace {
         let is_ours =
-            |home: &Arc<Home>| home.is_worker && Arc::ptr_eq(&home.household, &self.household);
-        match Home::here().filter(is_ours) {
-            Some(home) => Place::Here(home),
+            |home: &Arc<RingHome>| home.is_worker && Arc::ptr_eq(&home.household, &self.household);
+        match RingHome::here().filter(is_ours) {
+            Some(home) => SpawnPlace::Here(home),
             None => {
                 let turn = self.started.fetch_add(1, Relaxed) % self.workers.len();
-                Place::There(self.workers[turn].clone())
+                SpawnPlace::There(self.workers[turn].clone())
             }
         }
     }
 }
 
 /// Starts a worker, and waits until it has a ring.
-fn hire(household: &Arc<Household>, number: usize) -> io::Result<(Arc<Home>, JoinHandle<()>)> {
+fn hire(household: &Arc<Household>, number: usize) -> io::Result<(Arc<RingHome>, JoinHandle<()>)> {
     let (ready, is_ready) = mpsc::channel();
     let household = household.clone();
     let thread = Builder::new().name(format!("compio-{number}")).spawn(move || {
-        Home::work(&household, move |home| {
+        RingHome::work(&household, move |home| {
             // Whoever started it waits for this.
             let _ = ready.send(home);
         });
@@ -83,7 +83,7 @@ fn hire(household: &Arc<Household>, number: usize) -> io::Result<(Arc<Home>, Joi
 }
 
 /// Ends workers, and waits for them.
-fn dismiss(workers: impl IntoIterator<Item = (Arc<Home>, JoinHandle<()>)>) {
+fn dismiss(workers: impl IntoIterator<Item = (Arc<RingHome>, JoinHandle<()>)>) {
     let closed = workers.into_iter().map(|(home, thread)| {
         home.close();
         thread
@@ -130,7 +130,7 @@ impl Runtime for Compio {
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        Home::block_on(&self.household, future)
+        RingHome::block_on(&self.household, future)
     }
 
     fn spawn<F>(&self, future: F) -> io::Result<CompioJoin<F::Output>>
@@ -139,8 +139,8 @@ impl Runtime for Compio {
         F::Output: Send + 'static,
     {
         match self.place() {
-            Place::Here(home) => Ok(CompioJoin::here(home, future)),
-            Place::There(home) => CompioJoin::at(home, future).ok_or_else(ended),
+            SpawnPlace::Here(home) => Ok(CompioJoin::here(home, future)),
+            SpawnPlace::There(home) => CompioJoin::at(home, future).ok_or_else(ended),
         }
     }
 
@@ -150,11 +150,11 @@ impl Runtime for Compio {
     {
         let start = move || ::compio::runtime::spawn(future).detach();
         match self.place() {
-            Place::Here(_) => {
+            SpawnPlace::Here(_) => {
                 start();
                 Ok(())
             }
-            Place::There(home) => home.run(Box::new(start)).map_err(|_| ended()),
+            SpawnPlace::There(home) => home.run(Box::new(start)).map_err(|_| ended()),
         }
     }
 

@@ -18,8 +18,8 @@ use super::{
         Coordination, Elapsed, Io, NativeTimers, NativeWork, channel::SmolChannel,
         condition::ListenerCondition, event::ListenerEvent,
     },
-    home::Home,
-    socket::Socket,
+    home::RingHome,
+    socket::RingSocket,
     stream::CompioStream,
 };
 
@@ -36,8 +36,8 @@ impl Coordination for CompioNative {
     type Channel = SmolChannel;
 }
 
-fn home() -> io::Result<Arc<Home>> {
-    Home::here().ok_or_else(|| io::Error::other("compio was used outside of its executor"))
+fn home() -> io::Result<Arc<RingHome>> {
+    RingHome::here().ok_or_else(|| io::Error::other("compio was used outside of its executor"))
 }
 
 impl Io for CompioNative {
@@ -45,7 +45,7 @@ impl Io for CompioNative {
 
     async fn connect(address: SocketAddr) -> io::Result<Self::Conn> {
         let home = home()?;
-        let socket = Socket::connect(address, home.household.clone()).await?;
+        let socket = RingSocket::connect(address, home.household.clone()).await?;
         Ok(CompioStream::over(socket, home))
     }
 
@@ -92,7 +92,7 @@ impl NativeWork for CompioNative {
         W: FnOnce() -> T + Send + 'static,
     {
         #[expect(clippy::expect_used, reason = "whoever asks for this is a task of the executor")]
-        let home = Home::here().expect("compio was used outside of its executor");
+        let home = RingHome::here().expect("compio was used outside of its executor");
         home.household.pool.run(work).await
     }
 }

@@ -19,13 +19,13 @@ use ::compio::{
 use compio_send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
 
-use super::home::Home;
+use super::home::RingHome;
 
 /// What came of an operation, and its buffer.
 type Landed = (io::Result<usize>, Vec<u8>);
 
 /// One direction of a stream.
-pub(super) enum Side<T: OpCode + 'static> {
+pub(super) enum RingSide<T: OpCode + 'static> {
     /// No operation is under way.
     Idle(Vec<u8>),
     /// The kernel has the buffer; the operation belongs to this thread.
@@ -34,7 +34,7 @@ pub(super) enum Side<T: OpCode + 'static> {
     Lent(oneshot::Receiver<Landed>),
 }
 
-impl<T: OpCode + IntoInner<Inner = Vec<u8>> + 'static> Side<T> {
+impl<T: OpCode + IntoInner<Inner = Vec<u8>> + 'static> RingSide<T> {
     /// Begins an operation with the buffer, which is at hand. It is in the ring's queue then, and
     /// whoever is called by the context learns of its end.
     pub(super) fn begin(
@@ -81,7 +81,7 @@ impl<T: OpCode + IntoInner<Inner = Vec<u8>> + 'static> Side<T> {
     }
 
     /// The stream is used elsewhere from now on: its home waits for what is under way.
-    pub(super) fn lend(&mut self, home: &Home) {
+    pub(super) fn lend(&mut self, home: &RingHome) {
         let Self::Submitted(_) = self else { return };
         let (land, landing) = oneshot::channel();
         let Self::Submitted(submitted) = std::mem::replace(self, Self::Lent(landing)) else {

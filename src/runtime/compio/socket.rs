@@ -22,14 +22,14 @@ use rustix::net::{AddressFamily, SocketType, ipproto};
 use super::household::Household;
 
 /// A socket, and what was given up on it.
-pub(super) struct Socket {
+pub(super) struct RingSocket {
     stream: TcpStream,
     household: Arc<Household>,
     /// Operations that nobody waits for any more, and that the kernel had.
     given_up: AtomicU64,
 }
 
-impl Socket {
+impl RingSocket {
     pub(super) fn new(stream: TcpStream, household: Arc<Household>) -> Arc<Self> {
         Arc::new(Self { stream, household, given_up: AtomicU64::new(0) })
     }
@@ -46,7 +46,7 @@ impl Socket {
         let BufResult(created, create) = create.await;
         created?;
         let socket = Self::new(create.into_inner().into(), household);
-        let waiting = Waiting(&socket);
+        let waiting = ConnectGuard(&socket);
         let connect = Connect::new(socket.clone(), address.into());
         let BufResult(connected, _) = SendWrapper::new(submit(connect)).await;
         std::mem::forget(waiting);
@@ -74,22 +74,22 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for RingSocket {
     fn drop(&mut self) {
         self.household.note_returned(*self.given_up.get_mut());
     }
 }
 
-impl AsFd for Socket {
+impl AsFd for RingSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 }
 
 /// Somebody waits for an operation of this socket.
-struct Waiting<'a>(&'a Socket);
+struct ConnectGuard<'a>(&'a RingSocket);
 
-impl Drop for Waiting<'_> {
+impl Drop for ConnectGuard<'_> {
     fn drop(&mut self) {
         self.0.give_up(1);
         // Of a socket that is not connected it says so, and has ended the attempt.

@@ -16,32 +16,32 @@ use std::{
 use ::compio::driver::op::{Recv, RecvFlags, Send as SendOp, SendFlags};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::{home::Home, side::Side, socket::Socket};
+use super::{home::RingHome, side::RingSide, socket::RingSocket};
 
 /// Bytes of each buffer.
 pub(super) const ROOM: usize = 8 << 10;
 
 /// A connection of compio.
 pub struct CompioStream {
-    socket: Arc<Socket>,
+    socket: Arc<RingSocket>,
     /// Where its operations belong.
-    home: Arc<Home>,
-    reading: Side<Recv<Vec<u8>, Arc<Socket>>>,
+    home: Arc<RingHome>,
+    reading: RingSide<Recv<Vec<u8>, Arc<RingSocket>>>,
     /// What has been read and not been taken: from here to there in the buffer.
     unread: (usize, usize),
-    writing: Side<SendOp<Vec<u8>, Arc<Socket>>>,
+    writing: RingSide<SendOp<Vec<u8>, Arc<RingSocket>>>,
 }
 
 impl CompioStream {
     /// A stream over a connected socket, which belongs to the calling thread at first.
-    pub(super) fn over(socket: Arc<Socket>, home: Arc<Home>) -> Self {
-        let (reading, writing) = (Side::Idle(Vec::new()), Side::Idle(Vec::new()));
+    pub(super) fn over(socket: Arc<RingSocket>, home: Arc<RingHome>) -> Self {
+        let (reading, writing) = (RingSide::Idle(Vec::new()), RingSide::Idle(Vec::new()));
         Self { socket, home, reading, unread: (0, 0), writing }
     }
 
     /// The same over a connection of the standard library.
-    pub(super) fn of(stream: TcpStream, home: Arc<Home>) -> Self {
-        Self::over(Socket::new(stream, home.household.clone()), home)
+    pub(super) fn of(stream: TcpStream, home: Arc<RingHome>) -> Self {
+        Self::over(RingSocket::new(stream, home.household.clone()), home)
     }
 
     /// Moves to the thread that uses it.
@@ -53,7 +53,7 @@ impl CompioStream {
     #[cold]
     fn move_house(&mut self) -> io::Result<()> {
         let outside = || io::Error::other("a stream of compio was used outside of its executor");
-        let here = Home::here().ok_or_else(outside)?;
+        let here = RingHome::here().ok_or_else(outside)?;
         self.reading.lend(&self.home);
         self.writing.lend(&self.home);
         self.home = here;
@@ -86,19 +86,19 @@ impl CompioStream {
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let landed = match &self.writing {
-                Side::Idle(buffer) if buffer.is_empty() => return Poll::Ready(Ok(())),
-                Side::Idle(_) => {
+                RingSide::Idle(buffer) if buffer.is_empty() => return Poll::Ready(Ok(())),
+                RingSide::Idle(_) => {
                     let socket = &self.socket;
                     let send = |buffer| SendOp::new(socket.clone(), buffer, sending());
                     self.writing.begin(send, context)
                 }
-                Side::Submitted(_) | Side::Lent(_) => self.writing.poll_landed(context),
+                RingSide::Submitted(_) | RingSide::Lent(_) => self.writing.poll_landed(context),
             };
             let sent = ready!(landed).and_then(|sent| match sent {
                 0 => Err(io::ErrorKind::WriteZero.into()),
                 sent => Ok(sent),
             });
-            if let Side::Idle(buffer) = &mut self.writing {
+            if let RingSide::Idle(buffer) = &mut self.writing {
                 // What could not be sent is nobody's any more.
                 let gone = sent.as_ref().map_or(buffer.len(), |sent| *sent);
                 buffer.drain(..gone.min(buffer.len()));
@@ -115,7 +115,7 @@ impl CompioStream {
     ) -> Poll<io::Result<usize>> {
         self.settle()?;
         ready!(self.poll_sent(context))?;
-        let Side::Idle(buffer) = &mut self.writing else {
+        let RingSide::Idle(buffer) = &mut self.writing else {
             unreachable!("all is sent, and nothing is under way");
         };
         buffer.reserve_exact(ROOM);
@@ -147,7 +147,7 @@ impl Read for CompioStream {
         ready!(self.poll_unread(context))?;
         let (from, to) = self.unread;
         let to = to.min(from + buffer.remaining());
-        if let Side::Idle(bytes) = &self.reading {
+        if let RingSide::Idle(bytes) = &self.reading {
             buffer.put_slice(&bytes[from..to]);
         }
         self.unread.0 = to;
@@ -199,8 +199,8 @@ impl Drop for CompioStream {
         if reads {
             self.socket.end_reading();
         }
-        let reading = std::mem::replace(&mut self.reading, Side::Idle(Vec::new()));
-        let writing = std::mem::replace(&mut self.writing, Side::Idle(Vec::new()));
+        let reading = std::mem::replace(&mut self.reading, RingSide::Idle(Vec::new()));
+        let writing = std::mem::replace(&mut self.writing, RingSide::Idle(Vec::new()));
         self.home.take_back((reading, writing));
     }
 }
