@@ -9,10 +9,14 @@
 use std::{env, fs, path::Path, process::Command};
 
 /// Crates whose versions change what is measured.
-const RACERS: [&str; 12] = [
+const RACERS: [&str; 16] = [
     "tokio",
     "mio",
     "async-std",
+    "compio",
+    "compio-runtime",
+    "compio-driver",
+    "io-uring",
     "async-executor",
     "async-io",
     "async-task",

@@ -7,7 +7,7 @@ use super::{
     report, run, schema, selftest, terminal::Global, trial,
 };
 
-/// Races threads, pools, tokio, async-std and smol on the same workload, proves that it was the
+/// Races threads, pools, tokio, async-std, smol and compio on the same workload, proves that it was the
 /// same work, and says by how much they differ.
 #[derive(Debug, Parser)]
 #[command(name = "regatta", version, arg_required_else_help = true)]

@@ -26,6 +26,7 @@ impl Selection {
         let machine = self.machine()?;
         let mut plan = Plan::new(scenarios, &machine, seed, keep);
         plan.introduce(trial::hello);
+        plan.adapt(trial::unavailable);
         if plan.cells.is_empty() {
             let filters: Vec<&str> = self.filter.iter().map(Regex::as_str).collect();
             let reason = format!(

@@ -38,6 +38,7 @@ pub const CHECKS: &[Check] = &[
     now("build", &[], room::build),
     now("another run", &[], room::other_run),
     now("plan", &[], room::plan),
+    now("executors", &[], room::executors),
     now("CPUs", cpus::QUOTA, cpus::enough),
     over_time("other load", cpus::STAT, cpus::external),
     over_time("steal", cpus::STAT, cpus::steal),

@@ -13,7 +13,12 @@ use std::{
 use rustix::thread::set_current_timer_slack;
 
 use super::lock;
-use crate::{cgroup, clock, limits::Limits, trial};
+use crate::{
+    cgroup, clock,
+    limits::Limits,
+    runtime::{self, EXECUTORS, ExecutorInfo},
+    trial,
+};
 
 /// Files, by the pattern under which a check asks for them: `*` stands for any part of a name, and
 /// `cgroup:` for the folder of each of this process's control groups.
@@ -39,6 +44,8 @@ pub struct Host {
     pub limits: Limits,
     /// The process of another run in progress.
     pub other_run: Option<String>,
+    /// Executors that this host does not let run, and why.
+    pub unavailable: Vec<(String, String)>,
     /// Whether this program was built without optimisation.
     pub debug_build: bool,
 }
@@ -86,9 +93,15 @@ impl Host {
             cpus: trial::allowed_cpus(),
             limits: Limits::read(),
             other_run: lock::holder(&lock::path()),
+            unavailable: unavailable(),
             debug_build: env!("REGATTA_OPT") == "0",
         }
     }
+}
+
+fn unavailable() -> Vec<(String, String)> {
+    let why = |info: &ExecutorInfo| Some((info.name.to_owned(), runtime::unavailable(info.name)?));
+    EXECUTORS.iter().filter_map(why).collect()
 }
 
 /// Naps whose lateness is looked at, 1 ms each.

@@ -28,6 +28,8 @@ pub struct Need {
     pub refused: Vec<(String, String)>,
     /// Cells in all.
     pub cells: usize,
+    /// Executors of this program that it has cells of, whether they can run or not.
+    pub executors: BTreeSet<String>,
 }
 
 impl Need {
@@ -35,6 +37,9 @@ impl Need {
     pub fn of(plan: &Plan) -> Self {
         let mut need = Self { cells: plan.cells.len(), ..Self::default() };
         for cell in &plan.cells {
+            if cell.trial.program.is_none() {
+                need.executors.insert(cell.trial.executor.clone());
+            }
             match &cell.stored.absent {
                 Some(Absent::Refused(why)) => {
                     need.refused.push((cell.stored.name.clone(), why.clone()));

@@ -7,7 +7,7 @@ use procfs::{CpuInfo, Current as _, Meminfo};
 use crate::{clock, units};
 
 /// Settings of the kernel that figures depend on, below `/proc/sys`.
-const SYSCTLS: [&str; 8] = [
+const SYSCTLS: [&str; 9] = [
     "net/ipv4/tcp_congestion_control",
     "net/ipv4/tcp_tw_reuse",
     "net/core/somaxconn",
@@ -16,6 +16,7 @@ const SYSCTLS: [&str; 8] = [
     "kernel/sched_rt_runtime_us",
     "kernel/sched_cfs_bandwidth_slice_us",
     "kernel/sched_rr_timeslice_ms",
+    "kernel/io_uring_disabled",
 ];
 
 /// Label and value of everything that is recorded, in the order it is shown.

@@ -29,6 +29,24 @@ pub(super) fn other_run(host: &Host, _: &Need) -> Judged {
     }
 }
 
+/// Executors that this host does not let run. A plan that does without them is not disturbed.
+pub(super) fn executors(host: &Host, need: &Need) -> Judged {
+    let wanted = |(name, _): &&(String, String)| need.cells == 0 || need.executors.contains(name);
+    let missing: Vec<String> = host
+        .unavailable
+        .iter()
+        .filter(wanted)
+        .map(|(name, why)| format!("{name} cannot run: {why}"))
+        .collect();
+    if missing.is_empty() {
+        return Judged::fine("all that are wanted can run");
+    }
+    Judged::warn(
+        missing.join("; "),
+        "allow io_uring (sysctl kernel.io_uring_disabled=0; a container's seccomp profile), or leave it out (-e)",
+    )
+}
+
 /// Cells that cannot run.
 pub(super) fn plan(_: &Host, need: &Need) -> Judged {
     match need.refused.as_slice() {
@@ -120,6 +138,20 @@ mod tests {
             (Fine, Refuse)
         );
         assert!(other_run(&second, &need).value.contains("process 7"));
+    }
+
+    #[test]
+    fn an_executor_that_cannot_run_is_told_to_who_wants_it() {
+        let why = "io_uring is unavailable here: EPERM";
+        let host = Host { unavailable: vec![("compio".into(), why.into())], ..Host::default() };
+        let judged = executors(&host, &Need::default());
+        assert_eq!(judged.fitness, Warn);
+        assert!(judged.value.contains(why) && judged.remedy.contains("io_uring_disabled"));
+        let of =
+            |name: &str| Need { cells: 1, executors: [name.to_owned()].into(), ..Need::default() };
+        assert_eq!(executors(&host, &of("compio")).fitness, Warn);
+        assert_eq!(executors(&host, &of("tokio")).fitness, Fine);
+        assert_eq!(executors(&Host::default(), &of("compio")).fitness, Fine);
     }
 
     #[test]

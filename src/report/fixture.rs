@@ -21,7 +21,7 @@ use crate::{
 
 /// The executors of the fixture, whose figures stand below.
 pub(super) fn executors() -> impl Iterator<Item = &'static ExecutorInfo> {
-    EXECUTORS.iter().filter(|info| info.name != "rayon")
+    EXECUTORS.iter().filter(|info| !["rayon", "compio"].contains(&info.name))
 }
 
 const ROUNDS: u32 = 7;

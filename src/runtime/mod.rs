@@ -10,6 +10,8 @@ mod barrier;
 mod blocking;
 mod census;
 mod channel;
+#[cfg(all(feature = "compio", target_os = "linux"))]
+mod compio;
 mod condition;
 mod elapsed;
 mod event;
@@ -62,4 +64,6 @@ spec::executors! {
     #[cfg(feature = "async-std")]
     async_std::AsyncStd,
     smol::Smol,
+    #[cfg(all(feature = "compio", target_os = "linux"))]
+    compio::Compio,
 }

@@ -102,6 +102,11 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// can.
     type Join<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
 
+    /// Why this host cannot run it, in words; none: it can. It may ask the kernel.
+    fn unavailable() -> Option<String> {
+        None
+    }
+
     /// Starts the executor's threads.
     fn start(setup: &Setup) -> io::Result<Self>;
 
@@ -180,6 +185,16 @@ macro_rules! executors {
             $($(#[$gate])*
             if name == <$path as Runtime>::INFO.name {
                 return Some(visitor.visit::<$path>());
+            })*
+            None
+        }
+
+        /// Why this host cannot run the executor called `name`, in words; none: it can, or there is
+        /// none of that name.
+        pub fn unavailable(name: &str) -> Option<String> {
+            $($(#[$gate])*
+            if name == <$path as Runtime>::INFO.name {
+                return <$path as Runtime>::unavailable();
             })*
             None
         }

@@ -104,7 +104,8 @@ impl<R: Runtime> Operation for Cancelling<R> {
 mod tests {
     use crate::step::testing::{Ran, Rig};
 
-    const ASYNCHRONOUS: [&str; 4] = ["tokio", "tokio-current-thread", "async-std", "smol"];
+    const ASYNCHRONOUS: [&str; 5] =
+        ["tokio", "tokio-current-thread", "async-std", "smol", "compio"];
 
     /// Tasks that start a task, wait a little and cancel it.
     fn ran(executor: &str, child: &str) -> Ran {

@@ -144,7 +144,7 @@ mod tests {
     /// The other task waits for what the first one holds: were it not given up, it would never end.
     #[test]
     fn what_is_left_behind_by_a_task_that_ends_early_is_given_up() {
-        for executor in ["tokio", "tokio-current-thread", "async-std", "smol"] {
+        for executor in ["tokio", "tokio-current-thread", "async-std", "smol", "compio"] {
             let ran = Rig::new(&[SPAWN, "{ sleep = { time = '1h' } }"])
                 .limited(Duration::from_millis(2), OnTimeout::Skip)
                 .task("child", &["{ acquire = { semaphore = 's', task = 'long' } }"])
@@ -166,7 +166,8 @@ mod tests {
     /// end.
     #[test]
     fn a_join_that_is_given_up_gives_up_the_task() {
-        for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
+        for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol", "compio"]
+        {
             let ran = Rig::new(&[SPAWN, JOIN])
                 .limited(Duration::from_millis(2), OnTimeout::Ignore)
                 .task("child", &["{ sleep = { time = '1h' } }"])

@@ -16,8 +16,8 @@ use crate::{
     targets::{Endpoint, Launcher, ServerProcess, Start, Started, TargetError, TargetSpec},
 };
 
-/// One blocking executor of each kind, and two that are asynchronous.
-pub const EXECUTORS: [&str; 4] = ["sequential", "threads", "tokio", "smol"];
+/// One blocking executor of each kind, and three that are asynchronous.
+pub const EXECUTORS: [&str; 5] = ["sequential", "threads", "tokio", "smol", "compio"];
 
 /// Reads a step as it stands in a scenario, such as `{ noop = {} }`; else the errors in file order.
 pub fn read_step(text: &str) -> Result<StepSpec, Vec<Diagnostic>> {

@@ -87,10 +87,11 @@ fn times(watched: &[Option<Watched>]) -> Vec<Option<ProcessTimes>> {
     watched.iter().map(|watched| watched.as_ref().and_then(Watched::times)).collect()
 }
 
-/// What the threads of the pool for blocking work are called that smol and async-std have in
-/// common: the crate `blocking` lets them wait for ever once they are there. Those of tokio end
-/// when nobody needed them for ten seconds, and are called as its workers are.
-const POOL_THREAD: &str = "blocking";
+/// What the threads of pools for blocking work are called that may be older than the window: those
+/// that smol and async-std have in common, for the crate `blocking` lets them wait for ever once
+/// they are there, and those of compio, which end when nobody needed them for a minute. Those of
+/// tokio end after ten seconds, and are called as its workers are.
+const POOL_THREADS: [&str; 2] = ["blocking", "compio-blocking"];
 
 /// Threads to look at: with more the names would take longer to read than a window's edge may.
 const MOST: u64 = 2_000;
@@ -101,7 +102,8 @@ fn pool_threads() -> u64 {
     if measure::thread_count() > MOST {
         return 0;
     }
-    runtime::threads_by_name().get(POOL_THREAD).copied().unwrap_or(0)
+    let threads = runtime::threads_by_name();
+    POOL_THREADS.iter().filter_map(|name| threads.get(*name)).sum()
 }
 
 /// The CPUs whose time is accounted for, and the time that is our own on them.

@@ -37,6 +37,7 @@ mod workers;
 pub use brief::objection;
 pub use own_racer::{RefereeLine, race};
 pub use place::allowed_cpus;
+pub use race::unavailable;
 pub use racer::hello;
 pub use servers::servers;
 pub use wire::{Answer, Ended, TrialLoad, TrialPlan};

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     load::{self, Lookout, RunningProbe},
     measure::{self, Delay, Measured, POOL_FACTS, ProofLine, Recorders, TargetReport, Watched},
-    runtime::{Coordination, Facts, Runtime, Semaphore as _, Visitor},
+    runtime::{self, Coordination, Facts, Runtime, Semaphore as _, Visitor},
     scenario::LoadKind,
     secret, shared,
     step::{Reading, Tally},
@@ -112,6 +112,11 @@ impl Visitor for Race<'_> {
         end(runtime, hangs);
         Ok(Measured::new(measured, trial.into()))
     }
+}
+
+/// Why this host cannot run an executor of this program; none: it can.
+pub fn unavailable(executor: &str) -> Option<String> {
+    runtime::unavailable(executor)
 }
 
 /// Stops the executor. Tasks that hang would be waited for: they end with the process.

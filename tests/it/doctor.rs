@@ -245,7 +245,7 @@ fn trials_report_what_the_kernel_says_of_them() {
                 is("stack of that thread", "512KiB");
                 assert!(fact("threads after the load").contains("4 rayon"), "{facts:#?}");
             }
-            "tokio" | "async-std" | "smol" => {
+            "tokio" | "async-std" | "smol" | "compio" => {
                 is("scheduler threads", "3");
                 is("cap of the blocking pool", "4");
             }

@@ -63,7 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "scenario", "step", "store", "units",
         ],
     ),
-    ("doctor", &["cgroup", "clock", "limits", "plan", "store", "trial", "units"]),
+    ("doctor", &["cgroup", "clock", "limits", "plan", "runtime", "store", "trial", "units"]),
     ("run", &["analysis", "clock", "plan", "store", "trial"]),
     (
         "cli",
@@ -250,7 +250,7 @@ fn only_cli_prints(sources: &[Source]) -> Vec<String> {
 
 /// Steps and loads reach executors through the trait alone.
 fn steps_name_no_executor(sources: &[Source]) -> Vec<String> {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 18] = [
         "tokio::",
         "async_std::",
         "async_executor::",
@@ -259,6 +259,8 @@ fn steps_name_no_executor(sources: &[Source]) -> Vec<String> {
         "\"tokio",
         "\"async-std",
         "\"smol",
+        "\"compio",
+        "compio::",
         "\"threads",
         "\"thread-pool",
         "\"rayon",

@@ -25,6 +25,7 @@ pub fn draw(pen: &Pen<'_, '_>, ident: Ident, (x, y): (f64, f64), radius: f64) {
         Marker::Ring => pen.ring((x, y), radius * 0.85, radius * 0.4),
         Marker::Cross => pen.area(&at(&CROSS)),
         Marker::Diamond => pen.area(&at(&[(0.0, -1.2), (1.2, 0.0), (0.0, 1.2), (-1.2, 0.0)])),
+        Marker::Star => pen.area(&at(&STAR)),
         Marker::Bar => pen.area(&at(&[(-1.0, -0.4), (1.0, -0.4), (1.0, 0.4), (-1.0, 0.4)])),
     }
 }
@@ -43,6 +44,18 @@ const CROSS: [(f64, f64); 12] = [
     (-0.4, 0.0),
     (-1.0, -0.6),
     (-0.6, -1.0),
+];
+
+/// A star with four rays.
+const STAR: [(f64, f64); 8] = [
+    (0.0, -1.25),
+    (0.35, -0.35),
+    (1.25, 0.0),
+    (0.35, 0.35),
+    (0.0, 1.25),
+    (-0.35, 0.35),
+    (-1.25, 0.0),
+    (-0.35, -0.35),
 ];
 
 /// All markers as symbols, once in a page, for [`icon`].

@@ -15,6 +15,7 @@ const COLOURS: &[(&str, &str, &str, Marker)] = &[
     ("tokio-current-thread", "#3d94c9", "#9bd3f5", Marker::Ring),
     ("async-std", "#b8619a", "#e79cc6", Marker::Cross),
     ("smol", "#009e73", "#2fbf94", Marker::Diamond),
+    ("compio", "#5b3fa0", "#b39ddb", Marker::Star),
     ("", "#767676", "#9aa0a6", Marker::Bar),
 ];
 
@@ -48,6 +49,8 @@ pub enum Marker {
     Cross,
     /// A square on its tip.
     Diamond,
+    /// A star with four rays.
+    Star,
     /// A lying bar.
     Bar,
 }

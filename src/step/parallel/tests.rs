@@ -38,7 +38,7 @@ fn the_first_that_ends_is_enough() {
 /// Under `threads`, too, where joining in order would wait for those that end late.
 #[test]
 fn who_ends_late_is_not_waited_for() {
-    for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
+    for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol", "compio"] {
         let ran = ran(executor, Duration::from_mins(1));
         let timeouts = ran.timeouts();
         assert_eq!(timeouts, 0, "{executor}: a child that ends at once is first");
@@ -195,7 +195,7 @@ fn each_child_is_followed_once_in_either_order() {
 #[test]
 fn who_has_ended_is_followed_while_others_are_at_work() {
     let text = EACH.replace("ORDER", "completion");
-    for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol"] {
+    for executor in ["threads", "tokio", "tokio-current-thread", "async-std", "smol", "compio"] {
         let ran = Rig::new(&[&text])
             .limited(Duration::from_mins(1), OnTimeout::Fail)
             .shared("q", "{ queue = { capacity = 100 } }")

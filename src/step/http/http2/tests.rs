@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-const ASYNCHRONOUS: [&str; 4] = ["tokio", "tokio-current-thread", "async-std", "smol"];
+const ASYNCHRONOUS: [&str; 5] = ["tokio", "tokio-current-thread", "async-std", "smol", "compio"];
 
 /// The embedded server in a thread.
 struct Served {
@@ -174,7 +174,7 @@ proptest! {
         slots in 1_usize..5,
         streams in 1_u32..5,
     ) {
-        let all = ["tokio", "tokio-current-thread", "async-std", "smol", "sequential", "threads", "thread-pool"];
+        let all = ["tokio", "tokio-current-thread", "async-std", "smol", "compio", "sequential", "threads", "thread-pool"];
         let executor = all[if shared.is_some() { executor % 4 } else { executor }];
         let connections = shared.map_or("'per-slot'".to_owned(), |number| number.to_string());
         let server = Served::start(&format!(
