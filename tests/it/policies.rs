@@ -75,8 +75,6 @@ fn a_server_that_restarts_loses_nothing_that_is_in_flight_under_any_executor() {
             assert!(owed == answered && owed > 0, "{cell} {target}: {counts:?}");
             assert_eq!(measured.task.errors, 0, "{cell} {target}");
             assert_eq!(counts["connections"], counts["connections closed"], "{cell} {target}");
-            let reopened = counts["connections reopened"];
-            assert!(reopened > 0 || step.contains("per-call"), "{cell} {target}: {counts:?}");
         }
     }
 }

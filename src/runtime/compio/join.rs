@@ -147,7 +147,7 @@ impl<T: Send + 'static> Future for CompioJoin<T> {
                     match told {
                         Ok(Ok(output)) => output,
                         Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                        Err(_) => panic!("{GONE}"),
+                        Err(oneshot::error::RecvError { .. }) => panic!("{GONE}"),
                     }
                 }
             },

@@ -40,10 +40,13 @@ use stream::ROOM;
 pub struct Compio {
     household: Arc<Household>,
     workers: Arc<[Arc<RingHome>]>,
-    hired: Arc<Mutex<Vec<(Arc<RingHome>, JoinHandle<()>)>>>,
+    hired: Arc<Mutex<Vec<HiredWorker>>>,
     /// Tasks that were started from outside: whose turn it is.
     started: Arc<AtomicUsize>,
 }
+
+/// A worker, and the thread to wait for when it is dismissed.
+type HiredWorker = (Arc<RingHome>, JoinHandle<()>);
 
 /// Where a task that is started now will live.
 enum SpawnPlace {
@@ -58,18 +61,16 @@ impl Compio {
     fn place(&self) -> SpawnPlace {
         let is_ours =
             |home: &Arc<RingHome>| home.is_worker && Arc::ptr_eq(&home.household, &self.household);
-        match RingHome::here().filter(is_ours) {
-            Some(home) => SpawnPlace::Here(home),
-            None => {
-                let turn = self.started.fetch_add(1, Relaxed) % self.workers.len();
-                SpawnPlace::There(self.workers[turn].clone())
-            }
+        if let Some(home) = RingHome::here().filter(is_ours) {
+            return SpawnPlace::Here(home);
         }
+        let turn = self.started.fetch_add(1, Relaxed) % self.workers.len();
+        SpawnPlace::There(self.workers[turn].clone())
     }
 }
 
 /// Starts a worker, and waits until it has a ring.
-fn hire(household: &Arc<Household>, number: usize) -> io::Result<(Arc<RingHome>, JoinHandle<()>)> {
+fn hire(household: &Arc<Household>, number: usize) -> io::Result<HiredWorker> {
     let (ready, is_ready) = mpsc::channel();
     let household = household.clone();
     let thread = Builder::new().name(format!("compio-{number}")).spawn(move || {
@@ -83,7 +84,7 @@ fn hire(household: &Arc<Household>, number: usize) -> io::Result<(Arc<RingHome>,
 }
 
 /// Ends workers, and waits for them.
-fn dismiss(workers: impl IntoIterator<Item = (Arc<RingHome>, JoinHandle<()>)>) {
+fn dismiss(workers: impl IntoIterator<Item = HiredWorker>) {
     let closed = workers.into_iter().map(|(home, thread)| {
         home.close();
         thread

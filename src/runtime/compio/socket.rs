@@ -40,8 +40,8 @@ impl RingSocket {
         household: Arc<Household>,
     ) -> io::Result<Arc<Self>> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let kind = (i32::from(family.as_raw()), SocketType::STREAM.as_raw() as i32);
-        let protocol = ipproto::TCP.as_raw().get() as i32;
+        let kind = (i32::from(family.as_raw()), SocketType::STREAM.as_raw().cast_signed());
+        let protocol = ipproto::TCP.as_raw().get().cast_signed();
         let create = SendWrapper::new(submit(CreateSocket::new(kind.0, kind.1, protocol)));
         let BufResult(created, create) = create.await;
         created?;

@@ -32,11 +32,11 @@ fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
 }
 
-fn in_time<F: Future + Send>(future: F) -> impl Future<Output = F::Output> + Send
+async fn in_time<F: Future + Send>(future: F) -> F::Output
 where
     F::Output: Send,
 {
-    async { CompioNative::timeout(LONG, future).await.expect("in time") }
+    CompioNative::timeout(LONG, future).await.expect("in time")
 }
 
 /// Both ends of a connection; the first one is compio's, opened on worker `number`.
@@ -373,7 +373,7 @@ fn blocking_work_waits_in_a_queue_and_holds_up_no_worker() {
         let other = in_time(CompioNative::sleep(TICK));
         runtime.block_on(on(&runtime, number, other));
     }
-    assert!(threads_by_name().get("compio-blocking").is_some());
+    assert!(threads_by_name().contains_key("compio-blocking"));
     gate.wait();
     let done = runtime.block_on(async {
         let mut done = Vec::new();
@@ -432,7 +432,7 @@ fn workers_may_wake_many_tasks_of_each_other_at_once() {
         let woken: Vec<_> = (0..2 * tasks)
             .map(|number| {
                 let heard = calls[number % 2].listen();
-                runtime.spawn(async move { heard.await }).unwrap()
+                runtime.spawn(heard).unwrap()
             })
             .collect();
         // Tasks go to the workers in turn; each worker wakes those of the other one.

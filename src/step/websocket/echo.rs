@@ -78,6 +78,9 @@ impl EchoTalk {
     /// Whether what came is the message that had to come.
     fn judge(&self, (bytes, is_text): &Arrived) -> Result<(), String> {
         let expected = MessageId { of: self.of, number: self.first + self.came };
+        if *is_text == self.spec.text && self.messages.is(bytes, expected) {
+            return Ok(());
+        }
         let place =
             |number: u64| format!("message {} of {}", number - self.first + 1, self.spec.messages);
         let changed = |why: &str| {
@@ -89,7 +92,6 @@ impl EchoTalk {
         }
         match self.messages.look_at(bytes) {
             Err(why) => changed(&why),
-            Ok(found) if found == expected => Ok(()),
             Ok(found) if found.number < expected.number => {
                 Err("a message came twice: it had come back before; correct the server".to_owned())
             }
