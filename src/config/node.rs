@@ -182,13 +182,14 @@ impl Node {
 /// The parameter that a string names by being `${name}` as a whole. `${i}`, `${j}` and calls such
 /// as `${uniform(0,9)}` are not parameters: they differ from task to task, and the steps draw them.
 /// Nor is `${env:NAME}`, which only the process that needs it looks up, nor `${value:NAME}`, which a
-/// step takes.
+/// step takes, nor `${row:TABLE.COLUMN}`, which is another one in each task.
 fn parameter(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.strip_suffix('}')?;
     let is_other = name == "i"
         || name == "j"
         || name.starts_with("env:")
         || name.starts_with("value:")
+        || name.starts_with("row:")
         || name.contains(['(', '{', '}', '$']);
     (!is_other).then_some(name)
 }
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn whole_strings_are_substituted_and_other_text_is_not() {
         let mut diagnostics = Diagnostics::default();
-        let text = "a = '${n}'\nb = ['${n}', 'x${n}', '${i}', '${j}', '${uniform(1,9)}', '${m}', '${env:N}']\n";
+        let text = "a = '${n}'\nb = ['${n}', 'x${n}', '${i}', '${j}', '${uniform(1,9)}', '${m}', '${env:N}', '${value:v}', '${row:t.c}']\n";
         let node = super::super::parse(text, &mut diagnostics);
         let mut used = BTreeSet::new();
         node.parameters(&mut used);

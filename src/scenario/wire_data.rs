@@ -70,6 +70,10 @@ impl Field for CsvRows {
 /// Reads the rows of a file.
 fn read_rows(path: &str, content: &[u8]) -> Result<CsvRows, FileFlaw> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    if let Some(line) = open_quote(content) {
+        let help = "close it, or write a quote within a value twice".to_owned();
+        return Err((format!("{}, line {line}: a quote is not closed", quote(path)), help));
+    }
     let mut reader = ReaderBuilder::new().trim(Trim::Headers).from_reader(content);
     let columns = read_columns(path, &mut reader)?;
     let rows = reader.records().map(|row| Ok(texts(&row?)));
@@ -80,6 +84,20 @@ fn read_rows(path: &str, content: &[u8]) -> Result<CsvRows, FileFlaw> {
         return Err((format!("{} has no rows", quote(path)), help));
     }
     Ok(CsvRows { columns, rows })
+}
+
+/// The line of a quote that is never closed: all that comes after it would be one value. A quote
+/// within a value is written twice, so that their number is even.
+fn open_quote(content: &[u8]) -> Option<usize> {
+    let (mut line, mut open) = (1, None);
+    for byte in content {
+        match byte {
+            b'"' => open = if open.is_some() { None } else { Some(line) },
+            b'\n' => line += 1,
+            _ => {}
+        }
+    }
+    open
 }
 
 fn read_columns(path: &str, reader: &mut Reader<&[u8]>) -> Result<Vec<String>, FileFlaw> {
@@ -156,6 +174,7 @@ mod tests {
                 "in quotes",
             ),
             (b"id,name\n1,a\n2,\xff\n", "line 3: value 2 is not UTF-8", "as UTF-8"),
+            (b"id,name\n1,\"a\n2,b\n", "line 2: a quote is not closed", "close it"),
             (b"id,id\n1,2\n", "line 1: two columns are called `id`", "of its own"),
             (b"id,\n1,2\n", "line 1: column 2 has ``, which is no name", "id,name"),
             (b"id,a}\n1,2\n", "column 2 has `a}`", "id,name"),

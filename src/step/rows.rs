@@ -38,7 +38,7 @@ pub enum Pick {
 /// The tables of a trial.
 #[derive(Debug, Clone, Default)]
 pub struct RowTables {
-    tables: Vec<Arc<NamedRows>>,
+    tables: Vec<(Arc<NamedRows>, Vec<bool>)>,
     seed: u64,
 }
 
@@ -53,9 +53,15 @@ pub(super) struct RowColumn {
 }
 
 impl RowTables {
-    /// These tables; `seed` is the trial's.
+    /// These tables, whose rows are as long as there are columns; `seed` is the trial's.
     pub fn new(tables: &[Arc<NamedRows>], seed: u64) -> Self {
-        Self { tables: tables.to_vec(), seed }
+        // Once for each column, and not for each step that uses it.
+        let of_numbers = |table: &NamedRows| {
+            let column = |at: usize| table.rows.iter().all(|row| is_whole(&row[at]));
+            (0..table.columns.len()).map(column).collect()
+        };
+        let tables = tables.iter().map(|table| (table.clone(), of_numbers(table)));
+        Self { tables: tables.collect(), seed }
     }
 
     /// Gives them to all steps of a trial, before any is built.
@@ -72,10 +78,11 @@ impl RowTables {
     pub(super) fn column(&self, name: &str) -> Result<RowColumn, BuildError> {
         let missing = || BuildError(format!("there is no `${{row:{name}}}`"));
         let (table, column) = name.split_once('.').ok_or_else(missing)?;
-        let at = self.tables.iter().position(|known| known.name == table).ok_or_else(missing)?;
-        let table = self.tables[at].clone();
+        let at =
+            self.tables.iter().position(|(known, _)| known.name == table).ok_or_else(missing)?;
+        let (table, of_numbers) = self.tables[at].clone();
         let column = table.columns.iter().position(|known| known == column).ok_or_else(missing)?;
-        let is_whole = table.rows.iter().all(|row| is_whole(&row[column]));
+        let is_whole = of_numbers[column];
         let seed = draw::mix(self.seed, ROWS + at as u64);
         Ok(RowColumn { table, column, is_whole, seed })
     }

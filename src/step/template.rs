@@ -32,10 +32,10 @@ const ENV_PLACES: &str =
     "`${env:NAME}` is filled in in urls, and in the path, the headers and the body of `http`";
 
 /// The same of `${value:NAME}`.
-const VALUE_PLACES: &str = "`${value:NAME}` is filled in in the path, the headers and the body of `http`, and in `args` of `sql`";
+const VALUE_PLACES: &str = "`${value:NAME}` is filled in in the path, the headers, `body` and `body_file` of `http`, and in `args` of `sql`";
 
 /// The same of `${row:TABLE.COLUMN}`.
-const ROW_PLACES: &str = "`${row:TABLE.COLUMN}` is filled in in the path, the headers and the body of `http`, and in `args` of `sql`";
+const ROW_PLACES: &str = "`${row:TABLE.COLUMN}` is filled in in the path, the headers, `body` and `body_file` of `http`, and in `args` of `sql`";
 
 /// Most ranks of a Zipf distribution: up to here every whole number is exact as a float.
 const MOST_RANKS: u64 = 1 << 53;
@@ -121,6 +121,11 @@ impl Template {
     /// Whether it names any.
     pub fn uses_values(&self) -> bool {
         self.values().next().is_some()
+    }
+
+    /// Whether texts are filled in that are anybody's: values and rows.
+    pub fn fills_in_text(&self) -> bool {
+        self.uses_values() || self.rows().next().is_some()
     }
 
     /// Looks at these values from now on.

@@ -111,8 +111,8 @@ impl Workers {
             .filter_map(|(number, child)| Some((number, child.try_wait().ok()??)));
         let (number, how) = ends.next()?;
         Some(format!(
-            "worker process {number} of {size} has ended during the trial ({how}); if nobody did it, the system ran out \
-             of memory (`dmesg` tells): lower `size` under [executors.thread-pool]"
+            "worker process {number} of {size} has ended during the trial ({how}); if nobody killed it, the system ran \
+             out of memory (`dmesg` tells): lower `size` under [executors.thread-pool]"
         ))
     }
 

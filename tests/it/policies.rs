@@ -79,6 +79,24 @@ fn a_server_that_restarts_loses_nothing_that_is_in_flight_under_any_executor() {
     }
 }
 
+/// Calls that the load gives up are still owed by the server when it is asked.
+#[test]
+fn what_is_in_flight_at_the_end_is_nobodys_loss() {
+    let run = race(
+        "[run]\nrounds = 1\nwarmup = \"0s\"\nduration = \"300ms\"\ntimeout = \"60s\"\n\
+         [targets.api]\nhttp = { delay = \"uniform(1ms,2s)\", drain = { every = \"20ms\" } }\n\
+         [tasks.call]\nsteps = [{ http = { target = \"api\", path = \"/\" } }]\n\
+         [load.l]\ntask = \"call\"\nopen = { rate = \"200/s\", drain = \"50ms\", max_in_flight = 100 }\n",
+        &["--executor", "tokio,smol,threads"],
+    );
+    for (cell, measured) in measured(&run) {
+        let (owed, answered) = proven(measured, "requests in flight when it drained");
+        assert_eq!(owed, answered, "{cell}");
+        let counts = &measured.trial.targets[0].counts;
+        assert!(counts["drains, requests in flight that are still to be answered"] > 0, "{cell}");
+    }
+}
+
 /// A server of ours in a process of its own, as a trial starts it.
 struct ServerProcess {
     child: Child,

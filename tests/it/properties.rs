@@ -16,7 +16,7 @@ use proptest::{
 };
 use regatta::{
     measure::{Measurements, Stream},
-    store::{Absent, Outcome, Run},
+    store::{Absent, Outcome, Run, StoredCell},
 };
 
 use super::race::race;
@@ -126,6 +126,14 @@ fn all_measured(run: &Run) -> Result<Vec<(&str, &Measurements)>, String> {
     for cell in &run.header.cells {
         if let Some(Absent::Refused(why)) = &cell.absent {
             return Err(format!("{}: {why}", cell.name));
+        }
+    }
+    // Every pattern applies to these.
+    for executor in ["tokio", "smol", "compio"] {
+        let is_there = |cell: &&StoredCell| cell.executor == executor && cell.absent.is_none();
+        let may_lack = regatta::trial::unavailable(executor).is_some();
+        if !may_lack && !run.header.cells.iter().any(|cell| is_there(&cell)) {
+            return Err(format!("{executor} was not to run it"));
         }
     }
     let planned = run.header.cells.iter().filter(|cell| cell.absent.is_none());

@@ -24,12 +24,15 @@ use = ["sequential", "threads", "thread-pool", "tokio", "smol"]
 baseline = "threads"
 [targets.api]
 http = {{}}
+[targets.db]
+sql = {{ rows = 10 }}
 [data.users]
 csv = "users.csv"
 pick = "{pick}"
 [tasks.order]
 steps = [
-  {{ http = {{ target = "api", path = "/user/${{row:users.id}}/${{row:users.name}}" }} }},
+  {{ http = {{ target = "api", path = "/user/${{row:users.id}}/${{row:users.name}}", headers = {{ x-user = "${{row:users.id}}" }} }} }},
+  {{ sql = {{ target = "db", query = "SELECT name FROM items WHERE id = ?", args = ["${{row:users.id}}"] }}, expect = {{ rows = 1 }} }},
   {{ http = {{ target = "api", path = "/order", method = "POST", body_file = "order.json" }} }},
 ]
 [load.orders]
@@ -73,6 +76,14 @@ fn the_server_is_asked_for_the_same_rows_under_every_executor() {
     let paths = paths(&drawn, "run");
     assert!(paths.len() >= 5 && paths.iter().all(|trial| *trial == paths[0]), "{paths:?}");
     assert_eq!(paths[0].values().sum::<u64>(), 20);
+}
+
+/// What stands behind a `#` would not be sent, and another page would be asked for.
+#[test]
+fn a_row_that_no_path_can_have_fails_the_trial() {
+    let bench = bench("in-turn");
+    bench.write("users.csv", USERS.replace("bob", "b#b"));
+    bench.run("run s.toml --out run").exits(5).says(&["b#b", "is no path", "sent as they are"]);
 }
 
 #[test]

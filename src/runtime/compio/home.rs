@@ -158,8 +158,18 @@ pub(super) fn leave() {
 }
 
 async fn carry(errands: async_channel::Receiver<Errand>) {
+    let mut carried = 0_u32;
     while let Ok(errand) = errands.recv().await {
         // What a stranger's destructor does wrong must not end this thread; the hook has said it.
         let _ = catch_unwind(AssertUnwindSafe(errand));
+        carried = carried.wrapping_add(1);
+        if carried.is_multiple_of(AT_ONCE) {
+            // Or a task would begin only when the last of a thousand has been started.
+            futures_lite::future::yield_now().await;
+        }
     }
 }
+
+/// Errands that are done before tasks have their turn: as many as compio runs tasks before it looks
+/// after its ring.
+const AT_ONCE: u32 = 61;

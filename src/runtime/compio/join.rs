@@ -90,6 +90,8 @@ impl<T: Send + 'static> CompioJoin<T> {
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<JoinStage<T>> {
         let (tell, told) = oneshot::channel();
+        // Boxed, or whoever wraps it would have it twice in its own memory.
+        let future = Box::pin(future);
         let anchor = Arc::new(TaskHold(Mutex::new(HoldState::NotYet)));
         let its = anchor.clone();
         let errand = move || {

@@ -41,7 +41,8 @@ pub struct Compio {
     household: Arc<Household>,
     workers: Arc<[Arc<RingHome>]>,
     hired: Arc<Mutex<Vec<HiredWorker>>>,
-    /// Tasks that were started from outside: whose turn it is.
+    /// Tasks that were started by others than workers, and those that nobody waits for: whose turn it
+    /// is.
     started: Arc<AtomicUsize>,
 }
 
@@ -64,8 +65,12 @@ impl Compio {
         if let Some(home) = RingHome::here().filter(is_ours) {
             return SpawnPlace::Here(home);
         }
-        let turn = self.started.fetch_add(1, Relaxed) % self.workers.len();
-        SpawnPlace::There(self.workers[turn].clone())
+        SpawnPlace::There(self.next_worker().clone())
+    }
+
+    /// The worker whose turn it is.
+    fn next_worker(&self) -> &Arc<RingHome> {
+        &self.workers[self.started.fetch_add(1, Relaxed) % self.workers.len()]
     }
 }
 
@@ -149,14 +154,10 @@ impl Runtime for Compio {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        // Always to the worker whose turn it is: arrivals of an open load are started by a task of one
+        // worker, and would all be its own.
         let start = move || ::compio::runtime::spawn(future).detach();
-        match self.place() {
-            SpawnPlace::Here(_) => {
-                start();
-                Ok(())
-            }
-            SpawnPlace::There(home) => home.run(Box::new(start)).map_err(|_| ended()),
-        }
+        self.next_worker().run(Box::new(start)).map_err(|_| ended())
     }
 
     fn facts(&self) -> Facts {

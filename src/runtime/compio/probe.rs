@@ -16,6 +16,9 @@ pub(super) fn unavailable() -> Option<String> {
     judge(ring.map(|ring| ring.driver_type()))
 }
 
+/// What helps.
+const REMEDY: &str = "allow it (kernel.io_uring_disabled, the seccomp profile of the container, its limits on memory and files), or leave compio out";
+
 /// The same of what was answered.
 fn judge(ring: io::Result<DriverType>) -> Option<String> {
     match ring {
@@ -30,7 +33,7 @@ fn judge(ring: io::Result<DriverType>) -> Option<String> {
                 Some(rustix::io::Errno::MFILE) => "EMFILE: ",
                 _ => "",
             };
-            Some(format!("io_uring is unavailable here: {name}{why}"))
+            Some(format!("io_uring is unavailable here: {name}{why}; {REMEDY}"))
         }
     }
 }
@@ -44,11 +47,13 @@ mod tests {
         let said = |errno: rustix::io::Errno| judge(Err(errno.into())).unwrap();
         assert_eq!(
             said(rustix::io::Errno::PERM),
-            "io_uring is unavailable here: EPERM: Operation not permitted (os error 1)"
+            format!(
+                "io_uring is unavailable here: EPERM: Operation not permitted (os error 1); {REMEDY}"
+            )
         );
         assert!(said(rustix::io::Errno::NOSYS).contains(": ENOSYS: Function not implemented"));
         let no_op = io::Error::new(io::ErrorKind::Unsupported, "no such operation");
-        assert_eq!(judge(Err(no_op)).unwrap(), "io_uring is unavailable here: no such operation");
+        assert!(judge(Err(no_op)).unwrap().contains("unavailable here: no such operation; allow"));
         // Whatever else it would use is not what the name says.
         assert!(judge(Ok(DriverType::Poll)).unwrap().contains("instead of io_uring"));
         assert_eq!(judge(Ok(DriverType::IoUring)), None);

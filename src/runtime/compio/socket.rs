@@ -11,13 +11,9 @@ use std::{
     },
 };
 
-use ::compio::{
-    buf::{BufResult, IntoInner},
-    driver::op::{Connect, CreateSocket},
-    runtime::submit,
-};
+use ::compio::{buf::BufResult, driver::op::Connect, runtime::submit};
 use compio_send_wrapper::SendWrapper;
-use rustix::net::{AddressFamily, SocketType, ipproto};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
 
 use super::household::Household;
 
@@ -34,18 +30,17 @@ impl RingSocket {
         Arc::new(Self { stream, household, given_up: AtomicU64::new(0) })
     }
 
-    /// Opens a connection by operations of the ring.
+    /// Opens a connection by an operation of the ring.
     pub(super) async fn connect(
         address: SocketAddr,
         household: Arc<Household>,
     ) -> io::Result<Arc<Self>> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let kind = (i32::from(family.as_raw()), SocketType::STREAM.as_raw().cast_signed());
-        let protocol = ipproto::TCP.as_raw().get().cast_signed();
-        let create = SendWrapper::new(submit(CreateSocket::new(kind.0, kind.1, protocol)));
-        let BufResult(created, create) = create.await;
-        created?;
-        let socket = Self::new(create.into_inner().into(), household);
+        // By a system call of its own: kernels before 5.19 have no operation for it, and compio would
+        // make it on a thread.
+        let flags = SocketFlags::CLOEXEC;
+        let made = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        let socket = Self::new(made.into(), household);
         let waiting = ConnectGuard(&socket);
         let connect = Connect::new(socket.clone(), address.into());
         let BufResult(connected, _) = SendWrapper::new(submit(connect)).await;

@@ -337,6 +337,25 @@ fn tasks_of_a_load_are_spread_and_children_stay() {
     runtime.stop();
 }
 
+/// So arrivals are started, by a task that is itself on a worker.
+#[test]
+fn what_nobody_waits_for_is_spread_whoever_starts_it() {
+    let runtime = start(2, 1);
+    let (tell, told) = mpsc::channel();
+    let its = runtime.clone();
+    let starts = async move {
+        for _ in 0..4 {
+            let tell = tell.clone();
+            its.spawn_detached(async move { tell.send(thread_name()).unwrap() }).unwrap();
+        }
+    };
+    runtime.block_on(runtime.spawn(starts).unwrap());
+    let mut names: Vec<String> = told.into_iter().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["compio-0", "compio-0", "compio-1", "compio-1"]);
+    runtime.stop();
+}
+
 #[test]
 fn a_panic_of_a_task_reaches_who_waits_and_the_worker_goes_on() {
     let runtime = start(1, 1);

@@ -77,10 +77,7 @@ impl<N: Native> ProcessPool<N> {
 
     fn lost(&self, which: &str) -> Failure {
         let size = self.workforce.size();
-        Failure::Refused(format!(
-            "cpu: {which} of the {size} worker processes has ended; if nobody did it, the system ran out of memory \
-             (`dmesg` tells): lower `size` under [executors.thread-pool]"
-        ))
+        Failure::Refused(format!("cpu: {which} of the {size} worker processes has ended"))
     }
 }
 

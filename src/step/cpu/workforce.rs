@@ -5,7 +5,10 @@ use std::{
     os::unix::net::UnixStream,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -62,7 +65,7 @@ impl Workforce {
 
     /// An answer came that nobody waited for.
     pub(super) fn was_unwanted(&self) {
-        self.unwanted.fetch_add(1, Relaxed);
+        self.unwanted.fetch_add(1, Release);
     }
 
     /// The pool is closed, and so many were free.
@@ -72,9 +75,12 @@ impl Workforce {
 
     /// What was counted so far.
     pub fn account(&self) -> WorkAccount {
+        // Before what was done is read: a call that is given up meanwhile may be among that, and must
+        // not be counted as one that nobody waited for and is not among it.
+        let unwanted = self.unwanted.load(Acquire);
         WorkAccount {
             done: self.done.iter().map(|done| done.load(Relaxed)).sum(),
-            unwanted: self.unwanted.load(Relaxed),
+            unwanted,
             size: self.size() as u64,
             free: self.free.load(Relaxed).checked_sub(1),
         }

@@ -2,6 +2,7 @@
 //! same.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -20,7 +21,7 @@ pub(super) struct FileText(pub(super) EnvTemplate);
 /// `body_raw`: the bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct FileBytes(pub(super) Vec<u8>);
+pub(super) struct FileBytes(pub(super) Bytes);
 
 impl Field for FileText {
     fn schema() -> Json {
@@ -45,7 +46,7 @@ impl Field for FileBytes {
         let path = <String as Field>::read(node, diagnostics)?;
         let read = content(&path, diagnostics);
         let told = |(message, help)| diagnostics.error(node.span.clone(), message, Some(help));
-        read.map_err(told).ok().map(Self)
+        read.map_err(told).ok().map(|bytes| Self(bytes.into()))
     }
 }
 
@@ -72,7 +73,7 @@ fn template(path: &str, content: &[u8]) -> Result<Template, FileFlaw> {
 impl TryFrom<String> for FileBytes {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        BASE64_STANDARD.decode(text).map(Self).map_err(|why| why.to_string())
+        BASE64_STANDARD.decode(text).map(|bytes| Self(bytes.into())).map_err(|why| why.to_string())
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn bytes_are_stored_as_text_and_come_back() {
-        let bytes = FileBytes(vec![0, 255, b'a', 10]);
+        let bytes = FileBytes(vec![0, 255, b'a', 10].into());
         let stored = serde_json::to_string(&bytes).unwrap();
         assert_eq!(stored, "\"AP9hCg==\"");
         assert_eq!(serde_json::from_str::<FileBytes>(&stored).unwrap(), bytes);

@@ -70,7 +70,7 @@ impl HttpShared {
             .as_ref()
             .and_then(Template::constant)
             .map(|text| Bytes::from(text.into_owned()));
-        let raw = spec.body_raw.as_ref().map(|body| Bytes::from(body.0.clone()));
+        let raw = spec.body_raw.as_ref().map(|body| body.0.clone());
         let expected =
             ExpectedAnswer::new(&spec.expect, &spec.allow, spec.method == Verb::Head, &endpoint);
         let page = spec.follow.is_none().then(|| first_page(spec, &endpoint)).flatten();
@@ -134,15 +134,15 @@ impl HttpShared {
             own.starts_with('/') && !own.contains('#')
         };
         let parsed =
-            if self.filled.path.uses_values() && !is_path() { None } else { text.parse().ok() };
+            if self.filled.path.fills_in_text() && !is_path() { None } else { text.parse().ok() };
         parsed.ok_or_else(|| {
             headers::too_long(text.len()).unwrap_or_else(|| self.no_path(text.as_bytes()))
         })
     }
 
     fn no_path(&self, text: &[u8]) -> String {
-        let help = if self.filled.path.uses_values() {
-            ": a value is sent as it is; take one that a path can have, and write the `/` before it"
+        let help = if self.filled.path.fills_in_text() {
+            ": a value and a row are sent as they are; fill in what a path can have, and write the `/` before it"
         } else {
             ""
         };

@@ -30,7 +30,7 @@ pub(super) fn check(
         let help = "remove `method`, or remove `follow`";
         op.reject("method", "pages are asked for with GET", Some(help.into()));
     }
-    for key in ["body", "body_size"] {
+    for key in super::BODIES {
         if op.has(key) {
             let message = format!("pages are asked for without `{key}`");
             op.reject(key, message, Some(format!("remove `{key}` or `follow`")));

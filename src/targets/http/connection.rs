@@ -192,13 +192,18 @@ impl ServedConnection {
         self.excess
     }
 
+    /// Requests that were in flight when the server drained and are still to be answered.
+    pub fn owed(&self) -> u64 {
+        let waiting = self.waiting.iter().filter(|next| next.owed).count() as u64;
+        waiting + u64::from(self.owes_next)
+    }
+
     /// The connection is gone: counts what it leaves unsent.
     pub fn abandon(&self, site: &mut ServedSite) {
         if let Some(front) = self.waiting.front() {
             site.counts.bytes_sent += site.responses.body_part(front.choice, front.how, self.sent);
         }
-        let owed = self.waiting.iter().filter(|next| next.owed).count() as u64;
-        site.counts.drains.given_up += owed + u64::from(self.owes_next);
+        site.counts.drains.given_up += self.owed();
         site.counts.abandoned +=
             self.waiting.iter().filter(|next| next.choice.is_status()).count() as u64;
     }

@@ -130,6 +130,15 @@ impl Conversation {
         }
     }
 
+    /// Requests that were in flight when the server drained and are still to be answered.
+    pub fn owed(&self) -> u64 {
+        match self {
+            // Over HTTP/2 nothing is counted at a drain.
+            Self::Undecided(_) | Self::Streams(_) => 0,
+            Self::Lines(lines) => lines.owed(),
+        }
+    }
+
     /// The connection is gone: counts what it leaves unsent.
     pub fn abandon(&self, site: &mut ServedSite) {
         match self {

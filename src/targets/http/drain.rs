@@ -57,6 +57,8 @@ pub struct DrainCounts {
     pub answered: u64,
     /// Of them, those whose client has closed the connection before.
     pub given_up: u64,
+    /// Of them, those that are still to be answered, when somebody asks for the counts.
+    pub owed: u64,
     /// Connections that were closed because they were idle.
     pub idle: u64,
 }
@@ -65,15 +67,17 @@ pub struct DrainCounts {
 pub(super) const IN_FLIGHT: &str = "drains, requests in flight";
 pub(super) const ANSWERED: &str = "drains, requests in flight that were answered";
 pub(super) const GIVEN_UP: &str = "drains, requests in flight whose client left";
+pub(super) const STILL_OWED: &str = "drains, requests in flight that are still to be answered";
 
 impl DrainCounts {
     /// By name.
-    pub fn named(&self) -> [(&'static str, u64); 5] {
+    pub fn named(&self) -> [(&'static str, u64); 6] {
         [
             ("drains", self.begun),
             (IN_FLIGHT, self.in_flight),
             (ANSWERED, self.answered),
             (GIVEN_UP, self.given_up),
+            (STILL_OWED, self.owed),
             ("drains, idle connections closed", self.idle),
         ]
     }

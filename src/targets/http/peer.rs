@@ -155,6 +155,11 @@ impl Peer {
         self.connection.drain()
     }
 
+    /// Requests that were in flight when the server drained and are still to be answered.
+    pub fn owed(&self) -> u64 {
+        self.connection.owed()
+    }
+
     /// Says that nothing more will come, where the protocol has words for it.
     pub fn say_end(&mut self) {
         self.stream.say_end();

@@ -118,6 +118,9 @@ pub fn serve_until(
         server.stand_still();
         let commanded = server.handle(&events)?;
         // Last, so that the counts hold whatever was there before they were asked for.
+        if commanded {
+            server.count_owed();
+        }
         if commanded && control.obey(&server.site.counts)? {
             break;
         }
@@ -163,7 +166,7 @@ impl<R: AsFd, W: Write> ControlPipe<R, W> {
 /// The listening side, its connections and their timers.
 struct HttpServer {
     epoll: OwnedFd,
-    /// None since it was told to end.
+    /// None since it is to end.
     listener: Option<TcpListener>,
     timer: OwnedFd,
     /// The deadline for which the kernel's timer is set.
@@ -279,8 +282,9 @@ impl HttpServer {
             self.turn(token);
         }
         // A client that has closed a connection before it opened another one has done so in this
-        // order: what has ended is seen before what has begun.
-        if events.len() < EVENTS {
+        // order: what has ended is seen before what has begun. The end of one that has more to be read
+        // stands behind that.
+        if events.len() < EVENTS && self.again.is_empty() {
             self.site.counts.settle();
         }
         if knocked {

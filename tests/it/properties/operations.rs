@@ -99,9 +99,10 @@ fn values() {
         Just("regex = '\"id\": ?([0-9]+)'".to_owned()),
     ];
     let cases = (sizes(), of, 1..=4_u64).prop_map(|(size, of, uses)| {
-        let uses: String = (0..uses)
+        let uses: Vec<String> = (0..uses)
             .map(|at| format!(", {{ http = {{ target = \"api\", path = \"/user/${{value:id}}/{at}\", headers = {{ x-id = \"${{value:id}}\" }} }} }}"))
             .collect();
+        let uses = uses.concat();
         let text = format!(
             "[targets.api]\nhttp = {{ body = \"100B\", list = {{ path = \"/login\", items = 20, page = 10 }} }}\n\
              [tasks.main]\nsteps = [{{ http = {{ target = \"api\", path = \"/login\", take = {{ id = {{ {of} }} }} }}, name = \"login\" }}{uses}]\n"

@@ -289,9 +289,9 @@ fn after_an_allowed_error_the_steps_that_need_the_value_are_left_out() {
 #[test]
 fn a_value_that_cannot_stand_where_it_is_used_is_told() {
     for (token, path, said) in [
-        ("a b", "/${value:token}", "`/a b` is no path: a value is sent as it is"),
-        ("a#b", "/${value:token}", "`/a#b` is no path: a value is sent as it is"),
-        ("a", "${value:token}", "`a` is no path: a value is sent as it is"),
+        ("a b", "/${value:token}", "`/a b` is no path: a value and a row are sent as they are"),
+        ("a#b", "/${value:token}", "`/a#b` is no path: a value and a row are sent as they are"),
+        ("a", "${value:token}", "`a` is no path: a value and a row are sent as they are"),
     ] {
         let url = server(answer(
             &format!("content-length: 0\r\nx-token: {token}\r\nconnection: close\r\n"),

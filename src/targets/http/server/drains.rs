@@ -1,4 +1,4 @@
-//! How the server gives way to a successor, and how it ends when it is told to.
+//! How the server gives way to a successor, and how it ends at SIGTERM.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -41,9 +41,18 @@ impl HttpServer {
         Ok(())
     }
 
-    /// Whether it was told to end, and has done all that it owed.
+    /// Whether it was to end, and has done all that it owed.
     pub(super) fn has_retired(&self) -> bool {
         self.listener.is_none() && self.site.counts.open() == 0
+    }
+
+    /// Counts the requests that were in flight when it drained and are still to be answered.
+    pub(super) fn count_owed(&mut self) {
+        let owed = self.peers.tokens().into_iter().filter_map(|token| {
+            let peer = self.peers.get_mut(token)?;
+            Some(peer.owed())
+        });
+        self.site.counts.drains.owed = owed.sum();
     }
 
     fn drain(&mut self, is_last: bool) {
