@@ -213,10 +213,8 @@ mod tests {
             panic!("{filled:?}")
         };
         let shown: Vec<_> = items.iter().map(|item| item.value.to_string()).collect();
-        assert_eq!(
-            shown,
-            ["3", "x${n}", "${i}", "${j}", "${uniform(1,9)}", "an invalid value", "${env:N}"]
-        );
+        let filled = ["3", "x${n}", "${i}", "${j}", "${uniform(1,9)}", "an invalid value"];
+        assert_eq!(shown, [&filled[..], &["${env:N}", "${value:v}", "${row:t.c}"]].concat());
         let found = diagnostics.into_sorted();
         assert_eq!(found.len(), 1);
         assert!(found[0].message.contains("unknown parameter `m`"));

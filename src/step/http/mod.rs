@@ -281,12 +281,9 @@ fn names(places: &[(&Template, Span)], of: impl Fn(&Template) -> Vec<&str>) -> V
     places.iter().flat_map(of_place).collect()
 }
 
-/// The keys that say what the body is.
-const BODIES: [&str; 4] = ["body", "body_size", "body_file", "body_raw"];
-
 /// Reports what the keys of bodies say that cannot be.
 fn check_bodies(op: &mut Fields<'_>, chunk: Option<Size>) {
-    let present = BODIES.into_iter().filter(|key| op.has(key)).collect::<Vec<_>>();
+    let present = unfit::BODIES.into_iter().filter(|key| op.has(key)).collect::<Vec<_>>();
     if let [first, second, ..] = present[..] {
         let message = format!("`{first}` says what is sent already");
         op.reject(second, message, Some("keep one of the two".into()));

@@ -30,7 +30,7 @@ pub(super) fn check(
         let help = "remove `method`, or remove `follow`";
         op.reject("method", "pages are asked for with GET", Some(help.into()));
     }
-    for key in super::BODIES {
+    for key in BODIES {
         if op.has(key) {
             let message = format!("pages are asked for without `{key}`");
             op.reject(key, message, Some(format!("remove `{key}` or `follow`")));
@@ -45,6 +45,9 @@ pub(super) fn check(
         step.reject("expect", "nobody says which items are counted", Some(help.into()));
     }
 }
+
+/// The keys that say what the body is.
+pub(super) const BODIES: [&str; 4] = ["body", "body_size", "body_file", "body_raw"];
 
 /// How many requests a call makes that ends well, as far as the server is known.
 pub(super) fn pages(spec: &Http, server: &HttpTarget) -> u64 {
