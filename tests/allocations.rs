@@ -251,7 +251,8 @@ fn only_what_is_started_and_what_is_cancelled_allocates() {
         if matches!(executor.style, Style::Serial | Style::Pool) {
             an_operation_allocates_nothing(executor.name, true, 0);
         }
-        a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(executor.name);
+        let is_stealing = executor.style == Style::Stealing;
+        a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(executor.name, is_stealing);
         what_is_cancelled_is_replaced_and_no_more(executor.name);
     }
 }
@@ -269,13 +270,15 @@ fn sum(runs: &[(u64, Seen)], count: fn(&Seen) -> u64) -> u64 {
 }
 
 /// An allocation for each fan-out would be as many as there are fan-outs. Fewer by half may come of
-/// how many threads are there at once, which is up to the kernel.
-fn a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(name: &str) {
+/// how many threads are there at once, which is up to the kernel. Rayon calls workers that sleep by
+/// jobs on the heap, and how often is up to the kernel, too: there, one for each child is looked for.
+fn a_fan_out_that_may_be_cut_short_allocates_no_more_for_it(name: &str, is_stealing: bool) {
     let of = |errors| race(name, &fan_out(errors, "{ noop = {} }"), FAN_OUTS, false);
     let (collect, fail_fast) = (of("collect"), of("fail-fast"));
     let fan_outs: u64 = collect.iter().map(|(times, _)| times * FAN_OUTS).sum();
     let [limit, found] = [&collect, &fail_fast].map(|runs| sum(runs, |seen| seen.allocations));
-    assert!(found <= limit + fan_outs / 2, "{name}: {collect:?} {fail_fast:?}");
+    let by_chance = if is_stealing { 2 * fan_outs } else { fan_outs / 2 };
+    assert!(found <= limit + by_chance, "{name}: {collect:?} {fail_fast:?}");
 }
 
 /// A child of two steps, one of them with a time limit, is built again where it was cancelled.
