@@ -21,7 +21,7 @@ use crate::{
     runtime::{self, Coordination, Facts, Runtime, Semaphore as _, Visitor},
     scenario::LoadKind,
     secret, shared,
-    step::{Reading, Tally},
+    step::{Reading, Tally, WorkAccount},
     targets::{Started, TargetError},
 };
 
@@ -88,11 +88,8 @@ impl Visitor for Race<'_> {
         let reports = edge::reports(self.targets, &edges, plan)?;
         let work = self.workers.account();
         let (settled, of_shared) = proof::shared::settled(plan, &ledger, &objects);
-        let proof_of_work = proof::work::lines(plan, (&before, &settled.steps), work.as_ref())
-            .map_err(TrialError::Wrong)?;
-        let mut proof = proven(plan, &ran, &(before, settled), &reports)?;
+        let mut proof = proven(plan, &ran, &(before, settled), &reports, work.as_ref())?;
         proof.extend(of_shared.map_err(TrialError::Wrong)?);
-        proof.extend(proof_of_work);
         for load in &ran {
             load.some_completed(plan)?;
         }
@@ -168,10 +165,16 @@ fn proven(
     ran: &[Ran<'_>],
     (before, ledger): &(Vec<Tally>, Reading),
     reports: &[TargetReport],
+    work: Option<&WorkAccount>,
 ) -> Result<Vec<ProofLine>, TrialError> {
+    // First, for it knows why calls have failed that went to a worker process.
+    let of_work = proof::work::lines(plan, (before, &ledger.steps), work);
+    let of_work = of_work.map_err(TrialError::Wrong)?;
     let loads = ran.iter().map(Ran::evidence).collect();
     let evidence = Evidence { plan, loads, before, ledger, reports };
-    proof::check(&evidence).map_err(TrialError::Wrong)
+    let mut lines = proof::check(&evidence).map_err(TrialError::Wrong)?;
+    lines.extend(of_work);
+    Ok(lines)
 }
 
 impl Race<'_> {

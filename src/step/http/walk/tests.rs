@@ -203,3 +203,17 @@ fn a_list_that_is_not_as_expected_fails_with_its_reason() {
         }
     }
 }
+
+#[test]
+fn pages_are_asked_for_without_a_body_whatever_key_it_has() {
+    for (key, value) in
+        [("body", "'x'"), ("body_size", "9"), ("body_file", "'x'"), ("body_raw", "'x'")]
+    {
+        let step = format!(
+            "{{ http = {{ target = 'api', path = '/', {key} = {value}, follow = {{ by = 'link' }} }} }}"
+        );
+        let errors = crate::step::testing::errors_of(&step);
+        let wanted = format!("pages are asked for without `{key}`");
+        assert!(errors.iter().any(|error| error.contains(&wanted)), "{errors:?}");
+    }
+}
