@@ -56,14 +56,14 @@ impl<N: Native> ProcessPool<N> {
 
     /// Takes over the lines, once: they belong to the reactor of the executor that asks.
     fn adopt(&self) -> io::Result<()> {
-        for (number, line) in self.workforce.take_lines() {
+        self.workforce.hand_over(|number, line| {
             // Reading, writing and waiting are the same for both kinds of socket.
             let stream = N::adopt(TcpStream::from(OwnedFd::from(line)))?;
             let line = WorkerLine { number, stream, exchange: Exchange::default() };
             // There is room for all of them.
             let _ = self.idle.push(line);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Waits for a worker.

@@ -2,6 +2,7 @@
 //! lines, and what they have said that they did.
 
 use std::{
+    io,
     os::unix::net::UnixStream,
     sync::{
         Mutex, PoisonError,
@@ -51,9 +52,14 @@ impl Workforce {
         self.done.len()
     }
 
-    /// The lines that nobody has taken over.
-    pub(super) fn take_lines(&self) -> Vec<(usize, UnixStream)> {
-        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Hands over the lines that nobody has taken over. Whoever comes meanwhile waits until all are:
+    /// it would find fewer than there are.
+    pub(super) fn hand_over(
+        &self,
+        mut take: impl FnMut(usize, UnixStream) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.drain(..).try_for_each(|(number, line)| take(number, line))
     }
 
     /// A worker has said how much it has done so far.
@@ -84,5 +90,43 @@ impl Workforce {
             size: self.size() as u64,
             free: self.free.load(Relaxed).checked_sub(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn whoever_comes_while_lines_are_handed_over_finds_all_of_them() {
+        let lines = (0..4).map(|_| UnixStream::pair().unwrap().0).collect();
+        let (workforce, taken) = (Workforce::of(lines), AtomicUsize::new(0));
+        let (begun, comes) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let take = |_, _| {
+                    begun.store(true, Release);
+                    while !comes.load(Acquire) {
+                        thread::yield_now();
+                    }
+                    // The other one has time to come in between, if it can.
+                    (0..1_000).for_each(|_| thread::yield_now());
+                    taken.fetch_add(1, Release);
+                    Ok(())
+                };
+                workforce.hand_over(take).unwrap();
+            });
+            while !begun.load(Acquire) {
+                thread::yield_now();
+            }
+            comes.store(true, Release);
+            workforce.hand_over(|_, _| panic!("somebody has them")).unwrap();
+            assert_eq!(taken.load(Acquire), 4);
+        });
     }
 }
